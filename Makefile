@@ -1,0 +1,42 @@
+# Everything sets itself up: a fresh Debian with make, and python3.11 or the right to install it, is enough.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help demo test lint format bench clean
+
+help:
+	@echo "make demo    send real messages to the embedded server, and show what happens"
+	@echo "make test    lint, types and all tests, with real mail servers where they can be had"
+	@echo "make lint    ruff and mypy"
+	@echo "make format  let ruff put the code in form"
+	@echo "make bench   messages per second, against smtplib and aiosmtplib in one run"
+	@echo "make clean   remove what the other targets made"
+
+$(STAMP): pyproject.toml scripts/setup.sh
+	sh scripts/setup.sh $(PYTHON) $(VENV)
+	touch $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/wlsmtp demo
+
+test: $(STAMP) lint
+	sh scripts/install-test-servers.sh
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)
+	$(BIN)/python -m pip install --quiet aiosmtplib
+	$(BIN)/python benchmarks/one_connection.py
+
+clean:
+	rm -rf $(VENV) .coverage .coverage.* htmlcov .mypy_cache .ruff_cache .hypothesis build dist

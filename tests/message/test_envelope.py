@@ -1,0 +1,49 @@
+"""Who a message is from and who gets it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from wlsmtp.errors import MessageError
+from wlsmtp.message.envelope import Envelope
+from wlsmtp.wire.address import Address
+
+
+def test_recipients_are_checked_unique_and_in_order() -> None:
+    envelope = Envelope("ann@example.com", ["b@x.org", "Ann <a@x.org>", "b@X.org", "B@x.org"])
+    assert [str(address) for address in envelope.recipients] == ["b@x.org", "a@x.org", "B@x.org"]
+
+
+@pytest.mark.parametrize("sender", ["", None])
+def test_the_null_reverse_path(sender: str | None) -> None:
+    assert Envelope(sender, "b@x.org").sender is None
+
+
+def test_a_lone_str_is_one_recipient() -> None:
+    assert [str(address) for address in Envelope("a@x.org", "b@x.org").recipients] == ["b@x.org"]
+
+
+@pytest.mark.parametrize("recipients", [[], (), "", ["a@x", ""], "a@x, b@y", b"a@x", None, [None], 5])
+def test_recipients_that_are_none(recipients: Any) -> None:
+    with pytest.raises(MessageError):
+        Envelope("a@x.org", recipients)
+
+
+def test_an_address_made_by_hand_is_checked_too() -> None:
+    with pytest.raises(MessageError):
+        Envelope("a@x.org", [Address("b", "x.org>\r\nDATA")])
+
+
+def test_smtputf8_is_needed_for_local_parts_only() -> None:
+    assert not Envelope("a@bücher.example", "b@x.org").needs_smtputf8
+    assert Envelope("ä@x.org", "b@x.org").needs_smtputf8 and Envelope("", "ä@x.org").needs_smtputf8
+
+
+def test_it_can_be_narrowed_and_not_changed() -> None:
+    envelope = Envelope("a@x.org", ["b@x.org", "c@x.org"])
+    assert dataclasses.replace(envelope, recipients=envelope.recipients[1:]) == Envelope("a@x.org", "c@x.org")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        envelope.sender = None  # type: ignore[misc]

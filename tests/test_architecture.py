@@ -1,0 +1,164 @@
+"""The rules of the house that a machine can check: who may import whom, where the world is touched, how large a
+room may be.
+
+Imports point one way, down the ladder; a module may import its own rung and those before it.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import wlsmtp
+
+PACKAGE = Path(wlsmtp.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# The names at the top of the package stand above all rooms.
+LADDER = [
+    {"errors", "receipt"},
+    {"events", "validation", "config", "sources"},
+    {"wire", "sasl", "message"},
+    {"io"},
+    {"smtp"},
+    {"pool", "retry"},
+    {"transports"},
+    {"outbox"},
+    {"mailer"},
+    {"session"},
+    {"wlanguage", "cli", "testing", "inbox", "contrib"},
+]
+RUNG = {room: height for height, rooms in enumerate(LADDER) for room in rooms}
+OUTSIDE_WORLD = {
+    "socket", "ssl", "asyncio", "threading", "subprocess", "multiprocessing", "selectors", "select", "time", "signal",
+    "concurrent", "trio", "anyio",
+}  # fmt: skip
+MAY_TOUCH_THE_WORLD = {"io", "testing", "cli", "inbox"}
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[0]
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports_of(path: Path, *, at_run_time: bool = False) -> list[str]:
+    """All modules that a file imports; at run time only, those for type checkers left out."""
+    tree = tree_of(path)
+    skipped: set[ast.AST] = set()
+    if at_run_time:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                skipped.update(ast.walk(node))
+    found: list[str] = []
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.append(node.module)
+    return found
+
+
+def in_package(names: list[str]) -> list[str]:
+    return [name.removeprefix("wlsmtp.") for name in names if name.startswith("wlsmtp.")]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_point_down_the_ladder(path: Path) -> None:
+    room = room_of(name_of(path))
+    if room in {"__init__", "__main__"}:
+        return
+    above = [name for name in in_package(imports_of(path, at_run_time=True)) if RUNG[room_of(name)] > RUNG[room]]
+    assert above == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_only_the_session_knows_the_two_worlds(path: Path) -> None:
+    worlds = {"io.blocking", "io.aio", "io.trio"} & set(in_package(imports_of(path)))
+    assert not worlds or name_of(path) == "session"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_sockets_threads_and_clocks_stay_in_their_rooms(path: Path) -> None:
+    if room_of(name_of(path)) in MAY_TOUCH_THE_WORLD:
+        return
+    touched = {name.split(".")[0] for name in imports_of(path)} & OUTSIDE_WORLD
+    assert touched == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_pure_rooms_never_wait(path: Path) -> None:
+    name = name_of(path)
+    if room_of(name) not in {"wire", "sasl", "message"} and name not in {"smtp.plan", "smtp.judge"}:
+        return
+    waiting = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.AsyncFunctionDef | ast.Await)]
+    assert waiting == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_rooms_stay_small_and_say_what_they_are_for(path: Path) -> None:
+    tree = tree_of(path)
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 500
+    assert ast.get_docstring(tree), "a module says in its docstring what belongs in it"
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    large = [node.name for node in functions if (node.end_lineno or 0) - node.lineno + 1 > 60]
+    assert large == []
+
+
+def public_methods(face: type) -> dict[str, inspect.Signature]:
+    names = [name for name in dir(face) if not name.startswith("_") and callable(getattr(face, name))]
+    return {name: inspect.signature(getattr(face, name)) for name in names}
+
+
+def test_both_faces_offer_the_same_names_and_parameters() -> None:
+    blocking, asyncio_ = public_methods(wlsmtp.SMTPSession), public_methods(wlsmtp.AsyncSMTPSession)
+    assert blocking.keys() == asyncio_.keys()
+    for name, signature in blocking.items():
+        assert list(signature.parameters) == list(asyncio_[name].parameters), name
+
+
+def test_every_public_name_is_there_and_has_a_docstring() -> None:
+    for name in wlsmtp.__all__:
+        value = getattr(wlsmtp, name)
+        assert name == "__version__" or value.__doc__
+
+
+def loaded_by(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(' '.join(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    return set(run.stdout.split())
+
+
+def test_importing_the_package_is_light() -> None:
+    heavy = {
+        "asyncio",
+        "tenacity",
+        "sqlite3",
+        "pydantic",
+        "ssl",
+        "socket",
+        "typer",
+        "rich",
+        "trustme",
+        "idna",
+        "pytest",
+    }
+    assert loaded_by("import wlsmtp") & heavy == set()
+
+
+def test_a_blocking_session_needs_no_asyncio_and_no_tenacity() -> None:
+    loaded = loaded_by("from wlsmtp import SMTPSession, Message; SMTPSession('localhost')")
+    assert loaded & {"asyncio", "tenacity", "sqlite3", "typer", "rich", "trustme"} == set()

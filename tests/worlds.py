@@ -1,0 +1,80 @@
+"""One test text for both worlds: a session whose methods block, whichever face is behind them."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, Self
+
+from wlsmtp import AsyncSMTPSession, Capabilities, Receipt, ServerInfo, SMTPSession
+
+
+class Session:
+    """A session of one of the worlds, to be called as a blocking one."""
+
+    def __init__(self, face: SMTPSession | AsyncSMTPSession, run: Callable[[Any], Any]) -> None:
+        self.face = face
+        self._run = run
+
+    def send(self, message: Any, **options: Any) -> Receipt:
+        return self._run(self.face.send(message, **options))  # type: ignore[no-any-return]
+
+    def send_many(self, items: Any) -> Iterator[Receipt]:
+        receipts = self.face.send_many(items)
+        if isinstance(receipts, Iterator):
+            yield from receipts
+            return
+        while True:
+            try:
+                yield self._run(receipts.__anext__())
+            except StopAsyncIteration:
+                return
+
+    def verify(self) -> ServerInfo:
+        return self._run(self.face.verify())  # type: ignore[no-any-return]
+
+    def open(self) -> None:
+        self._run(self.face.open())
+
+    def close(self) -> None:
+        self._run(self.face.close())
+
+    @property
+    def capabilities(self) -> Capabilities | None:
+        return self.face.capabilities
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class World:
+    """Makes sessions of one world."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._runner = asyncio.Runner() if name == "asyncio" else None
+        self._face = AsyncSMTPSession if name == "asyncio" else SMTPSession
+
+    def session(self, *args: Any, **options: Any) -> Session:
+        return Session(self._face(*args, **options), self.run)
+
+    def from_url(self, url: str, **options: Any) -> Session:
+        return Session(self._face.from_url(url, **options), self.run)
+
+    def run(self, result: Any) -> Any:
+        if not inspect.isawaitable(result):
+            return result
+        assert self._runner is not None
+
+        async def wait() -> Any:
+            return await result
+
+        return self._runner.run(wait())
+
+    def close(self) -> None:
+        if self._runner is not None:
+            self._runner.close()

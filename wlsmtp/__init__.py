@@ -1,0 +1,82 @@
+"""wlsmtp: SMTP sessions that tell the truth. The public names, loaded on first use; see ``SMTPSession``."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wlsmtp.config import TLS as TLS
+    from wlsmtp.config import Mode as Mode
+    from wlsmtp.config import Pipelining as Pipelining
+    from wlsmtp.config import PoolLimits as PoolLimits
+    from wlsmtp.config import RetryPolicy as RetryPolicy
+    from wlsmtp.config import Security as Security
+    from wlsmtp.config import SessionConfig as SessionConfig
+    from wlsmtp.config import Timeouts as Timeouts
+    from wlsmtp.errors import AuthenticationFailed as AuthenticationFailed
+    from wlsmtp.errors import CommandRefused as CommandRefused
+    from wlsmtp.errors import ConfigError as ConfigError
+    from wlsmtp.errors import ConnectionFailed as ConnectionFailed
+    from wlsmtp.errors import ContentRefused as ContentRefused
+    from wlsmtp.errors import DeadlineExceeded as DeadlineExceeded
+    from wlsmtp.errors import ExtensionMissing as ExtensionMissing
+    from wlsmtp.errors import MessageError as MessageError
+    from wlsmtp.errors import OutcomeUnknown as OutcomeUnknown
+    from wlsmtp.errors import ProtocolError as ProtocolError
+    from wlsmtp.errors import RecipientsRefused as RecipientsRefused
+    from wlsmtp.errors import ReplyError as ReplyError
+    from wlsmtp.errors import SenderRefused as SenderRefused
+    from wlsmtp.errors import SMTPError as SMTPError
+    from wlsmtp.errors import Stage as Stage
+    from wlsmtp.errors import TLSError as TLSError
+    from wlsmtp.message.envelope import Envelope as Envelope
+    from wlsmtp.message.model import Attachment as Attachment
+    from wlsmtp.message.model import Message as Message
+    from wlsmtp.receipt import Receipt as Receipt
+    from wlsmtp.receipt import RecipientResult as RecipientResult
+    from wlsmtp.receipt import RecipientStatus as RecipientStatus
+    from wlsmtp.receipt import Status as Status
+    from wlsmtp.session import AsyncSMTPSession as AsyncSMTPSession
+    from wlsmtp.session import SMTPSession as SMTPSession
+    from wlsmtp.smtp.conversation import ServerInfo as ServerInfo
+    from wlsmtp.transports.base import Transport as Transport
+    from wlsmtp.transports.memory import MemoryTransport as MemoryTransport
+    from wlsmtp.wire.extensions import Capabilities as Capabilities
+    from wlsmtp.wire.reply import EnhancedStatusCode as EnhancedStatusCode
+    from wlsmtp.wire.reply import Reply as Reply
+
+__version__ = "0.1.0"
+
+_ROOMS = {
+    "session": ("SMTPSession", "AsyncSMTPSession"),
+    "message.model": ("Message", "Attachment"),
+    "message.envelope": ("Envelope",),
+    "receipt": ("Receipt", "RecipientResult", "RecipientStatus", "Status"),
+    "config": ("SessionConfig", "Security", "Mode", "TLS", "Timeouts", "PoolLimits", "Pipelining", "RetryPolicy"),
+    "errors": (
+        "SMTPError", "ConfigError", "MessageError", "ConnectionFailed", "DeadlineExceeded", "TLSError",
+        "AuthenticationFailed", "ReplyError", "SenderRefused", "RecipientsRefused", "ContentRefused", "CommandRefused",
+        "ProtocolError", "ExtensionMissing", "OutcomeUnknown", "Stage",
+    ),
+    "smtp.conversation": ("ServerInfo",),
+    "transports.base": ("Transport",),
+    "transports.memory": ("MemoryTransport",),
+    "wire.extensions": ("Capabilities",),
+    "wire.reply": ("Reply", "EnhancedStatusCode"),
+}  # fmt: skip
+_HOME = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = ["__version__", *sorted(_HOME)]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name's room when the name is first used (PEP 562), so that ``import wlsmtp`` stays light."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'wlsmtp' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"wlsmtp.{_HOME[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

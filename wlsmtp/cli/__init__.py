@@ -1,0 +1,27 @@
+"""The command ``wlsmtp``: the door only, so that it can be opened without its extra installed; see ``app.py``."""
+
+from __future__ import annotations
+
+import sys
+
+_EXTRA = {"typer", "rich", "click"}
+
+
+def main() -> None:
+    """Run the command line; the console script ``wlsmtp``. Ends the process with the command's exit code."""
+    try:
+        from wlsmtp.cli.app import app
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _EXTRA:
+            raise
+        sys.stderr.write('The wlsmtp command needs: pip install "wlsmtp[cli]"\n')
+        raise SystemExit(1) from None
+    from wlsmtp.cli.screen import masked, tolerate_any_encoding
+
+    tolerate_any_encoding()
+    try:
+        app()
+    except Exception as error:
+        # A traceback would be of no use to who sends mail, and some of its lines may hold a secret.
+        sys.stderr.write(masked(f"wlsmtp: a fault of the program itself, {type(error).__name__}: {error}") + "\n")
+        raise SystemExit(1) from None

@@ -1,0 +1,218 @@
+"""The commands and their options. What they do is in the files beside this one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from wlsmtp import __version__
+from wlsmtp.cli import compose as msg
+from wlsmtp.cli import settings as opt
+from wlsmtp.cli.compose import Draft
+from wlsmtp.cli.report import FAILED, exit_code, receipt_as_json, show_error, show_receipt, write_json
+from wlsmtp.cli.screen import Screen, masked
+from wlsmtp.cli.settings import ServerOptions
+from wlsmtp.errors import SMTPError
+from wlsmtp.receipt import Receipt
+from wlsmtp.session import SMTPSession
+
+_UsageError: Any = typer.BadParameter.__base__
+
+
+class _DiscreetGroup(TyperGroup):
+    """Usage errors repeat what was typed, and that may be a URL with its password."""
+
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        try:
+            return super().make_context(*args, **extra)
+        except _UsageError as error:
+            raise _without_secrets(error) from None
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except _UsageError as error:
+            raise _without_secrets(error) from None
+
+
+def _without_secrets(error: Any) -> Any:
+    error.message = masked(error.message)
+    return error
+
+
+# Locals would show passwords, hence no pretty exceptions; no markup, so that \b keeps the lists in the help.
+app = typer.Typer(
+    name="wlsmtp",
+    cls=_DiscreetGroup,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"wlsmtp {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Send mail over SMTP, and find out why it does not go.
+
+    The server is named by --url, --preset or --server, or by the environment: WLSMTP_URL, or WLSMTP_SERVER,
+    WLSMTP_PORT, WLSMTP_SECURITY, WLSMTP_USERNAME, WLSMTP_PASSWORD and so on. With one of the three options the
+    environment is not read.
+    """
+
+
+@app.command(short_help="Watch messages go to an embedded server.")
+def demo() -> None:
+    """Send a few messages to an embedded server, in both worlds, and show all that happens.
+
+    \b
+    Exit code: 0 when every message sent was received, 1 otherwise.
+    """
+    try:
+        from wlsmtp.cli.demo import run_demo
+
+        passed = run_demo(Screen())
+    except SMTPError as error:
+        show_error(error)
+        passed = False
+    except ModuleNotFoundError as error:
+        typer.echo(f'wlsmtp: the demo needs {error.name}: pip install "wlsmtp[cli]"', err=True)
+        passed = False
+    raise typer.Exit(0 if passed else FAILED)
+
+
+@app.command(short_help="Send a message.")
+def send(
+    file: msg.File = None,
+    url: opt.Url = None,
+    preset: opt.Preset = None,
+    server: opt.Server = None,
+    port: opt.Port = None,
+    security: opt.SecurityOption = None,
+    username: opt.Username = None,
+    password: opt.Password = None,
+    password_file: opt.PasswordFile = None,
+    ask_password: opt.AskPassword = False,
+    ca_file: opt.CaFile = None,
+    timeout: opt.Timeout = None,
+    attempts: opt.Attempts = None,
+    sender: msg.Sender = None,
+    to: msg.To = None,
+    cc: msg.Cc = None,
+    bcc: msg.Bcc = None,
+    subject: msg.Subject = None,
+    text: msg.Text = None,
+    html: msg.Html = None,
+    attach: msg.Attach = None,
+    as_json: opt.Json = False,
+    verbose: opt.Verbose = False,
+) -> None:
+    """Send a message: a finished one from a file or standard input, as it is, or one written with options.
+
+    With a finished message, --from and --to, --cc, --bcc are its envelope, in place of its headers.
+
+    \b
+    Exit codes:
+      0   sent to all recipients
+      1   sent to nobody, and another try will not help
+      2   the options, the settings or the message are wrong; nothing was sent
+      3   sent to some recipients, refused for others
+      4   not known: the server did not answer after the whole message; sending again may duplicate it
+      75  sent to nobody for now; try again later
+    """
+    options = ServerOptions(
+        url=url, preset=preset, server=server, port=port, security=security, username=username, password=password,
+        password_file=password_file, ask_password=ask_password, ca_file=ca_file, timeout=timeout,
+    )  # fmt: skip
+    draft = Draft(
+        file=file, sender=sender, to=to or [], cc=cc or [], bcc=bcc or [], subject=subject, text=text, html=html,
+        attach=attach or [],
+    )  # fmt: skip
+    outcome = _deliver(options, draft, attempts=attempts, verbose=verbose)
+    _tell(outcome, as_json=as_json)
+    raise typer.Exit(exit_code(outcome))
+
+
+def _deliver(options: ServerOptions, draft: Draft, *, attempts: int | None, verbose: bool) -> Receipt | SMTPError:
+    try:
+        listeners = (Screen(err=True).conversation,) if verbose else ()
+        config = options.config(listeners=listeners, attempts=attempts)
+        message = draft.message(config.username)
+        envelope = {"sender": draft.sender, "recipients": draft.recipients} if draft.file is not None else {}
+        with SMTPSession(config) as session:
+            return session.send(message, **envelope)  # type: ignore[arg-type]
+    except SMTPError as error:
+        return error
+
+
+def _tell(outcome: Receipt | SMTPError, *, as_json: bool) -> None:
+    """The receipt on standard output; for people, the error on standard error."""
+    receipt = outcome if isinstance(outcome, Receipt) else outcome.receipt
+    error = None if isinstance(outcome, Receipt) else outcome
+    if as_json:
+        write_json(receipt_as_json(receipt, error))
+        return
+    if receipt is not None:
+        show_receipt(Screen(), receipt)
+    if error is not None:
+        show_error(error)
+
+
+@app.command(short_help="Find out whether a server takes mail from here.")
+def check(
+    address: Annotated[str | None, typer.Argument(metavar="URL", help="The same as --url.")] = None,
+    url: opt.Url = None,
+    preset: opt.Preset = None,
+    server: opt.Server = None,
+    port: opt.Port = None,
+    security: opt.SecurityOption = None,
+    username: opt.Username = None,
+    password: opt.Password = None,
+    password_file: opt.PasswordFile = None,
+    ask_password: opt.AskPassword = False,
+    ca_file: opt.CaFile = None,
+    timeout: opt.Timeout = None,
+    as_json: opt.Json = False,
+    verbose: opt.Verbose = False,
+) -> None:
+    """Connect and log in without sending, and tell stage by stage what happens, what is offered and what is wrong.
+
+    \b
+    Exit codes:
+      0   mail can be sent
+      1   a stage failed
+      2   the options or the settings are wrong
+    """
+    from wlsmtp.cli.check import Hearing, findings_as_json, show_findings
+    from wlsmtp.cli.check import check as run_check
+
+    if address is not None and url is not None:
+        raise typer.BadParameter("the URL is given twice")
+    options = ServerOptions(
+        url=url if address is None else address, preset=preset, server=server, port=port, security=security,
+        username=username, password=password, password_file=password_file, ask_password=ask_password, ca_file=ca_file,
+        timeout=timeout,
+    )  # fmt: skip
+    watching = (Screen(err=True).conversation,) if verbose else ()
+
+    def make_config(hearing: Hearing) -> Any:
+        return options.config(listeners=(hearing, *watching), attempts=1)
+
+    findings = run_check(make_config)
+    if as_json:
+        write_json(findings_as_json(findings))
+    else:
+        show_findings(Screen(), findings)
+    raise typer.Exit(findings.exit_code)

@@ -1,0 +1,182 @@
+"""``wlsmtp check``: the opening of a connection stage by stage, up to the login, and what stands in the way.
+
+The stages are told from what ``verify()`` returns or raises, and from the conversation; nothing is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from wlsmtp.cli.report import error_as_json
+from wlsmtp.cli.screen import Screen, masked
+from wlsmtp.config import Security, SessionConfig
+from wlsmtp.errors import ConfigError, SMTPError, Stage
+from wlsmtp.events import Event, Line
+from wlsmtp.session import SMTPSession
+from wlsmtp.smtp.conversation import ServerInfo
+
+SETTINGS, CONNECT, GREETING, EHLO, TLS, AUTH, OFFERS = STAGES = (
+    "settings", "connect", "greeting", "EHLO", "TLS", "AUTH", "offers",
+)  # fmt: skip
+_NAMES = {
+    Stage.SETTINGS: SETTINGS,
+    Stage.CONNECT: CONNECT,
+    Stage.GREETING: GREETING,
+    Stage.EHLO: EHLO,
+    Stage.STARTTLS: TLS,
+    Stage.TLS: TLS,
+    Stage.AUTH: AUTH,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One stage: passed (True), failed (False) or not done (None), and what happened."""
+
+    name: str
+    passed: bool | None
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class Hearing:
+    """The conversation as it was heard, with its listener."""
+
+    lines: list[Line] = field(default_factory=list)
+
+    def __call__(self, event: Event) -> None:
+        """Remember a line."""
+        if isinstance(event, Line):
+            self.lines.append(event)
+
+    @property
+    def greeting(self) -> str:
+        """The server's first words."""
+        return next((line.text for line in self.lines if line.who == "server"), "")
+
+    @property
+    def ehlo(self) -> str:
+        """How this side introduced itself last."""
+        said = [line.text for line in self.lines if line.who == "client"]
+        return next((text for text in reversed(said) if text.upper().startswith(("EHLO", "HELO"))), "")
+
+    @property
+    def said_starttls(self) -> bool:
+        """Whether TLS was begun."""
+        return any(line.who == "client" and line.text == "STARTTLS" for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the check found."""
+
+    steps: tuple[Step, ...]
+    server: str | None = None
+    info: ServerInfo | None = None
+    error: SMTPError | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0: all is well; 2: the settings cannot work; 1: anything else."""
+        if self.error is None:
+            return 0
+        return 2 if isinstance(self.error, ConfigError) else 1
+
+
+def check(make_config: Callable[[Hearing], SessionConfig]) -> Findings:
+    """Connect and log in once. ``make_config`` makes the settings around the listener. Never raises ``SMTPError``."""
+    hearing = Hearing()
+    try:
+        config = make_config(hearing)
+    except ConfigError as error:
+        return Findings(_failed(STAGES, SETTINGS, {}, error), error=error)
+    try:
+        with SMTPSession(config) as session:
+            info = session.verify()
+    except SMTPError as error:
+        return Findings(_failure_steps(config, hearing, error), config.address, error=error)
+    return Findings(_success_steps(config, hearing, info), config.address, info)
+
+
+def _order(config: SessionConfig) -> tuple[str, ...]:
+    """The stages as they follow each other: TLS from the first byte comes before the greeting."""
+    if config.security is Security.SSL:
+        return (SETTINGS, CONNECT, TLS, GREETING, EHLO, AUTH, OFFERS)
+    return STAGES
+
+
+def _details(config: SessionConfig, hearing: Hearing) -> dict[str, str]:
+    return {
+        SETTINGS: f"{config.address}, security {config.security}, user {config.username or '(none)'}",
+        CONNECT: config.address,
+        GREETING: hearing.greeting,
+        EHLO: hearing.ehlo,
+    }
+
+
+def _success_steps(config: SessionConfig, hearing: Hearing, info: ServerInfo) -> tuple[Step, ...]:
+    details = _details(config, hearing) | {
+        TLS: str(info.tls) if info.tls else "the connection is not encrypted",
+        AUTH: f"logged in as {info.username}" if info.username else "no login",
+        OFFERS: str(info.capabilities),
+    }
+    not_done = {TLS: info.tls is None, AUTH: info.username is None}
+    return tuple(Step(name, None if not_done.get(name) else True, details[name]) for name in _order(config))
+
+
+def _failure_steps(config: SessionConfig, hearing: Hearing, error: SMTPError) -> tuple[Step, ...]:
+    order, details = _order(config), _details(config, hearing)
+    where = _NAMES.get(error.stage) if error.stage else None
+    where = where or (AUTH if hearing.lines else CONNECT)
+    skipped = set()
+    if config.security is not Security.SSL and where != TLS and not hearing.said_starttls:
+        skipped, details[TLS] = {TLS}, "the connection is not encrypted" if where == AUTH else ""
+    return _failed(order, where, details, error, skipped)
+
+
+def _failed(
+    order: tuple[str, ...],
+    where: str,
+    details: dict[str, str],
+    error: SMTPError,
+    skipped: set[str] | frozenset[str] = frozenset(),
+) -> tuple[Step, ...]:
+    """The stages before the failing one passed, those after it were not done."""
+    at = order.index(where)
+    before = tuple(Step(name, None if name in skipped else True, details.get(name, "")) for name in order[:at])
+    return (*before, Step(where, False, masked(error.message)), *(Step(name, None) for name in order[at + 1 :]))
+
+
+def show_findings(screen: Screen, findings: Findings) -> None:
+    """The stages for people; under the failing one the server's words and what to do."""
+    for step in findings.steps:
+        screen.line(screen.mark(step.passed), f" {step.name:<9} {step.detail}".rstrip())
+        if step.passed is False and findings.error is not None:
+            _show_advice(screen, findings.error)
+
+
+def _show_advice(screen: Screen, error: SMTPError) -> None:
+    if error.reply is not None:
+        screen.line(("            the server said: ", "dim"), str(error.reply))
+    if error.hint:
+        screen.line(("            hint: ", "bold"), masked(error.hint))
+
+
+_STATES = {True: "passed", False: "failed", None: "not done"}
+
+
+def findings_as_json(findings: Findings) -> dict[str, Any]:
+    """The same as plain values."""
+    info = findings.info
+    tls = info.tls if info else None
+    return {
+        "ok": findings.error is None,
+        "server": findings.server,
+        "steps": [{"name": step.name, "state": _STATES[step.passed], "detail": step.detail} for step in findings.steps],
+        "tls": {"protocol": tls.protocol, "cipher": tls.cipher, "fingerprint": tls.fingerprint} if tls else None,
+        "username": info.username if info else None,
+        "capabilities": {name: list(words) for name, words in info.capabilities.extensions.items()} if info else None,
+        "error": error_as_json(findings.error),
+    }

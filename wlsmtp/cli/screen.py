@@ -1,0 +1,99 @@
+"""What the commands write: styled by rich on a terminal, plain text everywhere else, and nothing secret anywhere.
+
+Text of servers and users is never read as markup: it goes to rich as ``Text`` only.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from wlsmtp.events import Event, Line
+
+Piece = str | tuple[str, str]
+"""Text, or text with a style."""
+
+_USER_INFO = re.compile(r"(\w://)(?!user:password@host).*@")  # hints show the form of a URL with these words
+
+
+def masked(text: str) -> str:
+    """The text without what stands between ``://`` and ``@``: a URL that was typed in the wrong place has a password
+    in it. It rather takes too much, as a password may hold any character."""
+    return _USER_INFO.sub(r"\1***@", text)
+
+
+def tolerate_any_encoding() -> None:
+    """Let a terminal or a pipe that cannot show a character get its escape, rather than an exception."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+class Screen:
+    """Writes lines and tables to standard output, or to standard error."""
+
+    def __init__(self, *, err: bool = False) -> None:
+        self._err = err
+        self._console = Console(stderr=err, highlight=False, markup=False, emoji=False)
+        self._rich = (sys.stderr if err else sys.stdout).isatty()
+
+    def line(self, *pieces: Piece) -> None:
+        """One line."""
+        if self._rich:
+            self._console.print(Text.assemble(*pieces), soft_wrap=True)
+        else:
+            typer.echo("".join(piece if isinstance(piece, str) else piece[0] for piece in pieces), err=self._err)
+
+    def title(self, text: str) -> None:
+        """A line that opens a part."""
+        self.line()
+        self.line((text, "bold"))
+
+    def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Rows under their head."""
+        if self._rich:
+            self._console.print(_rich_table(head, rows))
+        else:
+            self._columns([head, *rows])
+
+    def _columns(self, rows: Sequence[Sequence[str]]) -> None:
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            self.line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+    def conversation(self, event: Event) -> None:
+        """A listener that shows the lines of the conversation (secrets are masked before they get here)."""
+        if isinstance(event, Line):
+            who, style = ("C:", "cyan") if event.who == "client" else ("S:", "green")
+            self.line((f"  {event.connection} ", "dim"), (who, style), " ", event.text)
+
+    def mark(self, good: bool | None) -> Piece:
+        """A sign for passed, failed, or (None) not done."""
+        signs = ("✓", "✗", "–") if _can_show("✓✗–", self._err) else ("ok", "FAILED", "-")  # noqa: RUF001
+        if good is None:
+            return signs[2], "dim"
+        return (signs[0], "green") if good else (signs[1], "bold red")
+
+
+def _rich_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    table = Table()
+    for name in head:
+        table.add_column(Text(name), overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def _can_show(text: str, err: bool) -> bool:
+    try:
+        text.encode(getattr(sys.stderr if err else sys.stdout, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

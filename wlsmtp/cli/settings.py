@@ -1,0 +1,119 @@
+"""The options that name the server, shared by the commands, and the ``SessionConfig`` that they make."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from wlsmtp.config import TLS, RetryPolicy, Security, SessionConfig
+from wlsmtp.errors import ConfigError, Stage
+from wlsmtp.events import Listener
+
+Url = Annotated[
+    str | None, typer.Option("--url", "-u", metavar="URL", help="smtp+tls://user:password@host:587, smtp://, smtps://")
+]
+Preset = Annotated[str | None, typer.Option(metavar="NAME", help="A known provider or mail domain: gmail, orange.fr …")]
+Server = Annotated[str | None, typer.Option(metavar="HOST", help="The server's name or address.")]
+Port = Annotated[int | None, typer.Option(metavar="N", help="Default: 25, 587 (tls) or 465 (ssl).")]
+SecurityOption = Annotated[
+    Security | None, typer.Option("--security", help="tls: STARTTLS or an error; ssl: TLS from the first byte.")
+]
+Username = Annotated[str | None, typer.Option(metavar="NAME", help="The user to log in as.")]
+# Everybody on the machine can read the arguments of a process: the option is there for tests, and not advertised.
+Password = Annotated[str | None, typer.Option(hidden=True)]
+PasswordFile = Annotated[Path | None, typer.Option(metavar="FILE", help="A file whose first line is the password.")]
+AskPassword = Annotated[bool, typer.Option("--ask-password", help="Ask for the password.")]
+CaFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="A PEM file of the authorities to trust instead of the system's.")
+]
+Timeout = Annotated[float | None, typer.Option(metavar="SECONDS", help="The longest silence at any stage.")]
+Attempts = Annotated[int | None, typer.Option(metavar="N", help="Tries in all; default 3.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the conversation on standard error.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ServerOptions:
+    """What the user said about the server. One of url, preset and server; without any, the environment.
+
+    No ``repr``: there may be a password in it.
+    """
+
+    url: str | None = None
+    preset: str | None = None
+    server: str | None = None
+    port: int | None = None
+    security: Security | None = None
+    username: str | None = None
+    password: str | None = None
+    password_file: Path | None = None
+    ask_password: bool = False
+    ca_file: Path | None = None
+    timeout: float | None = None
+
+    def config(self, *, listeners: Sequence[Listener] = (), attempts: int | None = None) -> SessionConfig:
+        """The settings. Raises ``ConfigError``."""
+        fields = self._fields() | {"listeners": tuple(listeners)}
+        if attempts is not None:
+            fields["retry"] = RetryPolicy(attempts=attempts)
+        _at_most_one({"--url": self.url, "--preset": self.preset, "--server": self.server})
+        if self.url is not None:
+            return SessionConfig.from_url(self.url, **fields)
+        if self.preset is not None:
+            return SessionConfig.from_preset(self.preset, **fields)
+        if self.server is not None:
+            # Alone, as a password meant for the server in the environment must not go to this one.
+            return SessionConfig(server=self.server, **fields)
+        return self._from_env(fields)
+
+    def _from_env(self, fields: dict[str, Any]) -> SessionConfig:
+        try:
+            return SessionConfig.from_env(**fields)
+        except ConfigError as error:
+            error.hint = error.hint or "Or name the server with --url, --preset or --server"
+            raise
+
+    def _fields(self) -> dict[str, Any]:
+        if self.timeout is not None and not 0 < self.timeout < math.inf:
+            raise wrong("--timeout: must be a number of seconds greater than 0")
+        given = {
+            "port": self.port,
+            "security": self.security,
+            "username": self.username,
+            "password": self._password(),
+            "timeout": self.timeout,
+            "tls": TLS(ca_file=self.ca_file) if self.ca_file else None,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+    def _password(self) -> str | None:
+        asked = self.ask_password or None
+        _at_most_one({"--password": self.password, "--password-file": self.password_file, "--ask-password": asked})
+        if self.password_file is not None:
+            return _first_line(self.password_file)
+        if self.ask_password:
+            return str(typer.prompt("Password", hide_input=True, err=True))
+        return self.password
+
+
+def _at_most_one(options: dict[str, object]) -> None:
+    given = [name for name, value in options.items() if value is not None]
+    if len(given) > 1:
+        raise wrong(f"{' and '.join(given)} cannot go together; give one of them")
+
+
+def _first_line(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").split("\n", 1)[0].removesuffix("\r")
+    except (OSError, ValueError) as error:
+        raise wrong(f"--password-file: cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'})") from None
+
+
+def wrong(message: str, hint: str | None = None) -> ConfigError:
+    """The error for options that cannot work."""
+    return ConfigError(message, stage=Stage.SETTINGS, hint=hint)

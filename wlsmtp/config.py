@@ -1,0 +1,272 @@
+"""Settings: one frozen, validated ``SessionConfig`` with its parts, from keywords, a URL, the environment or a preset.
+
+Whatever is wrong is a ``ConfigError`` that names the field and says what is allowed; no value that may be secret is
+repeated in it. This file knows no I/O: whether a server can be reached is for ``verify()`` to find out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from wlsmtp.errors import ConfigError, Stage
+from wlsmtp.events import Listener
+from wlsmtp.validation import Validated
+
+TokenProvider = Callable[[], str | Awaitable[str]]
+"""Returns an OAuth 2.0 access token, or (in the async world) an awaitable of one; asked anew for each connection."""
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Security(StrEnum):
+    """How the connection is secured."""
+
+    DEFAULT = "default"
+    """Plain, upgraded to TLS when the server offers STARTTLS (switch off: ``opportunistic_tls=False``). Port 25."""
+    TLS = "tls"
+    """STARTTLS (RFC 3207), or an error. Port 587."""
+    SSL = "ssl"
+    """TLS from the first byte (RFC 8314 §3.3). Port 465."""
+
+
+class Mode(StrEnum):
+    """When ``send`` returns."""
+
+    SYNC = "sync"
+    """Once the server has answered."""
+    ASYNC = "async"
+    """At once; the message is sent in the background."""
+
+
+DEFAULT_PORTS = {Security.DEFAULT: 25, Security.TLS: 587, Security.SSL: 465}
+
+
+class Settings(Validated):
+    """A part of the settings; what is wrong with it is a ``ConfigError``."""
+
+    _error = ConfigError
+    _stage = Stage.SETTINGS
+
+
+class TLS(Settings):
+    """How TLS is done. The defaults verify the server's certificate and its name against the system's trust store."""
+
+    verify: bool = True
+    """False switches off all checks: anybody between here and the server can then read and change the mail."""
+    trust: Literal["system", "bundled"] = "system"
+    """Whose authorities are trusted: the operating system's, or those of the ``certifi`` package."""
+    ca_file: Path | None = None
+    """A PEM file of the authorities to trust instead."""
+    client_cert: Path | tuple[Path, Path] | None = None
+    """A PEM file with the client's certificate and key, or a pair (certificate, key)."""
+    fingerprint: str | None = None
+    """The SHA-256 fingerprint of the server's certificate, in hex; it is checked instead of authorities and name."""
+    server_hostname: str | None = None
+    """The name that the certificate must carry, when it is not the name that is connected to."""
+    minimum_version: Literal["1.2", "1.3"] = "1.2"
+    """The oldest TLS version that is accepted."""
+
+    @field_validator("fingerprint")
+    @classmethod
+    def _plain_hex(cls, value: str | None) -> str | None:
+        bare = re.sub(r"[:\s]", "", value or "").lower()
+        if value is not None and not re.fullmatch(r"[0-9a-f]{64}", bare):
+            raise ValueError("a SHA-256 fingerprint has 64 hex digits")
+        return bare or None
+
+
+class Timeouts(Settings):
+    """The longest waits, in seconds, by stage (RFC 5321 §4.5.3.2 asks for up to ten minutes; a session that people
+    wait for fails earlier where that is harmless, and never gives up early on the reply to the content, where giving
+    up leaves the message in doubt)."""
+
+    connect: Seconds = 15.0
+    """Resolving the name and connecting, all addresses together."""
+    tls: Seconds = 30.0
+    """The TLS handshake."""
+    greeting: Seconds = 60.0
+    command: Seconds = 60.0
+    """The reply to EHLO, STARTTLS, AUTH, MAIL, RCPT, RSET and NOOP."""
+    data: Seconds = 120.0
+    """The 354 after DATA."""
+    block: Seconds = 180.0
+    """Handing one block of up to 64 KiB of content to the network."""
+    content: Seconds = 600.0
+    """The reply to the content."""
+    quit: Seconds = 2.0
+    """The reply to QUIT; nothing depends on it."""
+    total: Seconds = 1800.0
+    """A whole ``send``: waiting for a connection, connecting, retries and all."""
+
+    @classmethod
+    def of(cls, seconds: float) -> Self:
+        """The same longest silence for every stage, as a plain ``timeout=30`` means it; ``total`` stays as it is."""
+        stages = ("connect", "tls", "greeting", "command", "data", "block", "content")
+        return cls(**dict.fromkeys(stages, seconds), quit=min(seconds, cls().quit) if seconds > 0 else seconds)
+
+
+class PoolLimits(Settings):
+    """How connections are kept."""
+
+    max_connections: Annotated[int, Field(ge=1)] = 4
+    """Open at once; further senders wait for their turn."""
+    max_messages: Annotated[int, Field(ge=1)] | None = 100
+    """Messages over one connection before it is replaced. None: no limit."""
+    max_age: Seconds | None = 600.0
+    """Seconds after which a connection is replaced. None: no limit."""
+    idle_timeout: Seconds | None = 30.0
+    """Seconds without use after which a connection is not used again. None: no limit."""
+
+
+class Pipelining(Settings):
+    """Commands sent in groups (RFC 2920)."""
+
+    enabled: bool = True
+    """Used when the server offers PIPELINING; False: one command, one reply."""
+    early_content: Annotated[int, Field(ge=0)] = 256 * 1024
+    """Content of up to so many octets may follow its recipients without waiting for their replies."""
+
+
+class RetryPolicy(Settings):
+    """How often, and when, a message that is *certainly not sent* is offered again (RFC 5321 §4.5.4.1)."""
+
+    attempts: Annotated[int, Field(ge=1)] = 3
+    """Tries in all; 1 switches retrying off."""
+    backoff: Annotated[float, Field(ge=0)] = 1.0
+    """Seconds before the second try; doubled for each one after it."""
+    max_backoff: Annotated[float, Field(ge=0)] = 60.0
+    """The longest pause, in seconds."""
+    jitter: Annotated[float, Field(ge=0)] = 0.5
+    """Up to so many seconds are added at random, so that many clients do not come back in step."""
+    resend_unknown: bool = False
+    """True also offers a message again whose outcome is unknown; its recipients may then get it twice."""
+
+
+class SessionConfig(Settings):
+    """All settings of a session. The names are those of ``SMTPSession``'s keywords."""
+
+    server: Annotated[str, Field(min_length=1, max_length=255)]
+    """A DNS name, an IPv4 or IPv6 address, or the path of a unix socket (``/run/smtp.sock``)."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 0
+    """By default 25, 587 or 465, after ``security``."""
+    security: Security = Security.DEFAULT
+    mode: Mode = Mode.SYNC
+    username: str | None = None
+    password: SecretStr | None = None
+    token: SecretStr | TokenProvider | None = None
+    """An OAuth 2.0 access token, or a callable that returns one."""
+    auth: Literal["required", "optional"] = "required"
+    """``optional``: with a user name and a server that offers no usable AUTH, go on without authentication."""
+    mechanisms: tuple[str, ...] | None = None
+    """The SASL mechanisms allowed, best first. Default: all that fit, see ``wlsmtp.sasl``."""
+    allow_cleartext_auth: bool = False
+    """True lets the password go over an unencrypted connection that leaves this machine."""
+    opportunistic_tls: bool = True
+    """With ``security="default"``: whether to use STARTTLS when it is offered."""
+    timeout: Timeouts = Timeouts()
+    """A number of seconds (the longest silence at any stage), or ``Timeouts``."""
+    tls: TLS = TLS()
+    pool: PoolLimits = PoolLimits()
+    pipelining: Pipelining = Pipelining()
+    """``Pipelining``, or False to switch it off."""
+    retry: RetryPolicy = RetryPolicy()
+    partial: Literal["deliver", "abort"] = "deliver"
+    """When some recipients are refused: deliver to the others, or to nobody."""
+    local_hostname: str | None = None
+    """The name given with EHLO. Default: the address literal of the connection (RFC 5321 §4.1.4)."""
+    listeners: tuple[Listener, ...] = Field(default=(), repr=False)
+    """Callables that are told of each event, see ``wlsmtp.events``."""
+
+    @field_validator("server")
+    @classmethod
+    def _host(cls, value: str) -> str:
+        if value.startswith("/"):
+            return value
+        bare = value.removeprefix("[").removesuffix("]")
+        if "://" in value:
+            raise ValueError("is a URL; use SMTPSession.from_url(…)")
+        if not re.fullmatch(r"[\w.:%-]+", bare) or (bare.count(":") == 1):
+            raise ValueError(
+                "must be a host name or an IP address, without port (port=…), or the path of a unix socket"
+            )
+        return bare
+
+    @field_validator("local_hostname")
+    @classmethod
+    def _ehlo_name(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9._-]{1,255}|\[[A-Za-z0-9.:]{1,100}\]", value):
+            raise ValueError("must be a domain name in ASCII or an address literal such as [192.0.2.1]")
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shorthands(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        """``timeout=30`` and ``pipelining=False`` stand for their models."""
+        fields = {name: value for name, value in fields.items() if value is not None}
+        if isinstance(fields.get("timeout"), int | float) and not isinstance(fields["timeout"], bool):
+            fields["timeout"] = Timeouts.of(fields["timeout"])
+        if isinstance(fields.get("pipelining"), bool):
+            fields["pipelining"] = Pipelining(enabled=fields["pipelining"])
+        if "port" not in fields and fields.get("security", "default") in list(Security):
+            fields["port"] = DEFAULT_PORTS[Security(fields.get("security", "default"))]
+        return fields
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if self.username and self.password is None and self.token is None:
+            raise ValueError("username: needs a password or a token")
+        if (self.password is not None or self.token is not None) and not self.username:
+            raise ValueError("username: is missing, and a password or a token is given")
+        if self.password is not None and self.token is not None:
+            raise ValueError("token: cannot go with a password; give one of them")
+        if self.is_unix and self.security is Security.SSL and not self.tls.server_hostname:
+            raise ValueError("tls: TLS over a unix socket needs TLS(server_hostname=…)")
+        return self
+
+    @property
+    def is_unix(self) -> bool:
+        """Whether ``server`` is the path of a unix socket."""
+        return self.server.startswith("/")
+
+    @property
+    def address(self) -> str:
+        """The server for people: ``host:port``, or the path."""
+        if self.is_unix:
+            return self.server
+        return f"[{self.server}]:{self.port}" if ":" in self.server else f"{self.server}:{self.port}"
+
+    @classmethod
+    def from_url(cls, url: str, **fields: Any) -> Self:
+        """Settings from ``smtp://``, ``smtp+tls://`` or ``smtps://user:password@host:port?timeout=30``.
+
+        User and password are percent-decoded; ``smtp+unix:///path`` is a unix socket; the query may set any plain
+        field. Keywords win over the URL. Raises ``ConfigError``, which never repeats the URL's password.
+        """
+        from wlsmtp.sources import fields_from_url
+
+        return cls(**{**fields_from_url(url), **fields})
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, *, prefix: str = "WLSMTP_", **fields: Any) -> Self:
+        """Settings from ``WLSMTP_URL``, or from ``WLSMTP_SERVER``, ``WLSMTP_PORT``, ``WLSMTP_SECURITY``,
+        ``WLSMTP_USERNAME``, ``WLSMTP_PASSWORD``, ``WLSMTP_TOKEN``, ``WLSMTP_TIMEOUT``, ``WLSMTP_LOCAL_HOSTNAME`` and
+        so on for every plain field. Single variables win over the URL, keywords over both. Raises ``ConfigError``."""
+        from wlsmtp.sources import fields_from_env
+
+        return cls(**{**fields_from_env(environ, prefix), **fields})
+
+    @classmethod
+    def from_preset(cls, provider: str, **fields: Any) -> Self:
+        """Settings of a known provider by its name, an alias or a mail domain of it: ``"gmail"``, ``"orange.fr"``.
+
+        Keywords win over the preset. Raises ``ConfigError`` with the nearest names when the provider is not known.
+        """
+        from wlsmtp.sources import fields_from_preset
+
+        return cls(**{**fields_from_preset(provider), **fields})

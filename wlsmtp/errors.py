@@ -1,0 +1,179 @@
+"""Everything that can go wrong, as one tree.
+
+::
+
+    SMTPError
+    ├── ConfigError (ValueError)            settings that cannot work
+    ├── MessageError (ValueError)           address, header, attachment, size: refused before anything was sent
+    ├── ConnectionFailed (ConnectionError)  never reached the server, or lost it
+    ├── DeadlineExceeded (TimeoutError)     a stage or the whole send took too long
+    ├── TLSError                            handshake, certificate, name, downgrade
+    ├── AuthenticationFailed (PermissionError)
+    ├── ReplyError                          the server answered 4xx or 5xx
+    │   ├── SenderRefused                   … to MAIL
+    │   ├── RecipientsRefused               … to every RCPT
+    │   ├── ContentRefused                  … to DATA, or to the content itself
+    │   └── CommandRefused                  … to anything else (greeting, EHLO, …)
+    ├── ProtocolError                       what the server sent cannot be parsed or paired
+    ├── ExtensionMissing                    the message or the user needs what the server does not offer
+    └── OutcomeUnknown                      the end of the content was written and no answer came
+
+Each also inherits the matching builtin, so that ``except TimeoutError`` works. An error answers the questions that a
+caller has: at which ``stage`` it happened, what the server said (``reply``), what to do about it (``hint``), whether
+another try may help (``temporary``) and whether the message may have been delivered all the same (``ambiguous``).
+
+This file imports nothing of the package but names for type checkers: every other room leans on it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wlsmtp.receipt import Receipt
+    from wlsmtp.wire.reply import Reply
+
+
+class Stage(StrEnum):
+    """Where in the conversation something happened, in the order of the conversation."""
+
+    SETTINGS = "settings"
+    MESSAGE = "message"
+    CONNECT = "connect"
+    TLS = "TLS"
+    GREETING = "greeting"
+    EHLO = "EHLO"
+    STARTTLS = "STARTTLS"
+    AUTH = "AUTH"
+    MAIL = "MAIL"
+    RCPT = "RCPT"
+    DATA = "DATA"
+    CONTENT = "content"
+    RSET = "RSET"
+    NOOP = "NOOP"
+    QUIT = "QUIT"
+
+    @property
+    def is_before_mail(self) -> bool:
+        """Whether the failure concerns the session rather than one message: nothing of a message was said yet."""
+        return self in _BEFORE_MAIL
+
+
+_BEFORE_MAIL = frozenset(
+    {Stage.SETTINGS, Stage.CONNECT, Stage.TLS, Stage.GREETING, Stage.EHLO, Stage.STARTTLS, Stage.AUTH}
+)
+
+
+class SMTPError(Exception):
+    """The root of the tree. ``str()`` gives one sentence of what happened, the server's words, and the hint."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        stage: Stage | None = None,
+        reply: Reply | None = None,
+        receipt: Receipt | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.stage = stage
+        self.reply = reply
+        self.receipt = receipt
+        self.hint = hint
+
+    def __str__(self) -> str:
+        parts = [self.message]
+        if self.reply is not None:
+            parts.append(f"The server said: {self.reply}")
+        if self.hint:
+            parts.append(self.hint)
+        return " ".join(part if part.endswith((".", "!", "?", ":")) else part + "." for part in parts)
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the same message, sent later to the same server, may well succeed."""
+        return self.reply is not None and self.reply.is_transient
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether the message may have been delivered in spite of the error; if so, sending again may duplicate it."""
+        return False
+
+
+class ConfigError(SMTPError, ValueError):
+    """Settings that cannot work: the message names the field and says what is allowed."""
+
+
+class MessageError(SMTPError, ValueError):
+    """The message cannot be sent as it is (address, header, attachment, size); nothing was sent."""
+
+
+class ConnectionFailed(SMTPError, ConnectionError):
+    """The server was never reached, or the connection was lost before the end of the content was written."""
+
+    is_lasting = False
+    """Whether waiting will not help: the host name does not exist, or the session was closed."""
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the network may come back."""
+        return not self.is_lasting
+
+
+class DeadlineExceeded(SMTPError, TimeoutError):
+    """A stage, or the whole send, took longer than its time-out; nothing was delivered."""
+
+    @property
+    def temporary(self) -> bool:
+        """True: the server may be quicker next time."""
+        return True
+
+
+class TLSError(SMTPError):
+    """The link could not be secured: handshake, certificate, host name, or a downgrade. Never retried."""
+
+
+class AuthenticationFailed(SMTPError, PermissionError):
+    """The server refused the credentials (RFC 4954 §6), or no usable mechanism is left."""
+
+
+class ReplyError(SMTPError):
+    """The server answered 4xx or 5xx; ``reply`` has its words."""
+
+
+class SenderRefused(ReplyError):
+    """The server refused the sender: its reply to MAIL was 4xx or 5xx."""
+
+
+class RecipientsRefused(ReplyError):
+    """The server refused every recipient; ``receipt.refused`` has the reply for each."""
+
+
+class ContentRefused(ReplyError):
+    """The server refused DATA, or the content after it was sent whole."""
+
+
+class CommandRefused(ReplyError):
+    """The server refused the session itself: its greeting, EHLO, STARTTLS or another command was 4xx or 5xx."""
+
+
+class ProtocolError(SMTPError):
+    """What the server sent cannot be parsed, or answers nothing that was asked; the connection is not used again."""
+
+
+class ExtensionMissing(SMTPError):
+    """The message, or a setting, needs an extension that the server does not offer."""
+
+
+class OutcomeUnknown(SMTPError):
+    """The end of the content was written and no answer came: the message may or may not have been delivered.
+
+    It is not sent again on its own, as that might duplicate it (RFC 5321 §4.5.3.2.6, RFC 1047)."""
+
+    @property
+    def ambiguous(self) -> bool:
+        """True: only the recipient's mailbox knows."""
+        return True

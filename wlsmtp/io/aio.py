@@ -1,0 +1,223 @@
+"""The asyncio world. A protocol object of its own instead of asyncio's streams: it costs half the time a message."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from inspect import isawaitable
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from wlsmtp.io.base import ATTEMPT_DELAY, READ_SIZE, TLSInfo
+from wlsmtp.io.tls import handshake_error, inspect, make_context
+
+if TYPE_CHECKING:
+    from wlsmtp.config import TLS
+
+T = TypeVar("T")
+
+
+class _Wire(asyncio.Protocol):
+    """What asyncio calls back, turned into something to wait for."""
+
+    def __init__(self) -> None:
+        self.received = bytearray()
+        self.ended = False
+        self.failure: Exception | None = None
+        self.paused = False
+        self.closed = asyncio.get_running_loop().create_future()
+        self._waiter: asyncio.Future[None] | None = None
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        if len(self.received) > 4 * READ_SIZE and self._transport is not None:
+            self._transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> None:
+        self.ended = True
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.ended, self.failure = True, exc
+        if not self.closed.done():
+            self.closed.set_result(None)
+        self._wake()
+
+    def pause_writing(self) -> None:
+        self.paused = True
+
+    def resume_writing(self) -> None:
+        self.paused = False
+        self._wake()
+
+    def take(self) -> bytes:
+        data = bytes(self.received)
+        self.received.clear()
+        if len(data) > 4 * READ_SIZE and self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+        return data
+
+    async def change(self, deadline: float) -> None:
+        """Wait until asyncio calls back with anything."""
+        loop = asyncio.get_running_loop()
+        self._waiter = waiter = loop.create_future()
+        timer = loop.call_at(deadline, _expire, waiter)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+def _expire(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError())
+
+
+class AsyncioStream:
+    """A connected transport."""
+
+    def __init__(self, transport: asyncio.Transport, wire: _Wire) -> None:
+        self._transport = transport
+        self._wire = wire
+        self.tls: TLSInfo | None = None
+
+    @property
+    def local_ip(self) -> str | None:
+        """The address of this end; None for a unix socket."""
+        sock = self._transport.get_extra_info("socket")
+        if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+            return None
+        return cast(str, sock.getsockname()[0])
+
+    def has_input(self) -> bool:
+        """What the event loop has noticed so far; a loop that did not run since knows nothing new."""
+        return bool(self._wire.received) or self._wire.ended
+
+    async def read(self, deadline: float) -> bytes:
+        """See ``Stream.read``."""
+        while not self._wire.received and not self._wire.ended:
+            await self._wire.change(deadline)
+        if self._wire.received:
+            return self._wire.take()
+        if self._wire.failure is not None:
+            raise _as_os_error(self._wire.failure)
+        return b""
+
+    async def write(self, data: bytes, deadline: float) -> None:
+        """See ``Stream.write``; waits while more lies unsent than the transport wants to hold."""
+        if self._wire.closed.done() or self._transport.is_closing():
+            raise _as_os_error(self._wire.failure or ConnectionResetError("the connection was lost"))
+        self._transport.write(data)
+        while self._wire.paused:
+            await self._wire.change(deadline)
+            if self._wire.closed.done():
+                raise _as_os_error(self._wire.failure or ConnectionResetError("the connection was lost"))
+
+    async def start_tls(self, settings: TLS, server_hostname: str, deadline: float) -> None:
+        """See ``Stream.start_tls``."""
+        loop = asyncio.get_running_loop()
+        context = make_context(settings)
+        try:
+            async with asyncio.timeout_at(deadline):
+                secured = await loop.start_tls(
+                    self._transport, self._wire, context, server_hostname=server_hostname, ssl_handshake_timeout=86400
+                )
+        except TimeoutError:
+            raise
+        except (OSError, ValueError) as error:
+            raise handshake_error(error, server_hostname) from error
+        if secured is None:  # asyncio's answer when the connection was lost in the middle of the handshake
+            raise handshake_error(ConnectionResetError("the connection was lost"), server_hostname)
+        self._transport = secured
+        self._wire.connection_made(secured)
+        self.tls = inspect(cast(ssl.SSLObject, secured.get_extra_info("ssl_object")), settings)
+
+    async def close(self) -> None:
+        """See ``Stream.close``; waits for asyncio to let go of the socket."""
+        self.abort()
+        if not self._wire.closed.done():
+            await asyncio.wait([self._wire.closed], timeout=1)
+
+    def abort(self) -> None:
+        """See ``Stream.abort``."""
+        self._transport.abort()
+
+
+def _as_os_error(error: Exception) -> OSError:
+    return error if isinstance(error, OSError) else ConnectionResetError(str(error))
+
+
+class AsyncioCondition:
+    """A condition of tasks."""
+
+    def __init__(self) -> None:
+        self._condition = asyncio.Condition()
+
+    @asynccontextmanager
+    async def _held(self) -> AsyncIterator[None]:
+        async with self._condition:
+            yield
+
+    def __call__(self) -> AbstractAsyncContextManager[None]:
+        """Hold the lock."""
+        return self._held()
+
+    async def wait(self, deadline: float) -> None:
+        """See ``Condition.wait``."""
+        async with asyncio.timeout_at(deadline):
+            await self._condition.wait()
+
+    def notify_all(self) -> None:
+        """See ``Condition.notify_all``."""
+        self._condition.notify_all()
+
+
+class AsyncioIO:
+    """The world of one event loop."""
+
+    def now(self) -> float:
+        """The loop's clock, which need not be the system's (uvloop, test loops)."""
+        return asyncio.get_running_loop().time()
+
+    async def connect(self, host: str, port: int, deadline: float) -> AsyncioStream:
+        """See ``IO.connect``."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout_at(deadline):
+            transport, wire = await loop.create_connection(
+                _Wire, host, port, happy_eyeballs_delay=ATTEMPT_DELAY, interleave=1
+            )
+        return AsyncioStream(transport, wire)
+
+    async def connect_unix(self, path: str, deadline: float) -> AsyncioStream:
+        """See ``IO.connect_unix``."""
+        async with asyncio.timeout_at(deadline):
+            transport, wire = await asyncio.get_running_loop().create_unix_connection(_Wire, path)
+        return AsyncioStream(transport, wire)
+
+    async def sleep(self, seconds: float) -> None:
+        """Lets other tasks run meanwhile."""
+        await asyncio.sleep(seconds)
+
+    def condition(self) -> AsyncioCondition:
+        """A condition of tasks."""
+        return AsyncioCondition()
+
+    async def call(self, function: Callable[[], T | Awaitable[T]], deadline: float) -> T:
+        """See ``IO.call``."""
+        result = function()
+        if not isawaitable(result):
+            return result
+        async with asyncio.timeout_at(deadline):
+            return await result

@@ -1,0 +1,169 @@
+"""Header fields as they are written: encoded words (RFC 2047), folding (RFC 5322 §2.2.3), parameters (RFC 2231).
+
+Values in, text with CRLF out; nothing is checked here that the model has checked before. The standard library folds
+headers too, but has put encoded words into addresses and lost the quotes around a comma in doing so, which makes two
+addresses of one.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote
+
+from wlsmtp.wire.address import Mailbox
+
+LINE = 76
+"""The longest line with an encoded word in it (RFC 2047 §2); other lines aim at it."""
+MAX_WORD = 900
+"""A longer word would not fit the 998 octets of a line (RFC 5322 §2.1.1), so it is encoded."""
+
+ADDRESS_FIELDS = frozenset(
+    prefix + name for prefix in ("", "resent-") for name in ("from", "sender", "reply-to", "to", "cc", "bcc")
+) | {"disposition-notification-to", "return-receipt-to", "errors-to", "mail-reply-to", "mail-followup-to"}
+"""The fields, in lower case, whose values are addresses, in which only a name may be an encoded word."""
+
+_FRAME = len("=?utf-8?q?") + len("?=")
+_SHORTEST = 24
+_PRINTABLE = re.compile(r"[!-~]+(?: [!-~]+)*")
+_ENCODED_WORD = re.compile(r"=\?[^?\s]*\?[A-Za-z]\?")
+_PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_SIMPLE_VALUE = re.compile(r"[A-Za-z0-9!#$&()+,.;=@\[\]^_`{}~-]+(?: [A-Za-z0-9!#$&()+,.;=@\[\]^_`{}~-]+)*")
+_Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-")
+
+
+def text_field(name: str, value: str) -> str:
+    """A field of free text, such as Subject; it reads back as the same text."""
+    if "=?" not in value and _is_plain(value):
+        return _folded(name, value.split(" "))
+    return _encoded_field(name, value) if value else f"{name}: \r\n"
+
+
+def other_field(name: str, value: str) -> str:
+    """A field whose grammar is not known here: whatever is ASCII stays (a URL may contain ``=?``)."""
+    if not _ENCODED_WORD.search(value) and _is_plain(value):
+        return _folded(name, value.split(" "))
+    return text_field(name, value)
+
+
+def identifier_field(name: str, value: str) -> str:
+    """A field that is never folded or encoded, such as Message-ID: it is compared octet by octet."""
+    return f"{name}: {value}\r\n"
+
+
+def address_field(name: str, mailboxes: Iterable[Mailbox]) -> str:
+    """A field of addresses, folded between them. Domains are in A-labels; a local part outside ASCII is in UTF-8."""
+    written = [_mailbox(mailbox) for mailbox in mailboxes]
+    return _folded(name, [f"{text}," for text in written[:-1]] + written[-1:])
+
+
+def parameter(name: str, value: str) -> Iterator[str]:
+    """A parameter of a MIME field, in one or more pieces to be joined with ``;`` (RFC 2231 §3 and §4)."""
+    if len(value) <= 60 and _SIMPLE_VALUE.fullmatch(value) and "=?" not in value:
+        yield f'{name}="{value}"'
+        return
+    pieces = list(_percent_encoded(value, 50))
+    if len(pieces) == 1:
+        yield f"{name}*=utf-8''{pieces[0]}"
+        return
+    for number, piece in enumerate(pieces):
+        yield f"{name}*{number}*=" + ("utf-8''" if number == 0 else "") + piece
+
+
+def old_parameter(name: str, value: str) -> Iterator[str]:
+    """The same for programs that know no RFC 2231 (Outlook), where it is short enough for their way of writing it."""
+    if len(value) <= 60 and _SIMPLE_VALUE.fullmatch(value) and "=?" not in value:
+        yield f'{name}="{value}"'
+    elif len(words := encoded_words(value, LINE - len(name) - 4)) == 1:
+        yield f'{name}="{words[0]}"'
+
+
+def mime_field(name: str, value: str, parameters: Iterable[str]) -> str:
+    """A MIME field with its parameters, each on its line."""
+    return f"{name}: " + ";\r\n ".join([value, *parameters]) + "\r\n"
+
+
+def encoded_words(text: str, first: int = LINE - 1) -> list[str]:
+    """``text`` as encoded words, each with whole characters (RFC 2047 §5); the first has ``first`` octets at most."""
+    octets = text.encode()
+    special = sum(octet not in _Q_SAFE for octet in octets)
+    encode = _q if special * 3 <= len(octets) else _b
+    words: list[str] = []
+    rest = text
+    while rest:
+        room = (LINE - 1 if words else first) - _FRAME
+        count = _how_many_fit(rest, room, encode is _q)
+        words.append(encode(rest[:count]))
+        rest = rest[count:]
+    return words
+
+
+def _how_many_fit(text: str, room: int, in_q: bool) -> int:
+    budget = room if in_q else room // 4 * 3
+    for count, character in enumerate(text):
+        octets = character.encode()
+        budget -= sum(1 if octet in _Q_SAFE or octet == 0x20 else 3 for octet in octets) if in_q else len(octets)
+        if budget < 0:
+            return count
+    return len(text)
+
+
+def _q(text: str) -> str:
+    # "_" stands for a space, so that a "_" of the text is encoded.
+    octets = ("_" if octet == 0x20 else chr(octet) if octet in _Q_SAFE else f"={octet:02X}" for octet in text.encode())
+    return f"=?utf-8?q?{''.join(octets)}?="
+
+
+def _b(text: str) -> str:
+    return f"=?utf-8?b?{base64.b64encode(text.encode()).decode('ascii')}?="
+
+
+def _is_plain(value: str) -> bool:
+    return bool(_PRINTABLE.fullmatch(value)) and max(map(len, value.split(" "))) <= MAX_WORD
+
+
+def _encoded_field(name: str, value: str) -> str:
+    first = LINE - len(name) - 2
+    if first < _SHORTEST:
+        return f"{name}:\r\n " + "\r\n ".join(encoded_words(value)) + "\r\n"
+    return f"{name}: " + "\r\n ".join(encoded_words(value, first)) + "\r\n"
+
+
+def _mailbox(mailbox: Mailbox) -> str:
+    address = mailbox.address.wire
+    if not mailbox.name:
+        return address
+    name = mailbox.name
+    if "=?" in name or len(name) > 200 or not _PRINTABLE.fullmatch(name):
+        # Two words are as good as a line: where one ends the next begins a line.
+        return "\r\n ".join([*encoded_words(name, LINE - 30), f"<{address}>"])
+    if not _PHRASE.fullmatch(name):
+        name = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return f"{name} <{address}>"
+
+
+def _folded(name: str, words: Iterable[str]) -> str:
+    """The words with a space between, and a line end before that space where the line would grow too long."""
+    pieces = [f"{name}:"]
+    column = len(pieces[0])
+    for word in words:
+        first_line = word.partition("\r\n")[0]
+        if column + 1 + len(first_line) > LINE and len(pieces) > 1:
+            pieces.append("\r\n")
+            column = 0
+        pieces.append(f" {word}")
+        column = len(word) - word.rfind("\n") if "\n" in word else column + 1 + len(word)
+    return "".join(pieces) + "\r\n"
+
+
+def _percent_encoded(value: str, size: int) -> Iterator[str]:
+    piece = ""
+    for character in value:
+        encoded = quote(character, safe="")
+        # quote() leaves "~" alone, which RFC 2231 allows; what it encodes is a superset of what must be.
+        if len(piece) + len(encoded) > size:
+            yield piece
+            piece = ""
+        piece += encoded
+    yield piece

@@ -1,0 +1,180 @@
+"""Messages that somebody else made, a stdlib message or octets: sent as they are, without their Bcc.
+
+Here is also how an envelope is found in header fields (RFC 5322 §3.6.2, §3.6.3 and §3.6.6).
+"""
+
+from __future__ import annotations
+
+import copy
+import email.message
+import re
+from collections.abc import Iterable, Iterator
+from email import policy
+from email.errors import MessageError as EmailError
+from email.generator import BytesGenerator
+from email.header import Header
+from email.parser import BytesHeaderParser
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from wlsmtp.errors import MessageError, Stage
+from wlsmtp.message import headers
+from wlsmtp.message.content import BytesContent
+from wlsmtp.wire.address import Address, Mailbox, parse_address, parse_mailbox_list
+
+if TYPE_CHECKING:
+    AnyEmail = email.message.Message[Any, Any]
+else:
+    AnyEmail = email.message.Message
+Field = tuple[str, Any]
+
+_HINT = "Pass sender= and recipients="
+_BCC = re.compile(rb"^(?:Resent-)?Bcc[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*", re.IGNORECASE | re.MULTILINE)
+_BROKEN_LINE = re.compile(r"(?>\r\n|\r|\n)(?![ \t])|\x00")
+_FIELD_NAME = re.compile(r"[!-9;-~]+")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_NEVER_SENT = {"bcc", "resent-bcc"}
+# Not refolded: the standard library loses the quotes around a comma in it (cpython issue 121284).
+_POLICY = policy.SMTP.clone(refold_source="none", cte_type="8bit")
+_POLICY_7BIT = policy.SMTP.clone(refold_source="none", cte_type="7bit")
+
+
+def email_content(message: AnyEmail) -> BytesContent:
+    """A stdlib message as it is, without Bcc and Resent-Bcc; the object itself is left alone."""
+    prepared = _prepared(message, _NEVER_SENT)
+    return BytesContent(_written(prepared, _POLICY), to_7bit=lambda: _written(prepared, _POLICY_7BIT))
+
+
+def email_fields(message: AnyEmail) -> list[Field]:
+    """The header fields of a stdlib message."""
+    return list(message.raw_items())
+
+
+def raw_content(data: bytes) -> BytesContent:
+    """Octets as they are, apart from line ends, and without the Bcc fields of their header section."""
+    # Line ends come first: after a bare CR there is a field too.
+    clean = b"".join(BytesContent(data).chunks())
+    head = BytesContent(clean).head
+    kept = _BCC.sub(b"", head)
+    return BytesContent(clean if len(kept) == len(head) else kept + clean[len(head) :])
+
+
+def raw_fields(data: bytes) -> list[Field]:
+    """The header fields of a message in octets; nothing beyond its header section is read."""
+    return list(BytesHeaderParser(policy=policy.compat32).parsebytes(BytesContent(data).head).raw_items())
+
+
+def sender_in(fields: list[Field]) -> Address:
+    """Sender, else From. Raises ``MessageError`` when neither is there."""
+    prefix = _prefix(fields)
+    senders = _mailboxes(fields, f"{prefix}sender") or _mailboxes(fields, f"{prefix}from")
+    if not senders:
+        raise MessageError("The message has no From header", stage=Stage.MESSAGE, hint="Pass sender=")
+    return senders[0].address
+
+
+def recipients_in(fields: list[Field]) -> list[Address]:
+    """To, Cc and Bcc. Raises ``MessageError`` when they name nobody."""
+    prefix = _prefix(fields)
+    found = [box.address for name in ("to", "cc", "bcc") for box in _mailboxes(fields, prefix + name)]
+    if not found:
+        words = "The message has no recipient in To, Cc or Bcc"
+        raise MessageError(words, stage=Stage.MESSAGE, hint="Pass recipients=")
+    return found
+
+
+def _prefix(fields: list[Field]) -> str:
+    """A resent message goes to whom it was resent, and comes from who did so (RFC 5322 §3.6.6)."""
+    names = [name.lower() for name, _ in fields]
+    if not {"resent-to", "resent-cc", "resent-bcc"}.intersection(names):
+        return ""
+    if max(names.count("resent-date"), names.count("resent-from")) > 1:
+        raise MessageError("The message was resent more than once", stage=Stage.MESSAGE, hint=_HINT)
+    return "resent-"
+
+
+def _mailboxes(fields: Iterable[Field], wanted: str) -> list[Mailbox]:
+    return [box for name, value in fields if name.lower() == wanted for box in _parsed(name, value)]
+
+
+def _parsed(name: str, value: Any) -> list[Mailbox]:
+    """The mailboxes in a field: as the standard library has them for a field that was set, from the source else.
+
+    A decoded text is not parsed: a comma in an encoded name would begin another address.
+    """
+    try:
+        if hasattr(value, "addresses"):
+            return [Mailbox(item.display_name, _address(item.addr_spec)) for item in value.addresses]
+        return parse_mailbox_list(_with_utf8(value.encode() if isinstance(value, Header) else str(value)))
+    except (MessageError, EmailError, UnicodeError) as error:
+        words = error.message if isinstance(error, MessageError) else error
+        raise MessageError(f"{name}: {words}", stage=Stage.MESSAGE, hint=_HINT) from None
+
+
+def _address(addr_spec: str) -> Address:
+    return parse_address("" if addr_spec == "<>" else addr_spec)
+
+
+def _with_utf8(text: str) -> str:
+    """Raw octets, which the parser keeps as surrogates, read as UTF-8 (RFC 6532)."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8")
+
+
+def _prepared(part: AnyEmail, left_out: Iterable[str] = ()) -> AnyEmail:
+    """A copy to be written: fields in their final form, so that the generator has nothing to fold or to invent in the
+    user's object."""
+    clone = copy.copy(part)
+    for name in set(part.keys()):
+        del clone[name]
+    for name, value in part.raw_items():
+        if name.lower() not in left_out:
+            clone.set_raw(name, _final(name, value))
+    payload = part.get_payload()
+    if isinstance(payload, list):
+        children = [_prepared(child) if isinstance(child, email.message.Message) else child for child in payload]
+        clone.set_payload(children)
+    return clone
+
+
+def _final(name: str, value: Any) -> Any:
+    """A field's value for ``set_raw``: raw text that is folded already, or a header object that folds itself well."""
+    text = value.encode(linesep="\r\n") if isinstance(value, Header) else str(value)
+    if not _FIELD_NAME.fullmatch(name) or _BROKEN_LINE.search(text):
+        words = f"The header {name[:80]!r} contains a line end or NUL"
+        raise MessageError(words, stage=Stage.MESSAGE, hint="Nobody may add header lines through a value")
+    is_object = hasattr(value, "fold")
+    if not is_object and (text.isascii() or _SURROGATE.search(text)):
+        return text
+    if is_object and (name.lower().startswith("content-") or any(group.display_name for group in _groups(value))):
+        return value
+    return _rewritten(name, value, text)
+
+
+def _groups(value: Any) -> Iterator[Any]:
+    """The groups in an address field, which only the standard library writes."""
+    return (group for group in getattr(value, "groups", ()) if group.display_name is not None)
+
+
+def _rewritten(name: str, value: Any, text: str) -> str:
+    if name.lower() in headers.ADDRESS_FIELDS:
+        field = headers.address_field(name, _parsed(name, value))
+    elif text.isascii():
+        field = headers.other_field(name, text)
+    else:
+        field = headers.text_field(name, text)
+    return field[len(name) + 1 :].removesuffix("\r\n").removeprefix(" ")
+
+
+def _is_raw_utf8(value: Any) -> bool:
+    """Whether a field must go out as UTF-8: ``_final`` leaves that to addresses that have no ASCII form."""
+    return not hasattr(value, "fold") and not value.isascii() and not _SURROGATE.search(value)
+
+
+def _written(message: AnyEmail, how: policy.EmailPolicy[Any]) -> bytes:
+    needs_utf8 = any(_is_raw_utf8(value) for _, value in message.raw_items())
+    buffer = BytesIO()
+    try:
+        BytesGenerator(buffer, mangle_from_=False, policy=how.clone(utf8=needs_utf8)).flatten(message)
+    except (EmailError, ValueError, TypeError, LookupError, AttributeError) as error:
+        raise MessageError(f"The message cannot be written: {error}", stage=Stage.MESSAGE) from error
+    return buffer.getvalue()

@@ -1,0 +1,76 @@
+"""The one door from whatever a user sends to ``Content`` and ``Envelope``."""
+
+from __future__ import annotations
+
+import email.message
+from collections.abc import Iterable
+
+from wlsmtp.errors import MessageError, Stage
+from wlsmtp.message import mime
+from wlsmtp.message.content import BytesContent, Content
+from wlsmtp.message.envelope import Envelope
+from wlsmtp.message.model import Message
+from wlsmtp.message.read import (
+    AnyEmail,
+    Field,
+    email_content,
+    email_fields,
+    raw_content,
+    raw_fields,
+    recipients_in,
+    sender_in,
+)
+
+Sendable = Message | AnyEmail | bytes | bytearray | memoryview
+"""What can be sent: composed here, made with the standard library, or octets."""
+
+
+def render(message: Message) -> Content:
+    """A ``Message`` as it is sent. Raises ``MessageError`` when an attachment cannot be read any more."""
+    return BytesContent(mime.write(message))
+
+
+def content_of(message: Sendable) -> Content:
+    """What is sent of the message."""
+    match message:
+        case Message():
+            return render(message)
+        case email.message.Message():
+            return email_content(message)
+        case bytes() | bytearray() | memoryview():
+            return raw_content(bytes(message))
+    raise _not_sendable(message)
+
+
+def envelope_of(
+    message: Sendable, *, sender: str | None = None, recipients: str | Iterable[str] | None = None
+) -> Envelope:
+    """From whom the message comes and to whom it goes, by its header fields, or as given.
+
+    A stdlib message and octets come from Sender, else From, and go to To, Cc and Bcc; if it is resent, to the Resent-
+    fields instead. Raises ``MessageError`` when that tells nobody.
+    """
+    if sender is not None and recipients is not None:
+        return Envelope(sender, recipients)
+    if isinstance(message, Message):
+        told = message.envelope() if recipients is None else None
+        from_whom = message.sender.address if sender is None else sender
+        return Envelope(from_whom, told.recipients if told else recipients or ())
+    fields = _fields(message)
+    from_whom = sender_in(fields) if sender is None else sender
+    return Envelope(from_whom, recipients_in(fields) if recipients is None else recipients)
+
+
+def _fields(message: Sendable) -> list[Field]:
+    match message:
+        case email.message.Message():
+            return email_fields(message)
+        case bytes() | bytearray() | memoryview():
+            return raw_fields(bytes(message))
+    raise _not_sendable(message)
+
+
+def _not_sendable(value: object) -> MessageError:
+    hint = "Encode the str first: text.encode()" if isinstance(value, str) else None
+    words = f"A message is a Message, an EmailMessage or bytes, not {type(value).__name__}"
+    return MessageError(words, stage=Stage.MESSAGE, hint=hint)

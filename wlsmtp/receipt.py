@@ -1,0 +1,145 @@
+"""What came of a message: for each recipient what is known, and the server's final words.
+
+Values only; how replies become a receipt is decided in ``smtp/judge.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wlsmtp.errors import SMTPError
+    from wlsmtp.wire.reply import Reply
+
+
+class Status(StrEnum):
+    """The state of a message."""
+
+    SENT = "sent"
+    """The server acknowledged the content for every recipient."""
+    PARTIAL = "partial"
+    """The server acknowledged the content for some recipients; the others were refused or are not known."""
+    PENDING = "pending"
+    """Stored, not yet sent (mode ``async``)."""
+    ERROR = "error"
+    """Certainly not delivered to anybody."""
+    UNKNOWN = "unknown"
+    """The end of the content was written and no answer came: perhaps delivered, perhaps not."""
+
+
+class RecipientStatus(StrEnum):
+    """The state of one recipient of a message."""
+
+    ACCEPTED = "accepted"
+    """The server took the responsibility for delivery: 2xx to RCPT and 2xx to the content."""
+    REFUSED = "refused"
+    """The server refused the recipient, the sender or the content; ``reply`` has its words: 4xx (later) or 5xx."""
+    NOT_SENT = "not sent"
+    """Certainly not delivered, and the server did not say no: it was not reached, or not asked."""
+    UNKNOWN = "unknown"
+    """Perhaps delivered: no answer came to the end of the content."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientResult:
+    """What is known of one recipient."""
+
+    address: str
+    status: RecipientStatus
+    reply: Reply | None = None
+
+    @property
+    def is_permanent(self) -> bool:
+        """Whether the server refused for good (5xx)."""
+        return self.reply is not None and self.reply.is_permanent
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Receipt:
+    """What came of one message. True when every recipient was accepted.
+
+    ``reply`` is the server's last word on the content, ``queue_id`` the identifier parsed from it (when there is one),
+    ``attempts`` how many times the message was offered to a server, ``error`` why not everything was delivered.
+    ``elapsed`` is the time that the delivery took, in seconds, from the call to the last reply.
+    """
+
+    id: str
+    status: Status
+    recipients: tuple[RecipientResult, ...]
+    reply: Reply | None = None
+    queue_id: str | None = None
+    message_id: str | None = None
+    attempts: int = 1
+    error: SMTPError | None = None
+    elapsed: float = 0.0
+
+    def __bool__(self) -> bool:
+        return self.status is Status.SENT
+
+    @property
+    def accepted(self) -> tuple[RecipientResult, ...]:
+        """The recipients for whom the server took the message."""
+        return self._with(RecipientStatus.ACCEPTED)
+
+    @property
+    def refused(self) -> tuple[RecipientResult, ...]:
+        """The recipients that the server refused, each with its reply."""
+        return self._with(RecipientStatus.REFUSED)
+
+    @property
+    def unknown(self) -> tuple[RecipientResult, ...]:
+        """The recipients that may or may not have been reached."""
+        return self._with(RecipientStatus.UNKNOWN)
+
+    def _with(self, status: RecipientStatus) -> tuple[RecipientResult, ...]:
+        return tuple(result for result in self.recipients if result.status is status)
+
+    def raise_for_status(self) -> Self:
+        """Return the receipt if any recipient was accepted; otherwise raise ``error``, which carries the receipt."""
+        if self.error is not None and self.status not in (Status.SENT, Status.PARTIAL):
+            raise self.error
+        return self
+
+    def changed(self, **fields: object) -> Receipt:
+        """The same receipt with some fields replaced."""
+        return replace(self, **fields)  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        count = f"{len(self.accepted)} of {len(self.recipients)} recipients accepted"
+        words = f", {self.reply}" if self.reply is not None else ""
+        return f"{self.status}: {count}{words}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one try: the part of a receipt that a transport knows."""
+
+    recipients: tuple[RecipientResult, ...]
+    reply: Reply | None = None
+    error: SMTPError | None = None
+
+    @classmethod
+    def of(
+        cls,
+        addresses: Iterable[str],
+        status: RecipientStatus,
+        *,
+        reply: Reply | None = None,
+        error: SMTPError | None = None,
+    ) -> Outcome:
+        """The same outcome for all."""
+        return cls(tuple(RecipientResult(address, status, reply) for address in addresses), reply, error)
+
+
+def overall_status(recipients: Iterable[RecipientResult]) -> Status:
+    """The state of a message from the states of its recipients."""
+    seen = {result.status for result in recipients}
+    if seen == {RecipientStatus.ACCEPTED}:
+        return Status.SENT
+    if RecipientStatus.ACCEPTED in seen:
+        return Status.PARTIAL
+    return Status.UNKNOWN if RecipientStatus.UNKNOWN in seen else Status.ERROR

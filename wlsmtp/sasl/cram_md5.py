@@ -1,0 +1,14 @@
+"""CRAM-MD5 (RFC 2195): a keyed digest of the server's challenge, so the password itself is not sent."""
+
+from __future__ import annotations
+
+import hmac
+
+from wlsmtp.sasl.base import NOTHING, Exchange, Secrets
+
+
+def cram_md5(secrets: Secrets) -> Exchange:
+    """Answers the challenge with the user name and the digest."""
+    challenge = yield NOTHING
+    digest = hmac.new((secrets.password or "").encode(), challenge, "md5").hexdigest()
+    yield f"{secrets.username} {digest}".encode()

@@ -1,0 +1,12 @@
+"""LOGIN (draft-murchison-sasl-login): never a standard, and everywhere."""
+
+from __future__ import annotations
+
+from wlsmtp.sasl.base import NOTHING, Exchange, Secrets
+
+
+def login(secrets: Secrets) -> Exchange:
+    """The user name, then the password, each after a prompt whose words differ by server and are not looked at."""
+    yield NOTHING
+    yield secrets.username.encode()
+    yield (secrets.password or "").encode()

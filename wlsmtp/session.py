@@ -1,0 +1,218 @@
+"""The two faces: ``SMTPSession`` blocks the thread, ``AsyncSMTPSession`` the task. Names and rules are the same, and
+neither holds any logic: see ``mailer.py``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+from wlsmtp.config import Mode, Pipelining, PoolLimits, RetryPolicy, Security, SessionConfig, Timeouts
+from wlsmtp.io.blocking import BlockingIO, run
+from wlsmtp.mailer import Item, Mailer
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from wlsmtp.config import TLS, TokenProvider
+    from wlsmtp.io.base import IO
+    from wlsmtp.message.render import Sendable
+    from wlsmtp.receipt import Receipt
+    from wlsmtp.smtp.conversation import ServerInfo
+    from wlsmtp.transports.base import Transport
+    from wlsmtp.wire.extensions import Capabilities
+
+
+class _Session:
+    """What both faces share: their settings."""
+
+    def __init__(
+        self,
+        server: str | SessionConfig,
+        port: int | None = None,
+        *,
+        security: Security | str | None = None,
+        mode: Mode | str | None = None,
+        username: str | None = None,
+        password: str | SecretStr | None = None,
+        token: str | SecretStr | TokenProvider | None = None,
+        timeout: float | Timeouts | None = None,
+        tls: TLS | None = None,
+        pool: PoolLimits | None = None,
+        pipelining: Pipelining | bool | None = None,
+        retry: RetryPolicy | None = None,
+        transport: Transport | None = None,
+        **fields: Any,
+    ) -> None:
+        """Settings as keywords, each a field of ``SessionConfig``, or one ``SessionConfig`` that keywords override.
+
+        ``transport`` carries the messages instead of SMTP. Nothing is connected yet. Raises ``ConfigError`` for
+        settings that cannot work.
+        """
+        named = dict(
+            port=port, security=security, mode=mode, username=username, password=password, token=token,
+            timeout=timeout, tls=tls, pool=pool, pipelining=pipelining, retry=retry, **fields,
+        )  # fmt: skip
+        given = {name: value for name, value in named.items() if value is not None}
+        if isinstance(server, SessionConfig):
+            kept = {name: getattr(server, name) for name in server.model_fields_set}
+            self.config = SessionConfig(**{**kept, **given})
+        else:
+            self.config = SessionConfig(server=server, **given)
+        self._mailer = Mailer(self.config, self._io(), transport)
+
+    @staticmethod
+    def _io() -> IO:
+        raise NotImplementedError
+
+    @classmethod
+    def from_url(cls, url: str, *, transport: Transport | None = None, **fields: Any) -> Self:
+        """A session from ``smtp://``, ``smtp+tls://`` or ``smtps://user:password@host:port``; see
+        ``SessionConfig.from_url``."""
+        return cls(SessionConfig.from_url(url, **fields), transport=transport)
+
+    @classmethod
+    def from_env(
+        cls, environ: Mapping[str, str] | None = None, *, transport: Transport | None = None, **fields: Any
+    ) -> Self:
+        """A session from ``WLSMTP_URL``, or ``WLSMTP_SERVER``, ``WLSMTP_PORT``, …; see ``SessionConfig.from_env``."""
+        return cls(SessionConfig.from_env(environ, **fields), transport=transport)
+
+    @classmethod
+    def from_preset(cls, provider: str, *, transport: Transport | None = None, **fields: Any) -> Self:
+        """A session with a known provider, as ``from_preset("gmail", username=…, password=…)``."""
+        return cls(SessionConfig.from_preset(provider, **fields), transport=transport)
+
+    @property
+    def capabilities(self) -> Capabilities | None:
+        """What the server offered on the latest connection (EHLO, RFC 5321 §4.1.1.1); None before the first one."""
+        return self._mailer.capabilities
+
+    def __repr__(self) -> str:
+        user = f", username={self.config.username!r}" if self.config.username else ""
+        return f"{type(self).__name__}({self.config.address!r}, security={self.config.security.value!r}{user})"
+
+
+class SMTPSession(_Session):
+    """A session that blocks the calling thread. Any number of threads may share it.
+
+    Connections are opened when they are first needed, kept for the next message, and replaced when the server has
+    closed them.
+
+    >>> with SMTPSession("smtp.example.com", security="tls", username="ann@example.com", password="…") as session:
+    ...     receipt = session.send(message)
+    """
+
+    @staticmethod
+    def _io() -> IO:
+        return BlockingIO()
+
+    def send(
+        self,
+        message: Sendable,
+        *,
+        sender: str | None = None,
+        recipients: str | Iterable[str] | None = None,
+        timeout: float | None = None,
+    ) -> Receipt:
+        """Send a ``Message``, an ``EmailMessage`` or ``bytes``; return what came of it for each recipient.
+
+        ``sender`` and ``recipients`` take the place of those in the headers. ``timeout`` bounds the whole call, in
+        seconds (default: ``Timeouts.total``). What is certainly not sent is tried again as ``RetryPolicy`` says.
+
+        The receipt is ``SENT`` or, when some recipients were refused, ``PARTIAL``. When nobody got the message, raises
+        an ``SMTPError`` that carries the receipt; ``OutcomeUnknown`` when nobody can know (RFC 5321 §4.5.3.2.6).
+        """
+        return run(self._mailer.send(message, sender=sender, recipients=recipients, timeout=timeout))
+
+    def send_many(self, items: Iterable[Item]) -> Iterator[Receipt]:
+        """Send messages, or pairs ``(message, Envelope)``, as they come; yield their receipts in the same order.
+
+        A message that fails does not stop the others: its receipt has the status ``ERROR`` or ``UNKNOWN`` and the
+        ``error``. What stands in the way of all (login, TLS, an unreachable server) is raised, with the receipt of the
+        message at which it happened. Items are read one by one, so an endless iterable is fine.
+        """
+        receipts = self._mailer.send_many(items)
+        try:
+            while True:
+                try:
+                    receipt = run(_next(receipts))
+                except StopAsyncIteration:
+                    return
+                yield receipt
+        finally:
+            run(receipts.aclose())
+
+    def verify(self, timeout: float | None = None) -> ServerInfo:
+        """Connect and log in without sending; return what the server offers. Raises the error that stands in the
+        way."""
+        return run(self._mailer.verify(timeout))
+
+    def open(self) -> Self:
+        """Connect and log in now, rather than at the first ``send``; also opens a closed session again."""
+        run(self._mailer.open())
+        return self
+
+    def close(self) -> None:
+        """Let messages on their way finish, then close all connections. A later ``send`` is refused until ``open``."""
+        run(self._mailer.close())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+async def _next(receipts: AsyncIterator[Receipt]) -> Receipt:
+    return await receipts.__anext__()
+
+
+class AsyncSMTPSession(_Session):
+    """A session that blocks the calling task only. Any number of tasks of one event loop may share it.
+
+    Everything is as in ``SMTPSession``, with ``await``.
+
+    >>> async with AsyncSMTPSession("smtp.example.com", security="tls", username="ann@example.com", token=t) as session:
+    ...     receipt = await session.send(message)
+    """
+
+    @staticmethod
+    def _io() -> IO:
+        from wlsmtp.io.aio import AsyncioIO  # here, so that a blocking program does not load asyncio
+
+        return AsyncioIO()
+
+    async def send(
+        self,
+        message: Sendable,
+        *,
+        sender: str | None = None,
+        recipients: str | Iterable[str] | None = None,
+        timeout: float | None = None,
+    ) -> Receipt:
+        """See ``SMTPSession.send``. A cancelled call gives up its connection and nothing else; whether the message was
+        delivered is not known then."""
+        return await self._mailer.send(message, sender=sender, recipients=recipients, timeout=timeout)
+
+    def send_many(self, items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[Receipt]:
+        """See ``SMTPSession.send_many``; takes an async iterable as well."""
+        return self._mailer.send_many(items)
+
+    async def verify(self, timeout: float | None = None) -> ServerInfo:
+        """See ``SMTPSession.verify``."""
+        return await self._mailer.verify(timeout)
+
+    async def open(self) -> Self:
+        """See ``SMTPSession.open``."""
+        await self._mailer.open()
+        return self
+
+    async def close(self) -> None:
+        """See ``SMTPSession.close``."""
+        await self._mailer.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()

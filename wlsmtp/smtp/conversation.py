@@ -1,0 +1,208 @@
+"""From nothing to a connection that takes mail, and back: connect, greeting, EHLO, TLS … QUIT (RFC 5321, 3207)."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wlsmtp.config import Security
+from wlsmtp.errors import CommandRefused, ConnectionFailed, DeadlineExceeded, SMTPError, Stage, TLSError
+from wlsmtp.events import Connected
+from wlsmtp.smtp import delivery
+from wlsmtp.smtp.authentication import authenticate
+from wlsmtp.smtp.link import Link
+from wlsmtp.smtp.plan import make_plan
+from wlsmtp.wire import command
+from wlsmtp.wire.extensions import Capabilities, parse_ehlo
+
+if TYPE_CHECKING:
+    from wlsmtp.config import SessionConfig
+    from wlsmtp.events import Announcer
+    from wlsmtp.io.base import IO, Stream, TLSInfo
+    from wlsmtp.message.content import Content
+    from wlsmtp.message.envelope import Envelope
+    from wlsmtp.receipt import Outcome
+    from wlsmtp.smtp.deadlines import Deadlines
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """What ``verify`` found: the server, how the connection is secured, who is logged in, what is offered."""
+
+    server: str
+    name: str
+    """The name by which the server introduced itself."""
+    tls: TLSInfo | None
+    username: str | None
+    """The user that was authenticated; None without authentication."""
+    capabilities: Capabilities
+
+
+class Connection:
+    """A link that is greeted, secured and authenticated: ready for transactions."""
+
+    def __init__(self, link: Link, info: ServerInfo, config: SessionConfig, io: IO) -> None:
+        self.link = link
+        self.info = info
+        self.messages = 0
+        """Transactions begun over this connection."""
+        self.was_kept = False
+        """Whether it has lain idle since it was opened, so that the server may have closed it meanwhile."""
+        self.opened_at = self.idle_since = io.now()
+        self._config = config
+        self._must_reset = False
+
+    async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
+        """One transaction. Raises ``MessageError`` or ``ExtensionMissing`` before a word is said."""
+        plan = make_plan(
+            envelope,
+            content,
+            self.info.capabilities,
+            pipelining=self._config.pipelining,
+            all_or_nothing=self._config.partial == "abort",
+        )
+        self.messages += 1
+        outcome, self._must_reset = await delivery.deliver(self.link, plan, deadlines, reset=self._must_reset)
+        return outcome
+
+    async def noop(self, deadlines: Deadlines) -> None:
+        """Ask whether the server is still there."""
+        reply = await self.link.ask(Stage.NOOP, command.NOOP, deadlines("command"))
+        if not reply.is_positive:
+            raise CommandRefused("The server refused NOOP", stage=Stage.NOOP, reply=reply)
+
+    async def quit(self, deadlines: Deadlines) -> None:
+        """Take leave. Never raises: nothing depends on the answer, and mail that was acknowledged stays so."""
+        try:
+            if self.link.is_usable and not self.link.stream.has_input():
+                await self.link.ask(Stage.QUIT, command.QUIT, deadlines("quit"))
+        except SMTPError:
+            pass
+        finally:
+            await self.link.close()
+
+
+async def open_connection(io: IO, config: SessionConfig, announce: Announcer, deadlines: Deadlines) -> Connection:
+    """Connect and go through the whole opening. Raises the error of the stage that failed."""
+    stream = await _connect(io, config, deadlines)
+    link = Link(stream, config.address, f"#{next(_numbers)}", announce)
+    try:
+        opening = _Opening(link, config, deadlines)
+        await opening.greet()
+        username = await authenticate(link, config, opening.capabilities, io, deadlines)
+    except BaseException as error:
+        link.end(type(error).__name__)
+        await stream.close()
+        raise
+    info = ServerInfo(config.address, opening.capabilities.name, stream.tls, username, opening.capabilities)
+    announce(Connected(link.name, info.server, str(info.tls) if info.tls else None, username, info.capabilities))
+    return Connection(link, info, config, io)
+
+
+async def _connect(io: IO, config: SessionConfig, deadlines: Deadlines) -> Stream:
+    try:
+        if config.is_unix:
+            return await io.connect_unix(config.server, deadlines("connect"))
+        return await io.connect(config.server, config.port, deadlines("connect"))
+    except TimeoutError as error:
+        words = f"{config.address} could not be reached in time"
+        raise DeadlineExceeded(words, stage=Stage.CONNECT, hint=_firewall_hint(config)) from error
+    except (OSError, UnicodeError) as error:
+        raise _unreachable(config, error) from error
+
+
+def _unreachable(config: SessionConfig, error: OSError | UnicodeError) -> ConnectionFailed:
+    # The classes of the resolver's errors live in the socket module, which only io/ may import: names tell enough.
+    if isinstance(error, UnicodeError) or type(error).__name__ == "gaierror":
+        failure = ConnectionFailed(
+            f"The server name {config.server!r} could not be resolved ({getattr(error, 'strerror', error)})",
+            stage=Stage.CONNECT,
+            hint="Check the spelling of the server name, and the DNS of this machine",
+        )
+        # "Temporary failure in name resolution" comes back; a name that does not exist will not exist in a second.
+        failure.is_lasting = isinstance(error, UnicodeError) or "emporary" not in str(error.strerror)
+        return failure
+    # asyncio puts its own words into strerror.
+    why = os.strerror(error.errno) if error.errno else str(error)
+    words = f"{config.address} could not be reached ({why})"
+    if isinstance(error, ConnectionRefusedError):
+        hint = f"Nothing listens there: check the server and the port (now {config.port}; customary: 587, 465, 25)"
+        return ConnectionFailed(words, stage=Stage.CONNECT, hint=hint if not config.is_unix else None)
+    return ConnectionFailed(words, stage=Stage.CONNECT, hint=_firewall_hint(config))
+
+
+def _firewall_hint(config: SessionConfig) -> str:
+    hint = f"Check that no firewall blocks port {config.port}"
+    if config.port == 25:
+        hint += "; many networks block port 25 for all but mail servers: try 587 with security='tls'"
+    return hint
+
+
+class _Opening:
+    """The opening of one connection."""
+
+    def __init__(self, link: Link, config: SessionConfig, deadlines: Deadlines) -> None:
+        self._link = link
+        self._config = config
+        self._deadlines = deadlines
+        self.capabilities = Capabilities()
+
+    async def greet(self) -> None:
+        """Everything up to authentication."""
+        if self._config.security is Security.SSL:
+            await self._secure()
+        greeting = await self._link.reply(self._link.expect(Stage.GREETING), self._deadlines("greeting"))
+        if not greeting.is_positive:
+            words = f"{self._config.address} does not take mail from here now"
+            raise CommandRefused(words, stage=Stage.GREETING, reply=greeting)
+        await self._introduce()
+        if self._config.security is Security.TLS or self._may_upgrade():
+            await self._start_tls()
+
+    def _may_upgrade(self) -> bool:
+        wanted = self._config.security is Security.DEFAULT and self._config.opportunistic_tls
+        return wanted and "STARTTLS" in self.capabilities and not self._config.is_unix
+
+    async def _introduce(self) -> None:
+        """EHLO, or HELO for a server that knows no EHLO (RFC 5321 §3.2)."""
+        name = self._config.local_hostname or _address_literal(self._link.stream.local_ip)
+        reply = await self._link.ask(Stage.EHLO, command.ehlo(name), self._deadlines("command"))
+        if reply.is_permanent:
+            reply = await self._link.ask(Stage.EHLO, command.helo(name), self._deadlines("command"))
+        if not reply.is_positive:
+            hint = "Set local_hostname to the DNS name of this machine" if reply.is_permanent else None
+            raise CommandRefused(f"The server refused EHLO {name}", stage=Stage.EHLO, reply=reply, hint=hint)
+        self.capabilities = parse_ehlo(reply)
+
+    async def _start_tls(self) -> None:
+        if "STARTTLS" not in self.capabilities:
+            raise TLSError(
+                f"{self._config.address} does not offer STARTTLS, and security='tls' needs it",
+                stage=Stage.STARTTLS,
+                hint="If it offered it before, somebody may be interfering; on port 465 use security='ssl'",
+            )
+        reply = await self._link.ask(Stage.STARTTLS, command.STARTTLS, self._deadlines("command"))
+        if not reply.is_positive:
+            hint = "With security='default', opportunistic_tls=False goes on without TLS"
+            raise TLSError(
+                "The server refused STARTTLS after offering it", stage=Stage.STARTTLS, reply=reply, hint=hint
+            )
+        await self._secure()
+        # Whatever was said in the clear may have been an attacker's word (RFC 3207 §4.2).
+        self.capabilities = Capabilities()
+        await self._introduce()
+
+    async def _secure(self) -> None:
+        tls = self._config.tls
+        await self._link.start_tls(tls, tls.server_hostname or self._config.server, self._deadlines("tls"))
+
+
+def _address_literal(ip: str | None) -> str:
+    """The name of a client without a DNS name (RFC 5321 §4.1.3), which needs no look-up and gives no host name away."""
+    if ip is None:
+        return "localhost"
+    return f"[IPv6:{ip.partition('%')[0]}]" if ":" in ip else f"[{ip}]"

@@ -1,0 +1,31 @@
+"""How long to wait for what: the time-outs of a session as points in time, cut by the end of the whole send."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from wlsmtp.config import Timeouts
+    from wlsmtp.io.base import IO
+
+StageName = Literal["connect", "tls", "greeting", "command", "data", "block", "content", "quit"]
+
+
+class Deadlines:
+    """Deadlines of one send."""
+
+    def __init__(self, io: IO, timeouts: Timeouts, total: float | None = None) -> None:
+        self._io = io
+        self._timeouts = timeouts
+        self.end = io.now() + (timeouts.total if total is None else total)
+        """When the whole send must be over."""
+
+    def __call__(self, stage: StageName) -> float:
+        """The end of a wait that begins now."""
+        seconds: float = getattr(self._timeouts, stage)
+        return min(self._io.now() + seconds, self.end)
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until the end of the send."""
+        return max(0.0, self.end - self._io.now())

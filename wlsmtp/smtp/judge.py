@@ -1,0 +1,78 @@
+"""Pure: what the replies of one transaction mean for each recipient.
+
+The class of a reply is its first digit. What is known is never given away: a recipient that was refused stays refused
+with its reply, whatever happened to the connection afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from wlsmtp.errors import ContentRefused, OutcomeUnknown, RecipientsRefused, SenderRefused, SMTPError, Stage
+from wlsmtp.receipt import Outcome, RecipientResult, RecipientStatus
+
+if TYPE_CHECKING:
+    from wlsmtp.wire.reply import Reply
+
+
+def sender_refused(recipients: Sequence[str], reply: Reply) -> Outcome:
+    """MAIL was refused, so nobody gets the message."""
+    error = SenderRefused("The server refused the sender", stage=Stage.MAIL, reply=reply)
+    return Outcome.of(recipients, RecipientStatus.REFUSED, reply=reply, error=error)
+
+
+def recipients_refused(recipients: Sequence[str], replies: Sequence[Reply | None]) -> Outcome:
+    """Nothing is delivered, because all recipients were refused, or some while all or nothing was asked for."""
+    results = _by_recipient(recipients, replies, RecipientStatus.NOT_SENT, None)
+    return Outcome(results, error=_refusal(results, replies))
+
+
+def content_refused(recipients: Sequence[str], replies: Sequence[Reply | None], reply: Reply, stage: Stage) -> Outcome:
+    """DATA or the content was refused, which refuses the message for those whose RCPT was accepted."""
+    error = ContentRefused("The server refused the message", stage=stage, reply=reply)
+    return Outcome(_by_recipient(recipients, replies, RecipientStatus.REFUSED, reply), reply, error)
+
+
+def delivered(recipients: Sequence[str], replies: Sequence[Reply | None], reply: Reply) -> Outcome:
+    """The content was acknowledged, for those whose RCPT was accepted."""
+    results = _by_recipient(recipients, replies, RecipientStatus.ACCEPTED, reply)
+    is_partial = any(result.status is RecipientStatus.REFUSED for result in results)
+    return Outcome(results, reply, _refusal(results, replies) if is_partial else None)
+
+
+def interrupted(
+    recipients: Sequence[str], replies: Sequence[Reply | None], error: SMTPError, *, end_written: bool
+) -> Outcome:
+    """The connection failed. Before the end of the content was written nothing is delivered; after it, who knows."""
+    if not end_written:
+        return Outcome(_by_recipient(recipients, replies, RecipientStatus.NOT_SENT, None), None, error)
+    unknown = OutcomeUnknown(
+        f"The message was sent whole and no answer came ({error.message})",
+        stage=Stage.CONTENT,
+        reply=error.reply,
+        hint="It may or may not have been delivered: sending it again may deliver it twice",
+    )
+    unknown.__cause__ = error
+    return Outcome(_by_recipient(recipients, replies, RecipientStatus.UNKNOWN, None), None, unknown)
+
+
+def _by_recipient(
+    recipients: Sequence[str], replies: Sequence[Reply | None], status: RecipientStatus, reply: Reply | None
+) -> tuple[RecipientResult, ...]:
+    """``status`` for all but those whose RCPT was refused."""
+    return tuple(
+        RecipientResult(address, RecipientStatus.REFUSED, own)
+        if own is not None and not own.is_positive
+        else RecipientResult(address, status, reply)
+        for address, own in zip(recipients, replies, strict=True)
+    )
+
+
+def _refusal(results: Sequence[RecipientResult], replies: Sequence[Reply | None]) -> RecipientsRefused:
+    refused = [result for result in results if result.status is RecipientStatus.REFUSED]
+    names = ", ".join(result.address for result in refused[:3]) + (", …" if len(refused) > 3 else "")
+    words = f"The server refused {len(refused)} of {len(results)} recipients: {names}"
+    # The most hopeful of the replies decides whether another try makes sense.
+    said = sorted((result.reply for result in refused if result.reply), key=lambda reply: reply.code)
+    return RecipientsRefused(words, stage=Stage.RCPT, reply=said[0] if said else None)

@@ -1,0 +1,113 @@
+"""Where settings come from besides keywords: a URL, the environment, the table of providers (``presets.json``)."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from wlsmtp.config import SessionConfig
+from wlsmtp.errors import ConfigError, Stage
+
+SCHEMES = {"smtp": "default", "smtp+tls": "tls", "smtps": "ssl", "smtp+unix": "default"}
+
+_NOT_PLAIN = frozenset({"tls", "pool", "retry", "listeners", "mode"})
+PLAIN_FIELDS = tuple(name for name in SessionConfig.model_fields if name not in _NOT_PLAIN)
+"""The fields that one string can give, in a query or a variable."""
+
+
+def fields_from_url(url: str) -> dict[str, Any]:
+    """The settings that a URL spells."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise _wrong(f"url: {_without_secret(error)}") from None
+    if parts.scheme not in SCHEMES:
+        raise _wrong(f"url: the scheme must be one of {', '.join(f'{name}://' for name in SCHEMES)}")
+    if parts.fragment or "@" in (parts.hostname or ""):
+        raise _wrong("url: a '#', '@', '/' or '?' in the user name or the password must be percent-encoded")
+    is_unix = parts.scheme == "smtp+unix"
+    server = unquote(parts.path) if is_unix else parts.hostname
+    if not server or (not is_unix and parts.path not in ("", "/")):
+        raise _wrong("url: must look like smtp+tls://user:password@host:587")
+    named = {"username": parts.username, "password": parts.password}
+    credentials = {name: unquote(value) for name, value in named.items() if value}
+    found = {"server": server, "security": SCHEMES[parts.scheme], "port": port, **credentials}
+    return {name: value for name, value in found.items() if value is not None} | _query(parts.query)
+
+
+def _query(query: str) -> dict[str, Any]:
+    pairs = dict(parse_qsl(query, keep_blank_values=True))
+    unknown = [name for name in pairs if name not in PLAIN_FIELDS]
+    if unknown:
+        raise _wrong(f"url: knows no {', '.join(unknown)}; allowed after '?' are {', '.join(PLAIN_FIELDS)}")
+    return {name: _value(name, text) for name, text in pairs.items()}
+
+
+def fields_from_env(environ: Mapping[str, str] | None, prefix: str) -> dict[str, Any]:
+    """The settings that environment variables give."""
+    environ = os.environ if environ is None else environ
+    set_ = {name: environ[variable] for name in PLAIN_FIELDS if environ.get(variable := prefix + name.upper())}
+    url = environ.get(prefix + "URL")
+    if not url and "server" not in set_:
+        raise _wrong(f"set {prefix}URL (smtp+tls://user:password@host:587), or at least {prefix}SERVER")
+    return (fields_from_url(url) if url else {}) | {name: _value(name, text) for name, text in set_.items()}
+
+
+def _value(name: str, text: str) -> Any:
+    """A string as the field wants it; pydantic converts the rest."""
+    if name == "timeout":
+        try:
+            return float(text)
+        except ValueError:
+            raise _wrong("timeout: must be a number of seconds") from None
+    if name == "pipelining":
+        return text.lower() not in ("0", "false", "no", "off")
+    return tuple(text.split(",")) if name == "mechanisms" else text
+
+
+def fields_from_preset(provider: str) -> dict[str, Any]:
+    """The settings of a provider by name, alias or mail domain."""
+    known = _preset_names()
+    entry = known.get(provider.strip().lower())
+    if entry is None:
+        near = difflib.get_close_matches(provider.lower(), known, n=3) or sorted(presets())
+        raise _wrong(f"provider: {provider[:80]!r} is not known; known are, among others, {', '.join(near)}")
+    return {name: entry[name] for name in ("server", "port", "security")}
+
+
+def advice_for(server: str) -> str | None:
+    """What the provider behind a server name asks for at login (app passwords, OAuth2), when that is known."""
+    return next((entry["advice"] for entry in presets().values() if entry["server"] == server.lower()), None)
+
+
+@cache
+def presets() -> dict[str, dict[str, Any]]:
+    """The providers, by name: server, port, security, aliases, domains, advice."""
+    text = files("wlsmtp").joinpath("presets.json").read_text(encoding="utf-8")
+    table: dict[str, dict[str, Any]] = json.loads(text)
+    return table
+
+
+@cache
+def _preset_names() -> dict[str, dict[str, Any]]:
+    return {
+        name.lower(): entry
+        for main, entry in presets().items()
+        for name in (main, *entry.get("aliases", ()), *entry.get("domains", ()))
+    }
+
+
+def _wrong(message: str) -> ConfigError:
+    return ConfigError(message, stage=Stage.SETTINGS)
+
+
+def _without_secret(error: ValueError) -> str:
+    """urllib repeats parts of the URL in its errors, and a misread password may be such a part."""
+    return "the port must be a number from 1 to 65535" if "port" in str(error).lower() else "is malformed"

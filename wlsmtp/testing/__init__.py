@@ -1,0 +1,13 @@
+"""For tests of programs that send mail: a real SMTP server on a real socket, a scripted peer, a pytest plugin.
+
+The server is written here rather than built on aiosmtpd, which offers neither PIPELINING nor CHUNKING and cannot fail
+on demand at any step. It shares no code with the client: a server that read with the client's parser would share its
+mistakes.
+"""
+
+from wlsmtp.testing.certificates import Certificates
+from wlsmtp.testing.conversation import CLOSE, RESET, SILENCE
+from wlsmtp.testing.scripted import ScriptedPeer
+from wlsmtp.testing.server import ReceivedMessage, SMTPServer
+
+__all__ = ["CLOSE", "RESET", "SILENCE", "Certificates", "ReceivedMessage", "SMTPServer", "ScriptedPeer"]

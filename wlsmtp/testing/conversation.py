@@ -1,0 +1,342 @@
+"""The server's side of one conversation (RFC 5321): reads commands in any grouping, answers in order."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import json
+import re
+import secrets
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wlsmtp.testing.server import SMTPServer
+
+CLOSE, RESET, SILENCE = "<close>", "<reset>", "<silence>"
+"""Instead of a reply: close the connection, close it with RST, or say nothing until the client goes."""
+
+MAX_LINE = 65536
+_PATH = re.compile(r"(?:FROM|TO):\s*<([^>]*)>\s*(.*)", re.IGNORECASE | re.DOTALL)
+_BAD = "501 5.5.4 Syntax error in parameters"
+_SEQUENCE = "503 5.5.1 Bad sequence of commands"
+_DENIED = "535 5.7.8 Authentication credentials invalid"
+
+
+class Ended(Exception):
+    """The conversation is over."""
+
+    def __init__(self, *, by_reset: bool = False) -> None:
+        self.by_reset = by_reset
+
+
+class ServerSide:
+    """One client's conversation."""
+
+    def __init__(self, server: SMTPServer, sock: socket.socket, number: int) -> None:
+        self.sock = sock
+        self._server = server
+        self._number = number
+        self._received = bytearray()
+        self._unsent = bytearray()
+        self._tls: str | None = None
+        self._greeted = False
+        self._username: str | None = None
+        self._forget_transaction()
+
+    def run(self) -> None:
+        """Talk until somebody hangs up."""
+        if self._server.security == "ssl":
+            self._start_tls()
+        self._answer("CONNECT", f"220 {self._server.hostname} ESMTP")
+        while True:
+            self._command(self._line())
+
+    def _forget_transaction(self) -> None:
+        self._sender: str | None = None
+        self._mail_parameters: dict[str, str | bool] = {}
+        self._recipients: dict[str, dict[str, str | bool]] = {}
+        self._chunks = bytearray()
+
+    def _command(self, line: bytes) -> None:
+        text = line.decode("utf-8", "surrogateescape")
+        verb, _, rest = text.partition(" ")
+        handler = getattr(self, f"_do_{verb.lower()}", None) if verb.isalpha() else None
+        if handler is None:
+            self._say("500 5.5.2 Command not recognised")
+            return
+        scripted = self._server.scripted_reply(verb.upper())
+        if scripted is not None:
+            self._skip_chunk(verb, rest)
+            self._say(scripted)
+            return
+        handler(rest)
+
+    def _answer(self, stage: str, reply: str) -> None:
+        """``reply``, unless another one was ordered for this stage."""
+        self._say(self._server.scripted_reply(stage) or reply)
+
+    def _do_ehlo(self, name: str) -> None:
+        if not self._server.ehlo:
+            self._say("500 5.5.1 EHLO is not known here")
+            return
+        self._greet()
+        offers = [self._server.hostname, *self._offers()]
+        *first, last = offers
+        self._say("\r\n".join([*(f"250-{offer}" for offer in first), f"250 {last}"]))
+
+    def _do_helo(self, name: str) -> None:
+        self._greet()
+        self._say(f"250 {self._server.hostname}")
+
+    def _greet(self) -> None:
+        self._greeted = True
+        self._forget_transaction()
+
+    def _offers(self) -> list[str]:
+        server = self._server
+        offers = list(server.extensions)
+        if server.size_limit is not None:
+            offers.append(f"SIZE {server.size_limit}")
+        if server.security == "tls" and self._tls is None:
+            offers.append("STARTTLS")
+        if server.users or server.tokens:
+            offers.append("AUTH " + " ".join(server.mechanisms))
+        return offers
+
+    def _do_starttls(self, _rest: str) -> None:
+        if self._server.security != "tls" or self._tls is not None:
+            self._say("502 5.5.1 STARTTLS is not offered")
+            return
+        # What came in the clear behind STARTTLS is not to be trusted (RFC 3207 §4.2).
+        self._received.clear()
+        self._say("220 2.0.0 Ready to start TLS")
+        self._flush()
+        self._start_tls()
+        self._greeted, self._username = False, None
+        self._forget_transaction()
+
+    def _start_tls(self) -> None:
+        assert self._server.tls_context is not None
+        old = self.sock
+        self.sock = secured = self._server.tls_context.wrap_socket(
+            old, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=True
+        )
+        self._server.replace_socket(old, secured)
+        secured.do_handshake()
+        self._tls = secured.version()
+
+    def _do_auth(self, rest: str) -> None:
+        mechanism, _, initial = rest.partition(" ")
+        play = {"PLAIN": self._plain, "LOGIN": self._login, "CRAM-MD5": self._cram, "XOAUTH2": self._xoauth2}
+        mechanism = mechanism.upper()
+        if not (self._server.users or self._server.tokens) or mechanism not in self._server.mechanisms:
+            self._say("504 5.5.4 Mechanism not offered")
+        elif self._username is not None:
+            self._say(_SEQUENCE)
+        else:
+            with suppress(_Cancelled):
+                self._username = play[mechanism](initial)
+                self._say("235 2.7.0 Authentication successful" if self._username else _DENIED)
+
+    def _plain(self, initial: str) -> str | None:
+        words = (_decode(initial) if initial else self._challenge(b"")).split(b"\0")
+        return self._check(words[1], words[2]) if len(words) == 3 else None
+
+    def _login(self, initial: str) -> str | None:
+        user = _decode(initial) if initial else self._challenge(b"Username:")
+        return self._check(user, self._challenge(b"Password:"))
+
+    def _cram(self, _initial: str) -> str | None:
+        challenge = f"<{secrets.token_hex(8)}@{self._server.hostname}>".encode()
+        user, _, digest = self._challenge(challenge).decode().rpartition(" ")
+        password = self._server.users.get(user)
+        good = hmac.new((password or "").encode(), challenge, "md5").hexdigest()
+        return user if password is not None and hmac.compare_digest(good, digest) else None
+
+    def _xoauth2(self, initial: str) -> str | None:
+        answer = _decode(initial) if initial else self._challenge(b"")
+        found = re.fullmatch(rb"user=([^\x01]*)\x01auth=Bearer ([^\x01]*)\x01\x01", answer)
+        if found and self._server.tokens.get(found[1].decode()) == found[2].decode():
+            return found[1].decode()
+        problem = {"status": "401", "schemes": "bearer", "scope": "https://mail.example/"}
+        self._challenge(json.dumps(problem).encode())
+        return None
+
+    def _check(self, user: bytes, password: bytes) -> str | None:
+        known = self._server.users.get(user.decode("utf-8", "replace"))
+        return user.decode() if known is not None and hmac.compare_digest(known.encode(), password) else None
+
+    def _challenge(self, words: bytes) -> bytes:
+        self._say(f"334 {base64.b64encode(words).decode()}")
+        line = self._line()
+        if line == b"*":
+            self._say("501 5.7.0 Authentication cancelled")
+            raise _Cancelled
+        return _decode(line.decode("ascii", "replace"))
+
+    def _do_mail(self, rest: str) -> None:
+        found = _PATH.fullmatch(rest)
+        parameters = _parameters(found[2]) if found else {}
+        size, limit = str(parameters.get("SIZE", "0")), self._server.size_limit
+        if not self._greeted or self._sender is not None:
+            self._say(_SEQUENCE)
+        elif self._server.require_auth and self._username is None:
+            self._say("530 5.7.0 Authentication required")
+        elif found is None or not size.isdigit():
+            self._say(_BAD)
+        elif limit is not None and int(size) > limit:
+            self._say("552 5.3.4 Message too big")
+        else:
+            self._sender, self._mail_parameters = found[1], parameters
+            self._say("250 2.1.0 Sender ok")
+
+    def _do_rcpt(self, rest: str) -> None:
+        found = _PATH.fullmatch(rest)
+        if self._sender is None:
+            self._say(_SEQUENCE)
+        elif found is None or not found[1]:
+            self._say(_BAD)
+        elif refusal := self._server.refusal_of(found[1]):
+            self._say(refusal)
+        else:
+            self._recipients[found[1]] = _parameters(found[2])
+            self._say("250 2.1.5 Recipient ok")
+
+    def _do_data(self, _rest: str) -> None:
+        if self._sender is None or self._chunks:
+            self._say(_SEQUENCE)
+            return
+        if not self._recipients:
+            self._say("554 5.5.1 No valid recipients")
+            return
+        self._say("354 Go ahead, end with a dot on its own line")
+        self._finish(self._content(), "DATA")
+
+    def _content(self) -> bytes:
+        if self._peek(3) == b".\r\n":
+            del self._received[:3]
+            return b""
+        start = 0
+        while (end := self._received.find(b"\r\n.\r\n", start)) < 0:
+            start = max(0, len(self._received) - 4)
+            self._fill()
+        content = bytes(self._received[: end + 2])
+        del self._received[: end + 5]
+        unstuffed = content.replace(b"\r\n..", b"\r\n.")
+        return unstuffed[1:] if unstuffed.startswith(b"..") else unstuffed
+
+    def _do_bdat(self, rest: str) -> None:
+        size, _, last = rest.partition(" ")
+        if not size.isdigit() or last.upper() not in ("", "LAST"):
+            self._say(_BAD)
+            return
+        chunk = self._take(int(size))
+        if self._sender is None or not self._recipients:
+            self._say(_SEQUENCE)
+            return
+        self._chunks += chunk
+        if last:
+            self._finish(bytes(self._chunks), "BDAT")
+        else:
+            self._say(f"250 2.0.0 {len(chunk)} octets received")
+
+    def _skip_chunk(self, verb: str, rest: str) -> None:
+        """A refused BDAT still brings its octets (RFC 3030 §2)."""
+        size = rest.partition(" ")[0]
+        if verb.upper() == "BDAT" and size.isdigit():
+            self._take(int(size))
+
+    def _finish(self, content: bytes, via: str) -> None:
+        from wlsmtp.testing.server import ReceivedMessage
+
+        limit = self._server.size_limit
+        scripted = self._server.scripted_reply(".")
+        if scripted is None and limit is not None and len(content) > limit:
+            scripted = "552 5.3.4 Message too big"
+        if scripted is None or scripted.startswith("2"):
+            message = ReceivedMessage(
+                self._sender or "", tuple(self._recipients), content, self._mail_parameters, self._recipients,
+                self._username, self._tls, "BDAT" if via == "BDAT" else "DATA",
+            )  # fmt: skip
+            number = self._server.store(message)
+            scripted = scripted or f"250 2.0.0 Ok: queued as {number:010X}"
+        self._forget_transaction()
+        self._say(scripted)
+
+    def _do_rset(self, _rest: str) -> None:
+        self._forget_transaction()
+        self._say("250 2.0.0 Ok")
+
+    def _do_noop(self, _rest: str) -> None:
+        self._say("250 2.0.0 Ok")
+
+    def _do_vrfy(self, _rest: str) -> None:
+        self._say("252 2.5.0 Cannot verify, try to send")
+
+    def _do_quit(self, _rest: str) -> None:
+        self._say("221 2.0.0 Bye")
+        self._flush()
+        raise Ended
+
+    def _say(self, reply: str) -> None:
+        if reply in (CLOSE, RESET):
+            self._flush()
+            raise Ended(by_reset=reply == RESET)
+        if reply == SILENCE:
+            self._flush()
+            while True:
+                self._fill()
+        lines = reply.encode("utf-8", "surrogateescape").split(b"\r\n")
+        self._server.transcript += [(self._number, "S", line) for line in lines]
+        self._unsent += b"\r\n".join(lines) + b"\r\n"
+
+    def _flush(self) -> None:
+        if self._unsent:
+            self.sock.sendall(self._unsent)
+            self._unsent.clear()
+
+    def _fill(self) -> None:
+        """Read more; what was answered goes out first, so that a group gets its replies together."""
+        self._flush()
+        data = self.sock.recv(65536)
+        if not data:
+            raise Ended
+        self._received += data
+
+    def _peek(self, size: int) -> bytes:
+        while len(self._received) < size:
+            self._fill()
+        return bytes(self._received[:size])
+
+    def _take(self, size: int) -> bytes:
+        data = self._peek(size)
+        del self._received[:size]
+        return data
+
+    def _line(self) -> bytes:
+        while (end := self._received.find(b"\n")) < 0:
+            if len(self._received) > MAX_LINE:
+                raise Ended
+            self._fill()
+        line = bytes(self._received[:end]).removesuffix(b"\r")
+        del self._received[: end + 1]
+        self._server.transcript.append((self._number, "C", line))
+        return line
+
+
+class _Cancelled(Exception):
+    """The client has given up the authentication."""
+
+
+def _decode(text: str) -> bytes:
+    with suppress(binascii.Error, ValueError):
+        return base64.b64decode("" if text == "=" else text, validate=True)
+    return b""
+
+
+def _parameters(text: str) -> dict[str, str | bool]:
+    pairs = (word.partition("=") for word in text.split())
+    return {name.upper(): value if equals else True for name, equals, value in pairs}

@@ -1,0 +1,230 @@
+"""``SMTPServer``: listens on a real socket, keeps what it gets, and fails on demand."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from functools import partial
+from typing import Literal, Self
+
+from wlsmtp.testing.certificates import Certificates, default_certificates
+from wlsmtp.testing.conversation import CLOSE, RESET, SILENCE, Ended, ServerSide
+
+DEFAULT_EXTENSIONS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "CHUNKING", "DSN")
+
+
+@dataclass(frozen=True)
+class ReceivedMessage:
+    """A message that the server has acknowledged."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    content: bytes
+    """As it came, dot-stuffing undone."""
+    mail_parameters: Mapping[str, str | bool] = field(default_factory=dict)
+    recipient_parameters: Mapping[str, Mapping[str, str | bool]] = field(default_factory=dict)
+    username: str | None = None
+    tls: str | None = None
+    via: Literal["DATA", "BDAT"] = "DATA"
+
+    @property
+    def email(self) -> EmailMessage:
+        """The content as the standard library reads it."""
+        return message_from_bytes(self.content, policy=policy.default)
+
+    def header(self, name: str) -> str | None:
+        """A header field's text."""
+        value = self.email[name]
+        return None if value is None else str(value)
+
+
+class SMTPServer:
+    """A real SMTP server for tests and demonstrations; a context manager.
+
+    ``security``: ``"default"`` plain, ``"tls"`` STARTTLS offered, ``"ssl"`` TLS from the first byte, with a throw-away
+    certificate whose authority is in ``ca_file``. ``users`` (name to password) and ``tokens`` (name to OAuth 2.0
+    token) make it offer AUTH. ``refuse`` and ``reply_to`` make it fail. One thread a connection.
+    """
+
+    CLOSE, RESET, SILENCE = CLOSE, RESET, SILENCE
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        unix_path: str | None = None,
+        security: Literal["default", "tls", "ssl"] | str = "default",
+        users: Mapping[str, str] | None = None,
+        tokens: Mapping[str, str] | None = None,
+        mechanisms: Sequence[str] = ("PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2"),
+        require_auth: bool = False,
+        extensions: Sequence[str] = DEFAULT_EXTENSIONS,
+        size_limit: int | None = 50_000_000,
+        hostname: str = "testing.wlsmtp.example",
+        certificates: Certificates | None = None,
+        ehlo: bool = True,
+        idle_timeout: float = 30.0,
+    ) -> None:
+        self.users, self.tokens = dict(users or {}), dict(tokens or {})
+        self.mechanisms, self.require_auth = tuple(mechanisms), require_auth
+        self.extensions, self.size_limit, self.hostname = tuple(extensions), size_limit, hostname
+        self.security, self.ehlo, self.idle_timeout = security, ehlo, idle_timeout
+        self.messages: list[ReceivedMessage] = []
+        self.transcript: list[tuple[int, str, bytes]] = []
+        """Every line of the conversations: number of the connection, "C" or "S", the line without CRLF."""
+        self.connections = 0
+        """Connections accepted so far."""
+        self._certificates = certificates or (default_certificates() if security != "default" else None)
+        self.tls_context = self._certificates.server_context() if self._certificates else None
+        self._refused: dict[str, str] = {}
+        self._scripted: dict[str, list[tuple[str, int | None]]] = {}
+        self._sockets: set[socket.socket] = set()
+        self._changed = threading.Condition()
+        self._threads: list[threading.Thread] = []
+        self._listener = self._listen(host, port, unix_path)
+        bound = self._listener.getsockname()
+        self.host: str = unix_path or bound[0]
+        self.port: int = 0 if unix_path else bound[1]
+        self._spawn(self._accept)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        return self.host, self.port
+
+    @property
+    def url(self) -> str:
+        """The server as ``from_url`` takes it, without user and password."""
+        scheme = {"default": "smtp", "tls": "smtp+tls", "ssl": "smtps"}[self.security]
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{host}:{self.port}"
+
+    @property
+    def ca_file(self) -> str | None:
+        """The file with the authority to trust; None without TLS."""
+        return self._certificates.ca_file if self._certificates else None
+
+    def refuse(self, recipient: str, reply: str = "550 5.1.1 No such user here") -> None:
+        """Answer RCPT for ``recipient`` with ``reply`` from now on."""
+        self._refused[recipient.lower()] = reply
+
+    def reply_to(self, stage: str, reply: str, times: int | None = None) -> None:
+        """Answer the next ``times`` (None: all) commands of a stage with ``reply``.
+
+        A stage is a verb (``"MAIL"``, ``"AUTH"``, …), ``"CONNECT"`` for the greeting, or ``"."`` for the end of the
+        content. A reply is its text, or ``CLOSE``, ``RESET`` (by RST) or ``SILENCE`` (none, until the client goes).
+        """
+        self._scripted.setdefault(stage.upper(), []).append((reply, times))
+
+    def wait_for_messages(self, count: int, timeout: float = 10.0) -> list[ReceivedMessage]:
+        """The messages, once there are ``count``. Raises ``TimeoutError``."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(self.messages) >= count, timeout):
+                raise TimeoutError(f"{len(self.messages)} of {count} messages after {timeout} s")
+            return list(self.messages)
+
+    def drop_connections(self) -> None:
+        """Hang up on every client, as a server does with idle connections."""
+        for sock in list(self._sockets):
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Stop listening, hang up, and wait for the threads."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.drop_connections()
+        for thread in self._threads:
+            thread.join(5)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # What the server side of a conversation asks and tells.
+
+    def scripted_reply(self, stage: str) -> str | None:
+        """The reply that was ordered for this stage, if any."""
+        with self._changed:
+            queue = self._scripted.get(stage, [])
+            while queue:
+                reply, times = queue[0]
+                if times is None:
+                    return reply
+                queue.pop(0)
+                if times > 1:
+                    queue.insert(0, (reply, times - 1))
+                if times > 0:
+                    return reply
+        return None
+
+    def refusal_of(self, recipient: str) -> str | None:
+        """The reply that was ordered for this recipient, if any."""
+        return self._refused.get(recipient.lower())
+
+    def store(self, message: ReceivedMessage) -> int:
+        """Keep a message; return its number."""
+        with self._changed:
+            self.messages.append(message)
+            self._changed.notify_all()
+            return len(self.messages)
+
+    def _listen(self, host: str, port: int, unix_path: str | None) -> socket.socket:
+        if unix_path:
+            listener = socket.socket(socket.AF_UNIX)
+            listener.bind(unix_path)
+        else:
+            listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+        listener.listen(128)
+        return listener
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            number = self.connections
+            self._spawn(partial(self._serve, sock, number))
+
+    def _serve(self, sock: socket.socket, number: int) -> None:
+        sock.settimeout(self.idle_timeout)
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._sockets.add(sock)
+        side = ServerSide(self, sock, number)
+        try:
+            side.run()
+        except Ended as end:
+            if end.by_reset:
+                sock = side.sock
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        except OSError:
+            pass
+        finally:
+            self._sockets.discard(sock)
+            self._sockets.discard(side.sock)
+            side.sock.close()
+
+    def replace_socket(self, old: socket.socket, new: socket.socket) -> None:
+        """Follow a socket into TLS."""
+        self._sockets.add(new)
+        self._sockets.discard(old)
+
+    def _spawn(self, target: Callable[[], None]) -> None:
+        thread = threading.Thread(target=target, name="wlsmtp-testing", daemon=True)
+        self._threads.append(thread)
+        thread.start()

@@ -1,0 +1,44 @@
+"""What a transport is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from wlsmtp.errors import ConfigError, Stage
+
+if TYPE_CHECKING:
+    from wlsmtp.io.base import IO
+    from wlsmtp.message.content import Content
+    from wlsmtp.message.envelope import Envelope
+    from wlsmtp.receipt import Outcome
+    from wlsmtp.smtp.conversation import ServerInfo
+    from wlsmtp.smtp.deadlines import Deadlines
+    from wlsmtp.wire.extensions import Capabilities
+
+
+class Transport(ABC):
+    """Carries messages out. Only ``deliver`` must be written; any number of threads or tasks call it at once."""
+
+    io: IO
+    """The world in which the transport works; set by the session before the first call."""
+
+    @abstractmethod
+    async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
+        """Try once to deliver, and tell what came of it for each recipient. Failures are told, not raised."""
+
+    async def open(self, deadlines: Deadlines) -> None:  # noqa: B027 - optional
+        """Get ready for messages, again after ``close``."""
+
+    async def close(self, deadlines: Deadlines) -> None:  # noqa: B027 - optional
+        """Finish what is on its way, and let go of everything."""
+
+    async def verify(self, deadlines: Deadlines) -> ServerInfo:
+        """Find out whether messages could be delivered. Raises the error that stands in the way."""
+        words = f"{type(self).__name__} has no server to ask"
+        raise ConfigError(words, stage=Stage.SETTINGS)
+
+    @property
+    def capabilities(self) -> Capabilities | None:
+        """What the server offers, as far as it has said so."""
+        return None

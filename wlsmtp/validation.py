@@ -1,0 +1,33 @@
+"""The base of all models that users fill: frozen, no unknown names, and errors of this package's own tree."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from wlsmtp.errors import SMTPError, Stage
+
+
+class Validated(BaseModel):
+    """A frozen model whose constructor raises ``_error`` instead of pydantic's own error, which repeats the values
+    that it refuses, secrets among them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True)
+
+    _error: ClassVar[type[SMTPError]]
+    _stage: ClassVar[Stage]
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            words = "; ".join(_sentence(dict(detail)) for detail in error.errors())
+            raise self._error(words, stage=self._stage) from None
+
+
+def _sentence(detail: dict[str, Any]) -> str:
+    """What is wrong with one field, by its name."""
+    words = str(detail["msg"]).removeprefix("Value error, ")
+    name = ".".join(str(part) for part in detail["loc"])
+    return f"{name}: {words}" if name else words

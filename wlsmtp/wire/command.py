@@ -1,0 +1,82 @@
+"""Commands: what a client says (RFC 5321 §4.1), and the one gate through which every octet of a command goes.
+
+Nothing reaches the wire as a command line unless ``line`` made it, so a CR, LF or NUL in a user's value can never end
+one command and start another (the injection of CVE-2021-3733's kind that each SMTP client has had once).
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import TYPE_CHECKING
+
+from wlsmtp.errors import MessageError, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MAX_AUTH_LINE = 12288
+"""Octets in an AUTH line with its CRLF (RFC 4954 §4.1); a longer initial response is sent after the first 334."""
+
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+_XTEXT_QUOTED = re.compile(rb"[^!-*,-<>-~]")
+
+
+def line(*words: str) -> bytes:
+    """One command line with its CRLF. Raises ``MessageError`` for a control character in any word."""
+    text = " ".join(words)
+    if found := _FORBIDDEN.search(text):
+        raise MessageError(
+            f"A {words[0][:20]!r} command cannot contain the control character {found[0]!r}.", stage=Stage.MESSAGE
+        )
+    try:
+        return text.encode() + b"\r\n"
+    except UnicodeEncodeError:
+        problem = f"A {words[0][:20]!r} command cannot contain lone surrogates."
+        raise MessageError(problem, stage=Stage.MESSAGE) from None
+
+
+def ehlo(name: str) -> bytes:
+    """EHLO with the client's own name: a domain, or an address literal (RFC 5321 §4.1.3)."""
+    return line("EHLO", name)
+
+
+def helo(name: str) -> bytes:
+    """HELO, for servers that know no EHLO."""
+    return line("HELO", name)
+
+
+def mail(sender: str, parameters: Iterable[str] = ()) -> bytes:
+    """MAIL FROM; an empty sender is the null reverse-path (RFC 5321 §4.5.5)."""
+    return line(f"MAIL FROM:<{sender}>", *parameters)
+
+
+def rcpt(recipient: str, parameters: Iterable[str] = ()) -> bytes:
+    """RCPT TO for one recipient."""
+    return line(f"RCPT TO:<{recipient}>", *parameters)
+
+
+def auth(mechanism: str, initial: bytes | None) -> bytes:
+    """AUTH, with the initial response when there is one; ``=`` stands for an empty one (RFC 4954 §4)."""
+    if initial is None:
+        return line("AUTH", mechanism)
+    return line("AUTH", mechanism, base64.b64encode(initial).decode() or "=")
+
+
+def sasl_response(response: bytes) -> bytes:
+    """A response to a 334 challenge."""
+    return base64.b64encode(response) + b"\r\n"
+
+
+def xtext(value: str) -> str:
+    """``value`` in the xtext encoding of RFC 3461 §4, for parameters that carry foreign text."""
+    return _XTEXT_QUOTED.sub(lambda match: b"+%02X" % match[0][0], value.encode()).decode("ascii")
+
+
+DATA = b"DATA\r\n"
+RSET = b"RSET\r\n"
+NOOP = b"NOOP\r\n"
+QUIT = b"QUIT\r\n"
+STARTTLS = b"STARTTLS\r\n"
+CANCEL_AUTH = b"*\r\n"
+END_OF_EMPTY_CONTENT = b".\r\n"

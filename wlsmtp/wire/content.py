@@ -1,0 +1,67 @@
+"""Content on the wire: line ends, dot-stuffing (RFC 5321 §4.5.2) and the BDAT command (RFC 3030).
+
+Octets in, octets out, in chunks of any size; what the octets mean is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+CRLF = b"\r\n"
+
+
+def has_clean_line_ends(data: bytes) -> bool:
+    """Whether every CR and every LF is part of a CRLF. Three counts at memory speed beat one regular expression."""
+    pairs = data.count(CRLF)
+    return pairs == data.count(b"\n") == data.count(b"\r")
+
+
+def with_clean_line_ends(data: bytes) -> bytes:
+    """``data`` with CRLF for every bare CR and bare LF; ``data`` itself when there is none."""
+    if has_clean_line_ends(data):
+        return data
+    return data.replace(CRLF, b"\n").replace(b"\r", b"\n").replace(b"\n", CRLF)
+
+
+def normalise(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The chunks with CRLF for every bare CR and bare LF, also across their borders (RFC 5321 §2.3.8).
+
+    A server that takes ``\\n.\\n`` or ``\\r.\\r`` for the end of the content would read what follows as commands: SMTP
+    smuggling (CVE-2023-51764 and its kin). So neither ever leaves.
+    """
+    held = b""
+    for chunk in chunks:
+        joined = held + chunk
+        # A CR at the end may be the first half of a line end.
+        held = b"\r" if joined.endswith(b"\r") else b""
+        clean = with_clean_line_ends(joined[:-1] if held else joined)
+        if clean:
+            yield clean
+    if held:
+        yield CRLF
+
+
+class DotStuffer:
+    """Doubles the dot at the start of each line of normalised content, and ends it with the lone dot."""
+
+    def __init__(self) -> None:
+        self._tail = CRLF
+
+    def encode(self, chunk: bytes) -> bytes:
+        """The next chunk, ready for the wire."""
+        stuffed = chunk.replace(b"\r\n.", b"\r\n..") if b"\r\n." in chunk else chunk
+        if self._tail == CRLF and chunk.startswith(b"."):
+            stuffed = b"." + stuffed
+        elif self._tail.endswith(b"\r") and chunk.startswith(b"\n."):
+            stuffed = b"\n." + stuffed[1:]
+        self._tail = (self._tail + chunk[-2:])[-2:]
+        return stuffed
+
+    def end(self) -> bytes:
+        """What must follow the last chunk."""
+        return b".\r\n" if self._tail == CRLF else b"\r\n.\r\n"
+
+
+def bdat(size: int, last: bool) -> bytes:
+    """The command before a chunk of ``size`` octets, which is not dot-stuffed (RFC 3030 §2)."""
+    return b"BDAT %d LAST\r\n" % size if last else b"BDAT %d\r\n" % size
