@@ -169,6 +169,8 @@ def _split(line: bytes) -> tuple[int, bool, str]:
 def printable(raw: bytes) -> str:
     """Text of a server without control characters, so that no log line or terminal can be forged with it."""
     text = raw.decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() or char == "\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
