@@ -27,7 +27,12 @@ def test_large_content_comes_in_chunks() -> None:
 
 @pytest.mark.parametrize(
     ("data", "is_8bit", "in_headers"),
-    [(b"A: b\n\nc", False, False), (b"A: b\n\n\xe9", True, False), (b"A: \xe9\n\nc", True, True), (b"\n\xe9", True, False)],
+    [
+        (b"A: b\n\nc", False, False),
+        (b"A: b\n\n\xe9", True, False),
+        (b"A: \xe9\n\nc", True, True),
+        (b"\n\xe9", True, False),
+    ],
 )
 def test_what_it_needs_of_the_server(data: bytes, is_8bit: bool, in_headers: bool) -> None:
     content = BytesContent(data)
@@ -41,7 +46,11 @@ def test_what_it_needs_of_the_server(data: bytes, is_8bit: bool, in_headers: boo
 
 @pytest.mark.parametrize(
     ("data", "identifier"),
-    [(b"message-id: <a@b>\n\n", "<a@b>"), (b"A: b\nMessage-ID:\n <a@b>\n\n", "<a@b>"), (b"A: b\n\nMessage-ID: <a@b>\n", None)],
+    [
+        (b"message-id: <a@b>\n\n", "<a@b>"),
+        (b"A: b\nMessage-ID:\n <a@b>\n\n", "<a@b>"),
+        (b"A: b\n\nMessage-ID: <a@b>\n", None),
+    ],
 )
 def test_the_message_id_is_that_of_the_header_section(data: bytes, identifier: str | None) -> None:
     assert BytesContent(data).message_id == identifier

@@ -24,11 +24,13 @@ ACCEPTED = [
 
 REFUSED = [
     "", "ann", "@example.com", "ann@", "ann@@example.com", "ann@b@example.com", "ann@example.com@", "ann b@example.com",
-    "ann@exam ple.com", " ann@example.com", "ann@example.com ", "<ann@example.com>", "ann@example.com>", "a,b@example.com",
+    "ann@exam ple.com", " ann@example.com", "ann@example.com ", "<ann@example.com>", "ann@example.com>",
+    "a,b@example.com",
     ".ann@example.com", "ann.@example.com", "a..b@example.com", "ann@.example.com", "ann@example.com.", "ann@a..b",
     "ann@-a.com", "ann@a-.com", "ann@a_b.com", "ann@" + "a" * 64 + ".com", "a" * 65 + "@example.com",
     "a@" + ".".join(["b" * 60] * 5), "x" * 100_000 + "@example.com", "ü" * 33 + "@example.com",
-    "ann@[127.0.0.256]", "ann@[127.0.0.1", "ann@[IPv6:fe80::1%eth0]", "ann@[x:y]", '"ann@example.com', 'a"b"@example.com',
+    "ann@[127.0.0.256]", "ann@[127.0.0.1", "ann@[IPv6:fe80::1%eth0]", "ann@[x:y]",
+    '"ann@example.com', 'a"b"@example.com',
     '"a\\"@example.com', "ann@example.com\r\nRCPT TO:<eve@example.com>", "ann@exa\rmple.com", "a\nb@example.com",
     "a\x00@example.com", '"a\rb"@example.com', '"a\\\n"@example.com', "a\x7f@example.com", "a\x85@example.com",
     "a\u2028@example.com", "a\u2029@example.com", "a\u202e@example.com", "a\u2066b@example.com", "a\u200bb@example.com",
@@ -62,7 +64,7 @@ def test_only_a_path_may_be_empty() -> None:
 def test_without_idna_2008_a_domain_that_would_become_another_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "idna", None)
     assert parse_address("a@münchen2003.example").wire == "a@xn--mnchen2003-9db.example"
-    for domain in ("straße2003.example", "λόγος2003.example", "a\u200d2003.example"):
+    for domain in ("straße2003.example", "\N{GREEK SMALL LETTER FINAL SIGMA}2003.example", "a\u200d2003.example"):
         with pytest.raises(MessageError, match=r"wlsmtp\[idna\]"):
             parse_address(f"a@{domain}")
 
@@ -89,7 +91,16 @@ def test_a_mailbox_has_a_name_and_an_address(text: str, name: str, address: str)
 
 @pytest.mark.parametrize(
     "text",
-    ["a@x, b@y", "a@x b@y", "Ann <a@x> <b@y>", '"a@x" <b@y>, c@z', "a@x <b@y>", "a@x;b@y", "Ann <a@x>, ", "Last, F <a@x>"],
+    [
+        "a@x, b@y",
+        "a@x b@y",
+        "Ann <a@x> <b@y>",
+        '"a@x" <b@y>, c@z',
+        "a@x <b@y>",
+        "a@x;b@y",
+        "Ann <a@x>, ",
+        "Last, F <a@x>",
+    ],
 )
 def test_a_second_address_says_to_pass_a_list(text: str) -> None:
     with pytest.raises(MessageError, match="list"):

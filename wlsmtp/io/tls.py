@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import ssl
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from wlsmtp.errors import ConfigError, Stage, TLSError
 from wlsmtp.io.base import TLSInfo
@@ -24,17 +25,19 @@ def make_context(settings: TLS) -> ssl.SSLContext:
 
     Raises ``ConfigError`` when a file cannot be used.
     """
-    files = settings.client_cert if isinstance(settings.client_cert, tuple) else (settings.client_cert,)
-    return _make_context(settings, tuple(_changed_at(file) for file in (settings.ca_file, *files)))
+    own = settings.client_cert if isinstance(settings.client_cert, tuple) else (settings.client_cert,)
+    paths = ssl.get_default_verify_paths()
+    files = (settings.ca_file, *own, paths.cafile, paths.capath)
+    return _make_context(settings, tuple((str(file), os.stat(file).st_mtime_ns) for file in files if _exists(file)))
 
 
-def _changed_at(file: Path | None) -> int | None:
-    return file.stat().st_mtime_ns if file is not None and file.exists() else None
+def _exists(file: Path | str | None) -> TypeGuard[Path | str]:
+    return file is not None and os.path.exists(file)
 
 
 # Reading the authorities takes longer than the handshake, hence the cache.
 @lru_cache(maxsize=64)
-def _make_context(settings: TLS, _changes: tuple[int | None, ...]) -> ssl.SSLContext:
+def _make_context(settings: TLS, _changes: tuple[tuple[str, int], ...]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = _VERSIONS[settings.minimum_version]
     if settings.fingerprint or not settings.verify:

@@ -27,6 +27,7 @@ AddressLike = str | Address | Mailbox | tuple[str, str]
 AddressesLike = AddressLike | Iterable[AddressLike]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,76}")
 _CONTENT_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?: *; *[\w-]+=(?:[\w!#$&^.+'-]+|\"[^\"\\]*\"))*", re.ASCII)
 _IDENTIFIER = re.compile(r"<?([!-;=?-~]{1,900})>?")
@@ -237,6 +238,15 @@ class Message(Part):
     def _mailboxes(cls, value: object) -> tuple[Mailbox, ...]:
         return tuple(map(_mailbox, _several(value)))
 
+    @field_validator("subject", "text", "html", mode="before")
+    @classmethod
+    def _unicode(cls, value: object) -> object:
+        if isinstance(value, bytes | bytearray):
+            raise ValueError("must be a str, not bytes")
+        if isinstance(value, str) and (found := _SURROGATE.search(value)):
+            raise ValueError(f"cannot contain the lone surrogate {found[0]!r}")
+        return value
+
     @field_validator("subject")
     @classmethod
     def _one_line(cls, value: str) -> str:
@@ -273,7 +283,7 @@ def _mailbox(value: object) -> Mailbox:
         case Mailbox(name, address):
             check_name(name, name)
             return Mailbox(name, parse_address(str(address)))
-        case (str(name), str(address)):
+        case (str(name), str(address)) if isinstance(value, tuple):
             check_name(name, name)
             return Mailbox(name.strip(), parse_address(address))
         case Address():

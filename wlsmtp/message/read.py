@@ -30,6 +30,7 @@ Field = tuple[str, Any]
 
 _HINT = "Pass sender= and recipients="
 _BCC = re.compile(rb"^(?:Resent-)?Bcc[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*", re.IGNORECASE | re.MULTILINE)
+_SPACE_BEFORE_COLON = re.compile(rb"^([!-9;-~]+)[ \t]+:", re.MULTILINE)
 _BROKEN_LINE = re.compile(r"(?>\r\n|\r|\n)(?![ \t])|\x00")
 _FIELD_NAME = re.compile(r"[!-9;-~]+")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -61,7 +62,9 @@ def raw_content(data: bytes) -> BytesContent:
 
 def raw_fields(data: bytes) -> list[Field]:
     """The header fields of a message in octets; nothing beyond its header section is read."""
-    return list(BytesHeaderParser(policy=policy.compat32).parsebytes(BytesContent(data).head).raw_items())
+    # To the parser "To :" (RFC 5322 §4.5) ends the header section; its recipients would be lost.
+    head = _SPACE_BEFORE_COLON.sub(rb"\1:", BytesContent(data).head)
+    return list(BytesHeaderParser(policy=policy.compat32).parsebytes(head).raw_items())
 
 
 def sender_in(fields: list[Field]) -> Address:

@@ -49,6 +49,7 @@ class Link:
         self._expected: deque[Expectation] = deque()
         self._unsent = bytearray()
         self._has_spoken = False
+        self._answered = Stage.GREETING
 
     @property
     def is_usable(self) -> bool:
@@ -150,7 +151,7 @@ class Link:
             for reply in self._parser.feed(data):
                 self._take(reply)
         except ProtocolError as error:
-            error.stage = error.stage or (self._expected[0].stage if self._expected else None)
+            error.stage = self._expected[0].stage if self._expected else self._answered
             self.end(str(error))
             raise
 
@@ -160,7 +161,8 @@ class Link:
         if reply.code == 421:
             self.farewell = reply
         if self._expected:
-            self._expected.popleft().reply = reply
+            expectation = self._expected.popleft()
+            expectation.reply, self._answered = reply, expectation.stage
         elif reply.code != 421:
             raise ProtocolError("The server sent a reply that answers nothing", reply=reply)
 

@@ -1,0 +1,142 @@
+"""What a message may hold, and what it says when it may not."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wlsmtp.errors import MessageError, Stage
+from wlsmtp.message.model import Attachment, Message
+from wlsmtp.wire.address import Mailbox, parse_address
+
+
+def message(**fields: Any) -> Message:
+    return Message(**{"sender": "ann@example.com", "to": "bob@example.org", **fields})
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ("bob@x.org", [""]),
+        (["Bob <b@x.org>", "c@x.org"], ["Bob", ""]),
+        (("Bob, B", "b@x.org"), ["Bob, B"]),
+        ([("Bob", "b@x.org"), Mailbox("C", parse_address("c@x.org"))], ["Bob", "C"]),
+        (("b@x.org", "c@x.org"), ["", ""]),
+        ((), []),
+        (None, []),
+    ],
+)
+def test_an_address_field_takes_one_or_several(given: Any, names: list[str]) -> None:
+    assert [mailbox.name for mailbox in message(to=given).to] == names
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"sender": "no address"}, "sender: "),
+    ({"sender": None}, "sender: "),
+    ({"sender": ["a@x", "b@x"]}, "sender: "),
+    ({"to": "a@x.org, b@x.org"}, "to: .*list"),
+    ({"to": [5]}, "to: "),
+    ({"to": b"a@x"}, "to: "),
+    ({"cc": "a@x.org\r\nBcc: eve@x.org"}, "cc: .*control"),
+    ({"bcc": ("Ann\r\nX: y", "a@x.org")}, "bcc: .*control"),
+    ({"to": [Mailbox("Ann\nX: y", parse_address("a@x.org"))]}, "to: .*control"),
+    ({"reply_to": "Ann <a@x.org> <b@x.org>"}, "reply_to: .*list"),
+    ({"subject": "Hi\r\nBcc: eve@x.org"}, "subject: .*control"),
+    ({"subject": "a\u2028b"}, "subject: .*control"),
+    ({"subject": "\ud800"}, "subject: "),
+    ({"subject": None}, "subject: "),
+    ({"text": "\ud800"}, "text: "),
+    ({"html": "\ud800"}, "html: "),
+    ({"text": b"octets"}, "text: "),
+    ({"date": "someday"}, "date: "),
+    ({"message_id": "<a@b>\r\nX: y"}, "message_id: "),
+    ({"message_id": "<a b@c>"}, "message_id: "),
+    ({"message_id": "<a@b"}, "message_id: "),
+    ({"headers": {"X-A": "1\r\nBcc: eve@x.org"}}, "headers: X-A: .*control"),
+    ({"headers": {"X-A": ["1", "2\n"]}}, "headers: X-A: "),
+    ({"headers": {"X-A": 1}}, "headers: X-A: "),
+    ({"headers": {"X A": "1"}}, "headers: .*name"),
+    ({"headers": {"X\r\nBcc": "1"}}, "headers: .*name"),
+    ({"headers": {"bcc": "eve@x.org"}}, "headers: .*bcc="),
+    ({"headers": {"From": "eve@x.org"}}, "headers: .*sender="),
+    ({"headers": {"MIME-Version": "1.0"}}, "headers: MIME"),
+    ({"headers": {"Content-Type": "text/html"}}, "headers: .*html="),
+    ({"headers": {"Sender": "no address"}}, "headers: Sender: "),
+    ({"attachments": [5]}, "attachments: "),
+    ({"attachments": b"octets"}, "attachments: .*from_bytes"),
+    ({"attachments": ["/no/such/file"]}, "attachments: .*/no/such/file"),
+    ({"attachments": ["/"]}, "attachments: .*'/'.*directory"),
+    ({"attachments": ["a\x00b"]}, "attachments: "),
+]
+
+
+@pytest.mark.parametrize(("fields", "words"), REFUSED, ids=range(len(REFUSED)))
+def test_a_wrong_field_is_a_message_error_with_its_name(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(MessageError, match=words) as caught:
+        message(**fields)
+    assert caught.value.stage is Stage.MESSAGE
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"content": "text"}, "content: .*binary"),
+        ({}, "content or a path"),
+        ({"content": b"", "filename": "a\r\nb"}, "filename: .*control"),
+        ({"content": b"", "content_type": "image/png\r\nX: y"}, "content_type: "),
+        ({"content": b"", "content_type": "multipart/mixed"}, "content_type: "),
+        ({"content": b"", "disposition": "other"}, "disposition: "),
+        ({"content": b"", "content_id": "a>\r\nX: <y"}, "content_id: "),
+    ],
+)
+def test_a_wrong_attachment_is_a_message_error(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(MessageError, match=words):
+        Attachment(**fields)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a.pdf", "pdf"), ("a.unknown", "octet-stream"), (None, "octet-stream")])
+def test_the_type_is_guessed_from_the_name(name: str | None, kind: str) -> None:
+    assert Attachment.from_bytes(b"", name).content_type == f"application/{kind}"
+
+
+def test_a_path_is_checked_at_once_and_read_at_render(tmp_path: Path) -> None:
+    path = tmp_path / "note.txt"
+    path.write_bytes(b"one")
+    mail = message(attachments=[path, str(path)])
+    assert [item.filename for item in mail.attachments] == ["note.txt"] * 2
+    path.unlink()
+    with pytest.raises(MessageError, match=r"note\.txt"):
+        mail.render()
+
+
+def test_a_stream_is_read_once() -> None:
+    stream = io.BytesIO(b"octets")
+    attachment = Attachment.from_stream(stream, "a.bin")
+    assert attachment.read() == attachment.read() == b"octets" and not stream.closed
+
+
+def test_recipients_are_asked_for_with_the_envelope() -> None:
+    with pytest.raises(MessageError, match="recipient"):
+        Message("ann@x.org").envelope()
+    envelope = message(to="a@x.org", cc="b@x.org", bcc=["c@x.org", "A <a@x.org>"]).envelope()
+    assert [str(address) for address in envelope.recipients] == ["a@x.org", "b@x.org", "c@x.org"]
+
+
+def test_a_message_is_frozen_and_has_one_identity() -> None:
+    mail = message(sender="ann@bücher.example")
+    assert mail.message_id.endswith("@xn--bcher-kva.example>") and mail.message_id != message().message_id
+    assert bytes(mail) == bytes(mail) == bytes(pickle.loads(pickle.dumps(mail)))
+    assert message(message_id="a@b").message_id == "<a@b>"
+    assert message(date=datetime(2024, 2, 29, 12, 0)).date.utcoffset() is not None
+    with pytest.raises(ValueError, match="frozen"):
+        mail.subject = "other"  # type: ignore[misc]
+
+
+def test_its_repr_shows_no_content() -> None:
+    mail = message(text="secret", html="secret", attachments=[Attachment.from_bytes(b"secret", "a")])
+    assert "secret" not in repr(mail)

@@ -1,0 +1,181 @@
+"""Messages made elsewhere are sent as they are, and their envelope is found in their headers."""
+
+from __future__ import annotations
+
+from email import message_from_bytes, policy
+from email.header import Header
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.message import Message as OldMessage
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from typing import Any
+
+import pytest
+
+from wlsmtp.errors import ExtensionMissing, MessageError
+from wlsmtp.message.render import content_of, envelope_of
+
+
+def email(**fields: Any) -> EmailMessage:
+    mail = EmailMessage()
+    for name, value in {"From": "ann@example.com", "To": "bob@example.org", **fields}.items():
+        mail[name.replace("_", "-")] = value
+    mail.set_content("text\n")
+    return mail
+
+
+def octets(mail: Any) -> bytes:
+    return b"".join(content_of(mail).chunks())
+
+
+def recipients(mail: Any) -> list[str]:
+    return [str(address) for address in envelope_of(mail).recipients]
+
+
+class TestEmailMessage:
+    def test_bcc_is_not_in_it_and_the_object_stays(self) -> None:
+        mail = email(Bcc="secret@x.org", Resent_Bcc="hidden@x.org")
+        before = mail.as_bytes()
+        assert b"secret" not in octets(mail) and b"hidden" not in octets(mail)
+        assert mail.as_bytes() == before and mail["Bcc"] == "secret@x.org"
+
+    def test_nothing_is_added(self) -> None:
+        assert b"Date" not in octets(email()) and content_of(email()).message_id is None
+
+    def test_the_users_parts_are_not_given_boundaries(self) -> None:
+        mail, inner = MIMEMultipart(), MIMEMultipart()
+        mail.attach(inner)
+        inner.attach(MIMEText("x"))
+        octets(mail)
+        assert inner.get_boundary() is None and mail.get_boundary() is None
+
+    @pytest.mark.parametrize("name", ["Example, Ann", 'a "b" \\', "Jörg, Müller", "e@v, " * 8])
+    def test_a_comma_in_a_name_makes_no_second_address(self, name: str) -> None:
+        mail = email(Cc=[Address(name.strip(), "c", "x.org"), Address("", "d", "x.org")])
+        found: Any = message_from_bytes(octets(mail), policy=policy.default)["Cc"]
+        assert [(item.display_name, item.addr_spec) for item in found.addresses] == [
+            (name.strip(), "c@x.org"),
+            ("", "d@x.org"),
+        ]
+        assert recipients(mail) == ["bob@example.org", "c@x.org", "d@x.org"]
+
+    def test_an_encoded_comma_makes_no_second_address(self) -> None:
+        raw = b"From: a@x.org\r\nTo: =?utf-8?q?e=40v=2Eorg=2C?= <b@x.org>\r\n\r\n"
+        new: Any = message_from_bytes(raw, policy=policy.default)
+        for parsed in (new, message_from_bytes(raw)):
+            assert recipients(parsed) == ["b@x.org"] and octets(parsed) == raw
+        assert recipients(raw) == ["b@x.org"]
+
+    def test_long_parsed_headers_are_not_refolded(self) -> None:
+        raw = (
+            b'From: a@x.org\r\nTo: "'
+            + b"Long, " * 30
+            + b'" <b@x.org>\r\nMessage-ID: <'
+            + b"y" * 200
+            + b"@z>\r\n\r\nx\r\n"
+        )
+        new: Any = message_from_bytes(raw, policy=policy.default)
+        assert octets(new) == raw
+
+    def test_a_long_identifier_is_not_folded(self) -> None:
+        identifier = f"<{'y' * 200}@z.org>"
+        assert f"Message-ID: {identifier}\r\n".encode() in octets(email(Message_ID=identifier))
+
+    def test_international_addresses(self) -> None:
+        mail = email(Cc="jörg@bücher.example", Subject="Füße")
+        assert "Cc: jörg@xn--bcher-kva.example\r\n".encode() in octets(mail)
+        assert content_of(mail).has_utf8_headers and envelope_of(mail).needs_smtputf8
+        assert not content_of(email(Cc="c@bücher.example", Subject="Füße")).is_8bit
+
+    def test_eight_bit_parts_are_kept_and_can_be_encoded(self) -> None:
+        mail = email()
+        mail.set_content("é\n", cte="8bit")
+        content = content_of(mail)
+        assert content.is_8bit and "é".encode() in octets(mail)
+        again = b"".join(content.as_7bit().chunks())
+        parsed: Any = message_from_bytes(again, policy=policy.default)
+        assert again.isascii() and parsed.get_content() == "é\n"
+
+    def test_groups_stay(self) -> None:
+        mail = email(Cc="undisclosed-recipients:;", Bcc="b@x.org")
+        assert b"undisclosed-recipients:;" in octets(mail)
+        assert recipients(mail) == ["bob@example.org", "b@x.org"]
+
+    def test_the_old_kind_of_message(self) -> None:
+        mail: Any = MIMEText("é", "plain", "utf-8")
+        mail["From"], mail["To"], mail["Subject"] = '"Jörg, M" <j@x.org>', "b@x.org", Header("Füße", "utf-8")
+        parsed: Any = message_from_bytes(octets(mail), policy=policy.default)
+        assert parsed["Subject"] == "Füße" and parsed["From"].addresses[0].display_name == "Jörg, M"
+        assert str(envelope_of(mail).sender) == "j@x.org"
+
+    @pytest.mark.parametrize("value", ["x\nBcc: eve@x.org", "x\r\n\r\nbody", "x\ry: z", "x\n", "x\x00"])
+    def test_a_value_that_adds_a_line_is_refused(self, value: str) -> None:
+        mail = OldMessage()
+        mail["From"], mail["To"], mail["Subject"] = "a@x.org", "b@x.org", value
+        with pytest.raises(MessageError, match="Subject"):
+            content_of(mail)
+
+    def test_what_cannot_be_written_is_a_message_error(self) -> None:
+        mail: Any = OldMessage()
+        mail.set_payload(b"".join)
+        with pytest.raises(MessageError, match="cannot be written"):
+            content_of(mail)
+
+
+class TestEnvelope:
+    def test_sender_goes_before_from(self) -> None:
+        assert str(envelope_of(email(Sender="s@x.org")).sender) == "s@x.org"
+
+    def test_a_resent_message_goes_where_it_was_resent(self) -> None:
+        mail = email(Resent_From="r@x.org", Resent_To="t@x.org", Resent_Bcc="u@x.org", Bcc="no@x.org")
+        assert str(envelope_of(mail).sender) == "r@x.org" and recipients(mail) == ["t@x.org", "u@x.org"]
+
+    @pytest.mark.parametrize(
+        "raw",
+        [
+            b"Subject: x\r\n\r\n",
+            b"From: a@x.org\r\n\r\nTo: b@x.org\r\n",
+            b"To: b@x.org\r\n\r\n",
+            b"From: a@x.org\r\nTo: b at x\r\n\r\n",
+            b"From: a@x.org\r\nTo: b@x <c@x\r\n\r\n",
+            b"From: a@x.org\r\nTo: \xff@x\r\n\r\n",
+            b"",
+        ],
+    )
+    def test_headers_that_do_not_tell_say_to_pass_it(self, raw: bytes) -> None:
+        new: Any = message_from_bytes(raw, policy=policy.default)
+        for mail in (raw, new, message_from_bytes(raw)):
+            with pytest.raises(MessageError, match=r"sender=|recipients="):
+                envelope_of(mail)
+
+    def test_what_is_given_is_not_looked_for(self) -> None:
+        told = envelope_of(email(), sender="")
+        assert told.sender is None and [str(to) for to in told.recipients] == ["bob@example.org"]
+        assert envelope_of(b"", sender="a@x.org", recipients="b@x.org").sender is not None
+
+
+class TestOctets:
+    RAW = b"From: a@x.org\r\nTo: b@x.org\r\n\r\nbody \xff\r\nBcc: this is text\r\n"
+
+    def test_they_are_sent_as_they_are(self) -> None:
+        for kind in (bytes, bytearray, memoryview):
+            assert octets(kind(self.RAW)) == self.RAW
+        assert octets(b"A: b\n\nx\ry") == b"A: b\r\n\r\nx\r\ny\r\n"
+        with pytest.raises(ExtensionMissing, match="8BITMIME"):
+            content_of(self.RAW).as_7bit()
+
+    @pytest.mark.parametrize(
+        "bcc", [b"Bcc: c@x.org\r\n", b"bCC : c@x.org,\r\n\tc@x.org\r\n", b"BCC:\n c@x.org\n", b"X: y\rBcc: c@x.org\r"]
+    )
+    def test_bcc_gets_it_and_is_not_in_it(self, bcc: bytes) -> None:
+        for raw in (bcc + self.RAW, self.RAW.replace(b"\r\n\r\n", b"\r\n" + bcc + b"\r\n", 1)):
+            assert octets(raw).replace(b"X: y\r\n", b"") == self.RAW
+            assert recipients(raw) == ["b@x.org", "c@x.org"]
+
+
+@pytest.mark.parametrize("thing", ["From: a@x.org\n\nx", None, 5, ["x"]])
+def test_nothing_else_is_a_message(thing: Any) -> None:
+    for ask in (content_of, envelope_of):
+        with pytest.raises(MessageError, match="a Message, an EmailMessage or bytes"):
+            ask(thing)

@@ -1,0 +1,145 @@
+"""Conversations replayed by a scripted peer, in odd chunkings and in both worlds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import wlsmtp
+from tests.worlds import World
+from wlsmtp import RetryPolicy, Stage
+from wlsmtp.testing import ScriptedPeer, SMTPServer
+
+RAW = b"Subject: x\r\n\r\n.Hello\r\n"
+HELLO = "S: 220 hi\nC: EHLO *\n"
+PLAIN = HELLO + "S: 250 hi\n"
+PIPELINING = HELLO + "S: 250-hi\nS: 250 PIPELINING\n"
+MAIL, RCPT, DATA = "C: MAIL FROM:<a@example.com>\n", "C: RCPT TO:<b@example.com>\n", "C: DATA\n"
+GROUP = MAIL + RCPT + DATA
+BYE = "C: QUIT\nS: 221 bye"
+
+
+def send(world: World, peer: ScriptedPeer, **options: Any) -> wlsmtp.Receipt:
+    options = {"timeout": 5, "retry": RetryPolicy(attempts=1), **options}
+    with world.session("127.0.0.1", peer.port, **options) as session:
+        return session.send(RAW, sender="a@example.com", recipients="b@example.com")
+
+
+@pytest.mark.parametrize("chunking", ["whole", "bytes", 3, 7])
+@pytest.mark.parametrize("grouped", [True, False], ids=["pipelined", "one by one"])
+def test_any_chunking_reads_the_same(world: World, chunking: str | int, grouped: bool) -> None:
+    answers = "S: 250-2.1.0 Ok\nS: 250 2.1.0 yes\n", "S: 250 2.1.5 Ok\n", "S: 354 go\n"
+    one_by_one = MAIL + answers[0] + RCPT + answers[1] + DATA + answers[2]
+    script = (PIPELINING + GROUP + "".join(answers)) if grouped else PLAIN + one_by_one
+    with ScriptedPeer(script + "!content\nS: 250 queued as ABC123\n" + BYE, chunking=chunking) as peer:
+        receipt = send(world, peer)
+    assert receipt.queue_id == "ABC123"
+    assert peer.received[-2] == b"Subject: x\r\n\r\n..Hello\r\n.\r\n"
+
+
+def test_unknown_positive_codes_are_positive(world: World) -> None:
+    with ScriptedPeer(
+        PLAIN + MAIL + "S: 299 a\n" + RCPT + "S: 254\n" + DATA + "S: 354\n!content\nS: 259\n" + BYE
+    ) as peer:
+        assert send(world, peer)
+
+
+FAILURES: list[tuple[str, str, type[wlsmtp.SMTPError], Stage]] = [
+    ("greeting 421", "S: 421 busy", wlsmtp.CommandRefused, Stage.GREETING),
+    ("greeting 554", "S: 554 no", wlsmtp.CommandRefused, Stage.GREETING),
+    ("greeting is no SMTP", "S: HTTP/1.1 400 Bad Request", wlsmtp.ProtocolError, Stage.GREETING),
+    ("greeting never ends", "S: 220-a\n!close", wlsmtp.ConnectionFailed, Stage.GREETING),
+    ("closed at once", "!close", wlsmtp.ConnectionFailed, Stage.GREETING),
+    ("reset after EHLO", HELLO + "!reset", wlsmtp.ConnectionFailed, Stage.EHLO),
+    ("EHLO and HELO refused", HELLO + "S: 502 no\nC: HELO *\nS: 502 no", wlsmtp.CommandRefused, Stage.EHLO),
+    ("code changes in a reply", HELLO + "S: 250-a\nS: 251 b", wlsmtp.ProtocolError, Stage.EHLO),
+    ("421 to MAIL", PLAIN + MAIL + "S: 421 closing", wlsmtp.SenderRefused, Stage.MAIL),
+    ("closed after 421 in a group", PIPELINING + GROUP + "S: 421 bye\n!close", wlsmtp.ConnectionFailed, Stage.RCPT),
+    ("DATA answered 250", PLAIN + MAIL + "S: 250\n" + RCPT + "S: 250\n" + DATA + "S: 250 sent", wlsmtp.ProtocolError,
+     Stage.DATA),
+    ("250 behind the 354", PIPELINING + GROUP + "S: 250 a\nS: 250 b\nS: 354 go\nS: 250 queued", wlsmtp.ProtocolError,
+     Stage.DATA),
+    ("closed before the reply", PIPELINING + GROUP + "S: 250 a\nS: 250 b\nS: 354 go\n!content\n!close",
+     wlsmtp.OutcomeUnknown, Stage.CONTENT),
+    ("reply cut before its end", PIPELINING + GROUP + "S: 250 a\nS: 250 b\nS: 354 go\n!content\nS: 250-ok\n!close",
+     wlsmtp.OutcomeUnknown, Stage.CONTENT),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("script", "error", "stage"), [row[1:] for row in FAILURES], ids=[row[0] for row in FAILURES])
+def test_a_failure_is_told_with_its_stage(
+    world: World, script: str, error: type[wlsmtp.SMTPError], stage: Stage
+) -> None:
+    with ScriptedPeer(script) as peer, pytest.raises(error) as caught:
+        send(world, peer)
+    assert type(caught.value) is error and caught.value.stage is stage
+    assert caught.value.receipt is not None and not caught.value.receipt.accepted
+    assert caught.value.ambiguous is (error is wlsmtp.OutcomeUnknown)
+
+
+def test_a_lone_dot_leads_out_of_354_when_nobody_was_accepted(world: World) -> None:
+    script = PIPELINING + GROUP + "S: 250 a\nS: 550 no\nS: 354 go\nC: .\nS: 554 no recipients\n" + BYE
+    with ScriptedPeer(script) as peer, pytest.raises(wlsmtp.RecipientsRefused):
+        send(world, peer)
+
+
+def test_rset_comes_before_the_next_message_when_the_last_one_was_left_open(world: World) -> None:
+    first = MAIL + "S: 250\n" + RCPT + "S: 550 no\n"
+    second = "C: RSET\nS: 250\n" + MAIL + "S: 250\n" + RCPT + "S: 250\n" + DATA + "S: 354\n!content\nS: 250\n"
+    with (
+        ScriptedPeer(PLAIN + first + second + BYE) as peer,
+        world.session("127.0.0.1", peer.port, retry=RetryPolicy(attempts=1)) as session,
+    ):
+        with pytest.raises(wlsmtp.RecipientsRefused):
+            session.send(RAW, sender="a@example.com", recipients="b@example.com")
+        assert session.send(RAW, sender="a@example.com", recipients="b@example.com")
+
+
+AUTH = HELLO + "S: 250-hi\nS: 250 AUTH PLAIN LOGIN CRAM-MD5\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "works"),
+    [
+        (AUTH + "C: AUTH PLAIN *\nS: 504 no\nC: AUTH LOGIN\nS: 334\nC: YW5u\nS: 334\nC: czNjcmV0\nS: 235 ok\n", True),
+        (AUTH + "C: AUTH PLAIN *\nS: 535 wrong\n", False),
+        (AUTH + "C: AUTH PLAIN *\nS: 454 later\n", False),
+        (AUTH + "C: AUTH PLAIN *\nS: 334 more?\nC: *\nS: 501 ok\n", False),
+        (AUTH + "C: AUTH PLAIN *\nS: 334 more?\nC: *\nS: 334 and more?\n", False),
+        (HELLO + "S: 250 hi\n", False),
+    ],
+    ids=["next mechanism", "wrong password", "temporary", "endless challenge", "never ends", "not offered"],
+)  # fmt: skip
+def test_authentication_goes_on_only_where_the_password_was_not_refused(world: World, script: str, works: bool) -> None:
+    ending = f"C: NOOP\nS: 250 ok\n{BYE}" if works else "!silence"
+    with (
+        ScriptedPeer(script + ending) as peer,
+        world.session("127.0.0.1", peer.port, username="ann", password="s3cret", timeout=5) as session,
+    ):
+        if works:
+            assert session.verify().username == "ann"
+            return
+        with pytest.raises((wlsmtp.AuthenticationFailed, wlsmtp.ProtocolError)) as caught:
+            session.verify()
+        assert caught.value.stage is Stage.AUTH and "s3cret" not in str(caught.value)
+
+
+def test_a_token_too_long_for_a_line_follows_after_the_challenge(world: World) -> None:
+    token = "t" * 20_000
+    with (
+        SMTPServer(tokens={"ann": token}, mechanisms=["XOAUTH2"]) as server,
+        world.session(server.host, server.port, username="ann", token=token) as session,
+    ):
+        assert session.verify().username == "ann"
+        assert (1, "C", b"AUTH XOAUTH2") in server.transcript
+
+
+def test_a_wrong_token_is_refused_with_the_servers_word(world: World) -> None:
+    with (
+        SMTPServer(tokens={"ann": "right"}, mechanisms=["XOAUTH2"]) as server,
+        world.session(server.host, server.port, username="ann", token="wr0ng") as session,
+        pytest.raises(wlsmtp.AuthenticationFailed) as caught,
+    ):
+        session.verify()
+    assert caught.value.reply is not None and caught.value.reply.code == 535 and "wr0ng" not in str(caught.value)

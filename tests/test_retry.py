@@ -1,0 +1,65 @@
+"""Only what is certainly not sent is tried again, only for those not served, and only as often as allowed."""
+
+from __future__ import annotations
+
+import pytest
+
+import wlsmtp
+from tests.worlds import World
+from wlsmtp import Message, RetryPolicy, Status
+from wlsmtp.events import Event, Retrying
+from wlsmtp.testing import SMTPServer
+
+AT_ONCE = RetryPolicy(attempts=3, backoff=0, jitter=0)
+MESSAGE = Message(sender="ann@example.com", to=["a@example.com", "b@example.com"], text="x")
+
+
+def test_it_ends_after_the_allowed_tries(world: World) -> None:
+    events: list[Event] = []
+    with SMTPServer() as server:
+        server.reply_to("MAIL", "451 4.3.0 Later")
+        with (
+            world.session(server.host, server.port, retry=AT_ONCE, listeners=(events.append,)) as session,
+            pytest.raises(wlsmtp.SenderRefused) as caught,
+        ):
+            session.send(MESSAGE)
+    assert caught.value.receipt is not None and caught.value.receipt.attempts == 3
+    assert [event.attempt for event in events if isinstance(event, Retrying)] == [2, 3]
+
+
+def test_it_ends_when_the_next_try_would_come_too_late(world: World) -> None:
+    with SMTPServer() as server:
+        server.reply_to("MAIL", "451 4.3.0 Later")
+        patient = RetryPolicy(attempts=3, backoff=3600, max_backoff=3600)
+        with (
+            world.session(server.host, server.port, retry=patient) as session,
+            pytest.raises(wlsmtp.SenderRefused) as caught,
+        ):
+            session.send(MESSAGE, timeout=5)
+    assert caught.value.receipt is not None and caught.value.receipt.attempts == 1
+
+
+def test_a_permanent_refusal_of_one_does_not_spoil_the_retry_of_the_other(world: World) -> None:
+    with SMTPServer() as server:
+        server.refuse("a@example.com", "550 5.1.1 Unknown")
+        server.reply_to(".", "451 4.3.0 Later", times=2)
+        with world.session(server.host, server.port, retry=AT_ONCE) as session:
+            receipt = session.send(MESSAGE)
+        rcpts = [line for _, _, line in server.transcript if line.startswith(b"RCPT")]
+    assert receipt.status is Status.PARTIAL and receipt.attempts == 3
+    assert [result.address for result in receipt.refused] == ["a@example.com"]
+    assert rcpts.count(b"RCPT TO:<a@example.com>") == 1 and rcpts.count(b"RCPT TO:<b@example.com>") == 3
+
+
+@pytest.mark.parametrize(("resend", "stored"), [(False, 1), (True, 2)])
+def test_what_is_in_doubt_is_sent_again_only_on_request(world: World, resend: bool, stored: int) -> None:
+    policy = RetryPolicy(attempts=2, backoff=0, jitter=0, resend_unknown=resend)
+    with SMTPServer() as server, world.session(server.host, server.port, retry=policy) as session:
+        server.reply_to(".", server.CLOSE, times=1)
+        if resend:
+            assert session.send(MESSAGE).attempts == 2
+        else:
+            with pytest.raises(wlsmtp.OutcomeUnknown):
+                session.send(MESSAGE)
+        contents = [line for _, _, line in server.transcript if line == b"DATA"]
+    assert len(contents) == stored
