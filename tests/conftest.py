@@ -8,6 +8,8 @@ import pytest
 
 from tests.worlds import World
 
+pytest_plugins = ["pytester"]
+
 
 @pytest.fixture(params=["blocking", "asyncio"])
 def world(request: pytest.FixtureRequest) -> Iterator[World]:

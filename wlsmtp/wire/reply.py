@@ -23,7 +23,7 @@ _QUEUE_ID = (
     re.compile(r"\bqueued as <?([A-Za-z0-9][\w.@+=/-]*)", re.IGNORECASE),
     re.compile(r"\bqueued (?:mail )?(?:for delivery )?(?:\()?id[=: ]+<?([A-Za-z0-9][\w.@+=/-]*)", re.IGNORECASE),
     re.compile(r"\b(?:queue-?id|id|as)[=: ]+<?([A-Za-z0-9][\w.@+=/-]{3,})", re.IGNORECASE),
-    re.compile(r"^\w+ <?([A-Za-z0-9][\w.@+=/-]{7,})>? (?:Message accepted|mail queued|queued)", re.IGNORECASE),
+    re.compile(r"^<?([A-Za-z0-9][\w.@+=/-]{7,})>? (?:Message accepted|mail queued|queued)", re.IGNORECASE),
 )
 
 
