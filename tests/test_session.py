@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from email.message import EmailMessage
 from typing import Any
@@ -28,6 +29,14 @@ def receipt_of(error: wlsmtp.SMTPError) -> Receipt:
 
 def session_to(world: World, server: SMTPServer, **options: Any) -> Any:
     return world.session(server.host, server.port, **{"retry": NO_RETRY, **options})
+
+
+def _has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
 
 
 class TestSend:
@@ -86,6 +95,13 @@ class TestSend:
         with SMTPServer(unix_path=path) as server, world.session(path) as session:
             assert session.send(message())
             assert len(server.messages) == 1
+
+    def test_speaks_over_ipv6(self, world: World) -> None:
+        if not _has_ipv6():
+            pytest.skip("this machine has no IPv6 loopback")
+        with SMTPServer(host="::1") as server, world.from_url(server.url) as session:
+            assert session.send(message())
+        assert (1, "C", b"EHLO [IPv6:::1]") in server.transcript
 
     def test_needs_smtputf8_only_for_such_addresses(self, world: World) -> None:
         with SMTPServer() as server, session_to(world, server) as session:

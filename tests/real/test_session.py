@@ -91,6 +91,16 @@ def test_a_missing_final_newline_is_added(world: World, postfix: PostfixServer, 
     assert as_sent(stored) == raw + b"\r\n"
 
 
+def test_a_large_attachment_arrives_whole(world: World, postfix: PostfixServer, mailbox: str) -> None:
+    data = bytes(range(256)) * 40_960
+    file = wlsmtp.Attachment.from_bytes(data, "large.bin")
+    with session_for("starttls", world, postfix) as session:
+        session.send(Message(sender="ann@example.test", to=mailbox, subject="10 MB", text="x", attachments=[file]))
+    (stored,) = postfix.wait_for_message(mailbox)
+    (attachment,) = message_from_bytes(stored, policy=policy.default).iter_attachments()
+    assert attachment.get_content() == data
+
+
 def test_an_unknown_recipient_is_refused_and_the_other_served(world: World, postfix: PostfixServer) -> None:
     known, unknown = postfix.mailbox(), postfix.unknown_mailbox()
     with session_for("plain", world, postfix) as session:
