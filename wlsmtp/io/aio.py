@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from inspect import isawaitable
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from wlsmtp.io.base import ATTEMPT_DELAY, READ_SIZE, TLSInfo
@@ -184,6 +185,14 @@ class AsyncioCondition:
         self._condition.notify_all()
 
 
+def _is_ip(host: str) -> bool:
+    try:
+        ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
 class AsyncioIO:
     """The world of one event loop."""
 
@@ -194,9 +203,11 @@ class AsyncioIO:
     async def connect(self, host: str, port: int, deadline: float) -> AsyncioStream:
         """See ``IO.connect``."""
         loop = asyncio.get_running_loop()
+        # An IP address has nothing to race with, and asyncio's race leaks its socket when it is cancelled at the end.
+        delay, interleave = (None, None) if _is_ip(host) else (ATTEMPT_DELAY, 1)
         async with asyncio.timeout_at(deadline):
             transport, wire = await loop.create_connection(
-                _Wire, host, port, happy_eyeballs_delay=ATTEMPT_DELAY, interleave=1
+                _Wire, host, port, happy_eyeballs_delay=delay, interleave=interleave
             )
         return AsyncioStream(transport, wire)
 

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAX_LINE = 4096
 """Octets in one reply line. RFC 5321 §4.5.3.1.5 says 512; real servers send longer texts."""
@@ -18,13 +22,29 @@ MAX_LINES = 1000
 MAX_SIZE = 256 * 1024
 """Octets in one reply, all lines together."""
 
-_ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?=[ \t]|$)")
-_QUEUE_ID = (
-    re.compile(r"\bqueued as <?([A-Za-z0-9][\w.@+=/-]*)", re.IGNORECASE),
-    re.compile(r"\bqueued (?:mail )?(?:for delivery )?(?:\()?id[=: ]+<?([A-Za-z0-9][\w.@+=/-]*)", re.IGNORECASE),
-    re.compile(r"\b(?:queue-?id|id|as)[=: ]+<?([A-Za-z0-9][\w.@+=/-]{3,})", re.IGNORECASE),
-    re.compile(r"^<?([A-Za-z0-9][\w.@+=/-]{7,})>? (?:Message accepted|mail queued|queued)", re.IGNORECASE),
+_ENHANCED = re.compile(r"([245])\.([0-9]{1,3})\.([0-9]{1,3})(?=[ \t]|$)")
+_TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
+
+_ID = r"<?([A-Za-z0-9][\w.@+=/-]*)"
+_ID_WITH_A_DIGIT = r"<?(?=[\w.@+=/-]{0,80}\d)([A-Za-z0-9][\w.@+=/-]{3,})"  # "treated as spam" names no queue entry
+_QUEUE_ID = tuple(
+    re.compile(pattern, re.IGNORECASE | re.ASCII)
+    for pattern in (
+        rf"\bqueued as {_ID}",  # Postfix, SendGrid, iCloud
+        rf"\b(?:id[=: ]+|id is |as ){_ID_WITH_A_DIGIT}",  # Exim, OpenSMTPD, Stalwart
+        rf"^{_ID_WITH_A_DIGIT}>? (?:message accepted|queued)",  # Sendmail, Proofpoint, IIS
+        r"\bInternalId=(\d+)",  # Exchange; what Get-MessageTrackingLog asks for
+        r"^OK +\d+ (\S+) - gsmtp",  # Gmail; the id in its Received field
+        r"^OK (?=\S{0,80}\d)([\w-]{20,})$",  # Amazon SES
+        r"^OK \d+ qp (\d+)\b",  # qmail
+        r"\bmessage (\d{4,}) accepted",  # IronPort
+        r"\bqueued \(([\w-]{20,}\.\d+)\)",  # Haraka
+        r"\breceived OK \[([\w.-]+)\]",  # Mimecast
+        r"^<\S*> ([\w+/]{6,}) saved",  # Dovecot
+    )
 )
+_QUEUE_ID_WITHIN = 1000
+"""Characters of a reply in which an identifier is looked for, so that a hostile text costs no time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +102,15 @@ class Reply:
         """The text of all lines, each without its enhanced status code, joined by spaces."""
         if self.enhanced is None:
             return " ".join(line for line in self.lines if line)
-        bare = (_ENHANCED.sub("", line, count=1).strip() for line in self.lines)
+        # Only at the head: "… Exim 4.97.1 …" is no status code.
+        bare = (line[found.end() :].strip() if (found := _ENHANCED.match(line)) else line for line in self.lines)
         return " ".join(line for line in bare if line)
 
     @property
     def queue_id(self) -> str | None:
         """The identifier under which the server queued the message, as far as its words tell."""
-        found = (pattern.search(self.text) for pattern in _QUEUE_ID)
+        text = self.text[:_QUEUE_ID_WITHIN]
+        found = (pattern.search(text) for pattern in _QUEUE_ID)
         return next((match[1].rstrip(".") for match in found if match), None)
 
     def __str__(self) -> str:
@@ -119,24 +141,28 @@ class ReplyParser:
         """Whether nothing is left over: no byte and no half of a reply."""
         return not self._buffer and self._code is None
 
-    def feed(self, data: bytes) -> list[Reply]:
-        """Take ``data`` and return the replies that it completes.
+    def feed(self, data: bytes) -> Iterator[Reply]:
+        """Take ``data`` and give the replies that it completes.
 
-        Raises ``ProtocolError`` when the bytes are no SMTP reply or go past a limit.
+        Iterating raises ``ProtocolError`` where the bytes are no SMTP reply or go past a limit, but not before the
+        replies in front of that place were given: they are true, whatever the server said next.
         """
         self._buffer += data
-        replies: list[Reply] = []
-        start = 0
-        while (end := self._buffer.find(b"\n", max(start, self._searched))) >= 0:
-            reply = self._line(bytes(self._buffer[start:end]))
-            start = end + 1
+        return self._replies()
+
+    def _replies(self) -> Iterator[Reply]:
+        while (end := self._buffer.find(b"\n", self._searched)) >= 0:
+            raw = bytes(self._buffer[:end])
+            del self._buffer[: end + 1]
+            self._searched = 0
+            reply = self._line(raw)
             if reply is not None:
-                replies.append(reply)
-        del self._buffer[:start]
+                yield reply
         self._searched = len(self._buffer)
-        if self._searched > MAX_LINE:
+        if self._searched > MAX_LINE + len(b"\r"):
             raise ProtocolError(f"The server sent a reply line of more than {MAX_LINE} octets.")
-        return replies
+        if self._buffer.startswith(_TLS_RECORDS):  # a TLS alert has no line end: waiting for one would hide the reason
+            raise _no_smtp(bytes(self._buffer))
 
     def _line(self, raw: bytes) -> Reply | None:
         line = raw[:-1] if raw.endswith(b"\r") else raw
@@ -162,8 +188,12 @@ def _split(line: bytes) -> tuple[int, bool, str]:
     """Code, whether more lines follow, and the printable text of one line."""
     digits, separator = line[:3], line[3:4]
     if not (len(digits) == 3 and digits.isdigit() and digits[:1] in b"2345" and separator in (b"", b" ", b"-", b"\t")):
-        raise ProtocolError(f"The server did not answer in SMTP: {printable(line[:80])!r}.", hint=_what_it_is(line))
+        raise _no_smtp(line)
     return int(digits), separator == b"-", printable(line[4:])
+
+
+def _no_smtp(line: bytes) -> ProtocolError:
+    return ProtocolError(f"The server did not answer in SMTP: {printable(line[:80])!r}.", hint=_what_it_is(line))
 
 
 def printable(raw: bytes) -> str:
@@ -175,7 +205,7 @@ def printable(raw: bytes) -> str:
 
 
 def _what_it_is(line: bytes) -> str | None:
-    if line[:2] in (b"\x15\x03", b"\x16\x03"):
+    if line.startswith(_TLS_RECORDS):
         return "The server speaks TLS from the first byte: use security='ssl' (customary on port 465)"
     if line.startswith(b"HTTP/"):
         return "This is a web server: check the server name and the port"
