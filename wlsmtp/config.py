@@ -6,6 +6,7 @@ repeated in it. This file knows no I/O: whether a server can be reached is for `
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
@@ -107,8 +108,10 @@ class Timeouts(Settings):
     @classmethod
     def of(cls, seconds: float) -> Self:
         """The same longest silence for every stage, as a plain ``timeout=30`` means it; ``total`` stays as it is."""
+        if not 0 < seconds < math.inf:
+            raise ConfigError("timeout: must be a finite number of seconds, greater than 0.", stage=Stage.SETTINGS)
         stages = ("connect", "tls", "greeting", "command", "data", "block", "content")
-        return cls(**dict.fromkeys(stages, seconds), quit=min(seconds, cls().quit) if seconds > 0 else seconds)
+        return cls(**dict.fromkeys(stages, seconds), quit=min(seconds, cls().quit))
 
 
 class PoolLimits(Settings):
@@ -186,7 +189,7 @@ class SessionConfig(Settings):
     @field_validator("server")
     @classmethod
     def _host(cls, value: str) -> str:
-        if value.startswith("/"):
+        if value.startswith("/") and value.isprintable():
             return value
         bare = value.removeprefix("[").removesuffix("]")
         if "://" in value:

@@ -16,13 +16,19 @@ from wlsmtp.errors import ConfigError, Stage
 
 SCHEMES = {"smtp": "default", "smtp+tls": "tls", "smtps": "ssl", "smtp+unix": "default"}
 
+_BARE = "url: a '#', '@', '/' or '?' in the user name, the password or the query must be percent-encoded"
 _NOT_PLAIN = frozenset({"tls", "pool", "retry", "listeners", "mode"})
 PLAIN_FIELDS = tuple(name for name in SessionConfig.model_fields if name not in _NOT_PLAIN)
 """The fields that one string can give, in a query or a variable."""
 
 
+_SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
+
+
 def fields_from_url(url: str) -> dict[str, Any]:
     """The settings that a URL spells."""
+    if not url.isprintable():  # urlsplit would drop a newline in silence, and with it a part of a password
+        raise _wrong("url: control characters must be percent-encoded")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -31,9 +37,9 @@ def fields_from_url(url: str) -> dict[str, Any]:
     if parts.scheme not in SCHEMES:
         raise _wrong(f"url: the scheme must be one of {', '.join(f'{name}://' for name in SCHEMES)}")
     if parts.fragment or "@" in (parts.hostname or ""):
-        raise _wrong("url: a '#', '@', '/' or '?' in the user name or the password must be percent-encoded")
+        raise _wrong(_BARE)
     is_unix = parts.scheme == "smtp+unix"
-    server = unquote(parts.path) if is_unix else parts.hostname
+    server = unquote((parts.path if is_unix else parts.hostname) or "")
     if not server or (not is_unix and parts.path not in ("", "/")):
         raise _wrong("url: must look like smtp+tls://user:password@host:587")
     named = {"username": parts.username, "password": parts.password}
@@ -43,6 +49,8 @@ def fields_from_url(url: str) -> dict[str, Any]:
 
 
 def _query(query: str) -> dict[str, Any]:
+    if "@" in query:  # the rest of a password with a bare '?'; its words must not be repeated
+        raise _wrong(_BARE)
     pairs = dict(parse_qsl(query, keep_blank_values=True))
     unknown = [name for name in pairs if name not in PLAIN_FIELDS]
     if unknown:
@@ -68,8 +76,10 @@ def _value(name: str, text: str) -> Any:
         except ValueError:
             raise _wrong("timeout: must be a number of seconds") from None
     if name == "pipelining":
-        return text.lower() not in ("0", "false", "no", "off")
-    return tuple(text.split(",")) if name == "mechanisms" else text
+        if text.strip().lower() not in _SWITCH:
+            raise _wrong("pipelining: must be true or false")
+        return _SWITCH[text.strip().lower()]
+    return tuple(text.replace(",", " ").split()) if name == "mechanisms" else text
 
 
 def fields_from_preset(provider: str) -> dict[str, Any]:

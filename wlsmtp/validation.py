@@ -29,5 +29,6 @@ class Validated(BaseModel):
 def _sentence(detail: dict[str, Any]) -> str:
     """What is wrong with one field, by its name."""
     words = str(detail["msg"]).removeprefix("Value error, ")
-    name = ".".join(str(part) for part in detail["loc"])
+    # Among the names of fields pydantic puts those of its own union branches: "lax-or-strict[…]".
+    name = ".".join(str(part) for part in detail["loc"] if "[" not in str(part))
     return f"{name}: {words}" if name else words

@@ -57,7 +57,7 @@ def test_whatever_comes_is_a_reply_or_a_protocol_error(chunks: list[bytes]) -> N
     ],
 )
 def test_sloppy_servers_are_understood(line: bytes, lines: tuple[str, ...]) -> None:
-    assert ReplyParser().feed(line) == [Reply(250, lines)]
+    assert list(ReplyParser().feed(line)) == [Reply(250, lines)]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_sloppy_servers_are_understood(line: bytes, lines: tuple[str, ...]) -> N
 )  # fmt: skip
 def test_what_is_no_reply_is_refused(data: bytes) -> None:
     with pytest.raises(ProtocolError):
-        ReplyParser().feed(data)
+        list(ReplyParser().feed(data))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_an_endless_reply_is_cut_off(data: bytes) -> None:
     parser = ReplyParser()
     with pytest.raises(ProtocolError, match="more than"):
         for start in range(0, len(data), 100):
-            parser.feed(data[start : start + 100])
+            list(parser.feed(data[start : start + 100]))
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_an_endless_reply_is_cut_off(data: bytes) -> None:
 )  # fmt: skip
 def test_other_protocols_are_recognised(data: bytes, words: str) -> None:
     with pytest.raises(ProtocolError) as caught:
-        ReplyParser().feed(data)
+        list(ReplyParser().feed(data))
     assert words in str(caught.value)
 
 

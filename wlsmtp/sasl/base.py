@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
+from wlsmtp.errors import ConfigError, Stage
+
 Exchange = Generator[bytes, bytes, None]
 """Yields a response, is sent the next challenge; ends when nothing is left to say."""
 
@@ -19,6 +21,15 @@ class Secrets:
     username: str
     password: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
+
+
+def octets(text: str) -> bytes:
+    """``text`` in UTF-8. Raises ``ConfigError`` where Python's own error would carry the secret in its arguments."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        words = "The user name, the password or the token has a lone surrogate, which UTF-8 cannot express."
+        raise ConfigError(words, stage=Stage.AUTH) from None
 
 
 @dataclass(frozen=True, slots=True)

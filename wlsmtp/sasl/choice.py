@@ -32,6 +32,7 @@ def choose(offered: Iterable[str], secrets: Secrets, allowed: Sequence[str] | No
     With ``allowed`` its order counts, otherwise the order of ``MECHANISMS``.
     """
     offers = {name.upper() for name in offered}
-    names = [name.upper() for name in allowed] if allowed else list(MECHANISMS)
+    # A name given twice is tried once: a second wrong password may lock the account.
+    names = dict.fromkeys(name.upper() for name in allowed or MECHANISMS)
     usable = (MECHANISMS[name] for name in names if name in MECHANISMS and name in offers)
     return [mechanism for mechanism in usable if mechanism.by_token == (secrets.token is not None)]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from wlsmtp.sasl.base import NOTHING, Exchange, Secrets
+from wlsmtp.sasl.base import NOTHING, Exchange, Secrets, octets
 
 
 def login(secrets: Secrets) -> Exchange:
     """The user name, then the password, each after a prompt whose words differ by server and are not looked at."""
     yield NOTHING
-    yield secrets.username.encode()
-    yield (secrets.password or "").encode()
+    yield octets(secrets.username)
+    yield octets(secrets.password or "")

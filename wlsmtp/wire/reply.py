@@ -31,7 +31,7 @@ _QUEUE_ID = tuple(
     re.compile(pattern, re.IGNORECASE | re.ASCII)
     for pattern in (
         rf"\bqueued as {_ID}",  # Postfix, SendGrid, iCloud
-        rf"\b(?:id[=: ]+|id is |as ){_ID_WITH_A_DIGIT}",  # Exim, OpenSMTPD, Stalwart
+        rf"\b(?:id[=: ]+|id is |(?:accepted|saved|stored) as ){_ID_WITH_A_DIGIT}",  # Exim, OpenSMTPD, Stalwart
         rf"^{_ID_WITH_A_DIGIT}>? (?:message accepted|queued)",  # Sendmail, Proofpoint, IIS
         r"\bInternalId=(\d+)",  # Exchange; what Get-MessageTrackingLog asks for
         r"^OK +\d+ (\S+) - gsmtp",  # Gmail; the id in its Received field
