@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterab
 from typing import TYPE_CHECKING
 
 from wlsmtp.config import Mode, SessionConfig
-from wlsmtp.errors import ConfigError, ContentRefused, MessageError, Stage
+from wlsmtp.errors import ConfigError, MessageError, SMTPError, Stage
 from wlsmtp.events import Announcer, Failed, Sent
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.render import Sendable, content_of, envelope_of
@@ -99,15 +99,20 @@ class Mailer:
 
         tried = await deliver_with_retry(attempt, envelope, self.config.retry, self._io, self._announce, deadlines)
         outcome = tried.outcome
+        status = overall_status(outcome.recipients)
+        error = outcome.error
+        if error is None and status not in (Status.SENT, Status.PARTIAL):
+            # Only a transport of somebody else's can get here; it must not pass for a success.
+            error = SMTPError(f"{type(self._transport).__name__} did not deliver the message, and did not say why")
         receipt = Receipt(
             id=_new_id(),
-            status=overall_status(outcome.recipients),
+            status=status,
             recipients=outcome.recipients,
             reply=outcome.reply,
             queue_id=outcome.reply.queue_id if outcome.reply and outcome.reply.is_positive else None,
             message_id=content.message_id,
             attempts=tried.attempts,
-            error=outcome.error,
+            error=error,
             elapsed=self._io.now() - started,
         )
         self._tell(receipt)
@@ -116,10 +121,10 @@ class Mailer:
     def _tell(self, receipt: Receipt) -> None:
         if receipt.error is not None:
             receipt.error.receipt = receipt
-        if receipt.status in (Status.SENT, Status.PARTIAL):
-            self._announce(Sent(receipt))
+        if receipt.error is not None and receipt.status is not Status.PARTIAL:
+            self._announce(Failed(receipt, receipt.error))
         else:
-            self._announce(Failed(receipt, receipt.error or ContentRefused("The message was not sent")))
+            self._announce(Sent(receipt))
 
     def _deadlines(self, total: float | None) -> Deadlines:
         if total is not None and not total > 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
@@ -45,12 +46,51 @@ def test_whatever_comes_is_a_reply_or_a_protocol_error(chunks: list[bytes]) -> N
         pass
 
 
+@given(st.lists(st.binary(max_size=5000) | st.just(b"250-x\r\n" * 900), max_size=20))
+def test_memory_is_bounded_whatever_comes(chunks: list[bytes]) -> None:
+    parser = ReplyParser()
+    with suppress(ProtocolError):
+        for chunk in chunks:
+            list(parser.feed(chunk))
+            assert len(parser.pending) <= MAX_LINE + 1
+
+
+@given(replies, st.sampled_from([b"garbage\r\n", b"650 x\r\n", b"\r\n", b"x" * (MAX_LINE + 2), b"\x15\x03\x01"]))
+def test_what_was_said_before_a_mistake_still_counts(said: Reply, mistake: bytes) -> None:
+    heard: list[Reply] = []
+    with pytest.raises(ProtocolError):
+        for reply in ReplyParser().feed(octets(said) + mistake):
+            heard.append(reply)  # noqa: PERF402 - extend() would keep nothing when the iterator fails
+    assert heard == [said]
+
+
+@pytest.mark.parametrize("cut", [None, -1, -2, 3])
+def test_the_longest_line_is_taken_however_it_is_cut(cut: int | None) -> None:
+    data = b"250 ".ljust(MAX_LINE, b"x") + b"\r\n"
+    parser = ReplyParser()
+    heard = [*parser.feed(data[:cut]), *parser.feed(data[cut:] if cut else b"")]
+    assert [len(reply.lines[0]) for reply in heard] == [MAX_LINE - 4]
+
+
+def test_half_a_reply_is_left_over() -> None:
+    parser = ReplyParser()
+    assert parser.is_empty
+    for half in (b"250-a\r\n", b"2"):
+        assert list(parser.feed(half)) == [] and not parser.is_empty
+    assert parser.pending == b"2"
+    assert list(parser.feed(b"50 b\r\n")) == [Reply(250, ("a", "b"))] and parser.is_empty
+
+
 @pytest.mark.parametrize(
     ("line", "lines"),
     [
         (b"250\r\n", ("",)),
         (b"250 \r\n", ("",)),
+        (b"250\n", ("",)),
+        (b"250\ttab\r\n", ("tab",)),
         (b"250-a\r\n250\r\n", ("a", "")),
+        (b"250 a\rb\r\n", ("a\ufffdb",)),
+        ("250 \u202egnp.exe".encode() + b"\r\n", ("\ufffdgnp.exe",)),
         ("250 Größe\r\n".encode(), ("Größe",)),
         (b"250 a\x00b\x1b[31m\r\n", ("a\ufffdb\ufffd[31m",)),
         (b"250 \xff\r\n", ("\\xff",)),
@@ -71,7 +111,13 @@ def test_what_is_no_reply_is_refused(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"x" * (MAX_LINE + 2), b"250-a\r\n" * (MAX_LINES + 1), (b"250-" + b"x" * 4000 + b"\r\n") * 80]
+    "data",
+    [
+        b"x" * (MAX_LINE + 2),
+        b"250-a\r\n" * (MAX_LINES + 1),
+        b"250-a\n" * 10_000,
+        (b"250-" + b"x" * 4000 + b"\r\n") * 80,
+    ],
 )
 def test_an_endless_reply_is_cut_off(data: bytes) -> None:
     parser = ReplyParser()
@@ -82,7 +128,8 @@ def test_an_endless_reply_is_cut_off(data: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("data", "words"),
-    [(b"\x15\x03\x01\x00\x02\x02\x0a\n", "security='ssl'"), (b"HTTP/1.1 400\r\n", "web server"),
+    [(b"\x15\x03\x01\x00\x02\x02\x0a\n", "security='ssl'"), (b"\x15\x03\x03\x00\x02\x02\x46", "security='ssl'"),
+     (b"\x16\x03\x03\x00", "security='ssl'"), (b"HTTP/1.1 400\r\n", "web server"),
      (b"* OK IMAP4rev1\r\n", "IMAP"), (b"+OK POP3\r\n", "POP3"), (b"SSH-2.0-x\r\n", "SSH")],
 )  # fmt: skip
 def test_other_protocols_are_recognised(data: bytes, words: str) -> None:
@@ -100,6 +147,8 @@ def test_other_protocols_are_recognised(data: bytes, words: str) -> None:
         (250, "2.0.0", "2.0.0", ""),
         (250, "2.10.1000 x", None, "2.10.1000 x"),
         (250, "Ok 2.0.0", None, "Ok 2.0.0"),
+        (354, "3.0.0 go", None, "3.0.0 go"),
+        (250, "2.\u0661.0 x", None, "2.\u0661.0 x"),
     ],
 )
 def test_the_enhanced_code_counts_when_its_class_agrees(code: int, text: str, enhanced: str | None, rest: str) -> None:
@@ -107,17 +156,55 @@ def test_the_enhanced_code_counts_when_its_class_agrees(code: int, text: str, en
     assert (None if reply.enhanced is None else str(reply.enhanced)) == enhanced and reply.text == rest
 
 
-@pytest.mark.parametrize(
-    ("text", "queue_id"),
-    [
-        ("2.0.0 Ok: queued as 4XyZ0a1b2c", "4XyZ0a1b2c"),
-        ("OK id=1tEx4m-000000001Ab-3xYz", "1tEx4m-000000001Ab-3xYz"),
-        ("2.0.0 4AN8abcd012345 Message accepted for delivery", "4AN8abcd012345"),
-        ("2.0.0 Ok: queued as <abc.def@example.com>", "abc.def@example.com"),
-        ("OK", None),
-        ("2.0.0 Ok", None),
-        ("Message accepted", None),
-    ],
-)
+def test_the_enhanced_code_is_taken_from_the_head_of_each_line_only() -> None:
+    reply = Reply(550, ("5.7.1 Refused by policy", "5.7.1 of mx.example (Exim 4.97.1 on Linux)", "see RFC 5321"))
+    assert reply.text == "Refused by policy of mx.example (Exim 4.97.1 on Linux) see RFC 5321"
+    assert str(reply) == f"550 5.7.1 {reply.text}"
+
+
+@pytest.mark.parametrize("code", [200, 299, 354, 421, 450, 499, 500, 521, 599])
+def test_the_class_of_a_reply_is_its_first_digit(code: int) -> None:
+    reply = Reply(code)
+    answers = [reply.is_positive, reply.is_intermediate, reply.is_transient, reply.is_permanent]
+    assert answers == [code // 100 == digit for digit in (2, 3, 4, 5)]
+
+
+QUEUED = {
+    "Postfix": ("2.0.0 Ok: queued as 4XyZ0a1b2c", "4XyZ0a1b2c"),
+    "Postfix behind a proxy": ("2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as 4XyZ0", "4XyZ0"),
+    "brackets": ("2.0.0 Ok: queued as <abc.def@example.com>", "abc.def@example.com"),
+    "iCloud": ("2.0.0 Ok: 1234 bytes queued as 4AA1", "4AA1"),
+    "Exim": ("OK id=1tEx4m-000000001Ab-3xYz", "1tEx4m-000000001Ab-3xYz"),
+    "GMX": ("Requested mail action okay, completed: id=0MKpIi-1ZzZzZ2ABC-00abcd", "0MKpIi-1ZzZzZ2ABC-00abcd"),
+    "Stalwart": ("2.0.0 Message queued with id 2af0b3c1d2.", "2af0b3c1d2"),
+    "Sendmail": ("2.0.0 4AN8abcd012345 Message accepted for delivery", "4AN8abcd012345"),
+    "Proofpoint": ("2.0.0 3abc4def5-1 Message accepted for delivery", "3abc4def5-1"),
+    "Gmail": ("2.0.0 OK  1732373598 d9443c01a7336-2129dc131c5sm1.13 - gsmtp", "d9443c01a7336-2129dc131c5sm1.13"),
+    "Exchange": ("2.6.0 <a@example.com> [InternalId=4711, Hostname=LO4P.example.com] 1234 bytes in 0.1, 12 KB/sec "
+                 "Queued mail for delivery", "4711"),
+    "IIS": ("2.6.0 <SRV1abc@example.com> Queued mail for delivery", "SRV1abc@example.com"),
+    "Amazon SES": ("Ok 0102018f0a1b2c3d-1a2b3c4d-5e6f-7a8b-9c0d-1e2f3a4b5c6d-000000",
+                   "0102018f0a1b2c3d-1a2b3c4d-5e6f-7a8b-9c0d-1e2f3a4b5c6d-000000"),
+    "qmail": ("ok 1732373598 qp 1234", "1234"),
+    "IronPort": ("ok:  Message 123456 accepted", "123456"),
+    "Haraka": ("Message Queued (6A0A0A0A-0A0A-4B0B-8C0C-0D0D0D0D0D0D.1)", "6A0A0A0A-0A0A-4B0B-8C0C-0D0D0D0D0D0D.1"),
+    "Mimecast": ("SmtpThread-1-2@uk-mta-1.example Received OK [IdEyRkRbNFOY.uk1]", "IdEyRkRbNFOY.uk1"),
+    "Dovecot": ("2.0.0 <bob@example.com> K6m1Hk+abc Saved", "K6m1Hk+abc"),
+    "aiosmtpd": ("OK", None),
+    "Postfix without": ("2.0.0 Ok", None),
+    "hMailServer": ("Queued (0.047 seconds)", None),
+    "Mailgun": ("Great success", None),
+    "a verdict": ("2.0.0 Message accepted as is and treated as spam", None),
+    "a promise": ("2.0.0 Message queued for delivery", None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "queue_id"), QUEUED.values(), ids=QUEUED)
 def test_the_queue_id_is_found_in_the_words_of_real_servers(text: str, queue_id: str | None) -> None:
     assert Reply(250, (text,)).queue_id == queue_id
+
+
+@given(st.lists(st.text(), min_size=1).map(tuple))
+def test_any_words_can_be_asked(lines: tuple[str, ...]) -> None:
+    reply = Reply(250, lines)
+    assert isinstance(str(reply), str) and (reply.queue_id is None or reply.queue_id in reply.text)
