@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import selectors
 import socket
 import ssl
@@ -52,9 +53,11 @@ class BlockingStream:
         """Looks into the socket's buffer without waiting."""
         if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
             return True
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._socket, selectors.EVENT_READ)
-            return bool(selector.select(0))
+        if not hasattr(select, "poll"):  # Windows
+            return bool(select.select([self._socket], [], [], 0)[0])
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(0))
 
     async def read(self, deadline: float) -> bytes:
         """See ``Stream.read``."""
