@@ -1,8 +1,9 @@
 """Every Python example in the README runs, in order and in one namespace as a reader would type them; where it says
-smtp.example.com, it talks to the embedded server."""
+smtp.example.com, it talks to the embedded server. The examples in docs/ bring their own servers."""
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,14 @@ import wlsmtp
 from wlsmtp.testing import SMTPServer
 
 README = Path(__file__).parent.parent / "README.md"
-BLOCKS = re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCKS = FENCE.findall(README.read_text(encoding="utf-8"))
+PAGES = sorted((README.parent / "docs").glob("*.md"))
+EXAMPLES = [
+    pytest.param(page, block, id=f"{page.stem}-{number}")
+    for page in PAGES
+    for number, block in enumerate(FENCE.findall(page.read_text(encoding="utf-8")))
+]
 TITLES = [block.strip().splitlines()[0][:60] for block in BLOCKS]
 
 
@@ -41,6 +49,29 @@ def test_an_example_runs(
     exec(compile(there, str(README), "exec"), namespace)
     for name in [name for name in namespace if name.startswith("test_")]:
         namespace.pop(name)(smtp_server)
+
+
+@pytest.mark.parametrize(("page", "block"), EXAMPLES)
+def test_an_example_of_the_docs_runs_on_its_own(page: Path, block: str, request: pytest.FixtureRequest) -> None:
+    namespace: dict[str, Any] = {}
+    exec(compile(block, str(page), "exec"), namespace)
+    for test in [value for name, value in namespace.items() if name.startswith("test_")]:
+        test(**{name: request.getfixturevalue(name) for name in inspect.signature(test).parameters})
+
+
+@pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.stem)
+def test_a_link_to_a_file_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?://)([^)#]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_error_has_its_section() -> None:
+    def below(kind: type[BaseException]) -> list[str]:
+        return [name for sub in kind.__subclasses__() for name in (sub.__name__, *below(sub))]
+
+    text = (README.parent / "docs" / "errors.md").read_text(encoding="utf-8")
+    public = [name for name in below(wlsmtp.SMTPError) if name in wlsmtp.__all__]
+    assert re.findall(r"^## (\w+)$", text, re.MULTILINE) == public
 
 
 def test_the_examples_did_send(server: SMTPServer) -> None:

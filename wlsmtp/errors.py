@@ -133,7 +133,8 @@ class DeadlineExceeded(SMTPError, TimeoutError):
 
 
 class TLSError(SMTPError):
-    """The link could not be secured: handshake, certificate, host name, or a downgrade. Never retried."""
+    """The link could not be secured: handshake, certificate, host name, or a downgrade. Tried again only after a 4xx to
+    STARTTLS (454, RFC 3207 §4)."""
 
 
 class AuthenticationFailed(SMTPError, PermissionError):

@@ -84,6 +84,26 @@ def test_a_lone_dot_leads_out_of_354_when_nobody_was_accepted(world: World) -> N
         send(world, peer)
 
 
+LONG = b"Subject: x\r\n\r\n" + b"x" * 70 + b"\r\n" * 3_000_000
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [("552 5.3.4 Too big", wlsmtp.ContentRefused), ("250 2.0.0 Queued already", wlsmtp.ProtocolError)],
+)
+def test_a_reply_in_the_middle_of_the_content_may_refuse_it_but_not_acknowledge_it(
+    world: World, reply: str, error: type[wlsmtp.SMTPError]
+) -> None:
+    script = PLAIN + MAIL + "S: 250\n" + RCPT + "S: 250\n" + DATA + "S: 354 go\n!part\nS: " + reply
+    with (
+        ScriptedPeer(script) as peer,
+        world.session("127.0.0.1", peer.port, timeout=10, retry=RetryPolicy(attempts=1)) as session,
+        pytest.raises(error) as caught,
+    ):
+        session.send(LONG, sender="a@example.com", recipients="b@example.com")
+    assert caught.value.receipt is not None and caught.value.receipt.status is wlsmtp.Status.ERROR
+
+
 def test_rset_comes_before_the_next_message_when_the_last_one_was_left_open(world: World) -> None:
     first = MAIL + "S: 250\n" + RCPT + "S: 550 no\n"
     second = "C: RSET\nS: 250\n" + MAIL + "S: 250\n" + RCPT + "S: 250\n" + DATA + "S: 354\n!content\nS: 250\n"

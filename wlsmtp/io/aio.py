@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from wlsmtp.io.base import ATTEMPT_DELAY, READ_SIZE, TLSInfo
+from wlsmtp.io.readiness import is_readable
 from wlsmtp.io.tls import handshake_error, inspect, make_context
 
 if TYPE_CHECKING:
@@ -103,8 +104,11 @@ class AsyncioStream:
         return cast(str, sock.getsockname()[0])
 
     def has_input(self) -> bool:
-        """What the event loop has noticed so far; a loop that did not run since knows nothing new."""
-        return bool(self._wire.received) or self._wire.ended
+        """Looks at the socket itself too: a loop that did not run since knows nothing new."""
+        if self._wire.received or self._wire.ended:
+            return True
+        sock = self._transport.get_extra_info("socket")
+        return sock is not None and is_readable(sock.fileno())
 
     async def read(self, deadline: float) -> bytes:
         """See ``Stream.read``."""
@@ -153,7 +157,8 @@ class AsyncioStream:
 
     def abort(self) -> None:
         """See ``Stream.abort``."""
-        self._transport.abort()
+        if not self._wire.closed.done():  # asyncio trips over a transport that is aborted after its end
+            self._transport.abort()
 
 
 def _as_os_error(error: Exception) -> OSError:

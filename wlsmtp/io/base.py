@@ -47,7 +47,9 @@ class Stream(Protocol):
         """The address of this end, or None (unix socket)."""
 
     def has_input(self) -> bool:
-        """Whether the server said or did anything that was not read: on an idle connection, the end of it."""
+        """Whether the server said or did anything that was not read: on an idle connection, the end of it.
+
+        Over TLS it may be a record without data, such as a session ticket."""
 
     async def read(self, deadline: float) -> bytes:
         """The next bytes; ``b""`` when the server has closed."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import select
 import selectors
 import socket
 import ssl
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.io.base import ATTEMPT_DELAY, READ_SIZE, TLSInfo, interleave
+from wlsmtp.io.readiness import is_readable
 from wlsmtp.io.tls import handshake_error, inspect, make_context
 
 if TYPE_CHECKING:
@@ -53,11 +53,7 @@ class BlockingStream:
         """Looks into the socket's buffer without waiting."""
         if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
             return True
-        if not hasattr(select, "poll"):  # Windows
-            return bool(select.select([self._socket], [], [], 0)[0])
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        return bool(poll.poll(0))
+        return is_readable(self._socket.fileno())
 
     async def read(self, deadline: float) -> bytes:
         """See ``Stream.read``."""

@@ -26,6 +26,11 @@ class Deadlines:
         return min(self._io.now() + seconds, self.end)
 
     @property
+    def soon(self) -> float:
+        """The end of a wait for something that is there already."""
+        return self._io.now() + 0.05
+
+    @property
     def remaining(self) -> float:
         """Seconds until the end of the send."""
         return max(0.0, self.end - self._io.now())

@@ -142,9 +142,9 @@ class _Transaction:
     async def _early_refusal(self, final: Expectation) -> Reply | None:
         """A server may refuse content in the middle of it, and then cannot be spoken to any more: it would read the
         next command as content. That it took what it has not got, it cannot say."""
-        if final.reply is None and not self.link.stream.has_input():
+        reply = await self.link.listen(final, self.deadlines.soon, self.deadlines("content"))
+        if reply is None:
             return None
-        reply = await self.link.reply(final, self.deadlines("content"))
         if reply.is_positive or reply.is_intermediate:
             words = "The server acknowledged content that it had not been sent yet"
             raise ProtocolError(words, stage=Stage.CONTENT, reply=reply)

@@ -100,6 +100,19 @@ class Link:
             await self._receive(deadline)
         return expectation.reply
 
+    async def listen(self, expectation: Expectation, soon: float, deadline: float) -> Reply | None:
+        """The reply to ``expectation`` if the server has begun to say it although it is not its turn."""
+        if expectation.reply is None and self.stream.has_input():
+            try:
+                self._hear(await self.stream.read(soon))
+            except TimeoutError:
+                return None  # a TLS record without data
+            except OSError as error:
+                self._hear(b"", error)
+        if expectation.reply is None and self._parser.is_empty:
+            return None
+        return await self.reply(expectation, deadline)
+
     async def start_tls(self, settings: TLS, server_hostname: str, deadline: float) -> None:
         """Secure the stream. Bytes that came before the handshake were not said by the server that it will prove."""
         if not self._parser.is_empty or self.stream.has_input():
@@ -139,12 +152,20 @@ class Link:
         stage = self._expected[0].stage
         try:
             data = await self._guard(self.stream.read(deadline), stage)
-            if not data:
-                raise self._lost(stage, "the server closed the connection")
         except ConnectionFailed as error:
-            self.end(error.message)
-            raise self._with_farewell(error) from error.__cause__
-        self._pair(data)
+            self._hear(b"", error.__cause__)
+        else:
+            self._hear(data)
+
+    def _hear(self, data: bytes, cause: BaseException | None = None) -> None:
+        """Take in what was read; nothing is the end of the connection."""
+        if data:
+            self._pair(data)
+            return
+        why = getattr(cause, "strerror", None) or str(cause or "the server closed the connection")
+        error = self._lost(self._expected[0].stage, why)
+        self.end(error.message)
+        raise self._with_farewell(error) from cause
 
     def _pair(self, data: bytes) -> None:
         try:

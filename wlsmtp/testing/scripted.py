@@ -15,8 +15,9 @@ PATIENCE = 10.0
 class ScriptedPeer:
     """Plays a dialogue, a line a step: ``S:`` is said, ``C:`` is expected (``*`` at the end stands for anything).
 
-    ``!content`` reads up to the lone dot, ``!close``, ``!reset`` and ``!silence`` (until the client goes) end it. What
-    the server says in a row is one piece; ``chunking`` cuts it: ``"whole"``, ``"bytes"``, or a number of octets.
+    ``!content`` reads up to the lone dot, ``!part`` the octets that come next; ``!close``, ``!reset`` and ``!silence``
+    (until the client goes) end it. What the server says in a row is one piece; ``chunking`` cuts it: ``"whole"``,
+    ``"bytes"``, or a number of octets.
     Leaving the context raises ``AssertionError`` when the client said something else.
     """
 
@@ -86,6 +87,9 @@ class ScriptedPeer:
             if step == "!silence":
                 while sock.recv(65536):
                     pass
+            elif step == "!part":
+                self.received.append(bytes(self._buffer) or sock.recv(65536))
+                self._buffer.clear()
             elif step == "!content":
                 self.received.append(self._until(sock, b"\r\n.\r\n"))
             elif not self._expect(step.removeprefix("C:").strip(), self._until(sock, b"\r\n")):

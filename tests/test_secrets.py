@@ -1,0 +1,49 @@
+"""No secret in a log, an event, a repr, an error or its traceback: all that a session says is searched for it."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import traceback
+
+import pytest
+
+import wlsmtp
+from tests.worlds import World
+from wlsmtp import Message
+from wlsmtp.events import Event, Line
+from wlsmtp.testing import SMTPServer
+
+SECRET = "s3cret-Pa55"
+FORMS = [
+    SECRET,
+    base64.b64encode(SECRET.encode()).decode(),
+    base64.b64encode(f"\0ann\0{SECRET}".encode()).decode(),
+    base64.b64encode(f"user=ann\1auth=Bearer {SECRET}\1\1".encode()).decode(),
+]
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2"])
+@pytest.mark.parametrize("known", [SECRET, "another"], ids=["accepted", "refused"])
+def test_the_secret_is_nowhere(world: World, mechanism: str, known: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="wlsmtp")
+    events: list[Event] = []
+    secret = {"token": SECRET} if mechanism == "XOAUTH2" else {"password": SECRET}
+    server = SMTPServer(users={"ann": known}, tokens={"ann": known}, mechanisms=[mechanism])
+    said = []
+    with (
+        server,
+        world.session(
+            server.host, server.port, username="ann", mechanisms=[mechanism], listeners=(events.append,), **secret
+        ) as session,
+    ):
+        try:
+            session.send(Message(sender="ann@example.com", to="bob@example.org", text="x"))
+        except wlsmtp.AuthenticationFailed as error:
+            said += [repr(error), str(error), repr(error.receipt), *traceback.format_exception(error)]
+        said += [repr(session.face), repr(session.face.config), str(session.face.config), repr(session.verify)]
+    said += [caplog.text, *map(repr, events)]
+    assert (len(server.messages) == 1) is (known == SECRET)
+    assert any(isinstance(event, Line) and event.text.startswith(f"AUTH {mechanism}") for event in events)
+    assert f"AUTH {mechanism}" in caplog.text
+    assert [form for form in FORMS for text in said if form in text] == []
