@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -22,13 +23,21 @@ class Validated(BaseModel):
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            words = "; ".join(_sentence(dict(detail)) for detail in error.errors())
-            raise self._error(words, stage=self._stage) from None
+            details = error.errors(include_url=False, include_input=False)
+            words = "; ".join(_sentence(detail) for detail in details)
+            hint = next((cause.hint for cause in map(_cause, details) if isinstance(cause, SMTPError)), None)
+            raise self._error(words, stage=self._stage, hint=hint) from None
 
 
-def _sentence(detail: dict[str, Any]) -> str:
+def _sentence(detail: Mapping[str, Any]) -> str:
     """What is wrong with one field, by its name."""
-    words = str(detail["msg"]).removeprefix("Value error, ")
+    cause = _cause(detail)
+    words = cause.message if isinstance(cause, SMTPError) else str(detail["msg"]).removeprefix("Value error, ")
     # Among the names of fields pydantic puts those of its own union branches: "lax-or-strict[…]".
     name = ".".join(str(part) for part in detail["loc"] if "[" not in str(part))
     return f"{name}: {words}" if name else words
+
+
+def _cause(detail: Mapping[str, Any]) -> object:
+    """What a validator raised, if it was one of ours that refused."""
+    return detail.get("ctx", {}).get("error")

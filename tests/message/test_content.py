@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wlsmtp.errors import ExtensionMissing
-from wlsmtp.message.content import BytesContent
+from wlsmtp.errors import ExtensionMissing, MessageError
+from wlsmtp.message.content import Body, BytesContent, ComposedContent
 
 
 @given(st.binary(max_size=200))
@@ -50,7 +50,27 @@ def test_what_it_needs_of_the_server(data: bytes, is_8bit: bool, in_headers: boo
         (b"message-id: <a@b>\n\n", "<a@b>"),
         (b"A: b\nMessage-ID:\n <a@b>\n\n", "<a@b>"),
         (b"A: b\n\nMessage-ID: <a@b>\n", None),
+        (b"Message-ID:\n<a@b>: c\n\n", None),
     ],
 )
 def test_the_message_id_is_that_of_the_header_section(data: bytes, identifier: str | None) -> None:
     assert BytesContent(data).message_id == identifier
+
+
+def test_what_fits_a_chunk_is_not_copied() -> None:
+    data = b"A: b\r\n\r\nc\r\n"
+    content = BytesContent(data)
+    assert next(content.chunks()) is data and content.data is data
+    assert content.as_binary() is content and not content.is_binary and not content.is_streamed
+
+
+@pytest.mark.parametrize("given", [b"abc", b"ab", b"abcd", b""])
+def test_a_body_of_another_size_is_an_error_that_names_it(given: bytes) -> None:
+    body = Body("big.bin", 3, lambda: iter([given]), is_file=True)
+    content = ComposedContent([b"A: b\r\n", b"\r\n", body, b"\r\n"], "<a@b>")
+    assert content.size == 13 and content.is_streamed
+    if len(given) == 3:
+        assert b"".join(content.chunks()) == b"A: b\r\n\r\nabc\r\n"
+        return
+    with pytest.raises(MessageError, match=r"big\.bin"):
+        b"".join(content.chunks())

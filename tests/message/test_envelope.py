@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 from typing import Any
 
 import pytest
 
 from wlsmtp.errors import MessageError
 from wlsmtp.message.envelope import Envelope
-from wlsmtp.wire.address import Address
+from wlsmtp.wire.address import Address, parse_address
 
 
 def test_recipients_are_checked_unique_and_in_order() -> None:
@@ -47,3 +48,28 @@ def test_it_can_be_narrowed_and_not_changed() -> None:
     assert dataclasses.replace(envelope, recipients=envelope.recipients[1:]) == Envelope("a@x.org", "c@x.org")
     with pytest.raises(dataclasses.FrozenInstanceError):
         envelope.sender = None  # type: ignore[misc]
+
+
+def test_what_commands_need_is_made_once() -> None:
+    envelope = Envelope("Ann <ann@bücher.example>", ["Bob <b@X.org>", "ä@y.org"])
+    assert envelope.mail_path == "ann@xn--bcher-kva.example" and Envelope("", "b@x.org").mail_path == ""
+    assert envelope.rcpt_lines == (b"RCPT TO:<b@X.org>\r\n", "RCPT TO:<ä@y.org>\r\n".encode())
+    assert envelope.addresses == ("b@X.org", "ä@y.org")
+    assert envelope.rcpt_lines is envelope.rcpt_lines and envelope.addresses is envelope.addresses
+
+
+def test_what_was_made_does_not_count_when_two_are_compared() -> None:
+    used, fresh = Envelope("a@x.org", "b@x.org"), Envelope("a@x.org", "b@x.org")
+    assert used.rcpt_lines and used.needs_smtputf8 is False
+    assert used == fresh and hash(used) == hash(fresh) and repr(used) == repr(fresh)
+    assert pickle.loads(pickle.dumps(used)) == used
+    assert dataclasses.replace(used, recipients=(parse_address("c@x.org"),)).addresses == ("c@x.org",)
+
+
+def test_checked_addresses_are_unique_too_and_pass_the_gate_of_commands() -> None:
+    bob = parse_address("b@x.org")
+    assert Envelope.of_checked(None, [bob, parse_address("b@X.org")]) == Envelope("", "b@x.org")
+    with pytest.raises(MessageError, match="recipient"):
+        Envelope.of_checked(bob, [])
+    with pytest.raises(MessageError, match="control character"):
+        _ = Envelope.of_checked(bob, [Address("b", "x.org>\r\nDATA")]).rcpt_lines

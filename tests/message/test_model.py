@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.message.model import Attachment, Message
-from wlsmtp.wire.address import Mailbox, parse_address
+from wlsmtp.wire.address import Address, Mailbox, parse_address
 
 
 def message(**fields: Any) -> Message:
@@ -27,6 +27,7 @@ def message(**fields: Any) -> Message:
         (("Bob, B", "b@x.org"), ["Bob, B"]),
         ([("Bob", "b@x.org"), Mailbox("C", parse_address("c@x.org"))], ["Bob", "C"]),
         (("b@x.org", "c@x.org"), ["", ""]),
+        (parse_address("b@x.org"), [""]),
         ((), []),
         (None, []),
     ],
@@ -45,6 +46,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"cc": "a@x.org\r\nBcc: eve@x.org"}, "cc: .*control"),
     ({"bcc": ("Ann\r\nX: y", "a@x.org")}, "bcc: .*control"),
     ({"to": [Mailbox("Ann\nX: y", parse_address("a@x.org"))]}, "to: .*control"),
+    ({"to": [Mailbox("Ann", Address("a", "x.org> <b@x.org"))]}, "to: .*one @"),
+    ({"to": Address("a", "x.org>\r\nDATA")}, "to: .*control"),
+    ({"headers": "X: y"}, "headers: "),
     ({"reply_to": "Ann <a@x.org> <b@x.org>"}, "reply_to: .*list"),
     ({"subject": "Hi\r\nBcc: eve@x.org"}, "subject: .*control"),
     ({"subject": "a\u2028b"}, "subject: .*control"),
@@ -89,7 +93,11 @@ def test_a_wrong_field_is_a_message_error_with_its_name(fields: dict[str, Any], 
         ({}, "content or a path"),
         ({"content": b"", "filename": "a\r\nb"}, "filename: .*control"),
         ({"content": b"", "content_type": "image/png\r\nX: y"}, "content_type: "),
+        ({"content": b"", "content_type": 'text/plain; a="b\r\nX: y"'}, "content_type: "),
+        ({"content": b"", "content_type": 'text/plain; a="ä"'}, "content_type: "),
         ({"content": b"", "content_type": "multipart/mixed"}, "content_type: "),
+        ({"content": b"", "path": "/dev/null"}, "content or a path"),
+        ({"path": "/dev/null"}, "/dev/null.*regular"),
         ({"content": b"", "disposition": "other"}, "disposition: "),
         ({"content": b"", "content_id": "a>\r\nX: <y"}, "content_id: "),
     ],
@@ -102,6 +110,18 @@ def test_a_wrong_attachment_is_a_message_error(fields: dict[str, Any], words: st
 @pytest.mark.parametrize(("name", "kind"), [("a.pdf", "pdf"), ("a.unknown", "octet-stream"), (None, "octet-stream")])
 def test_the_type_is_guessed_from_the_name(name: str | None, kind: str) -> None:
     assert Attachment.from_bytes(b"", name).content_type == f"application/{kind}"
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a.tar.gz", "gzip"), ("a.csv.bz2", "octet-stream"), ("a.zip", "zip")])
+def test_the_type_is_that_of_what_is_sent(name: str, kind: str) -> None:
+    assert Attachment.from_bytes(b"", name).content_type == f"application/{kind}"
+
+
+def test_a_picture_in_the_html_may_be_a_path(tmp_path: Path) -> None:
+    (tmp_path / "logo.png").write_bytes(b"png")
+    attachment = Attachment.inline(tmp_path / "logo.png", "<logo>")
+    assert attachment.is_inline and attachment.content_id == "logo" and attachment.content_type == "image/png"
+    assert (attachment.filename, attachment.read()) == ("logo.png", b"png")
 
 
 def test_a_path_is_checked_at_once_and_read_at_render(tmp_path: Path) -> None:
@@ -118,6 +138,35 @@ def test_a_stream_is_read_once() -> None:
     stream = io.BytesIO(b"octets")
     attachment = Attachment.from_stream(stream, "a.bin")
     assert attachment.read() == attachment.read() == b"octets" and not stream.closed
+
+
+def test_the_error_has_the_hint_apart() -> None:
+    with pytest.raises(MessageError) as caught:
+        message(to="a@x.org, b@x.org")
+    assert caught.value.hint and caught.value.hint not in caught.value.message
+    with pytest.raises(MessageError, match=r"sender: .*; subject: "):
+        message(sender="nobody", subject="a\nb")
+
+
+class TestBut:
+    def test_it_changes_what_is_given_and_has_an_identity_of_its_own(self) -> None:
+        first = message(cc="c@x.org", text="one", headers={"X-A": ["1", "2"]}, date=datetime(2024, 2, 29, tzinfo=UTC))
+        second = first.but(to=["Cy <cy@x.org>"], text="two")
+        assert str(second.to[0]) == '"Cy" <cy@x.org>' and second.text == "two" and first.text == "one"
+        assert (second.sender, second.cc, second.headers) == (first.sender, first.cc, first.headers)
+        assert second.message_id != first.message_id and second.date > first.date
+        assert first.but(text=None).text is None and first.but(to=()).to == ()
+        assert first.but(message_id="a@b", date=first.date) == first.but(message_id="<a@b>", date=first.date)
+
+    def test_its_changes_are_checked(self) -> None:
+        with pytest.raises(MessageError, match=r"subject: .*control"):
+            message().but(subject="a\r\nBcc: eve@x.org")
+        with pytest.raises(TypeError, match="nonsense"):
+            message().but(nonsense=1)  # type: ignore[call-arg]
+
+    def test_attachments_are_shared(self) -> None:
+        first = message(attachments=[Attachment.from_bytes(b"octets", "a")])
+        assert first.but(to="c@x.org").attachments[0] is first.attachments[0]
 
 
 def test_recipients_are_asked_for_with_the_envelope() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from email import message_from_bytes, policy
 from email.header import Header
 from email.headerregistry import Address
@@ -12,8 +13,12 @@ from email.mime.text import MIMEText
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from wlsmtp.errors import ExtensionMissing, MessageError
+from wlsmtp.message.envelope import Envelope
+from wlsmtp.message.model import Message
 from wlsmtp.message.render import content_of, envelope_of
 
 
@@ -154,6 +159,15 @@ class TestEnvelope:
         assert told.sender is None and [str(to) for to in told.recipients] == ["bob@example.org"]
         assert envelope_of(b"", sender="a@x.org", recipients="b@x.org").sender is not None
 
+    def test_a_message_comes_and_goes_as_told(self) -> None:
+        mail = Message("Ann <ann@x.org>", ["b@x.org", "B@X.org"], cc="c@x.org", bcc="b@X.org")
+        assert envelope_of(mail) == Envelope("ann@x.org", ["b@x.org", "B@X.org", "c@x.org"])
+        assert envelope_of(mail, sender="") == Envelope("", ["b@x.org", "B@X.org", "c@x.org"])
+        assert envelope_of(mail, recipients="d@x.org") == Envelope("ann@x.org", "d@x.org")
+        for nobody in ((), ""):
+            with pytest.raises(MessageError):
+                envelope_of(mail, recipients=nobody)
+
 
 class TestOctets:
     RAW = b"From: a@x.org\r\nTo: b@x.org\r\n\r\nbody \xff\r\nBcc: this is text\r\n"
@@ -172,6 +186,24 @@ class TestOctets:
         for raw in (bcc + self.RAW, self.RAW.replace(b"\r\n\r\n", b"\r\n" + bcc + b"\r\n", 1)):
             assert octets(raw).replace(b"X: y\r\n", b"") == self.RAW
             assert recipients(raw) == ["b@x.org", "c@x.org"]
+
+
+PIECES = [b"Bcc", b"bCC", b"Resent-", b"X", b"\xe9", b":", b" ", b"\t", b"\r", b"\n", b"\r\n", b"c@x.org"]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map(b"".join))
+@example(b"X: y\rBcc: c@x.org\r\n c@x.org\n\nBcc: text")
+@example(b"BCC: c@x.org")
+def test_octets_are_what_they_are_line_by_line(raw: bytes) -> None:
+    lines = re.split(b"\r\n|\r|\n", raw)
+    lines = lines if lines[-1] else lines[:-1]
+    kept, in_head, in_bcc = [], True, False
+    for line in lines:
+        in_head = in_head and line != b""
+        in_bcc = in_head and (in_bcc if line[:1] in b" \t" else bool(re.match(rb"(?i:(resent-)?bcc)[ \t]*:", line)))
+        kept += [] if in_bcc else [line + b"\r\n"]
+    content = content_of(raw)
+    assert octets(raw) == b"".join(kept) and content.size == len(octets(raw))
 
 
 @pytest.mark.parametrize("thing", ["From: a@x.org\n\nx", None, 5, ["x"]])

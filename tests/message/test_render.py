@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta, timezone
 from email import message_from_bytes, policy
 from email.header import decode_header, make_header
 from email.message import EmailMessage
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -113,6 +115,25 @@ def test_the_parts_are_nested_as_clients_expect(fields: dict[str, Any], shape: s
     assert identifiers == ["<logo>"] * ("inline" in fields.get("attachments", []))
 
 
+ADDRESS = st.builds(
+    lambda local, label: f"{local}@{label}.example.com",
+    st.text("ab.", min_size=1, max_size=64),
+    st.text("cd", min_size=1),
+).filter(lambda address: not re.search(r"^\.|\.\.|\.@", address))
+
+
+@given(LINE, st.lists(st.tuples(LINE.map(str.strip), ADDRESS), min_size=1, max_size=4), LINE.filter(bool))
+@example("word " * 40, [("Name " * 9, "a@x.org")], "x" * 78)
+@example("x" * 70, [('"' * 24, "b" * 64 + "@x.org"), ("x" * 46, "a@x.org")], "a b" * 40)
+def test_header_lines_are_short_where_they_can_be(subject: str, people: list[tuple[str, str]], filename: str) -> None:
+    file = Attachment.from_bytes(b"", filename, "text/plain; charset=utf-8")
+    head = {"Disposition-Notification-To": ", ".join(str(box) for box in message(to=people).to)}
+    octets = bytes(message(subject=subject, to=people, reply_to=people[:1], headers=head, attachments=[file]))
+    for line in octets.decode().split("\r\n"):
+        words = line.split(": ", 1)[-1].split(" ")
+        assert len(line) <= 78 or len(list(filter(None, words))) == 1
+
+
 def test_bcc_is_in_no_header() -> None:
     assert b"secret" not in bytes(message(bcc="secret@example.com"))
 
@@ -136,6 +157,40 @@ def test_further_headers_are_written() -> None:
     email = read(message(headers=headers))
     assert email["List-Unsubscribe"] == url and email.get_all("X-Many") == ["1", "2"] and email["X-Text"] == "Füße"
     assert email["Sender"].address.display_name == "Jörg, M" and email["Sender"].address.addr_spec == "j@x.org"
+
+
+@given(st.datetimes(min_value=datetime(1980, 1, 1), timezones=st.timezones()))
+def test_a_date_is_written_as_the_standard_library_does(date: datetime) -> None:
+    written = email_date(bytes(message(date=date)))
+    assert written == format_datetime(date)
+
+
+def test_an_old_date_has_a_zone_in_minutes_all_the_same() -> None:
+    zone = timezone(-timedelta(minutes=16, seconds=8))
+    assert email_date(bytes(message(date=datetime(812, 1, 1, tzinfo=zone)))) == "Sun, 01 Jan 0812 00:00:00 -0016"
+
+
+def email_date(octets: bytes) -> str:
+    return str(message_from_bytes(octets)["Date"])
+
+
+@pytest.mark.parametrize("title", ['"a;b"', '"a; name=b"', "plain", '"two  spaces"'])
+def test_parameters_of_a_type_are_kept(title: str) -> None:
+    file = Attachment.from_bytes(b"", "a.txt", f"text/plain; title={title}; charset=utf-8")
+    (part,) = read(message(attachments=[file])).iter_attachments()
+    assert part["Content-Type"].params == {"title": title.strip('"'), "charset": "utf-8", "name": "a.txt"}
+    own = Attachment.from_bytes(b"", "a.txt", "text/plain; name=own.txt")
+    assert b"own.txt" in bytes(message(attachments=[own])) and bytes(message(attachments=[own])).count(b" name=") == 1
+
+
+def test_a_merge_shares_one_encoding_and_every_message_is_whole() -> None:
+    data = bytes(range(256)) * 200
+    letter = message(attachments=[Attachment.from_bytes(data, "a.bin")])
+    for number in range(3):
+        mail = letter.but(to=f"r{number}@x.org", text=f"Number {number}")
+        (part,) = read(mail).iter_attachments()
+        assert part.get_content() == data and text_of(read(mail).get_body()) == f"Number {number}\n"
+        assert part["Content-Disposition"].params["filename"] == "a.bin"
 
 
 def test_a_message_as_attachment_is_not_encoded() -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from wlsmtp.errors import MessageError
+from wlsmtp.wire import address
 from wlsmtp.wire.address import Mailbox, parse_address, parse_mailbox, parse_mailbox_list, parse_path
 
 ACCEPTED = [
@@ -139,3 +143,28 @@ def test_a_malformed_header_value_is_refused(text: str) -> None:
 
 def test_mailboxes_compare_by_value() -> None:
     assert parse_mailbox("A <a@x>") == Mailbox("A", parse_address("a@x"))
+
+
+PIECES = ["Ann", "é", " ", "\u00a0", '"', "\\", "<", ">", "@", "a@x.org", "<a@x.org>", ".", ",", ";", ":", "(", ")"]
+PIECES += ["[", "]", "\r\n", "\t", "\x85", "\u2028", "\ud800", "=?utf-8?q?x?=", "-", "a" * 64, "b." * 100]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
+@example('" Ann " <a@x.org>')
+@example('"Ann"  <a@x.org>')
+@example(" Ann<a@x.org>")
+@example("\u00a0Ann\u3000<a@x.org>")
+def test_the_quick_way_reads_what_the_grammar_reads(text: str) -> None:
+    def outcome(read: Callable[[str], Mailbox]) -> Mailbox | str:
+        try:
+            return read(text)
+        except MessageError as error:
+            return str(error)
+
+    assert outcome(address.parse_mailbox) == outcome(address._read_by_tokens)
+
+
+def test_a_long_text_is_not_remembered() -> None:
+    before = address._remembered_mailbox.cache_info().currsize
+    parse_mailbox(f"{'Ann ' * 100}<a@x.org>")
+    assert address._remembered_mailbox.cache_info().currsize == before

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Protocol
 
-from wlsmtp.errors import ExtensionMissing, Stage
+from wlsmtp.errors import ExtensionMissing, MessageError, Stage
 from wlsmtp.wire.content import with_clean_line_ends
 
 CHUNK = 64 * 1024
 """Octets in a chunk: few system calls, little memory."""
 
-_MESSAGE_ID = re.compile(rb"^Message-ID[ \t]*:\s*(<[^<>\r\n]{1,990}>)", re.IGNORECASE | re.MULTILINE)
+_MESSAGE_ID = re.compile(rb"^Message-ID[ \t]*:(?:\r\n[ \t]|[ \t])*(<[^<>\r\n]{1,990}>)", re.IGNORECASE | re.MULTILINE)
 
 
 class Content(Protocol):
@@ -25,54 +25,60 @@ class Content(Protocol):
 
     @property
     def is_8bit(self) -> bool:
-        """Whether any octet is above 127."""
+        """Whether any octet is above 127, or may be."""
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether it needs BODY=BINARYMIME (RFC 3030 §3): lines of any length, and line ends that are none. Such
+        content goes by BDAT only, and as it is."""
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether chunks come from files, so that the next one may block for a moment."""
 
     @property
     def has_utf8_headers(self) -> bool:
-        """Whether one in the header section is, which takes SMTPUTF8 (RFC 6532)."""
+        """Whether an octet in the header section is above 127, which takes SMTPUTF8 (RFC 6532)."""
 
     @property
     def message_id(self) -> str | None:
         """The Message-ID with its angle brackets, if there is one."""
 
     def chunks(self) -> Iterator[bytes]:
-        """The octets, with CRLF line ends; each call gives the same ones from the start."""
+        """The octets, with CRLF line ends; each call gives the same ones from the start. Raises ``MessageError`` when
+        an attachment is not as it was, before all octets are given."""
 
     def as_7bit(self) -> Content:
         """The same message without octets above 127. Raises ``ExtensionMissing`` when it cannot be had."""
 
+    def as_binary(self) -> Content:
+        """The same message with its attachments unencoded, when that makes it smaller; else this content itself."""
+
 
 class BytesContent:
-    """Content that is in memory."""
+    """A message made elsewhere, in memory."""
+
+    is_binary = False
+    is_streamed = False
 
     def __init__(self, data: bytes, *, to_7bit: Callable[[], bytes] | None = None) -> None:
-        """Line ends are set right when first needed. ``to_7bit`` writes the message again for ``as_7bit``."""
-        self._given = data
+        """Line ends are set right. ``to_7bit`` writes the message again for ``as_7bit``."""
+        clean = with_clean_line_ends(data)
+        self.data = clean + b"\r\n" if clean and not clean.endswith(b"\r\n") else clean
+        """All octets."""
+        self.size = len(self.data)
+        """See ``Content.size``."""
         self._to_7bit = to_7bit
-
-    @cached_property
-    def _data(self) -> bytes:
-        clean = with_clean_line_ends(self._given)
-        self._given = b""
-        return clean + b"\r\n" if clean and not clean.endswith(b"\r\n") else clean
 
     @property
     def head(self) -> bytes:
         """The header section with its last CRLF, without the blank line."""
-        if self._data.startswith(b"\r\n"):
-            return b""
-        end = self._data.find(b"\r\n\r\n")
-        return self._data if end < 0 else self._data[: end + 2]
-
-    @property
-    def size(self) -> int:
-        """See ``Content.size``."""
-        return len(self._data)
+        return head_of(self.data)
 
     @cached_property
     def is_8bit(self) -> bool:
         """See ``Content.is_8bit``."""
-        return not self._data.isascii()
+        return not self.data.isascii()
 
     @cached_property
     def has_utf8_headers(self) -> bool:
@@ -87,8 +93,7 @@ class BytesContent:
 
     def chunks(self) -> Iterator[bytes]:
         """See ``Content.chunks``."""
-        for start in range(0, len(self._data), CHUNK):
-            yield self._data[start : start + CHUNK]
+        return in_chunks(self.data)
 
     def as_7bit(self) -> Content:
         """See ``Content.as_7bit``."""
@@ -98,6 +103,126 @@ class BytesContent:
         if again.is_8bit:
             raise _missing(self.has_utf8_headers)
         return again
+
+    def as_binary(self) -> Content:
+        """See ``Content.as_binary``: what others made stays as it is."""
+        return self
+
+
+class Body:
+    """The octets of a part that is too large to be in memory, sized now and read when they are sent."""
+
+    def __init__(self, name: str, size: int, chunks: Callable[[], Iterator[bytes]], *, is_file: bool) -> None:
+        """``name`` is for the error when there are more or fewer octets than ``size``."""
+        self.name, self.size, self.is_file = name, size, is_file
+        self._chunks = chunks
+
+    def chunks(self) -> Iterator[bytes]:
+        """The octets: ``size`` of them, or a ``MessageError``."""
+        left = self.size
+        for chunk in self._chunks():
+            left -= len(chunk)
+            if left < 0:
+                break
+            yield chunk
+        if left:
+            words = f"The attachment {self.name!r} has changed since the message was measured"
+            raise MessageError(words, stage=Stage.MESSAGE)
+
+
+class ComposedContent:
+    """A ``Message`` as it was written: pieces in memory, and bodies that are read when they are sent."""
+
+    def __init__(
+        self,
+        pieces: Iterable[bytes | Body],
+        message_id: str,
+        *,
+        to_binary: Callable[[], Content] | None = None,
+        to_7bit: Callable[[], Content] | None = None,
+    ) -> None:
+        """The first piece holds the header section. ``to_binary`` writes the message again for ``as_binary``. What is
+        in binary has ``to_7bit``, which does so for ``as_7bit``."""
+        self._pieces = _joined(pieces)
+        self.size = sum(len(piece) if isinstance(piece, bytes) else piece.size for piece in self._pieces)
+        """See ``Content.size``."""
+        self.message_id: str | None = message_id
+        """See ``Content.message_id``."""
+        self.is_binary = to_7bit is not None
+        """See ``Content.is_binary``."""
+        self._to_binary, self._to_7bit = to_binary, to_7bit
+
+    @property
+    def is_8bit(self) -> bool:
+        """See ``Content.is_8bit``."""
+        return self.is_binary or not all(piece.isascii() for piece in self._pieces if isinstance(piece, bytes))
+
+    @property
+    def is_streamed(self) -> bool:
+        """See ``Content.is_streamed``."""
+        return any(isinstance(piece, Body) and piece.is_file for piece in self._pieces)
+
+    @property
+    def has_utf8_headers(self) -> bool:
+        """See ``Content.has_utf8_headers``."""
+        return self.is_8bit and not head_of(self._first).isascii()
+
+    @property
+    def _first(self) -> bytes:
+        first = self._pieces[0]
+        assert isinstance(first, bytes)
+        return first
+
+    def chunks(self) -> Iterator[bytes]:
+        """See ``Content.chunks``."""
+        if len(self._pieces) == 1:
+            return in_chunks(self._first)
+        return self._all_chunks()
+
+    def _all_chunks(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            yield from in_chunks(piece) if isinstance(piece, bytes) else piece.chunks()
+
+    def as_7bit(self) -> Content:
+        """See ``Content.as_7bit``: it is already, but for header fields that have no other form."""
+        if self._to_7bit is not None:
+            return self._to_7bit().as_7bit()
+        if self.is_8bit:
+            raise _missing(self.has_utf8_headers)
+        return self
+
+    def as_binary(self) -> Content:
+        """See ``Content.as_binary``."""
+        in_binary = self._to_binary() if self._to_binary is not None else self
+        return in_binary if in_binary.size < self.size else self
+
+
+def head_of(data: bytes) -> bytes:
+    """The header section of a message with its last CRLF, without the blank line."""
+    if data.startswith(b"\r\n"):
+        return b""
+    end = data.find(b"\r\n\r\n")
+    return data if end < 0 else data[: end + 2]
+
+
+def in_chunks(data: bytes) -> Iterator[bytes]:
+    """``data`` in pieces of ``CHUNK`` octets; itself when it is no longer."""
+    if len(data) <= CHUNK:
+        return iter((data,) if data else ())
+    return (data[start : start + CHUNK] for start in range(0, len(data), CHUNK))
+
+
+def _joined(pieces: Iterable[bytes | Body]) -> list[bytes | Body]:
+    """The pieces, with those in memory joined between one body and the next."""
+    joined: list[bytes | Body] = []
+    together: list[bytes] = []
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            together.append(piece)
+        else:
+            joined += [b"".join(together), piece]
+            together = []
+    return [*joined, b"".join(together)]
 
 
 def _missing(in_headers: bool) -> ExtensionMissing:

@@ -7,12 +7,14 @@ addresses of one.
 
 from __future__ import annotations
 
-import base64
 import re
-from collections.abc import Iterable, Iterator
+from binascii import b2a_base64
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from functools import lru_cache
 from urllib.parse import quote
 
-from wlsmtp.wire.address import Mailbox
+from wlsmtp.wire.address import Address, Mailbox
 
 LINE = 76
 """The longest line with an encoded word in it (RFC 2047 §2); other lines aim at it."""
@@ -24,26 +26,33 @@ ADDRESS_FIELDS = frozenset(
 ) | {"disposition-notification-to", "return-receipt-to", "errors-to", "mail-reply-to", "mail-followup-to"}
 """The fields, in lower case, whose values are addresses, in which only a name may be an encoded word."""
 
+_NAME_LINE = LINE - 30
+"""The longest display name in one piece: it fits a line with the longest name of a field before it."""
+
 _FRAME = len("=?utf-8?q?") + len("?=")
 _SHORTEST = 24
 _PRINTABLE = re.compile(r"[!-~]+(?: [!-~]+)*")
 _ENCODED_WORD = re.compile(r"=\?[^?\s]*\?[A-Za-z]\?")
 _PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _SIMPLE_VALUE = re.compile(r"[A-Za-z0-9!#$&()+,.;=@\[\]^_`{}~-]+(?: [A-Za-z0-9!#$&()+,.;=@\[\]^_`{}~-]+)*")
-_Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-")
+_Q_SAFE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-"
+# "_" stands for a space, so that a "_" of the text is encoded.
+_Q = ["_" if octet == 0x20 else chr(octet) if octet in _Q_SAFE else f"={octet:02X}" for octet in range(256)]
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def text_field(name: str, value: str) -> str:
     """A field of free text, such as Subject; it reads back as the same text."""
     if "=?" not in value and _is_plain(value):
-        return _folded(name, value.split(" "))
+        return _folded(name, value)
     return _encoded_field(name, value) if value else f"{name}: \r\n"
 
 
 def other_field(name: str, value: str) -> str:
     """A field whose grammar is not known here: whatever is ASCII stays (a URL may contain ``=?``)."""
     if not _ENCODED_WORD.search(value) and _is_plain(value):
-        return _folded(name, value.split(" "))
+        return _folded(name, value)
     return text_field(name, value)
 
 
@@ -52,10 +61,19 @@ def identifier_field(name: str, value: str) -> str:
     return f"{name}: {value}\r\n"
 
 
-def address_field(name: str, mailboxes: Iterable[Mailbox]) -> str:
+def date_field(name: str, value: datetime) -> str:
+    """A date with its zone (RFC 5322 §3.3)."""
+    iso = value.isoformat(" ", "seconds")
+    day = f"{_DAYS[value.weekday()]}, {iso[8:10]} {_MONTHS[value.month]} {iso[:4]}"
+    return f"{name}: {day} {iso[11:19]} {iso[19:22]}{iso[23:25]}\r\n"
+
+
+def address_field(name: str, mailboxes: Sequence[Mailbox]) -> str:
     """A field of addresses, folded between them. Domains are in A-labels; a local part outside ASCII is in UTF-8."""
-    written = [_mailbox(mailbox) for mailbox in mailboxes]
-    return _folded(name, [f"{text}," for text in written[:-1]] + written[-1:])
+    written = [_mailbox(box.name, box.address.local, box.address.domain) for box in mailboxes]
+    if len(written) == 1 and len(name) + 2 + len(written[0]) <= LINE:
+        return f"{name}: {written[0]}\r\n"
+    return _folded_words(name, [f"{text}," for text in written[:-1]] + written[-1:])
 
 
 def parameter(name: str, value: str) -> Iterator[str]:
@@ -87,40 +105,42 @@ def mime_field(name: str, value: str, parameters: Iterable[str]) -> str:
 def encoded_words(text: str, first: int = LINE - 1) -> list[str]:
     """``text`` as encoded words, each with whole characters (RFC 2047 §5); the first has ``first`` octets at most."""
     octets = text.encode()
-    special = sum(octet not in _Q_SAFE for octet in octets)
+    special = len(octets.translate(None, _Q_SAFE))
     encode = _q if special * 3 <= len(octets) else _b
+    whole = encode(octets)
+    if len(whole) <= first:
+        return [whole]
     words: list[str] = []
     rest = text
     while rest:
         room = (LINE - 1 if words else first) - _FRAME
         count = _how_many_fit(rest, room, encode is _q)
-        words.append(encode(rest[:count]))
+        words.append(encode(rest[:count].encode()))
         rest = rest[count:]
     return words
 
 
 def _how_many_fit(text: str, room: int, in_q: bool) -> int:
     budget = room if in_q else room // 4 * 3
-    for count, character in enumerate(text):
+    for count, character in enumerate(text[:room]):
         octets = character.encode()
-        budget -= sum(1 if octet in _Q_SAFE or octet == 0x20 else 3 for octet in octets) if in_q else len(octets)
+        budget -= sum(len(_Q[octet]) for octet in octets) if in_q else len(octets)
         if budget < 0:
             return count
-    return len(text)
+    return min(len(text), room)
 
 
-def _q(text: str) -> str:
-    # "_" stands for a space, so that a "_" of the text is encoded.
-    octets = ("_" if octet == 0x20 else chr(octet) if octet in _Q_SAFE else f"={octet:02X}" for octet in text.encode())
-    return f"=?utf-8?q?{''.join(octets)}?="
+def _q(octets: bytes) -> str:
+    return f"=?utf-8?q?{''.join([_Q[octet] for octet in octets])}?="
 
 
-def _b(text: str) -> str:
-    return f"=?utf-8?b?{base64.b64encode(text.encode()).decode('ascii')}?="
+def _b(octets: bytes) -> str:
+    return f"=?utf-8?b?{b2a_base64(octets, newline=False).decode('ascii')}?="
 
 
 def _is_plain(value: str) -> bool:
-    return bool(_PRINTABLE.fullmatch(value)) and max(map(len, value.split(" "))) <= MAX_WORD
+    short = len(value) <= MAX_WORD or max(map(len, value.split(" "))) <= MAX_WORD
+    return short and _PRINTABLE.fullmatch(value) is not None
 
 
 def _encoded_field(name: str, value: str) -> str:
@@ -130,30 +150,48 @@ def _encoded_field(name: str, value: str) -> str:
     return f"{name}: " + "\r\n ".join(encoded_words(value, first)) + "\r\n"
 
 
-def _mailbox(mailbox: Mailbox) -> str:
-    address = mailbox.address.wire
-    if not mailbox.name:
+@lru_cache(maxsize=1024)
+def _mailbox(name: str, local: str, domain: str) -> str:
+    """A mailbox as it is written, remembered, as people get more than one message."""
+    address = f"{local}@{domain}" if domain.isascii() else Address(local, domain).wire
+    if not name:
         return address
-    name = mailbox.name
-    if "=?" in name or len(name) > 200 or not _PRINTABLE.fullmatch(name):
-        # Two words are as good as a line: where one ends the next begins a line.
-        return "\r\n ".join([*encoded_words(name, LINE - 30), f"<{address}>"])
-    if not _PHRASE.fullmatch(name):
-        name = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return f"{name} <{address}>"
+    phrase = _phrase(name)
+    # Two words are as good as a line: where one ends the next may begin a line.
+    is_long = len(phrase) + len(address) > _NAME_LINE
+    return f"{phrase}\r\n <{address}>" if is_long else f"{phrase} <{address}>"
 
 
-def _folded(name: str, words: Iterable[str]) -> str:
+def _phrase(name: str) -> str:
+    """A display name (RFC 5322 §3.2.5): as it is, in quotes, or in encoded words."""
+    if "=?" not in name and _PRINTABLE.fullmatch(name):
+        escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+        written = name if _PHRASE.fullmatch(name) else f'"{escaped}"'
+        if len(written) <= _NAME_LINE:
+            return written
+    return "\r\n ".join(encoded_words(name, _NAME_LINE))
+
+
+def _folded(name: str, value: str) -> str:
+    if len(name) + 2 + len(value) <= LINE:
+        return f"{name}: {value}\r\n"
+    return _folded_words(name, value.split(" "))
+
+
+def _folded_words(name: str, words: Iterable[str]) -> str:
     """The words with a space between, and a line end before that space where the line would grow too long."""
     pieces = [f"{name}:"]
     column = len(pieces[0])
     for word in words:
-        first_line = word.partition("\r\n")[0]
-        if column + 1 + len(first_line) > LINE and len(pieces) > 1:
+        first = last = len(word)
+        if is_folded := "\r\n" in word:
+            first, last = word.index("\r\n"), len(word) - word.rindex("\n") - 1
+        # After the field's name only where it helps: some readers are not used to it.
+        if column + 1 + first > LINE and (len(pieces) > 1 or first < LINE):
             pieces.append("\r\n")
             column = 0
         pieces.append(f" {word}")
-        column = len(word) - word.rfind("\n") if "\n" in word else column + 1 + len(word)
+        column = last if is_folded else column + 1 + last
     return "".join(pieces) + "\r\n"
 
 

@@ -1,50 +1,58 @@
 """A ``Message`` written as MIME (RFC 2045 to 2049): header section, parts, transfer encodings.
 
-The result is always 7-bit (but for addresses that only UTF-8 can write), and the same message gives the same octets.
+The result is 7-bit (but for addresses that only UTF-8 can write), and the same message gives the same octets. On demand
+attachments are written in binary (RFC 3030 §3).
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import re
-from collections.abc import Iterator
-from email.utils import format_datetime
+import secrets
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from wlsmtp.message import headers
+from wlsmtp.message.content import Body, ComposedContent, Content
+from wlsmtp.message.source import Source
+from wlsmtp.message.transfer import base64_lines, base64_size, encode_text, is_7bit, measure_7bit
 from wlsmtp.wire.address import parse_mailbox_list
-from wlsmtp.wire.content import with_clean_line_ends
+from wlsmtp.wire.content import normalise, with_clean_line_ends
 
 if TYPE_CHECKING:
-    from wlsmtp.message.model import Attachment, Message
+    from wlsmtp.message.attachment import Attachment
+    from wlsmtp.message.model import Message
 
-MAX_LINE = 998
-"""Octets in a line without its CRLF (RFC 5322 §2.1.1)."""
+_PARAMETER = re.compile(r'(?:[^;"]|"[^"]*")+')
 
-_UNSAFE_IN_7BIT = re.compile(rb"[^\t\r\n -~]|[^\r\n]{999}|[ \t]\r\n|[ \t]\Z")
-
-_FOREIGN = bytes(range(128, 256))
-
-Entity = list[bytes]
+Entity = list[bytes | Body]
 """A part, header and body, in pieces."""
 
 
-def write(message: Message) -> bytes:
-    """The whole message."""
-    boundary = hashlib.sha256(message.message_id.encode()).hexdigest()[:32]
-    return b"".join([_head(message).encode(), *_Writer(boundary).body(message)])
+def write(message: Message) -> Content:
+    """The whole message. Raises ``MessageError`` when an attachment cannot be read any more."""
+    writer = _Writer(hashlib.sha256(message.message_id.encode()).hexdigest()[:32])
+    pieces = [_head(message).encode(), *writer.body(message)]
+    to_binary = (lambda: _write_in_binary(message)) if writer.has_base64 else None
+    return ComposedContent(pieces, message.message_id, to_binary=to_binary)
+
+
+def _write_in_binary(message: Message) -> Content:
+    # An attachment that is not encoded may hold any boundary but one that nobody could know.
+    writer = _Writer(secrets.token_hex(16), in_binary=True)
+    pieces = [_head(message).encode(), *writer.body(message)]
+    return ComposedContent(pieces, message.message_id, to_7bit=lambda: write(message))
 
 
 def _head(message: Message) -> str:
-    fields = [headers.address_field("From", [message.sender])]
+    fields = [headers.address_field("From", (message.sender,))]
     for name, mailboxes in (("To", message.to), ("Cc", message.cc), ("Reply-To", message.reply_to)):
         if mailboxes:
             fields.append(headers.address_field(name, mailboxes))
     fields += [
         headers.text_field("Subject", message.subject),
-        headers.identifier_field("Date", format_datetime(message.date)),
+        headers.date_field("Date", message.date),
         headers.identifier_field("Message-ID", message.message_id),
         *_extra_fields(message),
         "MIME-Version: 1.0\r\n",
@@ -64,17 +72,20 @@ def _extra_fields(message: Message) -> Iterator[str]:
 class _Writer:
     """Writes the parts of one message, with boundaries that only this message has."""
 
-    def __init__(self, boundary: str) -> None:
+    def __init__(self, boundary: str, *, in_binary: bool = False) -> None:
         self._boundary = boundary
         self._multiparts = 0
+        self._in_binary = in_binary
+        self.has_base64 = False
+        """Whether an attachment is larger here than it would be in binary."""
 
     def body(self, message: Message) -> Entity:
         """The message's own entity."""
+        if not message.attachments:
+            return next(self._texts(message, []), None) or self._text("plain", "")
         related = [part for part in message.attachments if part.is_inline and message.html is not None]
-        others = [part for part in message.attachments if part not in related]
+        others = [part for part in message.attachments if not part.is_inline or message.html is None]
         parts = [*self._texts(message, related), *map(self._attachment, others)]
-        if not parts:
-            return self._text("plain", "")
         return self._multipart("mixed", parts) if others else parts[0]
 
     def _texts(self, message: Message, related: list[Attachment]) -> Iterator[Entity]:
@@ -95,57 +106,73 @@ class _Writer:
         # "=_" can be in neither quoted-printable nor base64 (RFC 2045 §6.7).
         boundary = f"=_{self._boundary}_{self._multiparts}"
         field = headers.mime_field("Content-Type", f"multipart/{subtype}", [*parameters, f'boundary="{boundary}"'])
-        entity = [field.encode(), b"\r\n"]
+        if self._in_binary:
+            # What holds binary says so itself (RFC 2045 §6.4).
+            field += "Content-Transfer-Encoding: binary\r\n"
+        delimiter = f"--{boundary}\r\n".encode()
+        entity: Entity = [field.encode(), b"\r\n"]
         for part in parts:
-            entity += [f"--{boundary}\r\n".encode(), *part, b"\r\n"]
+            entity += [delimiter, *part, b"\r\n"]
         return [*entity, f"--{boundary}--\r\n".encode()]
 
     def _text(self, subtype: str, text: str) -> Entity:
         octets = with_clean_line_ends(text.encode())
         if octets and not octets.endswith(b"\r\n"):
             octets += b"\r\n"
-        encoding, body = self._encoded(octets)
-        fields = headers.mime_field("Content-Type", f"text/{subtype}", ['charset="utf-8"'])
-        return [f"{fields}Content-Transfer-Encoding: {encoding}\r\n\r\n".encode(), body]
-
-    def _encoded(self, octets: bytes) -> tuple[str, bytes]:
-        if self._is_safe_in_7bit(octets):
-            return "7bit", octets
-        foreign = len(octets) - len(octets.translate(None, _FOREIGN))
-        if foreign * 6 > len(octets):
-            return "base64", base64_lines(octets)
-        return "quoted-printable", binascii.b2a_qp(octets.replace(b"\r\n", b"\n")).replace(b"\n", b"\r\n")
-
-    def _is_safe_in_7bit(self, octets: bytes) -> bool:
-        return not _UNSAFE_IN_7BIT.search(octets) and self._boundary.encode() not in octets
+        encoding, body = encode_text(octets, but=self._boundary.encode())
+        return [_text_head(subtype, encoding), body]
 
     def _attachment(self, attachment: Attachment) -> Entity:
-        octets = attachment.read()
-        kind, _, rest = attachment.content_type.partition(";")
-        encoding = "base64"
-        if kind.lower().startswith("message/"):
-            # RFC 2046 §5.2.1 allows no encoding here; what cannot go as it is goes as a file.
-            octets = with_clean_line_ends(octets)
-            encoding, kind = ("7bit", kind) if self._is_safe_message(octets) else (encoding, "application/octet-stream")
-        body = octets if encoding == "7bit" else base64_lines(octets)
-        return [self._attachment_head(attachment, kind, rest, encoding).encode(), b"\r\n", body]
+        source = attachment.source
+        kind, _, parameters = attachment.content_type.partition(";")
+        encoding, body = "7bit", self._message(source) if kind.lower().startswith("message/") else None
+        if body is None:
+            # RFC 2046 §5.2.1 allows no encoding of a message; what cannot go as it is goes as a file.
+            kind = "application/octet-stream" if kind.lower().startswith("message/") else kind
+            encoding, body = self._file(source)
+        named = (attachment.filename, attachment.disposition, attachment.content_id)
+        return [_attachment_head(kind.strip(), parameters, encoding, *named), body]
 
-    def _is_safe_message(self, octets: bytes) -> bool:
-        is_7bit = octets.isascii() and not re.search(rb"\x00|[^\r\n]{999}", octets)
-        return is_7bit and self._boundary.encode() not in octets
+    def _file(self, source: Source) -> tuple[str, bytes | Body]:
+        size = source.size()
+        if self._in_binary:
+            body = source.read() if size <= source.limit else _body(source, size, lambda: source.blocks(size))
+            return "binary", body
+        self.has_base64 |= size > 0
+        if size <= source.limit:
+            return "base64", source.base64()
+        return "base64", _body(source, base64_size(size), lambda: map(base64_lines, source.blocks(size)))
 
-    def _attachment_head(self, attachment: Attachment, kind: str, rest: str, encoding: str) -> str:
-        name = attachment.filename
-        parameters = [parameter.strip() for parameter in rest.split(";") if parameter.strip()]
-        if name is not None:
-            parameters += headers.old_parameter("name", name)
-        filename = headers.parameter("filename", name) if name is not None else ()
-        head = headers.mime_field("Content-Type", kind.strip(), parameters)
-        head += f"Content-Transfer-Encoding: {encoding}\r\n"
-        head += headers.mime_field("Content-Disposition", attachment.disposition, filename)
-        return head + (f"Content-ID: <{attachment.content_id}>\r\n" if attachment.content_id else "")
+    def _message(self, source: Source) -> bytes | Body | None:
+        """The octets of a message with right line ends, if they need no encoding."""
+        size, boundary = source.size(), self._boundary.encode()
+        if size <= source.limit:
+            octets = with_clean_line_ends(source.read())
+            return octets if is_7bit(octets) and boundary not in octets else None
+        measured = measure_7bit(normalise(source.blocks(size)), but=boundary)
+        return None if measured is None else _body(source, measured, lambda: normalise(source.blocks(size)))
 
 
-def base64_lines(octets: bytes) -> bytes:
-    """Base64 in lines of 76 characters (RFC 2045 §6.8)."""
-    return base64.encodebytes(octets).replace(b"\n", b"\r\n")
+def _body(source: Source, size: int, chunks: Callable[[], Iterator[bytes]]) -> Body:
+    return Body(source.name, size, chunks, is_file=source.is_file)
+
+
+@lru_cache(maxsize=16)
+def _text_head(subtype: str, encoding: str) -> bytes:
+    field = headers.mime_field("Content-Type", f"text/{subtype}", ['charset="utf-8"'])
+    return f"{field}Content-Transfer-Encoding: {encoding}\r\n\r\n".encode()
+
+
+@lru_cache(maxsize=128)
+def _attachment_head(
+    kind: str, parameters: str, encoding: str, filename: str | None, disposition: str, content_id: str | None
+) -> bytes:
+    given = [parameter.strip() for parameter in _PARAMETER.findall(parameters)]
+    if filename is not None and not any(parameter.lower().startswith("name=") for parameter in given):
+        given += headers.old_parameter("name", filename)
+    names = headers.parameter("filename", filename) if filename is not None else ()
+    head = headers.mime_field("Content-Type", kind, given)
+    head += f"Content-Transfer-Encoding: {encoding}\r\n"
+    head += headers.mime_field("Content-Disposition", disposition, names)
+    head += f"Content-ID: <{content_id}>\r\n" if content_id else ""
+    return f"{head}\r\n".encode()

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.message import headers
-from wlsmtp.message.content import BytesContent
+from wlsmtp.message.content import BytesContent, head_of
 from wlsmtp.wire.address import Address, Mailbox, parse_address, parse_mailbox_list
+from wlsmtp.wire.content import has_clean_line_ends
 
 if TYPE_CHECKING:
     AnyEmail = email.message.Message[Any, Any]
@@ -54,17 +55,25 @@ def email_fields(message: AnyEmail) -> list[Field]:
 def raw_content(data: bytes) -> BytesContent:
     """Octets as they are, apart from line ends, and without the Bcc fields of their header section."""
     # Line ends come first: after a bare CR there is a field too.
-    clean = b"".join(BytesContent(data).chunks())
-    head = BytesContent(clean).head
+    content = BytesContent(data)
+    head = content.head
+    if b"bcc" not in head.lower():
+        return content
     kept = _BCC.sub(b"", head)
-    return BytesContent(clean if len(kept) == len(head) else kept + clean[len(head) :])
+    return content if len(kept) == len(head) else BytesContent(kept + content.data[len(head) :])
 
 
 def raw_fields(data: bytes) -> list[Field]:
     """The header fields of a message in octets; nothing beyond its header section is read."""
     # To the parser "To :" (RFC 5322 §4.5) ends the header section; its recipients would be lost.
-    head = _SPACE_BEFORE_COLON.sub(rb"\1:", BytesContent(data).head)
+    head = _SPACE_BEFORE_COLON.sub(rb"\1:", _raw_head(data))
     return list(BytesHeaderParser(policy=policy.compat32).parsebytes(head).raw_items())
+
+
+def _raw_head(data: bytes) -> bytes:
+    """The header section; of a message with right line ends without a look at its body."""
+    head = head_of(data)
+    return head if has_clean_line_ends(head) else BytesContent(data).head
 
 
 def sender_in(fields: list[Field]) -> Address:

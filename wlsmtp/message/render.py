@@ -6,9 +6,9 @@ import email.message
 from collections.abc import Iterable
 
 from wlsmtp.errors import MessageError, Stage
-from wlsmtp.message import mime
-from wlsmtp.message.content import BytesContent, Content
+from wlsmtp.message.content import Content
 from wlsmtp.message.envelope import Envelope
+from wlsmtp.message.mime import write
 from wlsmtp.message.model import Message
 from wlsmtp.message.read import (
     AnyEmail,
@@ -25,16 +25,11 @@ Sendable = Message | AnyEmail | bytes | bytearray | memoryview
 """What can be sent: composed here, made with the standard library, or octets."""
 
 
-def render(message: Message) -> Content:
-    """A ``Message`` as it is sent. Raises ``MessageError`` when an attachment cannot be read any more."""
-    return BytesContent(mime.write(message))
-
-
 def content_of(message: Sendable) -> Content:
     """What is sent of the message."""
     match message:
         case Message():
-            return render(message)
+            return write(message)
         case email.message.Message():
             return email_content(message)
         case bytes() | bytearray() | memoryview():
@@ -53,9 +48,10 @@ def envelope_of(
     if sender is not None and recipients is not None:
         return Envelope(sender, recipients)
     if isinstance(message, Message):
-        told = message.envelope() if recipients is None else None
+        if sender is None and recipients is None:
+            return message.envelope()
         from_whom = message.sender.address if sender is None else sender
-        return Envelope(from_whom, told.recipients if told else recipients or ())
+        return Envelope(from_whom, message.envelope().recipients if recipients is None else recipients)
     fields = _fields(message)
     from_whom = sender_in(fields) if sender is None else sender
     return Envelope(from_whom, recipients_in(fields) if recipients is None else recipients)

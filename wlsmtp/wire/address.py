@@ -29,6 +29,9 @@ _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~-"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _LDH_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _PLAIN = re.compile(rf"([{_ATEXT}]+(?:\.[{_ATEXT}]+)*)@({_LDH_DOMAIN.pattern})")
+_UNSEEN = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
+_NAMED = re.compile(rf'(?:"([^{_UNSEEN}"\\]*)" *|([^{_UNSEEN}"(),:;<>@\[\]\\]*))<{_PLAIN.pattern}>')
+"""The two usual ways to put a name before an address; whatever else is allowed is for the tokens below to tell."""
 _DOT_ATOM = re.compile(rf"[\x80-\U0010ffff{_ATEXT}]+(?:\.[\x80-\U0010ffff{_ATEXT}]+)*")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\[ -~])*"')
 _SPLIT = re.compile(r'("(?:[^"\\]|\\.)*"|[^"@]*)@(.*)', re.DOTALL)
@@ -88,8 +91,12 @@ def parse_address(text: str) -> Address:
     """Read ``local@domain`` (RFC 5321 §4.1.2, RFC 6531 §3.3). Raises ``MessageError`` that says what is wrong."""
     if not isinstance(text, str):
         raise MessageError(f"An address must be a str, not {type(text).__name__}", stage=Stage.MESSAGE)
-    if (plain := _PLAIN.fullmatch(text)) and len(text) <= MAX_ADDRESS and len(plain[1]) <= MAX_LOCAL:
-        return Address(plain[1], plain[2])
+    return _remembered_address(text) if len(text) <= MAX_ADDRESS else _read_address(text)
+
+
+def _read_address(text: str) -> Address:
+    if (plain := _PLAIN.fullmatch(text)) and _fits(*plain.groups()):
+        return Address(*plain.groups())
     if not text:
         _refuse(text, "it is empty")
     if len(text) > MAX_LOCAL + 1 + MAX_DOMAIN:
@@ -106,6 +113,9 @@ def parse_address(text: str) -> Address:
     return address
 
 
+_remembered_address = lru_cache(maxsize=1024)(_read_address)
+
+
 def parse_path(text: str) -> Address | None:
     """Read a reverse-path: an address, or "" for the null reverse-path ``<>`` (RFC 5321 §4.5.5), which is None."""
     return parse_address(text) if text != "" else None
@@ -114,12 +124,32 @@ def parse_path(text: str) -> Address | None:
 def parse_mailbox(text: str) -> Mailbox:
     """Read exactly one ``ann@example.com``, ``Ann Example <ann@example.com>`` or ``"Example, Ann" <ann@example.com>``.
 
-    Raises ``MessageError``, also for a second address in the text.
+    What was read lately is remembered: the sender of ten thousand messages is checked once. Raises ``MessageError``,
+    also for a second address in the text.
     """
-    if isinstance(text, str) and _PLAIN.fullmatch(text):
-        return Mailbox("", parse_address(text))
     if not isinstance(text, str):
         raise MessageError(f"An address must be a str, not {type(text).__name__}", stage=Stage.MESSAGE)
+    return _remembered_mailbox(text) if len(text) <= MAX_ADDRESS else _read_mailbox(text)
+
+
+def _read_mailbox(text: str) -> Mailbox:
+    if named := _NAMED.fullmatch(text):
+        quoted, unquoted, local, domain = named.groups()
+        if _fits(local, domain):
+            return Mailbox((quoted or unquoted or "").strip(), Address(local, domain))
+    elif (plain := _PLAIN.fullmatch(text)) and _fits(*plain.groups()):
+        return Mailbox("", Address(*plain.groups()))
+    return _read_by_tokens(text)
+
+
+_remembered_mailbox = lru_cache(maxsize=1024)(_read_mailbox)
+
+
+def _fits(local: str, domain: str) -> bool:
+    return len(local) <= MAX_LOCAL and len(local) + len("@") + len(domain) <= MAX_ADDRESS
+
+
+def _read_by_tokens(text: str) -> Mailbox:
     check_name(text, text)
     tokens = list(_tokens(text))
     if tokens.count("@") > 1 or tokens.count("<") > 1 or "," in tokens or ";" in tokens:

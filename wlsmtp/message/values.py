@@ -1,0 +1,108 @@
+"""Values that users give for header fields: checked, or refused with a ``ValueError`` in words for them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from wlsmtp.message.headers import ADDRESS_FIELDS, MAX_WORD
+from wlsmtp.wire.address import Address, Mailbox, check_name, parse_address, parse_mailbox, parse_mailbox_list
+
+AddressLike = str | Address | Mailbox | tuple[str, str]
+"""``"ann@example.com"``, ``"Ann <ann@example.com>"``, or a pair (name, address)."""
+AddressesLike = AddressLike | Iterable[AddressLike]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_FIELD_NAME = re.compile(r"[!-9;-~]{1,76}")
+_IDENTIFIER = re.compile(r"<?([!-;=?-~]{1,900})>?")
+_OWN_FIELD = {
+    "from": "sender=", "to": "to=", "cc": "cc=", "bcc": "bcc=", "reply-to": "reply_to=", "subject": "subject=",
+    "date": "date=", "message-id": "message_id=", "mime-version": "nothing: it is always there",
+    "return-path": "the sender= of send()", "resent-bcc": "the recipients= of send()",
+}  # fmt: skip
+
+
+def mailbox(value: object) -> Mailbox:
+    """One address, with or without a name."""
+    match value:
+        case str():
+            return parse_mailbox(value)
+        case Mailbox(name, address):
+            check_name(name, name)
+            return Mailbox(name, parse_address(str(address)))
+        case (str(name), str(address)) if isinstance(value, tuple):
+            check_name(name, name)
+            return Mailbox(name.strip(), parse_address(address))
+        case Address():
+            return Mailbox("", parse_address(str(value)))
+    raise ValueError(f"must be an address or a pair (name, address), not {type(value).__name__}")
+
+
+def several(value: object) -> Iterable[object]:
+    """The addresses in a field's value. A pair of two addresses is two addresses, and not a name with an address."""
+    if value is None:
+        return ()
+    if isinstance(value, str | Address | Mailbox):
+        return (value,)
+    match value:
+        case (str(name), str(address)) if isinstance(value, tuple) and "@" not in name and "@" in address:
+            return (value,)
+    if isinstance(value, bytes) or not isinstance(value, Iterable):
+        raise ValueError(f"must be an address or a list of them, not {type(value).__name__}")
+    return value
+
+
+def field_name(name: object) -> str:
+    """The name of a further header field; not of one that has a parameter of its own."""
+    if not isinstance(name, str) or not _FIELD_NAME.fullmatch(name):
+        raise ValueError(f"{str(name)[:80]!r} is not a header field name (RFC 5322 §2.2)")
+    if own := _OWN_FIELD.get(name.lower()):
+        raise ValueError(f"{name} cannot be given here; use {own}")
+    if name.lower().startswith("content-"):
+        raise ValueError(f"{name} cannot be given here; use text=, html= and attachments=")
+    return name
+
+
+def field_values(name: str, values: object) -> tuple[str, ...]:
+    """One value or several of a further header field."""
+    given = [values] if isinstance(values, str) else values
+    if isinstance(given, bytes) or not isinstance(given, Iterable):
+        raise ValueError(f"{name}: must be a str or a list of them")
+    return tuple(_field_value(name, value) for value in given)
+
+
+def _field_value(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{name}: must be a str, not {type(value).__name__}")
+    try:
+        without_controls(value)
+        if name.lower() in ADDRESS_FIELDS:
+            parse_mailbox_list(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    return value
+
+
+def unicode_text(value: object) -> object:
+    """Text of any kind: a str that has an encoding. What is neither str nor octets is for others to refuse."""
+    if isinstance(value, bytes | bytearray):
+        raise ValueError("must be a str, not bytes")
+    if isinstance(value, str) and not value.isascii() and (found := _SURROGATE.search(value)):
+        raise ValueError(f"cannot contain the lone surrogate {found[0]!r}")
+    return value
+
+
+def without_controls(value: str) -> str:
+    """A value for one line: no line end nor any other control character, no lone surrogate."""
+    if not (value.isascii() and value.isprintable()) and (found := _CONTROL.search(value)):
+        raise ValueError(f"cannot contain the control character {found[0]!r}")
+    return value
+
+
+def identifier(value: str) -> str:
+    """A Message-ID or Content-ID (RFC 5322 §3.6.4) without its angle brackets."""
+    found = _IDENTIFIER.fullmatch(value)
+    if not found or len(value) > MAX_WORD or value.startswith("<") != value.endswith(">"):
+        raise ValueError(f"{value[:80]!r} must be printable ASCII without spaces, like '<left@right>'")
+    return found[1]
