@@ -1,96 +1,67 @@
-"""How many small messages a second over one connection? wlsmtp in both worlds against smtplib and aiosmtplib.
+"""How many small messages a second over one connection, and at what cost in CPU time?
 
-All run in turn, several rounds, against the same embedded server in a process of its own; the table gives the median
-of each and its ratio to smtplib in the same run. Absolute figures depend on the machine and on the server, which is
-slower than most clients here; quote ratios.
-
-    python benchmarks/one_connection.py [ROUNDS] [MESSAGES]
+Messages of 2 KB, rendered beforehand, over one connection without delay. send_many keeps a window of messages in
+flight; send waits for each acknowledgement, as all the others do. The raw socket is no client: it writes finished
+windows in a loop, and shows how much faster the sink is than whatever is measured with it.
 """
 
 from __future__ import annotations
 
-import asyncio
-import smtplib
-import statistics
-import subprocess
-import sys
-import time
-from collections.abc import Callable
+from harness import Bench, Contender, Outcome
+from report import Claim, Question, Section, at_least, rates, ratio, show
 
-from wlsmtp import AsyncSMTPSession, PoolLimits, SMTPSession
-
-SENDER, RECIPIENT = "ann@example.com", "bob@example.org"
-CONTENT = b"From: ann@example.com\r\nTo: bob@example.org\r\nSubject: x\r\n\r\n" + b"x" * 62 + b"\r\n"
-CONTENT += (b"y" * 62 + b"\r\n") * 30
-SERVE = "from wlsmtp.testing import SMTPServer; s = SMTPServer(); print(s.port, flush=True); input()"
-POOL = PoolLimits(max_messages=None)
+SIZE = {"size": 2048}
+SLOW, FAST, WARMUP, COMPILED = 2000, 20_000, 200, 3000
+ROUNDS = 7
 
 
-def with_wlsmtp(port: int, count: int) -> None:
-    with SMTPSession("127.0.0.1", port, pool=POOL) as session:
-        for _ in range(count):
-            session.send(CONTENT, sender=SENDER, recipients=RECIPIENT)
+def contenders(bench: Bench) -> list[Contender]:
+    slow, fast, warmup, compiled = (bench.count(number) for number in (SLOW, FAST, WARMUP, COMPILED))
+    return [
+        Contender("raw socket (ceiling)", "raw_socket", "rendered", fast * 5, warmup, SIZE),
+        Contender("wlsmtp, send_many", "wlsmtp", "many", fast, warmup, SIZE),
+        Contender("wlsmtp async, send_many", "wlsmtp_async", "many", fast, warmup, SIZE),
+        Contender("wlsmtp, send", "wlsmtp", "rendered", slow, warmup, SIZE),
+        Contender("wlsmtp async, send", "wlsmtp_async", "rendered", slow, warmup, SIZE),
+        Contender("smtplib", "smtplib", "rendered", slow, warmup, SIZE),
+        Contender("aiosmtplib", "aiosmtplib", "rendered", slow, warmup, SIZE),
+        Contender("pycurl", "pycurl", "rendered", slow, warmup, SIZE),
+        Contender("smtp-source", "smtp_source", "rendered", slow, warmup, SIZE),
+        Contender("libESMTP", "libesmtp", "rendered", slow, warmup, SIZE),
+        Contender("Nodemailer", "nodemailer", "rendered", slow, compiled, SIZE),
+        Contender("Jakarta Mail", "jakarta_mail", "rendered", slow, compiled, SIZE),
+    ]
 
 
-def with_wlsmtp_async(port: int, count: int) -> None:
-    async def main() -> None:
-        async with AsyncSMTPSession("127.0.0.1", port, pool=POOL) as session:
-            for _ in range(count):
-                await session.send(CONTENT, sender=SENDER, recipients=RECIPIENT)
-
-    asyncio.run(main())
-
-
-def with_smtplib(port: int, count: int) -> None:
-    with smtplib.SMTP("127.0.0.1", port, local_hostname="localhost") as client:
-        for _ in range(count):
-            client.sendmail(SENDER, [RECIPIENT], CONTENT)
-
-
-def with_aiosmtplib(port: int, count: int) -> None:
-    import aiosmtplib
-
-    async def main() -> None:
-        async with aiosmtplib.SMTP(hostname="127.0.0.1", port=port, start_tls=False) as client:
-            for _ in range(count):
-                await client.sendmail(SENDER, [RECIPIENT], CONTENT)
-
-    asyncio.run(main())
+def ask(bench: Bench) -> Section:
+    with bench.sink() as sink:
+        outcomes = bench.compete("one connection", contenders(bench), sink, bench.rounds(ROUNDS))
+    section = Section("One connection, messages rendered beforehand", (__doc__ or "").strip())
+    section.tables = [rates("2 KB, no delay", outcomes, "smtplib")]
+    many, many_async = "wlsmtp, send_many", "wlsmtp async, send_many"
+    section.claims = [
+        at_least("2 KB on one connection, blocking: messages/s of smtplib's", 10, outcomes, many, "smtplib"),
+        at_least("2 KB on one connection, asyncio: messages/s of aiosmtplib's", 8, outcomes, many_async, "aiosmtplib"),
+        at_least("2 KB on one connection: messages/s of smtp-source's", 1, outcomes, many, "smtp-source"),
+        ratio("CPU per message: smtplib's of ours", 5, outcomes, "smtplib", many, _cpu_ratio),
+        *_one_connection_each(list(outcomes.values())),
+    ]
+    return section
 
 
-CLIENTS: dict[str, Callable[[int, int], None]] = {
-    "smtplib": with_smtplib,
-    "wlsmtp, blocking": with_wlsmtp,
-    "aiosmtplib": with_aiosmtplib,
-    "wlsmtp, asyncio": with_wlsmtp_async,
-}
+def _cpu_ratio(one: Outcome, other: Outcome) -> float:
+    return one.cpu / other.cpu
 
 
-def measure(client: Callable[[int, int], None], port: int, count: int) -> tuple[float, float]:
-    """Messages a second, and microseconds of this process's CPU a message."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    client(port, count)
-    return count / (time.perf_counter() - wall), (time.process_time() - cpu) / count * 1e6
+def _one_connection_each(outcomes: list[Outcome]) -> list[Claim]:
+    """Two for each run, one of which is for the warming up."""
+    ours = [outcome for outcome in outcomes if outcome.samples and outcome.contender.client.startswith("wlsmtp")]
+    most = max((sample.sink["connections"] for outcome in ours for sample in outcome.samples), default=0)
+    what = "wlsmtp used one connection, as all others do (and one to warm up)"
+    return [Claim(what, "2", str(most), most == 2 if ours else None)]
 
 
-def main(rounds: int = 7, count: int = 500) -> None:
-    server = subprocess.Popen([sys.executable, "-c", SERVE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None and server.stdin is not None
-    port = int(server.stdout.readline())
-    results: dict[str, list[tuple[float, float]]] = {name: [] for name in CLIENTS}
-    try:
-        for _ in range(rounds):
-            for name, client in CLIENTS.items():
-                results[name].append(measure(client, port, count))
-    finally:
-        server.communicate("\n", timeout=30)
-    base = statistics.median(speed for speed, _ in results["smtplib"])
-    lines = [f"{len(CONTENT)} octets, {count} messages a round, {rounds} rounds, medians"]
-    for name, figures in results.items():
-        speed, cpu = (statistics.median(column) for column in zip(*figures, strict=True))
-        lines.append(f"{name:<18} {speed:>7.0f} messages/s  {speed / base:>5.2f} x smtplib  {cpu:>5.0f} us CPU/message")
-    sys.stdout.write("\n".join(lines) + "\n")
-
+question: Question = ask
 
 if __name__ == "__main__":
-    main(*(int(word) for word in sys.argv[1:]))
+    show(question)

@@ -1,0 +1,112 @@
+"""wlsmtp, in the blocking world."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import job as jobs
+from job import PASSWORD, SENDER, TEXT, USER, Job, Watch
+from use_smtplib import text_message
+
+from wlsmtp import TLS, Attachment, Envelope, Message, Pipelining, PoolLimits, SMTPSession
+
+
+def session_for(job: Job, **settings: object) -> SMTPSession:
+    if job.window:
+        settings["pipelining"] = Pipelining(max_in_flight=job.window)
+    pool = PoolLimits(max_connections=job.connections, max_messages=None)
+    return SMTPSession(job.host, job.port, pool=pool, **settings)  # type: ignore[arg-type]
+
+
+def many(job: Job, watch: Watch) -> None:
+    """Rendered messages through send_many, over as many connections as the job says."""
+    messages = job.rendered()
+    with session_for(job) as session, watch:
+        pairs = ((content, Envelope(SENDER, [recipient])) for content, recipient in messages)
+        for receipt in session.send_many(pairs, connections=job.connections):
+            receipt.raise_for_status()
+
+
+def rendered(job: Job, watch: Watch) -> None:
+    """Rendered messages one by one, each acknowledged before the next."""
+    messages = job.rendered()
+    with session_for(job) as session, watch:
+        for content, recipient in messages:
+            session.send(content, sender=SENDER, recipients=recipient)
+
+
+def text_messages(job: Job) -> Iterator[Message]:
+    for number in job.numbers:
+        yield Message(sender=SENDER, to=job.to(number), subject=f"Report {number}", text=TEXT)
+
+
+def built(job: Job, watch: Watch) -> None:
+    with session_for(job) as session, watch:
+        for message in text_messages(job):
+            session.send(message)
+
+
+def built_many(job: Job, watch: Watch) -> None:
+    with session_for(job) as session, watch:
+        for receipt in session.send_many(text_messages(job), connections=1):
+            receipt.raise_for_status()
+
+
+def built_standard(job: Job, watch: Watch) -> None:
+    """EmailMessages of the standard library."""
+    with session_for(job) as session, watch:
+        for number in job.numbers:
+            session.send(text_message(number, job.to(number)))
+
+
+def with_attachment(job: Job) -> Message:
+    attachment = Attachment.from_path(job.file, filename="large.bin")
+    return Message(sender=SENDER, to=job.to(0), subject="Large", text=TEXT, attachments=[attachment])
+
+
+def attachment(job: Job, watch: Watch) -> None:
+    with session_for(job) as session:
+        session.open()
+        with watch:
+            session.send(with_attachment(job))
+
+
+def recipients(job: Job, watch: Watch) -> None:
+    content, addresses = job.contents()[0], job.many_recipients()
+    with session_for(job) as session, watch:
+        session.send(content, sender=SENDER, recipients=addresses)
+
+
+def settings_of_first(job: Job) -> dict[str, object]:
+    return {
+        "security": "ssl", "username": USER, "password": PASSWORD, "mechanisms": ("PLAIN",),
+        "tls": TLS(ca_file=job.ca_file, minimum_version="1.3"),
+    }  # fmt: skip
+
+
+def first(job: Job, watch: Watch) -> None:
+    content = job.contents()[0]
+    with watch, session_for(job, **settings_of_first(job)) as session:
+        session.send(content, sender=SENDER, recipients=job.to(0))
+
+
+def volume(job: Job, watch: Watch) -> None:
+    """Messages made as they are asked for, so that whatever grows is the session's."""
+    contents = job.contents()
+    pairs = ((contents[number % len(contents)], Envelope(SENDER, [job.to(number)])) for number in job.numbers)
+    step = max(1, job.count // 20)
+    with session_for(job) as session, watch:
+        for done, receipt in enumerate(session.send_many(pairs, connections=job.connections), 1):
+            receipt.raise_for_status()
+            if done % step == 0:
+                watch.look_at_memory()
+
+
+if __name__ == "__main__":
+    jobs.main(
+        {
+            "many": many, "rendered": rendered, "built": built, "built-many": built_many,
+            "built-standard": built_standard, "connections": many, "attachment": attachment,
+            "recipients": recipients, "first": first, "volume": volume,
+        }
+    )  # fmt: skip
