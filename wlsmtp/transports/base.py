@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 from wlsmtp.errors import ConfigError, Stage
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+
     from wlsmtp.io.base import IO
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
+    from wlsmtp.message.mail import Mail
     from wlsmtp.receipt import Outcome
     from wlsmtp.smtp.conversation import ServerInfo
     from wlsmtp.smtp.deadlines import Deadlines
@@ -26,6 +29,16 @@ class Transport(ABC):
     @abstractmethod
     async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
         """Try once to deliver, and tell what came of it for each recipient. Failures are told, not raised."""
+
+    async def deliver_many(
+        self, mails: AsyncIterator[Mail], deadlines: Callable[[], Deadlines], connections: int | None = None
+    ) -> AsyncGenerator[list[Outcome], None]:
+        """Try once to deliver each of ``mails``, and give their outcomes in the same order, as many at a time as there
+        are. ``deadlines`` are asked anew for each. A transport that can have several on their way at once takes more
+        of them before it gives the first outcome, but only a bounded number; ``connections`` may be used side by
+        side."""
+        async for mail in mails:
+            yield [await self.deliver(mail.envelope, mail.content, deadlines())]
 
     async def open(self, deadlines: Deadlines) -> None:  # noqa: B027 - optional
         """Get ready for messages, again after ``close``."""

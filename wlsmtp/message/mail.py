@@ -1,0 +1,18 @@
+"""``Mail``: what a transport carries, an envelope and a content (the "mail object" of RFC 5321 §2.3.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wlsmtp.message.content import Content
+    from wlsmtp.message.envelope import Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One message on its way."""
+
+    envelope: Envelope
+    content: Content
