@@ -21,15 +21,15 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # The names at the top of the package stand above all rooms.
 LADDER = [
-    {"errors", "receipt"},
+    {"errors", "receipt", "statistics"},
     {"events", "validation", "config", "sources"},
     {"wire", "sasl", "message"},
     {"io"},
     {"smtp"},
-    {"pool", "retry"},
+    {"pool", "pace", "retry"},
     {"transports"},
     {"outbox"},
-    {"mailer"},
+    {"mailer", "batch"},
     {"session"},
     {"wlanguage", "cli", "testing", "inbox", "contrib"},
 ]

@@ -41,7 +41,7 @@ def test_who_finds_no_free_connection_waits_no_longer_than_allowed() -> None:
         )
         holder = threading.Thread(target=pytest.raises, args=(wlsmtp.OutcomeUnknown, session.send, MESSAGE))
         holder.start()
-        while not any(line == b"DATA" for _, _, line in list(server.transcript)):
+        while not any(line.startswith(b"BDAT") for _, _, line in list(server.transcript)):
             threading.Event().wait(0.005)
         with pytest.raises(wlsmtp.DeadlineExceeded, match="max_connections"):
             session.send(MESSAGE, timeout=0.05)

@@ -61,5 +61,5 @@ def test_what_is_in_doubt_is_sent_again_only_on_request(world: World, resend: bo
         else:
             with pytest.raises(wlsmtp.OutcomeUnknown):
                 session.send(MESSAGE)
-        contents = [line for _, _, line in server.transcript if line == b"DATA"]
+        contents = [line for _, _, line in server.transcript if line.startswith(b"BDAT")]
     assert len(contents) == stored

@@ -115,23 +115,59 @@ class Timeouts(Settings):
 
 
 class PoolLimits(Settings):
-    """How connections are kept."""
+    """How connections are kept, and how fast mail goes out."""
 
     max_connections: Annotated[int, Field(ge=1)] = 4
-    """Open at once; further senders wait for their turn."""
-    max_messages: Annotated[int, Field(ge=1)] | None = 100
-    """Messages over one connection before it is replaced. None: no limit."""
+    """Open at once; further senders share them, or wait for their turn. Fewer are used for a while after the server has
+    said that there are too many."""
+    max_messages: Annotated[int, Field(ge=1)] | None = 1000
+    """Messages over one connection before it is replaced; fewer if the server says so (MAILMAX, RFC 9422). None: no
+    limit."""
     max_age: Seconds | None = 600.0
     """Seconds after which a connection is replaced. None: no limit."""
     idle_timeout: Seconds | None = 30.0
     """Seconds without use after which a connection is not used again. None: no limit."""
+    rate: str | None = None
+    """The most messages in any stretch of time, as ``"10/second"``, ``"100/minute"`` or ``"2000/hour"``, over all
+    connections of the session; senders wait for their turn. None: no limit."""
+
+    @field_validator("rate")
+    @classmethod
+    def _count_per_unit(cls, value: str | None) -> str | None:
+        if value is not None:
+            _rate(value)
+        return value
+
+    @property
+    def messages_per(self) -> tuple[int, float] | None:
+        """``rate`` as a number of messages and of seconds."""
+        return None if self.rate is None else _rate(self.rate)
+
+
+def _rate(text: str) -> tuple[int, float]:
+    found = re.fullmatch(r"([1-9][0-9]{0,8}) */ *(second|minute|hour|day)", text)
+    if found is None:
+        raise ValueError("must be like '10/second', '100/minute', '2000/hour' or '50000/day'")
+    return int(found[1]), {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}[found[2]]
 
 
 class Pipelining(Settings):
-    """Commands sent in groups (RFC 2920)."""
+    """Commands sent in groups (RFC 2920), and messages sent behind one another without waiting.
+
+    When a connection dies, each message whose end was sent and not answered is in doubt: so the window is a trade
+    between speed and how many those may be. See docs/speed.md.
+    """
 
     enabled: bool = True
     """Used when the server offers PIPELINING; False: one command, one reply."""
+    chunking: bool = True
+    """Whether to use BDAT (RFC 3030) when the server offers CHUNKING; False: DATA."""
+    binary: bool = True
+    """Whether attachments may go unencoded when the server offers BINARYMIME (RFC 3030 §3), a quarter smaller."""
+    max_in_flight: Annotated[int, Field(ge=1)] = 64
+    """Messages on their way over one connection at once. 1: no message is sent before the one before is answered."""
+    max_bytes: Annotated[int, Field(ge=1)] = 1024 * 1024
+    """Octets of content on their way over one connection at once, unless one message alone has more."""
     early_content: Annotated[int, Field(ge=0)] = 256 * 1024
     """Content of up to so many octets may follow its recipients without waiting for their replies."""
 

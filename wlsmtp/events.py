@@ -105,6 +105,11 @@ class Announcer:
         """Whether anybody would read the lines of the conversation: they cost time, so they are made on demand."""
         return self._own or log.isEnabledFor(logging.DEBUG)
 
+    @property
+    def wants_successes(self) -> bool:
+        """Whether anybody would hear that a message was sent."""
+        return self._own or log.isEnabledFor(logging.INFO)
+
     def __call__(self, event: Event) -> None:
         """Tell every listener."""
         for listener in self._listeners:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from typing import TYPE_CHECKING
 
+from wlsmtp.batch import Batch
 from wlsmtp.config import Mode, SessionConfig
 from wlsmtp.errors import ConfigError, MessageError, SMTPError, Stage
 from wlsmtp.events import Announcer, Failed, Sent
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.render import Sendable, content_of, envelope_of
-from wlsmtp.receipt import Receipt, Status, overall_status
-from wlsmtp.retry import deliver_with_retry
+from wlsmtp.receipt import Receipt, RecipientStatus, Status, overall_status
+from wlsmtp.retry import Campaign, deliver_with_retry
 from wlsmtp.sasl import MECHANISMS
 from wlsmtp.smtp.deadlines import Deadlines
+from wlsmtp.statistics import Statistics
 from wlsmtp.transports.base import Transport
 from wlsmtp.transports.smtp import SMTPTransport
 
@@ -35,27 +38,30 @@ class Mailer:
     def __init__(self, config: SessionConfig, io: IO, transport: Transport | None = None) -> None:
         _check(config)
         self.config = config
-        self._io = io
-        self._announce = Announcer(config.listeners)
-        self._transport = transport or SMTPTransport(config, io, self._announce)
-        self._transport.io = io
+        self.io = io
+        self.announce = Announcer(config.listeners)
+        self.transport = transport or SMTPTransport(config, io, self.announce)
+        self.transport.io = io
+        self._session = uuid.uuid4().hex[:16]
+        self._numbers = itertools.count(1)
+        self._counts = dict.fromkeys(("sent", "partial", "failed", "unknown", "retries"), 0)
 
     @property
     def capabilities(self) -> Capabilities | None:
         """What the server offers, as far as it has said so."""
-        return self._transport.capabilities
+        return self.transport.capabilities
 
     async def open(self) -> None:
         """Get ready: connect and log in now rather than at the first message."""
-        await self._transport.open(self._deadlines(None))
+        await self.transport.open(self.deadlines())
 
     async def close(self) -> None:
         """Let what is on its way finish, then close."""
-        await self._transport.close(self._deadlines(None))
+        await self.transport.close(self.deadlines())
 
     async def verify(self, timeout: float | None = None) -> ServerInfo:
         """Connect, log in, and tell what the server offers."""
-        return await self._transport.verify(self._deadlines(timeout))
+        return await self.transport.verify(self.deadlines(timeout))
 
     async def send(
         self,
@@ -70,66 +76,90 @@ class Mailer:
         receipt = await self._deliver(content_of(message), envelope, timeout)
         return receipt.raise_for_status()
 
-    async def send_many(self, items: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[Receipt, None]:
-        """A receipt for each item, in order. What concerns one message is told in its receipt; what concerns the
-        session, and so all messages to come, is raised."""
-        async for item in _each(items):
-            receipt = await self._send_item(item)
-            error = receipt.error
-            if error is not None and error.stage is not None and error.stage.is_before_mail:
-                raise error
-            yield receipt
+    def send_many(
+        self, items: Iterable[Item] | AsyncIterable[Item], connections: int | None = None
+    ) -> AsyncGenerator[list[Receipt], None]:
+        """Receipts for all items, in order, as many at a time as there are. What concerns one message is told in its
+        receipt; what concerns the session, and so all messages to come, is raised."""
+        if connections is not None and not 1 <= connections <= self.config.pool.max_connections:
+            words = (
+                f"connections: must be between 1 and PoolLimits.max_connections ({self.config.pool.max_connections})"
+            )
+            raise ConfigError(words, stage=Stage.SETTINGS)
+        return Batch(self, items, connections).receipts()
 
-    async def _send_item(self, item: Item) -> Receipt:
-        message, envelope = item if isinstance(item, tuple) else (item, None)
-        try:
-            return await self._deliver(content_of(message), envelope or envelope_of(message), None)
-        except MessageError as error:
-            receipt = Receipt(_new_id(), Status.ERROR, (), error=error)
-            error.receipt = receipt
-            self._announce(Failed(receipt, error))
-            return receipt
-
-    async def _deliver(self, content: Content, envelope: Envelope, timeout: float | None) -> Receipt:
-        deadlines = self._deadlines(timeout)
-        started = self._io.now()
-
-        async def attempt(to: Envelope) -> Outcome:
-            return await self._transport.deliver(to, content, deadlines)
-
-        tried = await deliver_with_retry(attempt, envelope, self.config.retry, self._io, self._announce, deadlines)
-        outcome = tried.outcome
-        status = overall_status(outcome.recipients)
-        error = outcome.error
-        if error is None and status not in (Status.SENT, Status.PARTIAL):
-            # Only a transport of somebody else's can get here; it must not pass for a success.
-            error = SMTPError(f"{type(self._transport).__name__} did not deliver the message, and did not say why")
-        receipt = Receipt(
-            id=_new_id(),
-            status=status,
-            recipients=outcome.recipients,
-            reply=outcome.reply,
-            queue_id=outcome.reply.queue_id if outcome.reply and outcome.reply.is_positive else None,
-            message_id=content.message_id,
-            attempts=tried.attempts,
-            error=error,
-            elapsed=self._io.now() - started,
+    def statistics(self) -> Statistics:
+        """The counts of now."""
+        pool = self.transport.statistics
+        if pool is None:
+            return Statistics(**self._counts)
+        return Statistics(
+            **self._counts,
+            connections_opened=pool.opened,
+            connections_lost=pool.lost,
+            connections_open=pool.open,
+            connections_idle=pool.idle,
+            connections_allowed=pool.allowed,
         )
+
+    def not_a_message(self, error: MessageError) -> Receipt:
+        """The receipt for what could not be sent as it is."""
+        error.receipt = receipt = Receipt(self._new_id(), Status.ERROR, (), error=error)
         self._tell(receipt)
         return receipt
 
-    def _tell(self, receipt: Receipt) -> None:
-        if receipt.error is not None:
-            receipt.error.receipt = receipt
-        if receipt.error is not None and receipt.status is not Status.PARTIAL:
-            self._announce(Failed(receipt, receipt.error))
-        else:
-            self._announce(Sent(receipt))
+    def campaign(self, envelope: Envelope) -> Campaign:
+        """The further tries of a message that failed."""
+        return Campaign(envelope, self.config.retry, self.announce)
 
-    def _deadlines(self, total: float | None) -> Deadlines:
+    def receipt_for(self, outcome: Outcome, content: Content, attempts: int, started: float) -> Receipt:
+        """The receipt for what came of a message; it is counted, and told to the listeners."""
+        error = outcome.error
+        status = Status.SENT if error is None else overall_status(outcome.recipients)
+        if error is None and not _is_all_accepted(outcome):
+            # Only a transport of somebody else's can get here; it must not pass for a success.
+            words = f"{type(self.transport).__name__} did not deliver the message, and did not say why"
+            status, error = overall_status(outcome.recipients), SMTPError(words)
+        receipt = Receipt(
+            self._new_id(),
+            status,
+            outcome.recipients,
+            outcome.reply,
+            content.message_id,
+            attempts,
+            error,
+            self.io.now() - started,
+        )
+        if error is not None:
+            error.receipt = receipt
+        self._counts["retries"] += attempts - 1
+        self._tell(receipt)
+        return receipt
+
+    async def _deliver(self, content: Content, envelope: Envelope, timeout: float | None) -> Receipt:
+        deadlines = self.deadlines(timeout)
+        started = self.io.now()
+
+        async def attempt(to: Envelope) -> Outcome:
+            return await self.transport.deliver(to, content, deadlines)
+
+        tried = await deliver_with_retry(attempt, envelope, self.config.retry, self.io, self.announce, deadlines)
+        return self.receipt_for(tried.outcome, content, tried.attempts, started)
+
+    def _tell(self, receipt: Receipt) -> None:
+        self._counts[_COUNTED[receipt.status]] += 1
+        if receipt.error is not None and receipt.status is not Status.PARTIAL:
+            self.announce(Failed(receipt, receipt.error))
+        elif self.announce.wants_successes:
+            self.announce(Sent(receipt))
+
+    def _new_id(self) -> str:
+        return f"{self._session}{next(self._numbers):08x}"
+
+    def deadlines(self, total: float | None = None) -> Deadlines:
         if total is not None and not total > 0:
             raise ConfigError("timeout: must be a number of seconds greater than 0", stage=Stage.SETTINGS)
-        return Deadlines(self._io, self.config.timeout, total)
+        return Deadlines(self.io, self.config.timeout, total)
 
 
 def _check(config: SessionConfig) -> None:
@@ -145,14 +175,13 @@ def _check(config: SessionConfig) -> None:
         raise ConfigError(words, stage=Stage.SETTINGS)
 
 
-async def _each(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[Item]:
-    if isinstance(items, AsyncIterable):
-        async for item in items:
-            yield item
-    else:
-        for item in items:
-            yield item
+_COUNTED = {
+    Status.SENT: "sent",
+    Status.PARTIAL: "partial",
+    Status.ERROR: "failed",
+    Status.UNKNOWN: "unknown",
+}
 
 
-def _new_id() -> str:
-    return uuid.uuid4().hex
+def _is_all_accepted(outcome: Outcome) -> bool:
+    return all(result.status is RecipientStatus.ACCEPTED for result in outcome.recipients)

@@ -1,8 +1,9 @@
-"""Connections lent to one sender at a time, kept for the next one, and replaced when they are old, tired or dead."""
+"""Connections lent to senders: kept, shared when there are no more, and replaced when they are old, tired or dead."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ConnectionFailed, DeadlineExceeded, Stage
@@ -13,55 +14,77 @@ if TYPE_CHECKING:
     from wlsmtp.smtp.conversation import Connection
     from wlsmtp.smtp.deadlines import Deadlines
 
+GROWTH = 50
+"""Messages that must go well before one more connection is allowed, after the server had said that there are too
+many."""
+
+
+@dataclass(slots=True)
+class PoolStatistics:
+    """Counts of connections."""
+
+    opened: int = 0
+    """Since the session was made."""
+    lost: int = 0
+    """Of those, the ones that ended in any other way than by QUIT."""
+    open: int = 0
+    idle: int = 0
+    allowed: int = 0
+    """How many may be open now."""
+
 
 class Pool:
-    """Never more than ``max_connections`` open; whoever comes then waits for one to be given back."""
+    """Never more than ``max_connections`` open. Who comes then shares one that has room, or waits."""
 
     def __init__(self, io: IO, limits: PoolLimits, connect: Callable[[Deadlines], Awaitable[Connection]]) -> None:
         self._io = io
         self._limits = limits
         self._connect = connect
         self._idle: list[Connection] = []
-        self._open = 0
+        self._shared: list[Connection] = []
         self._is_closed = False
         self._changed = io.condition()
+        self._successes = 0
+        self.statistics = PoolStatistics(allowed=limits.max_connections)
 
-    async def acquire(self, deadlines: Deadlines) -> Connection:
-        """A connection that is ready, kept or new. Every one must come back through ``release``."""
+    async def acquire(self, deadlines: Deadlines, *, size: int | None = None) -> Connection:
+        """A connection that is ready, kept or new; with ``size``, the octets of a message that may share it, perhaps
+        one that others use. Every one must come back through ``release``."""
         tired: list[Connection] = []
-        async with self._changed():
-            connection = await self._wait_for_place(tired, deadlines)
+        async with self._changed:
+            connection = await self._wait_for_place(tired, deadlines, size)
         try:
             for old in tired:
                 await old.quit(deadlines)
-            return connection or await self._connect(deadlines)
+            if connection is None:
+                connection = await self._connect(deadlines)
+                self.statistics.opened += 1
+                await self._lend(connection, shared=size is not None)
         except BaseException:
-            if connection is not None:
-                connection.link.end("interrupted")
-            await self._give_up_place()
+            if connection is None:
+                await self._give_up_place()
+            else:
+                await self.release(connection, deadlines, reason="interrupted")
             raise
+        return connection
 
-    async def release(self, connection: Connection, deadlines: Deadlines) -> None:
-        """Take a connection back; one that cannot be used again is closed."""
-        if self._is_closed or not connection.link.is_usable or self._is_worn(connection):
-            await self.retire(connection, deadlines)
-            return
-        connection.was_kept, connection.idle_since = True, self._io.now()
-        async with self._changed():
-            self._idle.append(connection)
+    async def release(self, connection: Connection, deadlines: Deadlines, *, reason: str | None = None) -> None:
+        """Take a connection back. One that cannot be used again is closed once nobody uses it; ``reason`` says that
+        nobody knows any more which reply would come next."""
+        if reason is not None:
+            connection.link.end(reason)
+        async with self._changed:
+            connection.users -= 1
+            if connection.users == 0 and connection in self._shared:
+                self._shared.remove(connection)
+            is_kept = connection.users == 0 and not self._is_closed and connection.is_reusable
+            if is_kept and not self._is_worn(connection):
+                connection.keep(self._io.now())
+                self._idle.append(connection)
+                connection = None  # type: ignore[assignment]
             self._changed.notify_all()
-
-    async def retire(self, connection: Connection, deadlines: Deadlines) -> None:
-        """Close a lent connection."""
-        try:
-            await connection.quit(deadlines)
-        finally:
-            await self._give_up_place()
-
-    async def discard(self, connection: Connection, reason: str) -> None:
-        """Drop a lent connection at once, because nobody knows any more which reply would come next."""
-        connection.link.end(reason)
-        await self._give_up_place()
+        if connection is not None and connection.users == 0:
+            await self._end(connection, deadlines)
 
     async def open(self) -> None:
         """Lend again after ``close``."""
@@ -69,34 +92,65 @@ class Pool:
 
     async def close(self, deadlines: Deadlines) -> None:
         """Lend no more, close what is idle, and wait for what is lent, so that mail on its way is finished."""
-        async with self._changed():
+        async with self._changed:
             self._is_closed = True
             idle, self._idle = self._idle, []
-            self._open -= len(idle)
+            self.statistics.open -= len(idle)
             self._changed.notify_all()
         for connection in idle:
             await connection.quit(deadlines)
-        async with self._changed():
+        async with self._changed:
             try:
-                while self._open > 0:
+                while self.statistics.open > 0:
                     await self._changed.wait(deadlines.end)
             except TimeoutError:
                 return
 
-    async def _wait_for_place(self, tired: list[Connection], deadlines: Deadlines) -> Connection | None:
-        """A kept connection, or None for the right to open one. Those that have had their time go to ``tired``."""
+    def shrink(self) -> None:
+        """The server has said that there are too many connections, or too much mail at once."""
+        self._successes = 0
+        self.statistics.allowed = max(1, min(self.statistics.allowed, self.statistics.open) - 1)
+
+    def succeeded(self, count: int = 1) -> None:
+        """Messages went well: after enough of them there may be one more connection again."""
+        if self.statistics.allowed == self._limits.max_connections:
+            return
+        self._successes += count
+        if self._successes >= GROWTH:
+            self._successes = 0
+            self.statistics.allowed += 1
+
+    def count(self) -> PoolStatistics:
+        """The counts of now."""
+        self.statistics.idle = len(self._idle)
+        return self.statistics
+
+    async def _lend(self, connection: Connection, *, shared: bool) -> None:
+        async with self._changed:
+            connection.users = 1
+            if shared:
+                self._shared.append(connection)
+                self._changed.notify_all()
+
+    async def _wait_for_place(
+        self, tired: list[Connection], deadlines: Deadlines, size: int | None
+    ) -> Connection | None:
+        """A connection, or None for the right to open one. Those that have had their time go to ``tired``."""
         while True:
             if self._is_closed:
                 raise closed_error()
-            while self._idle:
-                connection = self._idle.pop()
-                if self._is_fit(connection):
-                    return connection
-                tired.append(connection)
-                self._open -= 1
-            if self._open < self._limits.max_connections:
-                self._open += 1
+            if (kept := self._take_idle(tired)) is not None:
+                kept.users = 1
+                kept.resume(self._io.now())
+                if size is not None:
+                    self._shared.append(kept)
+                return kept
+            if self.statistics.open < self.statistics.allowed:
+                self.statistics.open += 1
                 return None
+            if size is not None and (shared := self._roomiest(size)) is not None:
+                shared.users += 1
+                return shared
             try:
                 await self._changed.wait(deadlines.end)
             except TimeoutError as error:
@@ -104,9 +158,30 @@ class Pool:
                 hint = "Allow more with PoolLimits(max_connections=…), or more time with timeout=…"
                 raise DeadlineExceeded(words, stage=Stage.CONNECT, hint=hint) from error
 
+    def _take_idle(self, tired: list[Connection]) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if self._is_fit(connection):
+                return connection
+            tired.append(connection)
+            self.statistics.open -= 1
+        return None
+
+    def _roomiest(self, size: int) -> Connection | None:
+        with_room = [one for one in self._shared if not self._is_worn(one) and one.has_room(size)]
+        return min(with_room, key=lambda connection: connection.users, default=None)
+
+    async def _end(self, connection: Connection, deadlines: Deadlines) -> None:
+        if connection.link.ended:
+            self.statistics.lost += 1
+        try:
+            await connection.quit(deadlines)
+        finally:
+            await self._give_up_place()
+
     async def _give_up_place(self) -> None:
-        async with self._changed():
-            self._open -= 1
+        async with self._changed:
+            self.statistics.open -= 1
             self._changed.notify_all()
 
     def _is_fit(self, connection: Connection) -> bool:
@@ -116,9 +191,8 @@ class Pool:
         return not (is_stale or self._is_worn(connection) or connection.link.stream.has_input())
 
     def _is_worn(self, connection: Connection) -> bool:
-        count, age = self._limits.max_messages, self._limits.max_age
-        is_old = age is not None and self._io.now() - connection.opened_at > age
-        return is_old or (count is not None and connection.messages >= count)
+        age = self._limits.max_age
+        return connection.is_spent or (age is not None and self._io.now() - connection.opened_at > age)
 
 
 def closed_error() -> ConnectionFailed:

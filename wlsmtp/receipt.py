@@ -5,7 +5,7 @@ Values only; how replies become a receipt is decided in ``smtp/judge.py``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
@@ -58,24 +58,44 @@ class RecipientResult:
         return self.reply is not None and self.reply.is_permanent
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Receipt:
     """What came of one message. True when every recipient was accepted.
 
-    ``reply`` is the server's last word on the content, ``queue_id`` the identifier parsed from it (when there is one),
-    ``attempts`` how many times the message was offered to a server, ``error`` why not everything was delivered.
-    ``elapsed`` is the time that the delivery took, in seconds, from the call to the last reply.
+    ``reply`` is the server's last word on the content, ``attempts`` how many times the message was offered to a server,
+    ``error`` why not everything was delivered. ``elapsed`` is the time that the delivery took, in seconds, from the
+    call to the last reply.
     """
 
-    id: str
-    status: Status
-    recipients: tuple[RecipientResult, ...]
-    reply: Reply | None = None
-    queue_id: str | None = None
-    message_id: str | None = None
-    attempts: int = 1
-    error: SMTPError | None = None
-    elapsed: float = 0.0
+    __slots__ = ("attempts", "elapsed", "error", "id", "message_id", "recipients", "reply", "status")
+
+    def __init__(
+        self,
+        id: str,
+        status: Status,
+        recipients: tuple[RecipientResult, ...],
+        reply: Reply | None = None,
+        message_id: str | None = None,
+        attempts: int = 1,
+        error: SMTPError | None = None,
+        elapsed: float = 0.0,
+    ) -> None:
+        # Not a frozen dataclass: its many assignments would take a tenth of the time that a whole message takes.
+        self.id = id
+        self.status = status
+        self.recipients = recipients
+        self.reply = reply
+        self.message_id = message_id
+        self.attempts = attempts
+        self.error = error
+        self.elapsed = elapsed
+
+    @property
+    def queue_id(self) -> str | None:
+        """The identifier under which the server queued the message, as far as its words tell."""
+        return self.reply.queue_id if self.reply is not None and self.reply.is_positive else None
+
+    def __repr__(self) -> str:
+        return f"<Receipt {self.id} {self}>"
 
     def __bool__(self) -> bool:
         return self.status is Status.SENT
@@ -104,10 +124,6 @@ class Receipt:
             raise self.error
         return self
 
-    def changed(self, **fields: object) -> Receipt:
-        """The same receipt with some fields replaced."""
-        return replace(self, **fields)  # type: ignore[arg-type]
-
     def __str__(self) -> str:
         count = f"{len(self.accepted)} of {len(self.recipients)} recipients accepted"
         words = f", {self.reply}" if self.reply is not None else ""
@@ -133,6 +149,14 @@ class Outcome:
     ) -> Outcome:
         """The same outcome for all."""
         return cls(tuple(RecipientResult(address, status, reply) for address in addresses), reply, error)
+
+    def updated_by(self, later: Outcome) -> Outcome:
+        """The latest word on each recipient, after one more try for some of them. A refusal that stood before it stands
+        still."""
+        latest = {result.address: result for result in later.recipients}
+        results = tuple(latest.get(result.address, result) for result in self.recipients)
+        all_served = all(result.status is RecipientStatus.ACCEPTED for result in results)
+        return Outcome(results, later.reply or self.reply, None if all_served else later.error or self.error)
 
 
 def overall_status(recipients: Iterable[RecipientResult]) -> Status:

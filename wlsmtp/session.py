@@ -3,7 +3,7 @@ neither holds any logic: see ``mailer.py``."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from wlsmtp.config import Mode, Pipelining, PoolLimits, RetryPolicy, Security, SessionConfig, Timeouts
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from wlsmtp.message.render import Sendable
     from wlsmtp.receipt import Receipt
     from wlsmtp.smtp.conversation import ServerInfo
+    from wlsmtp.statistics import Statistics
     from wlsmtp.transports.base import Transport
     from wlsmtp.wire.extensions import Capabilities
 
@@ -124,23 +125,32 @@ class SMTPSession(_Session):
         """
         return run(self._mailer.send(message, sender=sender, recipients=recipients, timeout=timeout))
 
-    def send_many(self, items: Iterable[Item]) -> Iterator[Receipt]:
+    def send_many(self, items: Iterable[Item], *, connections: int | None = None) -> Iterator[Receipt]:
         """Send messages, or pairs ``(message, Envelope)``, as they come; yield their receipts in the same order.
+
+        With a server that offers PIPELINING and CHUNKING, messages follow each other without waiting for its answers,
+        as many as ``Pipelining`` allows; so some more items are read before the first receipt comes, unless they come
+        slowly. Memory is bounded, so an endless iterable is fine. ``connections`` are used side by side (default: 1;
+        at most ``PoolLimits.max_connections``); the iterable is read by the calling thread all the same.
 
         A message that fails does not stop the others: its receipt has the status ``ERROR`` or ``UNKNOWN`` and the
         ``error``. What stands in the way of all (login, TLS, an unreachable server) is raised, with the receipt of the
-        message at which it happened. Items are read one by one, so an endless iterable is fine.
+        message at which it happened.
         """
-        receipts = self._mailer.send_many(items)
+        batches = self._mailer.send_many(items, connections)
         try:
             while True:
                 try:
-                    receipt = run(_next(receipts))
+                    receipts = run(_next(batches))
                 except StopAsyncIteration:
                     return
-                yield receipt
+                yield from receipts
         finally:
-            run(receipts.aclose())
+            run(batches.aclose())
+
+    def statistics(self) -> Statistics:
+        """Counts of messages and connections since the session was made."""
+        return self._mailer.statistics()
 
     def verify(self, timeout: float | None = None) -> ServerInfo:
         """Connect and log in without sending; return what the server offers. Raises the error that stands in the
@@ -163,8 +173,8 @@ class SMTPSession(_Session):
         self.close()
 
 
-async def _next(receipts: AsyncIterator[Receipt]) -> Receipt:
-    return await receipts.__anext__()
+async def _next(batches: AsyncIterator[list[Receipt]]) -> list[Receipt]:
+    return await anext(batches)
 
 
 class AsyncSMTPSession(_Session):
@@ -194,9 +204,22 @@ class AsyncSMTPSession(_Session):
         delivered is not known then."""
         return await self._mailer.send(message, sender=sender, recipients=recipients, timeout=timeout)
 
-    def send_many(self, items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[Receipt]:
-        """See ``SMTPSession.send_many``; takes an async iterable as well."""
-        return self._mailer.send_many(items)
+    async def send_many(
+        self, items: Iterable[Item] | AsyncIterable[Item], *, connections: int | None = None
+    ) -> AsyncGenerator[Receipt, None]:
+        """See ``SMTPSession.send_many``; takes an async iterable as well. A loop that is left early should close the
+        generator (``aclose``), as asyncio does it late."""
+        batches = self._mailer.send_many(items, connections)
+        try:
+            async for receipts in batches:
+                for receipt in receipts:
+                    yield receipt
+        finally:
+            await batches.aclose()
+
+    def statistics(self) -> Statistics:
+        """See ``SMTPSession.statistics``."""
+        return self._mailer.statistics()
 
     async def verify(self, timeout: float | None = None) -> ServerInfo:
         """See ``SMTPSession.verify``."""

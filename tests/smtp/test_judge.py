@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wlsmtp import OutcomeUnknown, ProtocolError, RecipientStatus, Reply, Stage, Status
+from wlsmtp import OutcomeUnknown, ProtocolError, RecipientsRefused, RecipientStatus, Reply, Stage, Status
 from wlsmtp.receipt import overall_status
 from wlsmtp.smtp import judge
 
@@ -40,7 +41,49 @@ def test_an_interruption_is_in_doubt_only_after_the_end(known: list[Reply | None
     outcome = judge.interrupted(names(len(known)), known, error, end_written=end_written)
     states = {result.status for result in outcome.recipients}
     assert (RecipientStatus.UNKNOWN in states) <= end_written and RecipientStatus.ACCEPTED not in states
-    assert isinstance(outcome.error, OutcomeUnknown) if end_written else outcome.error is error
+    if all(reply is not None and not reply.is_positive for reply in known):
+        assert isinstance(outcome.error, RecipientsRefused)  # so nothing is in doubt
+    else:
+        assert isinstance(outcome.error, OutcomeUnknown) if end_written else outcome.error is error
+
+
+@given(replies, st.lists(replies, min_size=1, max_size=6), replies)
+def test_a_conclusion_is_in_doubt_only_when_the_server_contradicts_itself(
+    mail: Reply, rcpts: list[Reply], last: Reply
+) -> None:
+    outcome = judge.concluded(names(len(rcpts)), mail, rcpts, last, Stage.CONTENT)
+    good = mail.is_positive and last.is_positive
+    for result, reply in zip(outcome.recipients, rcpts, strict=True):
+        accepted = good and reply.is_positive
+        assert (result.status is RecipientStatus.ACCEPTED) is accepted
+        if result.status is RecipientStatus.UNKNOWN:
+            assert not mail.is_positive and reply.is_positive and last.is_positive
+    assert (outcome.error is None) is (good and all(reply.is_positive for reply in rcpts))
+
+
+def reply(text: str) -> Reply:
+    return Reply(int(text[:3]), (text[4:],))
+
+
+@pytest.mark.parametrize(
+    ("mail", "rcpts", "last", "by_bdat", "what"),
+    [
+        ("250 Ok", ["250 Ok"], "250 Ok", True, None),
+        ("250 Ok", ["250 Ok"], "500 What?", True, "BDAT"),
+        ("250 Ok", ["250 Ok"], "502 Not here", True, "BDAT"),
+        ("250 Ok", ["250 Ok"], "503 Bad sequence", False, "groups"),
+        ("250 Ok", ["503 Bad sequence", "250 Ok"], "250 Ok", True, "groups"),
+        ("250 Ok", ["250 Ok"], "554 5.5.0 Improper use of SMTP command PIPELINING", False, "groups"),
+        ("250 Ok", ["550 No"], "503 No recipients", True, None),
+        ("503 AUTH first", ["503 AUTH first"], "503 AUTH first", True, None),
+        ("250 Ok", ["250 Ok"], "552 Too much", True, None),
+    ],
+)
+def test_confusion_is_told_from_refusal(
+    mail: str, rcpts: list[str], last: str, by_bdat: bool, what: str | None
+) -> None:
+    said = judge.confusion(None, reply(mail), [reply(text) for text in rcpts], reply(last), by_bdat=by_bdat)
+    assert said == what
 
 
 @given(replies)

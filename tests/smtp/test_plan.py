@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 
 from wlsmtp import Capabilities, Envelope, ExtensionMissing, MessageError, Pipelining
 from wlsmtp.message.content import BytesContent
-from wlsmtp.smtp.plan import Plan, make_plan
+from wlsmtp.smtp.experience import Experience
+from wlsmtp.smtp.plan import Manner, Plan, make_plan, split_recipients
 
 ANN_TO_BOB = Envelope("ann@example.com", ["bob@example.org"])
 PLAIN = BytesContent(b"Subject: x\r\n\r\nHello\r\n")
 EIGHT_BIT = BytesContent("Subject: x\r\n\r\nHällo\r\n".encode())
 
 
-def plan(content: BytesContent, *offers: str, envelope: Envelope = ANN_TO_BOB, **options: object) -> Plan:
+def offered(*offers: str) -> Capabilities:
     extensions = {offer.split()[0]: tuple(offer.split()[1:]) for offer in offers}
-    settings = {"pipelining": Pipelining(), **options}
-    return make_plan(envelope, content, Capabilities("server", MappingProxyType(extensions)), **settings)  # type: ignore[arg-type]
+    return Capabilities("server", MappingProxyType(extensions))
+
+
+def plan(content: BytesContent, *offers: str, envelope: Envelope = ANN_TO_BOB, **options: object) -> Plan:
+    settings = {"pipelining": Pipelining(), "experience": Experience(), **options}
+    return make_plan(envelope, content, offered(*offers), **settings)  # type: ignore[arg-type]
 
 
 def test_a_bare_server_gets_bare_commands_one_by_one() -> None:
     made = plan(PLAIN)
     assert (made.mail, made.rcpts) == (b"MAIL FROM:<ann@example.com>\r\n", (b"RCPT TO:<bob@example.org>\r\n",))
-    assert not made.grouped and not made.data_in_group
+    assert made.manner is Manner.ONE_BY_ONE and not made.by_bdat
 
 
 def test_the_size_is_told_where_it_is_known() -> None:
@@ -57,8 +63,46 @@ def test_a_message_over_the_limit_is_refused(limit: str, fits: bool) -> None:
         plan(PLAIN, f"SIZE {limit}")
 
 
-def test_data_goes_with_the_group_unless_the_content_must_wait() -> None:
-    assert plan(PLAIN, "PIPELINING").data_in_group
-    assert not plan(PLAIN, "PIPELINING", pipelining=Pipelining(early_content=20)).data_in_group
-    assert not plan(PLAIN, "PIPELINING", all_or_nothing=True).data_in_group
-    assert not plan(PLAIN, "PIPELINING", pipelining=Pipelining(enabled=False)).grouped
+BOTH = ("PIPELINING", "CHUNKING")
+
+
+@pytest.mark.parametrize(
+    ("offers", "options", "manner"),
+    [
+        (["CHUNKING"], {}, Manner.ONE_BY_ONE),
+        (["PIPELINING"], {}, Manner.GROUPED),
+        (BOTH, {}, Manner.WHOLE),
+        (BOTH, {"pipelining": Pipelining(chunking=False)}, Manner.GROUPED),
+        (BOTH, {"pipelining": Pipelining(enabled=False)}, Manner.ONE_BY_ONE),
+        (BOTH, {"pipelining": Pipelining(early_content=20)}, Manner.ASK_FIRST),
+        (BOTH, {"all_or_nothing": True}, Manner.ASK_FIRST),
+        (BOTH, {"may_be_dead": True}, Manner.GROUPED),
+        (BOTH, {"experience": Experience(takes_bdat=False)}, Manner.GROUPED),
+        (BOTH, {"experience": Experience(takes_groups=False)}, Manner.ONE_BY_ONE),
+    ],
+)
+def test_as_much_goes_at_once_as_server_message_and_settings_allow(
+    offers: list[str], options: dict[str, Any], manner: Manner
+) -> None:
+    assert plan(PLAIN, *offers, **options).manner is manner
+
+
+def sizes(recipients: list[str], *offers: str, experience: Experience | None = None) -> list[list[str]]:
+    envelope = Envelope("ann@example.com", recipients)
+    parts = split_recipients(envelope, offered(*offers), experience or Experience())
+    return [list(part.addresses) for part in parts]
+
+
+def test_recipients_are_split_as_the_server_wants() -> None:
+    given = ["a@x.example", "b@y.example", "c@x.example", "d@z.example", "e@y.example"]
+    assert sizes(given) == [given]
+    assert sizes(given, "LIMITS RCPTMAX=9 MAILMAX=3") == [given]
+    assert sizes(given, "LIMITS RCPTMAX=2") == [given[:2], given[2:4], given[4:]]
+    assert sizes(given, "LIMITS RCPTMAX=4", experience=Experience(max_recipients=3)) == [given[:3], given[3:]]
+    by_domain = sizes(given, "LIMITS RCPTDOMAINMAX=1")
+    assert by_domain == [["a@x.example", "c@x.example"], ["b@y.example", "e@y.example"], ["d@z.example"]]
+
+
+@pytest.mark.parametrize("words", ["", "RCPTMAX=0", "RCPTMAX=x", "RCPTMAX", "RCPTMAX=1234567"])
+def test_a_limit_that_makes_no_sense_is_none(words: str) -> None:
+    assert offered(f"LIMITS {words}").limit("RCPTMAX") is None

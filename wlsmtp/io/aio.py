@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext, suppress
 from inspect import isawaitable
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from wlsmtp.io.base import ATTEMPT_DELAY, READ_SIZE, TLSInfo
 from wlsmtp.io.readiness import is_readable
@@ -30,7 +30,8 @@ class _Wire(asyncio.Protocol):
         self.failure: Exception | None = None
         self.paused = False
         self.closed = asyncio.get_running_loop().create_future()
-        self._waiter: asyncio.Future[None] | None = None
+        self._reader: asyncio.Future[None] | None = None
+        self._writer: asyncio.Future[None] | None = None
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -40,24 +41,25 @@ class _Wire(asyncio.Protocol):
         self.received += data
         if len(self.received) > 4 * READ_SIZE and self._transport is not None:
             self._transport.pause_reading()
-        self._wake()
+        _wake(self._reader)
 
     def eof_received(self) -> None:
         self.ended = True
-        self._wake()
+        _wake(self._reader)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.ended, self.failure = True, exc
         if not self.closed.done():
             self.closed.set_result(None)
-        self._wake()
+        _wake(self._reader)
+        _wake(self._writer)
 
     def pause_writing(self) -> None:
         self.paused = True
 
     def resume_writing(self) -> None:
         self.paused = False
-        self._wake()
+        _wake(self._writer)
 
     def take(self) -> bytes:
         data = bytes(self.received)
@@ -66,20 +68,34 @@ class _Wire(asyncio.Protocol):
             self._transport.resume_reading()
         return data
 
-    async def change(self, deadline: float) -> None:
-        """Wait until asyncio calls back with anything."""
-        loop = asyncio.get_running_loop()
-        self._waiter = waiter = loop.create_future()
-        timer = loop.call_at(deadline, _expire, waiter)
+    async def until_received(self, deadline: float) -> None:
+        """Wait until something came, or the end."""
+        self._reader = asyncio.get_running_loop().create_future()
         try:
-            await waiter
+            await _within(self._reader, deadline)
         finally:
-            timer.cancel()
-            self._waiter = None
+            self._reader = None
 
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+    async def until_resumed(self, deadline: float) -> None:
+        """Wait until the transport takes more."""
+        self._writer = asyncio.get_running_loop().create_future()
+        try:
+            await _within(self._writer, deadline)
+        finally:
+            self._writer = None
+
+
+async def _within(waiter: asyncio.Future[None], deadline: float) -> None:
+    timer = waiter.get_loop().call_at(deadline, _expire, waiter)
+    try:
+        await waiter
+    finally:
+        timer.cancel()
+
+
+def _wake(waiter: asyncio.Future[None] | None) -> None:
+    if waiter is not None and not waiter.done():
+        waiter.set_result(None)
 
 
 def _expire(waiter: asyncio.Future[None]) -> None:
@@ -88,9 +104,13 @@ def _expire(waiter: asyncio.Future[None]) -> None:
 
 
 class AsyncioStream:
-    """A connected transport."""
+    """A connected transport. One task may read while another writes."""
+
+    keeps_unread = True
+    """A task is cancelled where it waits, and what came meanwhile stays with the wire."""
 
     def __init__(self, transport: asyncio.Transport, wire: _Wire) -> None:
+        self.sent = 0
         self._transport = transport
         self._wire = wire
         self.tls: TLSInfo | None = None
@@ -113,20 +133,22 @@ class AsyncioStream:
     async def read(self, deadline: float) -> bytes:
         """See ``Stream.read``."""
         while not self._wire.received and not self._wire.ended:
-            await self._wire.change(deadline)
+            await self._wire.until_received(deadline)
         if self._wire.received:
             return self._wire.take()
         if self._wire.failure is not None:
             raise _as_os_error(self._wire.failure)
         return b""
 
-    async def write(self, data: bytes, deadline: float) -> None:
+    async def write(self, data: bytes | memoryview, deadline: float) -> None:
         """See ``Stream.write``; waits while more lies unsent than the transport wants to hold."""
         if self._wire.closed.done() or self._transport.is_closing():
             raise _as_os_error(self._wire.failure or ConnectionResetError("the connection was lost"))
         self._transport.write(data)
+        # What the transport still holds may go out at any moment, so it counts as sent.
+        self.sent += len(data)
         while self._wire.paused:
-            await self._wire.change(deadline)
+            await self._wire.until_resumed(deadline)
             if self._wire.closed.done():
                 raise _as_os_error(self._wire.failure or ConnectionResetError("the connection was lost"))
 
@@ -171,14 +193,11 @@ class AsyncioCondition:
     def __init__(self) -> None:
         self._condition = asyncio.Condition()
 
-    @asynccontextmanager
-    async def _held(self) -> AsyncIterator[None]:
-        async with self._condition:
-            yield
+    async def __aenter__(self) -> None:
+        await self._condition.acquire()
 
-    def __call__(self) -> AbstractAsyncContextManager[None]:
-        """Hold the lock."""
-        return self._held()
+    async def __aexit__(self, *_: object) -> None:
+        self._condition.release()
 
     async def wait(self, deadline: float) -> None:
         """See ``Condition.wait``."""
@@ -188,6 +207,39 @@ class AsyncioCondition:
     def notify_all(self) -> None:
         """See ``Condition.notify_all``."""
         self._condition.notify_all()
+
+
+class AsyncioTask(Generic[T]):
+    """A task of the event loop."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T], name: str) -> None:
+        self._task = asyncio.get_running_loop().create_task(coroutine, name=name)
+
+    @property
+    def is_done(self) -> bool:
+        """See ``Task.is_done``."""
+        return self._task.done()
+
+    async def wait(self, deadline: float) -> T:
+        """See ``Task.wait``."""
+        seconds = max(0.0, deadline - asyncio.get_running_loop().time())
+        await asyncio.wait([self._task], timeout=seconds)
+        if not self._task.done():
+            raise TimeoutError
+        return self._task.result()
+
+    def cancel(self) -> None:
+        """See ``Task.cancel``."""
+        self._task.cancel()
+
+
+async def _end_of(future: asyncio.Future[Any]) -> None:
+    """Wait for what cannot be stopped, through all further cancellations."""
+    while not future.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([future])
+    if not future.cancelled():
+        future.exception()  # looked at, so that asyncio does not complain that nobody did
 
 
 def _is_ip(host: str) -> bool:
@@ -226,9 +278,26 @@ class AsyncioIO:
         """Lets other tasks run meanwhile."""
         await asyncio.sleep(seconds)
 
+    def mutex(self) -> AbstractContextManager[object]:
+        """None is needed: nothing else runs between two awaits."""
+        return nullcontext()
+
     def condition(self) -> AsyncioCondition:
         """A condition of tasks."""
         return AsyncioCondition()
+
+    def spawn(self, coroutine: Coroutine[Any, Any, T], name: str) -> AsyncioTask[T]:
+        """See ``IO.spawn``: a task."""
+        return AsyncioTask(coroutine, name)
+
+    async def offload(self, function: Callable[[], T]) -> T:
+        """See ``IO.offload``: in a thread."""
+        future = asyncio.get_running_loop().run_in_executor(None, function)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            await _end_of(future)
+            raise
 
     async def call(self, function: Callable[[], T | Awaitable[T]], deadline: float) -> T:
         """See ``IO.call``."""

@@ -8,15 +8,16 @@ stage and says the rest. Deadlines are absolute, on the clock of ``IO.now``.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from wlsmtp.config import TLS
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 READ_SIZE = 65536
 """Octets asked of the network at once."""
@@ -38,9 +39,13 @@ class TLSInfo:
 
 
 class Stream(Protocol):
-    """One connection's bytes, both ways."""
+    """One connection's bytes, both ways. One sender at a time reads, and one writes, and the two may be different."""
 
     tls: TLSInfo | None
+    sent: int
+    """Octets handed to the network so far; of a write that failed, those that may have gone out."""
+    keeps_unread: bool
+    """Whether a ``read`` that was interrupted from outside has certainly taken nothing."""
 
     @property
     def local_ip(self) -> str | None:
@@ -54,7 +59,7 @@ class Stream(Protocol):
     async def read(self, deadline: float) -> bytes:
         """The next bytes; ``b""`` when the server has closed."""
 
-    async def write(self, data: bytes, deadline: float) -> None:
+    async def write(self, data: bytes | memoryview, deadline: float) -> None:
         """Hand ``data`` over to the network."""
 
     async def start_tls(self, settings: TLS, server_hostname: str, deadline: float) -> None:
@@ -68,16 +73,35 @@ class Stream(Protocol):
 
 
 class Condition(Protocol):
-    """A lock whose holders can wait to be woken."""
+    """A lock, held with ``async with``, whose holders can wait to be woken."""
 
-    def __call__(self) -> AbstractAsyncContextManager[None]:
+    async def __aenter__(self) -> None:
         """Hold the lock."""
+
+    async def __aexit__(self, *_: object) -> None:
+        """Let go of it."""
 
     async def wait(self, deadline: float) -> None:
         """Let go of the lock, and hold it again once woken. Raises ``TimeoutError`` at the deadline."""
 
     def notify_all(self) -> None:
         """Wake all who wait."""
+
+
+class Task(Protocol[T_co]):
+    """Work that goes on beside the one who spawned it."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it has ended, in whatever way."""
+
+    async def wait(self, deadline: float) -> T_co:
+        """What the work returned, or the exception that ended it. Raises ``TimeoutError`` at the deadline, and the work
+        goes on then."""
+
+    def cancel(self) -> None:
+        """Interrupt the work where it waits, in worlds that can: a thread goes on to its end, and must be told by other
+        means that nobody needs it any more."""
 
 
 class IO(Protocol):
@@ -95,8 +119,18 @@ class IO(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Wait."""
 
+    def mutex(self) -> AbstractContextManager[object]:
+        """A lock for moments: nothing waits while it is held."""
+
     def condition(self) -> Condition:
         """A new lock with a waiting room."""
+
+    def spawn(self, coroutine: Coroutine[Any, Any, T], name: str) -> Task[T]:
+        """Let ``coroutine`` run beside this one: in a thread that does not keep the program from ending, or a task."""
+
+    async def offload(self, function: Callable[[], T]) -> T:
+        """Call a function that blocks for a moment (files, databases) so that only this caller waits for it. It is
+        called to its end also when the caller is cancelled."""
 
     async def call(self, function: Callable[[], T | Awaitable[T]], deadline: float) -> T:
         """Call a user's function that may, in worlds that can wait for it, return an awaitable."""

@@ -9,20 +9,23 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractContextManager, suppress
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.io.base import ATTEMPT_DELAY, READ_SIZE, TLSInfo, interleave
-from wlsmtp.io.readiness import is_readable
+from wlsmtp.io.readiness import is_readable, wait_until_ready
 from wlsmtp.io.tls import handshake_error, inspect, make_context
 
 if TYPE_CHECKING:
     from wlsmtp.config import TLS
 
 T = TypeVar("T")
+
+MAX_INBOX = 64
+"""Pieces of replies that are kept while a write waits; they fit any window of messages many times over."""
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -36,10 +39,19 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 class BlockingStream:
-    """A connected socket."""
+    """A connected socket. One thread may read while another writes."""
+
+    keeps_unread = False
+    """An interrupt may fall between the system call and the keeping of what it gave."""
 
     def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
         self._socket = sock
+        # OpenSSL takes one call at a time for a connection; and two that received would mix up what came.
+        self._lock = threading.Lock()
+        self._inbox: list[bytes] = []
+        self._is_read = False
+        self.sent = 0
         self.tls: TLSInfo | None = None
 
     @property
@@ -51,19 +63,38 @@ class BlockingStream:
 
     def has_input(self) -> bool:
         """Looks into the socket's buffer without waiting."""
-        if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+        if self._inbox or (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()):
             return True
         return is_readable(self._socket.fileno())
 
     async def read(self, deadline: float) -> bytes:
         """See ``Stream.read``."""
-        self._socket.settimeout(_remaining(deadline))
-        return self._socket.recv(READ_SIZE)
+        self._is_read = True
+        try:
+            while True:
+                with self._lock:
+                    if self._inbox:
+                        return self._inbox.pop(0)
+                    data = self._receive() if self.tls else None
+                if data is not None:
+                    return data
+                self._wait(deadline)
+                with self._lock:
+                    if not self._inbox and (data := self._receive()) is not None:
+                        return data
+        finally:
+            self._is_read = False
 
-    async def write(self, data: bytes, deadline: float) -> None:
+    async def write(self, data: bytes | memoryview, deadline: float) -> None:
         """See ``Stream.write``; the deadline holds for the whole of ``data``."""
-        self._socket.settimeout(_remaining(deadline))
-        self._socket.sendall(data)
+        view = memoryview(data)
+        while view:
+            with self._lock:
+                count = self._send(view)
+            self.sent += count
+            view = view[count:]
+            if view and not count:
+                self._wait_to_write(deadline)
 
     async def start_tls(self, settings: TLS, server_hostname: str, deadline: float) -> None:
         """See ``Stream.start_tls``."""
@@ -76,6 +107,7 @@ class BlockingStream:
                 self._socket, server_hostname=server_hostname, do_handshake_on_connect=False
             )
             secured.do_handshake()
+            secured.setblocking(False)
         except TimeoutError:
             raise
         except (OSError, ValueError) as error:
@@ -87,9 +119,44 @@ class BlockingStream:
         self.abort()
 
     def abort(self) -> None:
-        """See ``Stream.abort``."""
+        """See ``Stream.abort``. Closing alone would not wake a thread that waits for the socket."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         with suppress(OSError):
             self._socket.close()
+
+    def _receive(self) -> bytes | None:
+        """What has come; None when nothing has."""
+        try:
+            return self._socket.recv(READ_SIZE)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return None
+
+    def _send(self, view: memoryview) -> int:
+        """How many octets the network takes now."""
+        try:
+            return self._socket.send(view)
+        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            return 0
+
+    def _wait(self, deadline: float) -> None:
+        if not wait_until_ready(self._socket.fileno(), _remaining(deadline))[0]:
+            raise TimeoutError
+
+    def _wait_to_write(self, deadline: float) -> None:
+        """Wait until the network takes more. What the server says meanwhile is kept, unless another thread reads it:
+        a server that cannot get rid of its replies would stop reading, and both sides would wait for ever."""
+        listening = not self._is_read and len(self._inbox) < MAX_INBOX
+        ready = wait_until_ready(self._socket.fileno(), _remaining(deadline), reading=listening, writing=True)
+        if not any(ready):
+            raise TimeoutError
+        if ready[0] and not ready[1]:
+            with self._lock:
+                data = None if self._is_read else self._receive()
+                if data:
+                    self._inbox.append(data)
+                elif data is not None:
+                    raise ConnectionResetError(errno.ECONNRESET, "the server closed the connection")
 
 
 class BlockingCondition:
@@ -98,14 +165,11 @@ class BlockingCondition:
     def __init__(self) -> None:
         self._condition = threading.Condition()
 
-    @asynccontextmanager
-    async def _held(self) -> AsyncIterator[None]:
-        with self._condition:
-            yield
+    async def __aenter__(self) -> None:
+        self._condition.acquire()
 
-    def __call__(self) -> AbstractAsyncContextManager[None]:
-        """Hold the lock."""
-        return self._held()
+    async def __aexit__(self, *_: object) -> None:
+        self._condition.release()
 
     async def wait(self, deadline: float) -> None:
         """See ``Condition.wait``."""
@@ -115,6 +179,40 @@ class BlockingCondition:
     def notify_all(self) -> None:
         """See ``Condition.notify_all``."""
         self._condition.notify_all()
+
+
+class BlockingTask(Generic[T]):
+    """A thread that plays one coroutine."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T], name: str) -> None:
+        self._coroutine = coroutine
+        self._result: T | None = None
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._play, name=name, daemon=True)
+        self._thread.start()
+
+    def _play(self) -> None:
+        try:
+            self._result = run(self._coroutine)
+        except BaseException as failure:
+            self._failure = failure
+
+    @property
+    def is_done(self) -> bool:
+        """See ``Task.is_done``."""
+        return not self._thread.is_alive()
+
+    async def wait(self, deadline: float) -> T:
+        """See ``Task.wait``."""
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+        if self._thread.is_alive():
+            raise TimeoutError
+        if self._failure is not None:
+            raise self._failure
+        return cast(T, self._result)
+
+    def cancel(self) -> None:
+        """See ``Task.cancel``: nothing can interrupt a thread."""
 
 
 class BlockingIO:
@@ -143,9 +241,21 @@ class BlockingIO:
         """Sleeps in this thread."""
         time.sleep(seconds)  # noqa: ASYNC251 - to block is what this world is for
 
+    def mutex(self) -> AbstractContextManager[object]:
+        """A lock of threads."""
+        return threading.Lock()
+
     def condition(self) -> BlockingCondition:
         """A condition of threads."""
         return BlockingCondition()
+
+    def spawn(self, coroutine: Coroutine[Any, Any, T], name: str) -> BlockingTask[T]:
+        """See ``IO.spawn``: a thread."""
+        return BlockingTask(coroutine, name)
+
+    async def offload(self, function: Callable[[], T]) -> T:
+        """See ``IO.offload``: a direct call, as this thread is there to wait."""
+        return function()
 
     async def call(self, function: Callable[[], T | Awaitable[T]], deadline: float) -> T:
         """See ``IO.call``; an awaitable is a ``ConfigError`` here, as nothing could wait for it."""

@@ -41,6 +41,10 @@ class Envelope:
         self.__dict__["sender"] = sender
         self.__dict__["recipients"] = _unique(recipients)
 
+    def only(self, recipients: Iterable[Address]) -> Envelope:
+        """The same envelope for some of its recipients."""
+        return Envelope.of_checked(self.sender, tuple(recipients))
+
     @cached_property
     def needs_smtputf8(self) -> bool:
         """Whether an address has characters outside ASCII before its @ (RFC 6531)."""

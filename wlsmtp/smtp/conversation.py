@@ -14,6 +14,7 @@ from wlsmtp.smtp import delivery
 from wlsmtp.smtp.authentication import authenticate
 from wlsmtp.smtp.link import Link
 from wlsmtp.smtp.plan import make_plan
+from wlsmtp.smtp.window import Window
 from wlsmtp.wire import command
 from wlsmtp.wire.extensions import Capabilities, parse_ehlo
 
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
     from wlsmtp.message.envelope import Envelope
     from wlsmtp.receipt import Outcome
     from wlsmtp.smtp.deadlines import Deadlines
+    from wlsmtp.smtp.experience import Experience
+    from wlsmtp.smtp.plan import Plan
+    from wlsmtp.smtp.transaction import Transaction
+
+LONG_IDLE = 1.0
+"""Seconds after which a connection may have died without a sign: the next message asks before it sends content."""
 
 _numbers = itertools.count(1)
 
@@ -45,28 +52,88 @@ class ServerInfo:
 class Connection:
     """A link that is greeted, secured and authenticated: ready for transactions."""
 
-    def __init__(self, link: Link, info: ServerInfo, config: SessionConfig, io: IO) -> None:
+    def __init__(self, link: Link, info: ServerInfo, config: SessionConfig, io: IO, experience: Experience) -> None:
         self.link = link
         self.info = info
         self.messages = 0
         """Transactions begun over this connection."""
-        self.was_kept = False
-        """Whether it has lain idle since it was opened, so that the server may have closed it meanwhile."""
+        self.users = 0
+        """Senders that it is lent to."""
         self.opened_at = self.idle_since = io.now()
+        self.window = Window(link, config.pipelining, experience, io)
         self._config = config
-        self._must_reset = False
+        self._io = io
+        self._experience = experience
+        self._heard_when_kept: int | None = None
+        self._lay_idle = False
+        limits = (config.pool.max_messages, info.capabilities.limit("MAILMAX"))
+        self._max_messages = min((limit for limit in limits if limit), default=None)
 
-    async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
-        """One transaction. Raises ``MessageError`` or ``ExtensionMissing`` before a word is said."""
-        plan = make_plan(
+    @property
+    def is_reusable(self) -> bool:
+        """Whether nothing speaks against another message, without asking the server."""
+        return self.link.is_usable and self.window.is_empty
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether it has had as many messages as it may have."""
+        return self._max_messages is not None and self.messages >= self._max_messages
+
+    @property
+    def was_kept(self) -> bool:
+        """Whether it has lain idle since it was opened."""
+        return self._heard_when_kept is not None
+
+    @property
+    def went_stale(self) -> bool:
+        """Whether it had lain idle and has not been heard of since, so that the server may have closed it before."""
+        return self._heard_when_kept == self.link.heard
+
+    def keep(self, now: float) -> None:
+        """It lies idle from now on."""
+        self.idle_since, self._heard_when_kept = now, self.link.heard
+
+    def resume(self, now: float) -> None:
+        """It is used again."""
+        self._lay_idle = now - self.idle_since > LONG_IDLE
+
+    def has_room(self, size: int) -> bool:
+        """Whether one more sender may use it beside the others, with a message of so many octets."""
+        if not self._experience.is_proven or not self.takes_groups:
+            return False
+        if self._max_messages is not None and self.messages + self.users >= self._max_messages:
+            return False
+        return self.users < self._config.pipelining.max_in_flight and self.window.has_room(size)
+
+    @property
+    def takes_groups(self) -> bool:
+        """Whether several messages may be on their way here."""
+        wanted = self._config.pipelining.enabled and self._experience.takes_groups
+        return wanted and "PIPELINING" in self.info.capabilities
+
+    def plan(self, envelope: Envelope, content: Content) -> Plan:
+        """How to say a message here. Raises ``MessageError`` or ``ExtensionMissing`` before a word is said."""
+        return make_plan(
             envelope,
             content,
             self.info.capabilities,
             pipelining=self._config.pipelining,
+            experience=self._experience,
             all_or_nothing=self._config.partial == "abort",
+            may_be_dead=self._lay_idle and self.went_stale,
         )
+
+    def add(self, plan: Plan) -> Transaction:
+        """Let a message follow those on their way."""
         self.messages += 1
-        outcome, self._must_reset = await delivery.deliver(self.link, plan, deadlines, reset=self._must_reset)
+        return self.window.add(plan)
+
+    async def deliver_alone(self, plan: Plan, deadlines: Deadlines) -> Outcome:
+        """One message that has the connection to itself. The window must be empty."""
+        self.messages += 1
+        outcome, self.window.must_reset = await delivery.deliver(
+            self.link, plan, deadlines, self._io, self._experience, reset=self.window.must_reset
+        )
         return outcome
 
     async def noop(self, deadlines: Deadlines) -> None:
@@ -86,7 +153,9 @@ class Connection:
             await self.link.close()
 
 
-async def open_connection(io: IO, config: SessionConfig, announce: Announcer, deadlines: Deadlines) -> Connection:
+async def open_connection(
+    io: IO, config: SessionConfig, announce: Announcer, deadlines: Deadlines, experience: Experience
+) -> Connection:
     """Connect and go through the whole opening. Raises the error of the stage that failed."""
     stream = await _connect(io, config, deadlines)
     link = Link(stream, config.address, f"#{next(_numbers)}", announce)
@@ -100,7 +169,7 @@ async def open_connection(io: IO, config: SessionConfig, announce: Announcer, de
         raise
     info = ServerInfo(config.address, opening.capabilities.name, stream.tls, username, opening.capabilities)
     announce(Connected(link.name, info.server, str(info.tls) if info.tls else None, username, info.capabilities))
-    return Connection(link, info, config, io)
+    return Connection(link, info, config, io, experience)
 
 
 async def _connect(io: IO, config: SessionConfig, deadlines: Deadlines) -> Stream:

@@ -25,6 +25,11 @@ class Deadlines:
         seconds: float = getattr(self._timeouts, stage)
         return min(self._io.now() + seconds, self.end)
 
+    def uncut(self, stage: StageName) -> float:
+        """The same, whenever the send must be over: for a wait that others share."""
+        seconds: float = getattr(self._timeouts, stage)
+        return self._io.now() + seconds
+
     @property
     def soon(self) -> float:
         """The end of a wait for something that is there already."""

@@ -7,13 +7,16 @@ with its reply, whatever happened to the connection afterwards.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from wlsmtp.errors import ContentRefused, OutcomeUnknown, RecipientsRefused, SenderRefused, SMTPError, Stage
 from wlsmtp.receipt import Outcome, RecipientResult, RecipientStatus
 
 if TYPE_CHECKING:
     from wlsmtp.wire.reply import Reply
+
+_OUT_OF_STEP = frozenset({500, 502, 503})
+"""Unknown, not implemented, bad sequence of commands (RFC 5321 §4.2.4)."""
 
 
 def sender_refused(recipients: Sequence[str], reply: Reply) -> Outcome:
@@ -41,10 +44,56 @@ def delivered(recipients: Sequence[str], replies: Sequence[Reply | None], reply:
     return Outcome(results, reply, _refusal(results, replies) if is_partial else None)
 
 
+def concluded(recipients: Sequence[str], mail: Reply, rcpts: Sequence[Reply], last: Reply, stage: Stage) -> Outcome:
+    """The whole transaction was said in groups, and all of it was answered; ``last`` is the reply to the content, or to
+    DATA when that was refused."""
+    accepted = all(reply.code < 300 for reply in rcpts)
+    if accepted and mail.code < 300 and last.code < 300:
+        results = tuple([RecipientResult(address, RecipientStatus.ACCEPTED, last) for address in recipients])
+        return Outcome(results, last)
+    if not any(reply.is_positive for reply in rcpts):
+        return recipients_refused(recipients, rcpts) if mail.is_positive else sender_refused(recipients, mail)
+    if not mail.is_positive and last.is_positive:
+        error = OutcomeUnknown("The server took the message although it refused the sender", stage=stage, reply=last)
+        return Outcome(_by_recipient(recipients, rcpts, RecipientStatus.UNKNOWN, last), last, error)
+    if not mail.is_positive:
+        return sender_refused(recipients, mail)
+    if not last.is_positive:
+        return content_refused(recipients, rcpts, last, stage)
+    return delivered(recipients, rcpts, last)
+
+
+def confusion(
+    cleared: Reply | None, mail: Reply, rcpts: Sequence[Reply], last: Reply, *, by_bdat: bool
+) -> Literal["BDAT", "groups"] | None:
+    """What the server takes less well than it says, if its replies to a group show that: commands behind good ones are
+    unknown to it, or out of order, or it says outright what it does not like."""
+    replies = (mail, *rcpts, last)
+    if any(not reply.is_positive and "pipelin" in reply.text.lower() for reply in replies):
+        return "groups"
+    if cleared is not None and cleared.code in _OUT_OF_STEP:
+        return "groups"
+    if mail.is_positive and any(reply.code in _OUT_OF_STEP for reply in rcpts):
+        return "groups"
+    if mail.is_positive and any(reply.is_positive for reply in rcpts) and last.code in _OUT_OF_STEP:
+        return "BDAT" if by_bdat else "groups"
+    return None
+
+
 def interrupted(
-    recipients: Sequence[str], replies: Sequence[Reply | None], error: SMTPError, *, end_written: bool
+    recipients: Sequence[str],
+    replies: Sequence[Reply | None],
+    error: SMTPError,
+    *,
+    end_written: bool,
+    mail: Reply | None = None,
 ) -> Outcome:
-    """The connection failed. Before the end of the content was written nothing is delivered; after it, who knows."""
+    """The connection failed. Before the end of the content was written nothing is delivered; after it, who knows, but
+    for those who were refused."""
+    if mail is not None and not (mail.is_positive or mail.code == 421):
+        return sender_refused(recipients, mail)
+    if all(reply is not None and not reply.is_positive for reply in replies):
+        return recipients_refused(recipients, replies)
     if not end_written:
         return Outcome(_by_recipient(recipients, replies, RecipientStatus.NOT_SENT, None), None, error)
     unknown = OutcomeUnknown(

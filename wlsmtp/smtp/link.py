@@ -1,7 +1,8 @@
 """A link: commands in flight, and replies paired with them in order.
 
-Each command that is said leaves an expectation in a queue; each reply belongs to the oldest one (RFC 5321 §4.1.1,
-RFC 2920). One place where "the" pending reply is kept would allow one command in flight; a queue allows any number.
+Whatever is said leaves an expectation in a queue, of one reply or of several; each reply belongs to the oldest one that
+wants any (RFC 5321 §4.1.1, RFC 2920). One place where "the" pending reply is kept would allow one command in flight; a
+queue allows any number.
 
 A link that has failed in any way is broken for good: its later replies could not be paired with certainty.
 """
@@ -10,7 +11,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from wlsmtp.errors import ConnectionFailed, DeadlineExceeded, ProtocolError, SMTPError, Stage, TLSError
@@ -24,13 +24,33 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+BLOCK = 64 * 1024
+"""Octets written at a time, each within its own deadline: a slow but steady reader is given the time it needs."""
 
-@dataclass(slots=True, eq=False)
+
 class Expectation:
-    """The place of one reply that is to come."""
+    """The place of the replies that are to come to one thing that was said, as many as ``stages``."""
 
-    stage: Stage
-    reply: Reply | None = None
+    __slots__ = ("replies", "stages")
+
+    def __init__(self, stages: tuple[Stage, ...]) -> None:
+        self.stages = stages
+        self.replies: list[Reply] = []
+
+    @property
+    def stage(self) -> Stage:
+        """What the next reply will answer."""
+        return self.stages[min(len(self.replies), len(self.stages) - 1)]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all replies have come."""
+        return len(self.replies) == len(self.stages)
+
+    @property
+    def reply(self) -> Reply | None:
+        """The last of the replies, once all have come."""
+        return self.replies[-1] if self.is_complete else None
 
 
 class Link:
@@ -44,29 +64,63 @@ class Link:
         self.farewell: Reply | None = None
         """The 421 with which the server has announced that it closes (RFC 5321 §3.8)."""
         self.ended = False
+        self.said = 0
+        """Octets said so far, sent or not."""
+        self.heard = 0
+        """Replies paired so far."""
         self._announce = announce
         self._parser = ReplyParser()
         self._expected: deque[Expectation] = deque()
-        self._unsent = bytearray()
-        self._has_spoken = False
+        self._unsent: list[bytes] = []
         self._answered = Stage.GREETING
 
     @property
     def is_usable(self) -> bool:
         """Whether nothing speaks against using the link, without asking the server."""
-        return not (self.ended or self.farewell or self._expected or not self._parser.is_empty)
+        return not (self.ended or self.farewell or self._expected or self._unsent or not self._parser.is_empty)
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether anything was said that was not taken to be written."""
+        return bool(self._unsent)
+
+    @property
+    def stage(self) -> Stage:
+        """What the next reply will answer."""
+        return self._expected[0].stage if self._expected else self._answered
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether more may be said, behind what is not answered yet."""
+        return not self.ended and self.farewell is None
+
+    @property
+    def wants_lines(self) -> bool:
+        """Whether somebody listens to every line, so that it must be shown."""
+        return self._announce.wants_lines
 
     def say(self, stage: Stage, command: bytes, shown: str | None = None) -> Expectation:
         """Queue a command for the next ``flush``; ``shown`` is what events show instead of it, for secrets."""
-        self._unsent += command
-        self._has_spoken = True
         if self._announce.wants_lines:
-            self._show("client", shown or printable(command.rstrip(b"\r\n")))
-        return self.expect(stage)
+            self.show(shown or printable(command.rstrip(b"\r\n")))
+        return self.say_all(command, (stage,))
 
-    def expect(self, stage: Stage) -> Expectation:
-        """A place for a reply that no command asks for: the greeting, or the reply to the content."""
-        expectation = Expectation(stage)
+    def say_all(self, octets: bytes, stages: tuple[Stage, ...]) -> Expectation:
+        """Queue commands, or content, that will be answered once for each of ``stages``."""
+        expectation = Expectation(stages)
+        self._unsent.append(octets)
+        self.said += len(octets)
+        self._expected.append(expectation)
+        return expectation
+
+    def add(self, octets: bytes) -> None:
+        """Queue content behind what was said."""
+        self._unsent.append(octets)
+        self.said += len(octets)
+
+    def expect(self, *stages: Stage) -> Expectation:
+        """A place for replies that no command asks for: the greeting, or the reply to content."""
+        expectation = Expectation(stages)
         self._expected.append(expectation)
         return expectation
 
@@ -76,16 +130,19 @@ class Link:
         await self.flush(deadline)
         return await self.reply(expectation, deadline)
 
+    def take_unsent(self) -> bytes:
+        """What was said and not written, for ``write``."""
+        octets = b"".join(self._unsent)
+        self._unsent.clear()
+        return octets
+
     async def flush(self, deadline: float) -> None:
         """Write what was said. A server that has hung up may have said why: that is for ``reply`` to find out."""
-        data = bytes(self._unsent)
-        self._unsent.clear()
-        stage = self._expected[0].stage if self._expected else Stage.CONTENT
-        await self.write(data, stage, deadline)
+        await self.write(self.take_unsent(), self.stage, deadline)
 
     async def write(self, data: bytes, stage: Stage, deadline: float) -> None:
-        """Write octets that are no command: content. When the server has hung up, but answered all that was asked
-        before, the write counts as done: its answers are what matters."""
+        """Write octets. When the server has hung up, but answered all that was asked before, the write counts as done:
+        its answers are what matters."""
         try:
             await self._guard(self.stream.write(data, deadline), stage)
         except ConnectionFailed as error:
@@ -94,21 +151,26 @@ class Link:
             if self._expected:
                 raise self._with_farewell(error) from error.__cause__
 
+    async def write_content(self, data: bytes, deadline: float) -> None:
+        """Write octets of content that were not queued."""
+        self.said += len(data)
+        await self.write(data, Stage.CONTENT, deadline)
+
     async def reply(self, expectation: Expectation, deadline: float) -> Reply:
-        """The reply that belongs to ``expectation``, once all older ones have come."""
-        while expectation.reply is None:
-            await self._receive(deadline)
-        return expectation.reply
+        """The last reply that belongs to ``expectation``, once all older ones have come."""
+        while not expectation.is_complete:
+            self.hear(await self.read(deadline))
+        return expectation.replies[-1]
 
     async def listen(self, expectation: Expectation, soon: float, deadline: float) -> Reply | None:
         """The reply to ``expectation`` if the server has begun to say it although it is not its turn."""
         if expectation.reply is None and self.stream.has_input():
             try:
-                self._hear(await self.stream.read(soon))
+                self.hear(await self.stream.read(soon))
             except TimeoutError:
                 return None  # a TLS record without data
             except OSError as error:
-                self._hear(b"", error)
+                self.hear(b"", error)
         if expectation.reply is None and self._parser.is_empty:
             return None
         return await self.reply(expectation, deadline)
@@ -117,7 +179,7 @@ class Link:
         """Secure the stream. Bytes that came before the handshake were not said by the server that it will prove."""
         if not self._parser.is_empty or self.stream.has_input():
             self.end("bytes before the TLS handshake")
-            if not self._has_spoken:
+            if not self.said:
                 hint = "Use security='tls' (STARTTLS, customary on port 587); security='ssl' is for port 465"
                 words = f"{self.server} does not speak TLS from the first byte"
                 raise TLSError(words, stage=Stage.TLS, hint=hint)
@@ -143,36 +205,47 @@ class Link:
             self._announce(Disconnected(self.name, reason))
         self.stream.abort()
 
+    def show(self, text: str) -> None:
+        """Tell listeners what was said: a line, or ``[…]`` for content."""
+        self._announce(Line(self.name, "client", text))
+
     def show_content(self, size: int) -> None:
         """Tell listeners that content of ``size`` octets went out."""
         if self._announce.wants_lines:
-            self._show("client", f"[{size} octets of content]")
+            self.show(f"[{size} octets of content]")
 
-    async def _receive(self, deadline: float) -> None:
-        stage = self._expected[0].stage
+    async def read(self, deadline: float) -> bytes:
+        """What the server sends next, for ``hear``. Raises ``SMTPError`` when the connection has failed."""
         try:
-            data = await self._guard(self.stream.read(deadline), stage)
+            return await self._guard(self.stream.read(deadline), self.stage)
         except ConnectionFailed as error:
-            self._hear(b"", error.__cause__)
-        else:
-            self._hear(data)
+            self.hear(b"", error.__cause__)
+            raise
 
-    def _hear(self, data: bytes, cause: BaseException | None = None) -> None:
-        """Take in what was read; nothing is the end of the connection."""
+    def hear(self, data: bytes, cause: BaseException | None = None) -> None:
+        """Take in what was read; nothing is the end of the connection, which is raised."""
         if data:
             self._pair(data)
             return
         why = getattr(cause, "strerror", None) or str(cause or "the server closed the connection")
-        error = self._lost(self._expected[0].stage, why)
+        error = self._lost(self.stage, why)
         self.end(error.message)
         raise self._with_farewell(error) from cause
+
+    def too_late(self, stage: Stage | None = None) -> DeadlineExceeded:
+        """The error for a server that did not answer in time, or did not take what was said."""
+        stage = stage or self.stage
+        hint = None
+        if stage is Stage.GREETING:
+            hint = "If the server expects TLS from the first byte (customary on port 465), use security='ssl'"
+        return DeadlineExceeded(f"{self.server} took too long at {stage}", stage=stage, hint=hint)
 
     def _pair(self, data: bytes) -> None:
         try:
             for reply in self._parser.feed(data):
                 self._take(reply)
         except ProtocolError as error:
-            error.stage = self._expected[0].stage if self._expected else self._answered
+            error.stage = self.stage
             self.end(str(error))
             raise
 
@@ -181,9 +254,14 @@ class Link:
             self._show_reply(reply)
         if reply.code == 421:
             self.farewell = reply
+        self.heard += 1
         if self._expected:
-            expectation = self._expected.popleft()
-            expectation.reply, self._answered = reply, expectation.stage
+            expectation = self._expected[0]
+            replies = expectation.replies
+            replies.append(reply)
+            if len(replies) == len(expectation.stages):
+                self._expected.popleft()
+                self._answered = expectation.stages[-1]
         elif reply.code != 421:
             raise ProtocolError("The server sent a reply that answers nothing", reply=reply)
 
@@ -194,7 +272,7 @@ class Link:
             return await waiting
         except TimeoutError as error:
             self.end(f"no progress at {stage}")
-            raise self._too_late(stage) from error
+            raise self.too_late(stage) from error
         except OSError as error:
             raise self._lost(stage, error.strerror or str(error)) from error
         except SMTPError:
@@ -218,16 +296,7 @@ class Link:
     def _lost(self, stage: Stage, why: str) -> ConnectionFailed:
         return ConnectionFailed(f"The connection to {self.server} was lost at {stage} ({why})", stage=stage)
 
-    def _too_late(self, stage: Stage) -> DeadlineExceeded:
-        hint = None
-        if stage is Stage.GREETING:
-            hint = "If the server expects TLS from the first byte (customary on port 465), use security='ssl'"
-        return DeadlineExceeded(f"{self.server} took too long at {stage}", stage=stage, hint=hint)
-
     def _show_reply(self, reply: Reply) -> None:
         last = len(reply.lines) - 1
         for number, text in enumerate(reply.lines):
             self._announce(Line(self.name, "server", f"{reply.code}{' ' if number == last else '-'}{text}"))
-
-    def _show(self, who: str, text: str) -> None:
-        self._announce(Line(self.name, "client" if who == "client" else "server", text))

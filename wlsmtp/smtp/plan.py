@@ -2,36 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum, auto
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ExtensionMissing, MessageError, Stage
+from wlsmtp.message.envelope import Envelope
 from wlsmtp.wire import command
 
 if TYPE_CHECKING:
     from wlsmtp.config import Pipelining
     from wlsmtp.message.content import Content
-    from wlsmtp.message.envelope import Envelope
+    from wlsmtp.smtp.experience import Experience
+    from wlsmtp.wire.address import Address
     from wlsmtp.wire.extensions import Capabilities
 
-MAX_GROUP = 250
-"""Commands in one group: their replies, at the 512 octets of RFC 5321 §4.5.3.1.5, fit any receive buffer, so that the
-server never has to wait for us to read while we wait for it to read."""
+WORTH_BINARY = 64 * 1024
+"""Octets from which on a message is written again in binary, to see whether it is smaller."""
 
 
-@dataclass(frozen=True, slots=True)
+class Manner(Enum):
+    """How a transaction is said."""
+
+    ONE_BY_ONE = auto()
+    """Each command waits for the reply to the one before."""
+    ASK_FIRST = auto()
+    """MAIL and all RCPTs in one group; the content waits until it is known who was refused."""
+    GROUPED = auto()
+    """MAIL, RCPTs and DATA in one group; the content, and the next message's group with it, follows the 354."""
+    WHOLE = auto()
+    """MAIL, RCPTs, BDAT and the content at once (RFC 3030 §4.2), and the next message's without waiting."""
+
+
+@dataclass(slots=True)
 class Plan:
     """One mail transaction, ready to be said."""
 
-    recipients: tuple[str, ...]
+    envelope: Envelope
     mail: bytes
-    rcpts: tuple[bytes, ...]
+    """The MAIL command."""
     content: Content
-    grouped: bool
-    """Whether MAIL and the RCPTs go out together (RFC 2920)."""
-    data_in_group: bool
-    """Whether DATA goes with them; otherwise it waits until it is known who was refused."""
+    manner: Manner
+    by_bdat: bool
+    """Whether the content goes by BDAT rather than DATA."""
     all_or_nothing: bool
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Each recipient as it was given."""
+        return self.envelope.addresses
+
+    @property
+    def rcpts(self) -> tuple[bytes, ...]:
+        """A RCPT command for each recipient."""
+        return self.envelope.rcpt_lines
 
 
 def make_plan(
@@ -40,11 +66,18 @@ def make_plan(
     capabilities: Capabilities,
     *,
     pipelining: Pipelining,
+    experience: Experience,
     all_or_nothing: bool = False,
+    may_be_dead: bool = False,
 ) -> Plan:
-    """Plan a transaction. Raises ``MessageError`` when the server does not take so large a message, and
+    """Plan a transaction. Over a connection that ``may_be_dead`` the content does not go before there was an answer, as
+    otherwise it would be in doubt. Raises ``MessageError`` when the server does not take so large a message, and
     ``ExtensionMissing`` when the message needs what the server does not offer; nothing was said then."""
-    if content.is_8bit and "8BITMIME" not in capabilities:
+    by_bdat = pipelining.chunking and experience.takes_bdat and "CHUNKING" in capabilities
+    can_be_binary = by_bdat and pipelining.binary and "BINARYMIME" in capabilities
+    if can_be_binary and content.size >= WORTH_BINARY:
+        content = content.as_binary()
+    if content.is_8bit and not content.is_binary and "8BITMIME" not in capabilities:
         content = content.as_7bit()
     needs_utf8 = envelope.needs_smtputf8 or content.has_utf8_headers
     if needs_utf8 and "SMTPUTF8" not in capabilities:
@@ -52,29 +85,62 @@ def make_plan(
         hint = "Its addresses have characters outside ASCII before the @, or its headers are raw UTF-8"
         raise ExtensionMissing(words, stage=Stage.MAIL, hint=hint)
     _check_size(content.size, capabilities)
-    grouped = pipelining.enabled and "PIPELINING" in capabilities
+    grouped = pipelining.enabled and experience.takes_groups and "PIPELINING" in capabilities
+    waits = all_or_nothing or content.is_streamed or content.size > pipelining.early_content
+    by_bdat = by_bdat and (waits or not may_be_dead)
     return Plan(
-        recipients=tuple(str(address) for address in envelope.recipients),
-        mail=command.mail(_path(envelope), _mail_parameters(content, capabilities, needs_utf8)),
-        rcpts=tuple(command.rcpt(address.wire) for address in envelope.recipients),
-        content=content,
-        grouped=grouped,
-        data_in_group=grouped and not all_or_nothing and content.size <= pipelining.early_content,
-        all_or_nothing=all_or_nothing,
+        envelope,
+        command.mail(envelope.mail_path, _mail_parameters(content, capabilities, needs_utf8)),
+        content,
+        _manner(grouped, waits, by_bdat),
+        by_bdat,
+        all_or_nothing,
     )
 
 
-def _path(envelope: Envelope) -> str:
-    return envelope.sender.wire if envelope.sender is not None else ""
+def split_recipients(envelope: Envelope, capabilities: Capabilities, experience: Experience) -> list[Envelope]:
+    """The envelope in as many as it takes to keep within what the server accepts in one transaction: RCPTMAX and
+    RCPTDOMAINMAX (RFC 9422), or what it was found to accept."""
+    limits = [limit for limit in (capabilities.limit("RCPTMAX"), experience.max_recipients) if limit]
+    most, domains = min(limits, default=None), capabilities.limit("RCPTDOMAINMAX")
+    if (most is None or len(envelope.recipients) <= most) and domains is None:
+        return [envelope]
+    groups = list(_groups(envelope.recipients, most or len(envelope.recipients), domains))
+    return [envelope] if len(groups) == 1 else [envelope.only(group) for group in groups]
+
+
+def _groups(recipients: tuple[Address, ...], most: int, domains: int | None) -> Iterator[tuple[Address, ...]]:
+    group: list[Address] = []
+    seen: set[str] = set()
+    # Those of one domain are together, so that few transactions are needed.
+    ordered = recipients if domains is None else sorted(recipients, key=lambda address: address.wire_domain.lower())
+    for address in ordered:
+        domain = address.wire_domain.lower()
+        if len(group) == most or (domains is not None and domain not in seen and len(seen) == domains):
+            yield tuple(group)
+            group, seen = [], set()
+        group.append(address)
+        seen.add(domain)
+    yield tuple(group)
+
+
+def _manner(grouped: bool, waits: bool, by_bdat: bool) -> Manner:
+    if not grouped:
+        return Manner.ONE_BY_ONE
+    if waits:
+        return Manner.ASK_FIRST
+    return Manner.WHOLE if by_bdat else Manner.GROUPED
 
 
 def _mail_parameters(content: Content, capabilities: Capabilities, needs_utf8: bool) -> list[str]:
-    wanted = {
-        f"SIZE={content.size}": "SIZE" in capabilities,
-        "BODY=8BITMIME": content.is_8bit,
-        "SMTPUTF8": needs_utf8,
-    }
-    return [parameter for parameter, is_wanted in wanted.items() if is_wanted]
+    parameters = [f"SIZE={content.size}"] if "SIZE" in capabilities else []
+    if content.is_binary:
+        parameters.append("BODY=BINARYMIME")
+    elif content.is_8bit:
+        parameters.append("BODY=8BITMIME")
+    if needs_utf8:
+        parameters.append("SMTPUTF8")
+    return parameters
 
 
 def _check_size(size: int, capabilities: Capabilities) -> None:
@@ -82,3 +148,9 @@ def _check_size(size: int, capabilities: Capabilities) -> None:
     if limit is not None and size > limit:
         words = f"The message has {size:,} octets and {capabilities.name} takes {limit:,} at most (RFC 1870)"
         raise MessageError(words, stage=Stage.MAIL, hint="Send fewer or smaller attachments, or a link to them")
+
+
+@lru_cache(maxsize=256)
+def stages_of(recipients: int, last: Stage, reset: bool) -> tuple[Stage, ...]:
+    """The stages that the replies to a group answer."""
+    return (Stage.RSET,) * reset + (Stage.MAIL,) + (Stage.RCPT,) * recipients + (last,)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
     from wlsmtp.message.mail import Mail
+    from wlsmtp.pool import PoolStatistics
     from wlsmtp.receipt import Outcome
     from wlsmtp.smtp.conversation import ServerInfo
     from wlsmtp.smtp.deadlines import Deadlines
@@ -31,14 +32,19 @@ class Transport(ABC):
         """Try once to deliver, and tell what came of it for each recipient. Failures are told, not raised."""
 
     async def deliver_many(
-        self, mails: AsyncIterator[Mail], deadlines: Callable[[], Deadlines], connections: int | None = None
+        self, mails: AsyncIterator[Mail | None], deadlines: Callable[[], Deadlines], connections: int | None = None
     ) -> AsyncGenerator[list[Outcome], None]:
         """Try once to deliver each of ``mails``, and give their outcomes in the same order, as many at a time as there
         are. ``deadlines`` are asked anew for each. A transport that can have several on their way at once takes more
-        of them before it gives the first outcome, but only a bounded number; ``connections`` may be used side by
-        side."""
+        of them before it gives the first outcome, but only a bounded number; None among them asks for the outcomes of
+        all before it, and is answered even if there are none. ``connections`` may be used side by side."""
         async for mail in mails:
-            yield [await self.deliver(mail.envelope, mail.content, deadlines())]
+            yield [] if mail is None else [await self.deliver(mail.envelope, mail.content, deadlines())]
+
+    @property
+    def statistics(self) -> PoolStatistics | None:
+        """Counts of connections, if there are any."""
+        return None
 
     async def open(self, deadlines: Deadlines) -> None:  # noqa: B027 - optional
         """Get ready for messages, again after ``close``."""

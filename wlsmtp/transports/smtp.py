@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from wlsmtp.errors import ConnectionFailed, SMTPError
-from wlsmtp.pool import Pool
-from wlsmtp.receipt import Outcome, RecipientStatus
+from wlsmtp.errors import SMTPError
+from wlsmtp.message.mail import Mail
+from wlsmtp.pace import Pace
+from wlsmtp.pool import Pool, PoolStatistics
 from wlsmtp.smtp.conversation import Connection, ServerInfo, open_connection
+from wlsmtp.smtp.experience import Experience
+from wlsmtp.smtp.plan import Manner
 from wlsmtp.transports.base import Transport
+from wlsmtp.transports.dispatch import Dispatch, is_worth_repeating
+from wlsmtp.transports.stream import Crew, Stream
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+
     from wlsmtp.config import SessionConfig
     from wlsmtp.events import Announcer
     from wlsmtp.io.base import IO
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
+    from wlsmtp.receipt import Outcome
     from wlsmtp.smtp.deadlines import Deadlines
+    from wlsmtp.smtp.plan import Plan
     from wlsmtp.wire.extensions import Capabilities
+    from wlsmtp.wire.reply import Reply
 
 
 class SMTPTransport(Transport):
@@ -25,88 +36,146 @@ class SMTPTransport(Transport):
 
     def __init__(self, config: SessionConfig, io: IO, announce: Announcer) -> None:
         self.io = io
-        self._config = config
+        self.config = config
+        self.experience = Experience()
+        self.pool = Pool(io, config.pool, self._connect)
+        self.streams: set[Stream] = set()
+        """Those that are not at their end."""
         self._announce = announce
-        self._pool = Pool(io, config.pool, self._connect)
         self._capabilities: Capabilities | None = None
+        rate = config.pool.messages_per
+        self._pace = Pace(*rate) if rate is not None else None
 
     @property
     def capabilities(self) -> Capabilities | None:
         """What the server offered on the latest connection."""
         return self._capabilities
 
+    @property
+    def statistics(self) -> PoolStatistics:
+        """See ``Transport.statistics``."""
+        return replace(self.pool.count())
+
+    @property
+    def all_or_nothing(self) -> bool:
+        """Whether a message is for all its recipients or for nobody."""
+        return self.config.partial == "abort"
+
     async def open(self, deadlines: Deadlines) -> None:
         """Connect and log in, also after ``close``."""
-        await self._pool.open()
+        await self.pool.open()
         await self.verify(deadlines)
 
     async def close(self, deadlines: Deadlines) -> None:
         """Close all connections, those in use once they are given back."""
-        await self._pool.close(deadlines)
+        for stream in tuple(self.streams):
+            await stream.settle_if_left_alone()
+        await self.pool.close(deadlines)
 
     async def verify(self, deadlines: Deadlines) -> ServerInfo:
         """Connect and log in, or ask a kept connection whether it is alive."""
         while True:
-            connection = await self._pool.acquire(deadlines)
-            was_kept = connection.was_kept
+            connection = await self.pool.acquire(deadlines)
             try:
                 await connection.noop(deadlines)
             except SMTPError as error:
-                await self._pool.discard(connection, str(error))
+                was_kept = connection.was_kept
+                await self.pool.release(connection, deadlines, reason=error.message)
                 if not was_kept:
                     raise
             except BaseException:
-                await self._pool.discard(connection, "interrupted")
+                await self.pool.release(connection, deadlines, reason="interrupted")
                 raise
             else:
-                await self._pool.release(connection, deadlines)
+                await self.pool.release(connection, deadlines)
                 return connection.info
 
     async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
         """See ``Transport.deliver``. A kept connection that turns out to be dead is replaced silently: that the server
         had closed it is no failure of the message."""
-        while True:
-            try:
-                connection = await self._pool.acquire(deadlines)
-            except SMTPError as error:
-                return _not_sent(envelope, error)
-            was_kept = connection.was_kept
-            outcome = await self._deliver_over(connection, envelope, content, deadlines)
-            if not (was_kept and _was_dead(outcome)):
-                return outcome
+        return await self.deliver_dispatch(Dispatch(Mail(envelope, content), deadlines))
 
-    async def _deliver_over(
-        self, connection: Connection, envelope: Envelope, content: Content, deadlines: Deadlines
-    ) -> Outcome:
+    async def deliver_dispatch(self, dispatch: Dispatch) -> Outcome:
+        """Deliver one message that is not part of a stream."""
+        while dispatch.outcome is None:
+            if (pause := self.pause(dispatch)) > 0:
+                await self.io.sleep(pause)
+            await self._deliver_part(dispatch)
+        return dispatch.outcome
+
+    async def deliver_many(
+        self, mails: AsyncIterator[Mail | None], deadlines: Callable[[], Deadlines], connections: int | None = None
+    ) -> AsyncGenerator[list[Outcome], None]:
+        """See ``Transport.deliver_many``."""
+        width = min(connections or 1, self.config.pool.max_connections)
+        stream = Stream(self, mails, deadlines) if width == 1 else Crew(self, mails, deadlines, width)
+        outcomes = stream.outcomes()
         try:
-            outcome = await connection.deliver(envelope, content, deadlines)
+            async for batch in outcomes:
+                yield batch
+        finally:
+            await outcomes.aclose()
+
+    def pause(self, dispatch: Dispatch) -> float:
+        """How long the pace makes this message wait, in seconds; it is asked once."""
+        if dispatch.has_turn or self._pace is None:
+            return 0.0
+        dispatch.has_turn = True
+        return self._pace.reserve(self.io.now())
+
+    def plan(self, connection: Connection, dispatch: Dispatch) -> Plan:
+        """What to say next for a message. Raises ``MessageError`` or ``ExtensionMissing``."""
+        part = dispatch.next_part(connection, self.experience, all_or_nothing=self.all_or_nothing)
+        return connection.plan(part, dispatch.content)
+
+    def take(self, dispatch: Dispatch, outcome: Outcome) -> bool:
+        """Take what came of one transaction, and adapt the number of connections to what the server says; return
+        whether there must be another transaction."""
+        if outcome.error is None:
+            self.pool.succeeded()
+        elif outcome.error.reply is not None and _is_too_much(outcome.error.reply):
+            self.pool.shrink()
+        return dispatch.take(outcome, self.experience, all_or_nothing=self.all_or_nothing)
+
+    async def _deliver_part(self, dispatch: Dispatch) -> None:
+        content, deadlines = dispatch.content, dispatch.deadlines
+        may_wait = content.size > self.config.pipelining.early_content or content.is_streamed or self.all_or_nothing
+        try:
+            connection = await self.pool.acquire(deadlines, size=None if may_wait else content.size)
         except SMTPError as error:
-            outcome = _not_sent(envelope, error)
+            dispatch.fail(error)
+            return
+        try:
+            outcome = await self._deliver_over(connection, dispatch)
+        except SMTPError as error:
+            dispatch.fail(error)
+            await self.pool.release(connection, deadlines)
+            return
         except BaseException:
-            await self._pool.discard(connection, "interrupted")
+            await self.pool.release(connection, deadlines)
             raise
-        if connection.link.ended:
-            await self._pool.discard(connection, "lost")
-        else:
-            await self._pool.release(connection, deadlines)
-        return outcome
+        again = is_worth_repeating(connection, outcome)
+        await self.pool.release(connection, deadlines)
+        if not again:
+            self.take(dispatch, outcome)
+
+    async def _deliver_over(self, connection: Connection, dispatch: Dispatch) -> Outcome:
+        plan = self.plan(connection, dispatch)
+        if plan.manner in (Manner.WHOLE, Manner.GROUPED):
+            return await connection.window.settle(connection.add(plan), dispatch.deadlines)
+        return await connection.deliver_alone(plan, dispatch.deadlines)
 
     async def _connect(self, deadlines: Deadlines) -> Connection:
-        connection = await open_connection(self.io, self._config, self._announce, deadlines)
+        try:
+            connection = await open_connection(self.io, self.config, self._announce, deadlines, self.experience)
+        except SMTPError as error:
+            if error.reply is not None and _is_too_much(error.reply):
+                self.pool.shrink()
+            raise
         self._capabilities = connection.info.capabilities
         return connection
 
 
-def _not_sent(envelope: Envelope, error: SMTPError) -> Outcome:
-    recipients = [str(address) for address in envelope.recipients]
-    return Outcome.of(recipients, RecipientStatus.NOT_SENT, error=error)
-
-
-def _was_dead(outcome: Outcome) -> bool:
-    """Whether the server had given the connection up before it took anything of the message: it is gone, or says so
-    with 421 or, as Amazon SES does, with 451 4.4.2 to MAIL."""
-    error = outcome.error
-    if isinstance(error, ConnectionFailed):
-        return all(result.status is RecipientStatus.NOT_SENT for result in outcome.recipients)
-    reply = error.reply if error is not None else None
-    return reply is not None and (reply.code == 421 or str(reply.enhanced) == "4.4.2")
+def _is_too_much(reply: Reply) -> bool:
+    """Too many connections, or too much mail in a short time: 421, 432 of Exchange, 4.7.x with 450 or 451."""
+    return reply.code in (421, 432) or (reply.code in (450, 451) and str(reply.enhanced).startswith("4.7."))

@@ -5,6 +5,7 @@ The set is open: an unknown extension is kept by its keyword with its parameters
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -12,6 +13,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from wlsmtp.wire.reply import Reply
+
+
+_DECLARED = re.compile(r"[1-9][0-9]{0,5}")
+"""The value of a limit (RFC 9422 §3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,14 @@ class Capabilities:
         words = self.extensions.get("SIZE", ())
         limit = int(words[0]) if words and words[0].isascii() and words[0].isdigit() and len(words[0]) < 20 else 0
         return limit or None
+
+    def limit(self, name: str) -> int | None:
+        """A limit that the server has declared with LIMITS (RFC 9422 §3): MAILMAX, RCPTMAX or RCPTDOMAINMAX."""
+        for word in self.extensions.get("LIMITS", ()):
+            key, _, value = word.partition("=")
+            if key.upper() == name and _DECLARED.fullmatch(value):
+                return int(value)
+        return None
 
     @property
     def mechanisms(self) -> tuple[str, ...]:

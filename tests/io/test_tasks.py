@@ -1,0 +1,138 @@
+"""Work beside other work, in both worlds: tasks that are spawned, and functions that block for a moment."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from tests.worlds import World
+from wlsmtp.io.aio import AsyncioIO
+from wlsmtp.io.base import IO
+from wlsmtp.io.blocking import BlockingIO, run
+
+
+def play(world: World, function: Any) -> Any:
+    """Run a core coroutine function with the world's seam."""
+    io: IO = AsyncioIO() if world.name == "asyncio" else BlockingIO()
+    return world.run(function(io)) if world.name == "asyncio" else run(function(io))
+
+
+class TestSpawn:
+    def test_gives_the_result_to_who_waits_for_it(self, world: World) -> None:
+        async def core(io: IO) -> int:
+            async def work() -> int:
+                await io.sleep(0)
+                return 7
+
+            task = io.spawn(work(), "seven")
+            return await task.wait(io.now() + 10)
+
+        assert play(world, core) == 7
+
+    def test_both_sides_go_on_at_once(self, world: World) -> None:
+        async def core(io: IO) -> list[str]:
+            said: list[str] = []
+            changed = io.condition()
+
+            async def work() -> None:
+                async with changed:
+                    while "question" not in said:
+                        await changed.wait(io.now() + 10)
+                    said.append("answer")
+                    changed.notify_all()
+
+            task = io.spawn(work(), "answers")
+            async with changed:
+                said.append("question")
+                changed.notify_all()
+                while "answer" not in said:
+                    await changed.wait(io.now() + 10)
+            await task.wait(io.now() + 10)
+            assert task.is_done
+            return said
+
+        assert play(world, core) == ["question", "answer"]
+
+    def test_raises_what_ended_it(self, world: World) -> None:
+        async def core(io: IO) -> None:
+            async def work() -> None:
+                raise LookupError("gone")
+
+            await io.spawn(work(), "fails").wait(io.now() + 10)
+
+        with pytest.raises(LookupError, match="gone"):
+            play(world, core)
+
+    def test_a_wait_has_a_deadline_and_the_work_goes_on(self, world: World) -> None:
+        async def core(io: IO) -> str:
+            changed = io.condition()
+            may_end: list[bool] = []
+
+            async def work() -> str:
+                async with changed:
+                    while not may_end:
+                        await changed.wait(io.now() + 10)
+                return "done"
+
+            task = io.spawn(work(), "waits")
+            with pytest.raises(TimeoutError):
+                await task.wait(io.now())
+            async with changed:
+                may_end.append(True)
+                changed.notify_all()
+            return await task.wait(io.now() + 10)
+
+        assert play(world, core) == "done"
+
+    def test_a_task_can_be_cancelled(self) -> None:
+        async def core() -> None:
+            io = AsyncioIO()
+            task = io.spawn(io.sleep(60), "sleeps")
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task.wait(io.now() + 10)
+            assert task.is_done
+
+        asyncio.run(core())
+
+
+class TestOffload:
+    def test_gives_the_result_and_the_exception(self, world: World) -> None:
+        async def core(io: IO) -> int:
+            with pytest.raises(ZeroDivisionError):
+                await io.offload(lambda: 1 // 0)
+            return await io.offload(lambda: 7)
+
+        assert play(world, core) == 7
+
+    def test_leaves_the_event_loop_free(self) -> None:
+        async def core() -> int:
+            return await AsyncioIO().offload(threading.get_ident)
+
+        assert asyncio.run(core()) != threading.get_ident()
+
+    def test_a_cancelled_caller_waits_for_the_end(self) -> None:
+        begun, may_end, ended = threading.Event(), threading.Event(), threading.Event()
+
+        def function() -> None:
+            begun.set()
+            may_end.wait(10)
+            ended.set()
+
+        async def core() -> None:
+            task = asyncio.create_task(AsyncioIO().offload(function))
+            await asyncio.to_thread(begun.wait, 10)
+            task.cancel()
+            await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.sleep(0)
+            assert not task.done()
+            may_end.set()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert ended.is_set()
+
+        asyncio.run(core())

@@ -1,0 +1,190 @@
+"""Many messages in one stream: their receipts come in the order of the input, however the messages fare.
+
+What is to be tried again joins the stream when its time has come, so that no other message waits for it. The number of
+messages that wait for an earlier one is bounded, so an endless input is fine.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from typing import TYPE_CHECKING
+
+from wlsmtp.errors import MessageError
+from wlsmtp.message.mail import Mail
+from wlsmtp.message.render import Sendable, content_of, envelope_of
+from wlsmtp.retry import Campaign
+
+if TYPE_CHECKING:
+    from wlsmtp.mailer import Mailer
+    from wlsmtp.message.envelope import Envelope
+    from wlsmtp.receipt import Outcome, Receipt
+
+    Item = Sendable | tuple[Sendable, Envelope]
+
+SLOW = 0.05
+"""Seconds. An input that takes longer for one message gains nothing by sending ahead: its receipts come at once."""
+MOST_WAITING = 16
+"""Times as many messages as fit the window may wait for the receipt of an earlier one."""
+
+
+class _Entry:
+    """One message, from the input to its receipt."""
+
+    __slots__ = ("campaign", "due", "mail", "outcome", "receipt", "started")
+
+    def __init__(self, mail: Mail | None, started: float) -> None:
+        self.mail = mail
+        self.started = started
+        self.campaign: Campaign | None = None
+        self.outcome: Outcome | None = None
+        self.due = 0.0
+        self.receipt: Receipt | None = None
+
+    def __lt__(self, other: _Entry) -> bool:
+        return self.due < other.due
+
+
+class Batch:
+    """One call of ``send_many``."""
+
+    def __init__(self, mailer: Mailer, items: Iterable[Item] | AsyncIterable[Item], connections: int | None) -> None:
+        self._mailer = mailer
+        self._items = items
+        self._connections = connections
+        self._entries: deque[_Entry] = deque()
+        """In the order of the input, up to the first whose receipt was not given yet."""
+        self._on_their_way: deque[_Entry] = deque()
+        self._waiting: list[_Entry] = []
+        """A heap of those to be tried again, by the time when that is due."""
+        self._obstacle: Receipt | None = None
+        """The receipt of a message with which something went wrong that would go wrong with all."""
+        width = connections or 1
+        self._most = MOST_WAITING * mailer.config.pipelining.max_in_flight * width
+
+    async def receipts(self) -> AsyncGenerator[list[Receipt], None]:
+        """The receipts, as many at a time as there are. Raises what stands in the way of all messages."""
+        mailer = self._mailer
+        stream = mailer.transport.deliver_many(self._feed(), mailer.deadlines, self._connections)
+        try:
+            async for outcomes in stream:
+                for outcome in outcomes:
+                    self._take(self._on_their_way.popleft(), outcome)
+                if ready := self._ready():
+                    yield ready
+                self._raise_obstacle()
+        finally:
+            await stream.aclose()
+        if ready := self._ready():
+            yield ready
+
+    async def _feed(self) -> AsyncIterator[Mail | None]:
+        """What is to be sent next; None asks for the outcomes of what is on its way."""
+        source = _each(self._items)
+        is_slow, is_over = False, False
+        while True:
+            entry = self._next_due()
+            if entry is None and not is_over and not self._is_held_up():
+                if is_slow and self._on_their_way:
+                    yield None
+                    continue
+                asked = self._mailer.io.now()
+                try:
+                    item = await anext(source)
+                except StopAsyncIteration:
+                    is_over = True
+                    continue
+                started = self._mailer.io.now()
+                is_slow = started - asked > SLOW
+                entry = self._enter(item, started)
+                if entry.receipt is not None and self._on_their_way:
+                    continue
+            if entry is not None and entry.mail is not None:
+                self._on_their_way.append(entry)
+                yield entry.mail
+            elif entry is not None or self._on_their_way:
+                yield None
+            elif self._waiting:
+                await self._mailer.io.sleep(max(0.0, self._waiting[0].due - self._mailer.io.now()))
+            else:
+                return
+
+    def _is_held_up(self) -> bool:
+        """Whether no more is taken for now: too many wait for an earlier one, or nothing can be sent at all."""
+        at_standstill = bool(self._waiting) and any(_concerns_all(entry.outcome) for entry in self._waiting)
+        return at_standstill or self._obstacle is not None or len(self._entries) >= self._most
+
+    def _next_due(self) -> _Entry | None:
+        if self._waiting and self._waiting[0].due <= self._mailer.io.now():
+            return heapq.heappop(self._waiting)
+        return None
+
+    def _enter(self, item: Item, started: float) -> _Entry:
+        message, envelope = item if isinstance(item, tuple) else (item, None)
+        try:
+            entry = _Entry(Mail(envelope or envelope_of(message), content_of(message)), started)
+        except MessageError as error:
+            entry = _Entry(None, started)
+            entry.receipt = self._mailer.not_a_message(error)
+        self._entries.append(entry)
+        return entry
+
+    def _take(self, entry: _Entry, outcome: Outcome) -> None:
+        assert entry.mail is not None
+        whole = outcome if entry.outcome is None else entry.outcome.updated_by(outcome)
+        attempts = 1
+        if whole.error is not None:
+            if self._wait_for_another_try(entry, whole):
+                return
+            attempts = entry.campaign.attempts if entry.campaign is not None else 1
+        elif entry.campaign is not None:
+            attempts = entry.campaign.attempts + 1
+        entry.receipt = self._mailer.receipt_for(whole, entry.mail.content, attempts, entry.started)
+        entry.mail = None
+        if _concerns_all(whole) and self._obstacle is None:
+            self._obstacle = entry.receipt
+
+    def _wait_for_another_try(self, entry: _Entry, outcome: Outcome) -> bool:
+        mailer = self._mailer
+        assert entry.mail is not None
+        if entry.campaign is None:
+            entry.campaign = mailer.campaign(entry.mail.envelope)
+        now = mailer.io.now()
+        pause = entry.campaign.pause_after(outcome, entry.started + mailer.config.timeout.total - now)
+        if pause is None:
+            return False
+        entry.outcome = outcome
+        entry.mail = Mail(entry.campaign.rest(outcome), entry.mail.content)
+        entry.due = now + pause
+        heapq.heappush(self._waiting, entry)
+        return True
+
+    def _ready(self) -> list[Receipt]:
+        """The receipts up to the first message that has none yet, or whose failure is to be raised."""
+        ready: list[Receipt] = []
+        entries = self._entries
+        while entries and (receipt := entries[0].receipt) is not None and receipt is not self._obstacle:
+            entries.popleft()
+            ready.append(receipt)
+        return ready
+
+    def _raise_obstacle(self) -> None:
+        obstacle = self._obstacle
+        if obstacle is not None and obstacle.error is not None and self._entries[0].receipt is obstacle:
+            raise obstacle.error
+
+
+def _concerns_all(outcome: Outcome | None) -> bool:
+    """Whether the failure concerns the session and not one message."""
+    error = outcome.error if outcome is not None else None
+    return error is not None and error.stage is not None and error.stage.is_before_mail
+
+
+async def _each(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[Item]:
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item

@@ -1,0 +1,37 @@
+"""What was learnt about one server that it does not say itself: kept by the transport for all its connections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Experience:
+    """What a server takes, in spite of what it announces."""
+
+    takes_groups: bool = True
+    """Whether it can be sent more than one command at a time (RFC 2920)."""
+    takes_bdat: bool = True
+    """Whether it understands BDAT (RFC 3030)."""
+    is_proven: bool = False
+    """Whether it has answered a group as it should. Until then no second message is sent behind the first, so that
+    one that drops the connection instead leaves one message in doubt and not a window of them."""
+    losses: int = 0
+    """How often the connection failed at a group before any was answered."""
+    max_recipients: int | None = None
+    """After how many recipients it said 452 (RFC 5321 §4.5.3.1.10)."""
+
+    def suspect(self) -> None:
+        """The connection failed at a group: the second time in a row, groups may be the reason."""
+        self.losses += 1
+        if self.losses >= 2:
+            self.takes_groups = False
+
+    def give_up(self, *, bdat: bool) -> bool:
+        """Remember that BDAT, or else that groups led to confusion. False when that was known already."""
+        known = not self.takes_bdat if bdat else not self.takes_groups
+        if bdat:
+            self.takes_bdat = False
+        else:
+            self.takes_groups = False
+        return not known

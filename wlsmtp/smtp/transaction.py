@@ -1,0 +1,146 @@
+"""One mail transaction (RFC 5321 §3.3) on its way through a window: what was said, what was answered, what came of
+it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wlsmtp.errors import ConnectionFailed, Stage
+from wlsmtp.smtp import judge
+from wlsmtp.smtp.plan import Manner, stages_of
+from wlsmtp.wire import command
+from wlsmtp.wire.content import DotStuffer, bdat
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wlsmtp.errors import SMTPError
+    from wlsmtp.receipt import Outcome
+    from wlsmtp.smtp.link import Expectation, Link
+    from wlsmtp.smtp.plan import Plan
+    from wlsmtp.wire.reply import Reply
+
+
+class Misunderstood(ConnectionFailed):
+    """The server did not understand commands in a group, or BDAT, that it offers: the message is to be said again in
+    another manner, at once."""
+
+
+class Transaction:
+    """The replies are in ``group`` (RSET, MAIL, RCPTs, and DATA or BDAT) and, after DATA, in ``final``."""
+
+    __slots__ = ("end_at", "final", "group", "outcome", "plan", "with_reset")
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.with_reset = False
+        self.group: Expectation | None = None
+        """None while nothing was said."""
+        self.final: Expectation | None = None
+        self.end_at: int | None = None
+        """Where on the link the content ends, once it was said."""
+        self.outcome: Outcome | None = None
+
+    @property
+    def awaits_go_ahead(self) -> bool:
+        """Whether its content waits for the reply to DATA, and everything else behind it."""
+        return self.plan.manner is Manner.GROUPED and self.final is None
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether all replies to what was said have come."""
+        expectation = self.final or self.group
+        return expectation is not None and len(expectation.replies) == len(expectation.stages)
+
+    def say(self, link: Link, reset: bool) -> None:
+        """Queue the whole transaction, or its commands up to DATA."""
+        plan = self.plan
+        self.with_reset = reset
+        whole = plan.manner is Manner.WHOLE
+        lines = (command.RSET, plan.mail) if reset else (plan.mail,)
+        last = bdat(plan.content.size, True) if whole else command.DATA
+        commands = b"".join((*lines, *plan.rcpts, last))
+        stages = stages_of(len(plan.rcpts), Stage.CONTENT if whole else Stage.DATA, reset)
+        if link.wants_lines:
+            self._show(link, commands)
+        if whole:
+            self.group = link.say_all(b"".join((commands, *plan.content.chunks())), stages)
+            self.end_at = link.said
+        else:
+            self.group = link.say_all(commands, stages)
+
+    def say_content(self, link: Link) -> None:
+        """Queue the content with its end, after 354; of a message that nobody may get only the end, as there is no
+        other way out (RFC 2920 §3.1)."""
+        if not self.is_wanted:
+            self.final = link.say_all(command.END_OF_EMPTY_CONTENT, (Stage.CONTENT,))
+            return
+        stuffer = DotStuffer()
+        octets = b"".join([*map(stuffer.encode, self.plan.content.chunks()), stuffer.end()])
+        self.final = link.say_all(octets, (Stage.CONTENT,))
+        self.end_at = link.said
+        link.show_content(self.plan.content.size)
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether any recipient was accepted, and the sender."""
+        return self.mail.is_positive and any(reply.is_positive for reply in self._rcpts)
+
+    @property
+    def mail(self) -> Reply:
+        """The reply to MAIL, once the group is answered."""
+        return self._replies[self.with_reset]
+
+    @property
+    def last(self) -> Reply:
+        """The reply to DATA or BDAT, once the group is answered."""
+        return self._replies[-1]
+
+    def conclude(self) -> None:
+        """Set the outcome, once all is answered."""
+        plan = self.plan
+        if self.final is not None and not self.is_wanted:
+            self.outcome = judge.recipients_refused(plan.recipients, self._rcpts)
+            return
+        last, stage = self.last, Stage.CONTENT
+        if self.final is not None:
+            last = self.final.replies[0]
+        elif plan.manner is Manner.GROUPED:
+            stage = Stage.DATA
+        self.outcome = judge.concluded(plan.recipients, self.mail, self._rcpts, last, stage)
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether every recipient got it."""
+        return self.outcome is not None and self.outcome.error is None
+
+    def interrupt(self, error: SMTPError, sent: int, *, is_going_out: bool = False) -> None:
+        """Set the outcome when the connection has failed and ``sent`` octets went out before, or when its sender does
+        not wait any more while it ``is_going_out``."""
+        end_written = is_going_out or (self.end_at is not None and sent >= self.end_at)
+        rcpts: list[Reply | None] = [*self._rcpts]
+        rcpts += [None] * (len(self.plan.recipients) - len(rcpts))
+        mail = self.mail if len(self._replies) > self.with_reset else None
+        self.outcome = judge.interrupted(self.plan.recipients, rcpts, error, end_written=end_written, mail=mail)
+
+    @property
+    def confusion(self) -> str | None:
+        """``"BDAT"`` or ``"groups"`` if the answers show that the server takes less than it says."""
+        replies = self._replies
+        cleared = replies[0] if self.with_reset else None
+        return judge.confusion(cleared, self.mail, self._rcpts, self.last, by_bdat=self.plan.manner is Manner.WHOLE)
+
+    @property
+    def _replies(self) -> list[Reply]:
+        return self.group.replies if self.group is not None else []
+
+    @property
+    def _rcpts(self) -> Sequence[Reply]:
+        start = self.with_reset + 1
+        return self._replies[start : start + len(self.plan.rcpts)]
+
+    def _show(self, link: Link, commands: bytes) -> None:
+        for line in commands.decode("utf-8", "replace").splitlines():
+            link.show(line)
+        if self.plan.manner is Manner.WHOLE:
+            link.show_content(self.plan.content.size)

@@ -1,0 +1,308 @@
+"""The messages on their way over one connection, for any number of senders at once (RFC 2920, RFC 3030 §4.2).
+
+Senders add transactions, which are said in order, and wait until theirs is settled. Whoever waits and finds nobody at
+the socket does the work for all: one sender at a time writes, one reads, and who reads settles what was answered,
+whosever it is. So a lone sender pays for no other thread or task, and many share a window without one.
+
+When the connection fails, each transaction is told apart: answered, certainly not sent, or in doubt.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from wlsmtp.errors import ConnectionFailed, DeadlineExceeded, ProtocolError, SMTPError, Stage
+from wlsmtp.smtp.link import BLOCK
+from wlsmtp.smtp.plan import Manner
+from wlsmtp.smtp.transaction import Misunderstood, Transaction
+
+if TYPE_CHECKING:
+    from wlsmtp.config import Pipelining
+    from wlsmtp.io.base import IO
+    from wlsmtp.receipt import Outcome
+    from wlsmtp.smtp.deadlines import Deadlines, StageName
+    from wlsmtp.smtp.experience import Experience
+    from wlsmtp.smtp.link import Link
+    from wlsmtp.smtp.plan import Plan
+
+
+class Window:
+    """Says transactions over a link, and settles them."""
+
+    def __init__(self, link: Link, limits: Pipelining, experience: Experience, io: IO) -> None:
+        self.link = link
+        self._limits = limits
+        self._experience = experience
+        self._open: deque[Transaction] = deque()
+        self._unsaid: deque[Transaction] = deque()
+        """What waits behind a transaction that waits for its go-ahead."""
+        self._octets = 0
+        self.must_reset = False
+        """Whether the server may still keep an envelope, so that RSET must come first (RFC 5321 §4.1.1.5)."""
+        self._io = io
+        self._mutex = io.mutex()
+        self._changed = io.condition()
+        self._waiters = 0
+        self._is_reading = self._is_writing = self._is_broken = False
+        self._due: float | None = None
+        """When the next reply must have come."""
+        self._heard = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is on its way."""
+        return not self._open and not self._unsaid
+
+    @property
+    def load(self) -> int:
+        """How many transactions are on their way."""
+        return len(self._open) + len(self._unsaid)
+
+    def has_room(self, size: int) -> bool:
+        """Whether a message of ``size`` octets may follow those that are on their way."""
+        load = len(self._open) + len(self._unsaid)
+        if load == 0:
+            return True
+        if not self._experience.is_proven or self.link.ended or self.link.farewell is not None:
+            return False
+        return load < self._limits.max_in_flight and self._octets + size <= self._limits.max_bytes
+
+    def add(self, plan: Plan) -> Transaction:
+        """Let a message follow those on their way. It goes out with the next ``flush`` or ``settle``."""
+        transaction = Transaction(plan)
+        with self._mutex:
+            if self.link.ended:
+                transaction.interrupt(ConnectionFailed("The connection was lost before it was used"), 0)
+                return transaction
+            self._octets += plan.content.size
+            self._unsaid.append(transaction)
+            self._say_on()
+        return transaction
+
+    async def flush(self, deadlines: Deadlines) -> None:
+        """Write what was said, unless somebody is at it. That the connection was lost comes out where its replies are
+        read: the server may have said why."""
+        while True:
+            with self._mutex:
+                if self._is_writing or self._is_broken or not self.link.has_unsent:
+                    return
+                self._is_writing = True
+                octets = memoryview(self.link.take_unsent())
+            try:
+                for start in range(0, len(octets), BLOCK):
+                    await self.link.stream.write(octets[start : start + BLOCK], deadlines("block"))
+            except (OSError, TimeoutError) as error:
+                self._writing_failed(error)
+                return
+            except BaseException:
+                self.fail(ConnectionFailed("The sender of a message was interrupted", stage=Stage.CONTENT))
+                raise
+            finally:
+                self._is_writing = False
+
+    async def settle(self, transaction: Transaction, deadlines: Deadlines) -> Outcome:
+        """Wait until it is known what came of ``transaction``."""
+        while transaction.outcome is None:
+            await self.flush(deadlines)
+            if self._is_first_to_read():
+                await self._read(transaction, deadlines)
+            else:
+                await self._wait(transaction, deadlines)
+        return transaction.outcome
+
+    def fail(self, error: SMTPError) -> None:
+        """Give the connection up: all that is on its way is not sent, or in doubt."""
+        with self._mutex:
+            self.link.end(error.message)
+            self._settle_all(error)
+
+    def _is_first_to_read(self) -> bool:
+        with self._mutex:
+            if self._is_reading:
+                return False
+            self._is_reading = True
+            return True
+
+    async def _read(self, transaction: Transaction, deadlines: Deadlines) -> None:
+        """Read once, for all."""
+        due = self._due_time(deadlines)
+        try:
+            data = await self.link.stream.read(min(due, deadlines.end))
+        except TimeoutError as error:
+            self._reading_took_too_long(transaction, error, by_server=due <= deadlines.end)
+        except OSError as error:
+            self._hear(b"", error)
+        except BaseException:
+            self._sender_left(transaction, loses_input=not self.link.stream.keeps_unread)
+            raise
+        else:
+            self._hear(data, None)
+        finally:
+            # Not before what was read is paired: the next one to read will pair what comes after it.
+            self._is_reading = False
+            await self._wake()
+
+    def _hear(self, data: bytes, cause: OSError | None) -> None:
+        failure: SMTPError | None = None
+        with self._mutex:
+            try:
+                self.link.hear(data, cause)
+            except SMTPError as error:
+                failure = error
+            try:
+                self._settle_answered()
+            except SMTPError as error:
+                failure = failure or error
+            if failure is not None:
+                self.link.end(failure.message)
+                self._suspect()
+                self._settle_all(failure)
+
+    async def _wait(self, transaction: Transaction, deadlines: Deadlines) -> None:
+        """Let the one who reads go on, until something has changed."""
+        async with self._changed:
+            self._waiters += 1
+            try:
+                if transaction.outcome is None and self._is_reading:
+                    await self._changed.wait(deadlines.end)
+            except TimeoutError as error:
+                self._leave(transaction, _too_late(error))
+            except BaseException:
+                self._sender_left(transaction, loses_input=False)
+                raise
+            finally:
+                self._waiters -= 1
+
+    async def _wake(self) -> None:
+        if self._waiters:
+            async with self._changed:
+                self._changed.notify_all()
+
+    def _due_time(self, deadlines: Deadlines) -> float:
+        """Until when the next reply must have come whole, however many pieces it comes in."""
+        if self._due is None or self._heard != self.link.heard:
+            self._heard = self.link.heard
+            self._due = deadlines.uncut(_TIMEOUTS.get(self.link.stage, "command"))
+        return self._due
+
+    def _reading_took_too_long(self, transaction: Transaction, cause: TimeoutError, *, by_server: bool) -> None:
+        if by_server or self.load == 1:
+            error = self.link.too_late()
+            error.__cause__ = cause
+            self._suspect()
+            self.fail(error)
+        else:
+            self._leave(transaction, _too_late(cause))
+
+    def _leave(self, transaction: Transaction, error: SMTPError) -> None:
+        """One sender gives up waiting; the others go on. What was said is going out, whoever waits for the answer."""
+        with self._mutex:
+            if transaction.outcome is None:
+                is_unsaid = self._drop_if_unsaid(transaction)
+                transaction.interrupt(error, 0, is_going_out=not is_unsaid)
+
+    def _sender_left(self, transaction: Transaction, *, loses_input: bool) -> None:
+        """One sender was interrupted. Where what was read may be lost with it, nobody can go on."""
+        with self._mutex:
+            self._drop_if_unsaid(transaction)
+        if loses_input or (self.load <= 1 and not self._waiters):
+            self.fail(ConnectionFailed("The sender of a message was interrupted", stage=self.link.stage))
+
+    def _drop_if_unsaid(self, transaction: Transaction) -> bool:
+        if transaction not in self._unsaid:
+            return False
+        self._unsaid.remove(transaction)
+        self._octets -= transaction.plan.content.size
+        return True
+
+    def _writing_failed(self, error: OSError) -> None:
+        """What the server said before it hung up is still to be read; that takes a moment and no more."""
+        if isinstance(error, TimeoutError):
+            failure = self.link.too_late()
+            failure.__cause__ = error
+            self.fail(failure)
+        else:
+            self._is_broken = True
+            self._due, self._heard = self._io.now() + _LAST_WORDS, self.link.heard
+
+    # From here on the mutex is held.
+
+    def _say_on(self) -> None:
+        """Say what may be said now."""
+        while self._unsaid and not (self._open and self._open[-1].awaits_go_ahead):
+            transaction = self._unsaid.popleft()
+            behind = bool(self._open) and transaction.plan.manner is Manner.WHOLE
+            if not self._open:
+                self._due = None
+            # Whatever comes of the message before, its envelope must not mix with this one.
+            transaction.say(self.link, reset=self.must_reset or behind)
+            self.must_reset = False
+            self._open.append(transaction)
+
+    def _settle_answered(self) -> None:
+        """Settle what was answered in full, and let what waited for it go on. Raises ``SMTPError`` when the connection
+        cannot be used any more."""
+        while self._open and self._open[0].is_answered:
+            transaction = self._open[0]
+            if transaction.awaits_go_ahead and transaction.last.is_intermediate:
+                self._go_ahead(transaction)
+            else:
+                self._conclude(transaction)
+            if self._unsaid:
+                self._say_on()
+
+    def _go_ahead(self, transaction: Transaction) -> None:
+        if not transaction.mail.is_positive:
+            # Even a lone dot might deliver something now, from nobody knows whom.
+            raise ProtocolError("The server asks for content although it refused the sender", stage=Stage.DATA)
+        self._experience.is_proven = True
+        transaction.say_content(self.link)
+
+    def _conclude(self, transaction: Transaction) -> None:
+        if transaction.awaits_go_ahead and transaction.last.is_positive:
+            words = "The server answered DATA as if the message had been sent already"
+            raise ProtocolError(words, stage=Stage.DATA, reply=transaction.last)
+        self._open.popleft()
+        self._octets -= transaction.plan.content.size
+        transaction.conclude()
+        if transaction.is_delivered:
+            self._experience.is_proven = True
+            return
+        self.must_reset = transaction.final is None
+        confusion = transaction.confusion
+        if confusion is None:
+            self._experience.is_proven = True
+        elif self._experience.give_up(bdat=confusion == "BDAT"):
+            error = Misunderstood(
+                f"The server did not understand {confusion}", stage=Stage.MAIL, reply=transaction.last
+            )
+            transaction.interrupt(error, 0)
+            raise error
+
+    def _settle_all(self, error: SMTPError) -> None:
+        """After 421 a server does nothing any more (RFC 5321 §3.8)."""
+        sent = 0 if self.link.farewell is not None else self.link.stream.sent
+        for transaction in (*self._open, *self._unsaid):
+            if transaction.outcome is None:
+                transaction.interrupt(error, sent)
+        self._open.clear()
+        self._unsaid.clear()
+        self._octets = 0
+
+    def _suspect(self) -> None:
+        """A server that was never seen to take a group, and twice did not, is not sent one a third time."""
+        if not self._experience.is_proven and self._open:
+            self._experience.suspect()
+
+
+_LAST_WORDS = 1.0
+"""Seconds to read what a server said before it hung up: it is there already."""
+
+_TIMEOUTS: dict[Stage, StageName] = {Stage.DATA: "data", Stage.CONTENT: "content"}
+
+
+def _too_late(cause: BaseException) -> DeadlineExceeded:
+    error = DeadlineExceeded("The time for this message was over before the server had answered", stage=Stage.CONTENT)
+    error.__cause__ = cause
+    return error

@@ -1,0 +1,118 @@
+"""One message on its way to all its recipients, in as many transactions as the server wants for that. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wlsmtp.errors import ConnectionFailed, MessageError, Stage
+from wlsmtp.receipt import Outcome, RecipientStatus
+from wlsmtp.smtp.plan import split_recipients
+from wlsmtp.smtp.transaction import Misunderstood
+
+if TYPE_CHECKING:
+    from wlsmtp.errors import SMTPError
+    from wlsmtp.message.content import Content
+    from wlsmtp.message.envelope import Envelope
+    from wlsmtp.message.mail import Mail
+    from wlsmtp.smtp.conversation import Connection
+    from wlsmtp.smtp.deadlines import Deadlines
+    from wlsmtp.smtp.experience import Experience
+    from wlsmtp.smtp.transaction import Transaction
+
+
+class Dispatch:
+    """Keeps what is still to be asked for, and what came of the rest."""
+
+    __slots__ = ("_is_part", "_so_far", "content", "deadlines", "envelope", "has_turn", "outcome", "transaction")
+
+    def __init__(self, mail: Mail, deadlines: Deadlines) -> None:
+        self.envelope: Envelope = mail.envelope
+        """The recipients for whom there was no transaction yet."""
+        self.content: Content = mail.content
+        self.deadlines = deadlines
+        self.has_turn = False
+        """Whether it was waited for as the pace demands."""
+        self.transaction: Transaction | None = None
+        self.outcome: Outcome | None = None
+        """What came of it, once all is settled."""
+        self._so_far: Outcome | None = None
+        self._is_part = False
+
+    def next_part(self, connection: Connection, experience: Experience, *, all_or_nothing: bool) -> Envelope:
+        """The recipients that this server takes in one transaction. Raises ``MessageError`` when ``all_or_nothing`` was
+        asked for and cannot be had."""
+        parts = split_recipients(self.envelope, connection.info.capabilities, experience)
+        self._is_part = len(parts) > 1
+        if self._is_part and all_or_nothing:
+            count = len(parts[0].recipients)
+            words = f"The server takes {count} recipients at a time, and partial='abort' needs them all in one"
+            raise MessageError(words, stage=Stage.MAIL)
+        return parts[0]
+
+    def fail(self, error: SMTPError) -> None:
+        """Nobody more is reached."""
+        self._settle(Outcome.of(self.envelope.addresses, RecipientStatus.NOT_SENT, error=error))
+
+    def take(self, latest: Outcome, experience: Experience, *, all_or_nothing: bool) -> bool:
+        """Take what came of one transaction; return whether another one is due at once: for those that were not asked,
+        and those beyond what the server takes in one, as it has said with 452 (RFC 5321 §4.5.3.1.10)."""
+        self.transaction = None
+        if not self._is_part and latest.error is None:
+            self._settle(latest)
+            return False
+        accepted = sum(result.status is RecipientStatus.ACCEPTED for result in latest.recipients)
+        asked = {result.address for result in latest.recipients}
+        left = {address for address in self.envelope.addresses if address not in asked}
+        if accepted and not all_or_nothing:
+            beyond = {result.address for result in latest.recipients if _is_beyond(result.status, result.reply)}
+            if beyond:
+                experience.max_recipients = accepted
+            left |= beyond
+        if not accepted or not left:
+            self._settle(latest)
+            return False
+        self._so_far = self._merged(latest)
+        self.envelope = self.envelope.only(one for one in self.envelope.recipients if str(one) in left)
+        return True
+
+    def _settle(self, latest: Outcome) -> None:
+        self.outcome = self._merged(latest)
+
+    def _merged(self, latest: Outcome) -> Outcome:
+        if self._so_far is None:
+            known = {result.address for result in latest.recipients}
+            unasked = [address for address in self.envelope.addresses if address not in known] if self._is_part else ()
+            if not unasked:
+                return latest
+            rest = Outcome.of(unasked, RecipientStatus.NOT_SENT).recipients
+            return Outcome((*latest.recipients, *rest), latest.reply, latest.error)
+        return self._so_far.updated_by(latest)
+
+
+def is_worth_repeating(connection: Connection, outcome: Outcome) -> bool:
+    """Whether the failure is none of the message: a kept connection was dead, or gave itself up before it took anything
+    (with 421 or, as Amazon SES does, with 451 4.4.2 to MAIL); or the message is to be said in another manner."""
+    error = outcome.error
+    if error is None or not is_certainly_not_sent(outcome):
+        return False
+    if isinstance(error, Misunderstood):
+        return True
+    if isinstance(error, ConnectionFailed):
+        return connection.went_stale or (connection.was_kept and connection.link.farewell is not None)
+    return connection.was_kept and error.reply is not None and _is_farewell(error.reply.code, str(error.reply.enhanced))
+
+
+def is_certainly_not_sent(outcome: Outcome) -> bool:
+    """Whether nobody was reached, and nobody may have been."""
+    return not any(result.status in _PERHAPS for result in outcome.recipients)
+
+
+_PERHAPS = (RecipientStatus.ACCEPTED, RecipientStatus.UNKNOWN)
+
+
+def _is_beyond(status: RecipientStatus, reply: object) -> bool:
+    return status is RecipientStatus.REFUSED and getattr(reply, "code", None) == 452
+
+
+def _is_farewell(code: int, enhanced: str) -> bool:
+    return code == 421 or enhanced == "4.4.2"

@@ -1,0 +1,304 @@
+"""A stream of messages over one connection after the other, as many on their way as the window takes; or over several
+side by side. Outcomes come in the order of the input.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from wlsmtp.errors import ConnectionFailed, SMTPError
+from wlsmtp.smtp.plan import Manner
+from wlsmtp.transports.dispatch import Dispatch, is_certainly_not_sent, is_worth_repeating
+
+if TYPE_CHECKING:
+    from wlsmtp.io.base import Task
+    from wlsmtp.message.mail import Mail
+    from wlsmtp.receipt import Outcome
+    from wlsmtp.smtp.conversation import Connection
+    from wlsmtp.smtp.deadlines import Deadlines
+    from wlsmtp.transports.smtp import SMTPTransport
+
+FLUSH = 32 * 1024
+"""Octets of content that are written at once, while the next are being made."""
+AT_ONCE = 16
+"""Messages that are handed to one of several connections at once."""
+
+
+class Stream:
+    """Sends what it is given over one connection at a time, which others may join when there are no more."""
+
+    def __init__(
+        self, transport: SMTPTransport, mails: AsyncIterator[Mail | None], deadlines: Callable[[], Deadlines]
+    ) -> None:
+        self._transport = transport
+        self._mails = mails
+        self._deadlines = deadlines
+        self._all: deque[Dispatch] = deque()
+        """In the order of the input, up to the first whose outcome was not given yet."""
+        self._unsaid: deque[Dispatch] = deque()
+        self._on_their_way: deque[Dispatch] = deque()
+        self._connection: Connection | None = None
+        self._has_done_good = False
+        """Whether the connection has answered any message."""
+        self._unflushed = 0
+        self._is_taken = False
+        self._turn = transport.io.condition()
+
+    async def outcomes(self) -> AsyncGenerator[list[Outcome], None]:
+        """The outcomes, as many at a time as there are."""
+        self._transport.streams.add(self)
+        try:
+            await self._take_turn()
+            async for mail in self._mails:
+                if mail is not None:
+                    dispatch = Dispatch(mail, self._deadlines())
+                    self._all.append(dispatch)
+                    self._unsaid.append(dispatch)
+                await self._go_on(to_the_end=mail is None)
+                if mail is None or (self._all and self._all[0].outcome is not None):
+                    ready = self._ready()
+                    await self._leave_turn()
+                    yield ready
+                    await self._take_turn()
+            await self._go_on(to_the_end=True)
+            if self._all:
+                yield self._ready()
+        finally:
+            self._transport.streams.discard(self)
+            await self._give_back()
+
+    async def settle_if_left_alone(self) -> None:
+        """Settle what is on its way, and give the connection back, if whoever takes the outcomes is busy elsewhere: a
+        session that is closed need not wait for that."""
+        async with self._turn:
+            if self._is_taken:
+                return
+            self._is_taken = True
+        try:
+            while self._on_their_way:
+                await self._settle_some()
+            await self._give_back()
+        finally:
+            await self._leave_turn()
+
+    async def _take_turn(self) -> None:
+        async with self._turn:
+            while self._is_taken:
+                await self._turn.wait(self._deadlines().end)
+            self._is_taken = True
+
+    async def _leave_turn(self) -> None:
+        async with self._turn:
+            self._is_taken = False
+            self._turn.notify_all()
+
+    async def _go_on(self, *, to_the_end: bool) -> None:
+        """Say what is to be said, and settle what stands in its way, or everything."""
+        while True:
+            while self._unsaid and await self._say(self._unsaid[0]):
+                self._unsaid.popleft()
+            if not self._on_their_way or not (self._unsaid or to_the_end):
+                break
+            await self._settle_some()
+        if to_the_end:
+            await self._give_back()
+
+    async def _say(self, dispatch: Dispatch) -> bool:
+        """Bring one message on its way; False when others must be settled first."""
+        try:
+            connection = await self._connection_for(dispatch)
+            if connection is None or not connection.window.has_room(dispatch.content.size):
+                return False
+            if (pause := self._transport.pause(dispatch)) > 0:
+                await connection.window.flush(dispatch.deadlines)
+                await self._transport.io.sleep(pause)
+            plan = self._transport.plan(connection, dispatch)
+            if plan.manner in (Manner.WHOLE, Manner.GROUPED):
+                dispatch.transaction = connection.add(plan)
+                self._on_their_way.append(dispatch)
+                await self._flush(dispatch)
+                return True
+        except SMTPError as error:
+            dispatch.fail(error)
+            return True
+        if self._on_their_way:
+            return False
+        # What cannot be among others goes alone, over a connection that nobody else can join.
+        await self._give_back()
+        await self._transport.deliver_dispatch(dispatch)
+        return True
+
+    async def _connection_for(self, dispatch: Dispatch) -> Connection | None:
+        """The connection; None when it must not be used any more, but has messages on their way."""
+        connection = self._connection
+        if connection is not None and (connection.is_spent or not connection.link.can_go_on):
+            if self._on_their_way:
+                return None
+            await self._give_back()
+        if self._connection is None:
+            self._connection = await self._transport.pool.acquire(dispatch.deadlines, size=dispatch.content.size)
+            self._has_done_good = False
+        return self._connection
+
+    async def _flush(self, dispatch: Dispatch) -> None:
+        self._unflushed += dispatch.content.size
+        if self._unflushed >= FLUSH and self._connection is not None:
+            self._unflushed = 0
+            await self._connection.window.flush(dispatch.deadlines)
+
+    async def _settle_some(self) -> None:
+        """Wait until the oldest of those on their way is settled, and take all that are."""
+        connection, oldest = self._connection, self._on_their_way[0]
+        assert connection is not None and oldest.transaction is not None
+        self._unflushed = 0
+        await connection.window.settle(oldest.transaction, oldest.deadlines)
+        again: list[Dispatch] = []
+        while self._on_their_way:
+            dispatch = self._on_their_way[0]
+            if dispatch.transaction is None or dispatch.transaction.outcome is None:
+                break
+            self._on_their_way.popleft()
+            self._take(dispatch, dispatch.transaction.outcome)
+            if dispatch.outcome is None:
+                again.append(dispatch)
+        self._unsaid.extendleft(reversed(again))
+        if connection.link.ended:
+            await self._give_back()
+
+    def _take(self, dispatch: Dispatch, outcome: Outcome) -> None:
+        """Take what came of a transaction, unless the message is to be said again: it was certainly not sent, over a
+        connection that was dead, or that had done good before it was lost."""
+        connection = self._connection
+        assert connection is not None
+        if outcome.error is None:
+            self._has_done_good = True
+        elif is_worth_repeating(connection, outcome):
+            return
+        elif isinstance(outcome.error, ConnectionFailed):
+            if self._has_done_good and is_certainly_not_sent(outcome):
+                return
+        else:
+            self._has_done_good = True
+        self._transport.take(dispatch, outcome)
+
+    def _ready(self) -> list[Outcome]:
+        """The outcomes up to the first message that has none yet."""
+        ready: list[Outcome] = []
+        while self._all and (outcome := self._all[0].outcome) is not None:
+            self._all.popleft()
+            ready.append(outcome)
+        return ready
+
+    async def _give_back(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await self._transport.pool.release(connection, self._deadlines())
+
+
+class Crew:
+    """Several streams side by side."""
+
+    def __init__(
+        self,
+        transport: SMTPTransport,
+        mails: AsyncIterator[Mail | None],
+        deadlines: Callable[[], Deadlines],
+        width: int,
+    ) -> None:
+        self._transport = transport
+        self._mails = mails
+        self._deadlines = deadlines
+        self._width = width
+        self._changed = transport.io.condition()
+        self._queue: deque[tuple[int, Mail]] = deque()
+        self._outcomes: dict[int, Outcome] = {}
+        self._given = self._taken = 0
+        self._is_over = False
+
+    async def outcomes(self) -> AsyncGenerator[list[Outcome], None]:
+        """The outcomes, as many at a time as there are."""
+        io = self._transport.io
+        workers = [io.spawn(self._work(), f"wlsmtp-stream-{number}") for number in range(self._width)]
+        most = self._width * self._transport.config.pipelining.max_in_flight * 2
+        waiting: list[Mail] = []
+        try:
+            async for mail in self._mails:
+                if mail is not None:
+                    waiting.append(mail)
+                if mail is None or len(waiting) >= AT_ONCE:
+                    await self._hand_out(waiting)
+                    ready = await self._ready(workers, at_most=0 if mail is None else most)
+                    if ready or mail is None:
+                        yield ready
+            await self._hand_out(waiting)
+            if ready := await self._ready(workers, at_most=0):
+                yield ready
+        finally:
+            await self._finish(workers)
+
+    async def _hand_out(self, mails: list[Mail]) -> None:
+        async with self._changed:
+            for mail in mails:
+                self._queue.append((self._taken, mail))
+                self._taken += 1
+            mails.clear()
+            self._changed.notify_all()
+
+    async def _ready(self, workers: Sequence[Task[None]], *, at_most: int) -> list[Outcome]:
+        """The outcomes that are there in order, once no more than ``at_most`` messages are still on their way."""
+        async with self._changed:
+            while self._taken - self._given - len(self._outcomes) > at_most and not self._is_over:
+                await self._changed.wait(self._deadlines().end)
+            ready: list[Outcome] = []
+            while (outcome := self._outcomes.pop(self._given, None)) is not None:
+                ready.append(outcome)
+                self._given += 1
+        if self._is_over:
+            for worker in workers:
+                if worker.is_done:
+                    await worker.wait(self._deadlines().end)
+        return ready
+
+    async def _finish(self, workers: Sequence[Task[None]]) -> None:
+        async with self._changed:
+            self._is_over = True
+            self._queue.clear()
+            self._changed.notify_all()
+        for worker in workers:
+            with suppress(Exception):  # told by _ready already
+                await worker.wait(self._deadlines().end)
+
+    async def _work(self) -> None:
+        taken: deque[int] = deque()
+        outcomes = Stream(self._transport, self._source(taken), self._deadlines).outcomes()
+        try:
+            async for batch in outcomes:
+                async with self._changed:
+                    for outcome in batch:
+                        self._outcomes[taken.popleft()] = outcome
+                    self._changed.notify_all()
+        except BaseException:
+            async with self._changed:
+                self._is_over = True
+                self._changed.notify_all()
+            raise
+        finally:
+            await outcomes.aclose()
+
+    async def _source(self, taken: deque[int]) -> AsyncIterator[Mail | None]:
+        """What one of the streams is to send; None when it must settle what it has before it waits for more."""
+        while True:
+            async with self._changed:
+                while not self._queue and not taken and not self._is_over:
+                    await self._changed.wait(self._deadlines().end)
+                if self._is_over:
+                    return
+                batch = [self._queue.popleft() for _ in range(min(AT_ONCE, len(self._queue)))]
+                taken.extend(number for number, _ in batch)
+            if not batch:
+                yield None
+            for _, mail in batch:
+                yield mail
