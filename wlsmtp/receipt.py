@@ -44,9 +44,9 @@ class RecipientStatus(StrEnum):
     """Perhaps delivered: no answer came to the end of the content."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # not frozen: that would take three times as long to make
 class RecipientResult:
-    """What is known of one recipient."""
+    """What is known of one recipient; nothing changes it."""
 
     address: str
     status: RecipientStatus
@@ -130,7 +130,7 @@ class Receipt:
         return f"{self.status}: {count}{words}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """What came of one try: the part of a receipt that a transport knows."""
 

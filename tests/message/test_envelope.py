@@ -52,7 +52,8 @@ def test_it_can_be_narrowed_and_not_changed() -> None:
 
 def test_what_commands_need_is_made_once() -> None:
     envelope = Envelope("Ann <ann@bücher.example>", ["Bob <b@X.org>", "ä@y.org"])
-    assert envelope.mail_path == "ann@xn--bcher-kva.example" and Envelope("", "b@x.org").mail_path == ""
+    assert envelope.mail_line == b"MAIL FROM:<ann@xn--bcher-kva.example>\r\n"
+    assert Envelope("", "b@x.org").mail_line == b"MAIL FROM:<>\r\n"
     assert envelope.rcpt_lines == (b"RCPT TO:<b@X.org>\r\n", "RCPT TO:<ä@y.org>\r\n".encode())
     assert envelope.addresses == ("b@X.org", "ä@y.org")
     assert envelope.rcpt_lines is envelope.rcpt_lines and envelope.addresses is envelope.addresses

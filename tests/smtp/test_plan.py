@@ -10,7 +10,7 @@ import pytest
 from wlsmtp import Capabilities, Envelope, ExtensionMissing, MessageError, Pipelining
 from wlsmtp.message.content import BytesContent
 from wlsmtp.smtp.experience import Experience
-from wlsmtp.smtp.plan import Manner, Plan, make_plan, split_recipients
+from wlsmtp.smtp.plan import Manner, Plan, Planner
 
 ANN_TO_BOB = Envelope("ann@example.com", ["bob@example.org"])
 PLAIN = BytesContent(b"Subject: x\r\n\r\nHello\r\n")
@@ -22,9 +22,14 @@ def offered(*offers: str) -> Capabilities:
     return Capabilities("server", MappingProxyType(extensions))
 
 
-def plan(content: BytesContent, *offers: str, envelope: Envelope = ANN_TO_BOB, **options: object) -> Plan:
+def planner(*offers: str, all_or_nothing: bool = False, **options: Any) -> Planner:
     settings = {"pipelining": Pipelining(), "experience": Experience(), **options}
-    return make_plan(envelope, content, offered(*offers), **settings)  # type: ignore[arg-type]
+    return Planner(offered(*offers), **settings, all_or_nothing=all_or_nothing)
+
+
+def plan(content: BytesContent, *offers: str, envelope: Envelope = ANN_TO_BOB, **options: Any) -> Plan:
+    may_be_dead = options.pop("may_be_dead", False)
+    return planner(*offers, **options).plan(envelope, content, may_be_dead=may_be_dead)
 
 
 def test_a_bare_server_gets_bare_commands_one_by_one() -> None:
@@ -87,9 +92,8 @@ def test_as_much_goes_at_once_as_server_message_and_settings_allow(
     assert plan(PLAIN, *offers, **options).manner is manner
 
 
-def sizes(recipients: list[str], *offers: str, experience: Experience | None = None) -> list[list[str]]:
-    envelope = Envelope("ann@example.com", recipients)
-    parts = split_recipients(envelope, offered(*offers), experience or Experience())
+def sizes(recipients: list[str], *offers: str, **options: Any) -> list[list[str]]:
+    parts = planner(*offers, **options).split(Envelope("ann@example.com", recipients))
     return [list(part.addresses) for part in parts]
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
 from typing import Protocol
 
 from wlsmtp.errors import ExtensionMissing, MessageError, Stage
+from wlsmtp.once import once
 from wlsmtp.wire.content import with_clean_line_ends
 
 CHUNK = 64 * 1024
@@ -68,24 +68,21 @@ class BytesContent:
         """All octets."""
         self.size = len(self.data)
         """See ``Content.size``."""
+        self.is_8bit = not self.data.isascii()
+        """See ``Content.is_8bit``."""
         self._to_7bit = to_7bit
 
-    @property
+    @once
     def head(self) -> bytes:
         """The header section with its last CRLF, without the blank line."""
         return head_of(self.data)
 
-    @cached_property
-    def is_8bit(self) -> bool:
-        """See ``Content.is_8bit``."""
-        return not self.data.isascii()
-
-    @cached_property
+    @once
     def has_utf8_headers(self) -> bool:
         """See ``Content.has_utf8_headers``."""
         return self.is_8bit and not self.head.isascii()
 
-    @cached_property
+    @once
     def message_id(self) -> str | None:
         """See ``Content.message_id``."""
         found = _MESSAGE_ID.search(self.head)

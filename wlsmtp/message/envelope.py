@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Self
 
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.wire.address import Address, parse_address, parse_mailbox
-from wlsmtp.wire.command import rcpt
+from wlsmtp.wire.command import mail, rcpt
 
 
 @dataclass(frozen=True, init=False)
@@ -23,6 +22,14 @@ class Envelope:
     sender: Address | None
     """None is the null reverse-path ``<>``: nobody is told when delivery fails (RFC 5321 §4.5.5)."""
     recipients: tuple[Address, ...]
+    addresses: tuple[str, ...] = field(repr=False, compare=False)
+    """Each recipient as it was given."""
+    mail_line: bytes = field(repr=False, compare=False)
+    """The MAIL command without parameters."""
+    rcpt_lines: tuple[bytes, ...] = field(repr=False, compare=False)
+    """A whole RCPT command for each recipient, without parameters."""
+    needs_smtputf8: bool = field(repr=False, compare=False)
+    """Whether an address has characters outside ASCII before its @ (RFC 6531)."""
 
     def __init__(self, sender: str | Address | None, recipients: str | Address | Iterable[str | Address]) -> None:
         """``sender`` may be "" or None. A repeated recipient counts once. Raises ``MessageError``."""
@@ -37,42 +44,26 @@ class Envelope:
         return envelope
 
     def _fill(self, sender: Address | None, recipients: Sequence[Address]) -> None:
-        # Past the __setattr__ that refuses changes, as functools.cached_property goes.
-        self.__dict__["sender"] = sender
-        self.__dict__["recipients"] = _unique(recipients)
+        unique = recipients if len(recipients) == 1 else _unique(recipients)
+        everybody = unique if sender is None else (sender, *unique)
+        # Past the __setattr__ that refuses changes.
+        self.__dict__.update(
+            sender=sender,
+            recipients=tuple(unique),
+            addresses=tuple(map(str, unique)),
+            mail_line=mail("" if sender is None else sender.wire),
+            rcpt_lines=tuple([rcpt(address.wire) for address in unique]),
+            needs_smtputf8=not "".join([address.local for address in everybody]).isascii(),
+        )
 
     def only(self, recipients: Iterable[Address]) -> Envelope:
         """The same envelope for some of its recipients."""
         return Envelope.of_checked(self.sender, tuple(recipients))
 
-    @cached_property
-    def needs_smtputf8(self) -> bool:
-        """Whether an address has characters outside ASCII before its @ (RFC 6531)."""
-        addresses = self.recipients if self.sender is None else (self.sender, *self.recipients)
-        return any(address.needs_smtputf8 for address in addresses)
-
-    @cached_property
-    def mail_path(self) -> str:
-        """The sender for MAIL FROM, without angle brackets; "" for the null reverse-path."""
-        return "" if self.sender is None else self.sender.wire
-
-    @cached_property
-    def rcpt_lines(self) -> tuple[bytes, ...]:
-        """A whole RCPT command for each recipient, without parameters. Raises ``MessageError`` for what cannot be in a
-        command."""
-        return tuple([rcpt(address.wire) for address in self.recipients])
-
-    @cached_property
-    def addresses(self) -> tuple[str, ...]:
-        """Each recipient as it was given."""
-        return tuple(map(str, self.recipients))
-
 
 def _unique(addresses: Sequence[Address]) -> tuple[Address, ...]:
     if not addresses:
         raise MessageError("The message has no recipient", stage=Stage.MESSAGE, hint="Fill to, cc or bcc")
-    if len(addresses) == 1:
-        return tuple(addresses)
     # A domain is the same in upper and lower case; a local part is not (RFC 5321 §2.4).
     unique: dict[tuple[str, str], Address] = {}
     for address in addresses:

@@ -13,7 +13,7 @@ from wlsmtp.events import Connected
 from wlsmtp.smtp import delivery
 from wlsmtp.smtp.authentication import authenticate
 from wlsmtp.smtp.link import Link
-from wlsmtp.smtp.plan import make_plan
+from wlsmtp.smtp.plan import Planner
 from wlsmtp.smtp.window import Window
 from wlsmtp.wire import command
 from wlsmtp.wire.extensions import Capabilities, parse_ehlo
@@ -60,6 +60,9 @@ class Connection:
         self.users = 0
         """Senders that it is lent to."""
         self.opened_at = self.idle_since = io.now()
+        self.planner = Planner(
+            info.capabilities, config.pipelining, experience, all_or_nothing=config.partial == "abort"
+        )
         self.window = Window(link, config.pipelining, experience, io)
         self._config = config
         self._io = io
@@ -99,29 +102,15 @@ class Connection:
 
     def has_room(self, size: int) -> bool:
         """Whether one more sender may use it beside the others, with a message of so many octets."""
-        if not self._experience.is_proven or not self.takes_groups:
+        if not self._experience.is_proven or not self.planner.may_group:
             return False
         if self._max_messages is not None and self.messages + self.users >= self._max_messages:
             return False
         return self.users < self._config.pipelining.max_in_flight and self.window.has_room(size)
 
-    @property
-    def takes_groups(self) -> bool:
-        """Whether several messages may be on their way here."""
-        wanted = self._config.pipelining.enabled and self._experience.takes_groups
-        return wanted and "PIPELINING" in self.info.capabilities
-
     def plan(self, envelope: Envelope, content: Content) -> Plan:
         """How to say a message here. Raises ``MessageError`` or ``ExtensionMissing`` before a word is said."""
-        return make_plan(
-            envelope,
-            content,
-            self.info.capabilities,
-            pipelining=self._config.pipelining,
-            experience=self._experience,
-            all_or_nothing=self._config.partial == "abort",
-            may_be_dead=self._lay_idle and self.went_stale,
-        )
+        return self.planner.plan(envelope, content, may_be_dead=self._lay_idle and self.went_stale)
 
     def add(self, plan: Plan) -> Transaction:
         """Let a message follow those on their way."""

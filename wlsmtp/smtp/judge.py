@@ -6,7 +6,7 @@ with its reply, whatever happened to the connection afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from wlsmtp.errors import ContentRefused, OutcomeUnknown, RecipientsRefused, SenderRefused, SMTPError, Stage
@@ -44,13 +44,24 @@ def delivered(recipients: Sequence[str], replies: Sequence[Reply | None], reply:
     return Outcome(results, reply, _refusal(results, replies) if is_partial else None)
 
 
+def are_positive(replies: Iterable[Reply]) -> bool:
+    """Whether all are 2xx."""
+    for reply in replies:  # noqa: SIM110 - this is asked for every message, and all() takes three times as long
+        if not 200 <= reply.code < 300:
+            return False
+    return True
+
+
+def accepted(recipients: Sequence[str], reply: Reply) -> Outcome:
+    """Every recipient gets the message."""
+    return Outcome(tuple([RecipientResult(address, RecipientStatus.ACCEPTED, reply) for address in recipients]), reply)
+
+
 def concluded(recipients: Sequence[str], mail: Reply, rcpts: Sequence[Reply], last: Reply, stage: Stage) -> Outcome:
     """The whole transaction was said in groups, and all of it was answered; ``last`` is the reply to the content, or to
     DATA when that was refused."""
-    accepted = all(reply.code < 300 for reply in rcpts)
-    if accepted and mail.code < 300 and last.code < 300:
-        results = tuple([RecipientResult(address, RecipientStatus.ACCEPTED, last) for address in recipients])
-        return Outcome(results, last)
+    if are_positive((mail, *rcpts, last)):
+        return accepted(recipients, last)
     if not any(reply.is_positive for reply in rcpts):
         return recipients_refused(recipients, rcpts) if mail.is_positive else sender_refused(recipients, mail)
     if not mail.is_positive and last.is_positive:

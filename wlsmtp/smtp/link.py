@@ -241,29 +241,27 @@ class Link:
         return DeadlineExceeded(f"{self.server} took too long at {stage}", stage=stage, hint=hint)
 
     def _pair(self, data: bytes) -> None:
+        shows = self._announce.wants_lines
+        expected = self._expected
         try:
             for reply in self._parser.feed(data):
-                self._take(reply)
+                if shows:
+                    self._show_reply(reply)
+                self.heard += 1
+                if reply.code == 421:
+                    self.farewell = reply
+                if expected:
+                    expectation = expected[0]
+                    expectation.replies.append(reply)
+                    if len(expectation.replies) == len(expectation.stages):
+                        expected.popleft()
+                        self._answered = expectation.stages[-1]
+                elif reply.code != 421:
+                    raise ProtocolError("The server sent a reply that answers nothing", reply=reply)
         except ProtocolError as error:
             error.stage = self.stage
             self.end(str(error))
             raise
-
-    def _take(self, reply: Reply) -> None:
-        if self._announce.wants_lines:
-            self._show_reply(reply)
-        if reply.code == 421:
-            self.farewell = reply
-        self.heard += 1
-        if self._expected:
-            expectation = self._expected[0]
-            replies = expectation.replies
-            replies.append(reply)
-            if len(replies) == len(expectation.stages):
-                self._expected.popleft()
-                self._answered = expectation.stages[-1]
-        elif reply.code != 421:
-            raise ProtocolError("The server sent a reply that answers nothing", reply=reply)
 
     async def _guard(self, waiting: Awaitable[T], stage: Stage) -> T:
         """Await I/O; tell any failure with its stage. All but a lost connection, which may have last words, end the

@@ -9,12 +9,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ExtensionMissing, MessageError, Stage
-from wlsmtp.message.envelope import Envelope
-from wlsmtp.wire import command
 
 if TYPE_CHECKING:
     from wlsmtp.config import Pipelining
     from wlsmtp.message.content import Content
+    from wlsmtp.message.envelope import Envelope
     from wlsmtp.smtp.experience import Experience
     from wlsmtp.wire.address import Address
     from wlsmtp.wire.extensions import Capabilities
@@ -60,53 +59,86 @@ class Plan:
         return self.envelope.rcpt_lines
 
 
-def make_plan(
-    envelope: Envelope,
-    content: Content,
-    capabilities: Capabilities,
-    *,
-    pipelining: Pipelining,
-    experience: Experience,
-    all_or_nothing: bool = False,
-    may_be_dead: bool = False,
-) -> Plan:
-    """Plan a transaction. Over a connection that ``may_be_dead`` the content does not go before there was an answer, as
-    otherwise it would be in doubt. Raises ``MessageError`` when the server does not take so large a message, and
-    ``ExtensionMissing`` when the message needs what the server does not offer; nothing was said then."""
-    by_bdat = pipelining.chunking and experience.takes_bdat and "CHUNKING" in capabilities
-    can_be_binary = by_bdat and pipelining.binary and "BINARYMIME" in capabilities
-    if can_be_binary and content.size >= WORTH_BINARY:
-        content = content.as_binary()
-    if content.is_8bit and not content.is_binary and "8BITMIME" not in capabilities:
-        content = content.as_7bit()
-    needs_utf8 = envelope.needs_smtputf8 or content.has_utf8_headers
-    if needs_utf8 and "SMTPUTF8" not in capabilities:
-        words = f"The message needs SMTPUTF8 (RFC 6531), which {capabilities.name} does not offer"
-        hint = "Its addresses have characters outside ASCII before the @, or its headers are raw UTF-8"
-        raise ExtensionMissing(words, stage=Stage.MAIL, hint=hint)
-    _check_size(content.size, capabilities)
-    grouped = pipelining.enabled and experience.takes_groups and "PIPELINING" in capabilities
-    waits = all_or_nothing or content.is_streamed or content.size > pipelining.early_content
-    by_bdat = by_bdat and (waits or not may_be_dead)
-    return Plan(
-        envelope,
-        command.mail(envelope.mail_path, _mail_parameters(content, capabilities, needs_utf8)),
-        content,
-        _manner(grouped, waits, by_bdat),
-        by_bdat,
-        all_or_nothing,
-    )
+class Planner:
+    """Plans transactions for one connection."""
 
+    def __init__(
+        self,
+        capabilities: Capabilities,
+        pipelining: Pipelining,
+        experience: Experience,
+        *,
+        all_or_nothing: bool = False,
+    ) -> None:
+        offered = capabilities.extensions
+        self._capabilities = capabilities
+        self._pipelining = pipelining
+        self._experience = experience
+        self._all_or_nothing = all_or_nothing
+        self._takes_size, self._size_limit = "SIZE" in offered, capabilities.size_limit
+        self._takes_8bit, self._takes_utf8 = "8BITMIME" in offered, "SMTPUTF8" in offered
+        self._takes_groups = pipelining.enabled and "PIPELINING" in offered
+        self._takes_bdat = pipelining.chunking and "CHUNKING" in offered
+        self._takes_binary = pipelining.binary and "BINARYMIME" in offered
+        self._max_recipients, self._max_domains = capabilities.limit("RCPTMAX"), capabilities.limit("RCPTDOMAINMAX")
 
-def split_recipients(envelope: Envelope, capabilities: Capabilities, experience: Experience) -> list[Envelope]:
-    """The envelope in as many as it takes to keep within what the server accepts in one transaction: RCPTMAX and
-    RCPTDOMAINMAX (RFC 9422), or what it was found to accept."""
-    limits = [limit for limit in (capabilities.limit("RCPTMAX"), experience.max_recipients) if limit]
-    most, domains = min(limits, default=None), capabilities.limit("RCPTDOMAINMAX")
-    if (most is None or len(envelope.recipients) <= most) and domains is None:
-        return [envelope]
-    groups = list(_groups(envelope.recipients, most or len(envelope.recipients), domains))
-    return [envelope] if len(groups) == 1 else [envelope.only(group) for group in groups]
+    @property
+    def may_group(self) -> bool:
+        """Whether several messages may be on their way."""
+        return self._takes_groups and self._experience.takes_groups
+
+    def plan(self, envelope: Envelope, content: Content, *, may_be_dead: bool = False) -> Plan:
+        """Plan a transaction. Over a connection that ``may_be_dead`` the content does not go before there was an
+        answer, as otherwise it would be in doubt. Raises ``MessageError`` when the server does not take so large a
+        message, and ``ExtensionMissing`` when the message needs what the server does not offer; nothing was said
+        then."""
+        by_bdat = self._takes_bdat and self._experience.takes_bdat
+        if by_bdat and self._takes_binary and content.size >= WORTH_BINARY:
+            content = content.as_binary()
+        if content.is_8bit and not content.is_binary and not self._takes_8bit:
+            content = content.as_7bit()
+        size = content.size
+        if self._size_limit is not None and size > self._size_limit:
+            raise self._too_large(size)
+        waits = self._all_or_nothing or size > self._pipelining.early_content or content.is_streamed
+        by_bdat = by_bdat and (waits or not may_be_dead)
+        mail = self._mail(envelope, content, size)
+        return Plan(envelope, mail, content, self._manner(waits, by_bdat), by_bdat, self._all_or_nothing)
+
+    def split(self, envelope: Envelope) -> list[Envelope]:
+        """The envelope in as many as it takes to keep within what the server accepts in one transaction: RCPTMAX and
+        RCPTDOMAINMAX (RFC 9422), or what it was found to accept."""
+        limits = [limit for limit in (self._max_recipients, self._experience.max_recipients) if limit]
+        most, domains = min(limits, default=len(envelope.recipients)), self._max_domains
+        if len(envelope.recipients) <= most and domains is None:
+            return [envelope]
+        groups = list(_groups(envelope.recipients, most, domains))
+        return [envelope] if len(groups) == 1 else [envelope.only(group) for group in groups]
+
+    def _manner(self, waits: bool, by_bdat: bool) -> Manner:
+        if not self.may_group:
+            return Manner.ONE_BY_ONE
+        if waits:
+            return Manner.ASK_FIRST
+        return Manner.WHOLE if by_bdat else Manner.GROUPED
+
+    def _mail(self, envelope: Envelope, content: Content, size: int) -> bytes:
+        needs_utf8 = envelope.needs_smtputf8 or (content.is_8bit and content.has_utf8_headers)
+        if needs_utf8 and not self._takes_utf8:
+            words = f"The message needs SMTPUTF8 (RFC 6531), which {self._capabilities.name} does not offer"
+            hint = "Its addresses have characters outside ASCII before the @, or its headers are raw UTF-8"
+            raise ExtensionMissing(words, stage=Stage.MAIL, hint=hint)
+        parameters = b" SIZE=%d" % size if self._takes_size else b""
+        if content.is_8bit:
+            parameters += b" BODY=BINARYMIME" if content.is_binary else b" BODY=8BITMIME"
+        if needs_utf8:
+            parameters += b" SMTPUTF8"
+        return envelope.mail_line[:-2] + parameters + b"\r\n"
+
+    def _too_large(self, size: int) -> MessageError:
+        words = f"The message has {size:,} octets and {self._capabilities.name} takes {self._size_limit:,} at most"
+        hint = "Send fewer or smaller attachments, or a link to them"
+        return MessageError(f"{words} (RFC 1870)", stage=Stage.MAIL, hint=hint)
 
 
 def _groups(recipients: tuple[Address, ...], most: int, domains: int | None) -> Iterator[tuple[Address, ...]]:
@@ -122,32 +154,6 @@ def _groups(recipients: tuple[Address, ...], most: int, domains: int | None) -> 
         group.append(address)
         seen.add(domain)
     yield tuple(group)
-
-
-def _manner(grouped: bool, waits: bool, by_bdat: bool) -> Manner:
-    if not grouped:
-        return Manner.ONE_BY_ONE
-    if waits:
-        return Manner.ASK_FIRST
-    return Manner.WHOLE if by_bdat else Manner.GROUPED
-
-
-def _mail_parameters(content: Content, capabilities: Capabilities, needs_utf8: bool) -> list[str]:
-    parameters = [f"SIZE={content.size}"] if "SIZE" in capabilities else []
-    if content.is_binary:
-        parameters.append("BODY=BINARYMIME")
-    elif content.is_8bit:
-        parameters.append("BODY=8BITMIME")
-    if needs_utf8:
-        parameters.append("SMTPUTF8")
-    return parameters
-
-
-def _check_size(size: int, capabilities: Capabilities) -> None:
-    limit = capabilities.size_limit
-    if limit is not None and size > limit:
-        words = f"The message has {size:,} octets and {capabilities.name} takes {limit:,} at most (RFC 1870)"
-        raise MessageError(words, stage=Stage.MAIL, hint="Send fewer or smaller attachments, or a link to them")
 
 
 @lru_cache(maxsize=256)

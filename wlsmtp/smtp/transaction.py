@@ -56,18 +56,18 @@ class Transaction:
         """Queue the whole transaction, or its commands up to DATA."""
         plan = self.plan
         self.with_reset = reset
+        rcpts, content = plan.envelope.rcpt_lines, plan.content
         whole = plan.manner is Manner.WHOLE
-        lines = (command.RSET, plan.mail) if reset else (plan.mail,)
-        last = bdat(plan.content.size, True) if whole else command.DATA
-        commands = b"".join((*lines, *plan.rcpts, last))
-        stages = stages_of(len(plan.rcpts), Stage.CONTENT if whole else Stage.DATA, reset)
+        commands = [command.RSET, plan.mail, *rcpts] if reset else [plan.mail, *rcpts]
+        commands.append(bdat(content.size, True) if whole else command.DATA)
         if link.wants_lines:
-            self._show(link, commands)
+            self._show(link, b"".join(commands))
         if whole:
-            self.group = link.say_all(b"".join((commands, *plan.content.chunks())), stages)
+            commands += content.chunks()
+        stages = stages_of(len(rcpts), Stage.CONTENT if whole else Stage.DATA, reset)
+        self.group = link.say_all(b"".join(commands), stages)
+        if whole:
             self.end_at = link.said
-        else:
-            self.group = link.say_all(commands, stages)
 
     def say_content(self, link: Link) -> None:
         """Queue the content with its end, after 354; of a message that nobody may get only the end, as there is no
@@ -98,16 +98,17 @@ class Transaction:
 
     def conclude(self) -> None:
         """Set the outcome, once all is answered."""
-        plan = self.plan
-        if self.final is not None and not self.is_wanted:
-            self.outcome = judge.recipients_refused(plan.recipients, self._rcpts)
-            return
-        last, stage = self.last, Stage.CONTENT
-        if self.final is not None:
-            last = self.final.replies[0]
-        elif plan.manner is Manner.GROUPED:
-            stage = Stage.DATA
-        self.outcome = judge.concluded(plan.recipients, self.mail, self._rcpts, last, stage)
+        recipients = self.plan.envelope.addresses
+        final = None if self.final is None else self.final.replies[0]
+        if final is None and judge.are_positive(self._replies):
+            self.outcome = judge.accepted(recipients, self._replies[-1])
+        elif final is None:
+            stage = Stage.CONTENT if self.plan.manner is Manner.WHOLE else Stage.DATA
+            self.outcome = judge.concluded(recipients, self.mail, self._rcpts, self.last, stage)
+        elif self.is_wanted:
+            self.outcome = judge.concluded(recipients, self.mail, self._rcpts, final, Stage.CONTENT)
+        else:
+            self.outcome = judge.recipients_refused(recipients, self._rcpts)
 
     @property
     def is_delivered(self) -> bool:

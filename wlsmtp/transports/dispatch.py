@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ConnectionFailed, MessageError, Stage
 from wlsmtp.receipt import Outcome, RecipientStatus
-from wlsmtp.smtp.plan import split_recipients
 from wlsmtp.smtp.transaction import Misunderstood
 
 if TYPE_CHECKING:
@@ -38,10 +37,10 @@ class Dispatch:
         self._so_far: Outcome | None = None
         self._is_part = False
 
-    def next_part(self, connection: Connection, experience: Experience, *, all_or_nothing: bool) -> Envelope:
+    def next_part(self, connection: Connection, *, all_or_nothing: bool) -> Envelope:
         """The recipients that this server takes in one transaction. Raises ``MessageError`` when ``all_or_nothing`` was
         asked for and cannot be had."""
-        parts = split_recipients(self.envelope, connection.info.capabilities, experience)
+        parts = connection.planner.split(self.envelope)
         self._is_part = len(parts) > 1
         if self._is_part and all_or_nothing:
             count = len(parts[0].recipients)

@@ -116,6 +116,11 @@ class SMTPTransport(Transport):
         finally:
             await outcomes.aclose()
 
+    @property
+    def has_pace(self) -> bool:
+        """Whether there is a limit on messages in a stretch of time."""
+        return self._pace is not None
+
     def pause(self, dispatch: Dispatch) -> float:
         """How long the pace makes this message wait, in seconds; it is asked once."""
         if dispatch.has_turn or self._pace is None:
@@ -125,7 +130,7 @@ class SMTPTransport(Transport):
 
     def plan(self, connection: Connection, dispatch: Dispatch) -> Plan:
         """What to say next for a message. Raises ``MessageError`` or ``ExtensionMissing``."""
-        part = dispatch.next_part(connection, self.experience, all_or_nothing=self.all_or_nothing)
+        part = dispatch.next_part(connection, all_or_nothing=self.all_or_nothing)
         return connection.plan(part, dispatch.content)
 
     def take(self, dispatch: Dispatch, outcome: Outcome) -> bool:

@@ -44,6 +44,7 @@ class Stream:
         self._has_done_good = False
         """Whether the connection has answered any message."""
         self._unflushed = 0
+        """Octets of content that were said since the last writing."""
         self._is_taken = False
         self._turn = transport.io.condition()
 
@@ -54,8 +55,11 @@ class Stream:
             await self._take_turn()
             async for mail in self._mails:
                 if mail is not None:
-                    dispatch = Dispatch(mail, self._deadlines())
-                    self._all.append(dispatch)
+                    dispatch = self._enter(mail)
+                    if self._may_follow(dispatch):
+                        if self._unflushed >= FLUSH:
+                            await self._flush(dispatch)
+                        continue
                     self._unsaid.append(dispatch)
                 await self._go_on(to_the_end=mail is None)
                 if mail is None or (self._all and self._all[0].outcome is not None):
@@ -106,23 +110,50 @@ class Stream:
         if to_the_end:
             await self._give_back()
 
+    def _enter(self, mail: Mail) -> Dispatch:
+        # Those that are written together may as well have their time counted from the same moment.
+        if self._unflushed == 0 or not self._all:
+            self._latest = self._deadlines()
+        dispatch = Dispatch(mail, self._latest)
+        self._all.append(dispatch)
+        return dispatch
+
+    def _may_follow(self, dispatch: Dispatch) -> bool:
+        """Bring one message on its way if nothing need be waited for, as is the rule."""
+        connection = self._connection
+        if connection is None or self._unsaid or connection.is_spent or self._transport.has_pace:
+            return False
+        return connection.window.has_room(dispatch.content.size) and self._add(connection, dispatch)
+
+    def _add(self, connection: Connection, dispatch: Dispatch) -> bool:
+        """Let a message follow the others; False when it must go alone."""
+        try:
+            plan = self._transport.plan(connection, dispatch)
+        except SMTPError as error:
+            dispatch.fail(error)
+            return True
+        if plan.manner is not Manner.WHOLE and plan.manner is not Manner.GROUPED:
+            return False
+        dispatch.transaction = connection.add(plan)
+        self._on_their_way.append(dispatch)
+        self._unflushed += plan.content.size
+        return True
+
     async def _say(self, dispatch: Dispatch) -> bool:
         """Bring one message on its way; False when others must be settled first."""
         try:
             connection = await self._connection_for(dispatch)
-            if connection is None or not connection.window.has_room(dispatch.content.size):
-                return False
-            if (pause := self._transport.pause(dispatch)) > 0:
-                await connection.window.flush(dispatch.deadlines)
-                await self._transport.io.sleep(pause)
-            plan = self._transport.plan(connection, dispatch)
-            if plan.manner in (Manner.WHOLE, Manner.GROUPED):
-                dispatch.transaction = connection.add(plan)
-                self._on_their_way.append(dispatch)
-                await self._flush(dispatch)
-                return True
         except SMTPError as error:
             dispatch.fail(error)
+            return True
+        if connection is None or not connection.window.has_room(dispatch.content.size):
+            return False
+        if (pause := self._transport.pause(dispatch)) > 0:
+            await connection.window.flush(dispatch.deadlines)
+            await self._transport.io.sleep(pause)
+        if self._add(connection, dispatch):
+            if self._unflushed >= FLUSH:
+                await self._flush(dispatch)
             return True
         if self._on_their_way:
             return False
@@ -144,9 +175,8 @@ class Stream:
         return self._connection
 
     async def _flush(self, dispatch: Dispatch) -> None:
-        self._unflushed += dispatch.content.size
-        if self._unflushed >= FLUSH and self._connection is not None:
-            self._unflushed = 0
+        self._unflushed = 0
+        if self._connection is not None:
             await self._connection.window.flush(dispatch.deadlines)
 
     async def _settle_some(self) -> None:

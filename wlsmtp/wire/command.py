@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import MessageError, Stage
@@ -46,9 +47,10 @@ def helo(name: str) -> bytes:
     return line("HELO", name)
 
 
-def mail(sender: str, parameters: Iterable[str] = ()) -> bytes:
-    """MAIL FROM; an empty sender is the null reverse-path (RFC 5321 §4.5.5)."""
-    return line(f"MAIL FROM:<{sender}>", *parameters)
+@lru_cache(maxsize=256)
+def mail(sender: str) -> bytes:
+    """MAIL FROM without parameters; an empty sender is the null reverse-path (RFC 5321 §4.5.5)."""
+    return line(f"MAIL FROM:<{sender}>")
 
 
 def rcpt(recipient: str, parameters: Iterable[str] = ()) -> bytes:

@@ -43,6 +43,8 @@ _QUEUE_ID = tuple(
         r"^<\S*> ([\w+/]{6,}) saved",  # Dovecot
     )
 )
+_SEEN: dict[bytes, Reply] = {}
+"""Replies of one short line, by what was received."""
 _QUEUE_ID_WITHIN = 1000
 """Characters of a reply in which an identifier is looked for, so that a hostile text costs no time."""
 
@@ -59,11 +61,12 @@ class EnhancedStatusCode:
         return f"{self.klass}.{self.subject}.{self.detail}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Reply:
     """One reply of the server: a three-digit code and the text of each line.
 
-    The questions go by the first digit of the code (RFC 5321 §4.2.1), so that unknown codes are understood.
+    The questions go by the first digit of the code (RFC 5321 §4.2.1), so that unknown codes are understood. It is a
+    value: nothing changes it.
     """
 
     code: int
@@ -151,11 +154,13 @@ class ReplyParser:
         return self._replies()
 
     def _replies(self) -> Iterator[Reply]:
-        while (end := self._buffer.find(b"\n", self._searched)) >= 0:
-            raw = bytes(self._buffer[:end])
-            del self._buffer[: end + 1]
-            self._searched = 0
-            reply = self._line(raw)
+        end = self._buffer.rfind(b"\n", self._searched) + 1
+        lines = bytes(self._buffer[:end]).split(b"\n")[:-1]
+        del self._buffer[:end]
+        for raw in lines:
+            reply = _SEEN.get(raw) if self._code is None else None
+            if reply is None:
+                reply = self._line(raw)
             if reply is not None:
                 yield reply
         self._searched = len(self._buffer)
@@ -172,6 +177,9 @@ class ReplyParser:
         if self._code is not None and code != self._code:
             raise ProtocolError(f"The server changed the code inside one reply, from {self._code} to {code}.")
         self._code = code
+        if not self._lines and not more:
+            self._code = None
+            return _remember(raw, Reply(code, (text,)))
         self._lines.append(text)
         self._size += len(line)
         if len(self._lines) > MAX_LINES or self._size > MAX_SIZE:
@@ -182,6 +190,15 @@ class ReplyParser:
         reply = Reply(code, tuple(self._lines))
         self._code, self._lines, self._size = None, [], 0
         return reply
+
+
+def _remember(raw: bytes, reply: Reply) -> Reply:
+    """Most replies are the same few: these are not read anew each time."""
+    if len(raw) <= 80:
+        if len(_SEEN) >= 256:
+            _SEEN.clear()
+        _SEEN[raw] = reply
+    return reply
 
 
 def _split(line: bytes) -> tuple[int, bool, str]:
