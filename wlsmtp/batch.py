@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wlsmtp.errors import MessageError
 from wlsmtp.message.mail import Mail
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from wlsmtp.receipt import Outcome, Receipt
 
     Item = Sendable | tuple[Sendable, Envelope]
+
+_END: Any = object()
 
 SLOW = 0.05
 """Seconds. An input that takes longer for one message gains nothing by sending ahead: its receipts come at once."""
@@ -81,7 +83,8 @@ class Batch:
 
     async def _feed(self) -> AsyncIterator[Mail | None]:
         """What is to be sent next; None asks for the outcomes of what is on its way."""
-        source = _each(self._items)
+        items = self._items
+        source = aiter(items) if isinstance(items, AsyncIterable) else iter(items)
         is_slow, is_over = False, False
         while True:
             entry = self._next_due()
@@ -90,9 +93,8 @@ class Batch:
                     yield None
                     continue
                 asked = self._mailer.io.now()
-                try:
-                    item = await anext(source)
-                except StopAsyncIteration:
+                item = await anext(source, _END) if isinstance(source, AsyncIterator) else next(source, _END)
+                if item is _END:
                     is_over = True
                     continue
                 started = self._mailer.io.now()
@@ -179,12 +181,3 @@ def _concerns_all(outcome: Outcome | None) -> bool:
     """Whether the failure concerns the session and not one message."""
     error = outcome.error if outcome is not None else None
     return error is not None and error.stage is not None and error.stage.is_before_mail
-
-
-async def _each(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[Item]:
-    if isinstance(items, AsyncIterable):
-        async for item in items:
-            yield item
-    else:
-        for item in items:
-            yield item

@@ -85,7 +85,8 @@ class BytesContent:
     @once
     def message_id(self) -> str | None:
         """See ``Content.message_id``."""
-        found = _MESSAGE_ID.search(self.head)
+        start = self.head.find(b"\r\nMessage-ID: <")
+        found = _MESSAGE_ID.search(self.head, start + 2 if start >= 0 else 0)
         return found[1].decode("utf-8", "replace") if found else None
 
     def chunks(self) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from wlsmtp.errors import MessageError, Stage
-from wlsmtp.wire.address import Address, parse_address, parse_mailbox
+from wlsmtp.wire.address import Address, parse_address, parse_mailbox, plain_address
 from wlsmtp.wire.command import mail, rcpt
 
 
@@ -33,7 +33,7 @@ class Envelope:
 
     def __init__(self, sender: str | Address | None, recipients: str | Address | Iterable[str | Address]) -> None:
         """``sender`` may be "" or None. A repeated recipient counts once. Raises ``MessageError``."""
-        self._fill(_address(sender) if sender not in (None, "") else None, _addresses(recipients))
+        self._fill(_sender(sender), _addresses(recipients))
 
     @classmethod
     def of_checked(cls, sender: Address | None, recipients: Sequence[Address]) -> Self:
@@ -79,6 +79,15 @@ def _addresses(given: str | Address | Iterable[str | Address]) -> list[Address]:
     return [_address(item) for item in given]
 
 
+def _sender(given: object) -> Address | None:
+    if given is None or given == "":
+        return None
+    # Many messages have the same sender, which the parser remembers; recipients differ.
+    return parse_mailbox(given).address if isinstance(given, str) else _address(given)
+
+
 def _address(given: object) -> Address:
+    if type(given) is str and (plain := plain_address(given)) is not None:
+        return plain
     # An Address may have been made by hand: it is checked like any text.
     return parse_address(str(given)) if isinstance(given, Address) else parse_mailbox(given).address  # type: ignore[arg-type]

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from wlsmtp.message.envelope import Envelope
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Mail:
-    """One message on its way."""
+    """One message on its way; nothing changes it."""
 
     envelope: Envelope
     content: Content

@@ -80,6 +80,7 @@ class Planner:
         self._takes_groups = pipelining.enabled and "PIPELINING" in offered
         self._takes_bdat = pipelining.chunking and "CHUNKING" in offered
         self._takes_binary = pipelining.binary and "BINARYMIME" in offered
+        self._has_limits = "LIMITS" in offered
         self._max_recipients, self._max_domains = capabilities.limit("RCPTMAX"), capabilities.limit("RCPTDOMAINMAX")
 
     @property
@@ -104,6 +105,11 @@ class Planner:
         by_bdat = by_bdat and (waits or not may_be_dead)
         mail = self._mail(envelope, content, size)
         return Plan(envelope, mail, content, self._manner(waits, by_bdat), by_bdat, self._all_or_nothing)
+
+    @property
+    def may_split(self) -> bool:
+        """Whether there is any limit on recipients."""
+        return self._has_limits or self._experience.max_recipients is not None
 
     def split(self, envelope: Envelope) -> list[Envelope]:
         """The envelope in as many as it takes to keep within what the server accepts in one transaction: RCPTMAX and

@@ -76,8 +76,10 @@ class Window:
                 transaction.interrupt(ConnectionFailed("The connection was lost before it was used"), 0)
                 return transaction
             self._octets += plan.content.size
-            self._unsaid.append(transaction)
-            self._say_on()
+            if self._unsaid or self._is_held_up():
+                self._unsaid.append(transaction)
+            else:
+                self._say(transaction)
         return transaction
 
     async def flush(self, deadlines: Deadlines) -> None:
@@ -228,17 +230,23 @@ class Window:
 
     # From here on the mutex is held.
 
+    def _is_held_up(self) -> bool:
+        """Whether nothing can be said before an answer has come."""
+        return bool(self._open) and self._open[-1].awaits_go_ahead
+
+    def _say(self, transaction: Transaction) -> None:
+        # Whatever comes of the message before, its envelope must not mix with this one.
+        behind = bool(self._open) and transaction.plan.manner is Manner.WHOLE
+        if not self._open:
+            self._due = None
+        transaction.say(self.link, self.must_reset or behind)
+        self.must_reset = False
+        self._open.append(transaction)
+
     def _say_on(self) -> None:
         """Say what may be said now."""
-        while self._unsaid and not (self._open and self._open[-1].awaits_go_ahead):
-            transaction = self._unsaid.popleft()
-            behind = bool(self._open) and transaction.plan.manner is Manner.WHOLE
-            if not self._open:
-                self._due = None
-            # Whatever comes of the message before, its envelope must not mix with this one.
-            transaction.say(self.link, reset=self.must_reset or behind)
-            self.must_reset = False
-            self._open.append(transaction)
+        while self._unsaid and not self._is_held_up():
+            self._say(self._unsaid.popleft())
 
     def _settle_answered(self) -> None:
         """Settle what was answered in full, and let what waited for it go on. Raises ``SMTPError`` when the connection

@@ -40,6 +40,8 @@ class Dispatch:
     def next_part(self, connection: Connection, *, all_or_nothing: bool) -> Envelope:
         """The recipients that this server takes in one transaction. Raises ``MessageError`` when ``all_or_nothing`` was
         asked for and cannot be had."""
+        if not connection.planner.may_split:
+            return self.envelope
         parts = connection.planner.split(self.envelope)
         self._is_part = len(parts) > 1
         if self._is_part and all_or_nothing:

@@ -45,9 +45,9 @@ _NEVER_IN_ADDRESS = {"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"}
 _NEVER_IN_NAME = {"Cc", "Cs", "Zl", "Zp"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # not frozen: that would take three times as long to make
 class Address:
-    """An address as it was given; ``parse_address`` makes and checks it."""
+    """An address as it was given; ``parse_address`` makes and checks it, and nothing changes it."""
 
     local: str
     """The part before the @, in quotes if it was."""
@@ -95,8 +95,8 @@ def parse_address(text: str) -> Address:
 
 
 def _read_address(text: str) -> Address:
-    if (plain := _PLAIN.fullmatch(text)) and _fits(*plain.groups()):
-        return Address(*plain.groups())
+    if plain := plain_address(text):
+        return plain
     if not text:
         _refuse(text, "it is empty")
     if len(text) > MAX_LOCAL + 1 + MAX_DOMAIN:
@@ -132,13 +132,21 @@ def parse_mailbox(text: str) -> Mailbox:
     return _remembered_mailbox(text) if len(text) <= MAX_ADDRESS else _read_mailbox(text)
 
 
+def plain_address(text: str) -> Address | None:
+    """The address, if ``text`` is nothing but one in ASCII, as most are; else it is for the others to read."""
+    plain = _PLAIN.fullmatch(text)
+    if plain is None or len(text) > MAX_ADDRESS or plain.end(1) > MAX_LOCAL:
+        return None
+    return Address(plain[1], plain[2])
+
+
 def _read_mailbox(text: str) -> Mailbox:
+    if plain := plain_address(text):
+        return Mailbox("", plain)
     if named := _NAMED.fullmatch(text):
         quoted, unquoted, local, domain = named.groups()
         if _fits(local, domain):
             return Mailbox((quoted or unquoted or "").strip(), Address(local, domain))
-    elif (plain := _PLAIN.fullmatch(text)) and _fits(*plain.groups()):
-        return Mailbox("", Address(*plain.groups()))
     return _read_by_tokens(text)
 
 

@@ -26,6 +26,8 @@ _XTEXT_QUOTED = re.compile(rb"[^!-*,-<>-~]")
 def line(*words: str) -> bytes:
     """One command line with its CRLF. Raises ``MessageError`` for a control character in any word."""
     text = " ".join(words)
+    if text.isascii() and text.isprintable():
+        return text.encode() + b"\r\n"
     if found := _FORBIDDEN.search(text):
         raise MessageError(
             f"A {words[0][:20]!r} command cannot contain the control character {found[0]!r}.", stage=Stage.MESSAGE

@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 CRLF = b"\r\n"
+_SMALL = 32 * 1024
 
 
 def has_clean_line_ends(data: bytes) -> bool:
-    """Whether every CR and every LF is part of a CRLF. Three counts at memory speed beat one regular expression."""
+    """Whether every CR and every LF is part of a CRLF. To cut up what is small is the fastest way to know."""
+    if len(data) <= _SMALL:
+        rest = b"".join(data.split(CRLF))
+        return b"\n" not in rest and b"\r" not in rest
     pairs = data.count(CRLF)
     return pairs == data.count(b"\n") == data.count(b"\r")
 

@@ -23,6 +23,8 @@ MAX_SIZE = 256 * 1024
 """Octets in one reply, all lines together."""
 
 _ENHANCED = re.compile(r"([245])\.([0-9]{1,3})\.([0-9]{1,3})(?=[ \t]|$)")
+_SIMPLE = re.compile(rb"([2-5][0-9]{2}) ([ -~]{0,500})\r?")
+"""A reply of one line, as most are."""
 _TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
 
 _ID = r"<?([A-Za-z0-9][\w.@+=/-]*)"
@@ -170,6 +172,8 @@ class ReplyParser:
             raise _no_smtp(bytes(self._buffer))
 
     def _line(self, raw: bytes) -> Reply | None:
+        if self._code is None and (simple := _SIMPLE.fullmatch(raw)):
+            return _remember(raw, Reply(int(simple[1]), (simple[2].decode("ascii"),)))
         line = raw[:-1] if raw.endswith(b"\r") else raw
         if len(line) > MAX_LINE:
             raise ProtocolError(f"The server sent a reply line of more than {MAX_LINE} octets.")
@@ -177,9 +181,6 @@ class ReplyParser:
         if self._code is not None and code != self._code:
             raise ProtocolError(f"The server changed the code inside one reply, from {self._code} to {code}.")
         self._code = code
-        if not self._lines and not more:
-            self._code = None
-            return _remember(raw, Reply(code, (text,)))
         self._lines.append(text)
         self._size += len(line)
         if len(self._lines) > MAX_LINES or self._size > MAX_SIZE:
