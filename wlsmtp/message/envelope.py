@@ -22,13 +22,13 @@ class Envelope:
     sender: Address | None
     """None is the null reverse-path ``<>``: nobody is told when delivery fails (RFC 5321 §4.5.5)."""
     recipients: tuple[Address, ...]
-    addresses: tuple[str, ...] = field(repr=False, compare=False)
+    addresses: tuple[str, ...] = field(init=False, repr=False, compare=False)
     """Each recipient as it was given."""
-    mail_line: bytes = field(repr=False, compare=False)
+    mail_line: bytes = field(init=False, repr=False, compare=False)
     """The MAIL command without parameters."""
-    rcpt_lines: tuple[bytes, ...] = field(repr=False, compare=False)
+    rcpt_lines: tuple[bytes, ...] = field(init=False, repr=False, compare=False)
     """A whole RCPT command for each recipient, without parameters."""
-    needs_smtputf8: bool = field(repr=False, compare=False)
+    needs_smtputf8: bool = field(init=False, repr=False, compare=False)
     """Whether an address has characters outside ASCII before its @ (RFC 6531)."""
 
     def __init__(self, sender: str | Address | None, recipients: str | Address | Iterable[str | Address]) -> None:
