@@ -114,11 +114,11 @@ class TestEmailMessage:
         assert parsed["Subject"] == "Füße" and parsed["From"].addresses[0].display_name == "Jörg, M"
         assert str(envelope_of(mail).sender) == "j@x.org"
 
-    @pytest.mark.parametrize("value", ["x\nBcc: eve@x.org", "x\r\n\r\nbody", "x\ry: z", "x\n", "x\x00", "x\vBcc: eve@x.org",
-                                       "x\fy: z", "x\x1cy: z", "x\x1dy: z", "x\x1ey: z"])  # fmt: skip
-    def test_a_value_that_adds_a_line_is_refused(self, value: str) -> None:
+    @pytest.mark.parametrize("value", ["x\nBcc: eve@x.org", "x\r\n\r\nbody", "x\ry: z", "x\n", "x\x00"])
+    @pytest.mark.parametrize("line_end", ["\n", *"\v\f\x1c\x1d\x1e"])
+    def test_a_value_that_adds_a_line_is_refused(self, value: str, line_end: str) -> None:
         mail = OldMessage()
-        mail["From"], mail["To"], mail["Subject"] = "a@x.org", "b@x.org", value
+        mail["From"], mail["To"], mail["Subject"] = "a@x.org", "b@x.org", value.replace("\n", line_end)
         with pytest.raises(MessageError, match="Subject"):
             content_of(mail)
 
