@@ -85,3 +85,13 @@ def test_who_was_served_later_leaves_the_others_in_doubt(world: World) -> None:
     assert receipt.status is Status.PARTIAL and receipt.error is not None and receipt.error.ambiguous
     assert [result.address for result in receipt.unknown] == ["b@example.com"]
     assert [result.address for result in receipt.accepted] == ["a@example.com"]
+
+
+def test_a_doubt_that_is_dispelled_leaves_the_refusal_of_another(world: World) -> None:
+    policy = RetryPolicy(attempts=3, backoff=0, jitter=0, resend_unknown=True)
+    with SMTPServer() as server, world.session(server.host, server.port, retry=policy) as session:
+        server.refuse("a@example.com", "550 5.1.1 Unknown")
+        server.reply_to(".", server.CLOSE, times=1)
+        receipt = session.send(MESSAGE)
+    assert receipt.status is Status.PARTIAL and isinstance(receipt.error, wlsmtp.RecipientsRefused)
+    assert str(receipt.error.reply) == "550 5.1.1 Unknown"

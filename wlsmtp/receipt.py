@@ -5,7 +5,7 @@ Values only; how replies become a receipt is decided in ``smtp/judge.py``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
