@@ -1,5 +1,7 @@
-"""``python -m tests.chaos [SEED]``: chaos at length in both worlds, and its account. ``SOAK_MESSAGES`` (20,000) are
-sent in each world, spread over the ways of sending and the kinds of server."""
+"""``python -m tests.chaos [SEED]``: chaos at length, and its account.
+
+``SOAK_MESSAGES`` (20,000) are sent in each world, spread over the ways of sending and the kinds of server.
+"""
 
 from __future__ import annotations
 
@@ -8,34 +10,45 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 
 from tests.chaos.account import Balance
 from tests.chaos.fate import Fate
 from tests.chaos.run import OFFERS, SENDERS, Run
+from tests.chaos.server import ChaosServer
+from tests.chaos.virtual import VirtualWorld
 from tests.worlds import World
-
-WORLDS = ("blocking", "asyncio")
 
 
 def main(seed: int, count: int) -> int:
     """Print the account; the exit status says whether it closes."""
     total, fates = Balance(), Counter[Fate]()
-    runs = [
-        Run(seed + number, 0, offers, sender, resends)
-        for number, (offers, sender, resends) in enumerate(itertools.product(OFFERS, SENDERS, (False, True)))
-    ]
-    for name in WORLDS:
-        world = World(name)
-        for number, run in enumerate(runs):
-            share = count // len(runs) + (number < count % len(runs))
+    kinds = list(itertools.product(OFFERS, SENDERS, (False, True)))
+    for world, make in WORLDS.items():
+        for number, (offers, sender, resends) in enumerate(kinds):
+            share = count // len(kinds) + (number < count % len(kinds))
+            run = Run(seed + number, share, offers, sender, resends)
             started = time.monotonic()
-            balance, server = Run(run.seed, share, run.offers, run.sender, run.resends).carry_out(world)
-            _show(f"{name}, {run}", balance, time.monotonic() - started)
+            balance = _carry_out(run, server := run.server(), make(server))
+            _show(f"{world}, {run}", balance, time.monotonic() - started)
             total += balance
             fates += server.fates
-        world.close()
     _show_account(total, fates)
     return 1 if total.faults else 0
+
+
+WORLDS: dict[str, Callable[[ChaosServer], World]] = {
+    "blocking": lambda _: World("blocking"),
+    "asyncio": lambda _: World("asyncio"),
+    "virtual": VirtualWorld,
+}
+
+
+def _carry_out(run: Run, server: ChaosServer, world: World) -> Balance:
+    try:
+        return run.carry_out(world, server)
+    finally:
+        world.close()
 
 
 def _show(title: str, balance: Balance, seconds: float) -> None:

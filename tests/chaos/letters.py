@@ -10,16 +10,7 @@ from wlsmtp import Envelope
 
 SMALL, LARGE = 2_000, 150_000
 _LARGE_AMONG = 60
-_LINES = (
-    b"A line of text\r\n",
-    b".\r\n",
-    b"..\r\n",
-    b".dot\r\n",
-    b"\r\n",
-    b"QUIT\r\n",
-    b"=20 \xc3\xa9\r\n",
-    b"RSET\r\n",
-)
+_LINES = (b"A line of text\r\n", b".\r\n", b"..\r\n", b".dot\r\n", b"\r\n", b"QUIT\r\n", b"From here\r\n")
 
 
 @dataclass(frozen=True)

@@ -40,10 +40,14 @@ class Run:
         words = f"seed {self.seed}, {self.offers}, {self.sender}"
         return f"{words}, resending what is in doubt" if self.resends else words
 
-    def carry_out(self, world: World) -> tuple[Balance, ChaosServer]:
+    def server(self) -> ChaosServer:
+        """A new server of that kind."""
+        return ChaosServer(self.seed, OFFERS[self.offers])
+
+    def carry_out(self, world: World, server: ChaosServer) -> Balance:
         """Send, wait until the server has done all that it had got, and close the account."""
         account = Account(resends=self.resends)
-        with ChaosServer(self.seed, OFFERS[self.offers]) as server:
+        with server:
             session = world.session(
                 server.host,
                 server.port,
@@ -53,4 +57,4 @@ class Run:
             )
             with session:
                 SENDERS[self.sender](world, session, letters(self.seed, self.count), account)
-        return account.close(letters(self.seed, self.count), server.messages), server
+        return account.close(letters(self.seed, self.count), server.messages)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 from collections import Counter
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from tests.chaos.fate import LATER, NEVER, Destiny, Fate, refusal
 from wlsmtp.testing import CLOSE, RESET, SILENCE, SMTPServer
@@ -24,7 +25,7 @@ class ChaoticSide(ServerSide):
     def __init__(self, server: ChaosServer, sock: socket.socket, number: int) -> None:
         super().__init__(server, sock, number)
         self._chaos = server
-        self._destiny = Destiny(server.seed, number)
+        self._destiny = server.destiny(number)
         self._afterwards: str | None = None
         self._is_mute = False
         self._octets_left: int | None = None
@@ -77,6 +78,14 @@ class ChaosServer(SMTPServer):
         self.seed = seed
         self.fates: Counter[Fate] = Counter()
         super().__init__(extensions=("8BITMIME", "ENHANCEDSTATUSCODES", *offers))
+
+    def destiny(self, connection: int) -> Destiny:
+        """What befalls the commands of a connection."""
+        return Destiny(self.seed, connection)
+
+    def talk_with(self, end: Any, number: int) -> None:
+        """Serve a client over something that is like a socket."""
+        self._spawn(partial(self._serve, end, number))
 
     def count(self, fate: Fate) -> None:
         """Keep count of what was done."""

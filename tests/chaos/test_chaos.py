@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tests.chaos.fate import Decision, Destiny, Fate
 from tests.chaos.run import OFFERS, SENDERS, Run
+from tests.chaos.server import ChaosServer
+from tests.chaos.virtual import VirtualWorld
 from tests.worlds import World
 
 COUNT = 20
@@ -17,6 +23,57 @@ SEEDS = {(offers, sender): seed for seed, (offers, sender) in enumerate(itertool
 @pytest.mark.parametrize("sender", SENDERS)
 @pytest.mark.parametrize("offers", OFFERS)
 def test_nothing_is_lost_and_nothing_comes_twice(world: World, offers: str, sender: str, resends: bool) -> None:
-    run = Run(seed=SEEDS[offers, sender], count=COUNT, offers=offers, sender=sender, resends=resends)
-    balance, _ = run.carry_out(world)
+    run = Run(SEEDS[offers, sender], COUNT, offers, sender, resends)
+    balance = run.carry_out(world, run.server())
     assert balance.letters == COUNT and balance.faults == [], run
+
+
+fates = st.lists(st.builds(Decision, st.just(Fate.NOTHING) | st.sampled_from(Fate), st.floats(0, 1, exclude_max=True)))
+runs = st.builds(
+    Run, st.integers(0, 100), st.integers(1, 5), st.sampled_from([*OFFERS]), st.sampled_from([*SENDERS]), st.booleans()
+)
+
+
+class Told(Destiny):
+    """Fates that were told in advance; all is well when they are over."""
+
+    def __init__(self, decisions: Iterator[Decision]) -> None:
+        self._decisions = decisions
+
+    def next(self) -> Decision:
+        return next(self._decisions, Decision(Fate.NOTHING, 0))
+
+
+class ToldServer(ChaosServer):
+    """What befalls each command, whatever its connection."""
+
+    def __init__(self, run: Run, decisions: list[Decision]) -> None:
+        self._told = Told(iter(decisions))
+        super().__init__(run.seed, OFFERS[run.offers])
+
+    def destiny(self, connection: int) -> Destiny:
+        return self._told
+
+
+@settings(deadline=None)
+@given(runs, fates)
+def test_no_course_of_events_breaks_a_promise(run: Run, decisions: list[Decision]) -> None:
+    server = ToldServer(run, decisions)
+    world = VirtualWorld(server)
+    try:
+        assert run.carry_out(world, server).faults == []
+    finally:
+        world.close()
+
+
+@pytest.mark.parametrize("sender", SENDERS)
+def test_a_seed_gives_one_history(sender: str) -> None:
+    def history() -> list[tuple[int, str, bytes]]:
+        run = Run(5, 30, "pipelining, chunking", sender)
+        server = run.server()
+        world = VirtualWorld(server)
+        run.carry_out(world, server)
+        world.close()
+        return server.transcript
+
+    assert history() == history()
