@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -79,7 +80,7 @@ def test_what_was_told_rightly_closes(told: Receipt | None, messages: list[Recei
         ([receipt(Status.SENT, A)], [BOTH], "other recipients"),
         ([receipt(Status.SENT, A, B)], [stored("a@example.org")], "do not bear out"),
         ([receipt(Status.SENT, A, A, message_id="<2@example.com>")], [BOTH], "the receipt of <2@example.com>"),
-        ([receipt(Status.UNKNOWN, X, X).changed(error=None)], [], "2 recipients in doubt"),
+        ([replace(receipt(Status.UNKNOWN, X, X), error=None)], [], "2 recipients in doubt"),
     ],
 )
 def test_whatever_goes_wrong_is_noticed(told: list[Receipt], messages: list[ReceivedMessage], words: str) -> None:
