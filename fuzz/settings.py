@@ -19,4 +19,4 @@ def check(data: bytes) -> None:
             continue
         assert _SECRET not in repr(config) and _SECRET not in config.address
         assert 1 <= config.port <= 65535 and config.address
-        assert not any(character in config.address for character in "\r\n\0 ")
+        assert not any(character in config.address for character in "\r\n\0")

@@ -132,6 +132,9 @@ class Receipt:
         return f"{self.status}: {count}{words}"
 
 
+_PERHAPS = (RecipientStatus.ACCEPTED, RecipientStatus.UNKNOWN)
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of one try: the part of a receipt that a transport knows."""
@@ -151,6 +154,11 @@ class Outcome:
     ) -> Outcome:
         """The same outcome for all."""
         return cls(tuple(RecipientResult(address, status, reply) for address in addresses), reply, error)
+
+    @property
+    def is_certainly_not_sent(self) -> bool:
+        """Whether nobody was reached, and nobody may have been."""
+        return not any(result.status in _PERHAPS for result in self.recipients)
 
     def updated_by(self, later: Outcome) -> Outcome:
         """The latest word on each recipient, after one more try for some of them. A refusal that stood before it stands

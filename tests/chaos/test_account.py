@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
 from tests.chaos.account import Account, Balance
 from tests.chaos.fate import Destiny
 from tests.chaos.letters import Letter, letters
-from wlsmtp import OutcomeUnknown, Receipt, RecipientStatus, Reply, Status
+from wlsmtp import OutcomeUnknown, Receipt, RecipientStatus, Reply, SMTPError, Status
 from wlsmtp.receipt import RecipientResult
 from wlsmtp.testing import ReceivedMessage
 
@@ -19,16 +18,23 @@ LETTER = Letter("<1@example.com>", ("a@example.org", "b@example.org"), HEAD + b"
 OTHER = Letter("<2@example.com>", ("c@example.org",), HEAD.replace(b"1", b"2") + b"y\r\n")
 A, B, X = RecipientStatus.ACCEPTED, RecipientStatus.REFUSED, RecipientStatus.UNKNOWN
 
+DOUBT = OutcomeUnknown("Who knows")
+
 
 def stored(*recipients: str, content: bytes = LETTER.content) -> ReceivedMessage:
     return ReceivedMessage("ann@example.com", recipients, content)
 
 
-def receipt(status: Status, *states: RecipientStatus, number: int = 1, message_id: str = LETTER.message_id) -> Receipt:
+def receipt(
+    status: Status,
+    *states: RecipientStatus,
+    number: int = 1,
+    message_id: str = LETTER.message_id,
+    error: SMTPError | None = DOUBT,
+) -> Receipt:
     reply = Reply(250, (f"2.0.0 Ok: queued as {number:010X}",))
     results = tuple(map(RecipientResult, LETTER.recipients, states, [reply] * len(states)))
-    error = OutcomeUnknown("Who knows") if X in states else None
-    return Receipt("id", status, results, reply, message_id=message_id, error=error)
+    return Receipt("id", status, results, reply, message_id=message_id, error=error if X in states else None)
 
 
 def balance(told: list[Receipt | None], *messages: ReceivedMessage, resends: bool = False) -> Balance:
@@ -80,7 +86,7 @@ def test_what_was_told_rightly_closes(told: Receipt | None, messages: list[Recei
         ([receipt(Status.SENT, A)], [BOTH], "other recipients"),
         ([receipt(Status.SENT, A, B)], [stored("a@example.org")], "do not bear out"),
         ([receipt(Status.SENT, A, A, message_id="<2@example.com>")], [BOTH], "the receipt of <2@example.com>"),
-        ([replace(receipt(Status.UNKNOWN, X, X), error=None)], [], "2 recipients in doubt"),
+        ([receipt(Status.UNKNOWN, X, X, error=None)], [], "2 recipients in doubt"),
     ],
 )
 def test_whatever_goes_wrong_is_noticed(told: list[Receipt], messages: list[ReceivedMessage], words: str) -> None:

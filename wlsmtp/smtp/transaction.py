@@ -96,23 +96,19 @@ class Transaction:
         """The reply to DATA or BDAT, once the group is answered."""
         return self._replies[-1]
 
-    def conclude(self) -> None:
-        """Set the outcome, once all is answered."""
+    def conclude(self) -> Outcome:
+        """Set the outcome, once all is answered, and return it."""
         plan = self.plan
         if self.final is not None and not self.is_wanted:
             self.outcome = judge.recipients_refused(plan.recipients, self._rcpts)
-            return
+            return self.outcome
         last, stage = self.last, Stage.CONTENT
         if self.final is not None:
             last = self.final.replies[0]
         elif plan.manner is Manner.GROUPED:
             stage = Stage.DATA
         self.outcome = judge.concluded(plan.recipients, self.mail, self._rcpts, last, stage)
-
-    @property
-    def is_delivered(self) -> bool:
-        """Whether every recipient got it."""
-        return self.outcome is not None and self.outcome.error is None
+        return self.outcome
 
     def interrupt(self, error: SMTPError, sent: int, *, is_going_out: bool = False) -> None:
         """Set the outcome when the connection has failed and ``sent`` octets went out before, or when its sender does
