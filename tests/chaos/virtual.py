@@ -11,7 +11,7 @@ import random
 import selectors
 import socket
 import threading
-from functools import partial
+from collections import deque
 from typing import Any
 
 from tests.chaos.server import ChaosServer
@@ -141,6 +141,7 @@ class _VirtualStream:
         self._loop = asyncio.get_running_loop()
         self._dice = random.Random(f"{server.seed}/{server.connections}/latency")
         self._arrives_at = 0.0
+        self._on_the_way: deque[tuple[bytes, bool]] = deque()
         self._arrived = bytearray()
         self._has_ended = self._is_aborted = False
         self._news = asyncio.Event()
@@ -182,9 +183,11 @@ class _VirtualStream:
             return
         said = self._end.give(data)
         self._arrives_at = max(self._arrives_at, self._loop.time() + self._dice.uniform(0, LATENCY))
-        self._loop.call_at(self._arrives_at, partial(self._arrive, said, self._end.has_closed))
+        self._on_the_way.append((said, self._end.has_closed))
+        self._loop.call_at(self._arrives_at, self._arrive)
 
-    def _arrive(self, said: bytes, is_the_end: bool) -> None:
+    def _arrive(self) -> None:
+        said, is_the_end = self._on_the_way.popleft()
         self._arrived += said
         self._has_ended |= is_the_end
         self._news.set()
