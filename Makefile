@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test lint format bench fuzz soak clean
 
 help:
 	@echo "make demo    send real messages to the embedded server, and show what happens"
@@ -12,6 +12,8 @@ help:
 	@echo "make lint    ruff and mypy"
 	@echo "make format  let ruff put the code in form"
 	@echo "make bench   messages per second, against smtplib and aiosmtplib in one run"
+	@echo "make fuzz    coverage-guided fuzzing of the parsers and encoders, FUZZ_SECONDS=60 a target, TARGETS=…"
+	@echo "make soak    20,000 messages in each world to a server that fails at random, and the account of them"
 	@echo "make clean   remove what the other targets made"
 
 $(STAMP): pyproject.toml scripts/setup.sh
@@ -38,5 +40,12 @@ bench: $(STAMP)
 	$(BIN)/python -m pip install --quiet aiosmtplib
 	$(BIN)/python benchmarks/one_connection.py
 
+fuzz: $(STAMP)
+	$(BIN)/python -m pip install --quiet -e ".[fuzz]"
+	$(BIN)/python -m fuzz $(TARGETS)
+
+soak: $(STAMP)
+	$(BIN)/python -m tests.chaos
+
 clean:
-	rm -rf $(VENV) .coverage .coverage.* htmlcov .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .coverage .coverage.* htmlcov fuzz/.work .mypy_cache .ruff_cache .hypothesis build dist

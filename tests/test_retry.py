@@ -63,3 +63,35 @@ def test_what_is_in_doubt_is_sent_again_only_on_request(world: World, resend: bo
                 session.send(MESSAGE)
         contents = [line for _, _, line in server.transcript if line.startswith(b"BDAT")]
     assert len(contents) == stored
+
+
+def test_a_doubt_is_not_dispelled_by_a_refusal_of_the_next_try(world: World) -> None:
+    policy = RetryPolicy(attempts=3, backoff=0, jitter=0, resend_unknown=True)
+    with SMTPServer() as server, world.session(server.host, server.port, retry=policy) as session:
+        server.reply_to(".", server.CLOSE, times=1)
+        server.reply_to(".", "554 5.6.0 No", times=1)
+        with pytest.raises(wlsmtp.OutcomeUnknown) as caught:
+            session.send(MESSAGE)
+    receipt = caught.value.receipt
+    assert receipt is not None and receipt.status is Status.UNKNOWN and receipt.attempts == 2
+    assert [str(result.reply) for result in receipt.unknown] == ["554 5.6.0 No"] * 2
+
+
+def test_who_was_served_later_leaves_the_others_in_doubt(world: World) -> None:
+    with SMTPServer() as server, world.session(server.host, server.port, retry=AT_ONCE) as session:
+        server.reply_to("RCPT", "450 4.2.1 Later", times=1)
+        server.reply_to(".", server.CLOSE, times=1)
+        receipt = session.send(MESSAGE)
+    assert receipt.status is Status.PARTIAL and receipt.error is not None and receipt.error.ambiguous
+    assert [result.address for result in receipt.unknown] == ["b@example.com"]
+    assert [result.address for result in receipt.accepted] == ["a@example.com"]
+
+
+def test_a_doubt_that_is_dispelled_leaves_the_refusal_of_another(world: World) -> None:
+    policy = RetryPolicy(attempts=3, backoff=0, jitter=0, resend_unknown=True)
+    with SMTPServer() as server, world.session(server.host, server.port, retry=policy) as session:
+        server.refuse("a@example.com", "550 5.1.1 Unknown")
+        server.reply_to(".", server.CLOSE, times=1)
+        receipt = session.send(MESSAGE)
+    assert receipt.status is Status.PARTIAL and isinstance(receipt.error, wlsmtp.RecipientsRefused)
+    assert str(receipt.error.reply) == "550 5.1.1 Unknown"

@@ -5,12 +5,14 @@ Values only; how replies become a receipt is decided in ``smtp/judge.py``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
+from wlsmtp.errors import RecipientsRefused, Stage
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from wlsmtp.errors import SMTPError
     from wlsmtp.wire.reply import Reply
@@ -130,6 +132,9 @@ class Receipt:
         return f"{self.status}: {count}{words}"
 
 
+_PERHAPS = (RecipientStatus.ACCEPTED, RecipientStatus.UNKNOWN)
+
+
 @dataclass(slots=True)
 class Outcome:
     """What came of one try: the part of a receipt that a transport knows."""
@@ -150,13 +155,42 @@ class Outcome:
         """The same outcome for all."""
         return cls(tuple(RecipientResult(address, status, reply) for address in addresses), reply, error)
 
+    @property
+    def is_certainly_not_sent(self) -> bool:
+        """Whether nobody was reached, and nobody may have been."""
+        return not any(result.status in _PERHAPS for result in self.recipients)
+
     def updated_by(self, later: Outcome) -> Outcome:
         """The latest word on each recipient, after one more try for some of them. A refusal that stood before it stands
-        still."""
+        still, and so does a doubt: what the later try did not deliver an earlier one may have."""
         latest = {result.address: result for result in later.recipients}
-        results = tuple(latest.get(result.address, result) for result in self.recipients)
-        all_served = all(result.status is RecipientStatus.ACCEPTED for result in results)
-        return Outcome(results, later.reply or self.reply, None if all_served else later.error or self.error)
+        results = tuple(_latest_word(result, latest.get(result.address, result)) for result in self.recipients)
+        return Outcome(results, later.reply or self.reply, _error_of(results, [later.error, self.error]))
+
+
+def _latest_word(earlier: RecipientResult, later: RecipientResult) -> RecipientResult:
+    in_doubt = earlier.status is RecipientStatus.UNKNOWN and later.status is not RecipientStatus.ACCEPTED
+    return replace(later, status=RecipientStatus.UNKNOWN) if in_doubt else later
+
+
+def _error_of(results: Sequence[RecipientResult], errors: Sequence[SMTPError | None]) -> SMTPError | None:
+    """The first error that fits the results: one that is ambiguous if somebody is in doubt, and only then."""
+    states = {result.status for result in results}
+    if states == {RecipientStatus.ACCEPTED}:
+        return None
+    in_doubt = RecipientStatus.UNKNOWN in states
+    fitting = (error for error in errors if error is not None and error.ambiguous is in_doubt)
+    return next(fitting, None) or refusal(results)
+
+
+def refusal(results: Sequence[RecipientResult]) -> RecipientsRefused:
+    """The error for those who were refused."""
+    refused = [result for result in results if result.status is RecipientStatus.REFUSED]
+    names = ", ".join(result.address for result in refused[:3]) + (", …" if len(refused) > 3 else "")
+    words = f"The server refused {len(refused)} of {len(results)} recipients: {names}"
+    # The most hopeful of the replies decides whether another try makes sense.
+    said = sorted((result.reply for result in refused if result.reply), key=lambda reply: reply.code)
+    return RecipientsRefused(words, stage=Stage.RCPT, reply=said[0] if said else None)
 
 
 def overall_status(recipients: Iterable[RecipientResult]) -> Status:

@@ -95,6 +95,6 @@ def _may_retry(result: RecipientResult, error: SMTPError | None, policy: RetryPo
         case RecipientStatus.NOT_SENT:
             return error is not None and error.temporary
         case RecipientStatus.UNKNOWN:
-            return policy.resend_unknown
+            return policy.resend_unknown and not result.is_permanent
         case _:
             return False

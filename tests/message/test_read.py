@@ -115,9 +115,10 @@ class TestEmailMessage:
         assert str(envelope_of(mail).sender) == "j@x.org"
 
     @pytest.mark.parametrize("value", ["x\nBcc: eve@x.org", "x\r\n\r\nbody", "x\ry: z", "x\n", "x\x00"])
-    def test_a_value_that_adds_a_line_is_refused(self, value: str) -> None:
+    @pytest.mark.parametrize("line_end", ["\n", *"\v\f\x1c\x1d\x1e"])
+    def test_a_value_that_adds_a_line_is_refused(self, value: str, line_end: str) -> None:
         mail = OldMessage()
-        mail["From"], mail["To"], mail["Subject"] = "a@x.org", "b@x.org", value
+        mail["From"], mail["To"], mail["Subject"] = "a@x.org", "b@x.org", value.replace("\n", line_end)
         with pytest.raises(MessageError, match="Subject"):
             content_of(mail)
 

@@ -37,6 +37,8 @@ def test_base64_is_that_of_the_standard_library_and_its_size_is_known(octets: by
 
 
 @given(TEXT)
+@example(b"x" * 75 + b"\t")
+@example(b"x" * 74 + b" \r\n" + b"x" * 75 + b" \r\n" + b"x" * 76 + b" \r\n")
 def test_quoted_printable_reads_back_and_is_safe(octets: bytes) -> None:
     encoded = quoted_printable(octets)
     assert quopri.decodestring(encoded) == octets

@@ -86,6 +86,36 @@ def test_confusion_is_told_from_refusal(
     assert said == what
 
 
+@given(maybe_replies, replies, st.booleans(), st.sampled_from([Stage.DATA, Stage.CONTENT]))
+def test_every_recipient_ends_in_exactly_one_state_that_its_replies_bear_out(
+    known: list[Reply | None], reply: Reply, end_written: bool, stage: Stage
+) -> None:
+    to = names(len(known))
+    for outcome, others in [
+        (judge.delivered(to, known, OK), RecipientStatus.ACCEPTED),
+        (judge.recipients_refused(to, known), RecipientStatus.NOT_SENT),
+        (judge.content_refused(to, known, reply, stage), RecipientStatus.REFUSED),
+        (
+            judge.interrupted(to, known, ProtocolError("lost"), end_written=end_written),
+            RecipientStatus.UNKNOWN if end_written else RecipientStatus.NOT_SENT,
+        ),
+    ]:
+        assert [result.address for result in outcome.recipients] == to
+        for result, own in zip(outcome.recipients, known, strict=True):
+            refused = own is not None and not own.is_positive
+            assert result.status is (RecipientStatus.REFUSED if refused else others)
+            assert not refused or result.reply is own
+        in_doubt = any(result.status is RecipientStatus.UNKNOWN for result in outcome.recipients)
+        assert in_doubt <= (outcome.error is not None and outcome.error.ambiguous)
+
+
+@given(st.lists(replies.filter(lambda reply: not reply.is_intermediate), min_size=1))
+def test_one_who_may_be_served_later_makes_the_refusal_temporary(known: list[Reply | None]) -> None:
+    error = judge.recipients_refused(names(len(known)), known).error
+    assert error is not None
+    assert error.temporary is any(reply is not None and reply.is_transient for reply in known)
+
+
 @given(replies)
 def test_a_refused_sender_is_refused_for_all(reply: Reply) -> None:
     outcome = judge.sender_refused(names(3), reply)

@@ -135,7 +135,7 @@ def test_a_header_value_may_have_groups_comments_and_folding() -> None:
     assert parse_mailbox_list("undisclosed-recipients:;") == []
 
 
-@pytest.mark.parametrize("text", ["a@x <b@y", "a@x (b", "a@x b@y", "<a@x>,\nb", '"a', "a@x\r\nBcc: b@y"])
+@pytest.mark.parametrize("text", ["a@x <b@y", "a@x (b", "a@x b@y", "<a@x>,\nb", '"a', "a@x\r\nBcc: b@y", '"a\tb"@x'])
 def test_a_malformed_header_value_is_refused(text: str) -> None:
     with pytest.raises(MessageError):
         parse_mailbox_list(text)

@@ -32,7 +32,8 @@ Field = tuple[str, Any]
 _HINT = "Pass sender= and recipients="
 _BCC = re.compile(rb"^(?:Resent-)?Bcc[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*", re.IGNORECASE | re.MULTILINE)
 _SPACE_BEFORE_COLON = re.compile(rb"^([!-9;-~]+)[ \t]+:", re.MULTILINE)
-_BROKEN_LINE = re.compile(r"(?>\r\n|\r|\n)(?![ \t])|\x00")
+# The standard library writes a line end for VT, FF, FS, GS and RS, too: what follows would be a field of its own.
+_BROKEN_LINE = re.compile(r"(?>\r\n|[\r\n\v\f\x1c-\x1e])(?![ \t])|\x00")
 _FIELD_NAME = re.compile(r"[!-9;-~]+")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _NEVER_SENT = {"bcc", "resent-bcc"}

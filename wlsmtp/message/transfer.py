@@ -6,6 +6,7 @@ Octets in, octets out; line ends are CRLF on both sides.
 from __future__ import annotations
 
 import binascii
+import re
 from collections.abc import Iterable
 from struct import Struct
 
@@ -18,6 +19,9 @@ _LINES = 840
 
 BLOCK = _LINES * _OCTETS_IN_LINE
 """Octets read at a time: whole lines of base64, about 64 KiB of them."""
+
+# b2a_qp makes a line of 77 characters or 78 of one that ends with white space.
+_SPACE_TOO_FAR = re.compile(rb"=(?:09|20)$(?<=[^\n]{77})", re.MULTILINE)
 
 # To cut a block into lines in one call takes a third of the time of a slice for each.
 _cut = Struct(f"{_LINE}s" * _LINES).unpack
@@ -56,7 +60,8 @@ def encode_text(octets: bytes, *, but: bytes) -> tuple[str, bytes]:
 
 def quoted_printable(octets: bytes) -> bytes:
     """Quoted-printable (RFC 2045 §6.7): lines of 76 characters at most."""
-    return binascii.b2a_qp(octets.replace(b"\r\n", b"\n")).replace(b"\n", b"\r\n")
+    written = _SPACE_TOO_FAR.sub(rb"=\n\g<0>", binascii.b2a_qp(octets.replace(b"\r\n", b"\n")))
+    return written.replace(b"\n", b"\r\n")
 
 
 def is_safe_text(octets: bytes) -> bool:

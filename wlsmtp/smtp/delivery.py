@@ -42,10 +42,10 @@ async def deliver(
         if transaction.in_group > 1 and not experience.is_proven and not isinstance(failure, MessageError):
             experience.suspect()
         return transaction.interrupted(failure), False
-    confusion = transaction.confusion
-    if confusion is not None and outcome.error is not None and experience.give_up(bdat=confusion == "BDAT"):
+    confusion = transaction.confusion if outcome.is_certainly_not_sent else None
+    if confusion is not None and experience.give_up(bdat=confusion == "BDAT"):
         words = f"The server did not understand {confusion}"
-        error = Misunderstood(words, stage=Stage.MAIL, reply=outcome.error.reply)
+        error = Misunderstood(words, stage=Stage.MAIL, reply=outcome.error.reply if outcome.error else None)
         link.end(words)
         return judge.interrupted(plan.recipients, transaction.rcpt_replies(), error, end_written=False), False
     if plan.manner is Manner.ASK_FIRST:

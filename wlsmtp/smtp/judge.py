@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from wlsmtp.errors import ContentRefused, OutcomeUnknown, RecipientsRefused, SenderRefused, SMTPError, Stage
-from wlsmtp.receipt import Outcome, RecipientResult, RecipientStatus
+from wlsmtp.errors import ContentRefused, OutcomeUnknown, SenderRefused, SMTPError, Stage
+from wlsmtp.receipt import Outcome, RecipientResult, RecipientStatus, refusal
 
 if TYPE_CHECKING:
     from wlsmtp.wire.reply import Reply
@@ -28,7 +28,7 @@ def sender_refused(recipients: Sequence[str], reply: Reply) -> Outcome:
 def recipients_refused(recipients: Sequence[str], replies: Sequence[Reply | None]) -> Outcome:
     """Nothing is delivered, because all recipients were refused, or some while all or nothing was asked for."""
     results = _by_recipient(recipients, replies, RecipientStatus.NOT_SENT, None)
-    return Outcome(results, error=_refusal(results, replies))
+    return Outcome(results, error=refusal(results))
 
 
 def content_refused(recipients: Sequence[str], replies: Sequence[Reply | None], reply: Reply, stage: Stage) -> Outcome:
@@ -41,7 +41,7 @@ def delivered(recipients: Sequence[str], replies: Sequence[Reply | None], reply:
     """The content was acknowledged, for those whose RCPT was accepted."""
     results = _by_recipient(recipients, replies, RecipientStatus.ACCEPTED, reply)
     is_partial = any(result.status is RecipientStatus.REFUSED for result in results)
-    return Outcome(results, reply, _refusal(results, replies) if is_partial else None)
+    return Outcome(results, reply, refusal(results) if is_partial else None)
 
 
 def are_positive(replies: Iterable[Reply]) -> bool:
@@ -127,12 +127,3 @@ def _by_recipient(
         else RecipientResult(address, status, reply)
         for address, own in zip(recipients, replies, strict=True)
     )
-
-
-def _refusal(results: Sequence[RecipientResult], replies: Sequence[Reply | None]) -> RecipientsRefused:
-    refused = [result for result in results if result.status is RecipientStatus.REFUSED]
-    names = ", ".join(result.address for result in refused[:3]) + (", …" if len(refused) > 3 else "")
-    words = f"The server refused {len(refused)} of {len(results)} recipients: {names}"
-    # The most hopeful of the replies decides whether another try makes sense.
-    said = sorted((result.reply for result in refused if result.reply), key=lambda reply: reply.code)
-    return RecipientsRefused(words, stage=Stage.RCPT, reply=said[0] if said else None)

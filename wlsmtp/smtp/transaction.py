@@ -96,24 +96,21 @@ class Transaction:
         """The reply to DATA or BDAT, once the group is answered."""
         return self._replies[-1]
 
-    def conclude(self) -> None:
-        """Set the outcome, once all is answered."""
-        recipients = self.plan.envelope.addresses
-        final = None if self.final is None else self.final.replies[0]
-        if final is None and judge.are_positive(self._replies):
-            self.outcome = judge.accepted(recipients, self._replies[-1])
-        elif final is None:
-            stage = Stage.CONTENT if self.plan.manner is Manner.WHOLE else Stage.DATA
-            self.outcome = judge.concluded(recipients, self.mail, self._rcpts, self.last, stage)
-        elif self.is_wanted:
-            self.outcome = judge.concluded(recipients, self.mail, self._rcpts, final, Stage.CONTENT)
-        else:
-            self.outcome = judge.recipients_refused(recipients, self._rcpts)
+    def conclude(self) -> Outcome:
+        """Set the outcome, once all is answered, and return it."""
+        self.outcome = outcome = self._outcome()
+        return outcome
 
-    @property
-    def is_delivered(self) -> bool:
-        """Whether every recipient got it."""
-        return self.outcome is not None and self.outcome.error is None
+    def _outcome(self) -> Outcome:
+        recipients = self.plan.envelope.addresses
+        if self.final is None and judge.are_positive(self._replies):
+            return judge.accepted(recipients, self._replies[-1])
+        if self.final is None:
+            stage = Stage.CONTENT if self.plan.manner is Manner.WHOLE else Stage.DATA
+            return judge.concluded(recipients, self.mail, self._rcpts, self.last, stage)
+        if self.is_wanted:
+            return judge.concluded(recipients, self.mail, self._rcpts, self.final.replies[0], Stage.CONTENT)
+        return judge.recipients_refused(recipients, self._rcpts)
 
     def interrupt(self, error: SMTPError, sent: int, *, is_going_out: bool = False) -> None:
         """Set the outcome when the connection has failed and ``sent`` octets went out before, or when its sender does

@@ -273,12 +273,13 @@ class Window:
             raise ProtocolError(words, stage=Stage.DATA, reply=transaction.last)
         self._open.popleft()
         self._octets -= transaction.plan.content.size
-        transaction.conclude()
-        if transaction.is_delivered:
+        outcome = transaction.conclude()
+        if outcome.error is None:
             self._experience.is_proven = True
             return
         self.must_reset = transaction.final is None
-        confusion = transaction.confusion
+        # Whoever got the message would get it twice if it were said again.
+        confusion = transaction.confusion if outcome.is_certainly_not_sent else None
         if confusion is None:
             self._experience.is_proven = True
         elif self._experience.give_up(bdat=confusion == "BDAT"):

@@ -67,7 +67,7 @@ class ServerSide:
         if handler is None:
             self._say("500 5.5.2 Command not recognised")
             return
-        scripted = self._server.scripted_reply(verb.upper())
+        scripted = self._ordered(verb.upper())
         if scripted is not None:
             self._skip_chunk(verb, rest)
             self._say(scripted)
@@ -76,7 +76,11 @@ class ServerSide:
 
     def _answer(self, stage: str, reply: str) -> None:
         """``reply``, unless another one was ordered for this stage."""
-        self._say(self._server.scripted_reply(stage) or reply)
+        self._say(self._ordered(stage) or reply)
+
+    def _ordered(self, stage: str) -> str | None:
+        """What was ordered to be said at this stage, instead of doing what the client asks for."""
+        return self._server.scripted_reply(stage)
 
     def _do_ehlo(self, name: str) -> None:
         if not self._server.ehlo:
@@ -244,16 +248,17 @@ class ServerSide:
             self._say(f"250 2.0.0 {len(chunk)} octets received")
 
     def _skip_chunk(self, verb: str, rest: str) -> None:
-        """A refused BDAT still brings its octets (RFC 3030 §2)."""
+        """A refused BDAT still brings its octets, and fails its transaction (RFC 3030 §2)."""
         size = rest.partition(" ")[0]
         if verb.upper() == "BDAT" and size.isdigit():
             self._take(int(size))
+            self._forget_transaction()
 
     def _finish(self, content: bytes, via: str) -> None:
         from wlsmtp.testing.server import ReceivedMessage
 
         limit = self._server.size_limit
-        scripted = self._server.scripted_reply(".")
+        scripted = self._ordered(".")
         if scripted is None and limit is not None and len(content) > limit:
             scripted = "552 5.3.4 Message too big"
         if scripted is None or scripted.startswith("2"):

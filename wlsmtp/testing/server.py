@@ -53,6 +53,7 @@ class SMTPServer:
     """
 
     CLOSE, RESET, SILENCE = CLOSE, RESET, SILENCE
+    side: type[ServerSide] = ServerSide
 
     def __init__(
         self,
@@ -205,7 +206,7 @@ class SMTPServer:
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sockets.add(sock)
-        side = ServerSide(self, sock, number)
+        side = self.side(self, sock, number)
         try:
             side.run()
         except Ended as end:

@@ -94,21 +94,13 @@ def is_worth_repeating(connection: Connection, outcome: Outcome) -> bool:
     """Whether the failure is none of the message: a kept connection was dead, or gave itself up before it took anything
     (with 421 or, as Amazon SES does, with 451 4.4.2 to MAIL); or the message is to be said in another manner."""
     error = outcome.error
-    if error is None or not is_certainly_not_sent(outcome):
+    if error is None or not outcome.is_certainly_not_sent:
         return False
     if isinstance(error, Misunderstood):
         return True
     if isinstance(error, ConnectionFailed):
         return connection.went_stale or (connection.was_kept and connection.link.farewell is not None)
     return connection.was_kept and error.reply is not None and _is_farewell(error.reply.code, str(error.reply.enhanced))
-
-
-def is_certainly_not_sent(outcome: Outcome) -> bool:
-    """Whether nobody was reached, and nobody may have been."""
-    return not any(result.status in _PERHAPS for result in outcome.recipients)
-
-
-_PERHAPS = (RecipientStatus.ACCEPTED, RecipientStatus.UNKNOWN)
 
 
 def _is_beyond(status: RecipientStatus, reply: object) -> bool:

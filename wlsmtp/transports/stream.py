@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ConnectionFailed, SMTPError
 from wlsmtp.smtp.plan import Manner
-from wlsmtp.transports.dispatch import Dispatch, is_certainly_not_sent, is_worth_repeating
+from wlsmtp.transports.dispatch import Dispatch, is_worth_repeating
 
 if TYPE_CHECKING:
     from wlsmtp.io.base import Task
@@ -208,7 +208,7 @@ class Stream:
         elif is_worth_repeating(connection, outcome):
             return
         elif isinstance(outcome.error, ConnectionFailed):
-            if self._has_done_good and is_certainly_not_sent(outcome):
+            if self._has_done_good and outcome.is_certainly_not_sent:
                 return
         else:
             self._has_done_good = True

@@ -175,8 +175,8 @@ def parse_mailbox_list(text: str) -> list[Mailbox]:
 
     Encoded words in names stay as they are. Raises ``MessageError`` for whatever is malformed.
     """
-    text = re.sub(r"\r?\n(?=[ \t])", "", text).replace("\t", " ")
-    check_name(text, text)
+    text = re.sub(r"\r?\n(?=[ \t])", "", text)
+    check_name(text, text.replace("\t", " "))
     found: list[Mailbox] = []
     entry: list[str] = []
     in_angle = False
@@ -240,7 +240,7 @@ def _name(text: str, tokens: list[str]) -> str:
             _refuse(text, f"{token[0]} in a name must be in double quotes")
         else:
             words.append(token)
-    return "".join(words).strip()
+    return "".join(words).replace("\t", " ").strip()
 
 
 def _without_comments(text: str) -> str:

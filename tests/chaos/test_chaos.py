@@ -1,0 +1,80 @@
+"""A server that fails at random, by the seed: whatever it does, the account closes. ``make soak`` is the long form."""
+
+from __future__ import annotations
+
+from itertools import chain, product
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.chaos.fate import Decision, Destiny, Fate
+from tests.chaos.run import OFFERS, SENDERS, Run
+from tests.chaos.server import ChaosServer
+from tests.chaos.virtual import VirtualWorld
+from tests.worlds import World
+
+COUNT = 20
+SEEDS = {(offers, sender): seed for seed, (offers, sender) in enumerate(product(OFFERS, SENDERS), start=1)}
+
+
+@pytest.mark.parametrize("resends", [False, True], ids=["", "resending"])
+@pytest.mark.parametrize("sender", SENDERS)
+@pytest.mark.parametrize("offers", OFFERS)
+def test_nothing_is_lost_and_nothing_comes_twice(world: World, offers: str, sender: str, resends: bool) -> None:
+    run = Run(SEEDS[offers, sender], COUNT, offers, sender, resends)
+    balance = run.carry_out(world, run.server())
+    assert balance.letters == COUNT and balance.faults == [], run
+
+
+# A fault after some commands that go well: from the greeting to the end of the first content there are six.
+faults = st.tuples(st.integers(0, 9), st.sampled_from(Fate), st.floats(0, 1, exclude_max=True))
+runs = st.builds(
+    Run, st.integers(0, 100), st.integers(1, 5), st.sampled_from([*OFFERS]), st.sampled_from([*SENDERS]), st.booleans()
+)
+
+
+class Told(Destiny):
+    """Fates that were told in advance; all is well when they are over."""
+
+    def __init__(self, course: list[tuple[int, Fate, float]]) -> None:
+        well = Decision(Fate.NOTHING, 0)
+        self._decisions = chain.from_iterable([well] * count + [Decision(fate, share)] for count, fate, share in course)
+
+    def next(self) -> Decision:
+        return next(self._decisions, Decision(Fate.NOTHING, 0))
+
+
+class ToldServer(ChaosServer):
+    """What befalls each command, whatever its connection."""
+
+    def __init__(self, run: Run, course: list[tuple[int, Fate, float]]) -> None:
+        self._told = Told(course)
+        super().__init__(run.seed, OFFERS[run.offers])
+
+    def destiny(self, connection: int) -> Destiny:
+        return self._told
+
+
+@settings(deadline=None, max_examples=300)
+@given(runs, st.lists(faults, max_size=6))
+def test_no_course_of_events_breaks_a_promise(run: Run, course: list[tuple[int, Fate, float]]) -> None:
+    server = ToldServer(run, course)
+    world = VirtualWorld(server)
+    try:
+        assert run.carry_out(world, server).faults == []
+    finally:
+        world.close()
+
+
+@pytest.mark.parametrize("sender", SENDERS)
+def test_a_seed_gives_one_history(sender: str) -> None:
+    def history() -> list[tuple[int, str, bytes]]:
+        run = Run(5, 30, "pipelining, chunking", sender)
+        server = run.server()
+        world = VirtualWorld(server)
+        run.carry_out(world, server)
+        world.close()
+        return server.transcript
+
+    assert history() == history()
