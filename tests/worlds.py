@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
-from wlsmtp import AsyncSMTPSession, Capabilities, Receipt, ServerInfo, SMTPSession
+from wlsmtp import AsyncSMTPSession, Capabilities, Receipt, ServerInfo, SMTPSession, Statistics
 
 
 class Session:
@@ -20,8 +20,8 @@ class Session:
     def send(self, message: Any, **options: Any) -> Receipt:
         return self._run(self.face.send(message, **options))  # type: ignore[no-any-return]
 
-    def send_many(self, items: Any) -> Iterator[Receipt]:
-        receipts = self.face.send_many(items)
+    def send_many(self, items: Any, **options: Any) -> Iterator[Receipt]:
+        receipts = self.face.send_many(items, **options)
         if isinstance(receipts, Iterator):
             yield from receipts
             return
@@ -39,6 +39,9 @@ class Session:
 
     def close(self) -> None:
         self._run(self.face.close())
+
+    def statistics(self) -> Statistics:
+        return self.face.statistics()
 
     @property
     def capabilities(self) -> Capabilities | None:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from wlsmtp.session import AsyncSMTPSession as AsyncSMTPSession
     from wlsmtp.session import SMTPSession as SMTPSession
     from wlsmtp.smtp.conversation import ServerInfo as ServerInfo
+    from wlsmtp.statistics import Statistics as Statistics
     from wlsmtp.transports.base import Transport as Transport
     from wlsmtp.transports.memory import MemoryTransport as MemoryTransport
     from wlsmtp.wire.extensions import Capabilities as Capabilities
@@ -60,6 +61,7 @@ _ROOMS = {
         "ProtocolError", "ExtensionMissing", "OutcomeUnknown", "Stage",
     ),
     "smtp.conversation": ("ServerInfo",),
+    "statistics": ("Statistics",),
     "transports.base": ("Transport",),
     "transports.memory": ("MemoryTransport",),
     "wire.extensions": ("Capabilities",),
