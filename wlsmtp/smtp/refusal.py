@@ -105,7 +105,7 @@ def read_problem(challenge: bytes) -> Mapping[str, str]:
 
 
 def _short(text: str) -> str:
-    return printable(text.encode("utf-8", "backslashreplace"))[:_MAX_VALUE]
+    return printable(text.replace("\t", " ").encode("utf-8", "backslashreplace"))[:_MAX_VALUE]
 
 
 def _hint(config: SessionConfig, mechanism: Mechanism, reply: Reply) -> str:
