@@ -205,7 +205,9 @@ class PostfixServer:
     username = f"ann@{DOMAIN}"
     password = 'pä55 "w%rd'
 
-    def __init__(self) -> None:
+    def __init__(self, extra: dovecot.Extra | None = None, more: str = "") -> None:
+        """`extra` is what Dovecot is told besides, `more` are lines of main.cf that override the usual ones."""
+        self._extra, self._more = extra or dovecot.Extra(), more
         self.hosts = _loopback_addresses()
         self.plain_port = self.small_port = self.submission_port = self.smtps_port = 0
         self._cleanup = ExitStack()
@@ -291,20 +293,23 @@ class PostfixServer:
 
     def _main(self) -> str:
         nobody = pwd.getpwnam("nobody")
-        return _MAIN.format(
-            directory=self._directory,
-            config=self._config,
-            queue=self._queue,
-            data=self._directory / "data",
-            mail=self._directory / "mail",
-            log=self._log,
-            host_name=HOST_NAME,
-            domain=DOMAIN,
-            instance=self._instance,
-            protocols="all" if len(self.hosts) > 1 else "ipv4",
-            size_limit=SIZE_LIMIT,
-            uid=nobody.pw_uid,
-            gid=nobody.pw_gid,
+        return (
+            _MAIN.format(
+                directory=self._directory,
+                config=self._config,
+                queue=self._queue,
+                data=self._directory / "data",
+                mail=self._directory / "mail",
+                log=self._log,
+                host_name=HOST_NAME,
+                domain=DOMAIN,
+                instance=self._instance,
+                protocols="all" if len(self.hosts) > 1 else "ipv4",
+                size_limit=SIZE_LIMIT,
+                uid=nobody.pw_uid,
+                gid=nobody.pw_gid,
+            )
+            + self._more
         )
 
     def _service(self, name: str, host: str) -> str:
@@ -314,8 +319,9 @@ class PostfixServer:
 
     def _start_dovecot(self) -> None:
         provider = dovecot.DovecotAuth(
-            self._directory / "dovecot", self._queue / "private" / "auth", self.username, self.password
-        )
+            self._directory / "dovecot", self._queue / "private" / "auth", self.username, self.password,
+            extra=self._extra,
+        )  # fmt: skip
         self._cleanup.callback(provider.stop)
         provider.start()
 
