@@ -205,9 +205,10 @@ class PostfixServer:
     username = f"ann@{DOMAIN}"
     password = 'pä55 "w%rd'
 
-    def __init__(self, extra: dovecot.Extra | None = None, more: str = "") -> None:
-        """`extra` is what Dovecot is told besides, `more` are lines of main.cf that override the usual ones."""
-        self._extra, self._more = extra or dovecot.Extra(), more
+    def __init__(self, extra: dovecot.Extra | None = None, more: str = "", sasl: str | None = None) -> None:
+        """`extra` is what Dovecot is told besides, `more` are lines of main.cf that override the usual ones, `sasl` is
+        the configuration of Cyrus SASL."""
+        self._extra, self._more, self._sasl = extra or dovecot.Extra(), more, sasl
         self.hosts = _loopback_addresses()
         self.plain_port = self.small_port = self.submission_port = self.smtps_port = 0
         self._cleanup = ExitStack()
@@ -289,6 +290,10 @@ class PostfixServer:
         (self._config / "main.cf").write_text(self._main())
         services = [self._service(name, host) for name in _PUBLIC_SERVICES for host in self.hosts]
         (self._config / "master.cf").write_text("".join(services) + _INTERNAL_SERVICES)
+        if self._sasl is not None:
+            # Debian's Postfix looks for it nowhere else.
+            (self._config / "sasl").mkdir()
+            (self._config / "sasl" / "smtpd.conf").write_text(self._sasl)
         (self._config / "mailboxes").write_text(_MAILBOXES.format(domain=DOMAIN.replace(".", r"\.")))
 
     def _main(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from tests.oauth_server import CLIENT_ID, CLIENT_SECRET, OAuthServer
 from tests.worlds import Session, World
 from wlsmtp import TLS, AuthenticationFailed, Message, RetryPolicy
 
-from . import find_program, kerberos, poll
+from . import cyrus, find_program, kerberos, poll
 from .dovecot import DovecotAuth
 from .kerberos import REALM, Kerberos
 from .mechanisms import EveryMechanism
@@ -23,6 +24,8 @@ from .postfix import PostfixServer
 BY_PASSWORD = ["SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5"]
 BY_TOKEN = ["OAUTHBEARER", "XOAUTH2"]
 TICKET_PASSWORD = "k3rb-s3cret"
+# Cyrus SASL's NTLM takes the octets of UTF-8 for characters, so that only a password in ASCII is the same for both.
+CYRUS_PASSWORD = "s3cret"
 
 
 def give_up(reason: str) -> None:
@@ -237,3 +240,30 @@ def test_without_its_certificate_a_client_is_nobody(
         pytest.raises(AuthenticationFailed, match="EXTERNAL"),
     ):  # fmt: skip
         session.verify()
+
+
+@pytest.fixture(scope="module")
+def with_cyrus(postfix: PostfixServer) -> Iterator[PostfixServer]:
+    """A Postfix with Cyrus SASL."""
+    if (reason := cyrus.what_is_missing()) is not None:
+        give_up(f"missing: {reason}")
+    with TemporaryDirectory(prefix="cyrus-", dir="/tmp") as directory:
+        Path(directory).chmod(0o755)
+        more, sasl = cyrus.prepare(Path(directory), PostfixServer.username, CYRUS_PASSWORD)
+        running = PostfixServer(more=more, sasl=sasl)
+        running.start()
+        yield running
+        running.stop()
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1", "NTLM"])
+def test_cyrus_sasl_agrees(world: World, with_cyrus: PostfixServer, mechanism: str) -> None:
+    with session_to(world, with_cyrus, mechanism, password=CYRUS_PASSWORD) as session:
+        assert session.verify().mechanism == mechanism
+    before = failures(with_cyrus)
+    with (
+        session_to(world, with_cyrus, mechanism, password="wr0ng") as session,
+        pytest.raises(AuthenticationFailed, match="535"),
+    ):
+        session.verify()
+    assert poll(lambda: failures(with_cyrus) == before + 1, 5.0)
