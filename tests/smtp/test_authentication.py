@@ -172,6 +172,28 @@ def test_a_refusal_that_is_not_about_the_secret_leads_to_the_next_mechanism(worl
         assert session.verify().mechanism == "PLAIN"
 
 
+def test_a_refused_certificate_leads_to_the_password(world: World) -> None:
+    with server_with("EXTERNAL", "PLAIN", security="tls") as server:
+        tls = TLS(ca_file=server.ca_file, client_cert=server.client_cert("eve@example.com"))
+        options: Any = {"tls": tls, "mechanisms": ["EXTERNAL", "PLAIN"], "password": SECRET}
+        with session_to(world, server, **options) as session:
+            assert session.verify().mechanism == "PLAIN"
+
+
+def test_a_password_that_scram_cannot_express_is_shown_by_plain(world: World) -> None:
+    password = "bell\a"
+    with SMTPServer(users={USER: password}, mechanisms=["SCRAM-SHA-256", "PLAIN"]) as server:
+        with session_to(world, server, password=password) as session:
+            assert session.verify().mechanism == "PLAIN"
+        options: Any = {"mechanisms": ["SCRAM-SHA-256"], "password": password}
+        with (
+            session_to(world, server, **options) as session,
+            pytest.raises(AuthenticationFailed, match="cannot express") as caught,
+        ):
+            session.verify()
+    assert "bell" not in str(caught.value) and tried(server) == ["PLAIN"]
+
+
 @pytest.mark.parametrize("reply", STOPS.values(), ids=STOPS)
 def test_a_refusal_for_now_ends_the_login_and_is_temporary(world: World, reply: str) -> None:
     with (
@@ -248,6 +270,7 @@ class Provider:
         return self.tokens.pop(0) if len(self.tokens) > 1 else self.tokens[0]
 
     def forget(self, token: str) -> None:
+        self.threads.append(threading.current_thread().name)
         self.forgotten.append(token)
 
 
@@ -289,12 +312,12 @@ def test_a_token_is_asked_for_at_each_login(world: World) -> None:
 
 
 def test_a_provider_that_blocks_does_not_block_the_loop() -> None:
-    provider = Provider("t0ken")
+    provider = Provider("old", "t0ken")
     world = World("asyncio")
     with server_with("XOAUTH2") as server, session_to(world, server, token=provider) as session:
         session.verify()
     world.close()
-    assert threading.current_thread().name not in provider.threads
+    assert len(provider.threads) == 3 and threading.current_thread().name not in provider.threads
 
 
 def fail_with(error: Exception) -> Callable[[], str]:

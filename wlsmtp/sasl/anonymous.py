@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wlsmtp.errors import ConfigError, Stage
-from wlsmtp.sasl.base import Exchange, Proof, Secrets, octets
+from wlsmtp.sasl.base import Exchange, Secrets, octets
 
 _MAX_TRACE = 255
 
@@ -13,4 +13,4 @@ def anonymous(secrets: Secrets) -> Exchange:
     if len(secrets.username) > _MAX_TRACE or not secrets.username.isprintable():
         words = f"ANONYMOUS takes a user name of up to {_MAX_TRACE} printable characters."
         raise ConfigError(words, stage=Stage.AUTH)
-    yield Proof(octets(secrets.username))
+    yield octets(secrets.username)

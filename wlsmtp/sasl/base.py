@@ -21,7 +21,7 @@ ChannelBinding = tuple[str, bytes]
 
 
 class Proof(bytes):
-    """A response that puts the secret to the test. A refusal before it speaks against the mechanism only."""
+    """A response that puts a secret to the test. A refusal of any other one cannot mean that the secret is wrong."""
 
 
 class Confirmed(Proof):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from wlsmtp.errors import ConfigError, Stage
-from wlsmtp.sasl.base import Exchange, Proof, Secrets, octets
+from wlsmtp.sasl.base import Exchange, Secrets, octets
 
 
 def external(secrets: Secrets) -> Exchange:
     """The user to act as; without one, the user that the certificate names."""
     if "\0" in secrets.username:
         raise ConfigError("EXTERNAL allows no NUL in the user name.", stage=Stage.AUTH)
-    yield Proof(octets(secrets.username))
+    yield octets(secrets.username)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from wlsmtp.sasl.base import Confirmed, Exchange, Proof, Secrets, Unusable, unproved
+from wlsmtp.sasl.base import Confirmed, Exchange, Secrets, Unusable, unproved
 
 if TYPE_CHECKING:
     from spnego import ContextProxy
@@ -24,10 +24,10 @@ def gssapi(secrets: Secrets) -> Exchange:
     context = _context(secrets)
     token = _first_token(context)
     while not context.complete:
-        challenge = yield Proof(token)
+        challenge = yield token
         with _sealed():
             token = context.step(challenge) or b""
-    offer = yield Proof(token)
+    offer = yield token
     with _sealed():
         layers = context.unwrap(offer).data
         if len(layers) != 4 or not layers[0] & _NO_LAYER:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from wlsmtp.errors import ConfigError, Stage
-from wlsmtp.sasl.base import Confirmed, Exchange, Mechanism, Proof, Secrets, unproved
+from wlsmtp.sasl.base import Confirmed, Exchange, Mechanism, Proof, Secrets, Unusable, unproved
 
 if TYPE_CHECKING:
     from scramp import ScramClient
@@ -21,8 +20,9 @@ _HASHES = ("SHA-512", "SHA-256", "SHA-1")
 def scram(name: str, secrets: Secrets) -> Exchange:
     """The user name, then the proof, then nothing, once the server's own proof was checked.
 
-    Raises ``AuthenticationFailed`` for a server that cannot prove that it knows the password, that asks for fewer than
-    4096 rounds, which would make the password easy to guess, or for more than ten million, which would take for ever.
+    Raises ``Unusable`` for a name or password with a character that SASLprep forbids (RFC 4013);
+    ``AuthenticationFailed`` for a server that cannot prove that it knows the password, that asks for fewer than 4096
+    rounds, which would make the password easy to guess, or for more than ten million, which would take for ever.
     """
     from scramp import ScramException
 
@@ -48,8 +48,8 @@ def _client(name: str, secrets: Secrets) -> ScramClient:
     try:
         return ScramClient([name], secrets.username, secrets.password, channel_binding=binding)
     except ScramException:
-        words = f"{name} cannot express the user name or the password: it has a character that SASLprep forbids."
-        raise ConfigError(words, stage=Stage.AUTH, hint="PLAIN and LOGIN take any character") from None
+        words = f"{name} cannot express the user name or the password; PLAIN and LOGIN take any character"
+        raise Unusable(words) from None
 
 
 def rows(*, binds: bool) -> list[Mechanism]:

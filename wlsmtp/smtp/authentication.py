@@ -1,8 +1,8 @@
 """AUTH (RFC 4954): choose a mechanism, play it to its end, and go on to the next one only where that is harmless.
 
 A secret is put to the test once. The next mechanism is tried when the refusal cannot be about the secret: the reply
-says that the mechanism is not supported, or it came before the secret was shown. A token that a provider gave, and that
-the server refused, is asked for anew and tried once more if it is another one.
+says that the mechanism is not supported, or no secret was shown before it. A token that a provider gave, and that the
+server refused, is asked for anew and tried once more if it is another one.
 """
 
 from __future__ import annotations
@@ -113,15 +113,17 @@ async def authenticate(
 
 
 def _secrets(link: Link, config: SessionConfig, capabilities: Capabilities, token: str | None) -> Secrets:
-    tls = link.stream.tls
+    tls, offered = link.stream.tls, [name.upper() for name in capabilities.mechanisms]
+    # Found out only where it is used, as a certificate must be parsed for it.
+    binds = config.password is not None and any(name.startswith("SCRAM-") for name in offered)
     return Secrets(
         username=config.username or "",
         password=config.password.get_secret_value() if config.password else None,
         token=token,
         host=config.tls.server_hostname or ("localhost" if config.is_unix else config.server),
         port=0 if config.is_unix else config.port,
-        binding=channel_binding(tls.certificate, tls.unique) if tls else None,
-        server_binds=any(name.upper().endswith("-PLUS") for name in capabilities.mechanisms),
+        binding=channel_binding(tls.certificate, tls.unique) if tls and binds else None,
+        server_binds=any(name.endswith("-PLUS") for name in offered),
         has_certificate=_has_certificate(config),
     )
 
