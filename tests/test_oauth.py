@@ -154,6 +154,7 @@ def test_an_address_that_is_no_token_endpoint_is_told(oauth: OAuthServer) -> Non
 
 def test_an_early_renewal_that_fails_does_no_harm_while_the_token_is_good() -> None:
     answers: list[Any] = [("first", 100.0), ConnectionFailed("down"), AuthenticationFailed("revoked")]
+    answers.append(answers[-1])
 
     def make() -> tuple[str, float]:
         answer = answers.pop(0)
@@ -164,7 +165,8 @@ def test_an_early_renewal_that_fails_does_no_harm_while_the_token_is_good() -> N
     token = Renewable(make, early=1e9)
     assert token.get() == "first"
     token._renew_at = 0
-    assert token.get() == "first"
+    assert token.get() == token.get() == "first"
+    token._ends_at = 0
     with pytest.raises(AuthenticationFailed):
         token.get()
 

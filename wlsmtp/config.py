@@ -266,7 +266,8 @@ class SessionConfig(Settings):
     @model_validator(mode="after")
     def _together(self) -> Self:
         if self.username and self.password is None and self.token is None and not self._needs_no_secret:
-            raise ValueError(f"username: needs a password or a token, or mechanisms={tuple(sorted(WITHOUT_SECRET))}")
+            others = ", ".join(sorted(WITHOUT_SECRET))
+            raise ValueError(f"username: needs a password or a token, or mechanisms=… with one of {others}")
         if (self.password is not None or self.token is not None) and not self.username:
             raise ValueError("username: is missing, and a password or a token is given")
         if self.password is not None and self.token is not None:

@@ -30,9 +30,12 @@ _HINTS = {
     "invalid_client": "Check client_id and client_secret, and whether the endpoint wants client_auth='basic'",
     "unauthorized_client": "The application must be allowed to use this kind of grant",
     "invalid_scope": "Check the scope, and that the application may ask for it",
+    "none": "Check token_url: this is not what a token endpoint answers",
     "invalid_request": "Check token_url, and the parameters that this provider asks for (extra=…)",
 }
 """What to do about the errors of RFC 6749 §5.2."""
+_PASSING = frozenset({"temporarily_unavailable", "server_error"})
+"""Errors that go by themselves (RFC 6749 §4.1.2.1, sent from the token endpoint too)."""
 
 
 class TokenEndpoint(Settings):
@@ -126,7 +129,7 @@ class TokenEndpoint(Settings):
         return urlsplit(self.token_url).netloc
 
     def _refusal(self, status: int, answer: Mapping[str, Any]) -> AuthenticationFailed | ConnectionFailed:
-        if status >= 500 or status == 429:
+        if status >= 500 or status == 429 or answer.get("error") in _PASSING:
             return ConnectionFailed(
                 f"The token endpoint {self._place} is out of order (HTTP {status})", stage=Stage.AUTH
             )
@@ -135,7 +138,7 @@ class TokenEndpoint(Settings):
         error = AuthenticationFailed(
             f"The token endpoint {self._place} gave no token ({said})",
             stage=Stage.AUTH,
-            hint=_HINTS.get(problem.get("error", ""), "Check token_url: this is not what a token endpoint answers"),
+            hint=_HINTS.get(problem.get("error", "none")),
         )
         error.problem = problem
         return error

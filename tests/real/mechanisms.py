@@ -4,6 +4,7 @@ service, as Postfix does not tell Dovecot about client certificates."""
 from __future__ import annotations
 
 import shutil
+import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,13 @@ import trustme
 
 from tests.oauth_server import OAuthServer
 
+from . import find_program
 from .dovecot import Extra
 from .kerberos import Kerberos
 from .postfix import _free_ports
 
+HASHED_USER, HASHED_PASSWORD = "hashed@example.test", "s3cret-hashed"
+"""A user whose password the server has only as a hash, of which SCRAM can make nothing."""
 MECHANISMS = ("scram-sha-1", "scram-sha-256", "xoauth2", "oauthbearer", "anonymous", "external")
 
 _OAUTH = """\
@@ -36,6 +40,10 @@ passdb {{
   driver = static
   mechanisms = external
   args = nopassword=y
+}}
+passdb {{
+  driver = passwd-file
+  args = scheme=CRYPT username_format=%u {directory}/hashed
 }}
 """
 _KERBEROS = """\
@@ -86,6 +94,7 @@ class EveryMechanism:
         }
         for name, certificate in certificates.items():
             certificate.private_key_and_cert_chain_pem.write_to_path(directory / f"{name}.pem")
+        (directory / "hashed").write_text(f"{HASHED_USER}:{_hash(HASHED_PASSWORD)}\n")
         (directory / "oauth2.conf").write_text(_OAUTH.format(url=oauth.introspection_url))
         return cls(directory, oauth, kerberos)
 
@@ -108,3 +117,8 @@ class EveryMechanism:
         postfix = self.for_postfix()
         submission = _SUBMISSION.format(directory=self.directory, relay_port=relay_port, port=port)
         return Extra(postfix.mechanisms, postfix.settings + submission), port
+
+
+def _hash(password: str) -> str:
+    command = [find_program("doveadm") or "doveadm", "-c", "/dev/null", "pw", "-s", "SHA512-CRYPT", "-p", password]
+    return subprocess.run(command, text=True, capture_output=True, check=True, timeout=10).stdout.strip()

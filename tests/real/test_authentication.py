@@ -18,7 +18,7 @@ from wlsmtp import TLS, AuthenticationFailed, Message, RetryPolicy
 from . import cyrus, find_program, kerberos, poll
 from .dovecot import DovecotAuth
 from .kerberos import REALM, Kerberos
-from .mechanisms import EveryMechanism
+from .mechanisms import HASHED_PASSWORD, HASHED_USER, EveryMechanism
 from .postfix import PostfixServer
 
 BY_PASSWORD = ["SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5"]
@@ -117,6 +117,14 @@ def test_a_wrong_password_is_refused_once(world: World, server: PostfixServer, m
 def test_the_strongest_comes_first(world: World, server: PostfixServer) -> None:
     with session_to(world, server, None, password=server.password) as session:
         assert session.verify().mechanism == "SCRAM-SHA-256"
+
+
+def test_a_password_that_the_server_has_as_a_hash_logs_in_with_plain(world: World, server: PostfixServer) -> None:
+    """Dovecot offers SCRAM to all, and refuses it before the proof for users of whom it has no fitting secret."""
+    before = failures(server)
+    with session_to(world, server, None, username=HASHED_USER, password=HASHED_PASSWORD) as session:
+        assert session.verify().mechanism == "PLAIN"
+    assert poll(lambda: failures(server) == before + 2, 5.0)
 
 
 @pytest.mark.parametrize("mechanism", BY_TOKEN)

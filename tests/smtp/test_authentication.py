@@ -391,6 +391,28 @@ def test_a_server_that_offers_only_what_is_not_installed_is_told_with_the_extra(
         session.verify()
 
 
+@pytest.mark.parametrize(
+    ("offered", "options", "words"),
+    [
+        ("PLAIN", {"token": "t0ken"}, "A token can be used with OAUTHBEARER, XOAUTH2"),
+        ("PLAIN", {"password": "s", "mechanisms": ["LOGIN"]}, "offers only PLAIN, nothing for LOGIN. Allow one"),
+        ("PLAIN", {"password": "s", "exclude_mechanisms": ["PLAIN"]}, "Allow one that it offers"),
+        ("PLAIN", {"mechanisms": ["EXTERNAL"], "tls": TLS(client_cert="client.pem")}, "only to a client whose"),
+        ("EXTERNAL", {"password": "s"}, "offers no authentication, nothing for a password. Some servers"),
+    ],
+)
+def test_a_server_that_offers_nothing_that_fits_is_told_with_a_way_out(
+    world: World, offered: str, options: Any, words: str
+) -> None:
+    with (
+        server_with(offered) as server,
+        session_to(world, server, **options) as session,
+        pytest.raises(AuthenticationFailed, match=words),
+    ):
+        session.verify()
+    assert tried(server) == []
+
+
 def test_mechanisms_can_be_named_in_a_url() -> None:
     config = SessionConfig.from_url("smtp://a:b@localhost?mechanisms=PLAIN,LOGIN&exclude_mechanisms=CRAM-MD5 NTLM")
     assert config.mechanisms == ("PLAIN", "LOGIN") and config.exclude_mechanisms == ("CRAM-MD5", "NTLM")

@@ -23,14 +23,14 @@ class Renewable:
         self._renew_at = self._ends_at = 0.0
 
     def get(self) -> str:
-        """The value. A renewal that fails for the moment does no harm while the old value is good."""
+        """The value. A renewal that fails does no harm while the old value is good."""
         with self._lock:
             if self._value is not None and time.monotonic() < self._renew_at:
                 return self._value
             try:
                 return self._renew()
-            except SMTPError as error:
-                if self._value is None or not error.temporary or time.monotonic() >= self._ends_at:
+            except SMTPError:
+                if self._value is None or time.monotonic() >= self._ends_at:
                     raise
                 return self._value
 

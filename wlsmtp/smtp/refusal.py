@@ -69,6 +69,10 @@ def _at_hand(config: SessionConfig) -> str:
 def _way_out(config: SessionConfig, offered: tuple[str, ...]) -> str:
     if not offered:
         return "Some servers offer it only over TLS (security='tls'); auth='optional' goes on without logging in"
+    if "EXTERNAL" in (name.upper() for name in config.mechanisms or ()):
+        return "Servers offer EXTERNAL only to a client whose certificate they trust, over TLS"
+    if config.mechanisms or config.exclude_mechanisms:
+        return "Allow one that it offers, see mechanisms=… and exclude_mechanisms=…"
     known = [MECHANISMS[name] for name in (name.upper() for name in offered) if name in MECHANISMS]
     needs = "token" if config.token else "password"
     for mechanism in known:
