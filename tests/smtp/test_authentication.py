@@ -172,6 +172,18 @@ def test_a_refusal_that_is_not_about_the_secret_leads_to_the_next_mechanism(worl
         assert session.verify().mechanism == "PLAIN"
 
 
+def test_what_was_refused_on_the_way_is_not_tried_on_the_next_connection(world: World) -> None:
+    with server_with("EXTERNAL", "PLAIN", "LOGIN", security="tls") as server:
+        tls = TLS(ca_file=server.ca_file, client_cert=server.client_cert("eve@example.com"))
+        options: Any = {"tls": tls, "mechanisms": ["EXTERNAL", "PLAIN", "LOGIN"], "password": SECRET}
+        with session_to(world, server, **options) as session:
+            for _ in range(2):
+                session.verify()
+                session.close()
+                session.open()
+    assert tried(server) == ["EXTERNAL", "PLAIN", "PLAIN", "PLAIN"]
+
+
 def test_a_refused_certificate_leads_to_the_password(world: World) -> None:
     with server_with("EXTERNAL", "PLAIN", security="tls") as server:
         tls = TLS(ca_file=server.ca_file, client_cert=server.client_cert("eve@example.com"))

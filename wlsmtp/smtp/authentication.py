@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from wlsmtp.sasl import Mechanism
     from wlsmtp.sasl.base import Exchange
     from wlsmtp.smtp.deadlines import Deadlines
+    from wlsmtp.smtp.experience import Experience
     from wlsmtp.smtp.link import Link
     from wlsmtp.wire.extensions import Capabilities
     from wlsmtp.wire.reply import Reply
@@ -89,7 +90,12 @@ def check_mechanisms(config: SessionConfig) -> None:
 
 
 async def authenticate(
-    link: Link, config: SessionConfig, capabilities: Capabilities, io: IO, deadlines: Deadlines
+    link: Link,
+    config: SessionConfig,
+    capabilities: Capabilities,
+    io: IO,
+    deadlines: Deadlines,
+    experience: Experience,
 ) -> Login:
     """Log in as configured, or not at all when nothing is configured, or nothing fits with ``auth="optional"``."""
     if not config.logs_in:
@@ -101,6 +107,7 @@ async def authenticate(
     if not usable:
         raise refusal.nothing_fits(config, capabilities)
     _refuse_clear_link(link, config, usable)
+    usable.sort(key=lambda mechanism: mechanism.name != experience.mechanism)
     player = _Player(link, config, io, deadlines)
     try:
         mechanism = await player.log_in(usable, secrets)
@@ -109,6 +116,7 @@ async def authenticate(
         if token is None:
             raise
         mechanism = await player.log_in(usable, _secrets(link, config, capabilities, token))
+    experience.mechanism = mechanism
     return Login(config.username, mechanism)
 
 

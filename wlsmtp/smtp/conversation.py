@@ -153,7 +153,7 @@ async def open_connection(
     try:
         opening = _Opening(link, config, deadlines)
         await opening.greet()
-        login = await authenticate(link, config, opening.capabilities, io, deadlines)
+        login = await authenticate(link, config, opening.capabilities, io, deadlines, experience)
     except BaseException as error:
         link.end(type(error).__name__)
         await stream.close()
