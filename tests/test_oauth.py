@@ -15,7 +15,8 @@ from tests.oauth_server import CLIENT_ID, CLIENT_SECRET, SCOPE, OAuthServer
 from tests.worlds import World
 from wlsmtp import AuthenticationFailed, ClientCredentials, ConfigError, ConnectionFailed, RefreshToken, RetryPolicy
 from wlsmtp.io.renewal import Renewable
-from wlsmtp.testing import SMTPServer
+from wlsmtp.oauth import _json, _lifetime
+from wlsmtp.testing import ScriptedPeer, SMTPServer
 
 USER = "ann@example.com"
 APP: dict[str, Any] = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "scope": SCOPE}
@@ -169,6 +170,35 @@ def test_an_early_renewal_that_fails_does_no_harm_while_the_token_is_good() -> N
     token._ends_at = 0
     with pytest.raises(AuthenticationFailed):
         token.get()
+
+
+@pytest.mark.parametrize(
+    ("answer", "lifetime"),
+    [({"expires_in": 60}, 60), ({"expires_in": "60"}, 60), ({}, 300), ({"expires_in": "soon"}, 300),
+     ({"expires_in": -1}, 300), ({"expires_in": None}, 300), ({"expires_in": "inf"}, 300)],
+)  # fmt: skip
+def test_the_lifetime_of_a_token_is_read_or_assumed(answer: dict[str, Any], lifetime: float) -> None:
+    assert _lifetime(answer) == lifetime
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"no JSON", b"\xff", b"[" * 100_000])
+def test_an_answer_that_is_no_object_holds_nothing(body: bytes) -> None:
+    assert _json(body) == {}
+
+
+def test_an_answer_that_is_no_http_is_told() -> None:
+    with (
+        ScriptedPeer("C: POST *\nS: 220 this is SMTP") as peer,
+        pytest.raises(ConnectionFailed, match="no HTTP"),
+    ):
+        ClientCredentials(token_url=f"http://127.0.0.1:{peer.port}/token", **APP)()
+
+
+def test_a_redirection_is_not_followed(oauth: OAuthServer) -> None:
+    script = f"C: POST *\nS: HTTP/1.1 307 Elsewhere\nS: Location: {oauth.token_url}\nS: Content-Length: 0\nS:"
+    with ScriptedPeer(script) as peer, pytest.raises(AuthenticationFailed, match="HTTP 307"):
+        ClientCredentials(token_url=f"http://127.0.0.1:{peer.port}/token", **APP)()
+    assert oauth.requests == []
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+import spnego
 
 import wlsmtp
 from tests.oauth_server import CLIENT_ID, CLIENT_SECRET, OAuthServer
 from tests.worlds import Session, World
 from wlsmtp import TLS, AuthenticationFailed, Message, RetryPolicy
+from wlsmtp.sasl import MECHANISMS, Secrets
+from wlsmtp.sasl.base import Exchange
 
 from . import cyrus, find_program, kerberos, poll
 from .dovecot import DovecotAuth
@@ -207,6 +210,31 @@ def test_without_a_ticket_the_next_mechanism_is_used(world: World, server: Postf
     options = {"mechanisms": ["GSSAPI", "PLAIN"], "password": server.password}
     with session_to(world, server, None, **options) as session:
         assert session.verify().mechanism == "PLAIN"
+
+
+@pytest.fixture
+def exchange(kdc: Kerberos, tmp_path: Path) -> Exchange:
+    """The client's side of GSSAPI, with a ticket."""
+    kdc.ticket(tmp_path / "tickets")
+    return MECHANISMS["GSSAPI"].start(Secrets(host="localhost"))
+
+
+def test_a_service_without_the_key_is_found_out(exchange: Exchange) -> None:
+    assert next(exchange)
+    with pytest.raises(AuthenticationFailed, match="not valid"):
+        exchange.send(b"no token")
+
+
+@pytest.mark.parametrize("layers", [b"\4\0\x10\0", b"", b"\1"], ids=["encryption", "nothing", "too short"])
+def test_a_service_that_does_without_no_other_layer_is_left(
+    exchange: Exchange, kdc: Kerberos, layers: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KRB5_KTNAME", str(kdc.keytab))
+    service = spnego.server(hostname="localhost", service="smtp", protocol="kerberos")
+    answer = service.step(next(exchange))
+    assert answer and exchange.send(answer) == b"" and service.complete
+    with pytest.raises(AuthenticationFailed, match="security layer"):
+        exchange.send(service.wrap(layers, encrypt=False).data)
 
 
 @pytest.fixture(scope="module")
