@@ -15,6 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
 from scramp.core import Nonce
 
 from wlsmtp import AuthenticationFailed
@@ -89,6 +91,23 @@ def test_a_challenge_that_is_not_valid_is_not_answered(lie: str) -> None:
     with pytest.raises(AuthenticationFailed, match="not valid") as caught:
         exchange.send(LIES[lie](nonce))
     assert "pencil" not in str(caught.value)
+
+
+PARTS = st.sampled_from(
+    ["", "=", "a", "AAAA", "QSXCR+Q6sek8bf92AAAA", "4096", "04096", "-1", "1e9", "m=x", "\u0663", ","]
+)
+
+
+@given(own_nonce=st.booleans(), nonce=PARTS, salt=PARTS, rounds=PARTS, more=PARTS, verdict=PARTS | st.text(max_size=20))
+def test_no_server_makes_it_fail_in_a_way_of_its_own(
+    own_nonce: bool, nonce: str, salt: str, rounds: str, more: str, verdict: str
+) -> None:
+    exchange = MECHANISMS["SCRAM-SHA-256"].start(USER)
+    first = next(exchange)
+    own = first.rpartition(b"r=")[2].decode() if own_nonce else ""
+    with pytest.raises(AuthenticationFailed):
+        exchange.send(f"r={own}{nonce},s={salt},i={rounds}{more}".encode())
+        exchange.send(f"v={verdict}".encode())
 
 
 @pytest.mark.parametrize("verdict", [b"v=" + base64.b64encode(b"x" * 32), b"", b"v=", b"\xff"])
