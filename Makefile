@@ -25,6 +25,7 @@ demo: $(STAMP)
 
 test: $(STAMP) lint
 	sh scripts/install-test-servers.sh
+	if command -v krb5-config >/dev/null; then $(BIN)/python -m pip install --quiet "pyspnego[kerberos]"; fi
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
 lint: $(STAMP)

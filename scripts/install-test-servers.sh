@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the mail servers that tests/real talks to: Postfix (SMTP) and Dovecot (SASL for Postfix).
+# Installs the servers that tests/real talks to: Postfix (SMTP), Dovecot (SASL for Postfix, with Kerberos, and its own
+# submission service), an MIT Kerberos KDC, Cyrus SASL and GNU SASL; and what Python's binding to Kerberos is built with.
 #
 # The tests start their own instances on loopback ports, so nothing is started here. Where the servers cannot be
 # installed (not root, not Debian) this says so and succeeds: those tests are then skipped.
@@ -8,17 +9,27 @@ set -eu
 PATH=$PATH:/usr/sbin:/sbin
 policy=/usr/sbin/policy-rc.d
 
-have() { command -v "$1" >/dev/null 2>&1; }
+have() {
+    for program in "$@"; do command -v "$program" >/dev/null 2>&1 || return 1; done
+}
+have_files() {
+    for file in "$@"; do [ -e "$file" ] || return 1; done
+}
+have_all() {
+    have postfix dovecot krb5kdc kadmin.local kinit krb5-config cc saslpasswd2 &&
+        have_files /usr/lib/dovecot/modules/auth/libmech_gssapi.so /usr/lib/dovecot/submission-login \
+            /usr/lib/*/libgsasl.so.18 /usr/lib/*/sasl2/libscram.so
+}
 
-if have postfix && have dovecot; then
+if have_all; then
     exit 0
 fi
 if [ "$(id -u)" -ne 0 ]; then
-    echo "Postfix and Dovecot are not installed, and installing them needs root."
+    echo "Not all test servers are installed, and installing them needs root."
     exit 0
 fi
 if ! have apt-get; then
-    echo "Postfix and Dovecot are not installed, and there is no apt-get to install them with."
+    echo "Not all test servers are installed, and there is no apt-get to install them with."
     exit 0
 fi
 
@@ -36,6 +47,9 @@ printf '#!/bin/sh\nexit 101\n' >"$policy"
 chmod 755 "$policy"
 
 apt-get update -q
-DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends postfix dovecot-core
+DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+    postfix dovecot-core \
+    dovecot-gssapi dovecot-submissiond krb5-kdc krb5-admin-server krb5-user libkrb5-dev gcc libc6-dev \
+    libsasl2-modules sasl2-bin libgsasl18
 
-have postfix && have dovecot
+have_all

@@ -25,7 +25,7 @@ LADDER = [
     {"events", "validation", "config", "sources"},
     {"wire", "sasl", "message"},
     {"io"},
-    {"smtp"},
+    {"smtp", "oauth"},
     {"pool", "pace", "retry"},
     {"transports"},
     {"outbox"},

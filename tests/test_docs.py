@@ -1,15 +1,18 @@
-"""The page of settings names every field, with the default that it has."""
+"""The pages of docs name what there is: every field with its default, every mechanism in its order."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from wlsmtp import TLS, Pipelining, PoolLimits, RetryPolicy, SessionConfig, Timeouts
+from wlsmtp.sasl import MECHANISMS
 from wlsmtp.validation import Validated
 
-PAGE = (Path(__file__).parent.parent / "docs" / "settings.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE = (DOCS / "settings.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("model", [SessionConfig, Timeouts, TLS, PoolLimits, Pipelining, RetryPolicy])
@@ -21,3 +24,14 @@ def test_every_field_is_described(model: type[Validated]) -> None:
         if isinstance(field.default, int | float) and name != "port":
             assert f"| `{field.default}` |" in rows[name]
         assert rows[name].rstrip().removesuffix("|").rpartition("|")[2].strip(), f"{name} has no description"
+
+
+def test_the_mechanisms_are_described_in_their_order() -> None:
+    page = (DOCS / "authentication.md").read_text(encoding="utf-8")
+    rows = [
+        [cell.strip(" `") for cell in row.split("|")] for row in re.findall(r"^\| (`[A-Z].*) \|$", page, re.MULTILINE)
+    ]
+    assert [name for name, *_ in rows] == list(MECHANISMS)
+    for name, _, extra, notes in rows:
+        mechanism = MECHANISMS[name]
+        assert (mechanism.extra or "") == extra and ("Only when named" in notes) is mechanism.by_name_only

@@ -23,12 +23,12 @@ FORMS = [
 ]
 
 
-@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2"])
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256", "XOAUTH2", "OAUTHBEARER"])
 @pytest.mark.parametrize("known", [SECRET, "another"], ids=["accepted", "refused"])
 def test_the_secret_is_nowhere(world: World, mechanism: str, known: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="wlsmtp")
     events: list[Event] = []
-    secret = {"token": SECRET} if mechanism == "XOAUTH2" else {"password": SECRET}
+    secret = {"token": SECRET} if "OAUTH" in mechanism else {"password": SECRET}
     server = SMTPServer(users={"ann": known}, tokens={"ann": known}, mechanisms=[mechanism])
     said = []
     with (

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from wlsmtp.message.envelope import Envelope as Envelope
     from wlsmtp.message.model import Attachment as Attachment
     from wlsmtp.message.model import Message as Message
+    from wlsmtp.oauth import ClientCredentials as ClientCredentials
+    from wlsmtp.oauth import RefreshToken as RefreshToken
     from wlsmtp.receipt import Receipt as Receipt
     from wlsmtp.receipt import RecipientResult as RecipientResult
     from wlsmtp.receipt import RecipientStatus as RecipientStatus
@@ -60,6 +62,7 @@ _ROOMS = {
         "AuthenticationFailed", "ReplyError", "SenderRefused", "RecipientsRefused", "ContentRefused", "CommandRefused",
         "ProtocolError", "ExtensionMissing", "OutcomeUnknown", "Stage",
     ),
+    "oauth": ("ClientCredentials", "RefreshToken"),
     "smtp.conversation": ("ServerInfo",),
     "statistics": ("Statistics",),
     "transports.base": ("Transport",),

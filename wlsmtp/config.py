@@ -20,7 +20,12 @@ from wlsmtp.events import Listener
 from wlsmtp.validation import Validated
 
 TokenProvider = Callable[[], str | Awaitable[str]]
-"""Returns an OAuth 2.0 access token, or (in the async world) an awaitable of one; asked anew for each connection."""
+"""Returns an OAuth 2.0 access token, or (in the async world) an awaitable of one; asked anew for each connection, and
+once more when the server has refused the token. A plain function is called in a thread in the async world. If it has a
+method ``forget(token)``, that is told of the refused token first. See ``wlsmtp.oauth`` for ready-made ones."""
+
+WITHOUT_SECRET = frozenset({"EXTERNAL", "GSSAPI", "ANONYMOUS"})
+"""The mechanisms that need neither password nor token; they are used only when ``mechanisms`` names them."""
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -203,7 +208,9 @@ class SessionConfig(Settings):
     auth: Literal["required", "optional"] = "required"
     """``optional``: with a user name and a server that offers no usable AUTH, go on without authentication."""
     mechanisms: tuple[str, ...] | None = None
-    """The SASL mechanisms allowed, best first. Default: all that fit, see ``wlsmtp.sasl``."""
+    """The SASL mechanisms allowed, best first. Default: all that fit, strongest first, see docs/authentication.md."""
+    exclude_mechanisms: tuple[str, ...] = ()
+    """SASL mechanisms not to be used."""
     allow_cleartext_auth: bool = False
     """True lets the password go over an unencrypted connection that leaves this machine."""
     opportunistic_tls: bool = True
@@ -258,8 +265,9 @@ class SessionConfig(Settings):
 
     @model_validator(mode="after")
     def _together(self) -> Self:
-        if self.username and self.password is None and self.token is None:
-            raise ValueError("username: needs a password or a token")
+        if self.username and self.password is None and self.token is None and not self._needs_no_secret:
+            others = ", ".join(sorted(WITHOUT_SECRET))
+            raise ValueError(f"username: needs a password or a token, or mechanisms=… with one of {others}")
         if (self.password is not None or self.token is not None) and not self.username:
             raise ValueError("username: is missing, and a password or a token is given")
         if self.password is not None and self.token is not None:
@@ -267,6 +275,15 @@ class SessionConfig(Settings):
         if self.is_unix and self.security is Security.SSL and not self.tls.server_hostname:
             raise ValueError("tls: TLS over a unix socket needs TLS(server_hostname=…)")
         return self
+
+    @property
+    def logs_in(self) -> bool:
+        """Whether there is anything to authenticate with."""
+        return bool(self.username) or self._needs_no_secret
+
+    @property
+    def _needs_no_secret(self) -> bool:
+        return any(name.upper() in WITHOUT_SECRET for name in self.mechanisms or ())
 
     @property
     def is_unix(self) -> bool:

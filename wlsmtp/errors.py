@@ -27,7 +27,9 @@ This file imports nothing of the package but names for type checkers: every othe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -139,6 +141,12 @@ class TLSError(SMTPError):
 
 class AuthenticationFailed(SMTPError, PermissionError):
     """The server refused the credentials (RFC 4954 §6), or no usable mechanism is left."""
+
+    mechanism: str | None = None
+    """The SASL mechanism that was refused last."""
+    problem: Mapping[str, str] = MappingProxyType({})
+    """What the server, or the token endpoint, says of a refused OAuth 2.0 token (``status``, ``scope``, ``schemes``,
+    ``openid-configuration``, or ``error`` and ``error_description``); RFC 7628 §3.2.2, RFC 6749 §5.2."""
 
 
 class ReplyError(SMTPError):

@@ -15,7 +15,7 @@ from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.render import Sendable, content_of, envelope_of
 from wlsmtp.receipt import Receipt, RecipientStatus, Status, overall_status
 from wlsmtp.retry import Campaign, deliver_with_retry
-from wlsmtp.sasl import MECHANISMS
+from wlsmtp.smtp.authentication import check_mechanisms
 from wlsmtp.smtp.deadlines import Deadlines
 from wlsmtp.statistics import Statistics
 from wlsmtp.transports.base import Transport
@@ -169,10 +169,7 @@ def _check(config: SessionConfig) -> None:
             stage=Stage.SETTINGS,
             hint="To go on while mail is sent, use AsyncSMTPSession, or send from a thread: sessions may be shared",
         )
-    unknown = [name for name in config.mechanisms or () if name.upper() not in MECHANISMS]
-    if unknown:
-        words = f"mechanisms: knows no {', '.join(unknown)}; allowed are {', '.join(MECHANISMS)}"
-        raise ConfigError(words, stage=Stage.SETTINGS)
+    check_mechanisms(config)
 
 
 _COUNTED = {

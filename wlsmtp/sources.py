@@ -79,7 +79,7 @@ def _value(name: str, text: str) -> Any:
         if text.strip().lower() not in _SWITCH:
             raise _wrong("pipelining: must be true or false")
         return _SWITCH[text.strip().lower()]
-    return tuple(text.replace(",", " ").split()) if name == "mechanisms" else text
+    return tuple(text.replace(",", " ").split()) if name.endswith("mechanisms") else text
 
 
 def fields_from_preset(provider: str) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""Dovecot as the SASL provider of Postfix: one user, the mechanisms, a unix socket; no mail protocol, no TLS."""
+"""Dovecot as the SASL provider of Postfix: one user, the mechanisms, a unix socket; no mail protocol, no TLS, unless
+its ``Extra`` says so."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ _SUPPORTED = "2.3"
 _CONFIGURATION = """\
 protocols =
 ssl = no
+{settings}
 base_dir = {directory}/run
 state_dir = {directory}/state
 log_path = {directory}/dovecot.log
@@ -59,6 +61,14 @@ def what_is_missing() -> str | None:
     return None if version.startswith(f"{_SUPPORTED}.") else f"Dovecot {_SUPPORTED} (here is {version.strip()})"
 
 
+@dataclass(frozen=True)
+class Extra:
+    """Mechanisms besides the usual ones, and what Dovecot must be told for them."""
+
+    mechanisms: tuple[str, ...] = ()
+    settings: str = ""
+
+
 @dataclass
 class DovecotAuth:
     """A SASL provider that knows one user and listens on the unix socket `socket`, which belongs to `owner`."""
@@ -68,6 +78,7 @@ class DovecotAuth:
     username: str
     password: str
     owner: str = "postfix"
+    extra: Extra = Extra()
     _daemon: Daemon | None = field(default=None, init=False, repr=False)
 
     def start(self) -> None:
@@ -89,9 +100,14 @@ class DovecotAuth:
         (self.directory / "passwd").write_text(f"{self.username}:{{PLAIN}}{self.password}\n", "utf-8")
         (self.directory / "passwd").chmod(0o644)
         path = self.directory / "dovecot.conf"
-        mechanisms = " ".join(MECHANISMS)
         path.write_text(
-            _CONFIGURATION.format(directory=self.directory, socket=self.socket, owner=self.owner, mechanisms=mechanisms)
+            _CONFIGURATION.format(
+                directory=self.directory,
+                socket=self.socket,
+                owner=self.owner,
+                mechanisms=" ".join(MECHANISMS + self.extra.mechanisms),
+                settings=self.extra.settings,
+            )
         )
         return path
 

@@ -205,7 +205,10 @@ class PostfixServer:
     username = f"ann@{DOMAIN}"
     password = 'pä55 "w%rd'
 
-    def __init__(self) -> None:
+    def __init__(self, extra: dovecot.Extra | None = None, more: str = "", sasl: str | None = None) -> None:
+        """`extra` is what Dovecot is told besides, `more` are lines of main.cf that override the usual ones, `sasl` is
+        the configuration of Cyrus SASL."""
+        self._extra, self._more, self._sasl = extra or dovecot.Extra(), more, sasl
         self.hosts = _loopback_addresses()
         self.plain_port = self.small_port = self.submission_port = self.smtps_port = 0
         self._cleanup = ExitStack()
@@ -287,24 +290,31 @@ class PostfixServer:
         (self._config / "main.cf").write_text(self._main())
         services = [self._service(name, host) for name in _PUBLIC_SERVICES for host in self.hosts]
         (self._config / "master.cf").write_text("".join(services) + _INTERNAL_SERVICES)
+        if self._sasl is not None:
+            # Debian's Postfix looks for it nowhere else.
+            (self._config / "sasl").mkdir()
+            (self._config / "sasl" / "smtpd.conf").write_text(self._sasl)
         (self._config / "mailboxes").write_text(_MAILBOXES.format(domain=DOMAIN.replace(".", r"\.")))
 
     def _main(self) -> str:
         nobody = pwd.getpwnam("nobody")
-        return _MAIN.format(
-            directory=self._directory,
-            config=self._config,
-            queue=self._queue,
-            data=self._directory / "data",
-            mail=self._directory / "mail",
-            log=self._log,
-            host_name=HOST_NAME,
-            domain=DOMAIN,
-            instance=self._instance,
-            protocols="all" if len(self.hosts) > 1 else "ipv4",
-            size_limit=SIZE_LIMIT,
-            uid=nobody.pw_uid,
-            gid=nobody.pw_gid,
+        return (
+            _MAIN.format(
+                directory=self._directory,
+                config=self._config,
+                queue=self._queue,
+                data=self._directory / "data",
+                mail=self._directory / "mail",
+                log=self._log,
+                host_name=HOST_NAME,
+                domain=DOMAIN,
+                instance=self._instance,
+                protocols="all" if len(self.hosts) > 1 else "ipv4",
+                size_limit=SIZE_LIMIT,
+                uid=nobody.pw_uid,
+                gid=nobody.pw_gid,
+            )
+            + self._more
         )
 
     def _service(self, name: str, host: str) -> str:
@@ -314,8 +324,9 @@ class PostfixServer:
 
     def _start_dovecot(self) -> None:
         provider = dovecot.DovecotAuth(
-            self._directory / "dovecot", self._queue / "private" / "auth", self.username, self.password
-        )
+            self._directory / "dovecot", self._queue / "private" / "auth", self.username, self.password,
+            extra=self._extra,
+        )  # fmt: skip
         self._cleanup.callback(provider.stop)
         provider.start()
 

@@ -119,10 +119,10 @@ def _details(config: SessionConfig, hearing: Hearing) -> dict[str, str]:
 def _success_steps(config: SessionConfig, hearing: Hearing, info: ServerInfo) -> tuple[Step, ...]:
     details = _details(config, hearing) | {
         TLS: str(info.tls) if info.tls else "the connection is not encrypted",
-        AUTH: f"logged in as {info.username}" if info.username else "no login",
+        AUTH: f"logged in as {info.username or '(unnamed)'} with {info.mechanism}" if info.mechanism else "no login",
         OFFERS: str(info.capabilities),
     }
-    not_done = {TLS: info.tls is None, AUTH: info.username is None}
+    not_done = {TLS: info.tls is None, AUTH: info.mechanism is None}
     return tuple(Step(name, None if not_done.get(name) else True, details[name]) for name in _order(config))
 
 
@@ -177,6 +177,7 @@ def findings_as_json(findings: Findings) -> dict[str, Any]:
         "steps": [{"name": step.name, "state": _STATES[step.passed], "detail": step.detail} for step in findings.steps],
         "tls": {"protocol": tls.protocol, "cipher": tls.cipher, "fingerprint": tls.fingerprint} if tls else None,
         "username": info.username if info else None,
+        "mechanism": info.mechanism if info else None,
         "capabilities": {name: list(words) for name, words in info.capabilities.extensions.items()} if info else None,
         "error": error_as_json(findings.error),
     }

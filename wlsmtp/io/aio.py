@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext, suppress
-from inspect import isawaitable
+from inspect import isawaitable, iscoroutinefunction
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -300,9 +300,7 @@ class AsyncioIO:
             raise
 
     async def call(self, function: Callable[[], T | Awaitable[T]], deadline: float) -> T:
-        """See ``IO.call``."""
-        result = function()
-        if not isawaitable(result):
-            return result
+        """See ``IO.call``; what is no ``async def`` is called in a thread."""
         async with asyncio.timeout_at(deadline):
-            return await result
+            result = function() if iscoroutinefunction(function) else await asyncio.to_thread(function)
+            return await result if isawaitable(result) else result

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ class TLSInfo:
     cipher: str
     fingerprint: str | None
     """SHA-256 of the server's certificate, in hex."""
+    certificate: bytes | None = field(default=None, repr=False)
+    """The server's certificate, in DER."""
+    unique: bytes | None = field(default=None, repr=False)
+    """The first Finished message (``tls-unique``, RFC 5929 §3); None from TLS 1.3 on, which does not define it."""
 
     def __str__(self) -> str:
         return f"{self.protocol} {self.cipher}"
@@ -133,7 +137,9 @@ class IO(Protocol):
         called to its end also when the caller is cancelled."""
 
     async def call(self, function: Callable[[], T | Awaitable[T]], deadline: float) -> T:
-        """Call a user's function that may, in worlds that can wait for it, return an awaitable."""
+        """Call a function that may block (a user's, key derivation), so that only this caller waits for it; it may
+        return an awaitable in worlds that can wait for one. Raises ``TimeoutError`` at the deadline, in those worlds
+        only, and the function goes on then."""
 
 
 def interleave(addresses: Iterable[tuple[int, object]]) -> list[tuple[int, object]]:

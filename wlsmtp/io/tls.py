@@ -82,8 +82,10 @@ def inspect(tls: ssl.SSLObject | ssl.SSLSocket, settings: TLS) -> TLSInfo:
             stage=Stage.TLS,
             hint="If the server has renewed its certificate, check the new fingerprint with its operator first",
         )
-    cipher = tls.cipher()
-    return TLSInfo(tls.version() or "TLS", cipher[0] if cipher else "", seen)
+    cipher, version = tls.cipher(), tls.version() or "TLS"
+    # Python gives the Finished message of TLS 1.3 out as well, where it proves nothing (RFC 8446 appendix C.5).
+    unique = tls.get_channel_binding("tls-unique") if version == "TLSv1.2" else None
+    return TLSInfo(version, cipher[0] if cipher else "", seen, certificate, unique)
 
 
 def handshake_error(error: Exception, name: str) -> TLSError:

@@ -1,10 +1,10 @@
 """SASL mechanisms (RFC 4422), each a pure generator: it yields responses and is sent challenges.
 
 A new mechanism is one file with one generator, and one row in ``MECHANISMS``. Sockets, base64 and reply codes are not
-known here (``smtp/conversation.py`` plays a mechanism to its end).
+known here (``smtp/authentication.py`` plays a mechanism to its end).
 """
 
-from wlsmtp.sasl.base import Mechanism, Secrets
+from wlsmtp.sasl.base import Confirmed, Mechanism, Proof, Secrets, Unusable
 from wlsmtp.sasl.choice import MECHANISMS, choose
 
-__all__ = ["MECHANISMS", "Mechanism", "Secrets", "choose"]
+__all__ = ["MECHANISMS", "Confirmed", "Mechanism", "Proof", "Secrets", "Unusable", "choose"]

@@ -4,35 +4,56 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wlsmtp.sasl import scram
+from wlsmtp.sasl.anonymous import anonymous
 from wlsmtp.sasl.base import Mechanism, Secrets
 from wlsmtp.sasl.cram_md5 import cram_md5
+from wlsmtp.sasl.external import external
+from wlsmtp.sasl.gssapi import gssapi
 from wlsmtp.sasl.login import login
+from wlsmtp.sasl.ntlm import ntlm
+from wlsmtp.sasl.oauthbearer import oauthbearer
 from wlsmtp.sasl.plain import plain
 from wlsmtp.sasl.xoauth2 import xoauth2
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# CRAM-MD5 comes last although it hides the password: it forces servers to store passwords readable, many offer it
-# without being able to check it, and inside TLS it protects nothing more.
+# CRAM-MD5 and NTLM come after PLAIN although they hide the password: they force servers to store passwords readable (or
+# what is as good as one), many offer them without being able to check them, and inside TLS they protect nothing more.
+# DIGEST-MD5 is left out on purpose: RFC 6331 moved it to historic, for weaknesses that SCRAM was made to mend.
 MECHANISMS = {
     mechanism.name: mechanism
     for mechanism in (
-        Mechanism("XOAUTH2", xoauth2, by_token=True),
+        Mechanism("OAUTHBEARER", oauthbearer, needs="token"),
+        Mechanism("XOAUTH2", xoauth2, needs="token"),
+        Mechanism("EXTERNAL", external, needs="certificate", by_name_only=True),
+        Mechanism(
+            "GSSAPI", gssapi, needs="ticket", module="spnego", extra="kerberos", is_mutual=True, is_slow=True,
+            by_name_only=True,
+        ),
+        *scram.rows(binds=True),
+        *scram.rows(binds=False),
         Mechanism("PLAIN", plain),
         Mechanism("LOGIN", login, client_first=False),
         Mechanism("CRAM-MD5", cram_md5, client_first=False),
+        Mechanism("NTLM", ntlm, module="spnego", extra="ntlm", is_slow=True),
+        Mechanism("ANONYMOUS", anonymous, needs="nothing", by_name_only=True),
     )
-}
+}  # fmt: skip
 
 
-def choose(offered: Iterable[str], secrets: Secrets, allowed: Sequence[str] | None = None) -> list[Mechanism]:
-    """The mechanisms to try, best first: offered by the server, allowed by the user, and fed by the secrets at hand.
-
-    With ``allowed`` its order counts, otherwise the order of ``MECHANISMS``.
-    """
+def choose(
+    offered: Iterable[str], secrets: Secrets, allowed: Sequence[str] | None = None, excluded: Sequence[str] = ()
+) -> list[Mechanism]:
+    """The mechanisms to try, best first: offered by the server, allowed by the user, fed by the secrets at hand, and
+    installed. With ``allowed`` its order counts, otherwise the order of ``MECHANISMS``."""
     offers = {name.upper() for name in offered}
+    unwanted = {name.upper() for name in excluded}
     # A name given twice is tried once: a second wrong password may lock the account.
-    names = dict.fromkeys(name.upper() for name in allowed or MECHANISMS)
-    usable = (MECHANISMS[name] for name in names if name in MECHANISMS and name in offers)
-    return [mechanism for mechanism in usable if mechanism.by_token == (secrets.token is not None)]
+    names = dict.fromkeys(name.upper() for name in allowed or _BY_DEFAULT)
+    usable = (MECHANISMS[name] for name in names if name in MECHANISMS and name in offers - unwanted)
+    return [mechanism for mechanism in usable if mechanism.fits(secrets) and mechanism.is_installed]
+
+
+_BY_DEFAULT = [mechanism.name for mechanism in MECHANISMS.values() if not mechanism.by_name_only]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hmac
 
-from wlsmtp.sasl.base import NOTHING, Exchange, Secrets, octets
+from wlsmtp.sasl.base import NOTHING, Exchange, Proof, Secrets, octets
 
 
 def cram_md5(secrets: Secrets) -> Exchange:
     """Answers the challenge with the user name and the digest."""
     challenge = yield NOTHING
     digest = hmac.new(octets(secrets.password or ""), challenge, "md5").hexdigest()
-    yield octets(f"{secrets.username} {digest}")
+    yield Proof(octets(f"{secrets.username} {digest}"))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from wlsmtp.sasl.base import NOTHING, Exchange, Secrets, octets
+from wlsmtp.sasl.base import NOTHING, Exchange, Proof, Secrets, octets
 
 
 def login(secrets: Secrets) -> Exchange:
     """The user name, then the password, each after a prompt whose words differ by server and are not looked at."""
     yield NOTHING
     yield octets(secrets.username)
-    yield octets(secrets.password or "")
+    yield Proof(octets(secrets.password or ""))

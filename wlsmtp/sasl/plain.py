@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from wlsmtp.errors import ConfigError, Stage
-from wlsmtp.sasl.base import Exchange, Secrets, octets
+from wlsmtp.sasl.base import Exchange, Proof, Secrets, octets
 
 
 def plain(secrets: Secrets) -> Exchange:
     """User name and password in one response. Raises ``ConfigError`` when either holds a NUL, which ends a field."""
     if "\0" in secrets.username + (secrets.password or ""):
         raise ConfigError("PLAIN allows no NUL in the user name or the password.", stage=Stage.AUTH)
-    yield octets(f"\0{secrets.username}\0{secrets.password or ''}")
+    yield Proof(octets(f"\0{secrets.username}\0{secrets.password or ''}"))

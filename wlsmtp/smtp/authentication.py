@@ -1,94 +1,218 @@
-"""AUTH (RFC 4954): choose a mechanism, play it to its end, and say what a refusal means."""
+"""AUTH (RFC 4954): choose a mechanism, play it to its end, and go on to the next one only where that is harmless.
+
+A secret is put to the test once. The next mechanism is tried when the refusal cannot be about the secret: the reply
+says that the mechanism is not supported, or no secret was shown before it. A token that a provider gave, and that the
+server refused, is asked for anew and tried once more if it is another one.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
 from contextlib import suppress
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from pydantic import SecretStr
-
-from wlsmtp.errors import AuthenticationFailed, ProtocolError, Stage
-from wlsmtp.sasl import Secrets, choose
-from wlsmtp.sources import advice_for
+from wlsmtp.errors import AuthenticationFailed, ConfigError, DeadlineExceeded, ProtocolError, Stage
+from wlsmtp.sasl import MECHANISMS, Confirmed, Proof, Secrets, Unusable, choose
+from wlsmtp.sasl.base import NOTHING, unproved
+from wlsmtp.sasl.binding import channel_binding
+from wlsmtp.smtp import refusal
+from wlsmtp.smtp.token import fetch_token, renew_token
 from wlsmtp.wire import command
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wlsmtp.config import SessionConfig
     from wlsmtp.io.base import IO
     from wlsmtp.sasl import Mechanism
+    from wlsmtp.sasl.base import Exchange
     from wlsmtp.smtp.deadlines import Deadlines
+    from wlsmtp.smtp.experience import Experience
     from wlsmtp.smtp.link import Link
     from wlsmtp.wire.extensions import Capabilities
     from wlsmtp.wire.reply import Reply
 
-_NOT_SUPPORTED = frozenset({500, 502, 503, 504, 534})
-"""Replies that speak against the mechanism, not against the password: the next mechanism may do. After any other one a
-second mechanism would only count as a second wrong password, until the account locks."""
+_NOT_SUPPORTED = frozenset({500, 502, 503, 504})
+"""Replies that speak against the mechanism."""
+_NEEDS_TRANSITION = "4.7.12"
+"""The user must log in once with a mechanism that shows the password (RFC 4954 §6: 432)."""
 _MASK = "********"
 
 
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who was authenticated, and how; nobody by default."""
+
+    username: str | None = None
+    mechanism: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Played:
+    """One exchange, played to its end."""
+
+    reply: Reply
+    challenge: bytes
+    """The server's last challenge."""
+    is_tested: bool
+    """Whether the secret was put to the test."""
+
+    @property
+    def is_about_mechanism(self) -> bool:
+        """Whether the refusal cannot be about the secret."""
+        reply = self.reply
+        if reply.code in _NOT_SUPPORTED or str(reply.enhanced) == _NEEDS_TRANSITION:
+            return True
+        return reply.is_permanent and not self.is_tested
+
+
+def check_mechanisms(config: SessionConfig) -> None:
+    """Raise ``ConfigError`` for mechanisms that are not known, not installed, or all excluded."""
+    named = [name.upper() for name in config.mechanisms or ()]
+    excluded = [name.upper() for name in config.exclude_mechanisms]
+    for field, names in (("mechanisms", named), ("exclude_mechanisms", excluded)):
+        if unknown := [name for name in names if name not in MECHANISMS]:
+            words = f"{field}: knows no {', '.join(unknown)}; allowed are {', '.join(MECHANISMS)}"
+            raise ConfigError(words, stage=Stage.SETTINGS)
+    for name in named:
+        if not MECHANISMS[name].is_installed:
+            hint = f'Install it with: pip install "wlsmtp[{MECHANISMS[name].extra}]"'
+            words = f"mechanisms: {name} needs the package {MECHANISMS[name].module}"
+            raise ConfigError(words, stage=Stage.SETTINGS, hint=hint)
+    if set(named or MECHANISMS) <= set(excluded):
+        raise ConfigError("exclude_mechanisms: leaves none", stage=Stage.SETTINGS)
+    if named == ["EXTERNAL"] and not _has_certificate(config):
+        words = "mechanisms: EXTERNAL needs a client certificate, TLS(client_cert=…)"
+        raise ConfigError(words, stage=Stage.SETTINGS)
+
+
 async def authenticate(
-    link: Link, config: SessionConfig, capabilities: Capabilities, io: IO, deadlines: Deadlines
-) -> str | None:
-    """Log in as configured; return the user name, or None when there is none (``auth="optional"``)."""
-    if not config.username:
-        return None
-    secrets = await _secrets(config, io, deadlines)
-    usable = choose(capabilities.mechanisms, secrets, config.mechanisms)
+    link: Link,
+    config: SessionConfig,
+    capabilities: Capabilities,
+    io: IO,
+    deadlines: Deadlines,
+    experience: Experience,
+) -> Login:
+    """Log in as configured, or not at all when nothing is configured, or nothing fits with ``auth="optional"``."""
+    if not config.logs_in:
+        return Login()
+    secrets = _secrets(link, config, capabilities, await fetch_token(config, io, deadlines))
+    usable = choose(capabilities.mechanisms, secrets, config.mechanisms, config.exclude_mechanisms)
     if not usable and config.auth == "optional":
-        return None
+        return Login()
     if not usable:
-        raise _nothing_fits(config, capabilities)
-    _refuse_clear_link(link, config)
-    for mechanism in usable:
-        reply = await _play(link, mechanism, secrets, deadlines)
-        if reply.is_positive:
-            return config.username
-        if reply.code not in _NOT_SUPPORTED:
-            break
-    raise _refused(config, mechanism, reply)
+        raise refusal.nothing_fits(config, capabilities)
+    _refuse_clear_link(link, config, usable)
+    usable.sort(key=lambda mechanism: mechanism.name != experience.mechanism)
+    player = _Player(link, config, io, deadlines)
+    try:
+        mechanism = await player.log_in(usable, secrets)
+    except AuthenticationFailed as error:
+        token = await renew_token(config, io, deadlines, secrets.token, error)
+        if token is None:
+            raise
+        mechanism = await player.log_in(usable, _secrets(link, config, capabilities, token))
+    experience.mechanism = mechanism
+    return Login(config.username, mechanism)
 
 
-async def _secrets(config: SessionConfig, io: IO, deadlines: Deadlines) -> Secrets:
-    password = config.password.get_secret_value() if config.password else None
-    token = config.token
-    if isinstance(token, SecretStr):
-        token_text: str | None = token.get_secret_value()
-    else:
-        token_text = await io.call(token, deadlines("command")) if token else None
-    return Secrets(config.username or "", password, token_text)
+def _secrets(link: Link, config: SessionConfig, capabilities: Capabilities, token: str | None) -> Secrets:
+    tls, offered = link.stream.tls, [name.upper() for name in capabilities.mechanisms]
+    # Found out only where it is used, as a certificate must be parsed for it.
+    binds = config.password is not None and any(name.startswith("SCRAM-") for name in offered)
+    return Secrets(
+        username=config.username or "",
+        password=config.password.get_secret_value() if config.password else None,
+        token=token,
+        host=config.tls.server_hostname or ("localhost" if config.is_unix else config.server),
+        port=0 if config.is_unix else config.port,
+        binding=channel_binding(tls.certificate, tls.unique) if tls and binds else None,
+        server_binds=any(name.endswith("-PLUS") for name in offered),
+        has_certificate=_has_certificate(config),
+    )
 
 
-async def _play(link: Link, mechanism: Mechanism, secrets: Secrets, deadlines: Deadlines) -> Reply:
-    """One whole exchange; the server's last word."""
-    exchange = mechanism.start(secrets)
-    first = next(exchange)
-    words = command.auth(mechanism.name, first if mechanism.client_first else None)
-    # A token may be too long for one line; then it follows as the answer to an empty challenge (RFC 4954 §4).
-    unsaid = first if len(words) > command.MAX_AUTH_LINE else None
-    if unsaid is not None:
-        words = command.auth(mechanism.name, None)
-    shown = f"AUTH {mechanism.name}" + (f" {_MASK}" if len(words.split()) > 2 else "")
-    reply = await link.ask(Stage.AUTH, words, deadlines("command"), shown)
-    while reply.is_intermediate:
+def _has_certificate(config: SessionConfig) -> bool:
+    return config.tls.client_cert is not None or config.is_unix
+
+
+class _Player:
+    """Plays mechanisms over one link."""
+
+    def __init__(self, link: Link, config: SessionConfig, io: IO, deadlines: Deadlines) -> None:
+        self._link = link
+        self._config = config
+        self._io = io
+        self._deadlines = deadlines
+
+    async def log_in(self, usable: Sequence[Mechanism], secrets: Secrets) -> str:
+        """The name of the mechanism that succeeded. Raises ``AuthenticationFailed``."""
+        failure: AuthenticationFailed | None = None
+        for mechanism in usable:
+            try:
+                played = await self._play(mechanism, secrets)
+            except Unusable as why:
+                failure = failure or AuthenticationFailed(str(why), stage=Stage.AUTH)
+                continue
+            if played.reply.is_positive:
+                return mechanism.name
+            failure = refusal.refused(self._config, mechanism, played.reply, played.challenge)
+            if not played.is_about_mechanism:
+                break
+        assert failure is not None  # there is always something to try
+        raise failure
+
+    async def _play(self, mechanism: Mechanism, secrets: Secrets) -> _Played:
+        """One whole exchange."""
+        exchange = mechanism.start(secrets)
+        response = await self._step(mechanism, exchange, None) or NOTHING
+        words = command.auth(mechanism.name, response if mechanism.client_first else None)
+        # A token may be too long for one line; then it follows as the answer to an empty challenge (RFC 4954 §4).
+        unsaid = response if mechanism.client_first and len(words) > command.MAX_AUTH_LINE else None
+        if unsaid is not None:
+            words = command.auth(mechanism.name, None)
+        shown = f"AUTH {mechanism.name}" + (f" {_MASK}" if len(words.split()) > 2 else "")
+        reply = await self._link.ask(Stage.AUTH, words, self._deadlines("command"), shown)
+        challenge, is_tested = b"", isinstance(response, Proof)
+        while reply.is_intermediate:
+            challenge = _challenge(reply)
+            following = unsaid if unsaid is not None else await self._step(mechanism, exchange, challenge)
+            unsaid = None
+            if following is None:
+                return _Played(await self._cancel(), challenge, is_tested)
+            response, is_tested = following, is_tested or isinstance(following, Proof)
+            words = command.sasl_response(response)
+            reply = await self._link.ask(Stage.AUTH, words, self._deadlines("command"), _MASK)
+        if reply.is_positive and mechanism.is_mutual and not isinstance(response, Confirmed):
+            raise unproved(mechanism.name, "it said yes before it had proved itself")
+        return _Played(reply, challenge, is_tested)
+
+    async def _step(self, mechanism: Mechanism, exchange: Exchange, challenge: bytes | None) -> bytes | None:
+        """The next response; None when the mechanism has nothing left to say."""
+
+        def step() -> bytes | None:
+            try:
+                return next(exchange) if challenge is None else exchange.send(challenge)
+            except StopIteration:
+                return None
+
+        if not mechanism.is_slow:
+            return step()
         try:
-            response = unsaid if unsaid is not None else exchange.send(_challenge(reply))
-        except StopIteration:
-            return await _cancel(link, deadlines)
-        unsaid = None
-        reply = await link.ask(Stage.AUTH, command.sasl_response(response), deadlines("command"), _MASK)
-    return reply
+            return await self._io.call(step, self._deadlines("command"))
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"{mechanism.name} took too long on this side", stage=Stage.AUTH) from error
 
-
-async def _cancel(link: Link, deadlines: Deadlines) -> Reply:
-    """The server asks on and on: end the exchange (RFC 4954 §4), and fail if it does not end even so."""
-    reply = await link.ask(Stage.AUTH, command.CANCEL_AUTH, deadlines("command"))
-    if reply.is_intermediate or reply.is_positive:
-        raise ProtocolError("The server does not end the authentication exchange", stage=Stage.AUTH, reply=reply)
-    return reply
+    async def _cancel(self) -> Reply:
+        """The server asks on and on: end the exchange (RFC 4954 §4), and fail if it does not end even so."""
+        reply = await self._link.ask(Stage.AUTH, command.CANCEL_AUTH, self._deadlines("command"))
+        if reply.is_intermediate or reply.is_positive:
+            raise ProtocolError("The server does not end the authentication exchange", stage=Stage.AUTH, reply=reply)
+        return reply
 
 
 def _challenge(reply: Reply) -> bytes:
@@ -97,8 +221,9 @@ def _challenge(reply: Reply) -> bytes:
     return b""  # LOGIN's prompts are free text on some servers, and nothing depends on them
 
 
-def _refuse_clear_link(link: Link, config: SessionConfig) -> None:
-    if link.stream.tls or config.allow_cleartext_auth or config.is_unix or is_loopback(link.stream.local_ip):
+def _refuse_clear_link(link: Link, config: SessionConfig, usable: Sequence[Mechanism]) -> None:
+    is_safe = link.stream.tls or config.is_unix or is_loopback(link.stream.local_ip)
+    if is_safe or config.allow_cleartext_auth or all(mechanism.needs == "nothing" for mechanism in usable):
         return
     raise AuthenticationFailed(
         f"The connection to {config.address} is not encrypted, so no password is sent over it",
@@ -110,22 +235,3 @@ def _refuse_clear_link(link: Link, config: SessionConfig) -> None:
 def is_loopback(ip: str | None) -> bool:
     """Whether the connection does not leave this machine, as this end has a loopback address."""
     return ip is not None and ip_address(ip.partition("%")[0]).is_loopback
-
-
-def _nothing_fits(config: SessionConfig, capabilities: Capabilities) -> AuthenticationFailed:
-    kind = "a token" if config.token else "a password"
-    offered = ", ".join(capabilities.mechanisms)
-    words = f"{config.address} offers {f'only {offered}' if offered else 'no authentication'}, nothing for {kind}"
-    if not offered:
-        hint = "Some servers offer it only over TLS (security='tls'); auth='optional' goes on without logging in"
-    else:
-        hint = "XOAUTH2 takes a token; PLAIN, LOGIN and CRAM-MD5 take a password"
-    return AuthenticationFailed(words, stage=Stage.AUTH, hint=hint)
-
-
-def _refused(config: SessionConfig, mechanism: Mechanism, reply: Reply) -> AuthenticationFailed:
-    words = f"{config.address} refused the login of {config.username!r} with {mechanism.name}"
-    hint = advice_for(config.server) or "Check the user name (often the whole address) and the password"
-    if config.token:
-        hint = advice_for(config.server) or "Check that the token is fresh and made for sending mail (its scope)"
-    return AuthenticationFailed(words, stage=Stage.AUTH, reply=reply, hint=None if reply.is_transient else hint)

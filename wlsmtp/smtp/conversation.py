@@ -45,8 +45,10 @@ class ServerInfo:
     """The name by which the server introduced itself."""
     tls: TLSInfo | None
     username: str | None
-    """The user that was authenticated; None without authentication."""
+    """The user that was authenticated; None without authentication, or when only the server knows the name."""
     capabilities: Capabilities
+    mechanism: str | None = None
+    """The SASL mechanism that authenticated the user; None without authentication."""
 
 
 class Connection:
@@ -151,13 +153,15 @@ async def open_connection(
     try:
         opening = _Opening(link, config, deadlines)
         await opening.greet()
-        username = await authenticate(link, config, opening.capabilities, io, deadlines)
+        login = await authenticate(link, config, opening.capabilities, io, deadlines, experience)
     except BaseException as error:
         link.end(type(error).__name__)
         await stream.close()
         raise
-    info = ServerInfo(config.address, opening.capabilities.name, stream.tls, username, opening.capabilities)
-    announce(Connected(link.name, info.server, str(info.tls) if info.tls else None, username, info.capabilities))
+    info = ServerInfo(
+        config.address, opening.capabilities.name, stream.tls, login.username, opening.capabilities, login.mechanism
+    )
+    announce(Connected(link.name, info.server, str(info.tls) if info.tls else None, info.username, info.capabilities))
     return Connection(link, info, config, io, experience)
 
 

@@ -18,6 +18,9 @@ class Experience:
     one that drops the connection instead leaves one message in doubt and not a window of them."""
     losses: int = 0
     """How often the connection failed at a group before any was answered."""
+    mechanism: str | None = None
+    """The mechanism of the last login. It is tried first, so that those that it offers, and that do not work for this
+    user, do not make a failed login of every connection."""
     max_recipients: int | None = None
     """After how many recipients it said 452 (RFC 5321 §4.5.3.1.10)."""
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import os
 import ssl
 import tempfile
 import weakref
 from functools import cache
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import trustme
+from types import ModuleType
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
@@ -20,23 +18,42 @@ class Certificates:
     """An authority and one server certificate for ``names`` (default: localhost, 127.0.0.1, ::1)."""
 
     def __init__(self, *names: str, not_after: datetime.datetime | None = None) -> None:
-        self._leaf, authority = _issue(names or LOCAL_NAMES, not_after)
-        descriptor, self.ca_file = tempfile.mkstemp(prefix="wlsmtp-ca-", suffix=".pem")
+        self._authority = _trustme().CA()
+        self._leaf = self._authority.issue_cert(*(names or LOCAL_NAMES), not_after=not_after)
+        self.ca_file = self._write("ca", self._authority.cert_pem.bytes())
         """The path of the authority's certificate, to be trusted by the client; removed with this object."""
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(authority)
-        self._finalizer = weakref.finalize(self, _remove, self.ca_file)
 
     @classmethod
     def expired(cls) -> Certificates:
         """A certificate of yesterday."""
         return cls(not_after=datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1))
 
-    def server_context(self) -> ssl.SSLContext:
-        """A TLS context for a server with this certificate."""
+    def server_context(self, *, asks_client: bool = False) -> ssl.SSLContext:
+        """A TLS context for a server with this certificate, which may ask the client for one (and do without)."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._leaf.configure_cert(context)
+        if asks_client:
+            context.load_verify_locations(self.ca_file)
+            context.verify_mode = ssl.CERT_OPTIONAL
         return context
+
+    def client_cert(self, address: str) -> str:
+        """The path of a PEM file with key and certificate for a client, named by a mail address."""
+        leaf = self._authority.issue_cert(address)
+        return self._write("client", leaf.private_key_and_cert_chain_pem.bytes())
+
+    @property
+    def end_point(self) -> bytes:
+        """The channel binding ``tls-server-end-point`` (RFC 5929 §4): trustme signs with SHA-256."""
+        der = ssl.PEM_cert_to_DER_cert(self._leaf.cert_chain_pems[0].bytes().decode())
+        return hashlib.sha256(der).digest()
+
+    def _write(self, kind: str, pem: bytes) -> str:
+        descriptor, path = tempfile.mkstemp(prefix=f"wlsmtp-{kind}-", suffix=".pem")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(pem)
+        weakref.finalize(self, _remove, path)
+        return path
 
 
 @cache
@@ -45,13 +62,12 @@ def default_certificates() -> Certificates:
     return Certificates()
 
 
-def _issue(names: tuple[str, ...], not_after: datetime.datetime | None) -> tuple[trustme.LeafCert, bytes]:
+def _trustme() -> ModuleType:
     try:
         import trustme
     except ImportError:
         raise ImportError('TLS in wlsmtp.testing needs: pip install "wlsmtp[testing]"') from None
-    authority = trustme.CA()
-    return authority.issue_cert(*names, not_after=not_after), authority.cert_pem.bytes()
+    return trustme
 
 
 def _remove(path: str) -> None:

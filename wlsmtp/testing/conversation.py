@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-import binascii
-import hmac
-import json
 import re
-import secrets
 import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from wlsmtp.testing.authentication import Cancelled, Examiner, decode
 
 if TYPE_CHECKING:
     from wlsmtp.testing.server import SMTPServer
@@ -106,8 +104,8 @@ class ServerSide:
             offers.append(f"SIZE {server.size_limit}")
         if server.security == "tls" and self._tls is None:
             offers.append("STARTTLS")
-        if server.users or server.tokens:
-            offers.append("AUTH " + " ".join(server.mechanisms))
+        if mechanisms := Examiner(server, self.sock, self._challenge).offers:
+            offers.append("AUTH " + " ".join(mechanisms))
         return offers
 
     def _do_starttls(self, _rest: str) -> None:
@@ -134,52 +132,24 @@ class ServerSide:
 
     def _do_auth(self, rest: str) -> None:
         mechanism, _, initial = rest.partition(" ")
-        play = {"PLAIN": self._plain, "LOGIN": self._login, "CRAM-MD5": self._cram, "XOAUTH2": self._xoauth2}
+        examiner = Examiner(self._server, self.sock, self._challenge)
         mechanism = mechanism.upper()
-        if not (self._server.users or self._server.tokens) or mechanism not in self._server.mechanisms:
+        if mechanism not in examiner.offers:
             self._say("504 5.5.4 Mechanism not offered")
         elif self._username is not None:
             self._say(_SEQUENCE)
         else:
-            with suppress(_Cancelled):
-                self._username = play[mechanism](initial)
+            with suppress(Cancelled):
+                self._username = examiner.examine(mechanism, initial)
                 self._say("235 2.7.0 Authentication successful" if self._username else _DENIED)
-
-    def _plain(self, initial: str) -> str | None:
-        words = (_decode(initial) if initial else self._challenge(b"")).split(b"\0")
-        return self._check(words[1], words[2]) if len(words) == 3 else None
-
-    def _login(self, initial: str) -> str | None:
-        user = _decode(initial) if initial else self._challenge(b"Username:")
-        return self._check(user, self._challenge(b"Password:"))
-
-    def _cram(self, _initial: str) -> str | None:
-        challenge = f"<{secrets.token_hex(8)}@{self._server.hostname}>".encode()
-        user, _, digest = self._challenge(challenge).decode().rpartition(" ")
-        password = self._server.users.get(user)
-        good = hmac.new((password or "").encode(), challenge, "md5").hexdigest()
-        return user if password is not None and hmac.compare_digest(good, digest) else None
-
-    def _xoauth2(self, initial: str) -> str | None:
-        answer = _decode(initial) if initial else self._challenge(b"")
-        found = re.fullmatch(rb"user=([^\x01]*)\x01auth=Bearer ([^\x01]*)\x01\x01", answer)
-        if found and self._server.tokens.get(found[1].decode()) == found[2].decode():
-            return found[1].decode()
-        problem = {"status": "401", "schemes": "bearer", "scope": "https://mail.example/"}
-        self._challenge(json.dumps(problem).encode())
-        return None
-
-    def _check(self, user: bytes, password: bytes) -> str | None:
-        known = self._server.users.get(user.decode("utf-8", "replace"))
-        return user.decode() if known is not None and hmac.compare_digest(known.encode(), password) else None
 
     def _challenge(self, words: bytes) -> bytes:
         self._say(f"334 {base64.b64encode(words).decode()}")
         line = self._line()
         if line == b"*":
             self._say("501 5.7.0 Authentication cancelled")
-            raise _Cancelled
-        return _decode(line.decode("ascii", "replace"))
+            raise Cancelled
+        return decode(line.decode("ascii", "replace"))
 
     def _do_mail(self, rest: str) -> None:
         found = _PATH.fullmatch(rest)
@@ -330,16 +300,6 @@ class ServerSide:
         del self._received[: end + 1]
         self._server.transcript.append((self._number, "C", line))
         return line
-
-
-class _Cancelled(Exception):
-    """The client has given up the authentication."""
-
-
-def _decode(text: str) -> bytes:
-    with suppress(binascii.Error, ValueError):
-        return base64.b64decode("" if text == "=" else text, validate=True)
-    return b""
 
 
 def _parameters(text: str) -> dict[str, str | bool]:

@@ -49,7 +49,9 @@ class SMTPServer:
 
     ``security``: ``"default"`` plain, ``"tls"`` STARTTLS offered, ``"ssl"`` TLS from the first byte, with a throw-away
     certificate whose authority is in ``ca_file``. ``users`` (name to password) and ``tokens`` (name to OAuth 2.0
-    token) make it offer AUTH. ``refuse`` and ``reply_to`` make it fail. One thread a connection.
+    token) make it offer AUTH with those of ``mechanisms`` that the connection allows; it knows PLAIN, LOGIN, CRAM-MD5,
+    SCRAM-SHA-1, -256 and -512 (also -PLUS), XOAUTH2, OAUTHBEARER, EXTERNAL (``client_cert`` makes a certificate for it)
+    and ANONYMOUS. ``refuse`` and ``reply_to`` make it fail. One thread a connection.
     """
 
     CLOSE, RESET, SILENCE = CLOSE, RESET, SILENCE
@@ -83,7 +85,8 @@ class SMTPServer:
         self.connections = 0
         """Connections accepted so far."""
         self._certificates = certificates or (default_certificates() if security != "default" else None)
-        self.tls_context = self._certificates.server_context() if self._certificates else None
+        asks_client = "EXTERNAL" in self.mechanisms
+        self.tls_context = self._certificates.server_context(asks_client=asks_client) if self._certificates else None
         self._refused: dict[str, str] = {}
         self._scripted: dict[str, list[tuple[str, int | None]]] = {}
         self._sockets: set[socket.socket] = set()
@@ -111,6 +114,17 @@ class SMTPServer:
     def ca_file(self) -> str | None:
         """The file with the authority to trust; None without TLS."""
         return self._certificates.ca_file if self._certificates else None
+
+    def client_cert(self, address: str) -> str:
+        """The path of a PEM file with key and certificate for a client that is known by a mail address (EXTERNAL)."""
+        if self._certificates is None:
+            raise ValueError("a server without TLS knows no certificates")
+        return self._certificates.client_cert(address)
+
+    @property
+    def end_point(self) -> bytes | None:
+        """The channel binding ``tls-server-end-point`` of its connections; None without TLS."""
+        return self._certificates.end_point if self._certificates else None
 
     def refuse(self, recipient: str, reply: str = "550 5.1.1 No such user here") -> None:
         """Answer RCPT for ``recipient`` with ``reply`` from now on."""

@@ -1,0 +1,218 @@
+"""OAuth 2.0 access tokens from a token endpoint (RFC 6749): providers for ``SMTPSession(token=…)``.
+
+A provider keeps its token until shortly before it expires, renews it once for all connections that need it, and gives a
+fresh one after the server has refused it. It may be shared by sessions, threads and event loops. Getting the very first
+refresh token takes a person and a browser, and is not done here.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from ipaddress import ip_address
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit
+
+from pydantic import Field, PrivateAttr, SecretStr, field_validator
+
+from wlsmtp.config import TLS, Seconds, Settings
+from wlsmtp.errors import AuthenticationFailed, ConnectionFailed, Stage
+from wlsmtp.events import log
+from wlsmtp.io.renewal import Renewable
+from wlsmtp.wire.reply import printable
+
+UNTOLD_LIFETIME = 300.0
+"""Seconds that a token is kept when the endpoint does not say how long it is good for (RFC 6749 §5.1)."""
+_HINTS = {
+    "invalid_grant": "The refresh token has expired, was revoked, or is another client's: the user must log in again",
+    "invalid_client": "Check client_id and client_secret, and whether the endpoint wants client_auth='basic'",
+    "unauthorized_client": "The application must be allowed to use this kind of grant",
+    "invalid_scope": "Check the scope, and that the application may ask for it",
+    "none": "Check token_url: this is not what a token endpoint answers",
+    "invalid_request": "Check token_url, and the parameters that this provider asks for (extra=…)",
+}
+"""What to do about the errors of RFC 6749 §5.2."""
+_PASSING = frozenset({"temporarily_unavailable", "server_error"})
+"""Errors that go by themselves (RFC 6749 §4.1.2.1, sent from the token endpoint too)."""
+
+
+class TokenEndpoint(Settings):
+    """What all providers share. Calling a provider returns a token; raises ``ConnectionFailed`` when the endpoint
+    cannot be reached or is out of order, ``AuthenticationFailed`` when it refuses."""
+
+    token_url: str
+    """The token endpoint. It must be ``https``, except on this machine."""
+    client_id: Annotated[str, Field(min_length=1)]
+    """The application's identifier at the provider."""
+    client_secret: SecretStr | None = None
+    """The application's secret; a public client (RFC 6749 §2.1) has none."""
+    scope: str | None = None
+    """What the token shall be good for, the names separated by spaces."""
+    client_auth: Literal["post", "basic"] = "post"
+    """Whether the secret goes in the form, which all large providers take, or in a header (RFC 6749 §2.3.1)."""
+    extra: Mapping[str, str] = Field(default={}, repr=False)
+    """Further parameters that a provider asks for, such as ``audience`` or ``resource``."""
+    early: Annotated[float, Field(ge=0)] = 60.0
+    """Seconds before its end at which a token is renewed; half its lifetime, if that is shorter."""
+    timeout: Seconds = 30.0
+    """The longest wait for the endpoint, in seconds."""
+    tls: TLS = TLS()
+    """How the endpoint's certificate is checked."""
+
+    _token: Renewable = PrivateAttr()
+
+    @field_validator("token_url")
+    @classmethod
+    def _is_secure(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+            is_whole = bool(parts.hostname) and url.isprintable() and " " not in url
+        except ValueError:
+            is_whole = False
+        if not is_whole or parts.username is not None:
+            raise ValueError("must look like https://login.example.com/token")
+        if parts.scheme != "https" and not (parts.scheme == "http" and _is_local(parts.hostname or "")):
+            raise ValueError("must begin with https://, as secrets are sent there")
+        return url
+
+    def model_post_init(self, _context: Any) -> None:
+        """Starts without a token: it is asked for when it is needed."""
+        self._token = Renewable(self._ask, self.early)
+
+    def __call__(self) -> str:
+        """The access token, new or kept."""
+        return self._token.get()
+
+    def forget(self, token: str | None) -> None:
+        """Give another token next time, as a server has refused this one."""
+        self._token.forget(token)
+
+    @abstractmethod
+    def _grant(self) -> dict[str, str]:
+        """What this kind of provider shows to get a token (RFC 6749 §4)."""
+
+    def _granted(self, answer: Mapping[str, Any]) -> None:
+        """Look at what came with the token."""
+
+    def _ask(self) -> tuple[str, float]:
+        from wlsmtp.io.http import post_form  # here, as programs without OAuth need no HTTP
+
+        form = {**self._grant(), "scope": self.scope or "", **self._client(), **self.extra}
+        form = {name: value for name, value in form.items() if value}
+        try:
+            status, body = post_form(self.token_url, form, headers=self._headers(), tls=self.tls, timeout=self.timeout)
+        except OSError as error:
+            words = f"The token endpoint {self._place} could not be reached ({error})"
+            raise ConnectionFailed(words, stage=Stage.AUTH) from error
+        answer = _json(body)
+        token = answer.get("access_token")
+        if status != 200 or not isinstance(token, str) or not token:
+            raise self._refusal(status, answer)
+        self._granted(answer)
+        return token, _lifetime(answer)
+
+    def _client(self) -> dict[str, str]:
+        secret = self.client_secret.get_secret_value() if self.client_secret else ""
+        return {"client_id": self.client_id, "client_secret": secret} if self.client_auth == "post" else {}
+
+    def _headers(self) -> dict[str, str]:
+        if self.client_auth == "post":
+            return {}
+        secret = self.client_secret.get_secret_value() if self.client_secret else ""
+        pair = f"{quote(self.client_id, safe='')}:{quote(secret, safe='')}"  # RFC 6749 §2.3.1: encoded first
+        return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+
+    @property
+    def _place(self) -> str:
+        return urlsplit(self.token_url).netloc
+
+    def _refusal(self, status: int, answer: Mapping[str, Any]) -> AuthenticationFailed | ConnectionFailed:
+        if status >= 500 or status == 429 or answer.get("error") in _PASSING:
+            return ConnectionFailed(
+                f"The token endpoint {self._place} is out of order (HTTP {status})", stage=Stage.AUTH
+            )
+        problem = {name: self._masked(answer[name]) for name in ("error", "error_description") if name in answer}
+        said = ": ".join(problem.values()) or f"HTTP {status}, and no token in the answer"
+        error = AuthenticationFailed(
+            f"The token endpoint {self._place} gave no token ({said})",
+            stage=Stage.AUTH,
+            hint=_HINTS.get(problem.get("error", "none")),
+        )
+        error.problem = problem
+        return error
+
+    def _masked(self, value: object) -> str:
+        """An endpoint's words, in which it may repeat what it was given."""
+        text = printable(str(value).encode("utf-8", "backslashreplace"))[:500]
+        for secret in filter(None, (*self._grant().values(), *self._client().values())):
+            if secret != self.client_id and len(secret) > 7:
+                text = text.replace(secret, "********")
+        return text
+
+
+class ClientCredentials(TokenEndpoint):
+    """Tokens for the application itself (RFC 6749 §4.4), as Microsoft 365 gives them with ``SMTP.SendAsApp``."""
+
+    client_secret: SecretStr
+    """The application's secret."""
+
+    def _grant(self) -> dict[str, str]:
+        return {"grant_type": "client_credentials"}
+
+
+class RefreshToken(TokenEndpoint):
+    """Tokens on behalf of a user who has once agreed to it (RFC 6749 §6)."""
+
+    refresh_token: SecretStr
+    """What that agreement gave."""
+    on_rotate: Callable[[str], None] | None = Field(default=None, repr=False)
+    """Called with the new refresh token when the endpoint replaces it: keep it, as the old one is worth nothing from
+    then on. It is called in the thread that asked for the token; if it raises, the error is logged and the mail goes
+    on."""
+
+    _current: str = PrivateAttr()
+
+    def model_post_init(self, context: Any) -> None:
+        """Starts with the refresh token of the settings."""
+        super().model_post_init(context)
+        self._current = self.refresh_token.get_secret_value()
+
+    def _grant(self) -> dict[str, str]:
+        return {"grant_type": "refresh_token", "refresh_token": self._current}
+
+    def _granted(self, answer: Mapping[str, Any]) -> None:
+        rotated = answer.get("refresh_token")
+        if not isinstance(rotated, str) or rotated in ("", self._current):
+            return
+        self._current = rotated
+        if self.on_rotate is not None:
+            try:
+                self.on_rotate(rotated)
+            except Exception:
+                log.exception("on_rotate failed: the new refresh token of %s is kept in memory only", self._place)
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _lifetime(answer: Mapping[str, Any]) -> float:
+    """Seconds; some endpoints write the number as a string."""
+    try:
+        seconds = float(answer["expires_in"])
+    except (KeyError, TypeError, ValueError):
+        return UNTOLD_LIFETIME
+    return seconds if 0 < seconds < float("inf") else UNTOLD_LIFETIME

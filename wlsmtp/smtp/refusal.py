@@ -1,0 +1,129 @@
+"""What a refused login means, and what to do about it: pure, from the server's words to an error with a hint."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from wlsmtp.errors import AuthenticationFailed, Stage
+from wlsmtp.sasl import MECHANISMS
+from wlsmtp.sources import advice_for
+from wlsmtp.wire.reply import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wlsmtp.config import SessionConfig
+    from wlsmtp.sasl import Mechanism
+    from wlsmtp.wire.extensions import Capabilities
+    from wlsmtp.wire.reply import Reply
+
+_MAX_VALUE = 500
+
+_KNOWN_REPLIES = (
+    (
+        r"SmtpClientAuthentication is disabled",
+        "SMTP AUTH is switched off: an administrator allows it for the mailbox with Set-CASMailbox "
+        "-SmtpClientAuthenticationDisabled $false, or for the tenant with Set-TransportConfig",
+    ),
+    (
+        r"basic authentication is disabled|security defaults policy",
+        "Microsoft 365 takes no password for this account: use a token",
+    ),
+    (
+        r"application-specific password required|InvalidSecondFactor",
+        "The account uses two-step verification: make an app password for this program, or use a token",
+    ),
+    (r"^538\b|\b5\.7\.11\b", "The server wants TLS before a login: security='tls' or 'ssl'"),
+    (r"\b5\.7\.9\b", "The server's policy wants a stronger mechanism for this user than the one that was used"),
+)
+"""What servers say when neither the name nor the secret is wrong, and what helps."""
+
+_TOKEN_ADVICE = (
+    (
+        r"office365|outlook|hotmail",
+        "The token needs the scope https://outlook.office.com/SMTP.Send (a user's own) or SMTP.SendAsApp (an "
+        "application's, with the scope https://outlook.office365.com/.default and a right to the mailbox); the user "
+        "name is the mailbox; SMTP AUTH must be allowed for it",
+    ),
+    (r"gmail|google", "The token needs the scope https://mail.google.com/, and the user name is the whole address"),
+)
+"""What the large providers want of a token, by the name of their server."""
+
+
+def nothing_fits(config: SessionConfig, capabilities: Capabilities) -> AuthenticationFailed:
+    """The error for a server that offers no mechanism that may, or can, be used."""
+    offered = ", ".join(capabilities.mechanisms)
+    what = f"only {offered}" if offered else "no authentication"
+    words = f"{config.address} offers {what}, nothing for {_at_hand(config)}"
+    return AuthenticationFailed(words, stage=Stage.AUTH, hint=_way_out(config, capabilities.mechanisms))
+
+
+def _at_hand(config: SessionConfig) -> str:
+    if config.mechanisms:
+        return " or ".join(config.mechanisms)
+    return "a token" if config.token else "a password"
+
+
+def _way_out(config: SessionConfig, offered: tuple[str, ...]) -> str:
+    if not offered:
+        return "Some servers offer it only over TLS (security='tls'); auth='optional' goes on without logging in"
+    if "EXTERNAL" in (name.upper() for name in config.mechanisms or ()):
+        return "Servers offer EXTERNAL only to a client whose certificate they trust, over TLS"
+    if config.mechanisms or config.exclude_mechanisms:
+        return "Allow one that it offers, see mechanisms=… and exclude_mechanisms=…"
+    known = [MECHANISMS[name] for name in (name.upper() for name in offered) if name in MECHANISMS]
+    needs = "token" if config.token else "password"
+    for mechanism in known:
+        if mechanism.needs == needs and not mechanism.is_installed:
+            return f'{mechanism.name} would do with: pip install "wlsmtp[{mechanism.extra}]"'
+    fitting = [name for name, mechanism in MECHANISMS.items() if mechanism.needs == needs]
+    return f"A {needs} can be used with {', '.join(fitting)}"
+
+
+def refused(config: SessionConfig, mechanism: Mechanism, reply: Reply, challenge: bytes) -> AuthenticationFailed:
+    """The error for a login that the server refused; ``challenge`` is the last thing that it said before."""
+    problem = read_problem(challenge) if mechanism.needs == "token" else {}
+    user = f" of {config.username!r}" if config.username else ""
+    words = f"{config.address} refused the login{user} with {mechanism.name}"
+    if problem:
+        words += f" ({', '.join(f'{name}: {value}' for name, value in problem.items())})"
+    hint = None if reply.is_transient else _hint(config, mechanism, reply)
+    error = AuthenticationFailed(words, stage=Stage.AUTH, reply=reply, hint=hint)
+    error.mechanism, error.problem = mechanism.name, problem
+    return error
+
+
+def read_problem(challenge: bytes) -> Mapping[str, str]:
+    """The JSON in which a server says what is wrong with a token (RFC 7628 §3.2.2; XOAUTH2 has the same), made safe to
+    print; empty for anything else."""
+    try:
+        found = json.loads(challenge)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    plain = {name: value for name, value in found.items() if isinstance(value, str | int) and value != ""}
+    return {_short(name): _short(str(value)) for name, value in plain.items()}
+
+
+def _short(text: str) -> str:
+    return printable(text.replace("\t", " ").encode("utf-8", "backslashreplace"))[:_MAX_VALUE]
+
+
+def _hint(config: SessionConfig, mechanism: Mechanism, reply: Reply) -> str:
+    said = f"{reply.code} " + " ".join(reply.lines)
+    for pattern, hint in _KNOWN_REPLIES:
+        if re.search(pattern, said, re.IGNORECASE):
+            return hint
+    match mechanism.needs:
+        case "token":
+            fitting = (hint for pattern, hint in _TOKEN_ADVICE if re.search(pattern, config.server, re.IGNORECASE))
+            return next(fitting, "Check that the token is fresh and made for sending mail (its scope)")
+        case "certificate":
+            return "Check that the server trusts the client certificate, and that it may act as the user"
+        case "ticket":
+            return "Check that the ticket's principal (klist) may use the server"
+        case _:
+            return advice_for(config.server) or "Check the user name (often the whole address) and the password"
