@@ -9,7 +9,7 @@ from wlsmtp.errors import ConfigError, SMTPError, Stage
 from wlsmtp.receipt import Status
 from wlsmtp.wlanguage import constants, settings, spool
 from wlsmtp.wlanguage.email import EmailVariable, variable_of
-from wlsmtp.wlanguage.errors import failed, succeeded
+from wlsmtp.wlanguage.errors import ErrorInfo, failed, succeeded
 from wlsmtp.wlanguage.french_members import FrenchSession
 from wlsmtp.wlanguage.members import Member, Variable, flag, one_of, text
 
@@ -101,8 +101,9 @@ class emailSMTPSession(FrenchSession, Variable):
         try:
             receipt = self._send(variable.message())
         except SMTPError as error:
-            variable.Error = str(error)
-            return failed(error, self.Port)
+            failed(error, self.Port)
+            variable.Error = ErrorInfo()
+            return False
         variable.sent_as(receipt.id)
         return succeeded()
 
