@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+import wlsmtp
 from tests.real.postfix import PostfixServer
 from tests.wlanguage.conftest import fresh as fresh
+from tests.wlanguage.page import examples, run
 from wlsmtp.wlanguage import *
 
 
@@ -160,3 +162,19 @@ def test_the_french_names_do_the_same(postfix: PostfixServer, mailbox: str) -> N
     assert not ErreurDétectée
     (stored,) = postfix.wait_for_message(mailbox)
     assert message_from_bytes(stored, policy=policy.default)["Subject"] == "Grüße"
+
+
+PROGRAMS = [
+    *(("plain", program) for program in examples("A server that is not secured")),
+    *(("submission", program) for program in examples("A server with TLS on port 587")),
+    *(("submission", program) for program in examples("In the background") if hasattr(wlsmtp.SMTPSession, "status")),
+]
+
+
+@pytest.mark.parametrize(("port", "program"), PROGRAMS, indirect=["port"])
+def test_a_program_of_the_migration_page_sends_its_email(
+    port: int, program: str, postfix: PostfixServer, mailbox: str
+) -> None:
+    run(program, plain=port, secured=port, user=postfix.username, password=postfix.password, mailbox=mailbox)
+    (stored,) = postfix.wait_for_message(mailbox)
+    assert message_from_bytes(stored, policy=policy.default)["Subject"] == "Hello"

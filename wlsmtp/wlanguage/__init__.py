@@ -12,7 +12,6 @@ Functions return what those of the original return, and tell errors as they do: 
 ``ErrorInfo``. Every French name is here as well. See ``docs/wlanguage.md`` for the names one by one.
 """
 
-from wlsmtp.wlanguage import constants, email, errors, french, members, reading, sessions, settings, spool, variable
 from wlsmtp.wlanguage.constants import *
 from wlsmtp.wlanguage.email import *
 from wlsmtp.wlanguage.errors import *
@@ -24,14 +23,27 @@ from wlsmtp.wlanguage.settings import *
 from wlsmtp.wlanguage.spool import *
 from wlsmtp.wlanguage.variable import *
 
-__all__: list[str] = []
-__all__ += constants.__all__
-__all__ += email.__all__
-__all__ += errors.__all__
-__all__ += french.__all__
-__all__ += members.__all__
-__all__ += reading.__all__
-__all__ += sessions.__all__
-__all__ += settings.__all__
-__all__ += spool.__all__
-__all__ += variable.__all__
+__all__ = [
+    # Sessions
+    "EmailCloseSession", "EmailSend", "EmailSendMessage", "EmailStartSMTPSession", "EmailStartSession",
+    "emailSMTPSession", "EmailStatus", "EmailReadFirst", "EmailReadFirstHeader", "EmailReadLast",
+    "EmailReadLastHeader", "EmailReadMessage", "EmailReadNext", "EmailReadNextHeader", "EmailReadPrevious",
+    "EmailReadPreviousHeader", "EmailSeekFirst",
+    # What is sent
+    "Email", "EmailBuildSource", "EmailReset", "EmailVariable", "emailAttach", "Add",
+    # Settings and errors
+    "EmailConfigure", "EmailGetTimeOut", "EmailSetTimeOut", "ErrorInfo", "ErrorOccurred", "WLanguageError",
+    # Constants
+    "OptionSSL", "emailAsynchronous", "emailCompanyConfidential", "emailError", "emailHighPriority",
+    "emailLowPriority", "emailNormalPriority", "emailNotConfidential", "emailOptionDefault",
+    "emailOptionEncodeHeader", "emailOptionHeaderBcc", "emailOptionSecuredSSL", "emailOptionSecuredTLS",
+    "emailParameterCAFile", "emailParameterClearPassword", "emailParameterMode", "emailParameterOpportunisticTLS",
+    "emailParameterSpooler", "emailPending", "emailPersonal", "emailPrivate", "emailProtocolSMTPS", "emailSent",
+    "emailSynchronous", "errCode", "errFullDetails", "errMessage",
+    # All of it in French
+    "Ajoute", "EmailChangeTimeOut", "EmailConstruitSource", "EmailEnvoie", "EmailEnvoieMessage", "EmailEtat",
+    "EmailFermeSession", "EmailLitMessage", "EmailLitTimeOut", "EmailOuvreSession", "EmailOuvreSessionSMTP",
+    "EmailRaz", "ErreurDétectée", "ErreurInfo", "Faux", "Vrai", "emailAsynchrone", "emailAttache",
+    "emailOptionDéfaut", "emailOptionEncodeEntête", "emailOptionSécuriséSSL", "emailOptionSécuriséTLS",
+    "emailSessionSMTP", "emailSynchrone", "errComplet",
+]  # fmt: skip

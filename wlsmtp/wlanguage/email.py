@@ -25,8 +25,8 @@ from wlsmtp.wlanguage.members import (
 )
 
 if TYPE_CHECKING:
-    from wlsmtp.message.attachment import Attachment
     from wlsmtp.message import model
+    from wlsmtp.message.attachment import Attachment
 
 __all__ = ["Email", "EmailBuildSource", "EmailReset", "EmailVariable", "emailAttach"]
 
@@ -224,7 +224,7 @@ class _Thread(ThreadLocal):
 _thread = _Thread()
 
 
-class _Structure:
+class EmailStructure:
     """``Email``: as in the original both the structure of this thread (``Email.Sender = …``) and the type of variables
     (``message = Email()``)."""
 
@@ -241,7 +241,10 @@ class _Structure:
         return repr(_thread.email)
 
 
-Email = _Structure()
+Email = EmailStructure()
+
+AnyEmail = EmailVariable | EmailStructure | None
+"""A variable, or the structure of this thread: by its name, or by nothing."""
 
 
 def EmailReset() -> None:
@@ -249,7 +252,7 @@ def EmailReset() -> None:
     _thread.email = EmailVariable()
 
 
-def EmailBuildSource(email: EmailVariable | None = None, options: int = 0) -> bool:
+def EmailBuildSource(email: AnyEmail = None, options: int = 0) -> bool:
     """Write an email, by default the structure, into its ``Source``. See ``EmailVariable.BuildSource``."""
     return variable_of(email).BuildSource(options)
 

@@ -9,7 +9,7 @@ from typing import overload
 from wlsmtp.errors import ConfigError, MessageError, Stage
 from wlsmtp.io.thread import Lock
 from wlsmtp.wlanguage.constants import emailOptionDefault
-from wlsmtp.wlanguage.email import EmailVariable
+from wlsmtp.wlanguage.email import AnyEmail
 from wlsmtp.wlanguage.errors import WLanguageError, failed, succeeded
 from wlsmtp.wlanguage.variable import emailSMTPSession, started
 
@@ -69,15 +69,15 @@ def EmailStartSMTPSession(user: str, *arguments: str | int) -> bool:
     return succeeded()
 
 
-def EmailStartSession(session: emailSMTPSession) -> bool:
-    """Start the session of a variable. The form with a POP3 server is not here: this library sends only."""
+def EmailStartSession(session: emailSMTPSession, *arguments: object) -> bool:
+    """Start the session of a variable. The form with a POP3 server is a ``WLanguageError``: sessions here send only."""
     if not isinstance(session, emailSMTPSession):
         words = "EmailStartSession: takes an emailSMTPSession variable; to send by names use EmailStartSMTPSession"
         raise WLanguageError(f"{words}, to read mail use POP3 (poplib) or IMAP (imaplib)")
     return session.StartSession()
 
 
-def EmailSendMessage(session: Session, email: EmailVariable | None = None, options: int = 0) -> bool:
+def EmailSendMessage(session: Session, email: AnyEmail = None, options: int = 0) -> bool:
     """Send an email, by default the structure ``Email``. See ``emailSMTPSession.SendMessage``."""
     try:
         return _find(session).SendMessage(email, options)

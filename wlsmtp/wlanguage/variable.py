@@ -8,7 +8,7 @@ from weakref import WeakValueDictionary
 from wlsmtp.errors import ConfigError, SMTPError, Stage
 from wlsmtp.receipt import Status
 from wlsmtp.wlanguage import constants, settings, spool
-from wlsmtp.wlanguage.email import EmailVariable, variable_of
+from wlsmtp.wlanguage.email import AnyEmail, variable_of
 from wlsmtp.wlanguage.errors import ErrorInfo, failed, succeeded
 from wlsmtp.wlanguage.french_members import FrenchSession
 from wlsmtp.wlanguage.members import Member, Variable, flag, one_of, text
@@ -90,7 +90,7 @@ class emailSMTPSession(FrenchSession, Variable):
 
     OpenSession = StartSession
 
-    def SendMessage(self, email: EmailVariable | None = None, options: int = 0) -> bool:
+    def SendMessage(self, email: AnyEmail = None, options: int = 0) -> bool:
         """Send an email, by default the structure ``Email``, to all of its recipients or to none.
 
         True when the server has taken it, or, in an asynchronous session, when it is kept for sending. False when
