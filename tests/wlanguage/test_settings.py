@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from wlsmtp import TLS, Timeouts
 from wlsmtp.wlanguage import *
-from wlsmtp.wlanguage.settings import fields, spooler
+from wlsmtp.wlanguage.settings import fields, outbox
 
 
 def test_by_default_a_server_may_be_silent_for_ten_minutes() -> None:
@@ -51,7 +51,7 @@ def test_what_is_set_is_what_is_got(seconds: int) -> None:
 
 
 def test_by_default_all_is_as_safe_as_in_a_session() -> None:
-    assert fields()["tls"] == TLS() and spooler() is None
+    assert fields()["tls"] == TLS() and outbox("ann", "smtp.example.com", 25) == "memory:"
     assert (fields()["allow_cleartext_auth"], fields()["opportunistic_tls"]) == (False, True)
 
 
@@ -60,10 +60,10 @@ def test_parameters_change_what_sessions_are_started_with() -> None:
     EmailConfigure(emailParameterCAFile, "/etc/ca.pem")
     EmailConfigure(emailParameterClearPassword, 1)
     EmailConfigure(emailParameterOpportunisticTLS, 0)
-    EmailConfigure(emailParameterSpooler, "sqlite:///spool.db")
+    EmailConfigure(emailParameterSpooler, "spool")
     assert fields()["tls"] == TLS(trust="bundled", ca_file="/etc/ca.pem")
     assert (fields()["allow_cleartext_auth"], fields()["opportunistic_tls"]) == (True, False)
-    assert spooler() == "sqlite:///spool.db"
+    assert outbox("ann", "smtp.example.com", 25).startswith("sqlite:///spool/ann")
     EmailConfigure(emailParameterMode, 0)
     assert fields()["tls"].trust == "system"
 

@@ -72,5 +72,5 @@ emailParameterClearPassword: Final = 102
 emailParameterOpportunisticTLS: Final = 103
 """1 (default): with ``emailOptionDefault`` encrypt when the server offers it; 0: never, as the original."""
 emailParameterSpooler: Final = 104
-"""Where asynchronous sessions keep what is not sent yet, as the ``outbox`` of ``SMTPSession``: "" (default) in
-memory; ``sqlite:///path`` in a file that outlives the program."""
+"""Where asynchronous sessions keep what is not sent yet: "" (default) in memory, else the path of a directory, in files
+that outlive the program. The next session of the same user with the same server sends what is left."""

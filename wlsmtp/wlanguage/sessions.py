@@ -64,9 +64,7 @@ def EmailStartSMTPSession(user: str, *arguments: str | int) -> bool:
     if not session.StartSession():
         return False
     surplus = _register(user, session)
-    if surplus is not None:
-        surplus.CloseSession()
-    return succeeded()
+    return surplus is None or surplus.close()
 
 
 def EmailStartSession(session: emailSMTPSession, *arguments: object) -> bool:
@@ -97,16 +95,17 @@ def EmailSend(session: Session, file: str) -> bool:
 
 
 def EmailCloseSession(session: Session) -> None:
-    """Close a session; what an asynchronous one still keeps is sent first. ``ErrorOccurred`` says whether it failed."""
+    """Close a session; what an asynchronous one still keeps is sent first. See ``emailSMTPSession.CloseSession``."""
     try:
-        closed = session if isinstance(session, emailSMTPSession) else _left(session)
+        left = session if isinstance(session, emailSMTPSession) else _left(session)
     except ConfigError as error:
         failed(error)
         return
-    if closed is not None:
-        closed.CloseSession()
-    else:
+    if left is None:
         succeeded()
+    elif not left.close() and isinstance(session, str):
+        # It still has emails to send: it is to be found by its name again.
+        _register(session, left)
 
 
 def _described(user: str, *arguments: str | int) -> emailSMTPSession:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from wlsmtp.wlanguage.constants import (
     emailParameterCAFile,
@@ -85,9 +87,13 @@ def fields() -> dict[str, Any]:
     }
 
 
-def spooler() -> str | None:
-    """Where asynchronous sessions keep their messages; None: in memory."""
-    return _parameters[emailParameterSpooler] or None
+def outbox(user: str, server: str, port: int) -> str:
+    """Where an asynchronous session keeps its emails: in memory, or in a file of its own, as what is in a file is sent
+    by every session that uses it."""
+    directory = _parameters[emailParameterSpooler]
+    if not directory:
+        return "memory:"
+    return f"sqlite:///{quote(str(Path(directory) / quote(f'{user}@{server}:{port}.db', safe='')))}"
 
 
 def _seconds(duration: float | timedelta | str) -> float:

@@ -11,22 +11,20 @@ from wlsmtp.wlanguage.errors import failed, succeeded
 
 if TYPE_CHECKING:
     from wlsmtp.receipt import Receipt
-    from wlsmtp.session import SMTPSession
 
 __all__ = ["EmailStatus"]
 
 _REMEMBERED = 100_000
 """Emails whose status can be asked for; the oldest are forgotten first."""
 
-_sent: dict[str, Any] = {}
-"""The session that knows the status; None for an email that was sent synchronously, and so for good."""
+_receipts: dict[str, Any] = {}
 
 
-def remember(receipt: Receipt, session: SMTPSession) -> None:
-    """Keep in mind who can tell what came of an email."""
-    _sent[receipt.id] = session if receipt.status is Status.PENDING else None
-    if len(_sent) > _REMEMBERED:
-        _sent.pop(next(iter(_sent)), None)
+def remember(receipt: Receipt) -> None:
+    """Keep in mind what came of an email, or who can tell it."""
+    _receipts[receipt.id] = receipt
+    if len(_receipts) > _REMEMBERED:
+        _receipts.pop(next(iter(_receipts)), None)
 
 
 def EmailStatus(identifier: str) -> int:
@@ -36,21 +34,21 @@ def EmailStatus(identifier: str) -> int:
     was not sent for good or is not known here; ``ErrorInfo`` says why.
     """
     try:
-        return _status(identifier)
+        status = _status(identifier)
     except SMTPError as error:
         failed(error)
         return emailError
-
-
-def _status(identifier: str) -> int:
-    if identifier not in _sent:
-        raise ConfigError("No email with this identifier was sent by this program", stage=Stage.SETTINGS)
-    session = _sent[identifier]
-    receipt = session.status(identifier) if session is not None else None
-    if receipt is not None and receipt.status is Status.PENDING:
-        succeeded()
-        return emailPending
-    if receipt is not None and receipt.error is not None:
-        raise receipt.error
     succeeded()
-    return emailSent
+    return emailPending if status is Status.PENDING else emailSent
+
+
+def _status(identifier: str) -> Status:
+    if identifier not in _receipts:
+        raise ConfigError("No email with this identifier was sent by this program", stage=Stage.SETTINGS)
+    receipt = _receipts[identifier]
+    if receipt.status is Status.PENDING:
+        receipt = _receipts[identifier] = receipt.wait(0)
+    if receipt.status is not Status.PENDING and receipt.error is not None:
+        raise receipt.error
+    status: Status = receipt.status
+    return status

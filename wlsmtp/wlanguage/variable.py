@@ -116,17 +116,27 @@ class emailSMTPSession(FrenchSession, Variable):
         return succeeded()
 
     def CloseSession(self) -> None:
-        """Send what an asynchronous session still keeps, and close the connections."""
-        session, self._session = self._session, None
-        if started.get(self.Name) is self:
-            del started[self.Name]
+        """Send what an asynchronous session still keeps, and close the connections.
+
+        ``ErrorOccurred`` says whether there was something that could not be sent within the time-out and would be lost:
+        then the session stays open, goes on sending, and is to be closed once more.
+        """
+        self.close()
+
+    def close(self) -> bool:
+        """The same; False when the session had to stay open."""
+        session = self._session
         try:
             if session is not None:
-                session.close()
+                session.close(**self._patience())
         except SMTPError as error:
-            failed(error, self.Port)
-        else:
-            succeeded()
+            if session is not None and self._is_spooling:
+                session.open()
+                return failed(error, self.Port)
+        self._session = None
+        if started.get(self.Name) is self:
+            del started[self.Name]
+        return succeeded()
 
     def is_like(self, other: emailSMTPSession) -> bool:
         """Whether both were started with the same settings."""
@@ -140,14 +150,14 @@ class emailSMTPSession(FrenchSession, Variable):
         if session is None or wanted != self._started_with:
             session = SMTPSession(**wanted)
         try:
-            if not self.Asynchronous:
-                session.open()
+            session.open()
         except SMTPError:
             if session is not self._session:
                 session.close()
             raise
-        if session is not self._session:
-            self.CloseSession()
+        if session is not self._session and not self.close():
+            session.close()
+            raise ConfigError("The session still has emails to send, so its settings stay", stage=Stage.SETTINGS)
         self._session, self._started_with = session, wanted
         if self.Name:
             started[self.Name] = self
@@ -158,8 +168,16 @@ class emailSMTPSession(FrenchSession, Variable):
         receipt = self._session.send(message)
         if receipt.error is not None and receipt.status is not Status.PENDING:
             raise receipt.error
-        spool.remember(receipt, self._session)
+        spool.remember(receipt)
         return receipt
+
+    def _patience(self) -> dict[str, Any]:
+        """How long to wait for what is left to be sent, when closing."""
+        return {"timeout": float(settings.EmailGetTimeOut())} if self._is_spooling else {}
+
+    @property
+    def _is_spooling(self) -> bool:
+        return self._started_with.get("mode") == "async"
 
     def _settings(self) -> dict[str, Any]:
         """As keywords of ``SMTPSession``. Raises ``ConfigError``."""
@@ -173,7 +191,7 @@ class emailSMTPSession(FrenchSession, Variable):
             "partial": "abort", **settings.fields(), **self._credentials(),
         }  # fmt: skip
         if self.Asynchronous:
-            return {**fields, "mode": "async", "outbox": settings.spooler()}
+            return {**fields, "mode": "async", "outbox": settings.outbox(self.Name, self.ServerAddress, self.Port)}
         return {**fields, "retry": RetryPolicy(attempts=1)}
 
     def _credentials(self) -> dict[str, Any]:
