@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-from wlsmtp import errors
 from wlsmtp.errors import ConfigError, DeadlineExceeded, SMTPError, Stage
 from wlsmtp.io.thread import ThreadLocal
 from wlsmtp.wlanguage.constants import errCode, errFullDetails, errMessage
@@ -25,19 +24,12 @@ class WLanguageError(ConfigError):
 
 
 CODES = {
-    1: errors.ConfigError,
-    2: errors.MessageError,
-    3: errors.ConnectionFailed,
-    4: errors.DeadlineExceeded,
-    5: errors.TLSError,
-    6: errors.AuthenticationFailed,
-    7: errors.ReplyError,
-    8: errors.ProtocolError,
-    9: errors.ExtensionMissing,
-    10: errors.OutcomeUnknown,
-}
-"""``ErrorInfo(errCode)`` where the server gave no reply code (those have three digits). 4 is a time-out; after 10 the
-message may have been delivered all the same. Anything else is 99."""
+    "ConfigError": 1, "MessageError": 2, "ConnectionFailed": 3, "DeadlineExceeded": 4, "TLSError": 5,
+    "AuthenticationFailed": 6, "ReplyError": 7, "ProtocolError": 8, "ExtensionMissing": 9, "OutcomeUnknown": 10,
+    "MessageCancelled": 11, "OutboxError": 12,
+}  # fmt: skip
+"""``ErrorInfo(errCode)`` by the kind of error, where the server gave no reply code (those have three digits). 4 is a
+time-out; after 10 the message may have been delivered all the same. Anything else is 99."""
 
 _HINTS = {
     "allow_cleartext_auth": "Use emailOptionSecuredTLS or emailOptionSecuredSSL; EmailConfigure("
@@ -141,7 +133,7 @@ def ErrorInfo(information: int = errMessage) -> Any:
 def _code(error: SMTPError) -> int:
     if error.reply is not None:
         return error.reply.code
-    return next((code for code, kind in CODES.items() if isinstance(error, kind)), 99)
+    return next((CODES[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in CODES), 99)
 
 
 def _message(error: SMTPError) -> str:
