@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from wlsmtp import SMTPSession
+from wlsmtp import RetryPolicy, SMTPSession
 from wlsmtp.testing import SMTPServer
 from wlsmtp.wlanguage import *
 from wlsmtp.wlanguage import sessions, spool
@@ -45,6 +45,13 @@ def test_the_oldest_are_forgotten_first(smtp_server: SMTPServer, monkeypatch: py
 background = pytest.mark.skipif(not hasattr(SMTPSession, "status"), reason="mode='async' is not there")
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Emails that wait are tried again after a moment instead of some seconds."""
+    policy = RetryPolicy(attempts=100, backoff=0.1, max_backoff=0.1, jitter=0)
+    monkeypatch.setattr("wlsmtp.config.PATIENT", policy, raising=False)
+
+
 @pytest.fixture(params=["in memory", "in files"])
 def spooler(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Where the emails wait."""
@@ -68,7 +75,7 @@ def test_a_server_that_cannot_be_reached_keeps_nobody_waiting(
     asynchronous: int, smtp_server_factory: Make, spooler: str
 ) -> None:
     server = smtp_server_factory()
-    server.reply_to("CONNECT", "421 4.3.2 Later", times=1)
+    server.reply_to("CONNECT", "421 4.3.2 Later", times=3)
     session = emailSMTPSession()
     session.ServerAddress, session.Port, session.Asynchronous = server.host, server.port, asynchronous
     assert session.StartSession()
@@ -103,7 +110,7 @@ def test_what_is_wrong_with_an_email_is_told_at_once(smtp_server: SMTPServer) ->
 @background
 def test_closing_loses_nothing_that_is_in_memory_only(smtp_server_factory: Make) -> None:
     server = smtp_server_factory()
-    server.reply_to("CONNECT", "421 4.3.2 Later", times=1)
+    server.reply_to("CONNECT", "421 4.3.2 Later", times=3)
     assert EmailStartSMTPSession("ann", server.host, server.port, True)
     compose()
     assert EmailSendMessage("ann")
@@ -120,7 +127,7 @@ def test_closing_loses_nothing_that_is_in_memory_only(smtp_server_factory: Make)
 def test_what_is_left_in_a_file_is_sent_by_the_next_session(smtp_server_factory: Make, tmp_path: Path) -> None:
     EmailConfigure(emailParameterSpooler, str(tmp_path))
     server = smtp_server_factory()
-    server.reply_to("CONNECT", "421 4.3.2 Later", times=1)
+    server.reply_to("CONNECT", "421 4.3.2 Later", times=3)
     assert EmailStartSMTPSession("a/n", server.host, server.port, True), ErrorInfo()
     compose()
     assert EmailSendMessage("a/n")
