@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 
 import pytest
@@ -25,5 +24,3 @@ def fresh() -> Iterator[None]:
     reset()
     yield
     reset()
-    # A session that was left open shows here, in the test that left it.
-    gc.collect()

@@ -254,3 +254,19 @@ def test_reading_is_an_error_that_says_to_use_pop3_or_imap(read: Any, smtp_serve
         read("ann")
     assert ErrorOccurred and "POP3" in ErrorInfo()
     EmailCloseSession("ann")
+
+
+@pytest.mark.parametrize("session", [None, 1, SMTPServer])
+def test_what_is_no_session_is_an_error(session: Any) -> None:
+    for function in (EmailSendMessage, EmailCloseSession, lambda session: EmailSend(session, __file__)):
+        with pytest.raises(WLanguageError, match="a session is a user name or an emailSMTPSession"):
+            function(session)
+
+
+def test_what_is_no_email_is_an_error(smtp_server: SMTPServer) -> None:
+    assert EmailStartSMTPSession("ann", smtp_server.host, smtp_server.port)
+    compose()
+    with pytest.raises(WLanguageError, match="an email is an Email variable, not str"):
+        EmailSendMessage("ann", "Hello")  # type: ignore[arg-type]
+    EmailCloseSession("ann")
+    assert not smtp_server.messages

@@ -26,12 +26,12 @@ class _Entry:
     """How many have started it and not closed it yet."""
 
 
-_registry: dict[tuple[str, str], _Entry] = {}
+_registry: dict[tuple[str, Session], _Entry] = {}
 """By protocol and user name, so that the same name may stand for a session that reads mail as well."""
 _lock = Lock()
 
 
-def _key(name: str) -> tuple[str, str]:
+def _key(name: Session) -> tuple[str, Session]:
     return ("SMTP", name)
 
 
@@ -64,7 +64,9 @@ def EmailStartSMTPSession(user: str, *arguments: str | int) -> bool:
     if not session.StartSession():
         return False
     surplus = _register(user, session)
-    return surplus is None or surplus.close()
+    if surplus is not None:
+        surplus.close()
+    return succeeded()
 
 
 def EmailStartSession(session: emailSMTPSession, *arguments: object) -> bool:
@@ -77,35 +79,35 @@ def EmailStartSession(session: emailSMTPSession, *arguments: object) -> bool:
 
 def EmailSendMessage(session: Session, email: AnyEmail = None, options: int = 0) -> bool:
     """Send an email, by default the structure ``Email``. See ``emailSMTPSession.SendMessage``."""
-    try:
-        return _find(session).SendMessage(email, options)
-    except ConfigError as error:
-        return failed(error)
+    found = _find(session)
+    return failed(_unknown(session)) if found is None else found.SendMessage(email, options)
 
 
 def EmailSend(session: Session, file: str) -> bool:
     """Send a file that holds an email in its Internet form, as ``EmailBuildSource`` makes it, to the recipients in its
     To, Cc and Bcc fields; the Bcc fields themselves are not sent."""
+    found = _find(session)
+    if found is None:
+        return failed(_unknown(session))
     try:
-        return _find(session).SendSource(Path(file).read_bytes())
+        source = Path(file).read_bytes()
     except OSError as error:
         return failed(MessageError(f"{file} cannot be read ({error.strerror})", stage=Stage.MESSAGE))
-    except ConfigError as error:
-        return failed(error)
+    return found.SendSource(source)
 
 
 def EmailCloseSession(session: Session) -> None:
     """Close a session; what an asynchronous one still keeps is sent first. See ``emailSMTPSession.CloseSession``."""
-    try:
-        left = session if isinstance(session, emailSMTPSession) else _left(session)
-    except ConfigError as error:
-        failed(error)
-        return
-    if left is None:
+    with _lock:
+        found = _find(session)
+        is_unused = found is session or _give_back(session)
+    if found is None:
+        failed(_unknown(session))
+    elif not is_unused:
         succeeded()
-    elif not left.close() and isinstance(session, str):
+    elif not found.close() and found is not session:
         # It still has emails to send: it is to be found by its name again.
-        _register(session, left)
+        _register(found.Name, found)
 
 
 def _described(user: str, *arguments: str | int) -> emailSMTPSession:
@@ -132,25 +134,27 @@ def _register(name: str, session: emailSMTPSession) -> emailSMTPSession | None:
         return None if entry is None else entry.session
 
 
-def _left(name: str) -> emailSMTPSession | None:
-    """The session that a name stands for, if nobody uses it any more. Raises ``ConfigError`` when there is none."""
-    with _lock:
-        entry = _registry.get(_key(name))
-        if entry is None:
-            return _find(name)
-        entry.users -= 1
-        if entry.users > 0:
-            return None
+def _give_back(name: Session) -> bool:
+    """Note that one user of a name has closed it; whether nobody uses it any more."""
+    entry = _registry.get(_key(name))
+    if entry is None:
+        return True
+    entry.users -= 1
+    if entry.users <= 0:
         del _registry[_key(name)]
-        return entry.session
+    return entry.users <= 0
 
 
-def _find(session: Session) -> emailSMTPSession:
+def _find(session: Session) -> emailSMTPSession | None:
+    """The session that is started under a name. Raises ``WLanguageError`` for what is neither name nor variable."""
     if isinstance(session, emailSMTPSession):
         return session
+    if not isinstance(session, str):
+        raise WLanguageError(f"a session is a user name or an emailSMTPSession, not {type(session).__name__}")
     entry = _registry.get(_key(session))
-    found = entry.session if entry is not None else started.get(session)
-    if found is None:
-        words = f"No SMTP session is started by the name of {session!r}"
-        raise ConfigError(words, stage=Stage.SETTINGS, hint="Call EmailStartSMTPSession first")
-    return found
+    return entry.session if entry is not None else started.get(session)
+
+
+def _unknown(session: Session) -> ConfigError:
+    words = f"No SMTP session is started by the name of {session!r}"
+    return ConfigError(words, stage=Stage.SETTINGS, hint="Call EmailStartSMTPSession first")
