@@ -231,6 +231,7 @@ def test_a_file_is_sent_as_it_is_to_those_it_names(smtp_server: SMTPServer, tmp_
     file.write_bytes(b"From: ann@example.com\r\nTo: bob@example.org\r\nBcc: eve@example.org\r\nX-Own: 1\r\n\r\nHi\r\n")
     assert EmailStartSMTPSession("ann", smtp_server.host, smtp_server.port)
     assert EmailSend("ann", str(file)), ErrorInfo()
+    assert EmailStatus(Email.MailIdentifier) == emailSent
     assert EmailSend("ann", str(tmp_path / "other.eml")) is False and "cannot be read" in ErrorInfo()
     EmailCloseSession("ann")
     (mail,) = smtp_server.messages

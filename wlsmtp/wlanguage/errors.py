@@ -39,6 +39,8 @@ _HINTS = {
     "EmailConfigure(emailParameterOpportunisticTLS, 0) goes on without TLS",
     "opportunistic_tls": "EmailConfigure(emailParameterOpportunisticTLS, 0) goes on without TLS",
     "auth='optional'": "Some servers offer it only over TLS (emailOptionSecuredTLS)",
+    "error's left": "The session stays open and goes on sending; close it once more. EmailConfigure("
+    "emailParameterSpooler, …) keeps emails in files",
     "open()": "Start it again",
 }
 """What to do, in the words of this module, by a word of the library's own advice."""

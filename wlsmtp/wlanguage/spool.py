@@ -14,15 +14,16 @@ if TYPE_CHECKING:
 
 __all__ = ["EmailStatus"]
 
-_REMEMBERED = 100_000
+_REMEMBERED = 10_000
 """Emails whose status can be asked for; the oldest are forgotten first."""
 
 _receipts: dict[str, Any] = {}
+"""None for an email that was sent before ``EmailSendMessage`` returned."""
 
 
 def remember(receipt: Receipt) -> None:
-    """Keep in mind what came of an email, or who can tell it."""
-    _receipts[receipt.id] = receipt
+    """Keep in mind that an email was sent, or who can tell what came of it."""
+    _receipts[receipt.id] = receipt if receipt.status is Status.PENDING else None
     if len(_receipts) > _REMEMBERED:
         _receipts.pop(next(iter(_receipts)), None)
 
@@ -45,10 +46,10 @@ def EmailStatus(identifier: str) -> int:
 def _status(identifier: str) -> Status:
     if identifier not in _receipts:
         raise ConfigError("No email with this identifier was sent by this program", stage=Stage.SETTINGS)
-    receipt = _receipts[identifier]
-    if receipt.status is Status.PENDING:
-        receipt = _receipts[identifier] = receipt.wait(0)
-    if receipt.status is not Status.PENDING and receipt.error is not None:
-        raise receipt.error
+    if _receipts[identifier] is None:
+        return Status.SENT
+    receipt = _receipts[identifier] = _receipts[identifier].wait(0)
     status: Status = receipt.status
+    if status is not Status.PENDING and receipt.error is not None:
+        raise receipt.error
     return status

@@ -8,12 +8,14 @@ from weakref import WeakValueDictionary
 from wlsmtp.errors import ConfigError, SMTPError, Stage
 from wlsmtp.receipt import Status
 from wlsmtp.wlanguage import constants, settings, spool
-from wlsmtp.wlanguage.email import AnyEmail, variable_of
+from wlsmtp.wlanguage.email import AnyEmail, EmailVariable, variable_of
 from wlsmtp.wlanguage.errors import ErrorInfo, failed, succeeded
 from wlsmtp.wlanguage.french_members import FrenchSession
 from wlsmtp.wlanguage.members import Member, Variable, flag, one_of, text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wlsmtp.message.render import Sendable
     from wlsmtp.receipt import Receipt
     from wlsmtp.session import SMTPSession
@@ -28,7 +30,6 @@ _SECURITY = {
     constants.emailOptionSecuredTLS: "tls",
     constants.emailOptionSecuredSSL: "ssl",
 }
-
 
 started: WeakValueDictionary[str, emailSMTPSession] = WeakValueDictionary()
 """The variable that was started last under each user's name: functions may use that name as well."""
@@ -98,22 +99,12 @@ class emailSMTPSession(FrenchSession, Variable):
         again what may succeed later. ``options`` are there for the original's sake: headers are always encoded.
         """
         variable = variable_of(email)
-        try:
-            receipt = self._send(variable.message())
-        except SMTPError as error:
-            failed(error, self.Port)
-            variable.Error = ErrorInfo()
-            return False
-        variable.sent_as(receipt.id)
-        return succeeded()
+        return self._deliver(variable, variable.message)
 
     def SendSource(self, source: bytes) -> bool:
-        """The same with an email in its Internet form, sent as it is, apart from its Bcc fields."""
-        try:
-            self._send(source)
-        except SMTPError as error:
-            return failed(error, self.Port)
-        return succeeded()
+        """The same with an email in its Internet form, sent as it is, apart from its Bcc fields. Its identifier and its
+        error are noted in the structure ``Email``."""
+        return self._deliver(variable_of(None), lambda: source)
 
     def CloseSession(self) -> None:
         """Send what an asynchronous session still keeps, and close the connections.
@@ -161,6 +152,16 @@ class emailSMTPSession(FrenchSession, Variable):
         self._session, self._started_with = session, wanted
         if self.Name:
             started[self.Name] = self
+
+    def _deliver(self, variable: EmailVariable, make: Callable[[], Sendable]) -> bool:
+        try:
+            receipt = self._send(make())
+        except SMTPError as error:
+            failed(error, self.Port)
+            variable.Error = ErrorInfo()
+            return False
+        variable.sent_as(receipt.id)
+        return succeeded()
 
     def _send(self, message: Sendable) -> Receipt:
         if self._session is None:
