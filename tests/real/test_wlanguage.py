@@ -6,11 +6,13 @@ that offers neither the session goes on without authentication.
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
+import trustme
 
 import wlsmtp
 from tests.real.postfix import PostfixServer
@@ -178,3 +180,21 @@ def test_a_program_of_the_migration_page_sends_its_email(
     run(program, plain=port, secured=port, user=postfix.username, password=postfix.password, mailbox=mailbox)
     (stored,) = postfix.wait_for_message(mailbox)
     assert message_from_bytes(stored, policy=policy.default)["Subject"] == "Hello"
+
+
+def test_a_signed_email_is_still_signed_when_it_arrives(postfix: PostfixServer, mailbox: str, tmp_path: Path) -> None:
+    authority, hidden = trustme.CA(), postfix.mailbox()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    authority.issue_cert("ann@example.test").private_key_and_cert_chain_pem.write_to_path(tmp_path / "ann.pem")
+    assert EmailStartSMTPSession("ann", "localhost", postfix.plain_port)
+    compose(mailbox)
+    Email.Certificate, Email.Bcc = tmp_path / "ann.pem", hidden
+    assert EmailSendMessage("ann"), ErrorInfo()
+    EmailCloseSession("ann")
+    for address in (mailbox, hidden):
+        (stored,) = postfix.wait_for_message(address)
+        assert message_from_bytes(stored)["Bcc"] is None
+        (tmp_path / "stored").write_bytes(stored)
+        command = ["openssl", "cms", "-verify", "-in", "stored", "-CAfile", "ca.pem", "-purpose", "any"]
+        verified = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=60)
+        assert verified.returncode == 0, verified.stderr

@@ -9,6 +9,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+import trustme
 
 from wlsmtp.wlanguage import *
 
@@ -119,7 +120,7 @@ def test_a_file_without_a_name_is_refused_rather_than_left_out() -> None:
         ("Recipient", "nobody", "Recipient"),
         ("Subject", "one\r\nBcc: two@example.org", "Subject: .*control character"),
         ("Attach", "no such file", "no such file"),
-        ("Certificate", object(), "Certificate: signing is not available"),
+        ("Certificate", "no such file", "Certificate: no such file cannot be read"),
         ("MessageID", "with spaces", "MessageID:"),
     ],
 )
@@ -176,3 +177,13 @@ def test_every_thread_has_its_own_structure() -> None:
 def test_what_is_not_an_email_is_never_taken_for_the_structure(value: object) -> None:
     with pytest.raises(WLanguageError, match="an email is an Email variable"):
         EmailBuildSource(value)  # type: ignore[arg-type]
+
+
+def test_a_certificate_signs_the_email(tmp_path: Path) -> None:
+    pem = tmp_path / "ann.pem"
+    trustme.CA().issue_cert("ann@example.com").private_key_and_cert_chain_pem.write_to_path(pem)
+    message = letter()
+    message.Certificate, message.Bcc = pem, "eve@example.org"
+    email = written(message)
+    assert email.get_content_type() == "multipart/signed" and email["Bcc"] is None
+    assert [part.get_content_type() for part in email.iter_parts()] == ["text/plain", "application/pkcs7-signature"]

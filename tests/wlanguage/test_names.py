@@ -67,6 +67,12 @@ def test_every_name_of_the_table_exists() -> None:
             assert name in members or hasattr(wlanguage, name), name
 
 
+def test_the_table_of_error_codes_is_that_of_the_code() -> None:
+    table = PAGE.partition("## Error codes")[2].partition("## Name by name")[0]
+    found = {kind: int(code) for code, kind in re.findall(r"^\| (\d+) \|.*`(\w+)` \|$", table, re.MULTILINE)}
+    assert found == {**errors.CODES, "SMTPError": 99}
+
+
 def test_a_french_name_is_the_same_thing() -> None:
     for ours, theirs, *_ in rows():
         if names(theirs) and "." not in ours:

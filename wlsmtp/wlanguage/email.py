@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wlsmtp.errors import MessageError, SMTPError, Stage
@@ -17,7 +18,6 @@ from wlsmtp.wlanguage.members import (
     GrowingArray,
     Member,
     Variable,
-    anything,
     array,
     flag,
     one_of,
@@ -85,12 +85,14 @@ class emailAttach(FrenchAttachment, Variable):
         return Attachment(self.Content, self.Name, self.ContentType or None)
 
 
+def _path(value: object) -> str:
+    if not isinstance(value, str | os.PathLike):
+        raise ValueError(f"must be the path of a file, not {type(value).__name__}")
+    return os.fspath(value)
+
+
 def _file(value: object) -> str | emailAttach:
-    if isinstance(value, emailAttach):
-        return value
-    if isinstance(value, str | os.PathLike):
-        return os.fspath(value)
-    raise ValueError(f"must be the path of a file or an emailAttach, not {type(value).__name__}")
+    return value if isinstance(value, emailAttach) else _path(value)
 
 
 _addresses = array(text, str)
@@ -120,8 +122,9 @@ class EmailVariable(FrenchEmail, Variable):
     """Paths of files, or ``emailAttach``; any number."""
     AttachIdentifier: Member[Array[str]] = Member(_addresses, "")
     """Filled when an email is read; not used here."""
-    Certificate = Member(anything, None)
-    """The certificate to sign with. Signing is not available: an email with it is not sent."""
+    Certificate = Member(_path, "")
+    """The path of a PEM file with the certificate to sign with (S/MIME, RFC 8551), those of the authorities between,
+    and its private key; "": the email is not signed."""
     DispositionNotification = Member(flag, False)
     """Whether to ask for a confirmation that the email was read (RFC 8098)."""
     ReturnReceipt = Member(flag, False)
@@ -153,20 +156,26 @@ class EmailVariable(FrenchEmail, Variable):
 
         The Bcc recipients are named in it with ``emailOptionHeaderBcc`` only."""
         try:
-            source = bytes(self.message()).decode("utf-8", "surrogateescape")
+            source = self._source(with_bcc=bool(options & constants.emailOptionHeaderBcc))
         except SMTPError as error:
             return failed(error)
-        if options & constants.emailOptionHeaderBcc and len(self.Bcc):
-            source = f"Bcc: {', '.join(self.Bcc)}\r\n{source}"
-        self.Source = source
+        self.Source = source.decode("utf-8", "surrogateescape")
         return succeeded()
 
-    def message(self) -> model.Message:
-        """As it is sent. Raises ``MessageError``."""
+    def message(self) -> model.Message | bytes:
+        """As a session takes it. Raises ``MessageError``, and ``ConfigError`` when signing is not installed."""
+        # From octets the session takes the recipients in their Bcc field, which it does not send.
+        return self._source(with_bcc=True) if self.Certificate else self._composed()
+
+    def _source(self, *, with_bcc: bool) -> bytes:
+        octets = bytes(self._composed())
+        if self.Certificate:
+            octets = _signed(octets, self.Certificate)
+        return f"Bcc: {', '.join(self.Bcc)}\r\n".encode() + octets if with_bcc and len(self.Bcc) else octets
+
+    def _composed(self) -> model.Message:
         from wlsmtp.message.model import Message
 
-        if self.Certificate is not None:
-            raise MessageError("Certificate: signing is not available, and so nothing is sent", stage=Stage.MESSAGE)
         return Message(
             self.Sender,
             to=self._filled("Recipient"),
@@ -212,6 +221,18 @@ class EmailVariable(FrenchEmail, Variable):
             yield "Sensitivity", _SENSITIVITY[self.Sensitivity]
         if self.Reference:
             yield "References", self.Reference
+
+
+def _signed(octets: bytes, certificate: str) -> bytes:
+    from wlsmtp.message.sign.smime import sign
+
+    try:
+        pem = Path(certificate).read_bytes()
+    except OSError as error:
+        raise MessageError(
+            f"Certificate: {certificate} cannot be read ({error.strerror})", stage=Stage.MESSAGE
+        ) from None
+    return sign(octets, pem)
 
 
 class _Thread(ThreadLocal):

@@ -161,11 +161,6 @@ def flag(value: object) -> bool:
     return bool(value)
 
 
-def anything(value: object) -> Any:
-    """Whatever it is; it is looked at when it is used."""
-    return value
-
-
 def one_of(constants: Mapping[str, int]) -> Callable[[object], int]:
     """One of some constants."""
 
