@@ -140,7 +140,7 @@ def test_a_count_that_is_too_large_is_an_error() -> None:
 
 def test_bcc_is_in_the_source_on_demand_only() -> None:
     message = letter()
-    message.Bcc = ["one@example.org", "two@example.org"]
+    message.Bcc = ['"One, first" <one@example.org>', "two@example.org"]
     assert written(message)["Bcc"] is None
     assert message.BuildSource(emailOptionHeaderBcc + emailOptionEncodeHeader)
     assert message_from_string(message.Source, policy=policy.default)["Bcc"] == "one@example.org, two@example.org"

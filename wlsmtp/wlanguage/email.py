@@ -168,10 +168,11 @@ class EmailVariable(FrenchEmail, Variable):
         return self._source(with_bcc=True) if self.Certificate else self._composed()
 
     def _source(self, *, with_bcc: bool) -> bytes:
-        octets = bytes(self._composed())
-        if self.Certificate:
-            octets = _signed(octets, self.Certificate)
-        return f"Bcc: {', '.join(self.Bcc)}\r\n".encode() + octets if with_bcc and len(self.Bcc) else octets
+        message = self._composed()
+        octets = _signed(bytes(message), self.Certificate) if self.Certificate else bytes(message)
+        if not with_bcc or not message.bcc:
+            return octets
+        return f"Bcc: {', '.join(str(mailbox.address) for mailbox in message.bcc)}\r\n".encode() + octets
 
     def _composed(self) -> model.Message:
         from wlsmtp.message.model import Message
@@ -229,9 +230,8 @@ def _signed(octets: bytes, certificate: str) -> bytes:
     try:
         pem = Path(certificate).read_bytes()
     except OSError as error:
-        raise MessageError(
-            f"Certificate: {certificate} cannot be read ({error.strerror})", stage=Stage.MESSAGE
-        ) from None
+        words = f"Certificate: {certificate} cannot be read ({error.strerror})"
+        raise MessageError(words, stage=Stage.MESSAGE) from None
     return sign(octets, pem)
 
 

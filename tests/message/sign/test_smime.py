@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -11,6 +12,8 @@ import trustme
 
 from wlsmtp import Attachment, Message, MessageError
 from wlsmtp.message.sign.smime import sign
+
+needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="the program openssl is missing")
 
 MESSAGE = Message(
     "ann@example.com", "bob@example.org", subject="Grüße", text="Hällo\n.\nFrom here",
@@ -37,6 +40,7 @@ def verify(signed: bytes, authority: trustme.CA, directory: Path) -> subprocess.
     return subprocess.run(command, cwd=directory, capture_output=True, timeout=60)
 
 
+@needs_openssl
 @pytest.mark.parametrize("line_end", [b"\r\n", b"\n"], ids=["as sent", "as stored"])
 def test_openssl_accepts_the_signature_and_finds_the_message_in_it(
     line_end: bytes, authority: trustme.CA, pem: bytes, tmp_path: Path
@@ -48,6 +52,7 @@ def test_openssl_accepts_the_signature_and_finds_the_message_in_it(
     assert attachment.get_content() == bytes(range(256))
 
 
+@needs_openssl
 def test_openssl_refuses_a_changed_message(authority: trustme.CA, pem: bytes, tmp_path: Path) -> None:
     plain = Message("ann@example.com", "bob@example.org", text="ten")
     signed = sign(bytes(plain), pem)
