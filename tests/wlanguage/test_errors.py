@@ -91,6 +91,19 @@ def test_fields_are_named_by_their_members() -> None:
     assert ErrorInfo() == "Sender: is missing; Recipient.0: 'nobody' is no address; the text: to: be."
 
 
+def test_that_nobody_can_know_goes_before_what_the_server_said() -> None:
+    failed(errors.OutcomeUnknown("lost", reply=BUSY))
+    assert ErrorInfo(errCode) == 10
+
+
+def test_an_error_that_is_kept_holds_no_frames() -> None:
+    try:
+        raise errors.SMTPError("lost")
+    except errors.SMTPError as error:
+        failed(error)
+        assert error.__traceback__ is None
+
+
 def test_each_thread_has_its_own_last_error() -> None:
     failed(errors.SMTPError("mine"))
     seen: list[object] = []

@@ -75,7 +75,8 @@ def succeeded() -> Literal[True]:
 
 def failed(error: SMTPError, port: int | None = None) -> Literal[False]:
     """Keep the last error of this thread, in the words of this module."""
-    _last.error = error
+    # Not the frames that it came through: they may hold a password for as long as nothing else fails.
+    _last.error = error.with_traceback(None)
     _last.message = _FIELD.sub(lambda found: _FIELDS[found[1]], _in_our_words(error.message))
     _last.hint = _hint(error, port)
     return False
@@ -133,7 +134,7 @@ def ErrorInfo(information: int = errMessage) -> Any:
 
 
 def _code(error: SMTPError) -> int:
-    if error.reply is not None:
+    if error.reply is not None and not error.ambiguous:
         return error.reply.code
     return next((CODES[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in CODES), 99)
 
