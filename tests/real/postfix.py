@@ -134,6 +134,8 @@ _PUBLIC_SERVICES = {
     "plain": (),
     "small": (f"message_size_limit={SMALL_SIZE_LIMIT}",),
     "submission": ("smtpd_tls_security_level=encrypt", *_AUTHENTICATED),
+    "login": ("smtpd_tls_security_level=none", "smtpd_tls_auth_only=no", *_AUTHENTICATED),
+    "cram": ("smtpd_tls_auth_only=no", "smtpd_sasl_auth_enable=yes", "smtpd_sasl_mechanism_filter=cram-md5"),
     "smtps": ("smtpd_tls_wrappermode=yes", "smtpd_tls_security_level=encrypt", *_AUTHENTICATED),
 }
 
@@ -195,7 +197,9 @@ class PostfixServer:
     - `plain_port`: neither TLS nor authentication; messages up to SIZE_LIMIT bytes;
     - `small_port`: the same, up to SMALL_SIZE_LIMIT bytes;
     - `submission_port`: STARTTLS required, then authentication;
-    - `smtps_port`: TLS from the first byte, and authentication.
+    - `smtps_port`: TLS from the first byte, and authentication;
+    - `login_port`: authentication required, by any mechanism, without TLS;
+    - `cram_port`: authentication by CRAM-MD5 offered, without TLS.
 
     The certificate is for localhost and both loopback addresses, issued by the authority in `ca_file`.
     """
@@ -211,6 +215,7 @@ class PostfixServer:
         self._extra, self._more, self._sasl = extra or dovecot.Extra(), more, sasl
         self.hosts = _loopback_addresses()
         self.plain_port = self.small_port = self.submission_port = self.smtps_port = 0
+        self.login_port = self.cram_port = 0
         self._cleanup = ExitStack()
 
     def start(self) -> None:
@@ -283,8 +288,9 @@ class PostfixServer:
     def _choose_ports(self) -> None:
         self._instance = secrets.token_hex(8)
         ports = _free_ports(self.hosts, len(_PUBLIC_SERVICES))
-        self.plain_port, self.small_port, self.submission_port, self.smtps_port = ports
         self._ports = dict(zip(_PUBLIC_SERVICES, ports, strict=True))
+        for name, port in self._ports.items():
+            setattr(self, f"{name}_port", port)
 
     def _configure(self) -> None:
         (self._config / "main.cf").write_text(self._main())

@@ -1,0 +1,142 @@
+"""Asynchronous sessions: emails wait in the spooler, and ``EmailStatus`` tells what came of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from wlsmtp import RetryPolicy, SMTPSession
+from wlsmtp.testing import SMTPServer
+from wlsmtp.wlanguage import *
+from wlsmtp.wlanguage import sessions, spool
+
+Make = Callable[..., SMTPServer]
+
+
+def compose() -> None:
+    Email.Sender, Email.Recipient, Email.Subject, Email.Message = "ann@example.com", "bob@example.org", "Hello", "Hi"
+
+
+def test_a_synchronous_email_has_a_status_too(smtp_server: SMTPServer) -> None:
+    assert EmailStartSMTPSession("ann", smtp_server.host, smtp_server.port)
+    compose()
+    assert EmailSendMessage("ann")
+    assert EmailStatus(Email.MailIdentifier) == emailSent and not ErrorOccurred
+    EmailCloseSession("ann")
+
+
+def test_an_email_that_was_never_sent_is_an_error() -> None:
+    assert EmailStatus("no such identifier") == emailError
+    assert ErrorOccurred and "No email with this identifier" in ErrorInfo()
+
+
+def test_the_oldest_are_forgotten_first(smtp_server: SMTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "_REMEMBERED", 2)
+    monkeypatch.setattr(spool, "_receipts", {})
+    assert EmailStartSMTPSession("ann", smtp_server.host, smtp_server.port)
+    compose()
+    identifiers = [Email.ID for _ in range(3) if EmailSendMessage("ann")]
+    EmailCloseSession("ann")
+    assert [EmailStatus(identifier) for identifier in identifiers] == [emailError, emailSent, emailSent]
+
+
+background = pytest.mark.skipif(not hasattr(SMTPSession, "status"), reason="mode='async' is not there")
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Emails that wait are tried again after a moment instead of some seconds."""
+    policy = RetryPolicy(attempts=100, backoff=0.1, max_backoff=0.1, jitter=0)
+    monkeypatch.setattr("wlsmtp.config.PATIENT", policy, raising=False)
+
+
+@pytest.fixture(params=["in memory", "in files"])
+def spooler(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where the emails wait."""
+    EmailConfigure(emailParameterSpooler, str(tmp_path) if request.param == "in files" else "")
+    yield request.param
+
+
+@background
+def test_emails_are_sent_in_the_background_and_closing_waits_for_them(smtp_server: SMTPServer, spooler: str) -> None:
+    assert EmailStartSMTPSession("ann", smtp_server.host, smtp_server.port, True), ErrorInfo()
+    compose()
+    identifiers = [Email.MailIdentifier for _ in range(20) if EmailSendMessage("ann")]
+    EmailCloseSession("ann")
+    assert not ErrorOccurred and len(smtp_server.messages) == 20
+    assert [EmailStatus(identifier) for identifier in identifiers] == [emailSent] * 20
+
+
+@background
+@pytest.mark.parametrize("asynchronous", [True, emailAsynchronous])
+def test_a_server_that_cannot_be_reached_keeps_nobody_waiting(
+    asynchronous: int, smtp_server_factory: Make, spooler: str
+) -> None:
+    server = smtp_server_factory()
+    server.reply_to("CONNECT", "421 4.3.2 Later", times=3)
+    session = emailSMTPSession()
+    session.ServerAddress, session.Port, session.Asynchronous = server.host, server.port, asynchronous
+    assert session.StartSession()
+    compose()
+    assert session.SendMessage()
+    assert EmailStatus(Email.ID) in (emailPending, emailSent)
+    server.wait_for_messages(1, timeout=30)
+    session.CloseSession()
+    assert EmailStatus(Email.ID) == emailSent
+
+
+@background
+def test_what_is_refused_for_good_is_an_error_in_the_servers_words(smtp_server: SMTPServer, spooler: str) -> None:
+    smtp_server.refuse("bob@example.org", "550 5.1.1 No such user")
+    assert EmailStartSMTPSession("ann", smtp_server.host, smtp_server.port, emailAsynchronous)
+    compose()
+    assert EmailSendMessage("ann")
+    EmailCloseSession("ann")
+    assert EmailStatus(Email.ID) == emailError
+    assert ErrorOccurred and ErrorInfo(errCode) == 550 and "550 5.1.1 No such user" in ErrorInfo()
+
+
+@background
+def test_what_is_wrong_with_an_email_is_told_at_once(smtp_server: SMTPServer) -> None:
+    assert EmailStartSMTPSession("ann", smtp_server.host, smtp_server.port, True)
+    compose()
+    Email.Sender = "nobody"
+    assert EmailSendMessage("ann") is False and ErrorInfo(errCode) == 2 and "Sender" in Email.Error
+    EmailCloseSession("ann")
+
+
+@background
+def test_closing_loses_nothing_that_is_in_memory_only(smtp_server_factory: Make) -> None:
+    server = smtp_server_factory()
+    server.reply_to("CONNECT", "421 4.3.2 Later", times=3)
+    assert EmailStartSMTPSession("ann", server.host, server.port, True)
+    compose()
+    assert EmailSendMessage("ann")
+    EmailSetTimeOut("100 ms")
+    EmailCloseSession("ann")
+    assert ErrorOccurred and "would be lost" in ErrorInfo()
+    server.wait_for_messages(1, timeout=30)
+    EmailSetTimeOut(10)
+    EmailCloseSession("ann")
+    assert not ErrorOccurred and EmailStatus(Email.ID) == emailSent and not sessions._registry
+
+
+@background
+def test_what_is_left_in_a_file_is_sent_by_the_next_session(smtp_server_factory: Make, tmp_path: Path) -> None:
+    EmailConfigure(emailParameterSpooler, str(tmp_path))
+    server = smtp_server_factory()
+    server.reply_to("CONNECT", "421 4.3.2 Later", times=3)
+    assert EmailStartSMTPSession("a/n", server.host, server.port, True), ErrorInfo()
+    compose()
+    assert EmailSendMessage("a/n")
+    EmailSetTimeOut("100 ms")
+    EmailCloseSession("a/n")
+    assert not ErrorOccurred and EmailStatus(Email.ID) in (emailPending, emailSent)
+    assert [file.name for file in tmp_path.glob("*.db")] == [f"a%2Fn%40{server.host}%3A{server.port}.db"]
+    assert EmailStartSMTPSession("a/n", server.host, server.port, True)
+    server.wait_for_messages(1, timeout=30)
+    EmailSetTimeOut(10)
+    EmailCloseSession("a/n")
+    assert EmailStatus(Email.ID) == emailSent

@@ -1,0 +1,1 @@
+"""Signatures on messages that are written already."""

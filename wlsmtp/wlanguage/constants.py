@@ -1,0 +1,76 @@
+"""The constants, by their names. Programs use the names; the values of most are this module's own.
+
+Those of ``emailOptionSecuredTLS``, ``errMessage`` and ``errFullDetails`` are the original's.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = [
+    "OptionSSL", "emailAsynchronous", "emailCompanyConfidential", "emailError", "emailHighPriority",
+    "emailLowPriority", "emailNormalPriority", "emailNotConfidential", "emailOptionDefault",
+    "emailOptionEncodeHeader", "emailOptionHeaderBcc", "emailOptionSecuredSSL", "emailOptionSecuredTLS",
+    "emailParameterCAFile", "emailParameterClearPassword", "emailParameterMode", "emailParameterOpportunisticTLS",
+    "emailParameterSpooler", "emailPending", "emailPersonal", "emailPrivate", "emailProtocolSMTPS", "emailSent",
+    "emailSynchronous", "errCode", "errFullDetails", "errMessage",
+]  # fmt: skip
+
+# How a session is secured.
+emailOptionDefault: Final = 0
+"""Not secured by itself; upgraded to TLS when the server offers it, see ``emailParameterOpportunisticTLS``."""
+emailOptionSecuredTLS: Final = 2
+"""In the clear first, then STARTTLS (RFC 3207), or an error; customary on port 587."""
+emailProtocolSMTPS: Final = emailOptionSecuredTLS
+"""The name that newer pages of the original have for it."""
+emailOptionSecuredSSL: Final = 4
+"""TLS from the first byte (RFC 8314 §3.3); customary on port 465."""
+OptionSSL: Final = emailOptionSecuredSSL
+"""Another name of it."""
+
+# When a message is sent.
+emailSynchronous: Final = 0
+"""Before ``EmailSendMessage`` returns."""
+emailAsynchronous: Final = 1
+"""In the background; ``EmailStatus`` tells what came of it."""
+
+# What came of a message that was sent asynchronously.
+emailSent: Final = 1
+emailPending: Final = 2
+emailError: Final = 3
+
+# Options of EmailSendMessage and EmailBuildSource, which may be added up.
+emailOptionEncodeHeader: Final = 1
+"""Encode header fields that are not ASCII. They always are (RFC 2047), with or without it."""
+emailOptionHeaderBcc: Final = 2
+"""``EmailBuildSource`` only: name the Bcc recipients in the source, for ``EmailSend``, which leaves the field out."""
+
+# What ErrorInfo tells.
+errCode: Final = 0
+"""A number: the server's reply code, or that of the kind of error, see ``errors.CODES``."""
+errMessage: Final = 1
+"""One or more sentences: what happened, the server's words, what to do about it."""
+errFullDetails: Final = 19
+"""Everything that is known, a line for each fact."""
+
+# Importance and Priority, Sensitivity.
+emailLowPriority: Final = 1
+emailNormalPriority: Final = 2
+emailHighPriority: Final = 3
+emailNotConfidential: Final = 0
+emailPersonal: Final = 1
+emailPrivate: Final = 2
+emailCompanyConfidential: Final = 3
+
+# What EmailConfigure sets, for all sessions started afterwards. All but the first are additions to the original.
+emailParameterMode: Final = 1
+"""Whose authorities vouch for servers: 0 (default) the operating system's, 1 those of the ``certifi`` package."""
+emailParameterCAFile: Final = 101
+"""The path of a PEM file with the authorities to trust instead; "" (default): none."""
+emailParameterClearPassword: Final = 102
+"""1: send the password over connections that are not encrypted, as the original does; 0 (default): do not."""
+emailParameterOpportunisticTLS: Final = 103
+"""1 (default): with ``emailOptionDefault`` encrypt when the server offers it; 0: never, as the original."""
+emailParameterSpooler: Final = 104
+"""Where asynchronous sessions keep what is not sent yet: "" (default) in memory, else the path of a directory, in files
+that outlive the program. The next session of the same user with the same server sends what is left."""

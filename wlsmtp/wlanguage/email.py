@@ -1,0 +1,287 @@
+"""What is sent: the type ``Email`` with its attachments, and the structure ``Email`` that every thread has."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wlsmtp.errors import MessageError, SMTPError, Stage
+from wlsmtp.io.thread import ThreadLocal
+from wlsmtp.wlanguage import constants
+from wlsmtp.wlanguage.errors import WLanguageError, failed, succeeded
+from wlsmtp.wlanguage.french_members import FrenchAttachment, FrenchEmail
+from wlsmtp.wlanguage.members import (
+    Array,
+    Count,
+    GrowingArray,
+    Member,
+    Variable,
+    array,
+    flag,
+    one_of,
+    text,
+)
+
+if TYPE_CHECKING:
+    from wlsmtp.message import model
+    from wlsmtp.message.attachment import Attachment
+
+__all__ = ["Email", "EmailBuildSource", "EmailReset", "EmailVariable", "emailAttach"]
+
+_PRIORITIES = {
+    name: getattr(constants, name) for name in ("emailHighPriority", "emailNormalPriority", "emailLowPriority")
+}
+_SENSITIVITIES = {
+    name: getattr(constants, name)
+    for name in ("emailNotConfidential", "emailPersonal", "emailPrivate", "emailCompanyConfidential")
+}
+
+# RFC 2156 §5.3; X-Priority is what most programs show.
+_IMPORTANCE = {constants.emailHighPriority: "high", constants.emailLowPriority: "low"}
+_PRIORITY = {
+    constants.emailHighPriority: ("urgent", "1 (Highest)"),
+    constants.emailLowPriority: ("non-urgent", "5 (Lowest)"),
+}
+_SENSITIVITY = {
+    constants.emailPersonal: "Personal",
+    constants.emailPrivate: "Private",
+    constants.emailCompanyConfidential: "Company-Confidential",
+}
+
+
+def _octets(value: object) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    if not isinstance(value, bytes | bytearray | memoryview):
+        raise ValueError(f"must be the octets of the file (bytes), not {type(value).__name__}")
+    return bytes(value)
+
+
+class emailAttach(FrenchAttachment, Variable):
+    """A file that goes with an email."""
+
+    __slots__ = ()
+    _shown = ("Name", "ContentType", "Identifier")
+
+    Name = Member(text, "")
+    """The name that the recipient sees. It must be set."""
+    Content = Member(_octets, b"")
+    """The octets of the file; a ``str`` is encoded in UTF-8."""
+    ContentType = Member(text, "")
+    """Its media type; "": guessed from the name."""
+    Identifier = Member(text, "")
+    """The name by which the HTML refers to it, as in ``<img src="cid:logo">``."""
+
+    def attachment(self) -> Attachment:
+        """As it is sent. Raises ``MessageError``."""
+        from wlsmtp.message.attachment import Attachment
+
+        if not self.Name:
+            raise MessageError("Attach: the Name of an attached file must be set", stage=Stage.MESSAGE)
+        if self.Identifier:
+            return Attachment(self.Content, self.Name, self.ContentType or None, "inline", self.Identifier)
+        return Attachment(self.Content, self.Name, self.ContentType or None)
+
+
+def _path(value: object) -> str:
+    if not isinstance(value, str | os.PathLike):
+        raise ValueError(f"must be the path of a file, not {type(value).__name__}")
+    return os.fspath(value)
+
+
+def _file(value: object) -> str | emailAttach:
+    return value if isinstance(value, emailAttach) else _path(value)
+
+
+_addresses = array(text, str)
+
+
+class EmailVariable(FrenchEmail, Variable):
+    """An email: ``message = Email()``. A value of the wrong type is a ``WLanguageError`` when it is set; an address or
+    a text that cannot be sent makes the sending fail."""
+
+    __slots__ = ()
+    _shown = ("Sender", "Recipient", "Subject")
+
+    Sender = Member(text, "")
+    """``"ann@example.com"`` or ``"Ann <ann@example.com>"``, as all addresses here."""
+    SenderAddress = Member(text, "")
+    """Where replies go (Reply-To); "": to the sender."""
+    Recipient: Member[Array[str]] = Member(_addresses, "")
+    Cc: Member[Array[str]] = Member(_addresses, "")
+    Bcc: Member[Array[str]] = Member(_addresses, "")
+    """Get the email and are named nowhere in it."""
+    Subject = Member(text, "")
+    Message = Member(text, "")
+    """The text of the email."""
+    HTML = Member(text, "")
+    """The same in HTML; the recipient's program shows one of both."""
+    Attach: Member[Array[str | emailAttach]] = Member(array(_file, emailAttach, GrowingArray), "")
+    """Paths of files, or ``emailAttach``; any number."""
+    AttachIdentifier: Member[Array[str]] = Member(_addresses, "")
+    """Filled when an email is read; not used here."""
+    Certificate = Member(_path, "")
+    """The path of a PEM file with the certificate to sign with (S/MIME, RFC 8551), those of the authorities between,
+    and its private key; "": the email is not signed."""
+    DispositionNotification = Member(flag, False)
+    """Whether to ask for a confirmation that the email was read (RFC 8098)."""
+    ReturnReceipt = Member(flag, False)
+    """Whether to ask for a receipt; ``DispositionNotification`` goes before it."""
+    Importance = Member(one_of(_PRIORITIES), constants.emailNormalPriority)
+    Priority = Member(one_of(_PRIORITIES), constants.emailNormalPriority)
+    Sensitivity = Member(one_of(_SENSITIVITIES), constants.emailNotConfidential)
+    MessageID = Member(text, "")
+    """The Message-ID field; "": a new one for each sending."""
+    Reference = Member(text, "")
+    """The References field: the Message-IDs of what this answers."""
+    ID = Member(text, "")
+    """After sending: the identifier for ``EmailStatus``."""
+    MailIdentifier = Member(text, "")
+    AsynchronousEmailIdentifier = Member(text, "")
+    """The same as ``ID``, by the names of the structure and of asynchronous mode."""
+    Source = Member(text, "")
+    """The whole email in its Internet form, as ``EmailBuildSource`` has made it."""
+    Error = Member(text, "")
+    """Why the last sending failed; "" when it did not."""
+
+    NbRecipient = Count("Recipient")
+    NbCc = Count("Cc")
+    NbBcc = Count("Bcc")
+    NbAttach = Count("Attach")
+
+    def BuildSource(self, options: int = 0) -> bool:
+        """Write the email into ``Source``; False and ``ErrorInfo`` when it cannot be sent as it is.
+
+        The Bcc recipients are named in it with ``emailOptionHeaderBcc`` only."""
+        try:
+            source = self._source(with_bcc=bool(options & constants.emailOptionHeaderBcc))
+        except SMTPError as error:
+            return failed(error)
+        self.Source = source.decode("utf-8", "surrogateescape")
+        return succeeded()
+
+    def message(self) -> model.Message | bytes:
+        """As a session takes it. Raises ``MessageError``, and ``ConfigError`` when signing is not installed."""
+        # From octets the session takes the recipients in their Bcc field, which it does not send.
+        return self._source(with_bcc=True) if self.Certificate else self._composed()
+
+    def _source(self, *, with_bcc: bool) -> bytes:
+        message = self._composed()
+        octets = _signed(bytes(message), self.Certificate) if self.Certificate else bytes(message)
+        if not with_bcc or not message.bcc:
+            return octets
+        return f"Bcc: {', '.join(str(mailbox.address) for mailbox in message.bcc)}\r\n".encode() + octets
+
+    def _composed(self) -> model.Message:
+        from wlsmtp.message.model import Message
+
+        return Message(
+            self.Sender,
+            to=self._filled("Recipient"),
+            cc=self._filled("Cc"),
+            bcc=self._filled("Bcc"),
+            reply_to=self.SenderAddress or (),
+            subject=self.Subject,
+            text=self.Message if self.Message or not self.HTML else None,
+            html=self.HTML or None,
+            attachments=list(self._attachments()),
+            headers=dict(self._headers()),
+            message_id=self.MessageID or None,
+        )
+
+    def sent_as(self, identifier: str) -> None:
+        """Note by which identifier the email was sent."""
+        self.ID = self.MailIdentifier = self.AsynchronousEmailIdentifier = identifier
+        self.Error = ""
+
+    def _filled(self, name: str) -> list[str]:
+        addresses = list(getattr(self, name))
+        if "" in addresses:
+            words = f"{name}[{addresses.index('') + 1}] is empty, and Nb{name} is {len(addresses)}"
+            raise MessageError(words, stage=Stage.MESSAGE)
+        return addresses
+
+    def _attachments(self) -> Iterator[Attachment]:
+        from wlsmtp.message.attachment import Attachment
+
+        for item in self.Attach:
+            yield Attachment.from_path(item) if isinstance(item, str) else item.attachment()
+
+    def _headers(self) -> Iterator[tuple[str, str]]:
+        if self.DispositionNotification:
+            yield "Disposition-Notification-To", self.Sender
+        elif self.ReturnReceipt:
+            yield "Return-Receipt-To", self.Sender
+        if self.Importance in _IMPORTANCE:
+            yield "Importance", _IMPORTANCE[self.Importance]
+        if self.Priority in _PRIORITY:
+            yield from zip(("Priority", "X-Priority"), _PRIORITY[self.Priority], strict=True)
+        if self.Sensitivity in _SENSITIVITY:
+            yield "Sensitivity", _SENSITIVITY[self.Sensitivity]
+        if self.Reference:
+            yield "References", self.Reference
+
+
+def _signed(octets: bytes, certificate: str) -> bytes:
+    from wlsmtp.message.sign.smime import sign
+
+    try:
+        pem = Path(certificate).read_bytes()
+    except OSError as error:
+        words = f"Certificate: {certificate} cannot be read ({error.strerror})"
+        raise MessageError(words, stage=Stage.MESSAGE) from None
+    return sign(octets, pem)
+
+
+class _Thread(ThreadLocal):
+    """The structure of each thread."""
+
+    def __init__(self) -> None:
+        self.email = EmailVariable()
+
+
+_thread = _Thread()
+
+
+class EmailStructure:
+    """``Email``: as in the original both the structure of this thread (``Email.Sender = …``) and the type of variables
+    (``message = Email()``)."""
+
+    def __call__(self) -> EmailVariable:
+        return EmailVariable()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_thread.email, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(_thread.email, name, value)
+
+    def __repr__(self) -> str:
+        return repr(_thread.email)
+
+
+Email = EmailStructure()
+
+AnyEmail = EmailVariable | EmailStructure | None
+"""A variable, or the structure of this thread: by its name, or by nothing."""
+
+
+def EmailReset() -> None:
+    """Empty the structure of this thread."""
+    _thread.email = EmailVariable()
+
+
+def EmailBuildSource(email: AnyEmail = None, options: int = 0) -> bool:
+    """Write an email, by default the structure, into its ``Source``. See ``EmailVariable.BuildSource``."""
+    return variable_of(email).BuildSource(options)
+
+
+def variable_of(email: object) -> EmailVariable:
+    """The variable that is given, or the structure of this thread. Raises ``WLanguageError`` for anything else."""
+    if email is None or email is Email:
+        return _thread.email
+    if isinstance(email, EmailVariable):
+        return email
+    raise WLanguageError(f"an email is an Email variable, not {type(email).__name__}")

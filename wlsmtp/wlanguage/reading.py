@@ -1,0 +1,36 @@
+"""The functions that read mail. A session here sends only, so each is the error that the original reports, too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn
+
+from wlsmtp.wlanguage.errors import WLanguageError, failed
+
+__all__ = [
+    "EmailReadFirst", "EmailReadFirstHeader", "EmailReadLast", "EmailReadLastHeader", "EmailReadMessage",
+    "EmailReadNext", "EmailReadNextHeader", "EmailReadPrevious", "EmailReadPreviousHeader", "EmailSeekFirst",
+]  # fmt: skip
+
+
+def _reading(name: str) -> Callable[..., NoReturn]:
+    def read(*_: object) -> NoReturn:
+        error = WLanguageError(f"{name}: an SMTP session only sends mail; use POP3 (poplib) or IMAP (imaplib) to read")
+        failed(error)
+        raise error
+
+    read.__name__ = read.__qualname__ = name
+    read.__doc__ = "Raises ``WLanguageError``: mail is read with POP3 or IMAP."
+    return read
+
+
+EmailReadMessage = _reading("EmailReadMessage")
+EmailReadFirst = _reading("EmailReadFirst")
+EmailReadNext = _reading("EmailReadNext")
+EmailReadPrevious = _reading("EmailReadPrevious")
+EmailReadLast = _reading("EmailReadLast")
+EmailReadFirstHeader = _reading("EmailReadFirstHeader")
+EmailReadNextHeader = _reading("EmailReadNextHeader")
+EmailReadPreviousHeader = _reading("EmailReadPreviousHeader")
+EmailReadLastHeader = _reading("EmailReadLastHeader")
+EmailSeekFirst = _reading("EmailSeekFirst")

@@ -1,0 +1,106 @@
+"""What holds for the whole program: the time-out and the parameters. Sessions take them over when they are started."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from wlsmtp.wlanguage.constants import (
+    emailParameterCAFile,
+    emailParameterClearPassword,
+    emailParameterMode,
+    emailParameterOpportunisticTLS,
+    emailParameterSpooler,
+)
+from wlsmtp.wlanguage.errors import WLanguageError
+from wlsmtp.wlanguage.members import flag, text
+
+__all__ = ["EmailConfigure", "EmailGetTimeOut", "EmailSetTimeOut"]
+
+_UNITS = {"ms": 0.001, "s": 1, "min": 60, "h": 3600, "day": 86400, "days": 86400}
+_DURATION = re.compile(r"\s*(?:\d+(?:\.\d+)?\s*(?:ms|s|min|h|days?)\s*)+", re.IGNORECASE)
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)", re.IGNORECASE)
+
+_PARAMETERS = {
+    emailParameterMode: flag,
+    emailParameterCAFile: text,
+    emailParameterClearPassword: flag,
+    emailParameterOpportunisticTLS: flag,
+    emailParameterSpooler: text,
+}
+_DEFAULTS: dict[int, Any] = {
+    emailParameterMode: False,
+    emailParameterCAFile: "",
+    emailParameterClearPassword: False,
+    emailParameterOpportunisticTLS: True,
+    emailParameterSpooler: "",
+}
+
+_timeout = {"seconds": 600.0}
+_parameters = dict(_DEFAULTS)
+
+
+def EmailSetTimeOut(duration: float | timedelta | str) -> None:
+    """Set the longest silence of a server, in seconds, as a ``timedelta`` or as ``"1 s"``, ``"2 min 30 s"``.
+
+    It holds for every stage, name look-up and connecting among them, of all sessions started afterwards. Default: ten
+    minutes. Raises ``WLanguageError`` for what is no time greater than 0.
+    """
+    seconds = _seconds(duration)
+    if not 0 < seconds <= 10 * 86400:
+        raise WLanguageError("EmailSetTimeOut: must be a time greater than 0, and at most 10 days")
+    _timeout["seconds"] = seconds
+
+
+def EmailGetTimeOut() -> int | float:
+    """The longest silence of a server, in seconds; a whole number unless a fraction was set."""
+    seconds = _timeout["seconds"]
+    return int(seconds) if seconds.is_integer() else seconds
+
+
+def EmailConfigure(parameter: int, value: int | str) -> None:
+    """Set a parameter for all sessions started afterwards: ``emailParameterMode`` and its like, see ``constants``.
+
+    Raises ``WLanguageError`` for a parameter or a value that does not exist.
+    """
+    if parameter not in _PARAMETERS:
+        raise WLanguageError("EmailConfigure: takes emailParameterMode or another emailParameter constant")
+    try:
+        _parameters[parameter] = _PARAMETERS[parameter](value)
+    except ValueError as error:
+        raise WLanguageError(f"EmailConfigure: {error}") from None
+
+
+def fields() -> dict[str, Any]:
+    """The parameters as fields of ``SessionConfig``. Raises ``ConfigError``."""
+    from wlsmtp.config import TLS, Timeouts
+
+    trust = "bundled" if _parameters[emailParameterMode] else "system"
+    return {
+        "timeout": Timeouts.of(_timeout["seconds"]),
+        "tls": TLS(trust=trust, ca_file=_parameters[emailParameterCAFile] or None),
+        "allow_cleartext_auth": _parameters[emailParameterClearPassword],
+        "opportunistic_tls": _parameters[emailParameterOpportunisticTLS],
+    }
+
+
+def outbox(user: str, server: str, port: int) -> str:
+    """Where an asynchronous session keeps its emails: in memory, or in a file of its own, as what is in a file is sent
+    by every session that uses it."""
+    directory = _parameters[emailParameterSpooler]
+    if not directory:
+        return "memory:"
+    return f"sqlite:///{quote(str(Path(directory) / quote(f'{user}@{server}:{port}.db', safe='')))}"
+
+
+def _seconds(duration: float | timedelta | str) -> float:
+    if isinstance(duration, timedelta):
+        return duration.total_seconds()
+    if isinstance(duration, str) and _DURATION.fullmatch(duration):
+        return sum(float(number) * _UNITS[unit.lower()] for number, unit in _PART.findall(duration))
+    if isinstance(duration, int | float) and not isinstance(duration, bool):
+        return float(duration)
+    raise WLanguageError("EmailSetTimeOut: takes seconds, a timedelta, or a text such as '1 s'")
