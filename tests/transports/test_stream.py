@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import wlsmtp
 from tests.worlds import Session, World
-from wlsmtp import Envelope, Message, Pipelining, PoolLimits, RetryPolicy, SMTPSession, Status
+from wlsmtp import Attachment, Envelope, Message, Pipelining, PoolLimits, RetryPolicy, SMTPSession, Status
 from wlsmtp.testing import ScriptedPeer, SMTPServer
 
 AT_ONCE = RetryPolicy(backoff=0, jitter=0)
@@ -343,3 +344,22 @@ def test_too_many_connections_are_answered_with_fewer(world: World) -> None:
         assert session.statistics().connections_allowed == 1
         assert all(session.send_many(numbered(150)))
         assert session.statistics().connections_allowed > 1
+
+
+@pytest.mark.parametrize("how", ["from memory", "from a file"])
+def test_an_attachment_goes_unencoded_where_the_server_takes_binary(world: World, how: str, tmp_path: Path) -> None:
+    octets = bytes(range(256)) * 4000 + b"\r\n.\r\nMAIL FROM:<x@example.com>\r\n\r"
+    (tmp_path / "data.bin").write_bytes(octets)
+    attachment = Attachment(octets, "data.bin") if how == "from memory" else Attachment(path=tmp_path / "data.bin")
+    message = Message(sender="ann@example.com", to="bob@example.org", text="x", attachments=[attachment])
+    with SMTPServer(extensions=[*CHUNKING, "BINARYMIME", "8BITMIME"]) as server:
+        with session_to(world, server) as session:
+            assert session.send(message)
+        with session_to(world, server, pipelining=Pipelining(binary=False)) as session:
+            assert session.send(message)
+    binary, encoded = server.messages
+    assert binary.mail_parameters["BODY"] == "BINARYMIME" and "BODY" not in encoded.mail_parameters
+    assert len(binary.content) < 0.76 * len(encoded.content)
+    for received in (binary, encoded):
+        (part,) = received.email.iter_attachments()
+        assert part.get_payload(decode=True) == octets
