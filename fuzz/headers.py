@@ -75,5 +75,5 @@ def _check_text(read: str, text: str) -> None:
 
 def _filename(field: str) -> str:
     """Read as RFC 2231 has it: get_filename() also takes off quotes and spaces that belong to the name."""
-    pieces = re.findall(r'filename(?:\*\d+)?\*?="?([^;"]*)', field)
-    return unquote("".join(pieces).removeprefix("utf-8''"))
+    pieces = re.findall(r'filename(?:\*\d+)?\*?=(?:"([^"]*)"|([^;"]*))', field)
+    return unquote("".join(quoted or bare for quoted, bare in pieces).removeprefix("utf-8''"))

@@ -95,3 +95,15 @@ def test_a_doubt_that_is_dispelled_leaves_the_refusal_of_another(world: World) -
         receipt = session.send(MESSAGE)
     assert receipt.status is Status.PARTIAL and isinstance(receipt.error, wlsmtp.RecipientsRefused)
     assert str(receipt.error.reply) == "550 5.1.1 Unknown"
+
+
+@pytest.mark.parametrize("extensions", [("PIPELINING",), ("PIPELINING", "CHUNKING")])
+def test_a_strange_refusal_of_one_brings_the_message_to_the_other_only_once(
+    world: World, extensions: tuple[str, ...]
+) -> None:
+    with SMTPServer(extensions=extensions) as server, world.session(server.host, server.port, retry=AT_ONCE) as session:
+        server.refuse("a@example.com", "500 5.5.2 What")
+        receipt = session.send(MESSAGE)
+        [also] = session.send_many([MESSAGE])
+    assert [result.address for result in (*receipt.accepted, *also.accepted)] == ["b@example.com"] * 2
+    assert [message.recipients for message in server.messages] == [("b@example.com",)] * 2
