@@ -8,7 +8,7 @@ import wlsmtp
 from tests.worlds import World
 from wlsmtp import Message, RetryPolicy, Status
 from wlsmtp.events import Event, Retrying
-from wlsmtp.testing import SMTPServer
+from wlsmtp.testing import ScriptedPeer, SMTPServer
 
 AT_ONCE = RetryPolicy(attempts=3, backoff=0, jitter=0)
 MESSAGE = Message(sender="ann@example.com", to=["a@example.com", "b@example.com"], text="x")
@@ -107,3 +107,27 @@ def test_a_strange_refusal_of_one_brings_the_message_to_the_other_only_once(
         [also] = session.send_many([MESSAGE])
     assert [result.address for result in (*receipt.accepted, *also.accepted)] == ["b@example.com"] * 2
     assert [message.recipients for message in server.messages] == [("b@example.com",)] * 2
+
+
+def test_a_server_that_goes_on_after_421_is_believed_no_farewell(world: World) -> None:
+    dialogue = """
+        S: 220 x
+        C: EHLO *
+        S: 250-x
+        S: 250 PIPELINING
+        C: MAIL *
+        C: RCPT *
+        C: RCPT *
+        C: DATA
+        S: 250 Ok
+        S: 421 4.7.0 Not this one
+        S: 250 Ok
+        S: 354 Go ahead
+        !content
+        !close
+    """
+    once = RetryPolicy(attempts=1)
+    with ScriptedPeer(dialogue) as peer, world.session("127.0.0.1", peer.port, retry=once) as session:
+        [receipt] = session.send_many([MESSAGE])
+    assert [result.address for result in receipt.unknown] == ["b@example.com"]
+    assert [result.address for result in receipt.refused] == ["a@example.com"]

@@ -55,7 +55,7 @@ class Destiny:
         return Decision(fate, self._random.random())
 
 
-LATER = ("421 4.3.2 Not now", "450 4.2.1 Try later", "451 4.3.0 Local trouble", "452 4.5.3 Too many", "499 Strange")
+LATER = ("432 4.3.2 Not now", "450 4.2.1 Try later", "451 4.3.0 Local trouble", "452 4.5.3 Too many", "499 Strange")
 NEVER = ("500 5.5.2 What", "550 5.7.1 No", "552 5.3.4 Too big", "554 5.6.0 Bad", "599 Strange")
 
 

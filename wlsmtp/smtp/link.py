@@ -73,6 +73,12 @@ class Link:
         self._expected: deque[Expectation] = deque()
         self._unsent: list[bytes] = []
         self._answered = Stage.GREETING
+        self._left_at = 0
+
+    @property
+    def has_left(self) -> bool:
+        """Whether a 421 was the server's latest word: nothing that was said is done any more after it."""
+        return self.farewell is not None and self._left_at == self.heard
 
     @property
     def is_usable(self) -> bool:
@@ -249,7 +255,7 @@ class Link:
                     self._show_reply(reply)
                 self.heard += 1
                 if reply.code == 421:
-                    self.farewell = reply
+                    self.farewell, self._left_at = reply, self.heard
                 if expected:
                     expectation = expected[0]
                     expectation.replies.append(reply)

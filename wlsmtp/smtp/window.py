@@ -291,7 +291,7 @@ class Window:
 
     def _settle_all(self, error: SMTPError) -> None:
         """After 421 a server does nothing any more (RFC 5321 §3.8)."""
-        sent = 0 if self.link.farewell is not None else self.link.stream.sent
+        sent = 0 if self.link.has_left else self.link.stream.sent
         for transaction in (*self._open, *self._unsaid):
             if transaction.outcome is None:
                 transaction.interrupt(error, sent)
