@@ -6,7 +6,7 @@ import pytest
 
 import wlsmtp
 from tests.worlds import World
-from wlsmtp import Message, RetryPolicy, Status
+from wlsmtp import Message, PoolLimits, Receipt, RetryPolicy, Status
 from wlsmtp.events import Event, Retrying
 from wlsmtp.testing import ScriptedPeer, SMTPServer
 
@@ -131,3 +131,20 @@ def test_a_server_that_goes_on_after_421_is_believed_no_farewell(world: World) -
         [receipt] = session.send_many([MESSAGE])
     assert [result.address for result in receipt.unknown] == ["b@example.com"]
     assert [result.address for result in receipt.refused] == ["a@example.com"]
+
+
+def test_a_stream_that_has_to_end_leaves_nobody_without_a_receipt(world: World) -> None:
+    first, second = (Message(sender="ann@example.com", to=f"{name}@example.com", text="x") for name in "ab")
+    with SMTPServer() as server:
+        server.reply_to("CONNECT", "220 Welcome", times=1)
+        server.reply_to("CONNECT", "554 5.3.2 No more")
+        server.refuse("a@example.com", "450 4.2.1 Later")
+        receipts: list[Receipt] = []
+        limits = PoolLimits(max_messages=2)
+        with (
+            world.session(server.host, server.port, retry=AT_ONCE, pool=limits) as session,
+            pytest.raises(wlsmtp.CommandRefused),
+        ):
+            receipts.extend(session.send_many([first, second, first]))
+    assert [receipt.message_id for receipt in receipts] == [first.message_id, second.message_id]
+    assert [receipt.status for receipt in receipts] == [Status.ERROR, Status.SENT]

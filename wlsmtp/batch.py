@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any
 
-from wlsmtp.errors import MessageError
+from wlsmtp.errors import MessageError, SMTPError
 from wlsmtp.message.mail import Mail
 from wlsmtp.message.render import Sendable, content_of, envelope_of
 from wlsmtp.retry import Campaign
@@ -60,13 +60,14 @@ class Batch:
         self._on_their_way: deque[_Entry] = deque()
         self._waiting: list[_Entry] = []
         """A heap of those to be tried again, by the time when that is due."""
-        self._obstacle: Receipt | None = None
-        """The receipt of a message with which something went wrong that would go wrong with all."""
+        self._obstacle: SMTPError | None = None
+        """What went wrong with one message, and would go wrong with all."""
         width = connections or 1
         self._most = MOST_WAITING * mailer.config.pipelining.max_in_flight * width
 
     async def receipts(self) -> AsyncGenerator[list[Receipt], None]:
-        """The receipts, as many at a time as there are. Raises what stands in the way of all messages."""
+        """The receipts, as many at a time as there are. Raises what stands in the way of all messages, once each that
+        was read has its receipt: what was on its way then may have been delivered."""
         mailer = self._mailer
         stream = mailer.transport.deliver_many(self._feed(), mailer.deadlines, self._connections)
         try:
@@ -75,18 +76,20 @@ class Batch:
                     self._take(self._on_their_way.popleft(), outcome)
                 if ready := self._ready():
                     yield ready
-                self._raise_obstacle()
         finally:
             await stream.aclose()
+        self._give_up_waiting()
         if ready := self._ready():
             yield ready
+        if self._obstacle is not None:
+            raise self._obstacle
 
     async def _feed(self) -> AsyncIterator[Mail | None]:
         """What is to be sent next; None asks for the outcomes of what is on its way."""
         items = self._items
         source = aiter(items) if isinstance(items, AsyncIterable) else iter(items)
         is_slow, is_over = False, False
-        while True:
+        while self._obstacle is None:
             entry = self._next_due()
             if entry is None and not is_over and not self._is_held_up():
                 if is_slow and self._on_their_way:
@@ -115,7 +118,7 @@ class Batch:
     def _is_held_up(self) -> bool:
         """Whether no more is taken for now: too many wait for an earlier one, or nothing can be sent at all."""
         at_standstill = bool(self._waiting) and any(_concerns_all(entry.outcome) for entry in self._waiting)
-        return at_standstill or self._obstacle is not None or len(self._entries) >= self._most
+        return at_standstill or len(self._entries) >= self._most
 
     def _next_due(self) -> _Entry | None:
         if self._waiting and self._waiting[0].due <= self._mailer.io.now():
@@ -135,17 +138,23 @@ class Batch:
     def _take(self, entry: _Entry, outcome: Outcome) -> None:
         assert entry.mail is not None
         whole = outcome if entry.outcome is None else entry.outcome.updated_by(outcome)
-        attempts = 1
-        if whole.error is not None:
-            if self._wait_for_another_try(entry, whole):
-                return
-            attempts = entry.campaign.attempts if entry.campaign is not None else 1
-        elif entry.campaign is not None:
-            attempts = entry.campaign.attempts + 1
-        entry.receipt = self._mailer.receipt_for(whole, entry.mail.content, attempts, entry.started)
+        attempts = entry.campaign.attempts + 1 if entry.campaign is not None else 1
+        if whole.error is None or self._obstacle is not None or not self._wait_for_another_try(entry, whole):
+            self._conclude(entry, whole, attempts)
+
+    def _conclude(self, entry: _Entry, outcome: Outcome, attempts: int) -> None:
+        assert entry.mail is not None
+        entry.receipt = self._mailer.receipt_for(outcome, entry.mail.content, attempts, entry.started)
         entry.mail = None
-        if _concerns_all(whole) and self._obstacle is None:
-            self._obstacle = entry.receipt
+        if self._obstacle is None and _concerns_all(outcome):
+            self._obstacle = outcome.error
+
+    def _give_up_waiting(self) -> None:
+        """No further try for anybody: what came of the latest stands."""
+        for entry in self._waiting:
+            assert entry.outcome is not None and entry.campaign is not None
+            self._conclude(entry, entry.outcome, entry.campaign.attempts)
+        self._waiting.clear()
 
     def _wait_for_another_try(self, entry: _Entry, outcome: Outcome) -> bool:
         mailer = self._mailer
@@ -163,18 +172,13 @@ class Batch:
         return True
 
     def _ready(self) -> list[Receipt]:
-        """The receipts up to the first message that has none yet, or whose failure is to be raised."""
+        """The receipts up to the first message that has none yet."""
         ready: list[Receipt] = []
         entries = self._entries
-        while entries and (receipt := entries[0].receipt) is not None and receipt is not self._obstacle:
+        while entries and (receipt := entries[0].receipt) is not None:
             entries.popleft()
             ready.append(receipt)
         return ready
-
-    def _raise_obstacle(self) -> None:
-        obstacle = self._obstacle
-        if obstacle is not None and obstacle.error is not None and self._entries[0].receipt is obstacle:
-            raise obstacle.error
 
 
 def _concerns_all(outcome: Outcome | None) -> bool:

@@ -134,8 +134,8 @@ class SMTPSession(_Session):
         at most ``PoolLimits.max_connections``); the iterable is read by the calling thread all the same.
 
         A message that fails does not stop the others: its receipt has the status ``ERROR`` or ``UNKNOWN`` and the
-        ``error``. What stands in the way of all (login, TLS, an unreachable server) is raised, with the receipt of the
-        message at which it happened.
+        ``error``. What stands in the way of all (login, TLS, an unreachable server) ends the stream: no more is read,
+        each message that was read gets its receipt, and then the error is raised.
         """
         batches = self._mailer.send_many(items, connections)
         try:
