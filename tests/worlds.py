@@ -25,11 +25,14 @@ class Session:
         if isinstance(receipts, Iterator):
             yield from receipts
             return
-        while True:
-            try:
-                yield self._run(receipts.__anext__())
-            except StopAsyncIteration:
-                return
+        try:
+            while True:
+                try:
+                    yield self._run(receipts.__anext__())
+                except StopAsyncIteration:
+                    return
+        finally:
+            self._run(receipts.aclose())
 
     def verify(self) -> ServerInfo:
         return self._run(self.face.verify())  # type: ignore[no-any-return]
