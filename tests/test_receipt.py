@@ -1,0 +1,63 @@
+"""What is known of each recipient after one more try, whatever the tries brought."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wlsmtp import ConnectionFailed, OutcomeUnknown, RecipientStatus, Reply, SMTPError
+from wlsmtp.receipt import Outcome, RecipientResult, refusal
+
+ADDRESSES = ("a@example.com", "b@example.com", "c@example.com")
+WORDS = {
+    RecipientStatus.ACCEPTED: Reply(250, ("Ok",)),
+    RecipientStatus.REFUSED: Reply(450, ("Later",)),
+    RecipientStatus.NOT_SENT: None,
+    RecipientStatus.UNKNOWN: None,
+}
+
+
+def outcome(states: dict[str, RecipientStatus]) -> Outcome:
+    results = tuple(RecipientResult(address, state, WORDS[state]) for address, state in states.items())
+    error: SMTPError | None = None
+    if RecipientStatus.UNKNOWN in states.values():
+        error = OutcomeUnknown("Who knows")
+    elif RecipientStatus.NOT_SENT in states.values():
+        error = ConnectionFailed("Lost")
+    elif RecipientStatus.REFUSED in states.values():
+        error = refusal(results)
+    return Outcome(results, error=error)
+
+
+states = st.sampled_from(RecipientStatus)
+first_tries = st.fixed_dictionaries({address: states for address in ADDRESSES})
+later_tries = st.lists(st.dictionaries(st.sampled_from(ADDRESSES), states, min_size=1), max_size=4)
+
+
+@given(first_tries, later_tries)
+def test_the_latest_word_counts_but_a_doubt_stands_until_an_acceptance(
+    first: dict[str, RecipientStatus], later: list[dict[str, RecipientStatus]]
+) -> None:
+    known = outcome(first)
+    expected = dict(first)
+    for one in later:
+        known = known.updated_by(outcome(one))
+        for address, state in one.items():
+            in_doubt = expected[address] is RecipientStatus.UNKNOWN and state is not RecipientStatus.ACCEPTED
+            expected[address] = RecipientStatus.UNKNOWN if in_doubt else state
+    assert {result.address: result.status for result in known.recipients} == expected
+    assert known.is_certainly_not_sent is not bool(
+        {RecipientStatus.ACCEPTED, RecipientStatus.UNKNOWN}.intersection(expected.values())
+    )
+
+
+@given(first_tries, later_tries)
+def test_the_error_is_ambiguous_if_somebody_is_in_doubt_and_none_if_all_are_served(
+    first: dict[str, RecipientStatus], later: list[dict[str, RecipientStatus]]
+) -> None:
+    known = outcome(first)
+    for one in later:
+        known = known.updated_by(outcome(one))
+    found = {result.status for result in known.recipients}
+    assert (known.error is None) is (found == {RecipientStatus.ACCEPTED})
+    assert (known.error is not None and known.error.ambiguous) is (RecipientStatus.UNKNOWN in found)
