@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 import wlsmtp
@@ -148,3 +150,36 @@ def test_a_stream_that_has_to_end_leaves_nobody_without_a_receipt(world: World) 
             receipts.extend(session.send_many([first, second, first]))
     assert [receipt.message_id for receipt in receipts] == [first.message_id, second.message_id]
     assert [receipt.status for receipt in receipts] == [Status.ERROR, Status.SENT]
+
+
+def test_what_was_answered_behind_a_confusion_and_before_a_farewell_is_in_doubt(world: World) -> None:
+    dialogue = """
+        S: 220 x
+        C: EHLO *
+        S: 250-x
+        S: 250-PIPELINING
+        S: 250 CHUNKING
+        !part
+        S: 250 Ok
+        S: 250 Ok
+        S: 250 Ok
+        S: 250 Ok
+        !part
+        S: 250 Ok
+        S: 250 Ok
+        S: 250 Ok
+        S: 500 What
+        S: 250 Ok
+        S: 250 Ok
+        S: 250 Ok
+        S: 250 Ok
+        S: 250 Ok
+        S: 421 Bye
+        !close
+    """
+    once = RetryPolicy(attempts=1)
+    with ScriptedPeer(dialogue) as peer, world.session("127.0.0.1", peer.port, retry=once, timeout=1) as session:
+        receipts: list[Receipt] = []
+        with contextlib.suppress(wlsmtp.SMTPError):
+            receipts.extend(session.send_many([MESSAGE, MESSAGE, MESSAGE]))
+    assert [receipt.status for receipt in receipts] == [Status.SENT, Status.ERROR, Status.UNKNOWN]

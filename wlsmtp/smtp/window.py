@@ -290,11 +290,11 @@ class Window:
             raise error
 
     def _settle_all(self, error: SMTPError) -> None:
-        """After 421 a server does nothing any more (RFC 5321 §3.8)."""
-        sent = 0 if self.link.has_left else self.link.stream.sent
+        """After 421 a server does nothing any more (RFC 5321 §3.8); what it had answered by then it may have done."""
         for transaction in (*self._open, *self._unsaid):
             if transaction.outcome is None:
-                transaction.interrupt(error, sent)
+                is_undone = self.link.has_left and not transaction.is_answered
+                transaction.interrupt(error, 0 if is_undone else self.link.stream.sent)
         self._open.clear()
         self._unsaid.clear()
         self._octets = 0
