@@ -22,7 +22,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # The names at the top of the package stand above all rooms.
 LADDER = [
     {"errors", "receipt", "statistics", "once"},
-    {"events", "validation", "config", "sources"},
+    {"events", "validation", "urls", "config", "sources"},
     {"wire", "sasl", "message"},
     {"io"},
     {"smtp", "oauth"},

@@ -53,6 +53,22 @@ def test_a_permanent_refusal_of_one_does_not_spoil_the_retry_of_the_other(world:
     assert rcpts.count(b"RCPT TO:<a@example.com>") == 1 and rcpts.count(b"RCPT TO:<b@example.com>") == 3
 
 
+@pytest.mark.parametrize("many", [False, True], ids=["send", "send_many"])
+def test_all_or_nothing_is_tried_again_for_all_or_not_at_all(world: World, many: bool) -> None:
+    with SMTPServer() as server:
+        server.reply_to("RCPT", "450 4.2.0 Later", times=1)
+        options = {"retry": AT_ONCE, "partial": "abort"}
+        with world.session(server.host, server.port, **options) as session:
+            (receipt,) = session.send_many([MESSAGE]) if many else (session.send(MESSAGE),)
+            assert receipt.status is Status.SENT and receipt.attempts == 2
+            server.refuse("b@example.com", "550 5.1.1 Unknown")
+            server.reply_to("RCPT", "450 4.2.0 Later", times=1)
+            with pytest.raises(wlsmtp.RecipientsRefused):
+                (receipt,) = session.send_many([MESSAGE]) if many else (session.send(MESSAGE),)
+                raise receipt.error or AssertionError
+    assert [message.recipients for message in server.messages] == [("a@example.com", "b@example.com")]
+
+
 @pytest.mark.parametrize(("resend", "stored"), [(False, 1), (True, 2)])
 def test_what_is_in_doubt_is_sent_again_only_on_request(world: World, resend: bool, stored: int) -> None:
     policy = RetryPolicy(attempts=2, backoff=0, jitter=0, resend_unknown=resend)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wlsmtp.errors import ContentRefused as ContentRefused
     from wlsmtp.errors import DeadlineExceeded as DeadlineExceeded
     from wlsmtp.errors import ExtensionMissing as ExtensionMissing
+    from wlsmtp.errors import LocalDeliveryFailed as LocalDeliveryFailed
     from wlsmtp.errors import MessageError as MessageError
     from wlsmtp.errors import OutcomeUnknown as OutcomeUnknown
     from wlsmtp.errors import ProtocolError as ProtocolError
@@ -60,7 +61,7 @@ _ROOMS = {
     "errors": (
         "SMTPError", "ConfigError", "MessageError", "ConnectionFailed", "DeadlineExceeded", "TLSError",
         "AuthenticationFailed", "ReplyError", "SenderRefused", "RecipientsRefused", "ContentRefused", "CommandRefused",
-        "ProtocolError", "ExtensionMissing", "OutcomeUnknown", "Stage",
+        "LocalDeliveryFailed", "ProtocolError", "ExtensionMissing", "OutcomeUnknown", "Stage",
     ),
     "oauth": ("ClientCredentials", "RefreshToken"),
     "smtp.conversation": ("ServerInfo",),

@@ -17,6 +17,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.events import Listener
+from wlsmtp.urls import TransportURL
 from wlsmtp.validation import Validated
 
 TokenProvider = Callable[[], str | Awaitable[str]]
@@ -51,6 +52,8 @@ class Mode(StrEnum):
 
 
 DEFAULT_PORTS = {Security.DEFAULT: 25, Security.TLS: 587, Security.SSL: 465}
+LMTP_PORT = 24
+"""The port for private mail systems, which servers of LMTP customarily listen on."""
 
 
 class Settings(Validated):
@@ -195,11 +198,14 @@ class RetryPolicy(Settings):
 class SessionConfig(Settings):
     """All settings of a session. The names are those of ``SMTPSession``'s keywords."""
 
-    server: Annotated[str, Field(min_length=1, max_length=255)]
-    """A DNS name, an IPv4 or IPv6 address, or the path of a unix socket (``/run/smtp.sock``)."""
+    server: Annotated[str, Field(max_length=255)] = ""
+    """A DNS name, an IPv4 or IPv6 address, or the path of a unix socket (``/run/smtp.sock``). Needed without
+    ``transport``."""
     port: Annotated[int, Field(ge=1, le=65535)] = 0
-    """By default 25, 587 or 465, after ``security``."""
+    """By default 25, 587 or 465, after ``security``; for LMTP 24."""
     security: Security = Security.DEFAULT
+    protocol: Literal["smtp", "lmtp"] = "smtp"
+    """``lmtp`` (RFC 2033) delivers to mailboxes: each recipient is answered on its own after the content. Port 24."""
     mode: Mode = Mode.SYNC
     username: str | None = None
     password: SecretStr | None = None
@@ -228,6 +234,8 @@ class SessionConfig(Settings):
     """The name given with EHLO. Default: the address literal of the connection (RFC 5321 §4.1.4)."""
     listeners: tuple[Listener, ...] = Field(default=(), repr=False)
     """Callables that are told of each event, see ``wlsmtp.events``."""
+    transport: Any = Field(default=None, repr=False, exclude=True)  # its URL may hold a password
+    """What carries the messages instead of SMTP to ``server``: a ``Transport``, or its URL (``maildir:///path``)."""
 
     @field_validator("server")
     @classmethod
@@ -250,6 +258,17 @@ class SessionConfig(Settings):
             raise ValueError("must be a domain name in ASCII or an address literal such as [192.0.2.1]")
         return value
 
+    @field_validator("transport")
+    @classmethod
+    def _transport(cls, value: object) -> object:
+        from wlsmtp.sources import transport_from_url
+
+        if isinstance(value, str):
+            return transport_from_url(value)
+        if value is None or isinstance(value, TransportURL) or callable(getattr(value, "deliver", None)):
+            return value
+        raise ValueError("must be a Transport or its URL, such as maildir:///path")
+
     @model_validator(mode="before")
     @classmethod
     def _shorthands(cls, fields: dict[str, Any]) -> dict[str, Any]:
@@ -260,11 +279,14 @@ class SessionConfig(Settings):
         if isinstance(fields.get("pipelining"), bool):
             fields["pipelining"] = Pipelining(enabled=fields["pipelining"])
         if "port" not in fields and fields.get("security", "default") in list(Security):
-            fields["port"] = DEFAULT_PORTS[Security(fields.get("security", "default"))]
+            port = DEFAULT_PORTS[Security(fields.get("security", "default"))]
+            fields["port"] = LMTP_PORT if fields.get("protocol") == "lmtp" else port
         return fields
 
     @model_validator(mode="after")
     def _together(self) -> Self:
+        if not self.server and self.transport is None:
+            raise ValueError("server: is missing, and no transport is given")
         if self.username and self.password is None and self.token is None and not self._needs_no_secret:
             others = ", ".join(sorted(WITHOUT_SECRET))
             raise ValueError(f"username: needs a password or a token, or mechanisms=… with one of {others}")
@@ -272,9 +294,18 @@ class SessionConfig(Settings):
             raise ValueError("username: is missing, and a password or a token is given")
         if self.password is not None and self.token is not None:
             raise ValueError("token: cannot go with a password; give one of them")
+        if self.is_lmtp and self.partial == "abort":
+            raise ValueError("partial: 'abort' cannot go with LMTP, where each recipient is answered after the content")
+        if self.is_lmtp and self.port == 25 and not self.is_unix:
+            raise ValueError("port: 25 is for SMTP only (RFC 2033 §5)")
         if self.is_unix and self.security is Security.SSL and not self.tls.server_hostname:
             raise ValueError("tls: TLS over a unix socket needs TLS(server_hostname=…)")
         return self
+
+    @property
+    def is_lmtp(self) -> bool:
+        """Whether LMTP is spoken."""
+        return self.protocol == "lmtp"
 
     @property
     def logs_in(self) -> bool:
@@ -292,14 +323,18 @@ class SessionConfig(Settings):
 
     @property
     def address(self) -> str:
-        """The server for people: ``host:port``, or the path."""
+        """The server for people: ``host:port``, or the path; for a transport its kind."""
+        if self.transport is not None:
+            is_url = isinstance(self.transport, TransportURL)
+            return self.transport.scheme if is_url else type(self.transport).__name__
         if self.is_unix:
             return self.server
         return f"[{self.server}]:{self.port}" if ":" in self.server else f"{self.server}:{self.port}"
 
     @classmethod
     def from_url(cls, url: str, **fields: Any) -> Self:
-        """Settings from ``smtp://``, ``smtp+tls://`` or ``smtps://user:password@host:port?timeout=30``.
+        """Settings from ``smtp://``, ``smtp+tls://`` or ``smtps://user:password@host:port?timeout=30``, or from a
+        transport such as ``maildir:///path`` or ``failover(smtp://a, smtp://b)``.
 
         User and password are percent-decoded; ``smtp+unix:///path`` is a unix socket; the query may set any plain
         field. Keywords win over the URL. Raises ``ConfigError``, which never repeats the URL's password.

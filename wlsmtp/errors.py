@@ -14,6 +14,7 @@
     │   ├── RecipientsRefused               … to every RCPT
     │   ├── ContentRefused                  … to DATA, or to the content itself
     │   └── CommandRefused                  … to anything else (greeting, EHLO, …)
+    ├── LocalDeliveryFailed (OSError)       a program or a directory of this machine did not take the message
     ├── ProtocolError                       what the server sent cannot be parsed or paired
     ├── ExtensionMissing                    the message or the user needs what the server does not offer
     └── OutcomeUnknown                      the end of the content was written and no answer came
@@ -167,6 +168,18 @@ class ContentRefused(ReplyError):
 
 class CommandRefused(ReplyError):
     """The server refused the session itself: its greeting, EHLO, STARTTLS or another command was 4xx or 5xx."""
+
+
+class LocalDeliveryFailed(SMTPError, OSError):
+    """A program or a directory of this machine could not be used; nothing was delivered."""
+
+    is_lasting = True
+    """Whether waiting will not help, as with a missing permission; a full disk may be emptied."""
+
+    @property
+    def temporary(self) -> bool:
+        """Whether another try later may succeed."""
+        return not self.is_lasting
 
 
 class ProtocolError(SMTPError):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from wlsmtp.errors import SMTPError
-    from wlsmtp.receipt import Receipt
+    from wlsmtp.receipt import Outcome, Receipt
     from wlsmtp.wire.extensions import Capabilities
 
 log = logging.getLogger("wlsmtp")
@@ -65,6 +65,16 @@ class Retrying:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempted:
+    """One of several transports was offered a message, or the rest of its recipients; ``outcome`` says what came of it.
+    If it seems to be down, it is left alone for ``seconds``; else that is 0."""
+
+    transport: str
+    outcome: Outcome
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Disconnected:
     """A connection ended; ``reason`` is None when it was closed in good order."""
 
@@ -72,7 +82,7 @@ class Disconnected:
     reason: str | None
 
 
-Event = Connected | Line | Sent | Failed | Retrying | Disconnected
+Event = Connected | Line | Sent | Failed | Retrying | Attempted | Disconnected
 Listener = Callable[[Event], None]
 
 
@@ -91,6 +101,10 @@ def log_event(event: Event) -> None:
             log.warning("message %s not delivered: %s", receipt.message_id or receipt.id, error)
         case Retrying(error, attempt, delay):
             log.info("try %d in %.1f s, because: %s", attempt, delay, error)
+        case Attempted(transport, outcome, 0):
+            log.info("%s: %s", transport, outcome.error or "message taken")
+        case Attempted(transport, outcome, seconds):
+            log.warning("%s is left alone for %.0f s, because: %s", transport, seconds, outcome.error)
 
 
 class Announcer:

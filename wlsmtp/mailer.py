@@ -18,8 +18,8 @@ from wlsmtp.retry import Campaign, deliver_with_retry
 from wlsmtp.smtp.authentication import check_mechanisms
 from wlsmtp.smtp.deadlines import Deadlines
 from wlsmtp.statistics import Statistics
-from wlsmtp.transports.base import Transport
-from wlsmtp.transports.smtp import SMTPTransport
+from wlsmtp.transports.base import Context
+from wlsmtp.transports.registry import transport_of
 
 if TYPE_CHECKING:
     from wlsmtp.io.base import IO
@@ -35,13 +35,13 @@ Item = Sendable | tuple[Sendable, Envelope]
 class Mailer:
     """What both faces of a session call."""
 
-    def __init__(self, config: SessionConfig, io: IO, transport: Transport | None = None) -> None:
+    def __init__(self, config: SessionConfig, io: IO) -> None:
         _check(config)
         self.config = config
         self.io = io
         self.announce = Announcer(config.listeners)
-        self.transport = transport or SMTPTransport(config, io, self.announce)
-        self.transport.io = io
+        self.transport = transport_of(Context(config, io, self.announce))
+        self._all_or_nothing = config.partial == "abort"
         self._session = uuid.uuid4().hex[:16]
         self._numbers = itertools.count(1)
         self._counts = dict.fromkeys(("sent", "partial", "failed", "unknown", "retries"), 0)
@@ -110,7 +110,7 @@ class Mailer:
 
     def campaign(self, envelope: Envelope) -> Campaign:
         """The further tries of a message that failed."""
-        return Campaign(envelope, self.config.retry, self.announce)
+        return Campaign(envelope, self.config.retry, self.announce, all_or_nothing=self._all_or_nothing)
 
     def receipt_for(self, outcome: Outcome, content: Content, attempts: int, started: float) -> Receipt:
         """The receipt for what came of a message; it is counted, and told to the listeners."""
@@ -143,7 +143,15 @@ class Mailer:
         async def attempt(to: Envelope) -> Outcome:
             return await self.transport.deliver(to, content, deadlines)
 
-        tried = await deliver_with_retry(attempt, envelope, self.config.retry, self.io, self.announce, deadlines)
+        tried = await deliver_with_retry(
+            attempt,
+            envelope,
+            self.config.retry,
+            self.io,
+            self.announce,
+            deadlines,
+            all_or_nothing=self._all_or_nothing,
+        )
         return self.receipt_for(tried.outcome, content, tried.attempts, started)
 
     def _tell(self, receipt: Receipt) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from wlsmtp.errors import RecipientsRefused, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from wlsmtp.errors import SMTPError
     from wlsmtp.wire.reply import Reply
@@ -53,6 +53,8 @@ class RecipientResult:
     address: str
     status: RecipientStatus
     reply: Reply | None = None
+    error: SMTPError | None = None
+    """Why the message did not get there, where several tries or servers have answered for one message."""
 
     @property
     def is_permanent(self) -> bool:
@@ -155,6 +157,15 @@ class Outcome:
         """The same outcome for all."""
         return cls(tuple(RecipientResult(address, status, reply) for address in addresses), reply, error)
 
+    @classmethod
+    def failed(cls, addresses: Iterable[str], error: SMTPError) -> Outcome:
+        """The same failure for all: unknown, refused or not sent, after what the error says."""
+        if error.ambiguous:
+            status = RecipientStatus.UNKNOWN
+        else:
+            status = RecipientStatus.REFUSED if error.reply is not None else RecipientStatus.NOT_SENT
+        return cls.of(addresses, status, reply=error.reply, error=error)
+
     @property
     def is_certainly_not_sent(self) -> bool:
         """Whether nobody was reached, and nobody may have been."""
@@ -163,34 +174,41 @@ class Outcome:
     def updated_by(self, later: Outcome) -> Outcome:
         """The latest word on each recipient, after one more try for some of them. A refusal that stood before it stands
         still, and so does a doubt: what the later try did not deliver an earlier one may have."""
-        latest = {result.address: result for result in later.recipients}
-        results = tuple(_latest_word(result, latest.get(result.address, result)) for result in self.recipients)
-        return Outcome(results, later.reply or self.reply, _error_of(results, [later.error, self.error]))
+        latest = {result.address: result for result in later._with_causes()}
+        results = tuple(_latest_word(result, latest.get(result.address, result)) for result in self._with_causes())
+        return Outcome(results, later.reply or self.reply, _error_of(results, later.error))
+
+    def _with_causes(self) -> Iterator[RecipientResult]:
+        for result in self.recipients:
+            needs_none = result.status is RecipientStatus.ACCEPTED or result.error is not None
+            yield result if needs_none else replace(result, error=self.error)
 
 
 def _latest_word(earlier: RecipientResult, later: RecipientResult) -> RecipientResult:
     in_doubt = earlier.status is RecipientStatus.UNKNOWN and later.status is not RecipientStatus.ACCEPTED
-    return replace(later, status=RecipientStatus.UNKNOWN) if in_doubt else later
+    return replace(later, status=RecipientStatus.UNKNOWN, error=earlier.error) if in_doubt else later
 
 
-def _error_of(results: Sequence[RecipientResult], errors: Sequence[SMTPError | None]) -> SMTPError | None:
-    """The first error that fits the results: one that is ambiguous if somebody is in doubt, and only then."""
+def _error_of(results: Sequence[RecipientResult], latest: SMTPError | None) -> SMTPError | None:
+    """The error that fits the results: one that is ambiguous if somebody is in doubt, and only then; rather the latest
+    than an older one, but none about somebody who was served after all."""
     states = {result.status for result in results}
     if states == {RecipientStatus.ACCEPTED}:
         return None
     in_doubt = RecipientStatus.UNKNOWN in states
-    fitting = (error for error in errors if error is not None and error.ambiguous is in_doubt)
-    return next(fitting, None) or refusal(results)
+    standing = [result.error for result in results if result.error is not None]
+    fitting = [error for error in standing if error.ambiguous is in_doubt]
+    return latest if latest in fitting else next(iter(fitting), None) or refusal(results)
 
 
-def refusal(results: Sequence[RecipientResult]) -> RecipientsRefused:
+def refusal(results: Sequence[RecipientResult], stage: Stage = Stage.RCPT) -> RecipientsRefused:
     """The error for those who were refused."""
     refused = [result for result in results if result.status is RecipientStatus.REFUSED]
     names = ", ".join(result.address for result in refused[:3]) + (", …" if len(refused) > 3 else "")
     words = f"The server refused {len(refused)} of {len(results)} recipients: {names}"
     # The most hopeful of the replies decides whether another try makes sense.
     said = sorted((result.reply for result in refused if result.reply), key=lambda reply: reply.code)
-    return RecipientsRefused(words, stage=Stage.RCPT, reply=said[0] if said else None)
+    return RecipientsRefused(words, stage=stage, reply=said[0] if said else None)
 
 
 def overall_status(recipients: Iterable[RecipientResult]) -> Status:

@@ -33,13 +33,20 @@ class Tried:
 
 
 async def deliver_with_retry(
-    attempt: Attempt, envelope: Envelope, policy: RetryPolicy, io: IO, announce: Announcer, deadlines: Deadlines
+    attempt: Attempt,
+    envelope: Envelope,
+    policy: RetryPolicy,
+    io: IO,
+    announce: Announcer,
+    deadlines: Deadlines,
+    *,
+    all_or_nothing: bool = False,
 ) -> Tried:
     """Try, and try again for the recipients that may be served later, as ``policy`` and the deadline allow."""
     outcome = await attempt(envelope)
     if outcome.error is None:
         return Tried(outcome, 1)
-    campaign = Campaign(envelope, policy, announce)
+    campaign = Campaign(envelope, policy, announce, all_or_nothing=all_or_nothing)
     while (pause := campaign.pause_after(outcome, deadlines.remaining)) is not None:
         await io.sleep(pause)
         outcome = outcome.updated_by(await attempt(campaign.rest(outcome)))
@@ -49,12 +56,15 @@ async def deliver_with_retry(
 class Campaign:
     """The tries of one message: how many there were, and when the next one is due."""
 
-    def __init__(self, envelope: Envelope, policy: RetryPolicy, announce: Announcer) -> None:
+    def __init__(
+        self, envelope: Envelope, policy: RetryPolicy, announce: Announcer, *, all_or_nothing: bool = False
+    ) -> None:
         self.attempts = 0
         """Tries whose outcome was told to ``pause_after``."""
         self._envelope = envelope
         self._policy = policy
         self._announce = announce
+        self._all_or_nothing = all_or_nothing
 
     def pause_after(self, outcome: Outcome, remaining: float) -> float | None:
         """How many seconds after one more try, with this outcome, the next one is due; None when there should be none,
@@ -74,9 +84,13 @@ class Campaign:
         return self._envelope.only(address for address in self._envelope.recipients if str(address) in waiting)
 
     def _unserved(self, outcome: Outcome) -> list[str]:
-        """The recipients for whom another try is safe and sensible."""
-        error = outcome.error
-        return [result.address for result in outcome.recipients if _may_retry(result, error, self._policy)]
+        """The recipients for whom another try is safe and sensible; where it is all or nothing, all of them or none."""
+        unserved = [
+            result.address
+            for result in outcome.recipients
+            if _may_retry(result, result.error or outcome.error, self._policy)
+        ]
+        return [] if self._all_or_nothing and len(unserved) < len(outcome.recipients) else unserved
 
 
 def _pause(policy: RetryPolicy, attempts: int) -> float:

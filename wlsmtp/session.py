@@ -28,7 +28,7 @@ class _Session:
 
     def __init__(
         self,
-        server: str | SessionConfig,
+        server: str | SessionConfig | None = None,
         port: int | None = None,
         *,
         security: Security | str | None = None,
@@ -41,47 +41,51 @@ class _Session:
         pool: PoolLimits | None = None,
         pipelining: Pipelining | bool | None = None,
         retry: RetryPolicy | None = None,
-        transport: Transport | None = None,
+        transport: Transport | str | None = None,
         **fields: Any,
     ) -> None:
         """Settings as keywords, each a field of ``SessionConfig``, or one ``SessionConfig`` that keywords override.
 
-        ``transport`` carries the messages instead of SMTP. Nothing is connected yet. Raises ``ConfigError`` for
-        settings that cannot work.
+        ``transport``, or its URL, carries the messages instead of SMTP to ``server``. Nothing is connected yet. Raises
+        ``ConfigError`` for settings that cannot work.
         """
         named = dict(
             port=port, security=security, mode=mode, username=username, password=password, token=token,
-            timeout=timeout, tls=tls, pool=pool, pipelining=pipelining, retry=retry, **fields,
+            timeout=timeout, tls=tls, pool=pool, pipelining=pipelining, retry=retry,
+            transport=transport, **fields,
         )  # fmt: skip
         given = {name: value for name, value in named.items() if value is not None}
         if isinstance(server, SessionConfig):
             kept = {name: getattr(server, name) for name in server.model_fields_set}
             self.config = SessionConfig(**{**kept, **given})
         else:
-            self.config = SessionConfig(server=server, **given)
-        self._mailer = Mailer(self.config, self._io(), transport)
+            self.config = SessionConfig(**({} if server is None else {"server": server}), **given)
+        self._mailer = Mailer(self.config, self._io())
 
     @staticmethod
     def _io() -> IO:
         raise NotImplementedError
 
     @classmethod
-    def from_url(cls, url: str, *, transport: Transport | None = None, **fields: Any) -> Self:
-        """A session from ``smtp://``, ``smtp+tls://`` or ``smtps://user:password@host:port``; see
-        ``SessionConfig.from_url``."""
-        return cls(SessionConfig.from_url(url, **fields), transport=transport)
+    def from_url(cls, url: str, **fields: Any) -> Self:
+        """A session from ``smtp://``, ``smtp+tls://`` or ``smtps://user:password@host:port``, or from the URL of
+        another transport; see ``SessionConfig.from_url``."""
+        return cls(SessionConfig.from_url(url, **fields))
 
     @classmethod
-    def from_env(
-        cls, environ: Mapping[str, str] | None = None, *, transport: Transport | None = None, **fields: Any
-    ) -> Self:
+    def from_env(cls, environ: Mapping[str, str] | None = None, **fields: Any) -> Self:
         """A session from ``WLSMTP_URL``, or ``WLSMTP_SERVER``, ``WLSMTP_PORT``, …; see ``SessionConfig.from_env``."""
-        return cls(SessionConfig.from_env(environ, **fields), transport=transport)
+        return cls(SessionConfig.from_env(environ, **fields))
 
     @classmethod
-    def from_preset(cls, provider: str, *, transport: Transport | None = None, **fields: Any) -> Self:
+    def from_preset(cls, provider: str, **fields: Any) -> Self:
         """A session with a known provider, as ``from_preset("gmail", username=…, password=…)``."""
-        return cls(SessionConfig.from_preset(provider, **fields), transport=transport)
+        return cls(SessionConfig.from_preset(provider, **fields))
+
+    @property
+    def transport(self) -> Transport:
+        """What carries the messages."""
+        return self._mailer.transport
 
     @property
     def capabilities(self) -> Capabilities | None:

@@ -13,11 +13,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from wlsmtp.config import SessionConfig
 from wlsmtp.errors import ConfigError, Stage
-
-SCHEMES = {"smtp": "default", "smtp+tls": "tls", "smtps": "ssl", "smtp+unix": "default"}
+from wlsmtp.urls import SMTP_SCHEMES, TransportURL, home_of, parse_transport
 
 _BARE = "url: a '#', '@', '/' or '?' in the user name, the password or the query must be percent-encoded"
-_NOT_PLAIN = frozenset({"tls", "pool", "retry", "listeners", "mode"})
+_NOT_PLAIN = frozenset({"tls", "pool", "retry", "listeners", "mode", "transport"})
 PLAIN_FIELDS = tuple(name for name in SessionConfig.model_fields if name not in _NOT_PLAIN)
 """The fields that one string can give, in a query or a variable."""
 
@@ -26,26 +25,49 @@ _SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", 
 
 
 def fields_from_url(url: str) -> dict[str, Any]:
-    """The settings that a URL spells."""
+    """The settings that a URL spells: of a server, or a transport."""
     if not url.isprintable():  # urlsplit would drop a newline in silence, and with it a part of a password
         raise _wrong("url: control characters must be percent-encoded")
+    if url.partition(":")[0].lower() not in SMTP_SCHEMES:
+        return {"transport": transport_from_url(url)}
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
         raise _wrong(f"url: {_without_secret(error)}") from None
-    if parts.scheme not in SCHEMES:
-        raise _wrong(f"url: the scheme must be one of {', '.join(f'{name}://' for name in SCHEMES)}")
     if parts.fragment or "@" in (parts.hostname or ""):
         raise _wrong(_BARE)
-    is_unix = parts.scheme == "smtp+unix"
+    protocol, _, kind = parts.scheme.partition("+")
+    is_unix = kind == "unix"
     server = unquote((parts.path if is_unix else parts.hostname) or "")
     if not server or (not is_unix and parts.path not in ("", "/")):
         raise _wrong("url: must look like smtp+tls://user:password@host:587")
     named = {"username": parts.username, "password": parts.password}
     credentials = {name: unquote(value) for name, value in named.items() if value}
-    found = {"server": server, "security": SCHEMES[parts.scheme], "port": port, **credentials}
+    found = {
+        "server": server,
+        "protocol": protocol.removesuffix("s"),
+        "security": SMTP_SCHEMES[parts.scheme],
+        "port": port,
+        **credentials,
+    }
     return {name: value for name, value in found.items() if value is not None} | _query(parts.query)
+
+
+def transport_from_url(text: str) -> TransportURL:
+    """The transport that a URL names, when every part of it is known."""
+    url = parse_transport(text)
+    _check(url)
+    return url
+
+
+def _check(url: TransportURL) -> None:
+    if url.scheme in SMTP_SCHEMES:
+        SessionConfig(**fields_from_url(url.text))
+    else:
+        home_of(url.scheme)
+    for member in url.members:
+        _check(member.url)
 
 
 def _query(query: str) -> dict[str, Any]:

@@ -235,6 +235,12 @@ class TestCheck:
         assert result.exit_code == 0
         assert states["TLS"] == states["AUTH"] == "not done" and states["EHLO"] == states["offers"] == "passed"
 
+    def test_a_directory_is_not_asked_for_a_greeting(self, tmp_path: Path) -> None:
+        result = run("check", f"maildir://{tmp_path}")
+        assert result.exit_code == 0 and f"✓ connect   MaildirTransport('{tmp_path}')" in result.stdout
+        assert "– greeting" in result.stdout and "– EHLO" in result.stdout  # noqa: RUF001
+        assert run("check", "maildir:///dev/null/x").exit_code == 1
+
     def test_a_wrong_password_fails_at_auth_with_the_servers_words(self) -> None:
         with SMTPServer(users={"ann": "right"}) as server:
             result = run("check", url_of(server, f"ann:{SECRET}"))

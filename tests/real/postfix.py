@@ -252,6 +252,11 @@ class PostfixServer:
         """Return the messages of an address once there are `count`; raise TimeoutError after `timeout` seconds."""
         return self._mail.wait_for(address, count, timeout)
 
+    @property
+    def sendmail_arguments(self) -> list[str]:
+        """Return the words that make the system's sendmail(1) this server's."""
+        return ["-C", str(self._config)]
+
     def log(self) -> str:
         """Return what Postfix has logged so far."""
         return self._log.read_text("utf-8", "replace") if self._log.exists() else ""

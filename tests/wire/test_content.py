@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wlsmtp.wire.content import DotStuffer, bdat, normalise
+from wlsmtp.wire.content import DotStuffer, bdat, normalise, with_unix_line_ends
 
 OCTETS = st.lists(st.sampled_from([b"\r", b"\n", b".", b"\r\n", b"a", b"\x00", b"\xff"])).map(b"".join) | st.binary()
 
@@ -53,6 +53,12 @@ def test_a_smuggled_end_of_content_is_only_text(end: bytes) -> None:
     for size in (1, 2, 3, len(attack)):
         wire = on_the_wire([attack[start : start + size] for start in range(0, len(attack), size)])
         assert wire == b"x\r\n..\r\nMAIL FROM:<eve@example.com>\r\n.\r\n"
+
+
+@given(OCTETS, st.lists(st.integers(0, 1000)))
+def test_files_and_pipes_have_the_line_ends_of_unix_whatever_the_chunks(data: bytes, cuts: list[int]) -> None:
+    clean = re.sub(rb"\r\n|\r|\n", b"\r\n", data)
+    assert b"".join(with_unix_line_ends(chunked(clean, cuts))) == clean.replace(b"\r\n", b"\n")
 
 
 def test_empty_content_is_a_lone_dot() -> None:

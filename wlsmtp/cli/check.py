@@ -60,7 +60,7 @@ class Hearing:
     def ehlo(self) -> str:
         """How this side introduced itself last."""
         said = [line.text for line in self.lines if line.who == "client"]
-        return next((text for text in reversed(said) if text.upper().startswith(("EHLO", "HELO"))), "")
+        return next((text for text in reversed(said) if text.upper().startswith(("EHLO", "HELO", "LHLO"))), "")
 
     @property
     def said_starttls(self) -> bool:
@@ -108,8 +108,9 @@ def _order(config: SessionConfig) -> tuple[str, ...]:
 
 
 def _details(config: SessionConfig, hearing: Hearing) -> dict[str, str]:
+    how = f", security {config.security}, user {config.username or '(none)'}" if config.transport is None else ""
     return {
-        SETTINGS: f"{config.address}, security {config.security}, user {config.username or '(none)'}",
+        SETTINGS: config.address + how,
         CONNECT: config.address,
         GREETING: hearing.greeting,
         EHLO: hearing.ehlo,
@@ -122,6 +123,11 @@ def _success_steps(config: SessionConfig, hearing: Hearing, info: ServerInfo) ->
         AUTH: f"logged in as {info.username or '(unnamed)'} with {info.mechanism}" if info.mechanism else "no login",
         OFFERS: str(info.capabilities),
     }
+    if not hearing.lines:  # no server was asked, but a program or a directory of this machine
+        return tuple(
+            Step(name, True if name in (SETTINGS, CONNECT) else None, info.server if name == CONNECT else "")
+            for name in _order(config)
+        )
     not_done = {TLS: info.tls is None, AUTH: info.mechanism is None}
     return tuple(Step(name, None if not_done.get(name) else True, details[name]) for name in _order(config))
 

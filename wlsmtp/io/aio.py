@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from inspect import isawaitable, iscoroutinefunction
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from wlsmtp.io.base import ATTEMPT_DELAY, READ_SIZE, TLSInfo
+from wlsmtp.io.base import ATTEMPT_DELAY, READ_SIZE, Ended, TLSInfo
 from wlsmtp.io.readiness import is_readable
 from wlsmtp.io.tls import handshake_error, inspect, make_context
 
@@ -298,6 +298,12 @@ class AsyncioIO:
         except asyncio.CancelledError:
             await _end_of(future)
             raise
+
+    async def run_program(self, command: Sequence[str], chunks: Iterable[bytes], deadline: float) -> Ended:
+        """See ``IO.run_program``."""
+        from wlsmtp.io.aio_process import run_program
+
+        return await run_program(command, chunks, deadline)
 
     async def call(self, function: Callable[[], T | Awaitable[T]], deadline: float) -> T:
         """See ``IO.call``; what is no ``async def`` is called in a thread."""

@@ -8,7 +8,7 @@ stage and says the rest. Deadlines are absolute, on the clock of ``IO.now``.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -40,6 +40,18 @@ class TLSInfo:
 
     def __str__(self) -> str:
         return f"{self.protocol} {self.cipher}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a program ended."""
+
+    status: int | None
+    """Its exit status, negative for the signal that ended it; None when it was killed at the deadline."""
+    was_fed: bool
+    """Whether it was given all of its input, and the end of it."""
+    output: bytes
+    """The last of what it wrote, to either output."""
 
 
 class Stream(Protocol):
@@ -135,6 +147,11 @@ class IO(Protocol):
     async def offload(self, function: Callable[[], T]) -> T:
         """Call a function that blocks for a moment (files, databases) so that only this caller waits for it. It is
         called to its end also when the caller is cancelled."""
+
+    async def run_program(self, command: Sequence[str], chunks: Iterable[bytes], deadline: float) -> Ended:
+        """Run a program, without a shell, with ``chunks`` as its input. It is killed, with those that it has started,
+        at the deadline, or when ``chunks`` or the caller is interrupted: always before it could take the input for
+        ended. Raises ``OSError`` when it cannot be started."""
 
     async def call(self, function: Callable[[], T | Awaitable[T]], deadline: float) -> T:
         """Call a function that may block (a user's, key derivation), so that only this caller waits for it; it may

@@ -9,13 +9,13 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from wlsmtp.errors import ConfigError, Stage
-from wlsmtp.io.base import ATTEMPT_DELAY, READ_SIZE, TLSInfo, interleave
+from wlsmtp.io.base import ATTEMPT_DELAY, READ_SIZE, Ended, TLSInfo, interleave
 from wlsmtp.io.readiness import is_readable, wait_until_ready
 from wlsmtp.io.tls import handshake_error, inspect, make_context
 
@@ -256,6 +256,12 @@ class BlockingIO:
     async def offload(self, function: Callable[[], T]) -> T:
         """See ``IO.offload``: a direct call, as this thread is there to wait."""
         return function()
+
+    async def run_program(self, command: Sequence[str], chunks: Iterable[bytes], deadline: float) -> Ended:
+        """See ``IO.run_program``."""
+        from wlsmtp.io.process import run_program
+
+        return run_program(command, chunks, deadline)
 
     async def call(self, function: Callable[[], T | Awaitable[T]], deadline: float) -> T:
         """See ``IO.call``; an awaitable is a ``ConfigError`` here, as nothing could wait for it."""

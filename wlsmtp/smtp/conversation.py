@@ -63,7 +63,11 @@ class Connection:
         """Senders that it is lent to."""
         self.opened_at = self.idle_since = io.now()
         self.planner = Planner(
-            info.capabilities, config.pipelining, experience, all_or_nothing=config.partial == "abort"
+            info.capabilities,
+            config.pipelining,
+            experience,
+            all_or_nothing=config.partial == "abort",
+            is_lmtp=config.is_lmtp,
         )
         self.window = Window(link, config.pipelining, experience, io)
         self._config = config
@@ -197,7 +201,9 @@ def _unreachable(config: SessionConfig, error: OSError | UnicodeError) -> Connec
     return ConnectionFailed(words, stage=Stage.CONNECT, hint=_firewall_hint(config))
 
 
-def _firewall_hint(config: SessionConfig) -> str:
+def _firewall_hint(config: SessionConfig) -> str | None:
+    if config.is_unix:
+        return None
     hint = f"Check that no firewall blocks port {config.port}"
     if config.port == 25:
         hint += "; many networks block port 25 for all but mail servers: try 587 with security='tls'"
@@ -230,14 +236,16 @@ class _Opening:
         return wanted and "STARTTLS" in self.capabilities and not self._config.is_unix
 
     async def _introduce(self) -> None:
-        """EHLO, or HELO for a server that knows no EHLO (RFC 5321 §3.2)."""
+        """EHLO, or HELO for a server that knows no EHLO (RFC 5321 §3.2); for LMTP, LHLO and nothing else."""
         name = self._config.local_hostname or _address_literal(self._link.stream.local_ip)
-        reply = await self._link.ask(Stage.EHLO, command.ehlo(name), self._deadlines("command"))
-        if reply.is_permanent:
+        hello = command.lhlo(name) if self._config.is_lmtp else command.ehlo(name)
+        reply = await self._link.ask(Stage.EHLO, hello, self._deadlines("command"))
+        if reply.is_permanent and not self._config.is_lmtp:
             reply = await self._link.ask(Stage.EHLO, command.helo(name), self._deadlines("command"))
         if not reply.is_positive:
             hint = "Set local_hostname to the DNS name of this machine" if reply.is_permanent else None
-            raise CommandRefused(f"The server refused EHLO {name}", stage=Stage.EHLO, reply=reply, hint=hint)
+            verb = "LHLO" if self._config.is_lmtp else "EHLO"
+            raise CommandRefused(f"The server refused {verb} {name}", stage=Stage.EHLO, reply=reply, hint=hint)
         self.capabilities = parse_ehlo(reply)
 
     async def _start_tls(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -9,6 +10,8 @@ if TYPE_CHECKING:
     from wlsmtp.io.base import IO
 
 StageName = Literal["connect", "tls", "greeting", "command", "data", "block", "content", "quit"]
+
+_CONTENT = frozenset({"block", "content"})
 
 
 class Deadlines:
@@ -19,11 +22,22 @@ class Deadlines:
         self._timeouts = timeouts
         self.end = io.now() + (timeouts.total if total is None else total)
         """When the whole send must be over."""
+        self._before_content = self.end
 
     def __call__(self, stage: StageName) -> float:
         """The end of a wait that begins now."""
         seconds: float = getattr(self._timeouts, stage)
-        return min(self._io.now() + seconds, self.end)
+        end = self.end if stage in _CONTENT else self._before_content
+        return min(self._io.now() + seconds, end)
+
+    def share(self, parts: int) -> Deadlines:
+        """The same, but no wait before the content takes more than its part of the time that is left, so that others
+        have theirs after it."""
+        if parts <= 1:
+            return self
+        shared = copy(self)
+        shared._before_content = min(self._before_content, self._io.now() + self.remaining / parts)
+        return shared
 
     def uncut(self, stage: StageName) -> float:
         """The same, whenever the send must be over: for a wait that others share."""

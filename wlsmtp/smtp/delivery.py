@@ -67,6 +67,8 @@ class _Transaction:
         self._mail: Reply | None = None
         self._refused_content: Reply | None = None
         self._rcpts: list[Expectation] = []
+        self._final: Expectation | None = None
+        """The place of the answers to content sent by DATA."""
 
     def rcpt_replies(self) -> list[Reply | None]:
         """The replies to RCPT, in the order of the recipients; None where none came."""
@@ -77,6 +79,8 @@ class _Transaction:
         """What came of it when the connection has failed."""
         end_written = self._end_at is not None and self.link.stream.sent >= self._end_at
         replies = self.rcpt_replies()
+        if end_written and self.plan.is_lmtp and self._final is not None:
+            return judge.answered_each(self.plan.recipients, replies, self._final.replies, error)
         return judge.interrupted(self.plan.recipients, replies, error, end_written=end_written, mail=self._mail)
 
     @property
@@ -104,7 +108,9 @@ class _Transaction:
             if not data.is_intermediate:
                 self._refused_content = data
                 return judge.content_refused(recipients, replies, data, Stage.DATA)
-        final = await (self._send_by_bdat() if self.plan.by_bdat else self._send_by_data())
+        final = await (self._send_by_bdat() if self.plan.by_bdat else self._send_by_data(len(accepted)))
+        if self.plan.is_lmtp and self._final is not None:
+            return judge.answered_each(recipients, replies, self._final.replies)
         if not final.is_positive:
             self._refused_content = final
             return judge.content_refused(recipients, replies, final, Stage.CONTENT)
@@ -150,8 +156,9 @@ class _Transaction:
             raise ProtocolError(words, stage=Stage.DATA, reply=reply)
         return reply
 
-    async def _send_by_data(self) -> Reply:
-        final = self.link.expect(Stage.CONTENT)
+    async def _send_by_data(self, accepted: int) -> Reply:
+        stages = (Stage.CONTENT,) * (accepted if self.plan.is_lmtp else 1)
+        self._final = final = self.link.expect(*stages)
         stuffer = DotStuffer()
         block = b""
         async for chunk in self._chunks():
@@ -176,7 +183,7 @@ class _Transaction:
         reply = await self.link.listen(final, self.deadlines.soon, self.deadlines("content"))
         if reply is None:
             return None
-        if reply.is_positive or reply.is_intermediate:
+        if any(reply.is_positive or reply.is_intermediate for reply in final.replies):
             words = "The server acknowledged content that it had not been sent yet"
             raise ProtocolError(words, stage=Stage.CONTENT, reply=reply)
         self.link.end(f"content refused in the middle: {reply}")

@@ -91,6 +91,27 @@ def confusion(
     return None
 
 
+def answered_each(
+    recipients: Sequence[str], replies: Sequence[Reply | None], finals: Sequence[Reply], broken: SMTPError | None = None
+) -> Outcome:
+    """LMTP answers the content once for each recipient whose RCPT was accepted, in their order (RFC 2033 §4.2). When
+    the connection is ``broken``, those that were not answered are in doubt."""
+    answers = iter(finals)
+    words = [reply if reply is not None and not reply.is_positive else next(answers, None) for reply in replies]
+    results = tuple(map(_answered, recipients, words))
+    best = min(finals, key=lambda reply: reply.code, default=None)
+    if broken is not None and None in words:
+        return Outcome(results, best, _unknown(broken))
+    is_partial = any(result.status is RecipientStatus.REFUSED for result in results)
+    return Outcome(results, best, refusal(results, Stage.CONTENT) if is_partial else None)
+
+
+def _answered(address: str, word: Reply | None) -> RecipientResult:
+    if word is None:
+        return RecipientResult(address, RecipientStatus.UNKNOWN)
+    return RecipientResult(address, RecipientStatus.ACCEPTED if word.is_positive else RecipientStatus.REFUSED, word)
+
+
 def interrupted(
     recipients: Sequence[str],
     replies: Sequence[Reply | None],
@@ -107,6 +128,10 @@ def interrupted(
         return recipients_refused(recipients, replies)
     if not end_written:
         return Outcome(_by_recipient(recipients, replies, RecipientStatus.NOT_SENT, None), None, error)
+    return Outcome(_by_recipient(recipients, replies, RecipientStatus.UNKNOWN, None), None, _unknown(error))
+
+
+def _unknown(error: SMTPError) -> OutcomeUnknown:
     unknown = OutcomeUnknown(
         f"The message was sent whole and no answer came ({error.message})",
         stage=Stage.CONTENT,
@@ -114,7 +139,7 @@ def interrupted(
         hint="It may or may not have been delivered: sending it again may deliver it twice",
     )
     unknown.__cause__ = error
-    return Outcome(_by_recipient(recipients, replies, RecipientStatus.UNKNOWN, None), None, unknown)
+    return unknown
 
 
 def _by_recipient(

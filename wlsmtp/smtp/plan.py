@@ -47,6 +47,8 @@ class Plan:
     by_bdat: bool
     """Whether the content goes by BDAT rather than DATA."""
     all_or_nothing: bool
+    is_lmtp: bool = False
+    """Whether the content is answered once for each accepted recipient (RFC 2033 §4.2)."""
 
     @property
     def recipients(self) -> tuple[str, ...]:
@@ -69,16 +71,18 @@ class Planner:
         experience: Experience,
         *,
         all_or_nothing: bool = False,
+        is_lmtp: bool = False,
     ) -> None:
         offered = capabilities.extensions
         self._capabilities = capabilities
         self._pipelining = pipelining
         self._experience = experience
         self._all_or_nothing = all_or_nothing
+        self._is_lmtp = is_lmtp
         self._takes_size, self._size_limit = "SIZE" in offered, capabilities.size_limit
         self._takes_8bit, self._takes_utf8 = "8BITMIME" in offered, "SMTPUTF8" in offered
         self._takes_groups = pipelining.enabled and "PIPELINING" in offered
-        self._takes_bdat = pipelining.chunking and "CHUNKING" in offered
+        self._takes_bdat = pipelining.chunking and "CHUNKING" in offered and not is_lmtp
         self._takes_binary = pipelining.binary and "BINARYMIME" in offered
         self._has_limits = "LIMITS" in offered
         self._max_recipients, self._max_domains = capabilities.limit("RCPTMAX"), capabilities.limit("RCPTDOMAINMAX")
@@ -86,6 +90,10 @@ class Planner:
     @property
     def may_group(self) -> bool:
         """Whether several messages may be on their way."""
+        return self._groups_commands and not self._is_lmtp
+
+    @property
+    def _groups_commands(self) -> bool:
         return self._takes_groups and self._experience.takes_groups
 
     def plan(self, envelope: Envelope, content: Content, *, may_be_dead: bool = False) -> Plan:
@@ -101,10 +109,11 @@ class Planner:
         size = content.size
         if self._size_limit is not None and size > self._size_limit:
             raise self._too_large(size)
-        waits = self._all_or_nothing or size > self._pipelining.early_content or content.is_streamed
+        # How many answers come to LMTP's content is known once the recipients are answered.
+        waits = self._is_lmtp or self._all_or_nothing or size > self._pipelining.early_content or content.is_streamed
         by_bdat = by_bdat and (waits or not may_be_dead)
         mail = self._mail(envelope, content, size)
-        return Plan(envelope, mail, content, self._manner(waits, by_bdat), by_bdat, self._all_or_nothing)
+        return Plan(envelope, mail, content, self._manner(waits, by_bdat), by_bdat, self._all_or_nothing, self._is_lmtp)
 
     @property
     def may_split(self) -> bool:
@@ -122,7 +131,7 @@ class Planner:
         return [envelope] if len(groups) == 1 else [envelope.only(group) for group in groups]
 
     def _manner(self, waits: bool, by_bdat: bool) -> Manner:
-        if not self.may_group:
+        if not self._groups_commands:
             return Manner.ONE_BY_ONE
         if waits:
             return Manner.ASK_FIRST

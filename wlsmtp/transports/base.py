@@ -3,22 +3,41 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
-from wlsmtp.errors import ConfigError, Stage
+from wlsmtp.errors import ConfigError, SMTPError, Stage
+from wlsmtp.receipt import Outcome, RecipientStatus
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
+    from wlsmtp.config import SessionConfig
+    from wlsmtp.events import Announcer
     from wlsmtp.io.base import IO
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
     from wlsmtp.message.mail import Mail
     from wlsmtp.pool import PoolStatistics
-    from wlsmtp.receipt import Outcome
     from wlsmtp.smtp.conversation import ServerInfo
     from wlsmtp.smtp.deadlines import Deadlines
+    from wlsmtp.urls import TransportURL
     from wlsmtp.wire.extensions import Capabilities
+    from wlsmtp.wire.reply import Reply
+
+
+def reverse_path(envelope: Envelope) -> str:
+    """The sender as a server would be told it; "" for the null reverse-path (RFC 5321 §4.5.5)."""
+    return envelope.sender.wire if envelope.sender is not None else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a session gives its transports."""
+
+    config: SessionConfig
+    io: IO
+    announce: Announcer
 
 
 class Transport(ABC):
@@ -27,9 +46,25 @@ class Transport(ABC):
     io: IO
     """The world in which the transport works; set by the session before the first call."""
 
+    def attach(self, context: Context) -> None:
+        """Become the transport of one session; called once, before anything else."""
+        self.io = context.io
+
+    @classmethod
+    def from_url(cls, url: TransportURL) -> Self:
+        """Make one from its URL. Raises ``ConfigError`` for what the URL must not hold."""
+        url.expect()
+        return cls()
+
+    @property
+    def name(self) -> str:
+        """What events and errors call it."""
+        return type(self).__name__
+
     @abstractmethod
     async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
-        """Try once to deliver, and tell what came of it for each recipient. Failures are told, not raised."""
+        """Try once to deliver, and tell what came of it for each recipient, in their order. Failures are told, not
+        raised."""
 
     async def deliver_many(
         self, mails: AsyncIterator[Mail | None], deadlines: Callable[[], Deadlines], connections: int | None = None
@@ -61,3 +96,20 @@ class Transport(ABC):
     def capabilities(self) -> Capabilities | None:
         """What the server offers, as far as it has said so."""
         return None
+
+
+class WholeTransport(Transport):
+    """Takes a message for all of its recipients or for none: ``carry`` is all that must be written."""
+
+    @abstractmethod
+    async def carry(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Reply | None:
+        """Take the message, and return what was answered, if anything answers. Raises the ``SMTPError`` that stood in
+        the way: with a reply the message counts as refused, if ``ambiguous`` as in doubt, else as not sent."""
+
+    async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
+        """See ``Transport.deliver``."""
+        try:
+            reply = await self.carry(envelope, content, deadlines)
+        except SMTPError as error:
+            return Outcome.failed(envelope.addresses, error)
+        return Outcome.of(envelope.addresses, RecipientStatus.ACCEPTED, reply=reply)

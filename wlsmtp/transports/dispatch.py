@@ -64,7 +64,9 @@ class Dispatch:
         accepted = sum(result.status is RecipientStatus.ACCEPTED for result in latest.recipients)
         asked = {result.address for result in latest.recipients}
         left = {address for address in self.envelope.addresses if address not in asked}
-        if accepted and not all_or_nothing:
+        # LMTP says 452 after the content too, of a mailbox.
+        is_about_content = latest.error is not None and latest.error.stage is Stage.CONTENT
+        if accepted and not all_or_nothing and not is_about_content:
             beyond = {result.address for result in latest.recipients if _is_beyond(result.status, result.reply)}
             if beyond:
                 experience.max_recipients = accepted

@@ -1,12 +1,11 @@
-"""Keeps messages in memory: for tests of programs that send mail."""
+"""Keeps messages in memory, or nowhere at all: for tests of programs that send mail, and for programs that must not."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wlsmtp.receipt import Outcome, RecipientStatus
-from wlsmtp.transports.base import Transport
+from wlsmtp.transports.base import WholeTransport
 
 if TYPE_CHECKING:
     from wlsmtp.message.content import Content
@@ -23,14 +22,22 @@ class StoredMessage:
     content: bytes
 
 
-class MemoryTransport(Transport):
-    """Accepts every message and keeps it in ``messages``."""
+class MemoryTransport(WholeTransport):
+    """Accepts every message and keeps it in ``messages``. URL: ``memory:``."""
 
     def __init__(self) -> None:
         self.messages: list[StoredMessage] = []
 
-    async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
-        """See ``Transport.deliver``."""
-        recipients = tuple(str(address) for address in envelope.recipients)
-        self.messages.append(StoredMessage(str(envelope.sender or ""), recipients, b"".join(content.chunks())))
-        return Outcome.of(recipients, RecipientStatus.ACCEPTED)
+    async def carry(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> None:
+        """See ``WholeTransport.carry``."""
+        sender = str(envelope.sender or "")
+        self.messages.append(StoredMessage(sender, envelope.addresses, b"".join(content.chunks())))
+
+
+class NullTransport(WholeTransport):
+    """Accepts every message and throws it away, after reading it to its end. URL: ``null:``."""
+
+    async def carry(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> None:
+        """See ``WholeTransport.carry``."""
+        for _ in content.chunks():
+            pass

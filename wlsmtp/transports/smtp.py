@@ -47,6 +47,11 @@ class SMTPTransport(Transport):
         self._pace = Pace(*rate) if rate is not None else None
 
     @property
+    def name(self) -> str:
+        """The server."""
+        return self.config.address
+
+    @property
     def capabilities(self) -> Capabilities | None:
         """What the server offered on the latest connection."""
         return self._capabilities

@@ -49,6 +49,11 @@ def helo(name: str) -> bytes:
     return line("HELO", name)
 
 
+def lhlo(name: str) -> bytes:
+    """LHLO, the EHLO of LMTP (RFC 2033 §4.1)."""
+    return line("LHLO", name)
+
+
 @lru_cache(maxsize=256)
 def mail(sender: str) -> bytes:
     """MAIL FROM without parameters; an empty sender is the null reverse-path (RFC 5321 §4.5.5)."""

@@ -45,6 +45,18 @@ def normalise(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield CRLF
 
 
+def with_unix_line_ends(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Normalised chunks with LF for each CRLF, also across their borders: how mail lies in files and pipes of Unix."""
+    held = b""
+    for chunk in chunks:
+        joined = held + chunk
+        held = b"\r" if joined.endswith(b"\r") else b""
+        if converted := (joined[:-1] if held else joined).replace(CRLF, b"\n"):
+            yield converted
+    if held:
+        yield held
+
+
 class DotStuffer:
     """Doubles the dot at the start of each line of normalised content, and ends it with the lone dot."""
 

@@ -1,0 +1,57 @@
+"""Transports of other packages: the one of the documentation keeps the contract, and an entry point gives it a URL."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.test_readme import FENCE, PAGES
+from wlsmtp import Transport
+from wlsmtp.testing.transport_contract import TransportContract
+from wlsmtp.transports.memory import StoredMessage
+
+PAGE = next(page for page in PAGES if page.stem == "transports").read_text(encoding="utf-8")
+EXAMPLE = next(block for block in FENCE.findall(PAGE) if "class JSONLinesTransport" in block)
+TESTS = next(block for block in FENCE.findall(PAGE) if "class TestJSONLines" in block)
+
+NAMESPACE: dict[str, Any] = {}
+exec(compile(EXAMPLE + TESTS, "docs/transports.md", "exec"), NAMESPACE)
+Example: Any = NAMESPACE["TestJSONLines"]
+
+
+class TestTheExample(Example, TransportContract):  # type: ignore[misc]
+    def delivered(self, transport: Transport, directory: Path) -> Sequence[StoredMessage]:
+        file = directory / "out.jsonl"
+        told = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        return [
+            StoredMessage(one["sender"], tuple(one["recipients"]), one["content"].encode("latin-1")) for one in told
+        ]
+
+
+@pytest.mark.parametrize("face", ["SMTPSession", "AsyncSMTPSession"])
+def test_an_entry_point_makes_its_name_a_scheme(tmp_path: Path, face: str) -> None:
+    package = tmp_path / "site"
+    (package / "example-1.0.dist-info").mkdir(parents=True)
+    (package / "example.py").write_text(EXAMPLE)
+    (package / "example-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: example\nVersion: 1.0\n")
+    points = "[wlsmtp.transports]\njsonlines = example:JSONLinesTransport\n"
+    (package / "example-1.0.dist-info" / "entry_points.txt").write_text(points)
+    code = f"""
+import asyncio, inspect, sys
+sys.path.insert(0, {str(package)!r})
+from wlsmtp import {face}, Message
+async def wait(result): return await result
+session = {face}.from_url("failover(jsonlines://{tmp_path}/out.jsonl)")
+result = session.send(Message(sender="ann@example.com", to="bob@example.org", text="x"))
+receipt = asyncio.run(wait(result)) if inspect.isawaitable(result) else result
+print(receipt.status)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (run.stdout, run.stderr) == ("sent\n", "")
+    assert json.loads((tmp_path / "out.jsonl").read_text())["recipients"] == ["bob@example.org"]

@@ -1,0 +1,129 @@
+"""A routing table: the domain of a recipient says which transport serves it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Self
+
+from wlsmtp.errors import ConfigError, MessageError, SMTPError, Stage
+from wlsmtp.receipt import Outcome, RecipientStatus
+from wlsmtp.transports.base import Transport
+from wlsmtp.transports.members import total
+from wlsmtp.transports.registry import make_transport
+from wlsmtp.urls import wrong
+from wlsmtp.wire.address import parse_address
+
+if TYPE_CHECKING:
+    from wlsmtp.message.content import Content
+    from wlsmtp.message.envelope import Envelope
+    from wlsmtp.pool import PoolStatistics
+    from wlsmtp.smtp.conversation import ServerInfo
+    from wlsmtp.smtp.deadlines import Deadlines
+    from wlsmtp.transports.base import Context
+    from wlsmtp.transports.registry import Given
+    from wlsmtp.urls import TransportURL
+    from wlsmtp.wire.address import Address
+
+ANY = "*"
+
+
+class ByDomainTransport(Transport):
+    """Splits the recipients by domain, gives each part to its transport, and puts the outcomes together.
+
+    URL: ``by_domain(example.org=lmtp+unix:///run/lmtp.sock, .example.net=smtp://a, *=smtp://b)``.
+    """
+
+    def __init__(self, routes: Mapping[str, Given]) -> None:
+        """A route is ``example.org`` (that domain), ``.example.org`` (all domains below it, at any depth) or ``*`` (all
+        others); the longest that fits counts. Each leads to a ``Transport``, a URL or a ``SessionConfig``. A recipient
+        that no route fits is not sent to, which the receipt says."""
+        if not routes:
+            raise ConfigError("routes: needs at least one", stage=Stage.SETTINGS)
+        self._sources = {_normal(domain): source for domain, source in routes.items()}
+        self._routes: dict[str, Transport] = {}
+
+    @classmethod
+    def from_url(cls, url: TransportURL) -> Self:
+        """See the class."""
+        url.expect("members")
+        if not all(member.label for member in url.members):
+            raise wrong("url: each URL of by_domain(…) needs its domain, as in example.org=smtp://a, or *=smtp://b")
+        routes = {member.label: member.url for member in url.members}
+        if len(routes) < len(url.members):
+            raise wrong("url: a domain of by_domain(…) is given twice")
+        return cls(routes)
+
+    def attach(self, context: Context) -> None:
+        """See ``Transport.attach``. Raises ``ConfigError`` where all or nothing is asked for: several servers cannot
+        promise that."""
+        super().attach(context)
+        if context.config.partial == "abort":
+            raise ConfigError("partial: 'abort' cannot go with by_domain", stage=Stage.SETTINGS)
+        self._routes = {domain: make_transport(source, context) for domain, source in self._sources.items()}
+
+    async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
+        """See ``Transport.deliver``."""
+        outcome = Outcome.of(envelope.addresses, RecipientStatus.NOT_SENT)
+        parts = self._parts(envelope)
+        for number, (transport, addresses) in enumerate(parts):
+            part = envelope.only(addresses)
+            if transport is None:
+                told = _without_route(part)
+            else:
+                told = await transport.deliver(part, content, deadlines.share(len(parts) - number))
+            if len(parts) == 1:
+                return told
+            outcome = outcome.updated_by(told)
+        return outcome
+
+    def _parts(self, envelope: Envelope) -> list[tuple[Transport | None, list[Address]]]:
+        parts: dict[int, tuple[Transport | None, list[Address]]] = {}
+        for address in envelope.recipients:
+            transport = self._route(address.wire_domain.lower())
+            parts.setdefault(id(transport), (transport, []))[1].append(address)
+        return list(parts.values())
+
+    def _route(self, domain: str) -> Transport | None:
+        if domain in self._routes:
+            return self._routes[domain]
+        labels = domain.split(".")
+        above = ("." + ".".join(labels[start:]) for start in range(1, len(labels)))
+        return next((self._routes[suffix] for suffix in above if suffix in self._routes), self._routes.get(ANY))
+
+    @property
+    def statistics(self) -> PoolStatistics | None:
+        """Those of all together."""
+        return total(self._routes.values())
+
+    async def open(self, deadlines: Deadlines) -> None:
+        """See ``Transport.open``."""
+        for transport in self._routes.values():
+            await transport.open(deadlines)
+
+    async def close(self, deadlines: Deadlines) -> None:
+        """See ``Transport.close``."""
+        for transport in self._routes.values():
+            await transport.close(deadlines)
+
+    async def verify(self, deadlines: Deadlines) -> ServerInfo:
+        """Whether all routes work; what the last one says."""
+        infos = [await transport.verify(deadlines) for transport in self._routes.values()]
+        return infos[-1]
+
+
+def _normal(domain: str) -> str:
+    """A domain as it is looked up: in ASCII and lower case. Raises ``ConfigError``."""
+    if domain == ANY:
+        return domain
+    dot = "." if domain.startswith(".") else ""
+    try:
+        return dot + parse_address(f"x@{domain.removeprefix('.')}").wire_domain.lower()
+    except SMTPError as error:
+        raise ConfigError(f"routes: {error.message}", stage=Stage.SETTINGS) from error
+
+
+def _without_route(envelope: Envelope) -> Outcome:
+    names = ", ".join(envelope.addresses[:3]) + (", …" if len(envelope.recipients) > 3 else "")
+    hint = "Give a route for the domain, or one for all others: *"
+    error = MessageError(f"No route leads to {names}", stage=Stage.MESSAGE, hint=hint)
+    return Outcome.of(envelope.addresses, RecipientStatus.NOT_SENT, error=error)

@@ -1,0 +1,225 @@
+"""Several transports as one: the next is tried where one failed (``failover``), or each gets its turn (``roundrobin``).
+
+What is certainly not delivered goes on to the next: recipients that were not served, or refused for now (4xx). What was
+refused for good (5xx) is not tried elsewhere, and what is in doubt is not sent twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from itertools import cycle
+from typing import TYPE_CHECKING, Self
+
+from wlsmtp.errors import ConfigError, SMTPError, Stage
+from wlsmtp.events import Attempted
+from wlsmtp.message.mail import Mail
+from wlsmtp.receipt import Outcome, RecipientResult, RecipientStatus
+from wlsmtp.transports.base import Transport
+from wlsmtp.transports.members import Member, Source, spread, total
+from wlsmtp.transports.registry import make_transport
+from wlsmtp.urls import wrong
+
+if TYPE_CHECKING:
+    from wlsmtp.message.content import Content
+    from wlsmtp.message.envelope import Envelope
+    from wlsmtp.pool import PoolStatistics
+    from wlsmtp.smtp.conversation import ServerInfo
+    from wlsmtp.smtp.deadlines import Deadlines
+    from wlsmtp.transports.base import Context
+    from wlsmtp.transports.registry import Given
+    from wlsmtp.urls import TransportURL
+    from wlsmtp.wire.extensions import Capabilities
+
+RETRY_AFTER = 60.0
+"""Seconds for which a transport that is down is left alone."""
+MAX_WEIGHT = 100
+
+
+class FailoverTransport(Transport):
+    """The first transport that is not down carries the message; what it does not deliver goes to the next.
+
+    URL: ``failover(smtp://a, smtp://b)``, with ``?retry_after=60`` seconds.
+    """
+
+    def __init__(self, *transports: Given, retry_after: float = RETRY_AFTER) -> None:
+        """Each is a ``Transport``, a URL, or a ``SessionConfig``; URLs of servers take the settings of the session, and
+        its user unless they have one. One that turns out to be down is left alone for ``retry_after`` seconds, and then
+        probed with one message; if all are down, all are tried."""
+        if not transports:
+            raise ConfigError(f"{type(self).__name__}: needs at least one transport", stage=Stage.SETTINGS)
+        self._sources = transports
+        self._retry_after = retry_after
+        self._members: tuple[Member, ...] = ()
+
+    @classmethod
+    def from_url(cls, url: TransportURL) -> Self:
+        """See the class."""
+        url.expect("members", options=("retry_after",))
+        if any(member.label for member in url.members):
+            raise wrong(f"url: nothing may stand before the URLs of {url.scheme}(…)")
+        urls = [member.url for member in url.members]
+        return cls(*urls, retry_after=url.number("retry_after", RETRY_AFTER))
+
+    def attach(self, context: Context) -> None:
+        """See ``Transport.attach``."""
+        super().attach(context)
+        self._announce = context.announce
+        self._all_or_nothing = context.config.partial == "abort"
+        self._members = tuple(Member(make_transport(source, context), self._retry_after) for source in self._sources)
+
+    async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
+        """See ``Transport.deliver``."""
+        first, *others = self._candidates()
+        first.begin(self.io.now())
+        # Of the time there is, a server that says nothing takes no more than its share.
+        outcome = await first.transport.deliver(envelope, content, deadlines.share(len(others) + 1))
+        self._take_note(first, outcome)
+        if outcome.error is None:
+            return outcome
+        return await self._go_on(outcome, Mail(envelope, content), others, deadlines)
+
+    async def deliver_many(
+        self, mails: AsyncIterator[Mail | None], deadlines: Callable[[], Deadlines], connections: int | None = None
+    ) -> AsyncGenerator[list[Outcome], None]:
+        """See ``Transport.deliver_many``. The first that is not down takes a stream of messages, until it is."""
+        source = Source(mails)
+        while not source.is_over:
+            first, *others = self._candidates()
+            if first.is_suspected:  # a probe is one message
+                mail = await source.next()
+                if not source.is_over:
+                    yield [] if mail is None else [await self.deliver(mail.envelope, mail.content, deadlines())]
+                continue
+            stream = first.transport.deliver_many(source.until_suspected(first), deadlines, connections)
+            try:
+                async for outcomes in stream:
+                    yield [await self._settle(first, outcome, source, others, deadlines) for outcome in outcomes]
+            finally:
+                await stream.aclose()
+
+    async def _settle(
+        self,
+        member: Member,
+        outcome: Outcome,
+        source: Source,
+        others: Sequence[Member],
+        deadlines: Callable[[], Deadlines],
+    ) -> Outcome:
+        """Take the outcome of the oldest message of a stream, and go on with what is left of it."""
+        mail = source.on_their_way.popleft()
+        self._take_note(member, outcome)
+        return outcome if outcome.error is None else await self._go_on(outcome, mail, others, deadlines())
+
+    def _take_note(self, member: Member, outcome: Outcome) -> None:
+        seconds = member.end(outcome.error, self.io.now())
+        if outcome.error is not None or self._announce.wants_successes:
+            self._announce(Attempted(member.transport.name, outcome, seconds))
+
+    async def _go_on(self, outcome: Outcome, mail: Mail, others: Sequence[Member], deadlines: Deadlines) -> Outcome:
+        """Offer to ``others``, one after the other, what is left of a message."""
+        for number, member in enumerate(others):
+            rest = self._still_to_serve(mail.envelope, outcome)
+            if rest is None:
+                break
+            member.begin(self.io.now())
+            told = await member.transport.deliver(rest, mail.content, deadlines.share(len(others) - number))
+            self._take_note(member, told)
+            outcome = outcome.updated_by(told)
+        return outcome
+
+    def _in_order(self) -> Sequence[Member]:
+        """The members, the one to begin with first."""
+        return self._members
+
+    def _candidates(self) -> Sequence[Member]:
+        members, now = self._in_order(), self.io.now()
+        return [member for member in members if not member.is_resting(now)] or members
+
+    def _still_to_serve(self, envelope: Envelope, outcome: Outcome) -> Envelope | None:
+        """The envelope for the next member; None when nobody is left who may be served by it."""
+        may_go_on = [_may_go_on(result) for result in outcome.recipients]
+        if self._all_or_nothing:  # then whoever was refused for good is a reason to deliver to nobody
+            return envelope if all(may_go_on) else None
+        waiting = [address for address, may in zip(envelope.recipients, may_go_on, strict=True) if may]
+        return envelope.only(waiting) if waiting else None
+
+    @property
+    def statistics(self) -> PoolStatistics | None:
+        """Those of all together."""
+        return total(member.transport for member in self._members)
+
+    async def open(self, deadlines: Deadlines) -> None:
+        """Get all ready, and be content with one. Raises the error of the last when none is."""
+        failures = [error for member in self._members if (error := await _failure_to_open(member, deadlines))]
+        if len(failures) == len(self._members):
+            raise failures[-1]
+
+    async def close(self, deadlines: Deadlines) -> None:
+        """See ``Transport.close``."""
+        for member in self._members:
+            await member.transport.close(deadlines)
+
+    async def verify(self, deadlines: Deadlines) -> ServerInfo:
+        """What the first that works says. Raises the error of the last when none does."""
+        members = self._candidates()
+        for number, member in enumerate(members, 1):
+            try:
+                return await member.transport.verify(deadlines)
+            except SMTPError:
+                if number == len(members):
+                    raise
+        raise AssertionError("there is at least one member")
+
+    @property
+    def capabilities(self) -> Capabilities | None:
+        """Those of the first that has said so."""
+        known = (member.transport.capabilities for member in self._members)
+        return next((capabilities for capabilities in known if capabilities is not None), None)
+
+
+class RoundRobinTransport(FailoverTransport):
+    """Each message goes to the next transport in turn; what that does not deliver goes on as in ``FailoverTransport``.
+
+    URL: ``roundrobin(3*smtp://a, smtp://b)``, where three of four messages go to ``a``.
+    """
+
+    def __init__(
+        self, *transports: Given, weights: Sequence[int] | None = None, retry_after: float = RETRY_AFTER
+    ) -> None:
+        """``weights``: how many messages each gets in a round; 1 unless given."""
+        super().__init__(*transports, retry_after=retry_after)
+        weights = [1] * len(transports) if weights is None else list(weights)
+        if len(weights) != len(transports) or not all(1 <= weight <= MAX_WEIGHT for weight in weights):
+            words = f"weights: must be one number from 1 to {MAX_WEIGHT} for each transport"
+            raise ConfigError(words, stage=Stage.SETTINGS)
+        self._turns = cycle(spread(weights))
+
+    @classmethod
+    def from_url(cls, url: TransportURL) -> Self:
+        """See the class."""
+        url.expect("members", options=("retry_after",))
+        labels = [member.label or "1" for member in url.members]
+        if not all(label.isdecimal() for label in labels):
+            raise wrong(f"url: only a weight may stand before a URL of {url.scheme}(…), as in 3*smtp://a")
+        urls, weights = [member.url for member in url.members], [int(label) for label in labels]
+        return cls(*urls, weights=weights, retry_after=url.number("retry_after", RETRY_AFTER))
+
+    deliver_many = Transport.deliver_many  # each message has a turn of its own
+
+    def _in_order(self) -> Sequence[Member]:
+        first = next(self._turns)
+        return (*self._members[first:], *self._members[:first])
+
+
+def _may_go_on(result: RecipientResult) -> bool:
+    if result.status is RecipientStatus.REFUSED:
+        return result.reply is not None and result.reply.is_transient
+    return result.status is RecipientStatus.NOT_SENT
+
+
+async def _failure_to_open(member: Member, deadlines: Deadlines) -> SMTPError | None:
+    try:
+        await member.transport.open(deadlines)
+    except SMTPError as error:
+        return error
+    return None

@@ -1,0 +1,92 @@
+"""Shows messages to whoever watches, instead of sending them: for programs in development.
+
+What a message holds is never taken for markup, nor for control sequences of the terminal.
+"""
+
+from __future__ import annotations
+
+import sys
+from email import message_from_bytes, policy
+from typing import TYPE_CHECKING, TextIO
+
+from wlsmtp.errors import LocalDeliveryFailed, Stage
+from wlsmtp.transports.base import WholeTransport, reverse_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from email.message import EmailMessage
+
+    from wlsmtp.message.content import Content
+    from wlsmtp.message.envelope import Envelope
+    from wlsmtp.smtp.deadlines import Deadlines
+
+MAX_LINES = 200
+"""Lines of one text that are shown."""
+
+
+class ConsoleTransport(WholeTransport):
+    """Writes each message to ``file`` as people read it, in a frame if rich is installed. URL: ``console:``."""
+
+    def __init__(self, file: TextIO | None = None) -> None:
+        """``file`` is standard output unless given."""
+        self._file = file
+
+    async def carry(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> None:
+        """See ``WholeTransport.carry``."""
+        text = "\n".join(_described(envelope, b"".join(content.chunks())))
+        try:
+            _show(text, self._file or sys.stdout)
+        except (OSError, ValueError) as error:  # nobody reads any more, or the file is closed
+            raise LocalDeliveryFailed(f"The message could not be shown ({error})", stage=Stage.CONTENT) from error
+
+
+def _show(text: str, file: TextIO) -> None:
+    try:
+        from rich.console import Console
+        from rich.panel import Panel
+        from rich.text import Text
+    except ImportError:
+        file.write(f"{text}\n\n")  # in one piece, as other threads may be writing too
+    else:
+        Console(file=file).print(Panel(Text(text), title="message"))
+    file.flush()
+
+
+def _described(envelope: Envelope, content: bytes) -> Iterator[str]:
+    email: EmailMessage = message_from_bytes(content, policy=policy.default)
+    yield f"from <{reverse_path(envelope)}> to {', '.join(f'<{address}>' for address in envelope.addresses)}"
+    yield ""
+    yield from (_plain(f"{name}: {value}") for name, value in email.items())
+    for part in email.walk():
+        if not part.is_multipart():
+            yield ""
+            yield from _part(part)
+
+
+def _part(part: EmailMessage) -> Iterator[str]:
+    name, kind = part.get_filename(), part.get_content_type()
+    if name is not None or part.get_content_maintype() != "text":
+        payload = part.get_payload(decode=True)
+        size = len(payload) if isinstance(payload, bytes) else 0
+        yield _plain(f"[{name or 'attachment'}: {kind}, {size:,} octets]")
+        return
+    if kind != "text/plain":
+        yield f"[{kind}]"
+    lines = _text(part).splitlines()
+    yield from map(_plain, lines[:MAX_LINES])
+    if len(lines) > MAX_LINES:
+        yield f"[{len(lines) - MAX_LINES} more lines]"
+
+
+def _text(part: EmailMessage) -> str:
+    try:
+        return str(part.get_content())
+    except (LookupError, ValueError):  # a character set that nobody knows, or octets that are not in it
+        payload = part.get_payload(decode=True)
+        return payload.decode("ascii", "replace") if isinstance(payload, bytes) else ""
+
+
+def _plain(line: str) -> str:
+    """A line without control characters, so that no terminal is told what to do."""
+    line = line.expandtabs(4)
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)

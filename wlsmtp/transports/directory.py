@@ -1,0 +1,174 @@
+"""Writes messages into a directory: a Maildir, or one ``.eml`` file for each.
+
+A message is written under another name, forced to the disk, and then renamed, so that whoever looks sees it whole or
+not at all. Above its own header stand ``Return-Path`` and ``Delivered-To`` (one for each recipient), which keep its
+envelope (RFC 5321 §4.4).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import uuid
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from wlsmtp.errors import LocalDeliveryFailed, OutcomeUnknown, Stage
+from wlsmtp.smtp.conversation import ServerInfo
+from wlsmtp.transports.base import WholeTransport, reverse_path
+from wlsmtp.urls import wrong
+from wlsmtp.wire.content import with_unix_line_ends
+from wlsmtp.wire.extensions import Capabilities
+
+if TYPE_CHECKING:
+    from wlsmtp.message.content import Content
+    from wlsmtp.message.envelope import Envelope
+    from wlsmtp.smtp.deadlines import Deadlines
+    from wlsmtp.urls import TransportURL
+
+_MAY_PASS = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR}
+
+
+class DirectoryTransport(WholeTransport):
+    """What both kinds share. ``path`` is made when it is missing, readable by its owner only."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @classmethod
+    def from_url(cls, url: TransportURL) -> Self:
+        """``maildir:///var/mail/out``, ``eml:///var/mail/out``."""
+        url.expect("path")
+        if not url.path:
+            raise wrong(f"url: must look like {url.scheme}:///var/mail/out")
+        return cls(url.path)
+
+    @property
+    def name(self) -> str:
+        """The kind and the path."""
+        return f"{type(self).__name__}({str(self.path)!r})"
+
+    @abstractmethod
+    def directories(self) -> Iterable[Path]:
+        """The directories that must be there."""
+
+    @abstractmethod
+    def places(self) -> tuple[Path, Path]:
+        """Where a message is written, and where it is to be in the end."""
+
+    def encoded(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """The octets of the file, from those of the wire."""
+        return chunks
+
+    async def carry(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> None:
+        """See ``WholeTransport.carry``."""
+        await self.io.offload(partial(self._store, envelope, content))
+
+    async def verify(self, deadlines: Deadlines) -> ServerInfo:
+        """Whether the directory is there, or can be made, and can be written to."""
+        await self.io.offload(self._check)
+        return ServerInfo(self.name, str(self.path), None, None, Capabilities())
+
+    def _store(self, envelope: Envelope, content: Content) -> None:
+        temporary, final = self.places()
+        try:
+            self._make_directories()
+            try:
+                _write(temporary, self.encoded(_with_trace(envelope, content.chunks())))
+                temporary.rename(final)
+            except BaseException:
+                with suppress(OSError):
+                    temporary.unlink()
+                raise
+        except OSError as error:
+            raise self._failure(error) from error
+        try:
+            _force_to_disk(final.parent)
+        except OSError as error:
+            words = f"{final} was written, and whether it would outlast a crash is not known ({error.strerror})"
+            raise OutcomeUnknown(words, stage=Stage.CONTENT) from error
+
+    def _check(self) -> None:
+        try:
+            self._make_directories()
+            for path in self.directories():
+                if not os.access(path, os.W_OK | os.X_OK):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def _make_directories(self) -> None:
+        for path in self.directories():
+            if not path.is_dir():
+                path.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _force_to_disk(path.parent)
+
+    def _failure(self, error: OSError) -> LocalDeliveryFailed:
+        words = f"{self.path} could not be written to ({error.strerror or error})"
+        failure = LocalDeliveryFailed(words, stage=Stage.CONTENT)
+        failure.is_lasting = error.errno not in _MAY_PASS
+        return failure
+
+
+class MaildirTransport(DirectoryTransport):
+    """Delivers into a Maildir, with the line ends of Unix. URL: ``maildir:///path``."""
+
+    def directories(self) -> Iterable[Path]:
+        """See ``DirectoryTransport.directories``."""
+        return [self.path, *(self.path / name for name in ("tmp", "cur", "new"))]
+
+    def places(self) -> tuple[Path, Path]:
+        """See ``DirectoryTransport.places``. The first part of the name is the time of delivery, as is customary."""
+        name = f"{int(datetime.now(UTC).timestamp())}.{uuid.uuid4().hex}.wlsmtp"
+        return self.path / "tmp" / name, self.path / "new" / name
+
+    def encoded(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """See ``DirectoryTransport.encoded``."""
+        return with_unix_line_ends(chunks)
+
+
+class EmlTransport(DirectoryTransport):
+    """Writes each message as an ``.eml`` file, as mail programs open it; names sort by time. URL: ``eml:///path``."""
+
+    def directories(self) -> Iterable[Path]:
+        """See ``DirectoryTransport.directories``."""
+        return [self.path]
+
+    def places(self) -> tuple[Path, Path]:
+        """See ``DirectoryTransport.places``."""
+        name = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{uuid.uuid4().hex[:12]}"
+        return self.path / f".{name}.tmp", self.path / f"{name}.eml"
+
+
+def _with_trace(envelope: Envelope, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    lines = [
+        f"Return-Path: <{reverse_path(envelope)}>",
+        *(f"Delivered-To: {address}" for address in envelope.addresses),
+    ]
+    yield "".join(f"{line}\r\n" for line in lines).encode()
+    yield from chunks
+
+
+def _write(path: Path, chunks: Iterable[bytes]) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "wb") as file:
+        for chunk in chunks:
+            file.write(chunk)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _force_to_disk(directory: Path) -> None:
+    """Force a directory's entries to the disk, on systems that can open one."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,56 @@
+"""From what names a transport to the transport: a URL, an object, or the settings of a session."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from wlsmtp.config import SessionConfig
+from wlsmtp.sources import fields_from_url
+from wlsmtp.transports.base import Transport
+from wlsmtp.transports.smtp import SMTPTransport
+from wlsmtp.urls import SMTP_SCHEMES, TransportURL, home_of, parse_transport, wrong
+
+if TYPE_CHECKING:
+    from wlsmtp.transports.base import Context
+
+_OF_ONE_SERVER = frozenset({"server", "port", "security", "protocol", "transport"})
+_CREDENTIALS = frozenset({"username", "password", "token"})
+
+Given = Transport | TransportURL | SessionConfig | str
+"""What can stand for a transport: itself, a URL, or the settings of a server."""
+
+
+def transport_of(context: Context) -> Transport:
+    """The transport of a session, attached to it. Raises ``ConfigError``."""
+    given = context.config.transport
+    return make_transport(context.config if given is None else given, context)
+
+
+def make_transport(source: Given, context: Context) -> Transport:
+    """The transport that ``source`` stands for, attached to the session of ``context``."""
+    if isinstance(source, str):
+        source = parse_transport(source)
+    if isinstance(source, TransportURL):
+        source = _from_url(source, context.config)
+    if isinstance(source, SessionConfig):
+        source = SMTPTransport(source, context.io, context.announce)
+    if not isinstance(source, Transport):
+        raise wrong("transport: must be derived from wlsmtp.Transport")
+    source.attach(context)
+    return source
+
+
+def _from_url(url: TransportURL, config: SessionConfig) -> Transport | SessionConfig:
+    if url.scheme in SMTP_SCHEMES:
+        own = fields_from_url(url.text)
+        return SessionConfig(**(_shared(config, "username" in own) | own))
+    module, _, name = home_of(url.scheme).partition(":")
+    made: Transport = getattr(import_module(module), name).from_url(url)
+    return made
+
+
+def _shared(config: SessionConfig, has_own_user: bool) -> dict[str, Any]:
+    """The settings of a session that go for each of its servers. One with a user of its own gets no other's secret."""
+    left_out = _OF_ONE_SERVER | _CREDENTIALS if has_own_user else _OF_ONE_SERVER
+    return {name: getattr(config, name) for name in config.model_fields_set - left_out}

@@ -1,0 +1,203 @@
+"""Transports spelled as text, ``maildir:///path`` or ``failover(smtp://a, smtp://b)``: how it is read, and which names
+there are. Transports are made of it in ``transports/registry.py``.
+
+No error repeats a part of the text but its names, as a password may be anywhere in the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from wlsmtp.errors import ConfigError, Stage
+
+SMTP_SCHEMES = {
+    "smtp": "default",
+    "smtp+tls": "tls",
+    "smtps": "ssl",
+    "smtp+unix": "default",
+    "lmtp": "default",
+    "lmtp+tls": "tls",
+    "lmtp+unix": "default",
+}
+"""The schemes of a server, with the ``security`` that each stands for."""
+
+GROUP = "wlsmtp.transports"
+"""The entry-point group in which packages offer transports: a name, which becomes the scheme, and its ``Transport``."""
+
+_BUILT_IN = {
+    "console": "wlsmtp.transports.console:ConsoleTransport",
+    "eml": "wlsmtp.transports.directory:EmlTransport",
+    "maildir": "wlsmtp.transports.directory:MaildirTransport",
+    "memory": "wlsmtp.transports.memory:MemoryTransport",
+    "null": "wlsmtp.transports.memory:NullTransport",
+    "sendmail": "wlsmtp.transports.sendmail:SendmailTransport",
+    "failover": "wlsmtp.transports.combine:FailoverTransport",
+    "roundrobin": "wlsmtp.transports.combine:RoundRobinTransport",
+    "by_domain": "wlsmtp.transports.by_domain:ByDomainTransport",
+}
+
+MAX_DEPTH = 10
+"""How deep combinations may be nested."""
+
+_NAME = re.compile(r"[a-z][a-z0-9+._-]*", re.IGNORECASE)
+_LABEL = re.compile(r"(\d+)\*|([^\s:=()@,/]+)=")
+_BARE = "url: a '#', '@', '/', '?', ',' or a parenthesis in a part of a URL must be percent-encoded"
+
+
+@dataclass(frozen=True, slots=True)
+class TransportURL:
+    """One transport as its URL spells it, percent-encoding undone. Its repr holds nothing that may be secret."""
+
+    scheme: str
+    """In lower case; for ``failover(…)`` the word before the parenthesis."""
+    text: str = field(repr=False)
+    """The whole of it, as it was given."""
+    host: str = field(default="", repr=False)
+    port: int | None = None
+    username: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    path: str = field(default="", repr=False)
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    """What stands after ``?``, by name, each with all of its values."""
+    members: tuple[Member, ...] = ()
+    """What a combination is made of."""
+
+    def expect(self, *parts: str, options: Iterable[str] = ()) -> None:
+        """Raise ``ConfigError`` for a part that is not among ``parts`` (``"host"``, ``"port"``, ``"username"``,
+        ``"password"``, ``"path"``, ``"members"``) and for an option that is not allowed."""
+        allowed = tuple(options)
+        for part in ("host", "port", "username", "password", "path", "members"):
+            if getattr(self, part) and part not in parts:
+                raise wrong(f"url: {self.scheme} takes no {part}", _example(self.scheme, parts))
+        if unknown := [name for name in self.options if name not in allowed]:
+            words = f"allowed after '?' are {', '.join(allowed)}" if allowed else "it takes nothing after '?'"
+            raise wrong(f"url: {self.scheme} knows no {', '.join(unknown)}; {words}")
+
+    def number(self, option: str, default: float) -> float:
+        """The value of an option that must be a number of seconds, 0 or more."""
+        text = self.options.get(option, (str(default),))[-1]
+        if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text):
+            raise wrong(f"url: {option} must be a number of seconds")
+        return float(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One of the transports of a combination."""
+
+    label: str
+    """What stood before it: the weight of ``3*smtp://a``, the domain of ``example.org=smtp://a``, or nothing."""
+    url: TransportURL
+
+
+def parse_transport(text: str, *, depth: int = 0) -> TransportURL:
+    """Read ``scheme:…`` or ``name(member, member)?options``. Raises ``ConfigError``."""
+    if not text.isprintable():  # urlsplit would drop a newline in silence, and with it a part of a password
+        raise wrong("url: control characters must be percent-encoded")
+    text = text.strip()
+    name = _NAME.match(text)
+    following = text[name.end() : name.end() + 1] if name else ""
+    if name is None or following not in (":", "("):
+        raise wrong("url: must begin with a scheme, as in maildir:///path, or be like failover(smtp://a, smtp://b)")
+    if following == "(":
+        return _combination(text, name[0].lower(), name.end() + 1, depth)
+    return _single(text)
+
+
+def home_of(scheme: str) -> str:
+    """Where the transport of a scheme is to be found, as ``module:name``. Raises ``ConfigError`` for a scheme that
+    nobody knows."""
+    home = _BUILT_IN.get(scheme) or _offered().get(scheme)
+    if home is None:
+        names = ", ".join(f"{name}:" for name in (*SMTP_SCHEMES, *_BUILT_IN, *_offered()))
+        raise wrong(f"url: the scheme is not known; known are {names}")
+    return home
+
+
+@cache
+def _offered() -> dict[str, str]:
+    from importlib.metadata import entry_points  # takes longer to load than all of this package
+
+    return {entry.name.lower(): f"{entry.module}:{entry.attr}" for entry in entry_points(group=GROUP)}
+
+
+def _single(text: str) -> TransportURL:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise wrong("url: is malformed, or its port is no number from 1 to 65535") from None
+    if parts.fragment or "@" in (parts.hostname or "") or re.search(r"[(),]", text):
+        raise wrong(_BARE)
+    return TransportURL(
+        scheme=parts.scheme,
+        text=text,
+        host=unquote(parts.hostname or ""),
+        port=port,
+        username=_decoded(parts.username),
+        password=_decoded(parts.password),
+        path=unquote(parts.path),
+        options=_options(parts.query),
+    )
+
+
+def _combination(text: str, name: str, start: int, depth: int) -> TransportURL:
+    if name in SMTP_SCHEMES:
+        raise wrong(f"url: {name} is followed by ://")
+    if depth >= MAX_DEPTH:
+        raise wrong(f"url: combinations are nested more than {MAX_DEPTH} deep")
+    pieces, end = _split(text, start)
+    after = text[end:]
+    if after and not after.startswith("?"):
+        raise wrong(f"url: nothing but ?options may follow the parenthesis of {name}(…)")
+    members = tuple(_member(piece.strip(), depth + 1) for piece in pieces)
+    return TransportURL(scheme=name, text=text, options=_options(after[1:]), members=members)
+
+
+def _split(text: str, start: int) -> tuple[list[str], int]:
+    """The pieces between the commas of the parenthesis that was opened before ``start``, and where it ends."""
+    pieces, begin, depth = [], start, 0
+    for position in range(start, len(text)):
+        character = text[position]
+        if character in ",)" and depth == 0:
+            pieces.append(text[begin:position])
+            begin = position + 1
+            if character == ")":
+                return pieces, begin
+        depth += {"(": 1, ")": -1}.get(character, 0)
+    raise wrong("url: a parenthesis is not closed")
+
+
+def _member(piece: str, depth: int) -> Member:
+    label = _LABEL.match(piece)
+    if label is None:
+        return Member("", parse_transport(piece, depth=depth))
+    return Member(label[1] or label[2], parse_transport(piece[label.end() :], depth=depth))
+
+
+def _options(query: str) -> dict[str, tuple[str, ...]]:
+    if "@" in query:  # the rest of a password with a bare '?'; its words must not be repeated
+        raise wrong(_BARE)
+    found: dict[str, tuple[str, ...]] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        found[name] = (*found.get(name, ()), value)
+    return found
+
+
+def _decoded(part: str | None) -> str | None:
+    return unquote(part) if part else None
+
+
+def _example(scheme: str, parts: tuple[str, ...]) -> str | None:
+    if parts == ("path",):
+        return f"A path has three slashes: {scheme}:///var/mail/out"
+    return None
+
+
+def wrong(message: str, hint: str | None = None) -> ConfigError:
+    """An error in a URL."""
+    return ConfigError(message, stage=Stage.SETTINGS, hint=hint)
