@@ -6,8 +6,18 @@ mistakes.
 """
 
 from wlsmtp.testing.certificates import Certificates
-from wlsmtp.testing.conversation import CLOSE, RESET, SILENCE
+from wlsmtp.testing.conversation import CLOSE, FORGET, HEAR, RESET, SILENCE
 from wlsmtp.testing.scripted import ScriptedPeer
 from wlsmtp.testing.server import ReceivedMessage, SMTPServer
 
-__all__ = ["CLOSE", "RESET", "SILENCE", "Certificates", "ReceivedMessage", "SMTPServer", "ScriptedPeer"]
+__all__ = [
+    "CLOSE",
+    "FORGET",
+    "HEAR",
+    "RESET",
+    "SILENCE",
+    "Certificates",
+    "ReceivedMessage",
+    "SMTPServer",
+    "ScriptedPeer",
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import socket
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 
 CLOSE, RESET, SILENCE = "<close>", "<reset>", "<silence>"
 """Instead of a reply: close the connection, close it with RST, or say nothing until the client goes."""
+HEAR, FORGET = "<hear>", "<forget>"
+"""Between replies: wait for a line of the client's; forget what the client sent and was not looked at yet."""
+
+Scripted = str | bytes | Iterable[str | bytes]
+"""What is said instead of the usual reply: its text, octets exactly as they are, or several of these in a row."""
 
 MAX_LINE = 65536
 _PATH = re.compile(r"(?:FROM|TO):\s*<([^>]*)>\s*(.*)", re.IGNORECASE | re.DOTALL)
@@ -65,7 +71,8 @@ class ServerSide:
         if handler is None:
             self._say("500 5.5.2 Command not recognised")
             return
-        scripted = self._ordered(verb.upper())
+        in_group = self._ordered("GROUP") if self._received else None
+        scripted = self._ordered(verb.upper()) if in_group is None else in_group
         if scripted is not None:
             self._skip_chunk(verb, rest)
             self._say(scripted)
@@ -74,9 +81,10 @@ class ServerSide:
 
     def _answer(self, stage: str, reply: str) -> None:
         """``reply``, unless another one was ordered for this stage."""
-        self._say(self._ordered(stage) or reply)
+        scripted = self._ordered(stage)
+        self._say(reply if scripted is None else scripted)
 
-    def _ordered(self, stage: str) -> str | None:
+    def _ordered(self, stage: str) -> Scripted | None:
         """What was ordered to be said at this stage, instead of doing what the client asks for."""
         return self._server.scripted_reply(stage)
 
@@ -121,6 +129,9 @@ class ServerSide:
         self._forget_transaction()
 
     def _start_tls(self) -> None:
+        if (scripted := self._server.scripted_reply("HANDSHAKE")) is not None:
+            self._peek(1)
+            self._say([FORGET, *([scripted] if isinstance(scripted, str | bytes) else scripted), SILENCE])
         assert self._server.tls_context is not None
         old = self.sock
         self.sock = secured = self._server.tls_context.wrap_socket(
@@ -187,7 +198,14 @@ class ServerSide:
             self._say("554 5.5.1 No valid recipients")
             return
         self._say("354 Go ahead, end with a dot on its own line")
+        self._interrupt_content()
         self._finish(self._content(), "DATA")
+
+    def _interrupt_content(self) -> None:
+        """Once some of the content is there, do what was ordered for the middle of it."""
+        if (scripted := self._server.scripted_reply("CONTENT")) is not None:
+            self._peek(1)
+            self._say(scripted)
 
     def _content(self) -> bytes:
         if self._peek(3) == b".\r\n":
@@ -207,6 +225,7 @@ class ServerSide:
         if not size.isdigit() or last.upper() not in ("", "LAST"):
             self._say(_BAD)
             return
+        self._interrupt_content()
         chunk = self._take(int(size))
         if self._sender is None or not self._recipients:
             self._say(_SEQUENCE)
@@ -231,13 +250,13 @@ class ServerSide:
         scripted = self._ordered(".")
         if scripted is None and limit is not None and len(content) > limit:
             scripted = "552 5.3.4 Message too big"
-        if scripted is None or scripted.startswith("2"):
+        if scripted is None or _is_positive(scripted):
             message = ReceivedMessage(
                 self._sender or "", tuple(self._recipients), content, self._mail_parameters, self._recipients,
                 self._username, self._tls, "BDAT" if via == "BDAT" else "DATA",
             )  # fmt: skip
             number = self._server.store(message)
-            scripted = scripted or f"250 2.0.0 Ok: queued as {number:010X}"
+            scripted = scripted or self._server.scripted_reply("STORED") or f"250 2.0.0 Ok: queued as {number:010X}"
         self._forget_transaction()
         self._say(scripted)
 
@@ -256,22 +275,38 @@ class ServerSide:
         self._flush()
         raise Ended
 
-    def _say(self, reply: str) -> None:
-        if reply in (CLOSE, RESET):
+    def _say(self, reply: Scripted) -> None:
+        if isinstance(reply, str | bytes):
+            self._say_one(reply)
+            return
+        for part in reply:
+            self._say_one(part)
             self._flush()
-            raise Ended(by_reset=reply == RESET)
-        if reply == SILENCE:
-            self._flush()
-            while True:
-                self._fill()
-        lines = reply.encode("utf-8", "surrogateescape").split(b"\r\n")
-        self._server.transcript += [(self._number, "S", line) for line in lines]
-        self._unsent += b"\r\n".join(lines) + b"\r\n"
+
+    def _say_one(self, reply: str | bytes) -> None:
+        match reply:
+            case "<close>" | "<reset>":
+                self._flush()
+                raise Ended(by_reset=reply == RESET)
+            case "<silence>":
+                while True:
+                    self._fill()
+            case "<hear>":
+                self._line()
+            case "<forget>":
+                self._received.clear()
+            case bytes():
+                self._unsent += reply
+            case _:
+                lines = reply.encode("utf-8", "surrogateescape").split(b"\r\n")
+                self._server.transcript += [(self._number, "S", line) for line in lines]
+                self._unsent += b"\r\n".join(lines) + b"\r\n"
 
     def _flush(self) -> None:
-        if self._unsent:
-            self.sock.sendall(self._unsent)
-            self._unsent.clear()
+        size = self._server.cut or len(self._unsent)
+        while self._unsent:
+            self.sock.sendall(self._unsent[:size])
+            del self._unsent[:size]
 
     def _fill(self) -> None:
         """Read more; what was answered goes out first, so that a group gets its replies together."""
@@ -300,6 +335,11 @@ class ServerSide:
         del self._received[: end + 1]
         self._server.transcript.append((self._number, "C", line))
         return line
+
+
+def _is_positive(reply: Scripted) -> bool:
+    first = reply if isinstance(reply, str | bytes) else next(iter(reply))
+    return isinstance(first, str) and first.startswith("2")
 
 
 def _parameters(text: str) -> dict[str, str | bool]:
