@@ -110,7 +110,8 @@ class Mailer:
 
     def campaign(self, envelope: Envelope) -> Campaign:
         """The further tries of a message that failed."""
-        return Campaign(envelope, self.config.retry, self.announce)
+        all_or_nothing = self.config.partial == "abort"
+        return Campaign(envelope, self.config.retry, self.announce, all_or_nothing=all_or_nothing)
 
     def receipt_for(self, outcome: Outcome, content: Content, attempts: int, started: float) -> Receipt:
         """The receipt for what came of a message; it is counted, and told to the listeners."""
@@ -143,7 +144,7 @@ class Mailer:
         async def attempt(to: Envelope) -> Outcome:
             return await self.transport.deliver(to, content, deadlines)
 
-        tried = await deliver_with_retry(attempt, envelope, self.config.retry, self.io, self.announce, deadlines)
+        tried = await deliver_with_retry(attempt, envelope, self.campaign, self.io, deadlines)
         return self.receipt_for(tried.outcome, content, tried.attempts, started)
 
     def _tell(self, receipt: Receipt) -> None:

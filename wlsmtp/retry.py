@@ -33,37 +33,43 @@ class Tried:
 
 
 async def deliver_with_retry(
-    attempt: Attempt, envelope: Envelope, policy: RetryPolicy, io: IO, announce: Announcer, deadlines: Deadlines
+    attempt: Attempt, envelope: Envelope, campaign: Callable[[Envelope], Campaign], io: IO, deadlines: Deadlines
 ) -> Tried:
-    """Try, and try again for the recipients that may be served later, as ``policy`` and the deadline allow."""
+    """Try, and try again for the recipients that may be served later, as the campaign and the deadline allow."""
     outcome = await attempt(envelope)
     if outcome.error is None:
         return Tried(outcome, 1)
-    campaign = Campaign(envelope, policy, announce)
-    while (pause := campaign.pause_after(outcome, deadlines.remaining)) is not None:
+    tries = campaign(envelope)
+    while (pause := tries.pause_after(outcome, deadlines.remaining)) is not None:
         await io.sleep(pause)
-        outcome = outcome.updated_by(await attempt(campaign.rest(outcome)))
-    return Tried(outcome, campaign.attempts)
+        outcome = outcome.updated_by(await attempt(tries.rest(outcome)))
+    return Tried(outcome, tries.attempts)
 
 
 class Campaign:
     """The tries of one message: how many there were, and when the next one is due."""
 
-    def __init__(self, envelope: Envelope, policy: RetryPolicy, announce: Announcer) -> None:
+    def __init__(
+        self, envelope: Envelope, policy: RetryPolicy, announce: Announcer, *, all_or_nothing: bool = False
+    ) -> None:
         self.attempts = 0
         """Tries whose outcome was told to ``pause_after``."""
         self._envelope = envelope
         self._policy = policy
         self._announce = announce
+        self._all_or_nothing = all_or_nothing
+        """Whether all recipients are tried again together, or nobody."""
 
     def pause_after(self, outcome: Outcome, remaining: float) -> float | None:
         """How many seconds after one more try, with this outcome, the next one is due; None when there should be none,
-        as it could not help, there were enough, or ``remaining`` seconds are too few for it."""
+        as it could not help, there were enough, ``remaining`` seconds are too few for it, or the server has named a
+        time that is longer than ``max_backoff``: to come back earlier would only be refused again."""
         self.attempts += 1
         if outcome.error is None or self.attempts >= self._policy.attempts or not self._unserved(outcome):
             return None
-        pause = _pause(self._policy, self.attempts)
-        if pause >= remaining:
+        named = outcome.error.retry_after or 0.0
+        pause = max(_pause(self._policy, self.attempts), named)
+        if pause >= remaining or named > self._policy.max_backoff:
             return None
         self._announce(Retrying(outcome.error, self.attempts + 1, pause))
         return pause
@@ -76,7 +82,8 @@ class Campaign:
     def _unserved(self, outcome: Outcome) -> list[str]:
         """The recipients for whom another try is safe and sensible."""
         error = outcome.error
-        return [result.address for result in outcome.recipients if _may_retry(result, error, self._policy)]
+        waiting = [result.address for result in outcome.recipients if _may_retry(result, error, self._policy)]
+        return [] if self._all_or_nothing and len(waiting) < len(outcome.recipients) else waiting
 
 
 def _pause(policy: RetryPolicy, attempts: int) -> float:
