@@ -10,6 +10,10 @@ import tempfile
 import weakref
 from functools import cache
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import trustme
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
@@ -31,6 +35,11 @@ class Certificates:
         """A certificate of yesterday."""
         yesterday = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
         return cls(not_after=yesterday, authority=authority)
+
+    @property
+    def fingerprint(self) -> str:
+        """The SHA-256 fingerprint of the server's certificate, in hex, as ``TLS(fingerprint=…)`` takes it."""
+        return self.end_point.hex()
 
     def server_context(self, *, asks_client: bool = False) -> ssl.SSLContext:
         """A TLS context for a server with this certificate, which may ask the client for one (and do without)."""

@@ -18,12 +18,16 @@ CLOSE, RESET, SILENCE = "<close>", "<reset>", "<silence>"
 """Instead of a reply: close the connection, close it with RST, or say nothing until the client goes."""
 HEAR, FORGET = "<hear>", "<forget>"
 """Between replies: wait for a line of the client's; forget what the client sent and was not looked at yet."""
+DEAF = "<deaf>"
+"""Instead of a reply: do not even read any more, so that the client's content has nowhere to go."""
 
 Scripted = str | bytes | Iterable[str | bytes]
 """What is said instead of the usual reply: its text, octets exactly as they are, or several of these in a row."""
 
 MAX_LINE = 65536
 _PATH = re.compile(r"(?:FROM|TO):\s*<([^>]*)>\s*(.*)", re.IGNORECASE | re.DOTALL)
+_TAKEN_AT_ITS_WORD = frozenset({"EHLO", "HELO", "MAIL", "RCPT"})
+"""Verbs to which a positive reply that was ordered does what it says: the sender or the recipient counts."""
 _BAD = "501 5.5.4 Syntax error in parameters"
 _SEQUENCE = "503 5.5.1 Bad sequence of commands"
 _DENIED = "535 5.7.8 Authentication credentials invalid"
@@ -48,6 +52,8 @@ class ServerSide:
         self._tls: str | None = None
         self._greeted = False
         self._username: str | None = None
+        self._instead: Scripted | None = None
+        """What was ordered to be said by a handler, in place of its own words."""
         self._forget_transaction()
 
     def run(self) -> None:
@@ -71,12 +77,13 @@ class ServerSide:
         if handler is None:
             self._say("500 5.5.2 Command not recognised")
             return
-        in_group = self._ordered("GROUP") if self._received else None
+        in_group = self._server.scripted_reply("GROUP") if self._received else None
         scripted = self._ordered(verb.upper()) if in_group is None else in_group
-        if scripted is not None:
+        if scripted is not None and not (_is_positive(scripted) and verb.upper() in _TAKEN_AT_ITS_WORD):
             self._skip_chunk(verb, rest)
             self._say(scripted)
             return
+        self._instead = scripted
         handler(rest)
 
     def _answer(self, stage: str, reply: str) -> None:
@@ -184,11 +191,11 @@ class ServerSide:
             self._say(_SEQUENCE)
         elif found is None or not found[1]:
             self._say(_BAD)
-        elif refusal := self._server.refusal_of(found[1]):
-            self._say(refusal)
         else:
-            self._recipients[found[1]] = _parameters(found[2])
-            self._say("250 2.1.5 Recipient ok")
+            reply = self._server.scripted_reply(f"RCPT <{found[1]}>".upper()) or "250 2.1.5 Recipient ok"
+            if _is_positive(reply):
+                self._recipients[found[1]] = _parameters(found[2])
+            self._say(reply)
 
     def _do_data(self, _rest: str) -> None:
         if self._sender is None or self._chunks:
@@ -276,6 +283,7 @@ class ServerSide:
         raise Ended
 
     def _say(self, reply: Scripted) -> None:
+        reply, self._instead = reply if self._instead is None else self._instead, None
         if isinstance(reply, str | bytes):
             self._say_one(reply)
             return
@@ -291,8 +299,12 @@ class ServerSide:
             case "<silence>":
                 while True:
                     self._fill()
+            case "<deaf>":
+                self._server.closed.wait()
+                raise Ended
             case "<hear>":
-                self._line()
+                if self._line() == b".":  # the end of a content that never was, which ends the transaction too
+                    self._forget_transaction()
             case "<forget>":
                 self._received.clear()
             case bytes():

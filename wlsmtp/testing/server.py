@@ -92,6 +92,7 @@ class SMTPServer:
         self.tls_context = self._certificates.server_context(asks_client=asks_client) if self._certificates else None
         self._scripted: dict[str, list[tuple[Scripted | None, int | None]]] = {}
         self._sockets: set[socket.socket] = set()
+        self.closed = threading.Event()
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
         self._listener = self._listen(host, port, unix_path)
@@ -139,9 +140,10 @@ class SMTPServer:
         ``"CONNECT"`` the greeting, ``"GROUP"`` any command with more behind it, ``"HANDSHAKE"`` the TLS handshake,
         ``"CONTENT"`` the middle of the content, ``"."`` its end, ``"STORED"`` its end once the message is stored.
 
-        A reply is its text; or octets exactly as they are; or ``CLOSE``, ``RESET`` (by RST) or ``SILENCE`` (none, until
-        the client goes); or several of these in a row, between which ``HEAR`` waits for a line of the client's. A text
-        that is positive stores the message at ``"."``.
+        A reply is its text; or octets exactly as they are; or ``CLOSE``, ``RESET`` (by RST), ``SILENCE`` (none, until
+        the client goes) or ``DEAF`` (not even read); or several of these in a row, between which ``HEAR`` waits for a
+        line of the client's, and ``FORGET`` drops what came behind the command. A text that is positive stores the
+        message at ``"."``.
         """
         queue = self._scripted.setdefault(stage.upper(), [])
         if after:
@@ -163,6 +165,7 @@ class SMTPServer:
 
     def close(self) -> None:
         """Stop listening, hang up, and wait for the threads."""
+        self.closed.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -192,10 +195,6 @@ class SMTPServer:
                 if times > 0:
                     return reply
         return None
-
-    def refusal_of(self, recipient: str) -> Scripted | None:
-        """The reply that was ordered for this recipient, if any."""
-        return self.scripted_reply(f"RCPT <{recipient}>".upper())
 
     def store(self, message: ReceivedMessage) -> int:
         """Keep a message; return its number."""
