@@ -1,0 +1,88 @@
+"""Faults of connections that have carried a message before: idle ones that the server has given up, limits, and what a
+server does with commands that come in groups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.faults.table import (
+    BY_BDAT,
+    EVERY_MODE,
+    NOT_SENT,
+    QUICK,
+    REFUSED,
+    Again,
+    Fault,
+    Mode,
+    Says,
+    nobody,
+)
+from wlsmtp import DeadlineExceeded, PoolLimits, SenderRefused, Stage
+from wlsmtp.testing import CLOSE, FORGET, RESET, SILENCE, SMTPServer
+from wlsmtp.testing.conversation import Scripted
+
+IN_GROUPS = (Mode.PIPELINING, Mode.CHUNKING)
+
+
+def idle(what: str, *says: Says, **more: Any) -> Fault:
+    """A kept connection that is replaced, and nobody notices: one try, delivered once."""
+    return Fault(what=what, says=says, kept=True, over_tls=True, **more)
+
+
+def leaves(*reply: bytes | str) -> Scripted:
+    """The server acknowledges the message before, and then does what nobody asked for."""
+    return (b"250 2.0.0 Queued\r\n", *reply)
+
+
+KEPT = [
+    idle("has hung up on the idle connection", does=SMTPServer.drop_connections),
+    idle("hangs up on the kept connection at MAIL", Says("MAIL", CLOSE), doubtful=BY_BDAT),
+    idle("resets the kept connection at MAIL", Says("MAIL", RESET), doubtful=BY_BDAT),
+    idle("answers MAIL over the kept connection with 421, and hangs up", Says("MAIL", ("421 4.4.2 Idle", CLOSE))),
+    idle("answers MAIL over the kept connection with 451 4.4.2, as Amazon SES does", Says("MAIL", "451 4.4.2 Idle")),
+    Fault(
+        what="has silently dropped the idle connection", says=(Says("MAIL", SILENCE),), kept=True, doubtful=BY_BDAT,
+        settings={"timeout": QUICK}, error=DeadlineExceeded, stage=Stage.MAIL, again=Again.DELIVERED,
+        **nobody(NOT_SENT),
+    ),
+    Fault(
+        what="answers MAIL over the kept connection with 451", says=(Says("MAIL", "451 4.3.0 Later"),), kept=True,
+        error=SenderRefused, stage=Stage.MAIL, code=451, again=Again.DELIVERED, **nobody(REFUSED),
+    ),
+    Fault(
+        what="takes one message a connection, and tells nobody", says=(Says("MAIL", ("421 4.7.0 Enough", CLOSE)),),
+        kept=True, settings={"pool": PoolLimits(max_messages=None)},
+    ),
+]  # fmt: skip
+
+LEFT_BEHIND = [
+    Fault(what=f"has left {what} on the idle connection", kept=True, options={"after_the_first": leaves(*reply)},
+          over_tls=True)
+    for what, reply in (
+        ("a 421 and its end", (b"421 4.4.2 Idle\r\n", CLOSE)),
+        ("a 421", (b"421 4.4.2 Idle\r\n",)),
+        ("a reply to nothing", (b"250 2.0.0 Ok\r\n",)),
+        ("half a line", (b"250-",)),
+        ("garbage", (b"\0\xff",)),
+    )
+]  # fmt: skip
+
+GROUPS = [
+    Fault(
+        what="offers PIPELINING and forgets what comes behind a command",
+        says=(Says("GROUP", (FORGET, "250 2.1.0 Ok"), None),), modes=IN_GROUPS, doubtful=BY_BDAT,
+        settings={"timeout": QUICK}, error=DeadlineExceeded, stage=Stage.RCPT, again=Again.DELIVERED,
+        **nobody(NOT_SENT),
+    ),
+    Fault(
+        what="offers PIPELINING and answers a group with 503", says=(Says("GROUP", "503 5.5.1 No pipelining", None),),
+        modes=IN_GROUPS,
+    ),
+]  # fmt: skip
+
+CUT = [
+    Fault(what=f"sends its replies {what}", options={"cut": size}, over_tls=True, modes=EVERY_MODE)
+    for what, size in (("an octet at a time", 1), ("seven octets at a time", 7))
+]
+
+KEEPING = [*KEPT, *LEFT_BEHIND, *GROUPS, *CUT]
