@@ -323,6 +323,7 @@ class ServerSide:
     def _fill(self) -> None:
         """Read more; what was answered goes out first, so that a group gets its replies together."""
         self._flush()
+        self._server.closed.wait(self._server.pace)
         data = self.sock.recv(65536)
         if not data:
             raise Ended

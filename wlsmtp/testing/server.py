@@ -75,6 +75,7 @@ class SMTPServer:
         ehlo: bool = True,
         idle_timeout: float = 30.0,
         cut: int | None = None,
+        pace: float = 0.0,
     ) -> None:
         self.users, self.tokens = dict(users or {}), dict(tokens or {})
         self.mechanisms, self.require_auth = tuple(mechanisms), require_auth
@@ -82,6 +83,8 @@ class SMTPServer:
         self.security, self.ehlo, self.idle_timeout = security, ehlo, idle_timeout
         self.cut = cut
         """Octets of a reply that are sent at once; None: all of them."""
+        self.pace = pace
+        """Seconds before each read of up to 64 KiB: above 0, a slow reader."""
         self.messages: list[ReceivedMessage] = []
         self.transcript: list[tuple[int, str, bytes]] = []
         """Every line of the conversations: number of the connection, "C" or "S", the line without CRLF."""
