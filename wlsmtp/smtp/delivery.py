@@ -105,6 +105,9 @@ class _Transaction:
                 self._refused_content = data
                 return judge.content_refused(recipients, replies, data, Stage.DATA)
         final = await (self._send_by_bdat() if self.plan.by_bdat else self._send_by_data())
+        if final.is_intermediate:
+            words = "The server asks for content that it has already"
+            raise ProtocolError(words, stage=Stage.CONTENT, reply=final)
         if not final.is_positive:
             self._refused_content = final
             return judge.content_refused(recipients, replies, final, Stage.CONTENT)
@@ -166,7 +169,7 @@ class _Transaction:
         self._end_at = self.link.said + len(block)
         await self.link.write_content(block, self.deadlines("block"))
         self.link.show_content(self.plan.content.size)
-        reply = await self.link.reply(final, self.deadlines("content"))
+        reply = await self.link.last_reply(final, self.deadlines("content"))
         self.is_open = False
         return reply
 
@@ -197,7 +200,7 @@ class _Transaction:
                 return refusal
         self.link.show_content(self.plan.content.size)
         while True:
-            reply = await self.link.reply(said.popleft(), self.deadlines("content"))
+            reply = await self.link.last_reply(said.popleft(), self.deadlines("content"))
             if not reply.is_positive or not said:
                 self.is_open = not reply.is_positive
                 return await self._last_word(reply, said)

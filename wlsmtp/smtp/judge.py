@@ -101,7 +101,7 @@ def interrupted(
 ) -> Outcome:
     """The connection failed. Before the end of the content was written nothing is delivered; after it, who knows, but
     for those who were refused."""
-    if mail is not None and not (mail.is_positive or mail.code == 421):
+    if mail is not None and not mail.is_positive:
         return sender_refused(recipients, mail)
     if all(reply is not None and not reply.is_positive for reply in replies):
         return recipients_refused(recipients, replies)

@@ -271,6 +271,9 @@ class Window:
         if transaction.awaits_go_ahead and transaction.last.is_positive:
             words = "The server answered DATA as if the message had been sent already"
             raise ProtocolError(words, stage=Stage.DATA, reply=transaction.last)
+        if not transaction.awaits_go_ahead and transaction.final_word.is_intermediate:
+            words = "The server asks for content that it has already"
+            raise ProtocolError(words, stage=Stage.CONTENT, reply=transaction.final_word)
         self._open.popleft()
         self._octets -= transaction.plan.content.size
         outcome = transaction.conclude()
