@@ -7,6 +7,7 @@ import itertools
 from tests.faults.table import (
     BY_BDAT,
     BY_DATA,
+    EVERY_MODE,
     LARGE,
     NOT_SENT,
     ONE_MODE,
@@ -15,6 +16,7 @@ from tests.faults.table import (
     UNKNOWN,
     Again,
     Fault,
+    Mode,
     Says,
     nobody,
 )
@@ -34,21 +36,22 @@ from wlsmtp.testing.conversation import Scripted
 CONTENT, DELIVERED = Stage.CONTENT, Again.DELIVERED
 
 
-def refused(what: str, reply: Scripted, code: int, again: Again = Again.NO) -> Fault:
+def refused(what: str, reply: Scripted, code: int, again: Again = Again.NO, *, hangs_up: bool = False) -> Fault:
     """The content is refused."""
     return Fault(
         what=what, says=(Says(".", reply),), error=ContentRefused, stage=CONTENT, code=code, again=again,
-        **nobody(REFUSED),
+        hangs_up=hangs_up, **nobody(REFUSED),
     )  # fmt: skip
 
 
 def halfway(
-    what: str, reply: Scripted, error: type[SMTPError], again: Again, *, quick: bool = False, code: int | None = None
-) -> Fault:
+    what: str, reply: Scripted, error: type[SMTPError], again: Again, *, code: int | None = None,
+    modes: tuple[Mode, ...] = EVERY_MODE, at: str = "CONTENT", after: int = 0,
+) -> Fault:  # fmt: skip
     """The server fails while it gets the content."""
     return Fault(
-        what=what, says=(Says("CONTENT", reply),), content=LARGE, error=error, stage=CONTENT, code=code, again=again,
-        over_tls=True, settings={"timeout": QUICK} if quick else {},
+        what=what, says=(Says(at, reply, after=after),), content=LARGE, error=error, stage=CONTENT, code=code,
+        again=again, over_tls=True, settings={"timeout": Timeouts(block=0.4)}, modes=modes,
         **nobody(REFUSED if error is ContentRefused else NOT_SENT),
     )  # fmt: skip
 
@@ -71,20 +74,25 @@ REFUSALS = [
     refused("answers the content with 487, which no standard knows", "487 Hm", 487, DELIVERED),
     refused("answers the content with 550", "550 5.7.1 Spam", 550),
     refused("answers the content with 552: too big", "552 5.3.4 Too big", 552),
-    refused("answers the content with 554 and hangs up", ("554 5.6.0 Virus", CLOSE), 554),
+    refused("answers the content with 554 and hangs up", ("554 5.6.0 Virus", CLOSE), 554, hangs_up=True),
     refused("answers the content with 577, which no standard knows", "577 Hm", 577),
-    Fault(what="answers the content with 250 and hangs up", says=(Says(".", ("250 2.0.0 Queued", CLOSE)),)),
+    Fault(what="answers the content with 250 and hangs up", says=(Says(".", ("250 2.0.0 Queued", CLOSE)),),
+          hangs_up=True),
     Fault(what="answers the content with 277, which no standard knows", says=(Says(".", "277 Fine"),)),
-]
+]  # fmt: skip
 
 HALFWAY = [
     halfway("hangs up in the middle of the content", CLOSE, ConnectionFailed, DELIVERED),
     halfway("resets the connection in the middle of the content", RESET, ConnectionFailed, DELIVERED),
-    halfway("stops reading in the middle of the content", DEAF, DeadlineExceeded, DELIVERED, quick=True),
+    halfway("stops reading in the middle of the content", DEAF, DeadlineExceeded, DELIVERED),
     halfway("refuses in the middle of the content: 552", ("552 5.3.4 Too big", SILENCE), ContentRefused, Again.NO,
-            code=552),
+            code=552, modes=BY_DATA),
     halfway("gives up in the middle of the content: 421", ("421 4.3.2 Closing", SILENCE), ContentRefused, DELIVERED,
-            code=421),
+            code=421, modes=BY_DATA),
+    halfway("refuses a chunk in the middle of the content: 552", "552 5.3.4 Too big", ContentRefused, Again.NO,
+            code=552, modes=BY_BDAT, at="BDAT", after=2),
+    halfway("refuses a chunk in the middle of the content for now: 452", "452 4.3.1 Disk full", ContentRefused,
+            DELIVERED, code=452, modes=BY_BDAT, at="BDAT", after=2),
 ]  # fmt: skip
 
 DOUBTS = [

@@ -93,7 +93,7 @@ def everybody(what: str, reply_to_bob: str, reply_to_cleo: str, again: Again, co
 RECIPIENTS = [
     some("refuses one recipient with 550", "550 5.1.1 Unknown", Again.NO, 550),
     some("greylists one recipient: 451", "451 4.7.1 Greylisted", REST, 451),
-    some("takes one recipient at a time: 452", "452 4.5.3 Too many recipients", REST, 452),
+    Fault(what="takes one recipient at a time: 452", says=(Says(TO_CLEO, "452 4.5.3 Too many recipients"),)),
     some("answers one RCPT with 498, which no standard knows", "498 Hm", REST, 498),
     Fault(what="answers RCPT with 251, 254", says=(Says(TO_BOB, "251 Forwarded"), Says(TO_CLEO, "254 Fine"))),
     everybody("refuses all recipients with 550", "550 5.1.1 Unknown", "550 5.1.1 Unknown", Again.NO, 550),

@@ -18,7 +18,7 @@ from tests.faults.table import (
     nobody,
 )
 from wlsmtp import DeadlineExceeded, PoolLimits, SenderRefused, Stage
-from wlsmtp.testing import CLOSE, FORGET, RESET, SILENCE, SMTPServer
+from wlsmtp.testing import CLOSE, RESET, SILENCE, SMTPServer
 from wlsmtp.testing.conversation import Scripted
 
 IN_GROUPS = (Mode.PIPELINING, Mode.CHUNKING)
@@ -69,13 +69,11 @@ LEFT_BEHIND = [
 
 GROUPS = [
     Fault(
-        what="offers PIPELINING and forgets what comes behind a command",
-        says=(Says("GROUP", (FORGET, "250 2.1.0 Ok"), None),), modes=IN_GROUPS, doubtful=BY_BDAT,
-        settings={"timeout": QUICK}, error=DeadlineExceeded, stage=Stage.RCPT, again=Again.DELIVERED,
-        **nobody(NOT_SENT),
+        what="offers PIPELINING and answers a group with 503", says=(Says("GROUP", "503 5.5.1 No pipelining", None),),
+        modes=IN_GROUPS,
     ),
     Fault(
-        what="offers PIPELINING and answers a group with 503", says=(Says("GROUP", "503 5.5.1 No pipelining", None),),
+        what="offers PIPELINING and finds RCPT out of order", says=(Says("RCPT", "503 5.5.1 Bad sequence"),),
         modes=IN_GROUPS,
     ),
 ]  # fmt: skip

@@ -85,6 +85,8 @@ class Fault:
     kept: bool = False
     """Whether the fault meets a connection that has carried a message before."""
     modes: tuple[Mode, ...] = EVERY_MODE
+    hangs_up: bool = False
+    """Whether the server closes the connection although all is well: the next send comes after that."""
     over_tls: bool = False
     """Whether the row runs over TLS as well."""
     doubtful: tuple[Mode, ...] = ()

@@ -110,6 +110,11 @@ class SMTPServer:
         return self.host, self.port
 
     @property
+    def open_connections(self) -> int:
+        """How many connections the server has not closed."""
+        return len(self._sockets)
+
+    @property
     def url(self) -> str:
         """The server as ``from_url`` takes it, without user and password."""
         scheme = {"default": "smtp", "tls": "smtp+tls", "ssl": "smtps"}[self.security]
