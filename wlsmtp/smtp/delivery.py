@@ -47,7 +47,7 @@ async def deliver(
         words = f"The server did not understand {confusion}"
         error = Misunderstood(words, stage=Stage.MAIL, reply=outcome.error.reply if outcome.error else None)
         link.end(words)
-        return judge.interrupted(plan.recipients, transaction.rcpt_replies(), error, end_written=False), False
+        return judge.misunderstood(plan.recipients, error), False
     if plan.manner is Manner.ASK_FIRST:
         experience.is_proven = True
     return outcome, transaction.is_open

@@ -91,6 +91,11 @@ def confusion(
     return None
 
 
+def misunderstood(recipients: Sequence[str], error: SMTPError) -> Outcome:
+    """Nothing came of it, and the replies say nothing about the message: they answer what was not said."""
+    return Outcome.of(recipients, RecipientStatus.NOT_SENT, error=error)
+
+
 def interrupted(
     recipients: Sequence[str],
     replies: Sequence[Reply | None],

@@ -13,6 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ConnectionFailed, DeadlineExceeded, ProtocolError, SMTPError, Stage
+from wlsmtp.smtp import judge
 from wlsmtp.smtp.link import BLOCK
 from wlsmtp.smtp.plan import Manner
 from wlsmtp.smtp.transaction import Misunderstood, Transaction
@@ -289,7 +290,7 @@ class Window:
             error = Misunderstood(
                 f"The server did not understand {confusion}", stage=Stage.MAIL, reply=transaction.last
             )
-            transaction.interrupt(error, 0)
+            transaction.outcome = judge.misunderstood(transaction.plan.envelope.addresses, error)
             raise error
 
     def _settle_all(self, error: SMTPError) -> None:
