@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+from tests.faults.opening import Drip
 from tests.faults.table import (
     BY_BDAT,
     BY_DATA,
@@ -99,6 +100,7 @@ DOUBTS = [
     *doubtful("hangs up after the content", CLOSE),
     *doubtful("resets the connection after the content", RESET),
     *doubtful("never answers the content", SILENCE, quick=True),
+    *doubtful("answers the content an octet at a time, without end", Drip(b"250 "), quick=True, over_tls=False),
     *doubtful("hangs up in the middle of the reply to the content", (b"250 2.0.0 Queu", CLOSE)),
     *doubtful("hangs up after one of two lines of the reply to the content", (b"250-2.0.0 Queued\r\n", CLOSE)),
     *doubtful("answers the content with garbage", b"\0\xff\r\n", over_tls=False),

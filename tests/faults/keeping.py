@@ -3,6 +3,8 @@ server does with commands that come in groups."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 from tests.faults.table import (
@@ -17,9 +19,8 @@ from tests.faults.table import (
     Says,
     nobody,
 )
-from wlsmtp import DeadlineExceeded, PoolLimits, SenderRefused, Stage
+from wlsmtp import DeadlineExceeded, PoolLimits, RecipientsRefused, SenderRefused, Stage
 from wlsmtp.testing import CLOSE, RESET, SILENCE, SMTPServer
-from wlsmtp.testing.conversation import Scripted
 
 IN_GROUPS = (Mode.PIPELINING, Mode.CHUNKING)
 
@@ -29,9 +30,19 @@ def idle(what: str, *says: Says, **more: Any) -> Fault:
     return Fault(what=what, says=says, kept=True, over_tls=True, **more)
 
 
-def leaves(*reply: bytes | str) -> Scripted:
-    """The server acknowledges the message before, and then does what nobody asked for."""
-    return (b"250 2.0.0 Queued\r\n", *reply)
+class Leaves:
+    """The server acknowledges the message before, and then does what nobody asked for; ``event`` is set after it."""
+
+    def __init__(self, *parts: bytes | str) -> None:
+        self._parts = parts
+        self.event = threading.Event()
+
+    def __iter__(self) -> Iterator[bytes | str]:
+        try:
+            yield b"250 2.0.0 Queued\r\n"
+            yield from self._parts
+        finally:
+            self.event.set()
 
 
 KEPT = [
@@ -56,7 +67,7 @@ KEPT = [
 ]  # fmt: skip
 
 LEFT_BEHIND = [
-    Fault(what=f"has left {what} on the idle connection", kept=True, options={"after_the_first": leaves(*reply)},
+    Fault(what=f"has left {what} on the idle connection", kept=True, leaves=reply,
           over_tls=True)
     for what, reply in (
         ("a 421 and its end", (b"421 4.4.2 Idle\r\n", CLOSE)),
@@ -73,7 +84,12 @@ GROUPS = [
         modes=IN_GROUPS,
     ),
     Fault(
-        what="offers PIPELINING and finds RCPT out of order", says=(Says("RCPT", "503 5.5.1 Bad sequence"),),
+        what="offers PIPELINING and finds one RCPT out of order, but takes the message for the other",
+        says=(Says("RCPT", "503 5.5.1 Bad sequence"),), modes=IN_GROUPS, error=RecipientsRefused, stage=Stage.RCPT,
+        code=503, bob=REFUSED, again=Again.NO,
+    ),
+    Fault(
+        what="offers PIPELINING and finds all RCPTs out of order", says=(Says("RCPT", "503 5.5.1 Bad sequence", 2),),
         modes=IN_GROUPS,
     ),
 ]  # fmt: skip

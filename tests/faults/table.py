@@ -84,6 +84,8 @@ class Fault:
     content: bytes = SMALL
     kept: bool = False
     """Whether the fault meets a connection that has carried a message before."""
+    leaves: tuple[bytes | str, ...] = ()
+    """What the server has said or done on that connection since."""
     modes: tuple[Mode, ...] = EVERY_MODE
     hangs_up: bool = False
     """Whether the server closes the connection although all is well: the next send comes after that."""

@@ -11,7 +11,7 @@ import pytest
 
 from tests.faults.content import CONTENT_FAULTS
 from tests.faults.envelope import ENVELOPE
-from tests.faults.keeping import KEEPING
+from tests.faults.keeping import KEEPING, Leaves
 from tests.faults.login import LOGIN
 from tests.faults.opening import OPENING
 from tests.faults.securing import SECURING
@@ -42,16 +42,17 @@ class Case:
 
     def server(self) -> SMTPServer:
         options: dict[str, Any] = {"extensions": self.mode.extensions, **self.fault.options}
-        after_the_first = options.pop("after_the_first", None)
         if self.over_tls:
             options["security"] = "ssl"
-        server = SMTPServer(**options)
-        if after_the_first is not None:
-            server.reply_to("STORED", after_the_first, 1)
-        return server
+        return SMTPServer(**options)
 
-    def strike(self, server: SMTPServer) -> None:
-        """From now on the server does what the row says."""
+    def prepare(self, server: SMTPServer, session: Session) -> None:
+        """Use the connection, if the row says so; from then on the server does what is in the row."""
+        if self.fault.kept:
+            leaves = Leaves(*self.fault.leaves)
+            server.reply_to("STORED", leaves, 1)
+            assert send(session, FIRST)
+            assert leaves.event.wait(10)
         for says in self.fault.says:
             server.reply_to(says.stage, says.reply, says.times, after=says.after)
         if self.fault.does is not None:
@@ -96,10 +97,8 @@ def said_by_client(server: SMTPServer) -> set[str]:
 def test_the_caller_is_told_the_truth_and_the_next_send_works(world: World, case: Case) -> None:
     fault = case.fault
     with case.server() as server, case.session(world, server, ONCE) as session:
-        if fault.kept:
-            assert send(session, FIRST)
         normal = server.tls_context
-        case.strike(server)
+        case.prepare(server, session)
         receipt = send(session, fault.content)
         check_receipt(case, receipt)
         check_account(receipt, copies(server, fault.content))
@@ -149,9 +148,7 @@ def check_the_next(case: Case, session: Session, server: SMTPServer) -> None:
 def test_what_is_certainly_not_sent_is_tried_again_and_nothing_else(world: World, case: Case) -> None:
     fault = case.fault
     with case.server() as server, case.session(world, server, AT_ONCE) as session:
-        if fault.kept:
-            assert send(session, FIRST)
-        case.strike(server)
+        case.prepare(server, session)
         receipt = send(session, fault.content)
         stored = copies(server, fault.content)
     check_account(receipt, stored)

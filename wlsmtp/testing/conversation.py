@@ -77,7 +77,8 @@ class ServerSide:
         if handler is None:
             self._say("500 5.5.2 Command not recognised")
             return
-        in_group = self._server.scripted_reply("GROUP") if self._received else None
+        is_in_group = bool(self._received) and verb.upper() != "BDAT"  # what follows BDAT is its content
+        in_group = self._server.scripted_reply("GROUP") if is_in_group else None
         scripted = self._ordered(verb.upper()) if in_group is None else in_group
         if scripted is not None and not (_is_positive(scripted) and verb.upper() in _TAKEN_AT_ITS_WORD):
             self._skip_chunk(verb, rest)
