@@ -27,7 +27,7 @@ from wlsmtp.testing.certificates import default_certificates  # noqa: E402
 PEERS = HERE / ".work" / "peers"
 CLIENTS = ("wlsmtp", "wlsmtp, asyncio", "smtplib", "aiosmtplib")
 BOB, CLEO = "bob@example.org", "cleo@example.net"
-TIMEOUT, PATIENCE = 1.0, 8.0
+TIMEOUT, PATIENCE = 1.0, 20.0
 """Seconds given to the clients as their time-out, and after which the script says that they hang."""
 MEGABYTE = 1024 * 1024
 
