@@ -8,7 +8,7 @@ import pytest
 
 from tests.worlds import World
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "tests.no_secrets"]
 
 
 @pytest.fixture(params=["blocking", "asyncio"])

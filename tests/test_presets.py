@@ -10,6 +10,7 @@ from wlsmtp import ConfigError, SessionConfig
 from wlsmtp.sources import advice_for, presets
 
 ROWS = presets().items()
+URL = "smtp://ann:s3cret-Pa55@localhost"
 
 
 def test_there_are_many_and_those_of_the_original() -> None:
@@ -36,3 +37,9 @@ def test_no_name_means_two_providers() -> None:
 def test_an_unknown_name_is_answered_with_near_ones() -> None:
     with pytest.raises(ConfigError, match="gmail"):
         SessionConfig.from_preset("gmial")
+
+
+def test_a_url_in_place_of_a_provider_is_not_repeated() -> None:
+    with pytest.raises(ConfigError, match="is not known") as caught:
+        SessionConfig.from_preset(URL)
+    assert "s3cret" not in str(caught.value)

@@ -199,3 +199,25 @@ def test_what_was_answered_behind_a_confusion_and_before_a_farewell_is_in_doubt(
         with contextlib.suppress(wlsmtp.SMTPError):
             receipts.extend(session.send_many([MESSAGE, MESSAGE, MESSAGE]))
     assert [receipt.status for receipt in receipts] == [Status.SENT, Status.ERROR, Status.UNKNOWN]
+
+
+@pytest.mark.parametrize(("named", "pauses"), [("3 seconds", [3.0, 3.0]), ("10 minutes", [])], ids=["near", "far"])
+def test_the_time_that_the_server_names_is_obeyed(
+    world: World, named: str, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A time beyond ``max_backoff`` ends the tries: to come back earlier would be refused again."""
+    slept: list[float] = []
+
+    async def sleep(self: object, seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr("wlsmtp.io.blocking.BlockingIO.sleep", sleep)
+    monkeypatch.setattr("wlsmtp.io.aio.AsyncioIO.sleep", sleep)
+    with SMTPServer() as server:
+        server.reply_to("RCPT", f"450 4.7.1 Greylisted, try again in {named}")
+        with (
+            world.session(server.host, server.port, retry=AT_ONCE) as session,
+            pytest.raises(wlsmtp.RecipientsRefused) as caught,
+        ):
+            session.send(MESSAGE)
+    assert slept == pauses and caught.value.retry_after

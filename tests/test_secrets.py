@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 import traceback
 
 import pytest
 
 import wlsmtp
+from tests.no_secrets import FORMS, Recorder, forms_of
 from tests.worlds import World
 from wlsmtp import Message
 from wlsmtp.events import Event, Line
 from wlsmtp.testing import SMTPServer
 
 SECRET = "s3cret-Pa55"
-FORMS = [
-    SECRET,
-    base64.b64encode(SECRET.encode()).decode(),
-    base64.b64encode(f"\0ann\0{SECRET}".encode()).decode(),
-    base64.b64encode(f"user=ann\1auth=Bearer {SECRET}\1\1".encode()).decode(),
-]
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256", "XOAUTH2", "OAUTHBEARER"])
@@ -46,4 +40,14 @@ def test_the_secret_is_nowhere(world: World, mechanism: str, known: str, caplog:
     assert (len(server.messages) == 1) is (known == SECRET)
     assert any(isinstance(event, Line) and event.text.startswith(f"AUTH {mechanism}") for event in events)
     assert f"AUTH {mechanism}" in caplog.text
-    assert [form for form in FORMS for text in said if form in text] == []
+    assert [form for form in forms_of(SECRET) for text in said if form in text] == []
+
+
+def test_the_search_after_each_test_finds_what_it_should(nothing_secret_is_told: Recorder) -> None:
+    recorder = Recorder()
+    logging.getLogger("wlsmtp").addHandler(recorder)
+    for form in FORMS:
+        recorder.said.append(f"AUTH PLAIN {form}")
+    recorder.errors.append(wlsmtp.SMTPError("refused"))
+    logging.getLogger("wlsmtp").removeHandler(recorder)
+    assert len(recorder.leaks()) == len(FORMS) and nothing_secret_is_told.errors

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
 from wlsmtp import AsyncSMTPSession, Capabilities, Receipt, ServerInfo, SMTPSession, Statistics
@@ -81,6 +83,30 @@ class World:
 
         return self._runner.run(wait())
 
+    def together(self, *steps: tuple[threading.Event | None, Callable[[], Any]]) -> list[Any]:
+        """Make all calls at once, in threads or in tasks, each when its event is set; what each returned or raised."""
+        if self._runner is not None:
+            return self._runner.run(_in_tasks(steps))
+        with ThreadPoolExecutor(len(steps)) as pool:
+            futures = [pool.submit(_in_thread, *step) for step in steps]
+        return [future.exception() or future.result() for future in futures]
+
     def close(self) -> None:
         if self._runner is not None:
             self._runner.close()
+
+
+def _in_thread(event: threading.Event | None, call: Callable[[], Any]) -> Any:
+    if event is not None and not event.wait(30):
+        raise TimeoutError("what should have come first did not come")
+    return call()
+
+
+async def _in_tasks(steps: Iterable[tuple[threading.Event | None, Callable[[], Any]]]) -> list[Any]:
+    async def step(event: threading.Event | None, call: Callable[[], Any]) -> Any:
+        if event is not None and not await asyncio.to_thread(event.wait, 30):
+            raise TimeoutError("what should have come first did not come")
+        result = call()
+        return await result if inspect.isawaitable(result) else result
+
+    return await asyncio.gather(*(step(event, call) for event, call in steps), return_exceptions=True)

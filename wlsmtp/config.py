@@ -188,7 +188,7 @@ class RetryPolicy(Settings):
     backoff: Annotated[float, Field(ge=0)] = 1.0
     """Seconds before the second try; doubled for each one after it."""
     max_backoff: Annotated[float, Field(ge=0)] = 60.0
-    """The longest pause, in seconds."""
+    """The longest pause, in seconds; a server that asks for a longer one is not asked again."""
     jitter: Annotated[float, Field(ge=0)] = 0.5
     """Up to so many seconds are added at random, so that many clients do not come back in step."""
     resend_unknown: bool = False

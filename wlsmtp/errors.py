@@ -101,6 +101,11 @@ class SMTPError(Exception):
         return self.reply is not None and self.reply.is_transient
 
     @property
+    def retry_after(self) -> float | None:
+        """Seconds after which the server wants to be asked again, when it named a time; None when it did not."""
+        return self.reply.retry_after if self.reply is not None else None
+
+    @property
     def ambiguous(self) -> bool:
         """Whether the message may have been delivered in spite of the error; if so, sending again may duplicate it."""
         return False

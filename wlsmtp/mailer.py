@@ -143,15 +143,7 @@ class Mailer:
         async def attempt(to: Envelope) -> Outcome:
             return await self.transport.deliver(to, content, deadlines)
 
-        tried = await deliver_with_retry(
-            attempt,
-            envelope,
-            self.config.retry,
-            self.io,
-            self.announce,
-            deadlines,
-            all_or_nothing=self._all_or_nothing,
-        )
+        tried = await deliver_with_retry(attempt, envelope, self.campaign, self.io, deadlines)
         return self.receipt_for(tried.outcome, content, tried.attempts, started)
 
     def _tell(self, receipt: Receipt) -> None:

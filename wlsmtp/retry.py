@@ -33,24 +33,17 @@ class Tried:
 
 
 async def deliver_with_retry(
-    attempt: Attempt,
-    envelope: Envelope,
-    policy: RetryPolicy,
-    io: IO,
-    announce: Announcer,
-    deadlines: Deadlines,
-    *,
-    all_or_nothing: bool = False,
+    attempt: Attempt, envelope: Envelope, campaign: Callable[[Envelope], Campaign], io: IO, deadlines: Deadlines
 ) -> Tried:
-    """Try, and try again for the recipients that may be served later, as ``policy`` and the deadline allow."""
+    """Try, and try again for the recipients that may be served later, as the campaign and the deadline allow."""
     outcome = await attempt(envelope)
     if outcome.error is None:
         return Tried(outcome, 1)
-    campaign = Campaign(envelope, policy, announce, all_or_nothing=all_or_nothing)
-    while (pause := campaign.pause_after(outcome, deadlines.remaining)) is not None:
+    tries = campaign(envelope)
+    while (pause := tries.pause_after(outcome, deadlines.remaining)) is not None:
         await io.sleep(pause)
-        outcome = outcome.updated_by(await attempt(campaign.rest(outcome)))
-    return Tried(outcome, campaign.attempts)
+        outcome = outcome.updated_by(await attempt(tries.rest(outcome)))
+    return Tried(outcome, tries.attempts)
 
 
 class Campaign:
@@ -65,15 +58,18 @@ class Campaign:
         self._policy = policy
         self._announce = announce
         self._all_or_nothing = all_or_nothing
+        """Whether all recipients are tried again together, or nobody."""
 
     def pause_after(self, outcome: Outcome, remaining: float) -> float | None:
         """How many seconds after one more try, with this outcome, the next one is due; None when there should be none,
-        as it could not help, there were enough, or ``remaining`` seconds are too few for it."""
+        as it could not help, there were enough, ``remaining`` seconds are too few for it, or the server has named a
+        time that is longer than ``max_backoff``: to come back earlier would only be refused again."""
         self.attempts += 1
         if outcome.error is None or self.attempts >= self._policy.attempts or not self._unserved(outcome):
             return None
-        pause = _pause(self._policy, self.attempts)
-        if pause >= remaining:
+        named = outcome.error.retry_after or 0.0
+        pause = max(_pause(self._policy, self.attempts), named)
+        if pause >= remaining or named > self._policy.max_backoff:
             return None
         self._announce(Retrying(outcome.error, self.attempts + 1, pause))
         return pause

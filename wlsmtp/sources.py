@@ -110,7 +110,9 @@ def fields_from_preset(provider: str) -> dict[str, Any]:
     entry = known.get(provider.strip().lower())
     if entry is None:
         near = difflib.get_close_matches(provider.lower(), known, n=3) or sorted(presets())
-        raise _wrong(f"provider: {provider[:80]!r} is not known; known are, among others, {', '.join(near)}")
+        # A URL or an address in the wrong place may carry a password.
+        shown = "it" if "@" in provider or "/" in provider else repr(provider[:80])
+        raise _wrong(f"provider: {shown} is not known; known are, among others, {', '.join(near)}")
     return {name: entry[name] for name in ("server", "port", "security")}
 
 

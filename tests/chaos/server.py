@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.chaos.fate import LATER, NEVER, Destiny, Fate, refusal
 from wlsmtp.testing import CLOSE, RESET, SILENCE, SMTPServer
-from wlsmtp.testing.conversation import Ended, ServerSide
+from wlsmtp.testing.conversation import Ended, Scripted, ServerSide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,9 +48,9 @@ class ChaoticSide(ServerSide):
         self._afterwards = _AFTERWARDS.get(fate)
         return _INSTEAD.get(fate)
 
-    def _say(self, reply: str) -> None:
+    def _say(self, reply: Scripted) -> None:
         afterwards, self._afterwards = self._afterwards, None
-        if afterwards == HALF:
+        if afterwards == HALF and isinstance(reply, str):
             self._unsent += reply.encode()[: len(reply) // 2]
             afterwards = CLOSE
         super()._say(afterwards or reply)

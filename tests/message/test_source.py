@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 import pytest
 
+from tests.no_secrets import Recorder
 from wlsmtp.errors import MessageError
 from wlsmtp.message import source as sources
 from wlsmtp.message.attachment import Attachment
@@ -121,13 +122,16 @@ class TestStreams:
         with pytest.raises(MessageError, match=r"a\.bin.*cannot be read"):
             Attachment.from_stream(Trickle(LARGE), "a.bin")  # type: ignore[arg-type]
 
-    def test_a_stream_that_fails_in_the_middle_leaves_nothing_behind(self, temporary: Path) -> None:
+    def test_a_stream_that_fails_in_the_middle_leaves_nothing_behind(
+        self, temporary: Path, nothing_secret_is_told: Recorder
+    ) -> None:
         class Failing(Trickle):
             def read(self, size: int = -1) -> Any:
                 return super().read(size) or None
 
         with pytest.raises(MessageError, match="NoneType"):
             Attachment.from_stream(Failing(LARGE), "a.bin")  # type: ignore[arg-type]
+        nothing_secret_is_told.errors.clear()  # their frames keep the stream
         gc.collect()
         assert list(temporary.iterdir()) == []
 

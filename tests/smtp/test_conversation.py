@@ -55,7 +55,7 @@ FAILURES: list[tuple[str, str, type[wlsmtp.SMTPError], Stage]] = [
     ("EHLO and HELO refused", HELLO + "S: 502 no\nC: HELO *\nS: 502 no", wlsmtp.CommandRefused, Stage.EHLO),
     ("code changes in a reply", HELLO + "S: 250-a\nS: 251 b", wlsmtp.ProtocolError, Stage.EHLO),
     ("421 to MAIL", PLAIN + MAIL + "S: 421 closing", wlsmtp.SenderRefused, Stage.MAIL),
-    ("closed after 421 in a group", PIPELINING + GROUP + "S: 421 bye\n!close", wlsmtp.ConnectionFailed, Stage.RCPT),
+    ("closed after 421 in a group", PIPELINING + GROUP + "S: 421 bye\n!close", wlsmtp.SenderRefused, Stage.MAIL),
     ("DATA answered 250", PLAIN + MAIL + "S: 250\n" + RCPT + "S: 250\n" + DATA + "S: 250 sent", wlsmtp.ProtocolError,
      Stage.DATA),
     ("250 behind the 354", PIPELINING + GROUP + "S: 250 a\nS: 250 b\nS: 354 go\nS: 250 queued", wlsmtp.ProtocolError,

@@ -208,3 +208,22 @@ def test_the_queue_id_is_found_in_the_words_of_real_servers(text: str, queue_id:
 def test_any_words_can_be_asked(lines: tuple[str, ...]) -> None:
     reply = Reply(250, lines)
     assert isinstance(str(reply), str) and (reply.queue_id is None or reply.queue_id in reply.text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("4.2.0 <bob@example.org>: Recipient address rejected: Greylisted, try again in 5 minutes", 300),
+        ("4.7.1 Greylisting in action, please come back in 00:04:59", 299),
+        ("4.7.1 Greylisting in action, please come back in 04:59", 299),
+        ("Greylisted for 120 seconds", 120),
+        ("4.3.2 System not accepting network messages, retry after 30s", 30),
+        ("4.7.0 Try again later in 1 hour", 3600),
+        ("4.7.1 Please try again later", None),
+        ("4.7.1 Too many messages from 192.0.2.1, see rule 5 min 3", None),
+        ("4.7.1 try again in 99999999999999 seconds", None),
+    ],
+)
+def test_the_time_that_a_server_names_is_understood(text: str, seconds: float | None) -> None:
+    assert Reply(450, (text,)).retry_after == seconds
+    assert Reply(550, (text,)).retry_after is None

@@ -79,7 +79,7 @@ class Stream(Protocol):
         """Hand ``data`` over to the network."""
 
     async def start_tls(self, settings: TLS, server_hostname: str, deadline: float) -> None:
-        """Secure the connection, or raise ``TLSError``."""
+        """Secure the connection. Raises ``TLSError``, but ``OSError`` when the connection was lost meanwhile."""
 
     async def close(self) -> None:
         """End the connection at once; never raises."""

@@ -88,8 +88,10 @@ def inspect(tls: ssl.SSLObject | ssl.SSLSocket, settings: TLS) -> TLSInfo:
     return TLSInfo(version, cipher[0] if cipher else "", seen, certificate, unique)
 
 
-def handshake_error(error: Exception, name: str) -> TLSError:
-    """A failed handshake in words, with what to do."""
+def handshake_error(error: Exception, name: str) -> TLSError | ConnectionError:
+    """A failed handshake in words, with what to do; a connection that was lost meanwhile is no failure of TLS."""
+    if isinstance(error, ConnectionError | ssl.SSLEOFError):
+        return ConnectionResetError("the other side hung up in the handshake")
     if isinstance(error, ssl.SSLCertVerificationError):
         words = f"The certificate of {name} was not accepted: {error.verify_message}"
         return TLSError(words, stage=Stage.TLS, hint=_certificate_hint(error, name))

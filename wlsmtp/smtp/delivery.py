@@ -47,7 +47,7 @@ async def deliver(
         words = f"The server did not understand {confusion}"
         error = Misunderstood(words, stage=Stage.MAIL, reply=outcome.error.reply if outcome.error else None)
         link.end(words)
-        return judge.interrupted(plan.recipients, transaction.rcpt_replies(), error, end_written=False), False
+        return judge.misunderstood(plan.recipients, error), False
     if plan.manner is Manner.ASK_FIRST:
         experience.is_proven = True
     return outcome, transaction.is_open
@@ -111,6 +111,9 @@ class _Transaction:
         final = await (self._send_by_bdat() if self.plan.by_bdat else self._send_by_data(len(accepted)))
         if self.plan.is_lmtp and self._final is not None:
             return judge.answered_each(recipients, replies, self._final.replies)
+        if final.is_intermediate:
+            words = "The server asks for content that it has already"
+            raise ProtocolError(words, stage=Stage.CONTENT, reply=final)
         if not final.is_positive:
             self._refused_content = final
             return judge.content_refused(recipients, replies, final, Stage.CONTENT)
@@ -173,7 +176,7 @@ class _Transaction:
         self._end_at = self.link.said + len(block)
         await self.link.write_content(block, self.deadlines("block"))
         self.link.show_content(self.plan.content.size)
-        reply = await self.link.reply(final, self.deadlines("content"))
+        reply = await self.link.last_reply(final, self.deadlines("content"))
         self.is_open = False
         return reply
 
@@ -204,7 +207,7 @@ class _Transaction:
                 return refusal
         self.link.show_content(self.plan.content.size)
         while True:
-            reply = await self.link.reply(said.popleft(), self.deadlines("content"))
+            reply = await self.link.last_reply(said.popleft(), self.deadlines("content"))
             if not reply.is_positive or not said:
                 self.is_open = not reply.is_positive
                 return await self._last_word(reply, said)

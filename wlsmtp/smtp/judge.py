@@ -112,6 +112,11 @@ def _answered(address: str, word: Reply | None) -> RecipientResult:
     return RecipientResult(address, RecipientStatus.ACCEPTED if word.is_positive else RecipientStatus.REFUSED, word)
 
 
+def misunderstood(recipients: Sequence[str], error: SMTPError) -> Outcome:
+    """Nothing came of it, and the replies say nothing about the message: they answer what was not said."""
+    return Outcome.of(recipients, RecipientStatus.NOT_SENT, error=error)
+
+
 def interrupted(
     recipients: Sequence[str],
     replies: Sequence[Reply | None],
@@ -122,7 +127,7 @@ def interrupted(
 ) -> Outcome:
     """The connection failed. Before the end of the content was written nothing is delivered; after it, who knows, but
     for those who were refused."""
-    if mail is not None and not (mail.is_positive or mail.code == 421):
+    if mail is not None and not mail.is_positive:
         return sender_refused(recipients, mail)
     if all(reply is not None and not reply.is_positive for reply in replies):
         return recipients_refused(recipients, replies)

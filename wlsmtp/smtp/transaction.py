@@ -96,6 +96,11 @@ class Transaction:
         """The reply to DATA or BDAT, once the group is answered."""
         return self._replies[-1]
 
+    @property
+    def final_word(self) -> Reply:
+        """The reply to the content, once all is answered."""
+        return self.final.replies[0] if self.final is not None else self.last
+
     def conclude(self) -> Outcome:
         """Set the outcome, once all is answered, and return it."""
         self.outcome = outcome = self._outcome()
@@ -109,7 +114,7 @@ class Transaction:
             stage = Stage.CONTENT if self.plan.manner is Manner.WHOLE else Stage.DATA
             return judge.concluded(recipients, self.mail, self._rcpts, self.last, stage)
         if self.is_wanted:
-            return judge.concluded(recipients, self.mail, self._rcpts, self.final.replies[0], Stage.CONTENT)
+            return judge.concluded(recipients, self.mail, self._rcpts, self.final_word, Stage.CONTENT)
         return judge.recipients_refused(recipients, self._rcpts)
 
     def interrupt(self, error: SMTPError, sent: int, *, is_going_out: bool = False) -> None:

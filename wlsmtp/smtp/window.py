@@ -13,6 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ConnectionFailed, DeadlineExceeded, ProtocolError, SMTPError, Stage
+from wlsmtp.smtp import judge
 from wlsmtp.smtp.link import BLOCK
 from wlsmtp.smtp.plan import Manner
 from wlsmtp.smtp.transaction import Misunderstood, Transaction
@@ -271,6 +272,9 @@ class Window:
         if transaction.awaits_go_ahead and transaction.last.is_positive:
             words = "The server answered DATA as if the message had been sent already"
             raise ProtocolError(words, stage=Stage.DATA, reply=transaction.last)
+        if not transaction.awaits_go_ahead and transaction.final_word.is_intermediate:
+            words = "The server asks for content that it has already"
+            raise ProtocolError(words, stage=Stage.CONTENT, reply=transaction.final_word)
         self._open.popleft()
         self._octets -= transaction.plan.content.size
         outcome = transaction.conclude()
@@ -286,7 +290,7 @@ class Window:
             error = Misunderstood(
                 f"The server did not understand {confusion}", stage=Stage.MAIL, reply=transaction.last
             )
-            transaction.interrupt(error, 0)
+            transaction.outcome = judge.misunderstood(transaction.plan.envelope.addresses, error)
             raise error
 
     def _settle_all(self, error: SMTPError) -> None:

@@ -6,8 +6,19 @@ mistakes.
 """
 
 from wlsmtp.testing.certificates import Certificates
-from wlsmtp.testing.conversation import CLOSE, RESET, SILENCE
+from wlsmtp.testing.conversation import CLOSE, DEAF, FORGET, HEAR, RESET, SILENCE
 from wlsmtp.testing.scripted import ScriptedPeer
 from wlsmtp.testing.server import ReceivedMessage, SMTPServer
 
-__all__ = ["CLOSE", "RESET", "SILENCE", "Certificates", "ReceivedMessage", "SMTPServer", "ScriptedPeer"]
+__all__ = [
+    "CLOSE",
+    "DEAF",
+    "FORGET",
+    "HEAR",
+    "RESET",
+    "SILENCE",
+    "Certificates",
+    "ReceivedMessage",
+    "SMTPServer",
+    "ScriptedPeer",
+]

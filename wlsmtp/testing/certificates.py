@@ -10,23 +10,36 @@ import tempfile
 import weakref
 from functools import cache
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import trustme
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 class Certificates:
-    """An authority and one server certificate for ``names`` (default: localhost, 127.0.0.1, ::1)."""
+    """One server certificate for ``names`` (default: localhost, 127.0.0.1, ::1), and its authority: that of other
+    certificates, or a new one."""
 
-    def __init__(self, *names: str, not_after: datetime.datetime | None = None) -> None:
-        self._authority = _trustme().CA()
+    def __init__(
+        self, *names: str, not_after: datetime.datetime | None = None, authority: Certificates | None = None
+    ) -> None:
+        self._authority: trustme.CA = authority._authority if authority else _trustme().CA()
         self._leaf = self._authority.issue_cert(*(names or LOCAL_NAMES), not_after=not_after)
         self.ca_file = self._write("ca", self._authority.cert_pem.bytes())
         """The path of the authority's certificate, to be trusted by the client; removed with this object."""
 
     @classmethod
-    def expired(cls) -> Certificates:
+    def expired(cls, authority: Certificates | None = None) -> Certificates:
         """A certificate of yesterday."""
-        return cls(not_after=datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1))
+        yesterday = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+        return cls(not_after=yesterday, authority=authority)
+
+    @property
+    def fingerprint(self) -> str:
+        """The SHA-256 fingerprint of the server's certificate, in hex, as ``TLS(fingerprint=…)`` takes it."""
+        return self.end_point.hex()
 
     def server_context(self, *, asks_client: bool = False) -> ssl.SSLContext:
         """A TLS context for a server with this certificate, which may ask the client for one (and do without)."""

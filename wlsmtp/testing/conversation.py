@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import socket
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,18 @@ if TYPE_CHECKING:
 
 CLOSE, RESET, SILENCE = "<close>", "<reset>", "<silence>"
 """Instead of a reply: close the connection, close it with RST, or say nothing until the client goes."""
+HEAR, FORGET = "<hear>", "<forget>"
+"""Between replies: wait for a line of the client's; forget what the client sent and was not looked at yet."""
+DEAF = "<deaf>"
+"""Instead of a reply: do not even read any more, so that the client's content has nowhere to go."""
+
+Scripted = str | bytes | Iterable[str | bytes]
+"""What is said instead of the usual reply: its text, octets exactly as they are, or several of these in a row."""
 
 MAX_LINE = 65536
 _PATH = re.compile(r"(?:FROM|TO):\s*<([^>]*)>\s*(.*)", re.IGNORECASE | re.DOTALL)
+_TAKEN_AT_ITS_WORD = frozenset({"EHLO", "HELO", "MAIL", "RCPT"})
+"""Verbs to which a positive reply that was ordered does what it says: the sender or the recipient counts."""
 _BAD = "501 5.5.4 Syntax error in parameters"
 _SEQUENCE = "503 5.5.1 Bad sequence of commands"
 _DENIED = "535 5.7.8 Authentication credentials invalid"
@@ -42,6 +52,8 @@ class ServerSide:
         self._tls: str | None = None
         self._greeted = False
         self._username: str | None = None
+        self._instead: Scripted | None = None
+        """What was ordered to be said by a handler, in place of its own words."""
         self._forget_transaction()
 
     def run(self) -> None:
@@ -65,18 +77,22 @@ class ServerSide:
         if handler is None:
             self._say("500 5.5.2 Command not recognised")
             return
-        scripted = self._ordered(verb.upper())
-        if scripted is not None:
+        is_in_group = bool(self._received) and verb.upper() != "BDAT"  # what follows BDAT is its content
+        in_group = self._server.scripted_reply("GROUP") if is_in_group else None
+        scripted = self._ordered(verb.upper()) if in_group is None else in_group
+        if scripted is not None and not (_is_positive(scripted) and verb.upper() in _TAKEN_AT_ITS_WORD):
             self._skip_chunk(verb, rest)
             self._say(scripted)
             return
+        self._instead = scripted
         handler(rest)
 
     def _answer(self, stage: str, reply: str) -> None:
         """``reply``, unless another one was ordered for this stage."""
-        self._say(self._ordered(stage) or reply)
+        scripted = self._ordered(stage)
+        self._say(reply if scripted is None else scripted)
 
-    def _ordered(self, stage: str) -> str | None:
+    def _ordered(self, stage: str) -> Scripted | None:
         """What was ordered to be said at this stage, instead of doing what the client asks for."""
         return self._server.scripted_reply(stage)
 
@@ -121,6 +137,9 @@ class ServerSide:
         self._forget_transaction()
 
     def _start_tls(self) -> None:
+        if (scripted := self._server.scripted_reply("HANDSHAKE")) is not None:
+            self._peek(1)
+            self._say([FORGET, *([scripted] if isinstance(scripted, str | bytes) else scripted), SILENCE])
         assert self._server.tls_context is not None
         old = self.sock
         self.sock = secured = self._server.tls_context.wrap_socket(
@@ -173,11 +192,11 @@ class ServerSide:
             self._say(_SEQUENCE)
         elif found is None or not found[1]:
             self._say(_BAD)
-        elif refusal := self._server.refusal_of(found[1]):
-            self._say(refusal)
         else:
-            self._recipients[found[1]] = _parameters(found[2])
-            self._say("250 2.1.5 Recipient ok")
+            reply = self._server.scripted_reply(f"RCPT <{found[1]}>".upper()) or "250 2.1.5 Recipient ok"
+            if _is_positive(reply):
+                self._recipients[found[1]] = _parameters(found[2])
+            self._say(reply)
 
     def _do_data(self, _rest: str) -> None:
         if self._sender is None or self._chunks:
@@ -187,7 +206,14 @@ class ServerSide:
             self._say("554 5.5.1 No valid recipients")
             return
         self._say("354 Go ahead, end with a dot on its own line")
+        self._interrupt_content()
         self._finish(self._content(), "DATA")
+
+    def _interrupt_content(self) -> None:
+        """Once some of the content is there, do what was ordered for the middle of it."""
+        if (scripted := self._server.scripted_reply("CONTENT")) is not None:
+            self._peek(1)
+            self._say(scripted)
 
     def _content(self) -> bytes:
         if self._peek(3) == b".\r\n":
@@ -207,6 +233,7 @@ class ServerSide:
         if not size.isdigit() or last.upper() not in ("", "LAST"):
             self._say(_BAD)
             return
+        self._interrupt_content()
         chunk = self._take(int(size))
         if self._sender is None or not self._recipients:
             self._say(_SEQUENCE)
@@ -231,13 +258,13 @@ class ServerSide:
         scripted = self._ordered(".")
         if scripted is None and limit is not None and len(content) > limit:
             scripted = "552 5.3.4 Message too big"
-        if scripted is None or scripted.startswith("2"):
+        if scripted is None or _is_positive(scripted):
             message = ReceivedMessage(
                 self._sender or "", tuple(self._recipients), content, self._mail_parameters, self._recipients,
                 self._username, self._tls, "BDAT" if via == "BDAT" else "DATA",
             )  # fmt: skip
             number = self._server.store(message)
-            scripted = scripted or f"250 2.0.0 Ok: queued as {number:010X}"
+            scripted = scripted or self._server.scripted_reply("STORED") or f"250 2.0.0 Ok: queued as {number:010X}"
         self._forget_transaction()
         self._say(scripted)
 
@@ -256,26 +283,48 @@ class ServerSide:
         self._flush()
         raise Ended
 
-    def _say(self, reply: str) -> None:
-        if reply in (CLOSE, RESET):
+    def _say(self, reply: Scripted) -> None:
+        reply, self._instead = reply if self._instead is None else self._instead, None
+        if isinstance(reply, str | bytes):
+            self._say_one(reply)
+            return
+        for part in reply:
+            self._say_one(part)
             self._flush()
-            raise Ended(by_reset=reply == RESET)
-        if reply == SILENCE:
-            self._flush()
-            while True:
-                self._fill()
-        lines = reply.encode("utf-8", "surrogateescape").split(b"\r\n")
-        self._server.transcript += [(self._number, "S", line) for line in lines]
-        self._unsent += b"\r\n".join(lines) + b"\r\n"
+
+    def _say_one(self, reply: str | bytes) -> None:
+        match reply:
+            case "<close>" | "<reset>":
+                self._flush()
+                raise Ended(by_reset=reply == RESET)
+            case "<silence>":
+                while True:
+                    self._fill()
+            case "<deaf>":
+                self._server.closed.wait()
+                raise Ended
+            case "<hear>":
+                if self._line() == b".":  # the end of a content that never was, which ends the transaction too
+                    self._forget_transaction()
+            case "<forget>":
+                self._received.clear()
+            case bytes():
+                self._unsent += reply
+            case _:
+                lines = reply.encode("utf-8", "surrogateescape").split(b"\r\n")
+                self._server.transcript += [(self._number, "S", line) for line in lines]
+                self._unsent += b"\r\n".join(lines) + b"\r\n"
 
     def _flush(self) -> None:
-        if self._unsent:
-            self.sock.sendall(self._unsent)
-            self._unsent.clear()
+        size = self._server.cut or len(self._unsent)
+        while self._unsent:
+            self.sock.sendall(self._unsent[:size])
+            del self._unsent[:size]
 
     def _fill(self) -> None:
         """Read more; what was answered goes out first, so that a group gets its replies together."""
         self._flush()
+        self._server.closed.wait(self._server.pace)
         data = self.sock.recv(65536)
         if not data:
             raise Ended
@@ -300,6 +349,11 @@ class ServerSide:
         del self._received[: end + 1]
         self._server.transcript.append((self._number, "C", line))
         return line
+
+
+def _is_positive(reply: Scripted) -> bool:
+    first = reply if isinstance(reply, str | bytes) else next(iter(reply))
+    return isinstance(first, str) and first.startswith("2")
 
 
 def _parameters(text: str) -> dict[str, str | bool]:

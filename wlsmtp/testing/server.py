@@ -14,7 +14,7 @@ from functools import partial
 from typing import Literal, Self
 
 from wlsmtp.testing.certificates import Certificates, default_certificates
-from wlsmtp.testing.conversation import CLOSE, RESET, SILENCE, Ended, ServerSide
+from wlsmtp.testing.conversation import CLOSE, RESET, SILENCE, Ended, Scripted, ServerSide
 
 DEFAULT_EXTENSIONS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "CHUNKING", "DSN")
 
@@ -74,11 +74,17 @@ class SMTPServer:
         certificates: Certificates | None = None,
         ehlo: bool = True,
         idle_timeout: float = 30.0,
+        cut: int | None = None,
+        pace: float = 0.0,
     ) -> None:
         self.users, self.tokens = dict(users or {}), dict(tokens or {})
         self.mechanisms, self.require_auth = tuple(mechanisms), require_auth
         self.extensions, self.size_limit, self.hostname = tuple(extensions), size_limit, hostname
         self.security, self.ehlo, self.idle_timeout = security, ehlo, idle_timeout
+        self.cut = cut
+        """Octets of a reply that are sent at once; None: all of them."""
+        self.pace = pace
+        """Seconds before each read of up to 64 KiB: above 0, a slow reader."""
         self.messages: list[ReceivedMessage] = []
         self.transcript: list[tuple[int, str, bytes]] = []
         """Every line of the conversations: number of the connection, "C" or "S", the line without CRLF."""
@@ -87,9 +93,9 @@ class SMTPServer:
         self._certificates = certificates or (default_certificates() if security != "default" else None)
         asks_client = "EXTERNAL" in self.mechanisms
         self.tls_context = self._certificates.server_context(asks_client=asks_client) if self._certificates else None
-        self._refused: dict[str, str] = {}
-        self._scripted: dict[str, list[tuple[str, int | None]]] = {}
+        self._scripted: dict[str, list[tuple[Scripted | None, int | None]]] = {}
         self._sockets: set[socket.socket] = set()
+        self.closed = threading.Event()
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
         self._listener = self._listen(host, port, unix_path)
@@ -102,6 +108,11 @@ class SMTPServer:
     def address(self) -> tuple[str, int]:
         """Host and port."""
         return self.host, self.port
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections the server has not closed."""
+        return len(self._sockets)
 
     @property
     def url(self) -> str:
@@ -128,15 +139,24 @@ class SMTPServer:
 
     def refuse(self, recipient: str, reply: str = "550 5.1.1 No such user here") -> None:
         """Answer RCPT for ``recipient`` with ``reply`` from now on."""
-        self._refused[recipient.lower()] = reply
+        self._scripted[f"RCPT <{recipient}>".upper()] = [(reply, None)]
 
-    def reply_to(self, stage: str, reply: str, times: int | None = None) -> None:
-        """Answer the next ``times`` (None: all) commands of a stage with ``reply``.
+    def reply_to(self, stage: str, reply: Scripted, times: int | None = None, *, after: int = 0) -> None:
+        """Answer the next ``times`` (None: all) commands of a stage with ``reply``, the first ``after`` as usual.
 
-        A stage is a verb (``"MAIL"``, ``"AUTH"``, …), ``"CONNECT"`` for the greeting, or ``"."`` for the end of the
-        content. A reply is its text, or ``CLOSE``, ``RESET`` (by RST) or ``SILENCE`` (none, until the client goes).
+        A stage is a verb (``"MAIL"``, ``"AUTH"``, …), ``"RCPT <address>"`` for one recipient, or one of these:
+        ``"CONNECT"`` the greeting, ``"GROUP"`` any command with more behind it, ``"HANDSHAKE"`` the TLS handshake,
+        ``"CONTENT"`` the middle of the content, ``"."`` its end, ``"STORED"`` its end once the message is stored.
+
+        A reply is its text; or octets exactly as they are; or ``CLOSE``, ``RESET`` (by RST), ``SILENCE`` (none, until
+        the client goes) or ``DEAF`` (not even read); or several of these in a row, between which ``HEAR`` waits for a
+        line of the client's, and ``FORGET`` drops what came behind the command. A text that is positive stores the
+        message at ``"."``.
         """
-        self._scripted.setdefault(stage.upper(), []).append((reply, times))
+        queue = self._scripted.setdefault(stage.upper(), [])
+        if after:
+            queue.append((None, after))
+        queue.append((reply, times))
 
     def wait_for_messages(self, count: int, timeout: float = 10.0) -> list[ReceivedMessage]:
         """The messages, once there are ``count``. Raises ``TimeoutError``."""
@@ -153,6 +173,7 @@ class SMTPServer:
 
     def close(self) -> None:
         """Stop listening, hang up, and wait for the threads."""
+        self.closed.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -168,7 +189,7 @@ class SMTPServer:
 
     # What the server side of a conversation asks and tells.
 
-    def scripted_reply(self, stage: str) -> str | None:
+    def scripted_reply(self, stage: str) -> Scripted | None:
         """The reply that was ordered for this stage, if any."""
         with self._changed:
             queue = self._scripted.get(stage, [])
@@ -182,10 +203,6 @@ class SMTPServer:
                 if times > 0:
                     return reply
         return None
-
-    def refusal_of(self, recipient: str) -> str | None:
-        """The reply that was ordered for this recipient, if any."""
-        return self._refused.get(recipient.lower())
 
     def store(self, message: ReceivedMessage) -> int:
         """Keep a message; return its number."""

@@ -47,8 +47,15 @@ _QUEUE_ID = tuple(
 )
 _SEEN: dict[bytes, Reply] = {}
 """Replies of one short line, by what was received."""
-_QUEUE_ID_WITHIN = 1000
-"""Characters of a reply in which an identifier is looked for, so that a hostile text costs no time."""
+_LOOKED_AT = 1000
+"""Characters of a reply in which an identifier or a time is looked for, so that a hostile text costs no time."""
+
+_RETRY_IN = re.compile(
+    r"\b(?:again|back|retry|later|greylist(?:ed|ing)?)\b[^.;]{0,40}?\b(?:in|after|for)[ :]+"
+    r"(?:(?:(\d{1,2}):)?(\d{1,2}):(\d{2})\b|(\d{1,6}) ?(s|m|h)(?:ec|in|our|econd|inute)?s?\b)",
+    re.IGNORECASE,
+)
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +121,21 @@ class Reply:
     @property
     def queue_id(self) -> str | None:
         """The identifier under which the server queued the message, as far as its words tell."""
-        text = self.text[:_QUEUE_ID_WITHIN]
+        text = self.text[:_LOOKED_AT]
         found = (pattern.search(text) for pattern in _QUEUE_ID)
         return next((match[1].rstrip(".") for match in found if match), None)
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds until the server wants to be asked again, as greylisting servers tell in the text of a 4xx; None
+        when it names no time."""
+        found = _RETRY_IN.search(self.text[:_LOOKED_AT]) if self.is_transient else None
+        if found is None:
+            return None
+        hours, minutes, seconds, count, unit = found.groups()
+        if count is not None:
+            return float(int(count) * _SECONDS[unit.lower()])
+        return float(int(hours or 0) * 3600 + int(minutes) * 60 + int(seconds))
 
     def __str__(self) -> str:
         return " ".join(str(part) for part in (self.code, self.enhanced, self.text) if part)

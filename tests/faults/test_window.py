@@ -1,0 +1,84 @@
+"""Faults that strike while several messages are on their way: the account closes, in order, and nobody gets anything
+twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.faults.table import BOB, CLEO, SENDER, Mode
+from tests.worlds import World
+from wlsmtp import Envelope, Receipt, RetryPolicy, Status
+from wlsmtp.testing import CLOSE, RESET, SMTPServer
+from wlsmtp.testing.conversation import Scripted
+
+COUNT = 12
+ONCE = RetryPolicy(attempts=1)
+AT_ONCE = RetryPolicy(attempts=4, backoff=0, jitter=0)
+
+STRIKES: list[tuple[str, str, Scripted]] = [
+    ("hangs up at MAIL", "MAIL", CLOSE),
+    ("hangs up at RCPT", "RCPT", CLOSE),
+    ("hangs up at DATA or BDAT", "DATA", CLOSE),
+    ("hangs up in the content", "CONTENT", CLOSE),
+    ("hangs up at the end of the content", ".", CLOSE),
+    ("stores the message and hangs up", "STORED", CLOSE),
+    ("stores the message and resets", "STORED", RESET),
+    ("acknowledges the message and hangs up", "STORED", ("250 2.0.0 Queued", CLOSE)),
+    ("takes no more messages: 421", "MAIL", ("421 4.7.0 Enough", CLOSE)),
+    ("refuses the content with 421", ".", ("421 4.7.0 Enough", CLOSE)),
+    ("refuses a sender", "MAIL", "550 5.7.1 No"),
+    ("refuses a sender for now", "MAIL", "451 4.3.0 Later"),
+    ("refuses a recipient", "RCPT", "550 5.1.1 No"),
+    ("refuses a recipient for now", "RCPT", "450 4.2.1 Later"),
+    ("refuses a content", ".", "554 5.6.0 No"),
+    ("refuses a content for now", ".", "451 4.3.0 Later"),
+    ("answers in garbage", ".", b"\0\xff\r\n"),
+    ("answers a content with 354", ".", "354 Go ahead"),
+]
+
+
+def content(number: int) -> bytes:
+    return b"Subject: number %d\r\n\r\nx\r\n" % number
+
+
+def items() -> list[Any]:
+    return [(content(number), Envelope(SENDER, [BOB, CLEO])) for number in range(COUNT)]
+
+
+def copies(server: SMTPServer, number: int) -> Counter[str]:
+    return Counter(to for mail in server.messages if mail.content == content(number) for to in mail.recipients)
+
+
+def check_account(receipt: Receipt, stored: Counter[str]) -> None:
+    """Accepted is stored once, in doubt at most once, and nothing else is."""
+    for result in receipt.recipients:
+        least = int(result.status == "accepted")
+        most = int(result.status in ("accepted", "unknown"))
+        assert least <= stored[result.address] <= most, (receipt, stored)
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("at", [0, 1, COUNT // 2, COUNT - 1])
+@pytest.mark.parametrize(("stage", "reply"), [row[1:] for row in STRIKES], ids=[row[0] for row in STRIKES])
+@pytest.mark.parametrize("retry", [ONCE, AT_ONCE], ids=["one try", "more tries"])
+def test_every_message_is_accounted_for(
+    world: World, mode: Mode, at: int, stage: str, reply: Scripted, retry: RetryPolicy
+) -> None:
+    with (
+        SMTPServer(extensions=mode.extensions) as server,
+        world.session(server.host, server.port, retry=retry, timeout=20) as session,
+    ):
+        if stage == "DATA" and mode is Mode.CHUNKING:
+            stage = "BDAT"
+        server.reply_to(stage, reply, 1, after=at)
+        receipts = list(session.send_many(items()))
+        for number, receipt in enumerate(receipts):
+            check_account(receipt, copies(server, number))
+        if retry is AT_ONCE:
+            failed = [receipt for receipt in receipts if receipt.status is Status.ERROR]
+            assert all(not receipt.error.temporary for receipt in failed if receipt.error is not None)
+        assert len(receipts) == COUNT
+        assert session.send(content(COUNT), sender=SENDER, recipients=[BOB])
