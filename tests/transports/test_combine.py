@@ -28,6 +28,7 @@ from wlsmtp import (
 )
 from wlsmtp.errors import ConnectionFailed, OutcomeUnknown, SenderRefused
 from wlsmtp.events import Attempted, Event
+from wlsmtp.io.blocking import run as run_blocking
 from wlsmtp.message.content import Content
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.receipt import Outcome
@@ -48,6 +49,14 @@ NOWHERE = "smtp://127.0.0.1:1"
 def servers() -> Iterator[tuple[SMTPServer, SMTPServer]]:
     with SMTPServer() as one, SMTPServer() as two:
         yield one, two
+
+
+def play(world: World, coroutine: Any) -> Any:
+    return world.run(coroutine) if world.name == "asyncio" else run_blocking(coroutine)
+
+
+async def now(transport: Transport) -> float:
+    return transport.io.now()
 
 
 def received(*servers: SMTPServer) -> list[Counter[str]]:
@@ -206,6 +215,17 @@ class TestFailover:
         with pytest.raises(wlsmtp.ConfigError, match="at least one"):
             FailoverTransport()
 
+    def test_one_that_was_found_to_be_up_again_takes_what_a_stream_has_left(self, world: World) -> None:
+        last = MemoryTransport()
+        ending = Ending(3)
+        transport = FailoverTransport(ending, last)
+        with world.session(transport=transport, retry=NO_RETRY) as session:
+            second = transport._members[1]
+            second.end(ConnectionFailed("gone"), play(world, now(transport)))
+            ending.on_end = partial(second.end, None, 0)  # as the probe of another sender would find
+            assert all(session.send_many([MESSAGE] * 5))
+        assert len(last.messages) == 2
+
 
 class TestRest:
     DOWN = ConnectionFailed("gone")
@@ -258,6 +278,22 @@ class TestRoundRobin:
     def test_weights_are_checked(self, weights: list[int]) -> None:
         with pytest.raises(wlsmtp.ConfigError, match="weights"):
             RoundRobinTransport("memory:", "memory:", weights=weights)
+
+
+class Ending(Transport):
+    """Takes a few messages and is gone then."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.on_end: Callable[[], object] | None = None
+
+    async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
+        self.count -= 1
+        if self.count >= 0:
+            return Outcome.of(envelope.addresses, RecipientStatus.ACCEPTED)
+        if self.on_end is not None:
+            self.on_end()
+        return Outcome.failed(envelope.addresses, ConnectionFailed("gone", stage=Stage.CONNECT))
 
 
 class _Noting(Transport):

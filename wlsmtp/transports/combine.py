@@ -84,7 +84,7 @@ class FailoverTransport(Transport):
         """See ``Transport.deliver_many``. The first that is not down takes a stream of messages, until it is."""
         source = Source(mails)
         while not source.is_over:
-            first, *others = self._candidates()
+            first = self._candidates()[0]
             if first.is_suspected:  # a probe is one message
                 mail = await source.next()
                 if not source.is_over:
@@ -93,22 +93,22 @@ class FailoverTransport(Transport):
             stream = first.transport.deliver_many(source.until_suspected(first), deadlines, connections)
             try:
                 async for outcomes in stream:
-                    yield [await self._settle(first, outcome, source, others, deadlines) for outcome in outcomes]
+                    yield [
+                        await self._settle(first, outcome, source.on_their_way.popleft(), deadlines)
+                        for outcome in outcomes
+                    ]
             finally:
                 await stream.aclose()
 
     async def _settle(
-        self,
-        member: Member,
-        outcome: Outcome,
-        source: Source,
-        others: Sequence[Member],
-        deadlines: Callable[[], Deadlines],
+        self, member: Member, outcome: Outcome, mail: Mail, deadlines: Callable[[], Deadlines]
     ) -> Outcome:
-        """Take the outcome of the oldest message of a stream, and go on with what is left of it."""
-        mail = source.on_their_way.popleft()
+        """Take what came of one message of a stream, and go on with what is left of it."""
         self._take_note(member, outcome)
-        return outcome if outcome.error is None else await self._go_on(outcome, mail, others, deadlines())
+        if outcome.error is None:
+            return outcome
+        others = [other for other in self._candidates() if other is not member]
+        return await self._go_on(outcome, mail, others, deadlines())
 
     def _take_note(self, member: Member, outcome: Outcome) -> None:
         seconds = member.end(outcome.error, self.io.now())
