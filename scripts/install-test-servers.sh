@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the servers that tests/real talks to: Postfix (SMTP), Dovecot (SASL for Postfix, with Kerberos, its own
-# submission service, and LMTP), an MIT Kerberos KDC, Cyrus SASL and GNU SASL; and what Python's binding to Kerberos is
-# built with.
+# submission service, and LMTP), an MIT Kerberos KDC, Cyrus SASL and GNU SASL, the proxies microsocks, Dante, tinyproxy and
+# OpenSSH; and what Python's binding to Kerberos is built with.
 #
 # The tests start their own instances on loopback ports, so nothing is started here. Where the servers cannot be
 # installed (not root, not Debian) this says so and succeeds: those tests are then skipped.
@@ -18,6 +18,7 @@ have_files() {
 }
 have_all() {
     have postfix dovecot krb5kdc kadmin.local kinit krb5-config cc saslpasswd2 &&
+        have microsocks danted tinyproxy sshd ssh &&
         have_files /usr/lib/dovecot/modules/auth/libmech_gssapi.so /usr/lib/dovecot/submission-login \
             /usr/lib/dovecot/lmtp /usr/lib/*/libgsasl.so.18 /usr/lib/*/sasl2/libscram.so
 }
@@ -51,6 +52,7 @@ apt-get update -q
 DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
     postfix dovecot-core dovecot-lmtpd \
     dovecot-gssapi dovecot-submissiond krb5-kdc krb5-admin-server krb5-user libkrb5-dev gcc libc6-dev \
-    libsasl2-modules sasl2-bin libgsasl18
+    libsasl2-modules sasl2-bin libgsasl18 \
+    microsocks dante-server tinyproxy openssh-server openssh-client
 
 have_all

@@ -22,7 +22,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # The names at the top of the package stand above all rooms.
 LADDER = [
     {"errors", "receipt", "statistics", "once"},
-    {"events", "validation", "urls", "config", "sources"},
+    {"events", "validation", "urls", "network", "options", "config", "sources"},
     {"wire", "sasl", "message"},
     {"io"},
     {"smtp", "oauth"},
@@ -162,3 +162,7 @@ def test_importing_the_package_is_light() -> None:
 def test_a_blocking_session_needs_no_asyncio_and_no_tenacity() -> None:
     loaded = loaded_by("from wlsmtp import SMTPSession, Message; SMTPSession('localhost')")
     assert loaded & {"asyncio", "tenacity", "sqlite3", "typer", "rich", "trustme"} == set()
+
+
+def test_the_types_are_shipped() -> None:
+    assert (PACKAGE / "py.typed").is_file()

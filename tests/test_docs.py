@@ -1,4 +1,5 @@
-"""The pages of docs name what there is: every field with its default, every mechanism in its order."""
+"""The pages of docs name what there is: every field with its default, every mechanism in its order, every feature with
+the test that shows it."""
 
 from __future__ import annotations
 
@@ -7,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from wlsmtp import TLS, Pipelining, PoolLimits, RetryPolicy, SessionConfig, Timeouts
+from wlsmtp import TLS, Network, Pipelining, PoolLimits, RetryPolicy, SessionConfig, Timeouts
 from wlsmtp.sasl import MECHANISMS
 from wlsmtp.validation import Validated
 
-DOCS = Path(__file__).parent.parent / "docs"
+TESTS = Path(__file__).parent
+DOCS = TESTS.parent / "docs"
 PAGE = (DOCS / "settings.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("model", [SessionConfig, Timeouts, TLS, PoolLimits, Pipelining, RetryPolicy])
+@pytest.mark.parametrize("model", [SessionConfig, Timeouts, TLS, Network, PoolLimits, Pipelining, RetryPolicy])
 def test_every_field_is_described(model: type[Validated]) -> None:
     section = PAGE.partition(f"## {model.__name__}\n")[2].partition("\n## ")[0]
     rows = {line.split("`")[1]: line for line in section.splitlines() if line.startswith("| `")}
@@ -35,3 +37,18 @@ def test_the_mechanisms_are_described_in_their_order() -> None:
     for name, _, extra, notes in rows:
         mechanism = MECHANISMS[name]
         assert (mechanism.extra or "") == extra and ("Only when named" in notes) is mechanism.by_name_only
+
+
+def feature_rows() -> list[list[str]]:
+    lines = (DOCS / "features.md").read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
+    return [row for row in rows if row[0] != "Feature"]
+
+
+def test_a_feature_is_claimed_only_where_a_test_shows_it() -> None:
+    rows = feature_rows()
+    assert len(rows) == 108 and {len(row) for row in rows} == {21}
+    for name, ours, *_, shown_by in rows:
+        assert ours in ("yes", "part", "no"), name
+        test = shown_by.strip("`")
+        assert (TESTS / test).is_file() if ours != "no" else not test, name

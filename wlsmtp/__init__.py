@@ -31,11 +31,19 @@ if TYPE_CHECKING:
     from wlsmtp.errors import SMTPError as SMTPError
     from wlsmtp.errors import Stage as Stage
     from wlsmtp.errors import TLSError as TLSError
+    from wlsmtp.io.base import Certificate as Certificate
+    from wlsmtp.io.base import TLSInfo as TLSInfo
     from wlsmtp.message.envelope import Envelope as Envelope
     from wlsmtp.message.model import Attachment as Attachment
     from wlsmtp.message.model import Message as Message
+    from wlsmtp.network import Network as Network
+    from wlsmtp.network import Proxy as Proxy
     from wlsmtp.oauth import ClientCredentials as ClientCredentials
     from wlsmtp.oauth import RefreshToken as RefreshToken
+    from wlsmtp.options import DSN as DSN
+    from wlsmtp.options import DeliverBy as DeliverBy
+    from wlsmtp.options import DeliveryOptions as DeliveryOptions
+    from wlsmtp.options import RecipientDSN as RecipientDSN
     from wlsmtp.receipt import Receipt as Receipt
     from wlsmtp.receipt import RecipientResult as RecipientResult
     from wlsmtp.receipt import RecipientStatus as RecipientStatus
@@ -64,6 +72,9 @@ _ROOMS = {
         "LocalDeliveryFailed", "ProtocolError", "ExtensionMissing", "OutcomeUnknown", "Stage",
     ),
     "oauth": ("ClientCredentials", "RefreshToken"),
+    "options": ("DeliveryOptions", "DSN", "RecipientDSN", "DeliverBy"),
+    "network": ("Network", "Proxy"),
+    "io.base": ("TLSInfo", "Certificate"),
     "smtp.conversation": ("ServerInfo",),
     "statistics": ("Statistics",),
     "transports.base": ("Transport",),

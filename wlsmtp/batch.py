@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any
 
-from wlsmtp.errors import MessageError, SMTPError
+from wlsmtp.errors import ExtensionMissing, MessageError, SMTPError
 from wlsmtp.message.mail import Mail
 from wlsmtp.message.render import Sendable, content_of, envelope_of
 from wlsmtp.retry import Campaign
@@ -128,8 +128,9 @@ class Batch:
     def _enter(self, item: Item, started: float) -> _Entry:
         message, envelope = item if isinstance(item, tuple) else (item, None)
         try:
-            entry = _Entry(Mail(envelope or envelope_of(message), content_of(message)), started)
-        except MessageError as error:
+            envelope = self._mailer.asking(envelope or envelope_of(message))
+            entry = _Entry(Mail(envelope, content_of(message)), started)
+        except (MessageError, ExtensionMissing) as error:
             entry = _Entry(None, started)
             entry.receipt = self._mailer.not_a_message(error)
         self._entries.append(entry)

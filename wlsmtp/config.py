@@ -6,6 +6,7 @@ repeated in it. This file knows no I/O: whether a server can be reached is for `
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,8 +18,10 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.events import Listener
+from wlsmtp.network import Network, Proxy
+from wlsmtp.options import DeliveryOptions
 from wlsmtp.urls import TransportURL
-from wlsmtp.validation import Validated
+from wlsmtp.validation import Seconds, Settings
 
 TokenProvider = Callable[[], str | Awaitable[str]]
 """Returns an OAuth 2.0 access token, or (in the async world) an awaitable of one; asked anew for each connection, and
@@ -27,8 +30,6 @@ method ``forget(token)``, that is told of the refused token first. See ``wlsmtp.
 
 WITHOUT_SECRET = frozenset({"EXTERNAL", "GSSAPI", "ANONYMOUS"})
 """The mechanisms that need neither password nor token; they are used only when ``mechanisms`` names them."""
-
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Security(StrEnum):
@@ -56,13 +57,6 @@ LMTP_PORT = 24
 """The port for private mail systems, which servers of LMTP customarily listen on."""
 
 
-class Settings(Validated):
-    """A part of the settings; what is wrong with it is a ``ConfigError``."""
-
-    _error = ConfigError
-    _stage = Stage.SETTINGS
-
-
 class TLS(Settings):
     """How TLS is done. The defaults verify the server's certificate and its name against the system's trust store."""
 
@@ -72,22 +66,49 @@ class TLS(Settings):
     """Whose authorities are trusted: the operating system's, or those of the ``certifi`` package."""
     ca_file: Path | None = None
     """A PEM file of the authorities to trust instead."""
+    strict_x509: bool = True
+    """False accepts certificates that break the rules of RFC 5280 which clients did not check in the past."""
     client_cert: Path | tuple[Path, Path] | None = None
     """A PEM file with the client's certificate and key, or a pair (certificate, key)."""
-    fingerprint: str | None = None
-    """The SHA-256 fingerprint of the server's certificate, in hex; it is checked instead of authorities and name."""
+    client_key_password: SecretStr | None = None
+    """What decrypts the client's key."""
+    fingerprint: tuple[str, ...] = ()
+    """SHA-256 fingerprints of certificates, in hex: the server's must be one of them. A string is one fingerprint.
+    They are checked instead of authorities and name."""
+    public_key: tuple[str, ...] = ()
+    """SHA-256 digests of public keys (SPKI), in hex or as ``sha256//base64``: the server's must be one of them."""
     server_hostname: str | None = None
     """The name that the certificate must carry, when it is not the name that is connected to."""
     minimum_version: Literal["1.2", "1.3"] = "1.2"
     """The oldest TLS version that is accepted."""
+    ciphers: str | None = None
+    """The ciphers of TLS 1.2 that are allowed, as OpenSSL writes them; those of TLS 1.3 are all good."""
+    resumption: bool = True
+    """Whether a new connection may resume the TLS session of an earlier one, which saves most of the handshake."""
 
-    @field_validator("fingerprint")
+    @field_validator("fingerprint", "public_key", mode="before")
     @classmethod
-    def _plain_hex(cls, value: str | None) -> str | None:
-        bare = re.sub(r"[:\s]", "", value or "").lower()
-        if value is not None and not re.fullmatch(r"[0-9a-f]{64}", bare):
-            raise ValueError("a SHA-256 fingerprint has 64 hex digits")
-        return bare or None
+    def _digests(cls, value: object) -> object:
+        if value is None:
+            return ()
+        if isinstance(value, str):
+            return (_sha256(value),)
+        return tuple(map(_sha256, value)) if isinstance(value, list | tuple | set | frozenset) else value
+
+    @property
+    def pins(self) -> bool:
+        """Whether the server is known by its certificate or its key, instead of by authorities and name."""
+        return bool(self.fingerprint or self.public_key)
+
+
+def _sha256(text: object) -> str:
+    """A digest of 32 octets as bare hex, from hex with or without colons, or from base64 as curl writes it."""
+    bare = re.sub(r"^sha256/{1,2}|[:\s]", "", str(text))
+    if re.fullmatch(r"[0-9a-fA-F]{64}", bare):
+        return bare.lower()
+    if re.fullmatch(r"[0-9A-Za-z+/]{43}=", bare):
+        return base64.b64decode(bare).hex()
+    raise ValueError("a SHA-256 digest has 64 hex digits, or 44 characters of base64")
 
 
 class Timeouts(Settings):
@@ -230,6 +251,11 @@ class SessionConfig(Settings):
     retry: RetryPolicy = RetryPolicy()
     partial: Literal["deliver", "abort"] = "deliver"
     """When some recipients are refused: deliver to the others, or to nobody."""
+    network: Network = Network()
+    proxy: Proxy | None = None
+    """``Proxy``, or its URL: ``socks5://user:password@host:port``, ``socks4://`` or ``http://``."""
+    options: DeliveryOptions | None = None
+    """What to ask of the server for each message that brings no options of its own."""
     local_hostname: str | None = None
     """The name given with EHLO. Default: the address literal of the connection (RFC 5321 §4.1.4)."""
     listeners: tuple[Listener, ...] = Field(default=(), repr=False)
@@ -250,6 +276,11 @@ class SessionConfig(Settings):
                 "must be a host name or an IP address, without port (port=…), or the path of a unix socket"
             )
         return bare
+
+    @field_validator("proxy", mode="before")
+    @classmethod
+    def _proxy_url(cls, value: object) -> object:
+        return Proxy.from_url(value) if isinstance(value, str) else value
 
     @field_validator("local_hostname")
     @classmethod
@@ -300,6 +331,10 @@ class SessionConfig(Settings):
             raise ValueError("port: 25 is for SMTP only (RFC 2033 §5)")
         if self.is_unix and self.security is Security.SSL and not self.tls.server_hostname:
             raise ValueError("tls: TLS over a unix socket needs TLS(server_hostname=…)")
+        if self.network.connector is not None and self.proxy is not None:
+            raise ValueError("network.connector: cannot go with a proxy, as the connector connects")
+        if self.is_unix and (self.network.connector is not None or self.proxy is not None):
+            raise ValueError("server: a unix socket is reached without proxy and connector")
         return self
 
     @property

@@ -29,6 +29,8 @@ class Connected:
     tls: str | None
     username: str | None
     capabilities: Capabilities
+    resumed: bool = False
+    """Whether the TLS session of an earlier connection was resumed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def log_event(event: Event) -> None:
     match event:
         case Line(connection, who, text):
             log.debug("%s %s %s", connection, "->" if who == "client" else "<-", text)
-        case Connected(connection, server, tls, username, _):
+        case Connected(connection, server, tls, username):
             log.info("%s connected to %s (%s, %s)", connection, server, tls or "no TLS", username or "no user")
         case Disconnected(connection, reason):
             log.info("%s closed%s", connection, f": {reason}" if reason else "")

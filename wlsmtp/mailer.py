@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from wlsmtp.batch import Batch
 from wlsmtp.config import Mode, SessionConfig
-from wlsmtp.errors import ConfigError, MessageError, SMTPError, Stage
+from wlsmtp.errors import ConfigError, SMTPError, Stage
 from wlsmtp.events import Announcer, Failed, Sent
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.render import Sendable, content_of, envelope_of
@@ -20,13 +20,14 @@ from wlsmtp.smtp.deadlines import Deadlines
 from wlsmtp.statistics import Statistics
 from wlsmtp.transports.base import Context
 from wlsmtp.transports.registry import transport_of
+from wlsmtp.wire.extensions import Capabilities
 
 if TYPE_CHECKING:
     from wlsmtp.io.base import IO
     from wlsmtp.message.content import Content
+    from wlsmtp.options import DeliveryOptions
     from wlsmtp.receipt import Outcome
     from wlsmtp.smtp.conversation import ServerInfo
-    from wlsmtp.wire.extensions import Capabilities
 
 Item = Sendable | tuple[Sendable, Envelope]
 """What ``send_many`` takes: a message, or a message with its envelope."""
@@ -69,10 +70,11 @@ class Mailer:
         *,
         sender: str | None = None,
         recipients: str | Iterable[str] | None = None,
+        options: DeliveryOptions | None = None,
         timeout: float | None = None,
     ) -> Receipt:
         """Send one message; raise when nobody got it, or nobody knows."""
-        envelope = envelope_of(message, sender=sender, recipients=recipients)
+        envelope = self.asking(envelope_of(message, sender=sender, recipients=recipients), options)
         receipt = await self._deliver(content_of(message), envelope, timeout)
         return receipt.raise_for_status()
 
@@ -96,13 +98,22 @@ class Mailer:
         return Statistics(
             **self._counts,
             connections_opened=pool.opened,
+            connections_resumed=pool.resumed,
             connections_lost=pool.lost,
             connections_open=pool.open,
             connections_idle=pool.idle,
             connections_allowed=pool.allowed,
         )
 
-    def not_a_message(self, error: MessageError) -> Receipt:
+    def asking(self, envelope: Envelope, options: DeliveryOptions | None = None) -> Envelope:
+        """The envelope with the options that count for it. Raises ``MessageError`` for those that do not fit it, and
+        ``ExtensionMissing`` when the transport cannot ask for them."""
+        envelope = envelope.asking(options, self.config.options)
+        if not self.transport.says_options:
+            envelope.asked_of(Capabilities(self.transport.name))
+        return envelope
+
+    def not_a_message(self, error: SMTPError) -> Receipt:
         """The receipt for what could not be sent as it is."""
         error.receipt = receipt = Receipt(self._new_id(), Status.ERROR, (), error=error)
         self._tell(receipt)
@@ -129,6 +140,7 @@ class Mailer:
             attempts,
             error,
             self.io.now() - started,
+            outcome.tls,
         )
         if error is not None:
             error.receipt = receipt

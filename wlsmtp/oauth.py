@@ -17,10 +17,11 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import Field, PrivateAttr, SecretStr, field_validator
 
-from wlsmtp.config import TLS, Seconds, Settings
+from wlsmtp.config import TLS
 from wlsmtp.errors import AuthenticationFailed, ConnectionFailed, Stage
 from wlsmtp.events import log
 from wlsmtp.io.renewal import Renewable
+from wlsmtp.validation import Seconds, Settings
 from wlsmtp.wire.reply import printable
 
 UNTOLD_LIFETIME = 300.0

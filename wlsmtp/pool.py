@@ -25,6 +25,8 @@ class PoolStatistics:
 
     opened: int = 0
     """Since the session was made."""
+    resumed: int = 0
+    """Of those, the ones that went on with the TLS session of an earlier one."""
     lost: int = 0
     """Of those, the ones that ended in any other way than by QUIT."""
     open: int = 0
@@ -59,6 +61,7 @@ class Pool:
             if connection is None:
                 connection = await self._connect(deadlines)
                 self.statistics.opened += 1
+                self.statistics.resumed += connection.info.tls is not None and connection.info.tls.resumed
                 await self._lend(connection, shared=size is not None)
         except BaseException:
             if connection is None:

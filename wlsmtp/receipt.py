@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from wlsmtp.errors import SMTPError
+    from wlsmtp.io.base import TLSInfo
     from wlsmtp.wire.reply import Reply
 
 
@@ -67,10 +68,11 @@ class Receipt:
 
     ``reply`` is the server's last word on the content, ``attempts`` how many times the message was offered to a server,
     ``error`` why not everything was delivered. ``elapsed`` is the time that the delivery took, in seconds, from the
-    call to the last reply.
+    call to the last reply. ``tls`` is what secured the connection that carried the message (the latest, if there were
+    several); None if any of it went in the clear.
     """
 
-    __slots__ = ("attempts", "elapsed", "error", "id", "message_id", "recipients", "reply", "status")
+    __slots__ = ("attempts", "elapsed", "error", "id", "message_id", "recipients", "reply", "status", "tls")
 
     def __init__(
         self,
@@ -82,6 +84,7 @@ class Receipt:
         attempts: int = 1,
         error: SMTPError | None = None,
         elapsed: float = 0.0,
+        tls: TLSInfo | None = None,
     ) -> None:
         # Not a frozen dataclass: its many assignments would take a tenth of the time that a whole message takes.
         self.id = id
@@ -92,6 +95,7 @@ class Receipt:
         self.attempts = attempts
         self.error = error
         self.elapsed = elapsed
+        self.tls = tls
 
     @property
     def queue_id(self) -> str | None:
@@ -144,6 +148,7 @@ class Outcome:
     recipients: tuple[RecipientResult, ...]
     reply: Reply | None = None
     error: SMTPError | None = None
+    tls: TLSInfo | None = None
 
     @classmethod
     def of(
@@ -176,7 +181,14 @@ class Outcome:
         still, and so does a doubt: what the later try did not deliver an earlier one may have."""
         latest = {result.address: result for result in later._with_causes()}
         results = tuple(_latest_word(result, latest.get(result.address, result)) for result in self._with_causes())
-        return Outcome(results, later.reply or self.reply, _error_of(results, later.error))
+        error = _error_of(results, later.error)
+        return Outcome(results, later.reply or self.reply, error, self._tls_with(later))
+
+    def _tls_with(self, later: Outcome) -> TLSInfo | None:
+        """What secured both tries, as far as they carried anything: None if one of them went in the clear."""
+        if self.is_certainly_not_sent:
+            return later.tls
+        return self.tls if later.is_certainly_not_sent or self.tls is None else later.tls
 
     def _with_causes(self) -> Iterator[RecipientResult]:
         for result in self.recipients:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from wlsmtp.config import TLS, TokenProvider
     from wlsmtp.io.base import IO
     from wlsmtp.message.render import Sendable
+    from wlsmtp.options import DeliveryOptions
     from wlsmtp.receipt import Receipt
     from wlsmtp.smtp.conversation import ServerInfo
     from wlsmtp.statistics import Statistics
@@ -117,17 +118,19 @@ class SMTPSession(_Session):
         *,
         sender: str | None = None,
         recipients: str | Iterable[str] | None = None,
+        options: DeliveryOptions | None = None,
         timeout: float | None = None,
     ) -> Receipt:
         """Send a ``Message``, an ``EmailMessage`` or ``bytes``; return what came of it for each recipient.
 
-        ``sender`` and ``recipients`` take the place of those in the headers. ``timeout`` bounds the whole call, in
+        ``sender`` and ``recipients`` take the place of those in the headers. ``options`` ask the server for more than
+        delivery: reports, a time, a priority, TLS all the way. ``timeout`` bounds the whole call, in
         seconds (default: ``Timeouts.total``). What is certainly not sent is tried again as ``RetryPolicy`` says.
 
         The receipt is ``SENT`` or, when some recipients were refused, ``PARTIAL``. When nobody got the message, raises
         an ``SMTPError`` that carries the receipt; ``OutcomeUnknown`` when nobody can know (RFC 5321 §4.5.3.2.6).
         """
-        return run(self._mailer.send(message, sender=sender, recipients=recipients, timeout=timeout))
+        return run(self._mailer.send(message, sender=sender, recipients=recipients, options=options, timeout=timeout))
 
     def send_many(self, items: Iterable[Item], *, connections: int | None = None) -> Iterator[Receipt]:
         """Send messages, or pairs ``(message, Envelope)``, as they come; yield their receipts in the same order.
@@ -202,11 +205,12 @@ class AsyncSMTPSession(_Session):
         *,
         sender: str | None = None,
         recipients: str | Iterable[str] | None = None,
+        options: DeliveryOptions | None = None,
         timeout: float | None = None,
     ) -> Receipt:
         """See ``SMTPSession.send``. A cancelled call gives up its connection and nothing else; whether the message was
         delivered is not known then."""
-        return await self._mailer.send(message, sender=sender, recipients=recipients, timeout=timeout)
+        return await self._mailer.send(message, sender=sender, recipients=recipients, options=options, timeout=timeout)
 
     async def send_many(
         self, items: Iterable[Item] | AsyncIterable[Item], *, connections: int | None = None

@@ -20,6 +20,8 @@ class Statistics:
     retries: int = 0
     """Further tries, of whatever message."""
     connections_opened: int = 0
+    connections_resumed: int = 0
+    """Of those, the ones that went on with the TLS session of an earlier one, which spares most of the handshake."""
     connections_lost: int = 0
     """Connections that did not end with QUIT."""
     connections_open: int = 0

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from wlsmtp.errors import SMTPError, Stage
+from wlsmtp.errors import ConfigError, SMTPError, Stage
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Validated(BaseModel):
@@ -27,6 +29,13 @@ class Validated(BaseModel):
             words = "; ".join(_sentence(detail) for detail in details)
             hint = next((cause.hint for cause in map(_cause, details) if isinstance(cause, SMTPError)), None)
             raise self._error(words, stage=self._stage, hint=hint) from None
+
+
+class Settings(Validated):
+    """A part of the settings; what is wrong with it is a ``ConfigError``."""
+
+    _error = ConfigError
+    _stage = Stage.SETTINGS
 
 
 def _sentence(detail: Mapping[str, Any]) -> str:

@@ -71,7 +71,7 @@ class _VirtualIO(AsyncioIO):
     def __init__(self, server: ChaosServer) -> None:
         self._server = server
 
-    async def connect(self, host: str, port: int, deadline: float) -> Any:
+    async def connect(self, *_: Any, **__: Any) -> Any:
         return _VirtualStream(self._server)
 
 

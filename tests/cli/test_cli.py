@@ -97,7 +97,7 @@ class TestSend:
         found = json.loads(result.stdout)
         assert result.exit_code == 3 and found["status"] == "partial"
         assert set(found) == {
-            "id", "status", "recipients", "reply", "queue_id", "message_id", "attempts", "error",
+            "id", "status", "recipients", "reply", "queue_id", "message_id", "attempts", "tls", "error",
         }  # fmt: skip
         refused = {"address": CLEO, "status": "refused", "code": 550, "enhanced": "5.1.1", "text": "No such user"}
         assert refused in found["recipients"] and found["reply"]["code"] == 250 and found["attempts"] == 1
@@ -227,7 +227,20 @@ class TestCheck:
         assert [line.split()[:2] for line in result.stdout.splitlines()] == [
             ["✓", name] for name in ("settings", "connect", "greeting", "EHLO", "TLS", "AUTH", "offers")
         ]
-        assert "TLSv1." in result.stdout and "logged in as ann" in result.stdout and SECRET not in result.output
+        assert "TLSv1." in result.stdout and "issued by" in result.stdout and "valid until" in result.stdout
+        assert "logged in as ann" in result.stdout and SECRET not in result.output
+
+    def test_what_secures_the_connection_is_told_as_json(self) -> None:
+        with SMTPServer(security="tls") as server:
+            url = url_of(server, scheme="smtp+tls")
+            found = json.loads(run("check", url, "--ca-file", server.ca_file or "", "--json").stdout)["tls"]
+        assert found["verified"] is True and found["resumed"] is False and found["protocol"].startswith("TLSv1.")
+        assert found["subject"] and found["issuer"] and found["not_after"] and len(found["fingerprint"]) == 64
+
+    def test_a_proxy_in_the_way_is_named_without_its_password(self, server: SMTPServer, closed_port: int) -> None:
+        result = run("check", url_of(server), "--proxy", f"socks5://ann:{SECRET}@127.0.0.1:{closed_port}")
+        assert result.exit_code == 1 and "✗ connect" in result.stdout and SECRET not in result.output
+        assert f"The proxy socks5://127.0.0.1:{closed_port} could not be reached" in result.stdout
 
     def test_what_is_not_done_is_marked_so(self, server: SMTPServer) -> None:
         result = run("check", url_of(server), "--json")

@@ -75,6 +75,7 @@ smtpd_forbid_bare_newline = reject
 smtpd_forbid_bare_newline_exclusions =
 
 smtpd_tls_chain_files = {config}/server.pem
+smtpd_tls_CAfile = {directory}/ca.pem
 smtpd_tls_mandatory_protocols = >=TLSv1.2
 smtpd_tls_auth_only = yes
 smtpd_tls_received_header = yes
@@ -136,7 +137,12 @@ _PUBLIC_SERVICES = {
     "submission": ("smtpd_tls_security_level=encrypt", *_AUTHENTICATED),
     "login": ("smtpd_tls_security_level=none", "smtpd_tls_auth_only=no", *_AUTHENTICATED),
     "cram": ("smtpd_tls_auth_only=no", "smtpd_sasl_auth_enable=yes", "smtpd_sasl_mechanism_filter=cram-md5"),
-    "smtps": ("smtpd_tls_wrappermode=yes", "smtpd_tls_security_level=encrypt", *_AUTHENTICATED),
+    "smtps": (
+        "smtpd_tls_wrappermode=yes",
+        "smtpd_tls_security_level=encrypt",
+        "smtpd_tls_ask_ccert=yes",
+        *_AUTHENTICATED,
+    ),
 }
 
 
@@ -197,7 +203,7 @@ class PostfixServer:
     - `plain_port`: neither TLS nor authentication; messages up to SIZE_LIMIT bytes;
     - `small_port`: the same, up to SMALL_SIZE_LIMIT bytes;
     - `submission_port`: STARTTLS required, then authentication;
-    - `smtps_port`: TLS from the first byte, and authentication;
+    - `smtps_port`: TLS from the first byte, and authentication; a client may show a certificate;
     - `login_port`: authentication required, by any mechanism, without TLS;
     - `cram_port`: authentication by CRAM-MD5 offered, without TLS.
 
@@ -239,6 +245,12 @@ class PostfixServer:
     def unknown_mailbox(self) -> str:
         """Return an address that is refused at RCPT with 550 5.1.1."""
         return f"unknown-{secrets.token_hex(8)}@{DOMAIN}"
+
+    def client_certificate(self, name: str, path: Path) -> Path:
+        """Write a certificate that the server accepts from clients, with its key, to `path`."""
+        client = self._authority.issue_cert(common_name=name, organization_name="wlsmtp")
+        client.private_key_and_cert_chain_pem.write_to_path(path)
+        return path
 
     def maildir(self, address: str) -> Path:
         """Return the Maildir that an address is delivered to; addresses share it, so read it with `messages`."""
@@ -283,9 +295,9 @@ class PostfixServer:
         _make_directory(self._directory / "mail", "nobody", 0o755)
 
     def _issue_certificate(self) -> None:
-        authority = trustme.CA()
-        authority.cert_pem.write_to_path(self.ca_file)
-        server = authority.issue_cert("localhost", "127.0.0.1", "::1")
+        self._authority = trustme.CA()
+        self._authority.cert_pem.write_to_path(self.ca_file)
+        server = self._authority.issue_cert("localhost", "127.0.0.1", "::1")
         path = self._config / "server.pem"
         server.private_key_and_cert_chain_pem.write_to_path(path)
         path.chmod(0o600)

@@ -22,7 +22,7 @@ class Nowhere(BlockingIO):
     def __init__(self, error: BaseException) -> None:
         self.error = error
 
-    async def connect(self, host: str, port: int, deadline: float) -> Any:
+    async def connect(self, *_: Any) -> Any:
         raise self.error
 
 

@@ -106,6 +106,7 @@ def send(
     password_file: opt.PasswordFile = None,
     ask_password: opt.AskPassword = False,
     ca_file: opt.CaFile = None,
+    proxy: opt.Proxy = None,
     timeout: opt.Timeout = None,
     attempts: opt.Attempts = None,
     sender: msg.Sender = None,
@@ -134,7 +135,7 @@ def send(
     """
     options = ServerOptions(
         url=url, preset=preset, server=server, port=port, security=security, username=username, password=password,
-        password_file=password_file, ask_password=ask_password, ca_file=ca_file, timeout=timeout,
+        password_file=password_file, ask_password=ask_password, ca_file=ca_file, proxy=proxy, timeout=timeout,
     )  # fmt: skip
     draft = Draft(
         file=file, sender=sender, to=to or [], cc=cc or [], bcc=bcc or [], subject=subject, text=text, html=html,
@@ -183,6 +184,7 @@ def check(
     password_file: opt.PasswordFile = None,
     ask_password: opt.AskPassword = False,
     ca_file: opt.CaFile = None,
+    proxy: opt.Proxy = None,
     timeout: opt.Timeout = None,
     as_json: opt.Json = False,
     verbose: opt.Verbose = False,
@@ -203,7 +205,7 @@ def check(
     options = ServerOptions(
         url=url if address is None else address, preset=preset, server=server, port=port, security=security,
         username=username, password=password, password_file=password_file, ask_password=ask_password, ca_file=ca_file,
-        timeout=timeout,
+        proxy=proxy, timeout=timeout,
     )  # fmt: skip
     watching = (Screen(err=True).conversation,) if verbose else ()
 

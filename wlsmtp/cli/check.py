@@ -9,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from wlsmtp.cli.report import error_as_json
+from wlsmtp.cli.report import error_as_json, tls_as_json
 from wlsmtp.cli.screen import Screen, masked
 from wlsmtp.config import Security, SessionConfig
 from wlsmtp.errors import ConfigError, SMTPError, Stage
 from wlsmtp.events import Event, Line
+from wlsmtp.io.base import TLSInfo
 from wlsmtp.session import SMTPSession
 from wlsmtp.smtp.conversation import ServerInfo
 
@@ -119,7 +120,7 @@ def _details(config: SessionConfig, hearing: Hearing) -> dict[str, str]:
 
 def _success_steps(config: SessionConfig, hearing: Hearing, info: ServerInfo) -> tuple[Step, ...]:
     details = _details(config, hearing) | {
-        TLS: str(info.tls) if info.tls else "the connection is not encrypted",
+        TLS: _secured_by(info.tls) if info.tls else "the connection is not encrypted",
         AUTH: f"logged in as {info.username or '(unnamed)'} with {info.mechanism}" if info.mechanism else "no login",
         OFFERS: str(info.capabilities),
     }
@@ -130,6 +131,18 @@ def _success_steps(config: SessionConfig, hearing: Hearing, info: ServerInfo) ->
         )
     not_done = {TLS: info.tls is None, AUTH: info.mechanism is None}
     return tuple(Step(name, None if not_done.get(name) else True, details[name]) for name in _order(config))
+
+
+def _secured_by(tls: TLSInfo) -> str:
+    """Protocol, cipher and certificate in words."""
+    certificate = tls.certificate
+    words = [str(tls)]
+    if certificate is not None:
+        words += [f"certificate of {certificate.subject}"] if certificate.subject else []
+        words += [f"issued by {certificate.issuer}"] if certificate.issuer else []
+        words += [f"valid until {certificate.not_after:%Y-%m-%d}"] if certificate.not_after else []
+        words.append(f"SHA-256 {certificate.fingerprint}")
+    return ", ".join(words) + ("" if tls.verified else "; nobody has verified it")
 
 
 def _failure_steps(config: SessionConfig, hearing: Hearing, error: SMTPError) -> tuple[Step, ...]:
@@ -176,12 +189,11 @@ _STATES = {True: "passed", False: "failed", None: "not done"}
 def findings_as_json(findings: Findings) -> dict[str, Any]:
     """The same as plain values."""
     info = findings.info
-    tls = info.tls if info else None
     return {
         "ok": findings.error is None,
         "server": findings.server,
         "steps": [{"name": step.name, "state": _STATES[step.passed], "detail": step.detail} for step in findings.steps],
-        "tls": {"protocol": tls.protocol, "cipher": tls.cipher, "fingerprint": tls.fingerprint} if tls else None,
+        "tls": tls_as_json(info.tls if info else None),
         "username": info.username if info else None,
         "mechanism": info.mechanism if info else None,
         "capabilities": {name: list(words) for name, words in info.capabilities.extensions.items()} if info else None,

@@ -11,6 +11,7 @@ import typer
 
 from wlsmtp.cli.screen import Screen, masked
 from wlsmtp.errors import ConfigError, MessageError, SMTPError
+from wlsmtp.io.base import TLSInfo
 from wlsmtp.receipt import Receipt, RecipientResult, RecipientStatus, Status
 from wlsmtp.wire.reply import Reply
 
@@ -44,7 +45,7 @@ def receipt_as_json(receipt: Receipt | None, error: SMTPError | None = None) -> 
         # A receipt is falsy unless all was sent, hence "is None".
         return {
             "id": None, "status": Status.ERROR.value, "recipients": [], "reply": None, "queue_id": None,
-            "message_id": None, "attempts": 0, "error": error_as_json(error),
+            "message_id": None, "attempts": 0, "tls": None, "error": error_as_json(error),
         }  # fmt: skip
     return {
         "id": receipt.id,
@@ -54,6 +55,7 @@ def receipt_as_json(receipt: Receipt | None, error: SMTPError | None = None) -> 
         "queue_id": receipt.queue_id,
         "message_id": receipt.message_id,
         "attempts": receipt.attempts,
+        "tls": tls_as_json(receipt.tls),
         "error": error_as_json(error or receipt.error),
     }
 
@@ -61,6 +63,24 @@ def receipt_as_json(receipt: Receipt | None, error: SMTPError | None = None) -> 
 def _recipient_as_json(result: RecipientResult) -> dict[str, Any]:
     words = reply_as_json(result.reply) or {"code": None, "enhanced": None, "text": None}
     return {"address": result.address, "status": result.status.value, **words}
+
+
+def tls_as_json(tls: TLSInfo | None) -> dict[str, Any] | None:
+    """What secured the connection, as plain values."""
+    if tls is None:
+        return None
+    certificate = tls.certificate
+    not_after = certificate.not_after if certificate else None
+    return {
+        "protocol": tls.protocol,
+        "cipher": tls.cipher,
+        "verified": tls.verified,
+        "resumed": tls.resumed,
+        "fingerprint": tls.fingerprint,
+        "subject": certificate.subject if certificate else None,
+        "issuer": certificate.issuer if certificate else None,
+        "not_after": not_after.isoformat() if not_after else None,
+    }
 
 
 def reply_as_json(reply: Reply | None) -> dict[str, Any] | None:

@@ -31,6 +31,7 @@ AskPassword = Annotated[bool, typer.Option("--ask-password", help="Ask for the p
 CaFile = Annotated[
     Path | None, typer.Option(metavar="FILE", help="A PEM file of the authorities to trust instead of the system's.")
 ]
+Proxy = Annotated[str | None, typer.Option(metavar="URL", help="socks5://, socks4:// or http:// host:port.")]
 Timeout = Annotated[float | None, typer.Option(metavar="SECONDS", help="The longest silence at any stage.")]
 Attempts = Annotated[int | None, typer.Option(metavar="N", help="Tries in all; default 3.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")]
@@ -54,6 +55,7 @@ class ServerOptions:
     password_file: Path | None = None
     ask_password: bool = False
     ca_file: Path | None = None
+    proxy: str | None = None
     timeout: float | None = None
 
     def config(self, *, listeners: Sequence[Listener] = (), attempts: int | None = None) -> SessionConfig:
@@ -86,6 +88,7 @@ class ServerOptions:
             "security": self.security,
             "username": self.username,
             "password": self._password(),
+            "proxy": self.proxy,
             "timeout": self.timeout,
             "tls": TLS(ca_file=self.ca_file) if self.ca_file else None,
         }

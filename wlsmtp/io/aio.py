@@ -7,13 +7,16 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from inspect import isawaitable, iscoroutinefunction
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from wlsmtp.io.base import ATTEMPT_DELAY, READ_SIZE, Ended, TLSInfo
+from wlsmtp.io.aio_dialing import dial, dial_through
+from wlsmtp.io.base import READ_SIZE, Ended, TLSInfo
 from wlsmtp.io.readiness import is_readable
-from wlsmtp.io.tls import handshake_error, inspect, make_context
+from wlsmtp.io.sockets import check_injected, tune
+from wlsmtp.io.tls import handshake_error, inspect, keep_session, make_context
+from wlsmtp.network import Network, Proxy
 
 if TYPE_CHECKING:
     from wlsmtp.config import TLS
@@ -109,17 +112,18 @@ class AsyncioStream:
     keeps_unread = True
     """A task is cancelled where it waits, and what came meanwhile stays with the wire."""
 
-    def __init__(self, transport: asyncio.Transport, wire: _Wire) -> None:
+    def __init__(self, transport: asyncio.Transport, wire: _Wire, *, is_direct: bool = True) -> None:
         self.sent = 0
         self._transport = transport
         self._wire = wire
+        self._is_direct = is_direct
         self.tls: TLSInfo | None = None
 
     @property
     def local_ip(self) -> str | None:
-        """The address of this end; None for a unix socket."""
+        """See ``Stream.local_ip``."""
         sock = self._transport.get_extra_info("socket")
-        if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        if not self._is_direct or sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
             return None
         return cast(str, sock.getsockname()[0])
 
@@ -164,12 +168,16 @@ class AsyncioStream:
         except TimeoutError:
             raise
         except (OSError, ValueError) as error:
-            raise handshake_error(error, server_hostname) from error
+            raise handshake_error(error, server_hostname, context) from error
         if secured is None:  # asyncio's answer when the connection was lost in the middle of the handshake
-            raise handshake_error(ConnectionResetError("the connection was lost"), server_hostname)
+            raise handshake_error(ConnectionResetError("the connection was lost"), server_hostname, context)
         self._transport = secured
         self._wire.connection_made(secured)
         self.tls = inspect(cast(ssl.SSLObject, secured.get_extra_info("ssl_object")), settings)
+
+    def keep_tls_session(self) -> None:
+        """See ``Stream.keep_tls_session``."""
+        keep_session(cast(ssl.SSLObject, self._transport.get_extra_info("ssl_object")))
 
     async def close(self) -> None:
         """See ``Stream.close``; waits for asyncio to let go of the socket."""
@@ -242,12 +250,13 @@ async def _end_of(future: asyncio.Future[Any]) -> None:
         future.exception()  # looked at, so that asyncio does not complain that nobody did
 
 
-def _is_ip(host: str) -> bool:
+async def _wrap(sock: socket.socket, *, is_direct: bool = True) -> AsyncioStream:
     try:
-        ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    return True
+        transport, wire = await asyncio.get_running_loop().create_connection(_Wire, sock=sock)
+    except BaseException:
+        sock.close()
+        raise
+    return AsyncioStream(transport, wire, is_direct=is_direct)
 
 
 class AsyncioIO:
@@ -257,16 +266,20 @@ class AsyncioIO:
         """The loop's clock, which need not be the system's (uvloop, test loops)."""
         return asyncio.get_running_loop().time()
 
-    async def connect(self, host: str, port: int, deadline: float) -> AsyncioStream:
+    async def connect(
+        self, host: str, port: int, deadline: float, network: Network | None = None, proxy: Proxy | None = None
+    ) -> AsyncioStream:
         """See ``IO.connect``."""
-        loop = asyncio.get_running_loop()
-        # An IP address has nothing to race with, and asyncio's race leaks its socket when it is cancelled at the end.
-        delay, interleave = (None, None) if _is_ip(host) else (ATTEMPT_DELAY, 1)
+        network = network or Network()
+        if network.connector is not None:
+            sock = check_injected(await self.call(partial(network.connector, host, port), deadline))
+            sock.setblocking(False)
+            tune(sock, network)
+            return await _wrap(sock, is_direct=False)
         async with asyncio.timeout_at(deadline):
-            transport, wire = await loop.create_connection(
-                _Wire, host, port, happy_eyeballs_delay=delay, interleave=interleave
-            )
-        return AsyncioStream(transport, wire)
+            if proxy is not None:
+                return await _wrap(await dial_through(proxy, host, port, network, deadline), is_direct=False)
+            return await _wrap(await dial(host, port, network))
 
     async def connect_unix(self, path: str, deadline: float) -> AsyncioStream:
         """See ``IO.connect_unix``."""

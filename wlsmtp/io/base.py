@@ -14,7 +14,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from wlsmtp.config import TLS
+    from wlsmtp.network import Network, Proxy
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -26,20 +29,43 @@ ATTEMPT_DELAY = 0.25
 
 
 @dataclass(frozen=True, slots=True)
+class Certificate:
+    """The certificate by which a server proved itself. Names and time are None when nothing here could read them: they
+    come with the verification, and for a certificate that is pinned or not verified from ``cryptography``."""
+
+    fingerprint: str
+    """SHA-256, in hex."""
+    subject: str | None = None
+    issuer: str | None = None
+    not_after: datetime | None = None
+    """When it expires."""
+    der: bytes = field(default=b"", repr=False)
+    """The certificate itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class TLSInfo:
     """What secures a connection."""
 
     protocol: str
+    """``TLSv1.3``, say."""
     cipher: str
-    fingerprint: str | None
-    """SHA-256 of the server's certificate, in hex."""
-    certificate: bytes | None = field(default=None, repr=False)
-    """The server's certificate, in DER."""
+    certificate: Certificate | None
+    verified: bool
+    """Whether the certificate was checked: against authorities and the name, or against a pin."""
+    resumed: bool = False
+    """Whether the TLS session of an earlier connection went on, which spares most of the handshake."""
+
     unique: bytes | None = field(default=None, repr=False)
     """The first Finished message (``tls-unique``, RFC 5929 §3); None from TLS 1.3 on, which does not define it."""
 
+    @property
+    def fingerprint(self) -> str | None:
+        """SHA-256 of the server's certificate, in hex."""
+        return self.certificate.fingerprint if self.certificate else None
+
     def __str__(self) -> str:
-        return f"{self.protocol} {self.cipher}"
+        return f"{self.protocol} {self.cipher}" + (", resumed" if self.resumed else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +91,8 @@ class Stream(Protocol):
 
     @property
     def local_ip(self) -> str | None:
-        """The address of this end, or None (unix socket)."""
+        """The address of this end, or None where it says nothing about the server: for a unix socket, and behind a
+        proxy or a connector."""
 
     def has_input(self) -> bool:
         """Whether the server said or did anything that was not read: on an idle connection, the end of it.
@@ -80,6 +107,10 @@ class Stream(Protocol):
 
     async def start_tls(self, settings: TLS, server_hostname: str, deadline: float) -> None:
         """Secure the connection. Raises ``TLSError``, but ``OSError`` when the connection was lost meanwhile."""
+
+    def keep_tls_session(self) -> None:
+        """Let a later connection resume the TLS session of this one. To be called once the server has spoken over TLS,
+        as in TLS 1.3 what it takes to resume comes after the handshake (RFC 8446 §4.6.1)."""
 
     async def close(self) -> None:
         """End the connection at once; never raises."""
@@ -126,8 +157,11 @@ class IO(Protocol):
     def now(self) -> float:
         """Seconds on a clock that only goes forward."""
 
-    async def connect(self, host: str, port: int, deadline: float) -> Stream:
-        """Connect to the first address of ``host`` that answers, IPv6 and IPv4 side by side (RFC 8305)."""
+    async def connect(
+        self, host: str, port: int, deadline: float, network: Network | None = None, proxy: Proxy | None = None
+    ) -> Stream:
+        """Connect to the first address of ``host`` that answers, IPv6 and IPv4 side by side (RFC 8305), or as
+        ``network`` says, or through ``proxy``. Raises ``ConnectionFailed`` when the proxy refuses."""
 
     async def connect_unix(self, path: str, deadline: float) -> Stream:
         """Connect to a unix socket."""

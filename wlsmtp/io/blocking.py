@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
-import selectors
 import socket
 import ssl
 import threading
@@ -15,9 +13,12 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from wlsmtp.errors import ConfigError, Stage
-from wlsmtp.io.base import ATTEMPT_DELAY, READ_SIZE, Ended, TLSInfo, interleave
+from wlsmtp.io.base import READ_SIZE, Ended, TLSInfo
+from wlsmtp.io.dialing import dial, dial_through, remaining
 from wlsmtp.io.readiness import is_readable, wait_until_ready
-from wlsmtp.io.tls import handshake_error, inspect, make_context
+from wlsmtp.io.sockets import check_injected, tune
+from wlsmtp.io.tls import handshake_error, inspect, keep_session, make_context
+from wlsmtp.network import Network, Proxy
 
 if TYPE_CHECKING:
     from wlsmtp.config import TLS
@@ -44,9 +45,10 @@ class BlockingStream:
     keeps_unread = False
     """An interrupt may fall between the system call and the keeping of what it gave."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, *, is_direct: bool = True) -> None:
         sock.setblocking(False)
         self._socket = sock
+        self._is_direct = is_direct
         # OpenSSL takes one call at a time for a connection; and two that received would mix up what came.
         self._lock = threading.Lock()
         self._inbox: list[bytes] = []
@@ -56,8 +58,8 @@ class BlockingStream:
 
     @property
     def local_ip(self) -> str | None:
-        """The address of this end; None for a unix socket."""
-        if self._socket.family not in (socket.AF_INET, socket.AF_INET6):
+        """See ``Stream.local_ip``."""
+        if not self._is_direct or self._socket.family not in (socket.AF_INET, socket.AF_INET6):
             return None
         return cast(str, self._socket.getsockname()[0])
 
@@ -99,7 +101,7 @@ class BlockingStream:
     async def start_tls(self, settings: TLS, server_hostname: str, deadline: float) -> None:
         """See ``Stream.start_tls``."""
         context = make_context(settings)
-        self._socket.settimeout(_remaining(deadline))
+        self._socket.settimeout(remaining(deadline))
         try:
             # The plain socket is detached by wrap_socket, so the handshake comes after the assignment: a failure
             # must find the socket that is to be closed.
@@ -111,8 +113,13 @@ class BlockingStream:
         except TimeoutError:
             raise
         except (OSError, ValueError) as error:
-            raise handshake_error(error, server_hostname) from error
+            raise handshake_error(error, server_hostname, context) from error
         self.tls = inspect(secured, settings)
+
+    def keep_tls_session(self) -> None:
+        """See ``Stream.keep_tls_session``."""
+        with self._lock:
+            keep_session(cast(ssl.SSLSocket, self._socket))
 
     async def close(self) -> None:
         """See ``Stream.close``."""
@@ -140,14 +147,14 @@ class BlockingStream:
             return 0
 
     def _wait(self, deadline: float) -> None:
-        if not wait_until_ready(self._socket.fileno(), _remaining(deadline))[0]:
+        if not wait_until_ready(self._socket.fileno(), remaining(deadline))[0]:
             raise TimeoutError
 
     def _wait_to_write(self, deadline: float) -> None:
         """Wait until the network takes more. What the server says meanwhile is kept, unless another thread reads it:
         a server that cannot get rid of its replies would stop reading, and both sides would wait for ever."""
         listening = not self._is_read and len(self._inbox) < MAX_INBOX
-        ready = wait_until_ready(self._socket.fileno(), _remaining(deadline), reading=listening, writing=True)
+        ready = wait_until_ready(self._socket.fileno(), remaining(deadline), reading=listening, writing=True)
         if not any(ready):
             raise TimeoutError
         if ready[0] and not ready[1]:
@@ -173,7 +180,7 @@ class BlockingCondition:
 
     async def wait(self, deadline: float) -> None:
         """See ``Condition.wait``."""
-        if not self._condition.wait(_remaining(deadline)):
+        if not self._condition.wait(remaining(deadline)):
             raise TimeoutError
 
     def notify_all(self) -> None:
@@ -222,15 +229,25 @@ class BlockingIO:
         """The monotonic clock."""
         return time.monotonic()
 
-    async def connect(self, host: str, port: int, deadline: float) -> BlockingStream:
+    async def connect(
+        self, host: str, port: int, deadline: float, network: Network | None = None, proxy: Proxy | None = None
+    ) -> BlockingStream:
         """See ``IO.connect``."""
-        return BlockingStream(_race(_resolve(host, port, deadline), deadline))
+        network = network or Network()
+        if network.connector is not None:
+            sock = check_injected(network.connector(host, port))
+            tune(sock, network)
+        elif proxy is not None:
+            sock = dial_through(proxy, host, port, network, deadline)
+        else:
+            return BlockingStream(dial(host, port, network, deadline))
+        return BlockingStream(sock, is_direct=False)
 
     async def connect_unix(self, path: str, deadline: float) -> BlockingStream:
         """See ``IO.connect_unix``."""
         sock = socket.socket(socket.AF_UNIX)
         try:
-            sock.settimeout(_remaining(deadline))
+            sock.settimeout(remaining(deadline))
             sock.connect(path)
         except BaseException:
             sock.close()
@@ -272,72 +289,3 @@ class BlockingIO:
             result.close()
         hint = "Use AsyncSMTPSession, or give a function that returns the token itself"
         raise ConfigError("token: an async function cannot be used by SMTPSession.", stage=Stage.AUTH, hint=hint)
-
-
-def _remaining(deadline: float) -> float:
-    seconds = deadline - time.monotonic()
-    if seconds <= 0:
-        raise TimeoutError
-    return seconds
-
-
-def _resolve(host: str, port: int, deadline: float) -> list[tuple[int, Any]]:
-    """The addresses of a name. The system's resolver knows no deadline, so it runs in a thread that is left behind."""
-    found: list[Any] = []
-
-    def look_up() -> None:
-        try:
-            found.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except (OSError, UnicodeError) as error:
-            found.append(error)
-
-    with suppress(OSError):
-        found.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
-    if not found:
-        thread = threading.Thread(target=look_up, name="wlsmtp-resolver", daemon=True)
-        thread.start()
-        thread.join(_remaining(deadline))
-    if not found:
-        raise TimeoutError
-    if isinstance(found[0], Exception):
-        raise found[0]
-    return interleave((family, address) for family, _, _, _, address in found[0])
-
-
-def _race(addresses: list[tuple[int, Any]], deadline: float) -> socket.socket:
-    """Connect to the addresses, one more every quarter of a second, and keep the first that answers (RFC 8305 §5)."""
-    waiting = list(addresses)
-    failure: OSError = OSError(errno.EADDRNOTAVAIL, "no address")
-    with selectors.DefaultSelector() as selector:
-        try:
-            while waiting or selector.get_map():
-                if waiting:
-                    failure = _begin(selector, *waiting.pop(0)) or failure
-                patience = min(_remaining(deadline), ATTEMPT_DELAY) if waiting else _remaining(deadline)
-                for key, _ in selector.select(patience) if selector.get_map() else ():
-                    selector.unregister(key.fileobj)
-                    sock = cast(socket.socket, key.fileobj)
-                    if not (code := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)):
-                        return sock
-                    failure = OSError(code, os.strerror(code))
-                    sock.close()
-        finally:
-            for key in list(selector.get_map().values()):
-                cast(socket.socket, key.fileobj).close()
-    raise failure
-
-
-def _begin(selector: selectors.BaseSelector, family: int, address: Any) -> OSError | None:
-    """Start one connection; return what failed at once."""
-    try:
-        sock = socket.socket(family, socket.SOCK_STREAM)
-    except OSError as error:
-        return error
-    sock.setblocking(False)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    code = sock.connect_ex(address)
-    if code in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
-        selector.register(sock, selectors.EVENT_WRITE)
-        return None
-    sock.close()
-    return OSError(code, os.strerror(code))

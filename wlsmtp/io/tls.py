@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import os
+import socket
 import ssl
+import sys
+import threading
+from collections import deque
+from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, TypeGuard, cast
 
 from wlsmtp.errors import ConfigError, Stage, TLSError
 from wlsmtp.io.base import TLSInfo
+from wlsmtp.io.certificate import check_pins, read_certificate, require_parser
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,23 +39,147 @@ def _exists(file: Path | str | None) -> TypeGuard[Path | str]:
     return file is not None and os.path.exists(file)
 
 
+class ResumingContext(ssl.SSLContext):
+    """A context that offers each new connection the TLS session of an earlier one (RFC 8446 §2.2, RFC 5077).
+
+    It works where the connection is wrapped, as asyncio has no other place to name a session. A session is offered
+    once, as its reuse would let others link connections (RFC 8446 §C.4).
+    """
+
+    _MAX_NAMES = 256
+    _MAX_SESSIONS = 8
+
+    def __init__(self, *_: object) -> None:
+        self._lock = threading.Lock()
+        self._sessions: dict[str | None, deque[ssl.SSLSession]] = {}
+        self._offered: set[str | None] = set()
+        self._distrusted: set[str | None] = set()
+
+    def keep(self, server_hostname: str | None, session: ssl.SSLSession) -> None:
+        """Keep a session for a later connection to the server of that name."""
+        with self._lock:
+            if server_hostname in self._distrusted:
+                return
+            if server_hostname not in self._sessions and len(self._sessions) >= self._MAX_NAMES:
+                self._offered.discard(oldest := next(iter(self._sessions)))
+                del self._sessions[oldest]
+            self._sessions.setdefault(server_hostname, deque(maxlen=self._MAX_SESSIONS)).append(session)
+
+    def failed(self, server_hostname: str | None) -> None:
+        """A handshake failed. If a session had been offered, that may be what the server tripped over: it is offered
+        none again."""
+        with self._lock:
+            if server_hostname in self._offered:
+                self._distrusted.add(server_hostname)
+                self._sessions.pop(server_hostname, None)
+
+    def _take(self, server_hostname: str | bytes | None) -> ssl.SSLSession | None:
+        name = cast("str | None", server_hostname)
+        with self._lock:
+            kept = self._sessions.get(name)
+            if not kept:
+                self._offered.discard(name)
+                return None
+            self._offered.add(name)
+            return kept.pop()
+
+    def wrap_socket(
+        self,
+        sock: socket.socket,
+        server_side: bool = False,
+        do_handshake_on_connect: bool = True,
+        suppress_ragged_eofs: bool = True,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLSocket:
+        """See ``ssl.SSLContext.wrap_socket``."""
+        session = session or self._take(server_hostname)
+        return super().wrap_socket(
+            sock, server_side, do_handshake_on_connect, suppress_ragged_eofs, server_hostname, session
+        )
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """See ``ssl.SSLContext.wrap_bio``."""
+        return super().wrap_bio(
+            incoming, outgoing, server_side, server_hostname, session or self._take(server_hostname)
+        )
+
+
+def keep_session(tls: ssl.SSLObject | ssl.SSLSocket) -> None:
+    """Let a later connection resume the session of this one, where the settings and the server allow it."""
+    session = tls.session
+    if isinstance(tls.context, ResumingContext) and session is not None and (session.has_ticket or session.id):
+        tls.context.keep(tls.server_hostname, session)
+
+
 # Reading the authorities takes longer than the handshake, hence the cache.
 @lru_cache(maxsize=64)
 def _make_context(settings: TLS, _changes: tuple[tuple[str, int], ...]) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = _bare_context(settings)
     context.minimum_version = _VERSIONS[settings.minimum_version]
-    if settings.fingerprint or not settings.verify:
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    if settings.strict_x509:
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+    else:
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if settings.pins or not settings.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     else:
         _load_authorities(context, settings)
+    if settings.public_key:
+        require_parser()
+    if settings.ciphers is not None:
+        _set_ciphers(context, settings.ciphers)
     if settings.client_cert is not None:
-        files = settings.client_cert if isinstance(settings.client_cert, tuple) else (settings.client_cert, None)
-        try:
-            context.load_cert_chain(*files)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(f"tls.client_cert: cannot be used ({error}).", stage=Stage.SETTINGS) from error
+        _load_client_certificate(context, settings)
     return context
+
+
+def _bare_context(settings: TLS) -> ssl.SSLContext:
+    # A session that is resumed brings no chain of certificates, which truststore must show to the system.
+    asks_system = settings.trust == "system" and settings.ca_file is None and settings.verify and not settings.pins
+    if asks_system and _system_is_not_openssl():
+        with suppress(ImportError):
+            import truststore
+
+            return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    kind = ResumingContext if settings.resumption else ssl.SSLContext
+    return kind(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _system_is_not_openssl() -> bool:
+    """Whether the operating system keeps its authorities where OpenSSL does not find them all."""
+    return sys.platform in ("darwin", "win32")
+
+
+def _set_ciphers(context: ssl.SSLContext, ciphers: str) -> None:
+    try:
+        context.set_ciphers(ciphers)
+    except ssl.SSLError:
+        words = "tls.ciphers: names no cipher that OpenSSL knows; it takes a list such as 'ECDHE+AESGCM:ECDHE+CHACHA20'"
+        raise ConfigError(words, stage=Stage.SETTINGS) from None
+
+
+def _load_client_certificate(context: ssl.SSLContext, settings: TLS) -> None:
+    cert = settings.client_cert
+    certificate, key = cert if isinstance(cert, tuple) else (cert, None)
+    password = settings.client_key_password
+    secret = password.get_secret_value() if password else ""
+    try:
+        # Always with a password, as OpenSSL would ask for one on the terminal.
+        context.load_cert_chain(cast("Path", certificate), key, lambda: secret)
+    except (OSError, ssl.SSLError) as error:
+        hint = "If the key is encrypted, give TLS(client_key_password=…)"
+        words = f"tls.client_cert: cannot be used ({error})."
+        raise ConfigError(words, stage=Stage.SETTINGS, hint=hint) from error
 
 
 def _load_authorities(context: ssl.SSLContext, settings: TLS) -> None:
@@ -74,22 +202,24 @@ def _load_authorities(context: ssl.SSLContext, settings: TLS) -> None:
 
 def inspect(tls: ssl.SSLObject | ssl.SSLSocket, settings: TLS) -> TLSInfo:
     """What the handshake agreed on. Raises ``TLSError`` when the certificate is not the pinned one."""
-    certificate = tls.getpeercert(binary_form=True)
-    seen = hashlib.sha256(certificate).hexdigest() if certificate else None
-    if settings.fingerprint and not hmac.compare_digest(seen or "", settings.fingerprint):
-        raise TLSError(
-            f"The server's certificate is not the pinned one: its SHA-256 fingerprint is {seen}.",
-            stage=Stage.TLS,
-            hint="If the server has renewed its certificate, check the new fingerprint with its operator first",
-        )
+    if settings.pins:
+        check_pins(tls, settings)
     cipher, version = tls.cipher(), tls.version() or "TLS"
-    # Python gives the Finished message of TLS 1.3 out as well, where it proves nothing (RFC 8446 appendix C.5).
-    unique = tls.get_channel_binding("tls-unique") if version == "TLSv1.2" else None
-    return TLSInfo(version, cipher[0] if cipher else "", seen, certificate, unique)
+    return TLSInfo(
+        protocol=version,
+        cipher=cipher[0] if cipher else "",
+        certificate=read_certificate(tls),
+        verified=settings.verify or settings.pins,
+        resumed=bool(tls.session_reused),
+        # Python gives the Finished message of TLS 1.3 out as well, where it proves nothing (RFC 8446 appendix C.5).
+        unique=tls.get_channel_binding("tls-unique") if version == "TLSv1.2" else None,
+    )
 
 
-def handshake_error(error: Exception, name: str) -> TLSError | ConnectionError:
+def handshake_error(error: Exception, name: str, context: ssl.SSLContext | None = None) -> TLSError | ConnectionError:
     """A failed handshake in words, with what to do; a connection that was lost meanwhile is no failure of TLS."""
+    if isinstance(context, ResumingContext):
+        context.failed(name)
     if isinstance(error, ConnectionError | ssl.SSLEOFError):
         return ConnectionResetError("the other side hung up in the handshake")
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -112,6 +242,10 @@ def _certificate_hint(error: ssl.SSLCertVerificationError, name: str) -> str:
             return "The server's certificate must be renewed, or the clock here is wrong"
         case 62 | 64:  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
             return f"Use the name that is in the certificate, or give it with TLS(server_hostname=…), not {name!r}"
+        case code if 80 <= code <= 94:  # what OpenSSL checks with X509_V_FLAG_X509_STRICT only
+            return (
+                "The certificate, or its authority's, breaks a rule of RFC 5280; TLS(strict_x509=False) lets that pass"
+            )
         case _:
             return (
                 "If the server uses a private authority, name its certificate with TLS(ca_file=…), pin the server's "

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from wlsmtp.errors import MessageError, Stage
+from wlsmtp.options import DeliveryOptions
 from wlsmtp.wire.address import Address, parse_address, parse_mailbox, plain_address
-from wlsmtp.wire.command import mail, rcpt
+from wlsmtp.wire.command import line, mail, rcpt
+from wlsmtp.wire.parameters import mail_parameters, rcpt_parameters
+
+if TYPE_CHECKING:
+    from wlsmtp.wire.extensions import Capabilities
 
 
 @dataclass(frozen=True, init=False)
@@ -25,15 +30,24 @@ class Envelope:
     addresses: tuple[str, ...] = field(init=False, repr=False, compare=False)
     """Each recipient as it was given."""
     mail_line: bytes = field(init=False, repr=False, compare=False)
-    """The MAIL command without parameters."""
+    """The MAIL command, without the parameters that depend on the content."""
     rcpt_lines: tuple[bytes, ...] = field(init=False, repr=False, compare=False)
-    """A whole RCPT command for each recipient, without parameters."""
+    """A whole RCPT command for each recipient."""
     needs_smtputf8: bool = field(init=False, repr=False, compare=False)
     """Whether an address has characters outside ASCII before its @ (RFC 6531)."""
+    options: DeliveryOptions | None = None
+    """What to ask of the server beyond delivery. None: what the session's settings ask for."""
 
-    def __init__(self, sender: str | Address | None, recipients: str | Address | Iterable[str | Address]) -> None:
+    def __init__(
+        self,
+        sender: str | Address | None,
+        recipients: str | Address | Iterable[str | Address],
+        options: DeliveryOptions | None = None,
+    ) -> None:
         """``sender`` may be "" or None. A repeated recipient counts once. Raises ``MessageError``."""
         self._fill(_sender(sender), _addresses(recipients))
+        if options is not None:
+            self.__dict__["options"] = _checked(options)
 
     @classmethod
     def of_checked(cls, sender: Address | None, recipients: Sequence[Address]) -> Self:
@@ -58,7 +72,42 @@ class Envelope:
 
     def only(self, recipients: Iterable[Address]) -> Envelope:
         """The same envelope for some of its recipients."""
-        return Envelope.of_checked(self.sender, tuple(recipients))
+        return Envelope.of_checked(self.sender, tuple(recipients))._changed(options=self.options)
+
+    def asking(self, options: DeliveryOptions | None, default: DeliveryOptions | None) -> Envelope:
+        """The same envelope with these options, or else with its own, or else with the default ones. Raises
+        ``MessageError`` when they name somebody who is no recipient."""
+        own = self.options if options is None else _checked(options)
+        if own is not None:
+            own.check_recipients(self.addresses)
+        wanted = own or default
+        if wanted is self.options:
+            return self
+        return self._changed(options=wanted)
+
+    def asked_of(self, capabilities: Capabilities) -> Envelope:
+        """The same envelope, with commands that ask this server for what the options want. Raises ``ExtensionMissing``
+        for what it does not offer, and ``MessageError`` for what is beyond its limits."""
+        options = self.options
+        if options is None:
+            return self
+        path = "" if self.sender is None else self.sender.wire
+        changed = self._changed(mail_line=line(f"MAIL FROM:<{path}>", *mail_parameters(options, capabilities)))
+        if options.dsn is not None:
+            lines = [rcpt(to.wire, rcpt_parameters(options, str(to), capabilities)) for to in self.recipients]
+            changed.__dict__["rcpt_lines"] = tuple(lines)
+        return changed
+
+    def _changed(self, **fields: object) -> Envelope:
+        envelope = type(self).__new__(type(self))
+        envelope.__dict__.update(self.__dict__, **fields)
+        return envelope
+
+
+def _checked(options: object) -> DeliveryOptions:
+    if isinstance(options, DeliveryOptions):
+        return options
+    raise MessageError(f"options: must be DeliveryOptions, not {type(options).__name__}", stage=Stage.MESSAGE)
 
 
 def _unique(addresses: Sequence[Address]) -> tuple[Address, ...]:

@@ -130,7 +130,7 @@ def _secrets(link: Link, config: SessionConfig, capabilities: Capabilities, toke
         token=token,
         host=config.tls.server_hostname or ("localhost" if config.is_unix else config.server),
         port=0 if config.is_unix else config.port,
-        binding=channel_binding(tls.certificate, tls.unique) if tls and binds else None,
+        binding=channel_binding(tls.certificate.der, tls.unique) if tls and tls.certificate and binds else None,
         server_binds=any(name.endswith("-PLUS") for name in offered),
         has_certificate=_has_certificate(config),
     )

@@ -165,7 +165,10 @@ async def open_connection(
     info = ServerInfo(
         config.address, opening.capabilities.name, stream.tls, login.username, opening.capabilities, login.mechanism
     )
-    announce(Connected(link.name, info.server, str(info.tls) if info.tls else None, info.username, info.capabilities))
+    announce(Connected(
+        link.name, info.server, str(info.tls) if info.tls else None, info.username, info.capabilities,
+        resumed=info.tls is not None and info.tls.resumed,
+    ))  # fmt: skip
     return Connection(link, info, config, io, experience)
 
 
@@ -173,9 +176,12 @@ async def _connect(io: IO, config: SessionConfig, deadlines: Deadlines) -> Strea
     try:
         if config.is_unix:
             return await io.connect_unix(config.server, deadlines("connect"))
-        return await io.connect(config.server, config.port, deadlines("connect"))
+        return await io.connect(config.server, config.port, deadlines("connect"), config.network, config.proxy)
+    except SMTPError:
+        raise
     except TimeoutError as error:
-        words = f"{config.address} could not be reached in time"
+        way = f" through the proxy {config.proxy}" if config.proxy else ""
+        words = f"{config.address} could not be reached{way} in time"
         raise DeadlineExceeded(words, stage=Stage.CONNECT, hint=_firewall_hint(config)) from error
     except (OSError, UnicodeError) as error:
         raise _unreachable(config, error) from error
@@ -230,6 +236,12 @@ class _Opening:
         await self._introduce()
         if self._config.security is Security.TLS or self._may_upgrade():
             await self._start_tls()
+        tls = self._link.stream.tls
+        if tls is not None:
+            self._link.stream.keep_tls_session()
+        if tls is None or not tls.verified:
+            # The promise is worth nothing when anybody may have made it (RFC 8689 §4.2.1).
+            self.capabilities = self.capabilities.without("REQUIRETLS")
 
     def _may_upgrade(self) -> bool:
         wanted = self._config.security is Security.DEFAULT and self._config.opportunistic_tls
@@ -273,6 +285,6 @@ class _Opening:
 
 def _address_literal(ip: str | None) -> str:
     """The name of a client without a DNS name (RFC 5321 §4.1.3), which needs no look-up and gives no host name away."""
-    if ip is None:
-        return "localhost"
+    if ip is None:  # behind a proxy, where no name of this machine is to be given away
+        return "[127.0.0.1]"
     return f"[IPv6:{ip.partition('%')[0]}]" if ":" in ip else f"[{ip}]"

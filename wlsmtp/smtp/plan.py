@@ -101,6 +101,7 @@ class Planner:
         answer, as otherwise it would be in doubt. Raises ``MessageError`` when the server does not take so large a
         message, and ``ExtensionMissing`` when the message needs what the server does not offer; nothing was said
         then."""
+        envelope = envelope.asked_of(self._capabilities)
         by_bdat = self._takes_bdat and self._experience.takes_bdat
         if by_bdat and self._takes_binary and content.size >= WORTH_BINARY:
             content = content.as_binary()

@@ -61,6 +61,12 @@ class Transport(ABC):
         """What events and errors call it."""
         return type(self).__name__
 
+    @property
+    def says_options(self) -> bool:
+        """Whether it tells a server what the options of an envelope ask for, in the parameters of MAIL and RCPT. For
+        one that does not, what is asked for and not optional is refused before ``deliver``."""
+        return False
+
     @abstractmethod
     async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
         """Try once to deliver, and tell what came of it for each recipient, in their order. Failures are told, not

@@ -91,6 +91,11 @@ class ByDomainTransport(Transport):
         return next((self._routes[suffix] for suffix in above if suffix in self._routes), self._routes.get(ANY))
 
     @property
+    def says_options(self) -> bool:
+        """Whether all do."""
+        return all(transport.says_options for transport in self._routes.values())
+
+    @property
     def statistics(self) -> PoolStatistics | None:
         """Those of all together."""
         return total(self._routes.values())

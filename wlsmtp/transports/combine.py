@@ -171,6 +171,11 @@ class FailoverTransport(Transport):
         raise AssertionError("there is at least one member")
 
     @property
+    def says_options(self) -> bool:
+        """Whether all do, as any of them may get the message."""
+        return all(member.transport.says_options for member in self._members)
+
+    @property
     def capabilities(self) -> Capabilities | None:
         """Those of the first that has said so."""
         known = (member.transport.capabilities for member in self._members)

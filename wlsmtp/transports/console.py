@@ -27,6 +27,9 @@ MAX_LINES = 200
 class ConsoleTransport(WholeTransport):
     """Writes each message to ``file`` as people read it, in a frame if rich is installed. URL: ``console:``."""
 
+    says_options = True
+    """It stands for a server that takes everything."""
+
     def __init__(self, file: TextIO | None = None) -> None:
         """``file`` is standard output unless given."""
         self._file = file

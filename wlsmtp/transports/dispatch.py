@@ -10,6 +10,7 @@ from wlsmtp.smtp.transaction import Misunderstood
 
 if TYPE_CHECKING:
     from wlsmtp.errors import SMTPError
+    from wlsmtp.io.base import TLSInfo
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
     from wlsmtp.message.mail import Mail
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 class Dispatch:
     """Keeps what is still to be asked for, and what came of the rest."""
 
-    __slots__ = ("_is_part", "_so_far", "content", "deadlines", "envelope", "has_turn", "outcome", "transaction")
+    __slots__ = ("_is_part", "_so_far", "content", "deadlines", "envelope", "has_turn", "outcome", "tls", "transaction")
 
     def __init__(self, mail: Mail, deadlines: Deadlines) -> None:
         self.envelope: Envelope = mail.envelope
@@ -34,12 +35,15 @@ class Dispatch:
         self.transaction: Transaction | None = None
         self.outcome: Outcome | None = None
         """What came of it, once all is settled."""
+        self.tls: TLSInfo | None = None
+        """What secures the connection that it was planned for last."""
         self._so_far: Outcome | None = None
         self._is_part = False
 
     def next_part(self, connection: Connection, *, all_or_nothing: bool) -> Envelope:
         """The recipients that this server takes in one transaction. Raises ``MessageError`` when ``all_or_nothing`` was
         asked for and cannot be had."""
+        self.tls = connection.info.tls
         if not connection.planner.may_split:
             return self.envelope
         parts = connection.planner.split(self.envelope)
@@ -79,7 +83,8 @@ class Dispatch:
         return True
 
     def _settle(self, latest: Outcome) -> None:
-        self.outcome = self._merged(latest)
+        merged = self._merged(latest)
+        self.outcome = merged if self.tls is None else Outcome(merged.recipients, merged.reply, merged.error, self.tls)
 
     def _merged(self, latest: Outcome) -> Outcome:
         if self._so_far is None:

@@ -10,6 +10,7 @@ from wlsmtp.transports.base import WholeTransport
 if TYPE_CHECKING:
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
+    from wlsmtp.options import DeliveryOptions
     from wlsmtp.smtp.deadlines import Deadlines
 
 
@@ -20,10 +21,14 @@ class StoredMessage:
     sender: str
     recipients: tuple[str, ...]
     content: bytes
+    options: DeliveryOptions | None = None
 
 
 class MemoryTransport(WholeTransport):
     """Accepts every message and keeps it in ``messages``. URL: ``memory:``."""
+
+    says_options = True
+    """It stands for a server that takes everything."""
 
     def __init__(self) -> None:
         self.messages: list[StoredMessage] = []
@@ -31,11 +36,14 @@ class MemoryTransport(WholeTransport):
     async def carry(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> None:
         """See ``WholeTransport.carry``."""
         sender = str(envelope.sender or "")
-        self.messages.append(StoredMessage(sender, envelope.addresses, b"".join(content.chunks())))
+        octets = b"".join(content.chunks())
+        self.messages.append(StoredMessage(sender, envelope.addresses, octets, envelope.options))
 
 
 class NullTransport(WholeTransport):
     """Accepts every message and throws it away, after reading it to its end. URL: ``null:``."""
+
+    says_options = True
 
     async def carry(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> None:
         """See ``WholeTransport.carry``."""

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 class SMTPTransport(Transport):
     """The server of a session."""
 
+    says_options = True
+
     def __init__(self, config: SessionConfig, io: IO, announce: Announcer) -> None:
         self.io = io
         self.config = config

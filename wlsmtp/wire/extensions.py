@@ -36,6 +36,13 @@ class Capabilities:
     def __iter__(self) -> Iterator[str]:
         return iter(self.extensions)
 
+    def without(self, keyword: str) -> Capabilities:
+        """The same without one extension."""
+        if keyword not in self:
+            return self
+        rest = {name: words for name, words in self.extensions.items() if name != keyword}
+        return Capabilities(self.name, MappingProxyType(rest))
+
     @property
     def size_limit(self) -> int | None:
         """The largest message in octets (RFC 1870), or None when the server names no limit."""

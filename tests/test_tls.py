@@ -1,0 +1,415 @@
+"""TLS as a session promises it, in both worlds: whom it trusts, what it says of the connection, what it resumes."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import NameOID
+
+import wlsmtp
+from tests.worlds import Session, World
+from wlsmtp import TLS, Message, PoolLimits, RecipientResult, RetryPolicy, SMTPSession, TLSInfo
+from wlsmtp.events import Connected, Event
+from wlsmtp.io import tls as io_tls
+from wlsmtp.testing import Certificates, SMTPServer
+
+MESSAGE = Message(sender="ann@example.com", to="bob@example.org", text="x")
+
+
+def session_to(world: World, server: SMTPServer, tls: TLS, **options: Any) -> Session:
+    options = {"security": server.security, "retry": RetryPolicy(attempts=1), **options}
+    return world.session(server.host, server.port, tls=tls, **options)
+
+
+@pytest.fixture
+def server() -> Iterator[SMTPServer]:
+    with SMTPServer(security="tls") as server:
+        yield server
+
+
+@contextmanager
+def hanging_up() -> Iterator[int]:
+    """A server that ends the connection as soon as the client has begun its handshake; its port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            sock, _ = listener.accept()
+            with sock:
+                sock.recv(65536)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join(10)
+
+
+class TestWhatIsSaid:
+    def test_the_receipt_says_what_carried_the_message(self, world: World, server: SMTPServer) -> None:
+        with session_to(world, server, TLS(ca_file=server.ca_file)) as session:
+            info = session.send(MESSAGE).tls
+        assert info is not None and info.protocol == "TLSv1.3" and info.cipher.startswith("TLS_") and info.verified
+        seen = info.certificate
+        assert seen is not None and seen.subject and seen.issuer and seen.not_after
+        assert "trustme" in seen.subject and seen.not_after > datetime.now(UTC)
+        assert seen.fingerprint == hashlib.sha256(seen.der).hexdigest() == info.fingerprint
+
+    def test_each_receipt_of_many_says_it(self, world: World, server: SMTPServer) -> None:
+        with session_to(world, server, TLS(ca_file=server.ca_file)) as session:
+            receipts = list(session.send_many([MESSAGE] * 5))
+        assert [receipt.tls is not None and receipt.tls.verified for receipt in receipts] == [True] * 5
+
+    def test_a_message_of_which_a_part_went_in_the_clear_was_not_secured(self) -> None:
+        from wlsmtp.receipt import Outcome, RecipientStatus
+
+        secured, newer = (TLSInfo(f"TLSv1.{number}", "", None, verified=True) for number in (2, 3))
+        recipients = ("bob@example.org", "cleo@example.org")
+
+        def told(tls: TLSInfo | None, *accepted: str, to: tuple[str, ...] = recipients) -> Outcome:
+            results = [
+                RecipientResult(one, RecipientStatus.ACCEPTED if one in accepted else RecipientStatus.NOT_SENT)
+                for one in to
+            ]
+            return Outcome(tuple(results), tls=tls)
+
+        bob, cleo = recipients
+        for first, then, expected in [
+            (told(None), told(secured, bob, cleo), secured),
+            (told(secured, bob), told(None, to=(cleo,)), secured),
+            (told(secured, bob), told(newer, cleo, to=(cleo,)), newer),
+            (told(secured, bob), told(None, cleo, to=(cleo,)), None),
+            (told(None, bob), told(secured, cleo, to=(cleo,)), None),
+        ]:
+            assert first.updated_by(then).tls is expected
+
+    def test_without_tls_it_says_nothing(self, world: World) -> None:
+        with SMTPServer() as plain, world.session(plain.host, plain.port) as session:
+            assert session.send(MESSAGE).tls is None
+
+    def test_a_certificate_that_nobody_verified_is_still_read(self, world: World, server: SMTPServer) -> None:
+        with session_to(world, server, TLS(verify=False)) as session:
+            info = session.verify().tls
+        assert info is not None and not info.verified
+        assert info.certificate is not None and "trustme" in (info.certificate.subject or "")
+
+    def test_a_certificate_that_cannot_be_read_is_no_pinned_one(self) -> None:
+        class Shown:
+            def getpeercert(self, binary_form: bool = False) -> Any:
+                return b"junk" if binary_form else {}
+
+        from wlsmtp.io.certificate import check_pins, read_certificate
+
+        for settings in (TLS(fingerprint="00" * 32), TLS(public_key="00" * 32)):
+            with pytest.raises(wlsmtp.TLSError, match="not the pinned one"):
+                check_pins(Shown(), settings)  # type: ignore[arg-type]
+        seen = read_certificate(Shown())  # type: ignore[arg-type]
+        assert seen is not None and (seen.subject, seen.not_after) == (None, None)
+
+    def test_control_characters_in_a_certificate_reach_no_screen(self) -> None:
+        from wlsmtp.io.certificate import _name
+
+        assert _name(((("commonName", "evil\r\n\x1b[2J"),), (("2.5.4.97", "x"),))) == "2.5.4.97=x,CN=evil???[2J"
+
+
+class TestWithoutExtras:
+    def test_a_pinned_key_says_what_to_install(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "cryptography", None)
+        with SMTPServer(security="tls") as server:
+            session = session_to(world, server, TLS(public_key="01" * 32))
+            with session, pytest.raises(wlsmtp.ConfigError, match=r"wlsmtp\[tls\]"):
+                session.verify()
+
+    def test_a_pinned_certificate_needs_none(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        with SMTPServer(security="tls") as server:
+            with session_to(world, server, TLS(verify=False)) as session:
+                seen = session.verify().tls
+            assert seen is not None and seen.fingerprint
+            for name in [name for name in sys.modules if name.startswith("cryptography.x509")]:
+                monkeypatch.setitem(sys.modules, name, None)
+            with session_to(world, server, TLS(fingerprint=seen.fingerprint)) as session:
+                info = session.verify().tls
+        assert info is not None and info.certificate is not None
+        assert info.certificate.subject is None and info.verified
+
+
+class TestTrust:
+    def test_authorities_of_the_system_through_truststore(
+        self, world: World, server: SMTPServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(io_tls, "_system_is_not_openssl", lambda: True)
+        io_tls._make_context.cache_clear()
+        with session_to(world, server, TLS(trust="system")) as session, pytest.raises(wlsmtp.TLSError):
+            session.verify()
+        monkeypatch.setenv("SSL_CERT_FILE", server.ca_file or "")
+        with session_to(world, server, TLS(trust="system")) as session:
+            info = session.verify().tls
+        assert info is not None and info.verified
+        assert type(io_tls.make_context(TLS())).__module__.startswith("truststore")
+        io_tls._make_context.cache_clear()
+
+    def test_bundled_authorities_are_those_of_certifi(self, world: World, server: SMTPServer) -> None:
+        context = io_tls.make_context(TLS(trust="bundled"))
+        assert context.cert_store_stats()["x509_ca"] > 50
+        with session_to(world, server, TLS(trust="bundled")) as session, pytest.raises(wlsmtp.TLSError):
+            session.verify()
+
+    def test_the_name_in_the_certificate_may_differ_from_the_address(self, world: World) -> None:
+        certificates = Certificates("mail.example.test")
+        with SMTPServer(security="ssl", certificates=certificates) as server:
+            with (
+                session_to(world, server, TLS(ca_file=server.ca_file)) as session,
+                pytest.raises(wlsmtp.TLSError, match="server_hostname"),
+            ):
+                session.verify()
+            with session_to(world, server, TLS(ca_file=server.ca_file, server_hostname="mail.example.test")) as session:
+                assert session.verify().tls
+
+    @pytest.mark.parametrize("form", ["hex", "colons", "base64"])
+    def test_a_pinned_key_outlives_the_certificate(self, world: World, form: str, tmp_path: Path) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        digest = hashlib.sha256(key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
+        spelled = {
+            "hex": digest.hex(),
+            "colons": digest.hex(":").upper(),
+            "base64": f"sha256//{base64.b64encode(digest).decode()}",
+        }
+        for _renewal in range(2):
+            with SMTPServer(security="tls", certificates=SelfIssued(tmp_path, key)) as server:
+                with session_to(world, server, TLS(public_key=spelled[form])) as session:
+                    info = session.verify().tls
+                assert info is not None and info.verified
+                wrong = TLS(public_key="00" * 32)
+                with session_to(world, server, wrong) as session, pytest.raises(wlsmtp.TLSError, match=digest.hex()):
+                    session.verify()
+
+    def test_one_of_several_pins_is_enough(self, world: World, server: SMTPServer) -> None:
+        with session_to(world, server, TLS(verify=False)) as session:
+            seen = session.verify().tls
+        assert seen is not None and seen.fingerprint
+        for _resumed in range(2):
+            with session_to(world, server, TLS(fingerprint=["00" * 32, seen.fingerprint])) as session:
+                assert session.verify().tls
+
+    def test_strictness_is_relaxed_by_name(self, world: World, tmp_path: Path) -> None:
+        certificates = SelfIssued(tmp_path, ec.generate_private_key(ec.SECP256R1()), is_strict=False)
+        with SMTPServer(security="tls", certificates=certificates) as server:
+            with (
+                session_to(world, server, TLS(ca_file=certificates.ca_file)) as session,
+                pytest.raises(wlsmtp.TLSError, match="strict_x509=False"),
+            ):
+                session.verify()
+            with session_to(world, server, TLS(ca_file=certificates.ca_file, strict_x509=False)) as session:
+                assert session.verify().tls
+
+
+class TestWhatIsAgreed:
+    def test_a_minimum_version_is_kept(self, world: World, server: SMTPServer) -> None:
+        assert server.tls_context is not None
+        server.tls_context.maximum_version = ssl.TLSVersion.TLSv1_2
+        with session_to(world, server, TLS(ca_file=server.ca_file)) as session:
+            info = session.verify().tls
+        assert info is not None and info.protocol == "TLSv1.2"
+        with (
+            session_to(world, server, TLS(ca_file=server.ca_file, minimum_version="1.3")) as session,
+            pytest.raises(wlsmtp.TLSError, match="no TLS version that is allowed here"),
+        ):
+            session.verify()
+
+    def test_ciphers_are_chosen(self, world: World, server: SMTPServer) -> None:
+        assert server.tls_context is not None
+        server.tls_context.maximum_version = ssl.TLSVersion.TLSv1_2
+        with session_to(world, server, TLS(ca_file=server.ca_file, ciphers="ECDHE+CHACHA20")) as session:
+            info = session.verify().tls
+        assert info is not None and "CHACHA20" in info.cipher
+        with (
+            session_to(world, server, TLS(ciphers="NONSENSE")) as session,
+            pytest.raises(wlsmtp.ConfigError, match=r"tls\.ciphers"),
+        ):
+            session.verify()
+
+    def test_a_client_certificate_is_shown(self, world: World, tmp_path: Path) -> None:
+        authority = trustme.CA()
+        client = authority.issue_cert("ann@example.com")
+        certificate, key, locked = tmp_path / "client.pem", tmp_path / "client.key", tmp_path / "locked.key"
+        client.cert_chain_pems[0].write_to_path(certificate)
+        client.private_key_pem.write_to_path(key)
+        locked.write_bytes(_encrypted(client.private_key_pem.bytes(), b"s3cret"))
+        with SMTPServer(security="ssl") as server:
+            assert server.tls_context is not None
+            authority.configure_trust(server.tls_context)
+            server.tls_context.verify_mode = ssl.CERT_REQUIRED
+            trusted: dict[str, Any] = {"ca_file": server.ca_file}
+            with session_to(world, server, TLS(**trusted)) as session, pytest.raises(wlsmtp.SMTPError):
+                session.verify()
+            good: list[dict[str, Any]] = [
+                {"client_cert": (certificate, key)},
+                {"client_cert": (certificate, locked), "client_key_password": "s3cret"},
+            ]
+            for fields in good:
+                with session_to(world, server, TLS(**trusted, **fields)) as session:
+                    assert session.verify().tls
+            for fields in ({}, {"client_key_password": "wr0ng"}):
+                locked_tls = TLS(client_cert=(certificate, locked), **trusted, **fields)
+                with (
+                    session_to(world, server, locked_tls) as session,
+                    pytest.raises(wlsmtp.ConfigError, match="client_key_password") as caught,
+                ):
+                    session.verify()
+                assert "wr0ng" not in f"{caught.value!s}{locked_tls!r}"
+
+
+class TestResumption:
+    @pytest.mark.parametrize("security", ["tls", "ssl"])
+    @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+    def test_later_connections_of_the_pool_resume(self, world: World, security: str, version: ssl.TLSVersion) -> None:
+        events: list[Event] = []
+        with SMTPServer(security=security) as server:
+            assert server.tls_context is not None
+            server.tls_context.maximum_version = version
+            pool, tls = PoolLimits(max_messages=1), TLS(ca_file=server.ca_file)
+            with session_to(world, server, tls, pool=pool, listeners=(events.append,)) as session:
+                receipts = [session.send(MESSAGE) for _ in range(4)]
+                counts = session.face.statistics()
+            resumed = [event.resumed for event in events if isinstance(event, Connected)]
+            assert resumed == [False, True, True, True]
+            assert [receipt.tls is not None and receipt.tls.resumed for receipt in receipts] == resumed
+            assert {receipt.tls.fingerprint for receipt in receipts if receipt.tls} != {None}
+            assert (counts.connections_opened, counts.connections_resumed) == (4, 3)
+
+    def test_it_can_be_switched_off(self, world: World, server: SMTPServer) -> None:
+        for _ in range(2):
+            with session_to(world, server, TLS(ca_file=server.ca_file, resumption=False)) as session:
+                info = session.verify().tls
+            assert info is not None and not info.resumed
+
+    def test_a_session_that_the_server_forgot_costs_nothing(self, world: World) -> None:
+        certificates = Certificates()
+        for _restart in range(2):
+            with (
+                SMTPServer(security="tls", certificates=certificates) as server,
+                session_to(world, server, TLS(ca_file=certificates.ca_file)) as session,
+            ):
+                info = session.verify().tls
+            assert info is not None and not info.resumed
+
+    def test_no_session_is_carried_over_to_other_settings(self, world: World, server: SMTPServer) -> None:
+        with session_to(world, server, TLS(verify=False)) as session:
+            session.verify()
+        with session_to(world, server, TLS(ca_file=server.ca_file)) as session:
+            info = session.verify().tls
+        assert info is not None and info.verified and not info.resumed
+
+    def test_no_session_is_carried_over_to_another_name(self, world: World) -> None:
+        certificates = Certificates("localhost")
+        tls = TLS(ca_file=certificates.ca_file)
+        with SMTPServer(security="tls", certificates=certificates) as server:
+            for is_resumed in (False, True):
+                with world.session("localhost", server.port, security="tls", tls=tls) as session:
+                    info = session.verify().tls
+                assert info is not None and info.resumed is is_resumed
+            with session_to(world, server, tls) as session, pytest.raises(wlsmtp.TLSError, match="mismatch"):
+                session.verify()
+
+    def test_a_server_that_trips_over_a_session_is_offered_none_again(self, world: World) -> None:
+        certificates = Certificates()
+        tls = TLS(ca_file=certificates.ca_file)
+        with SMTPServer(security="tls", certificates=certificates) as server:
+            for is_resumed in (False, True):
+                with session_to(world, server, tls) as session:
+                    info = session.verify().tls
+                assert info is not None and info.resumed is is_resumed
+            with (
+                hanging_up() as port,
+                world.session(server.host, port, security="ssl", tls=tls, retry=RetryPolicy(attempts=1)) as session,
+                pytest.raises(wlsmtp.SMTPError),
+            ):
+                session.verify()
+            for _ in range(2):
+                with session_to(world, server, tls) as session:
+                    info = session.verify().tls
+                assert info is not None and not info.resumed
+
+    def test_what_is_kept_is_bounded(self) -> None:
+        context = io_tls.ResumingContext(ssl.PROTOCOL_TLS_CLIENT)
+        for number in range(300):
+            for _ in range(20):
+                context.keep(f"{number}.example", object())  # type: ignore[arg-type]
+        assert len(context._sessions) == 256 and {len(kept) for kept in context._sessions.values()} == {8}
+        assert context._take("0.example") is None and context._take("299.example") is not None
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"fingerprint": "12"}, "64 hex digits"),
+        ({"public_key": ["x"]}, "64 hex digits"),
+        ({"minimum_version": "1.1"}, "minimum_version"),
+        ({"trust": "me"}, "trust"),
+    ],
+)
+def test_wrong_settings_are_named(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(wlsmtp.ConfigError, match=words):
+        SMTPSession("x", tls=TLS(**fields))
+
+
+class SelfIssued(Certificates):
+    """A certificate for a key that may outlive it, from an authority that may leave out what RFC 5280 asks for."""
+
+    def __init__(self, directory: Path, key: ec.EllipticCurvePrivateKey, *, is_strict: bool = True) -> None:
+        authority_key = ec.generate_private_key(ec.SECP256R1())
+        names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))])
+        authority = _unsigned("an authority", authority_key).add_extension(x509.BasicConstraints(True, None), True)
+        leaf = _unsigned("a server", key).add_extension(names, False)
+        if is_strict:
+            identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
+            leaf = leaf.add_extension(identifier, False)
+        self.ca_file, self._file = str(directory / "authority.pem"), directory / "server.pem"
+        Path(self.ca_file).write_bytes(authority.sign(authority_key, hashes.SHA256()).public_bytes(Encoding.PEM))
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        self._file.write_bytes(private + leaf.sign(authority_key, hashes.SHA256()).public_bytes(Encoding.PEM))
+
+    def server_context(self, *, asks_client: bool = False) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self._file)
+        return context
+
+
+def _unsigned(subject: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an authority")]))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+    )
+
+
+def _encrypted(pem: bytes, password: bytes) -> bytes:
+    key = load_pem_private_key(pem, None)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password))

@@ -1,0 +1,99 @@
+"""The server's certificate: what it says, and whether it is the pinned one."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ssl
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from wlsmtp.errors import ConfigError, Stage, TLSError
+from wlsmtp.io.base import Certificate
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate as Parsed
+
+    from wlsmtp.config import TLS
+
+_SHORT = {
+    "commonName": "CN", "organizationName": "O", "organizationalUnitName": "OU", "countryName": "C",
+    "stateOrProvinceName": "ST", "localityName": "L",
+}  # fmt: skip
+
+
+def read_certificate(tls: ssl.SSLObject | ssl.SSLSocket) -> Certificate | None:
+    """The certificate that the server showed."""
+    der = tls.getpeercert(binary_form=True)
+    if der is None:
+        return None
+    subject = issuer = not_after = None
+    if verified := tls.getpeercert():  # empty when nothing was verified
+        subject, issuer = _name(verified.get("subject")), _name(verified.get("issuer"))
+        not_after = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(verified["notAfter"])), UTC)
+    else:
+        # A server that nobody verified may show anything, and cryptography need not be there.
+        with suppress(ImportError, ValueError):
+            parsed = _parse(der)
+            subject, issuer = _clean(parsed.subject.rfc4514_string()), _clean(parsed.issuer.rfc4514_string())
+            not_after = parsed.not_valid_after_utc
+    return Certificate(hashlib.sha256(der).hexdigest(), subject, issuer, not_after, der)
+
+
+def check_pins(tls: ssl.SSLObject | ssl.SSLSocket, settings: TLS) -> None:
+    """Raise ``TLSError`` unless the certificate, or its key, is among those that are pinned."""
+    der = tls.getpeercert(binary_form=True) or b""
+    seen = hashlib.sha256(der).hexdigest()
+    if _is_among(seen, settings.fingerprint):
+        return
+    words = f"The server's certificate is not the pinned one: its SHA-256 fingerprint is {seen}"
+    if settings.public_key:
+        key = _public_key(der)
+        if _is_among(key, settings.public_key):
+            return
+        words += f", that of its public key {key}"
+    hint = "If the server has renewed its certificate, check the new fingerprint with its operator first"
+    raise TLSError(words, stage=Stage.TLS, hint=hint)
+
+
+def require_parser() -> None:
+    """Raise ``ConfigError`` when public keys cannot be read here."""
+    try:
+        import cryptography  # noqa: F401
+    except ImportError:
+        hint = 'Install it with: pip install "wlsmtp[tls]"'
+        raise ConfigError("tls.public_key: needs cryptography.", stage=Stage.SETTINGS, hint=hint) from None
+
+
+def _is_among(seen: str, pinned: Iterable[str]) -> bool:
+    return any([hmac.compare_digest(seen, pin) for pin in pinned])
+
+
+def _public_key(der: bytes) -> str:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    try:
+        key = _parse(der).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except (ValueError, UnsupportedAlgorithm):
+        return "one that cannot be read"
+    return hashlib.sha256(key).hexdigest()
+
+
+def _parse(der: bytes) -> Parsed:
+    from cryptography.x509 import load_der_x509_certificate
+
+    return load_der_x509_certificate(der)
+
+
+def _name(parts: Any) -> str:
+    """A distinguished name as RFC 4514 writes it: the most specific part first."""
+    pairs = [f"{_SHORT.get(kind, kind)}={value}" for part in reversed(parts or ()) for kind, value in part]
+    return _clean(",".join(pairs))
+
+
+def _clean(text: str) -> str:
+    """Whoever made the certificate chose the text: no control character of it gets into a log or onto a screen."""
+    return "".join(character if character.isprintable() else "?" for character in text)

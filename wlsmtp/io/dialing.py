@@ -1,0 +1,110 @@
+"""Connecting in the blocking world: names resolved within a deadline, addresses that race, proxies."""
+
+from __future__ import annotations
+
+import errno
+import os
+import selectors
+import socket
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
+
+from wlsmtp.errors import SMTPError
+from wlsmtp.io.base import ATTEMPT_DELAY
+from wlsmtp.io.sockets import Address, choose, open_socket
+
+if TYPE_CHECKING:
+    from wlsmtp.network import Network, Proxy
+
+
+def dial(host: str, port: int, network: Network, deadline: float) -> socket.socket:
+    """A socket connected to the first address of ``host`` that answers."""
+    return _race(choose(_resolve(host, port, deadline), network), network, deadline)
+
+
+def dial_through(proxy: Proxy, host: str, port: int, network: Network, deadline: float) -> socket.socket:
+    """A socket that the proxy has connected to ``host``."""
+    from wlsmtp.io.proxy import tunnel, unreachable
+
+    try:
+        sock = dial(proxy.host, proxy.port, network, deadline)
+    except (TimeoutError, SMTPError):
+        raise
+    except (OSError, UnicodeError) as error:
+        raise unreachable(proxy, error) from error
+    try:
+        tunnel(sock, proxy, host, port, remaining(deadline))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _resolve(host: str, port: int, deadline: float) -> list[Any]:
+    """What ``getaddrinfo`` finds. It knows no deadline, so it runs in a thread that is left behind."""
+    found: list[Any] = []
+
+    def look_up() -> None:
+        try:
+            found.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            found.append(error)
+
+    with suppress(OSError):
+        found.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
+    if not found:
+        thread = threading.Thread(target=look_up, name="wlsmtp-resolver", daemon=True)
+        thread.start()
+        thread.join(remaining(deadline))
+    if not found:
+        raise TimeoutError
+    if isinstance(found[0], Exception):
+        raise found[0]
+    return cast("list[Any]", found[0])
+
+
+def _race(addresses: list[Address], network: Network, deadline: float) -> socket.socket:
+    """Connect to the addresses, one more every quarter of a second, and keep the first that answers (RFC 8305 §5)."""
+    waiting = list(addresses)
+    failure: OSError = OSError(errno.EADDRNOTAVAIL, "no address")
+    with selectors.DefaultSelector() as selector:
+        try:
+            while waiting or selector.get_map():
+                if waiting:
+                    failure = _begin(selector, network, *waiting.pop(0)) or failure
+                patience = min(remaining(deadline), ATTEMPT_DELAY) if waiting else remaining(deadline)
+                for key, _ in selector.select(patience) if selector.get_map() else ():
+                    selector.unregister(key.fileobj)
+                    sock = cast(socket.socket, key.fileobj)
+                    if not (code := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)):
+                        return sock
+                    failure = OSError(code, os.strerror(code))
+                    sock.close()
+        finally:
+            for key in list(selector.get_map().values()):
+                cast(socket.socket, key.fileobj).close()
+    raise failure
+
+
+def _begin(selector: selectors.BaseSelector, network: Network, family: int, address: Any) -> OSError | None:
+    """Start one connection; return what failed at once."""
+    try:
+        sock = open_socket(family, network)
+    except OSError as error:
+        return error
+    code = sock.connect_ex(address)
+    if code in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
+        selector.register(sock, selectors.EVENT_WRITE)
+        return None
+    sock.close()
+    return OSError(code, os.strerror(code))
+
+
+def remaining(deadline: float) -> float:
+    """Seconds until the deadline. Raises ``TimeoutError`` once it is over."""
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError
+    return seconds

@@ -1,0 +1,92 @@
+"""Sockets as the settings want them, for both worlds: which addresses in which order, bound and kept alive."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Coroutine, Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from wlsmtp.errors import ConfigError, ConnectionFailed, Stage
+from wlsmtp.io.base import interleave
+
+if TYPE_CHECKING:
+    from wlsmtp.network import Network
+
+Address = tuple[int, Any]
+"""An address family with an address of it."""
+
+_PREFERRED = {"prefer_ipv4": socket.AF_INET, "prefer_ipv6": socket.AF_INET6}
+_ONLY = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
+_PROBES = 4
+
+
+def choose(found: Iterable[tuple[Any, ...]], network: Network) -> list[Address]:
+    """What ``getaddrinfo`` found, without the families that are not wanted, in the order in which to try. Raises
+    ``ConnectionFailed`` when nothing is left."""
+    addresses: list[Address] = [(family, address) for family, _, _, _, address in found]
+    only = _ONLY.get(network.family)
+    if network.local_address is not None:
+        own = socket.AF_INET6 if ":" in network.local_address else socket.AF_INET
+        addresses = [address for address in addresses if address[0] == own]
+    if only is not None:
+        addresses = [address for address in addresses if address[0] == only]
+    if not addresses:
+        hint = "See network.family and network.local_address"
+        words = "The name has no address of the family that the settings ask for"
+        raise ConnectionFailed(words, stage=Stage.CONNECT, hint=hint)
+    if (first := _PREFERRED.get(network.family)) is not None:
+        addresses.sort(key=lambda address: address[0] != first)
+    return interleave(addresses)
+
+
+def open_socket(family: int, network: Network) -> socket.socket:
+    """A new socket that does not block, ready to be connected."""
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        tune(sock, network)
+        if network.local_address is not None:
+            _bind(sock, network.local_address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def tune(sock: socket.socket, network: Network) -> None:
+    """Set what makes TCP quick, and what makes it notice that the other side is gone."""
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if network.keepalive is None:
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    seconds = max(1, round(network.keepalive))
+    # macOS calls the first one TCP_KEEPALIVE; what a system does not know stays at the system's own setting.
+    options = {"TCP_KEEPIDLE": seconds, "TCP_KEEPALIVE": seconds, "TCP_KEEPINTVL": max(1, seconds // _PROBES)}
+    for name, value in (options | {"TCP_KEEPCNT": _PROBES}).items():
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def check_injected(sock: object) -> socket.socket:
+    """What a connector returned. Raises ``ConfigError`` unless it is a connected socket."""
+    if isinstance(sock, socket.socket) and not isinstance(sock, ssl.SSLSocket):
+        with suppress(OSError):
+            sock.getpeername()
+            return sock
+    if isinstance(sock, socket.socket | Coroutine):
+        sock.close()
+    words = f"network.connector: must return a connected socket.socket without TLS, not {type(sock).__name__}"
+    raise ConfigError(words, stage=Stage.CONNECT)
+
+
+def _bind(sock: socket.socket, local_address: str) -> None:
+    try:
+        sock.bind((local_address, 0))
+    except OSError as error:
+        words = f"This machine cannot connect from {local_address} ({error.strerror})"
+        hint = "network.local_address must be an address of this machine"
+        raise ConnectionFailed(words, stage=Stage.CONNECT, hint=hint) from error
