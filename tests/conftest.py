@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.worlds import World
+
+# No test depends on how fast the machine is; and where a failure cannot be looked into, each run tries the same.
+settings.register_profile("wlsmtp", deadline=None, derandomize=os.environ.get("CI") == "true")
+settings.load_profile("wlsmtp")
 
 pytest_plugins = ["pytester", "tests.no_secrets"]
 
