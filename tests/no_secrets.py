@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import logging
-import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,15 +36,23 @@ class Recorder(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.said.append(record.getMessage())
-        if record.exc_info:
-            self.said.append("".join(traceback.format_exception(*record.exc_info)))
+        if record.exc_info and record.exc_info[1] is not None:
+            self.said += words_of(record.exc_info[1])
 
     def leaks(self) -> list[str]:
         """What was said and holds a secret."""
-        for error in self.errors:
-            self.said += [str(error), repr(error), repr(error.args), repr(error.receipt)]
-            self.said += traceback.format_exception(error)
-        return [text for text in self.said if any(form in text for form in FORMS)]
+        said = [*self.said, *(text for error in self.errors for text in words_of(error))]
+        return [text for text in said if any(form in text for form in FORMS)]
+
+
+def words_of(error: BaseException | None) -> list[str]:
+    """What a traceback says of an error and of those behind it. The lines of code in between are those of the tests,
+    which hold their secrets."""
+    said: list[str] = []
+    while error is not None:
+        said += [str(error), repr(error), repr(error.args), repr(getattr(error, "receipt", None))]
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return said
 
 
 @pytest.fixture(autouse=True)

@@ -344,7 +344,7 @@ def fail_with(error: Exception) -> Callable[[], str]:
     [
         (fail_with(OSError("no route")), wlsmtp.ConnectionFailed, True),
         (fail_with(TimeoutError()), wlsmtp.DeadlineExceeded, True),
-        (fail_with(KeyError("s3cret")), AuthenticationFailed, False),
+        (fail_with(KeyError("hidden")), AuthenticationFailed, False),
         (fail_with(ConfigError("mine")), ConfigError, False),
         (lambda: "", ConfigError, False),
         (lambda: None, ConfigError, False),
@@ -360,7 +360,7 @@ def test_a_provider_that_fails_is_told_as_what_it_is(
         pytest.raises(kind) as caught,
     ):
         session.verify()
-    assert type(caught.value) is kind and caught.value.temporary is temporary and "s3cret" not in str(caught.value)
+    assert type(caught.value) is kind and caught.value.temporary is temporary and "hidden" not in str(caught.value)
     assert tried(server) == []
 
 

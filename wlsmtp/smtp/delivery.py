@@ -42,6 +42,9 @@ async def deliver(
         if transaction.in_group > 1 and not experience.is_proven and not isinstance(failure, MessageError):
             experience.suspect()
         return transaction.interrupted(failure), False
+    except BaseException:
+        link.end("The sender of a message was interrupted")
+        raise
     confusion = transaction.confusion if outcome.is_certainly_not_sent else None
     if confusion is not None and experience.give_up(bdat=confusion == "BDAT"):
         words = f"The server did not understand {confusion}"

@@ -72,15 +72,19 @@ class Window:
     def add(self, plan: Plan) -> Transaction:
         """Let a message follow those on their way. It goes out with the next ``flush`` or ``settle``."""
         transaction = Transaction(plan)
-        with self._mutex:
-            if self.link.ended:
-                transaction.interrupt(ConnectionFailed("The connection was lost before it was used"), 0)
-                return transaction
-            self._octets += plan.content.size
-            if self._unsaid or self._is_held_up():
-                self._unsaid.append(transaction)
-            else:
-                self._say(transaction)
+        try:
+            with self._mutex:
+                if self.link.ended:
+                    transaction.interrupt(ConnectionFailed("The connection was lost before it was used"), 0)
+                    return transaction
+                self._octets += plan.content.size
+                if self._unsaid or self._is_held_up():
+                    self._unsaid.append(transaction)
+                else:
+                    self._say(transaction)
+        except BaseException:
+            self.fail(ConnectionFailed("The sender of a message was interrupted", stage=Stage.MAIL))
+            raise
         return transaction
 
     async def flush(self, deadlines: Deadlines) -> None:
