@@ -49,7 +49,9 @@ def words_of(error: BaseException | None) -> list[str]:
     """What a traceback says of an error and of those behind it. The lines of code in between are those of the tests,
     which hold their secrets."""
     said: list[str] = []
-    while error is not None:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:  # a chain may come back to where it began
+        seen.add(id(error))
         said += [str(error), repr(error), repr(error.args), repr(getattr(error, "receipt", None))]
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return said
