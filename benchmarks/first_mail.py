@@ -12,9 +12,10 @@ first table, CHUNKING. One round trip each take:
 7. The content with its dot; 250. With CHUNKING, 6 and 7 are one.
 8. QUIT; 221. A client need not wait for it.
 
-So 7 on the count below (2 to 8) are what PIPELINING takes, and 6 are what CHUNKING takes; fewer are not possible without
-early data, which RFC 8446 §8 makes unsafe for anything but requests that may be repeated. A client that waits for each
-reply has 9, as MAIL, RCPT and DATA are then three.
+So 7 on the count below (2 to 8) are what PIPELINING takes, and 6 are what CHUNKING takes; fewer are not possible
+without early data, which RFC 8446 §8 makes unsafe for anything but requests that may be repeated. A client that waits
+for each reply has 9, as MAIL, RCPT and DATA are then three; one that closes without waiting for 221 has one less,
+although RFC 5321 §4.1.1.10 asks to wait.
 """
 
 from __future__ import annotations
