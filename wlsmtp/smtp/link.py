@@ -31,21 +31,24 @@ BLOCK = 64 * 1024
 class Expectation:
     """The place of the replies that are to come to one thing that was said, as many as ``stages``."""
 
-    __slots__ = ("replies", "stages")
+    __slots__ = ("is_complete", "replies", "stages")
 
     def __init__(self, stages: tuple[Stage, ...]) -> None:
         self.stages = stages
         self.replies: list[Reply] = []
+        self.is_complete = False
+        """Whether all replies have come."""
 
     @property
     def stage(self) -> Stage:
         """What the next reply will answer."""
         return self.stages[min(len(self.replies), len(self.stages) - 1)]
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether all replies have come."""
-        return len(self.replies) == len(self.stages)
+    def take(self, reply: Reply) -> bool:
+        """Take the next reply; return whether it was the last."""
+        self.replies.append(reply)
+        self.is_complete = len(self.replies) == len(self.stages)
+        return self.is_complete
 
     @property
     def reply(self) -> Reply | None:
@@ -266,11 +269,8 @@ class Link:
                 if reply.code == 421:
                     self.farewell, self._left_at = reply, self.heard
                 if expected:
-                    expectation = expected[0]
-                    expectation.replies.append(reply)
-                    if len(expectation.replies) == len(expectation.stages):
-                        expected.popleft()
-                        self._answered = expectation.stages[-1]
+                    if expected[0].take(reply):
+                        self._answered = expected.popleft().stages[-1]
                 elif reply.code != 421:
                     raise ProtocolError("The server sent a reply that answers nothing", reply=reply)
         except ProtocolError as error:
