@@ -44,12 +44,6 @@ class Expectation:
         """What the next reply will answer."""
         return self.stages[min(len(self.replies), len(self.stages) - 1)]
 
-    def take(self, reply: Reply) -> bool:
-        """Take the next reply; return whether it was the last."""
-        self.replies.append(reply)
-        self.is_complete = len(self.replies) == len(self.stages)
-        return self.is_complete
-
     @property
     def reply(self) -> Reply | None:
         """The last of the replies, once all have come."""
@@ -269,8 +263,12 @@ class Link:
                 if reply.code == 421:
                     self.farewell, self._left_at = reply, self.heard
                 if expected:
-                    if expected[0].take(reply):
-                        self._answered = expected.popleft().stages[-1]
+                    expectation = expected[0]
+                    expectation.replies.append(reply)
+                    if len(expectation.replies) == len(expectation.stages):
+                        expectation.is_complete = True
+                        expected.popleft()
+                        self._answered = expectation.stages[-1]
                 elif reply.code != 421:
                     raise ProtocolError("The server sent a reply that answers nothing", reply=reply)
         except ProtocolError as error:
