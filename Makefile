@@ -11,7 +11,8 @@ help:
 	@echo "make test    lint, types and all tests, with real mail servers where they can be had"
 	@echo "make lint    ruff and mypy"
 	@echo "make format  let ruff put the code in form"
-	@echo "make bench   messages per second, against smtplib and aiosmtplib in one run"
+	@echo "make bench   speed, memory and round trips, against eleven other clients in one run; writes benchmarks/RESULTS.md"
+	@echo "             QUICK=1 for a sign of life, QUESTIONS=\"one_connection …\" for some of it"
 	@echo "make fuzz    coverage-guided fuzzing of the parsers and encoders, FUZZ_SECONDS=60 a target, TARGETS=…"
 	@echo "make soak    20,000 messages in each world to a server that fails at random, and the account of them"
 	@echo "make clean   remove what the other targets made"
@@ -38,8 +39,7 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 bench: $(STAMP)
-	$(BIN)/python -m pip install --quiet aiosmtplib
-	$(BIN)/python benchmarks/one_connection.py
+	$(BIN)/python benchmarks/run.py $(if $(QUICK),--quick) $(QUESTIONS)
 
 fuzz: $(STAMP)
 	$(BIN)/python -m pip install --quiet -e ".[fuzz]"
@@ -49,4 +49,4 @@ soak: $(STAMP)
 	$(BIN)/python -m tests.chaos
 
 clean:
-	rm -rf $(VENV) .coverage .coverage.* htmlcov fuzz/.work .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .coverage .coverage.* htmlcov fuzz/.work benchmarks/.work .mypy_cache .ruff_cache .hypothesis build dist

@@ -17,7 +17,7 @@ PEERS = {
     "smtp-source": "smtp_source",
     "Nodemailer, pool": "nodemailer",
 }
-SLOW, FAST = 4000, 20_000
+SLOW, FAST = 2000, 10_000
 MESSAGES_AT_A_DISTANCE = 20
 """For each connection of those that wait; ours get ten times as many."""
 

@@ -161,9 +161,9 @@ class Bench:
         """A distance to a server."""
         return Server([build(HERE / "sink" / "delay.c"), server.port, milliseconds])
 
-    def python_server(self, name: str) -> Server:
+    def python_server(self, name: str, *words: str) -> Server:
         """One that is written in Python, from ``servers/``."""
-        return Server([PYTHON, HERE / "servers" / name])
+        return Server([PYTHON, HERE / "servers" / name, *words])
 
     def compete(
         self, title: str, contenders: Sequence[Contender], server: Server, rounds: int, through: Server | None = None

@@ -18,7 +18,7 @@ WAITING = {"smtplib": "smtplib", "aiosmtplib": "aiosmtplib", "libESMTP": "libesm
 MORE_AT_20 = {"pycurl": "pycurl", "smtp-source": "smtp_source", "Nodemailer": "nodemailer"}
 BOTH_WORLDS = {"wlsmtp": "wlsmtp", "wlsmtp async": "wlsmtp_async"}
 ROUNDS = 3
-ENOUGH, LONG_RUN, LONG_CURVE = 25, 10_000, 5000
+ENOUGH, LONG_RUN, LONG_CURVE = 15, 5000, 4000
 
 
 def far(bench: Bench, extensions: tuple[str, ...], delay: int, waiting: int, streaming: int) -> Outcomes:
@@ -88,7 +88,7 @@ def ask(bench: Bench) -> Section:
     waiting, streaming = bench.count(ENOUGH), bench.count(LONG_RUN)
     chunking = far(bench, ALL_EXTENSIONS, 20, waiting, streaming)
     pipelining = far(bench, WITHOUT_CHUNKING, 20, waiting, 8 * waiting)
-    farther = far(bench, ALL_EXTENSIONS, 100, max(5, waiting // 3), streaming)
+    farther = far(bench, ALL_EXTENSIONS, 100, max(5, waiting // 3), streaming // 2)
     farther_pipelining = far(bench, WITHOUT_CHUNKING, 100, max(5, waiting // 3), 2 * waiting)
     windows = curve(bench)
     section = Section("At a distance: 20 and 100 ms", (__doc__ or "").strip())

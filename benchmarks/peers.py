@@ -94,21 +94,27 @@ def build(source: Path, *libraries: str) -> Path:
     return program
 
 
-def _once(name: str, action: Callable[[], object]) -> None:
-    """Do it if it was not done in an earlier run."""
+def _once(name: str, action: Callable[[], object], state: str = "") -> None:
+    """Do it if it was not done in an earlier run, in the same state of things."""
     stamp = WORK / "installed" / name
-    if stamp.exists():
+    if stamp.exists() and stamp.read_text() == state:
         return
     say(f"installing {name}")
     action()
-    stamp.parent.mkdir(exist_ok=True)
-    stamp.touch()
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(state)
 
 
 def _make_venv() -> None:
-    if not PYTHON.exists():
-        run([sys.executable, "-m", "venv", WORK / "venv"], "making the virtual environment")
-    _once("wlsmtp", lambda: _pip(f"-e{PROJECT}[testing]"))
+    """A new one when the checkout has moved, or wlsmtp needs something else than before."""
+    state = f"{PROJECT}\n{(PROJECT / 'pyproject.toml').read_text()}"
+    _once("wlsmtp", _make_anew, state)
+
+
+def _make_anew() -> None:
+    shutil.rmtree(WORK / "installed", ignore_errors=True)
+    run([sys.executable, "-m", "venv", "--clear", WORK / "venv"], "making the virtual environment")
+    _pip(f"-e{PROJECT}[testing]")
 
 
 def _pip(package: str) -> None:
@@ -127,25 +133,35 @@ def _from_pypi(package: str) -> list[str]:
 def _nodemailer() -> list[str]:
     directory = WORK / "node"
     directory.mkdir(exist_ok=True)
-    npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", directory, "nodemailer"]
-    _once("nodemailer", lambda: run(npm, "npm install nodemailer"))
+    npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--force", "--prefix", directory, "nodemailer"]
+    if not list(directory.glob("node_modules/nodemailer/dist/**/nodemailer.js")):
+        say("installing nodemailer")
+        shutil.rmtree(directory / "node_modules", ignore_errors=True)
+        run(npm, "npm install nodemailer")
     # node looks for a library beside the script that asks for it.
     script = shutil.copy(CLIENTS / "use_nodemailer.js", directory)
     return ["node", str(script)]
 
 
 def _install_from_debian() -> None:
-    """Postfix and Dovecot as the tests install them, which start no service, and two libraries."""
-    wanted = [package for package, sign in FROM_DEBIAN.items() if not _is_there(sign)]
+    """Postfix and Dovecot as the tests install them, which start no service, and what else has a package."""
     try:
         _once("postfix", lambda: run(["sh", PROJECT / "scripts" / "install-test-servers.sh"], "installing Postfix"))
-        if wanted and os.geteuid() == 0:
-            say(f"installing {', '.join(wanted)}")
-            run(["apt-get", "update", "-q"], "apt-get update")
-            install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *wanted]
-            run(install, f"apt-get install {' '.join(wanted)}", DEBIAN_FRONTEND="noninteractive")
     except Unavailable as error:
         say(str(error))  # whether a client can do without is for it to find out
+    wanted = [package for package, sign in FROM_DEBIAN.items() if not _is_there(sign)]
+    if not wanted or os.geteuid() != 0:
+        return
+    try:
+        run(["apt-get", "update", "-q"], "apt-get update")
+    except Unavailable as error:
+        say(str(error))
+    for package in wanted:
+        install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", package]
+        try:
+            _once(package, lambda install=install: run(install, " ".join(install), DEBIAN_FRONTEND="noninteractive"))  # type: ignore[misc]
+        except Unavailable as error:
+            say(str(error))
 
 
 def _is_there(sign: str) -> bool:

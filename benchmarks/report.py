@@ -132,14 +132,15 @@ def at_most(what: str, wanted: float, outcome: Outcome, of: Callable[[Outcome], 
     return Claim(what, words, f"{value:,.4g} {unit}".strip(), value <= wanted)
 
 
-def about_the_machine(bench: Bench) -> str:
+def about_the_machine(bench: Bench, seconds: float) -> str:
     cpu = next((line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "?")
     versions = ", ".join(f"{name} {version}" for name, version in bench.peers.versions.items())
     load = "{:.1f}, {:.1f}, {:.1f}".format(*os.getloadavg())
     lines = [
         f"- {os.cpu_count()} x {cpu}, {platform.system()} {platform.release()}",
         f"- Python {platform.python_version()}; {versions}",
-        f"- {datetime.now(UTC):%Y-%m-%d %H:%M} UTC; load average at the end (1, 5, 15 minutes): {load}",
+        f"- {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, after {seconds / 60:.0f} minutes; load average at the end "
+        f"(1, 5, 15 minutes): {load}",
     ]
     lines += [f"- not available: {client} ({why})" for client, why in bench.peers.missing.items()]
     return "\n".join(lines)
@@ -149,7 +150,7 @@ def _lines(path: str) -> list[str]:
     return Path(path).read_text().splitlines() if Path(path).exists() else []
 
 
-def write_results(path: Path, sections: Sequence[Section], bench: Bench) -> None:
+def write_results(path: Path, sections: Sequence[Section], bench: Bench, seconds: float) -> None:
     """All sections, after a summary of what was to be shown."""
     claims = [claim for section in sections for claim in section.claims]
     warning = "*A run of `--quick`: a sign of life, not a measurement.*" if bench.quick else ""
@@ -158,7 +159,7 @@ def write_results(path: Path, sections: Sequence[Section], bench: Bench) -> None
         "Written by `make bench`; [README.md](README.md) says how to read it. Ratios are of medians within this run. "
         "Figures of other machines and other days do not compare with these.",
         warning,
-        about_the_machine(bench),
+        about_the_machine(bench, seconds),
         str(table_of(claims, "What is to be shown")),
     ]
     path.write_text("\n\n".join([*(part for part in head if part), *map(str, sections)]))

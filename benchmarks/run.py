@@ -2,7 +2,8 @@
 
     python benchmarks/run.py [--quick] [QUESTION ...]
 
-With some questions only, or with --quick, the answers go to .work/RESULTS.md.
+With some questions only, or with --quick, the answers go to .work/RESULTS.md. The file is written anew after each
+question, so that a run that is stopped leaves what it has found.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ import argparse
 import importlib
 import sys
 import time
+import traceback
 
 from harness import Bench, prepare
-from peers import HERE, PYTHON, WORK, Unavailable, run, say
+from peers import HERE, WORK, say
 from report import Claim, Section, write_results
 
 QUESTIONS = (
     "one_connection",
     "built_per_message",
+    "building",
     "latency",
     "connections",
     "attachment",
@@ -28,8 +31,6 @@ QUESTIONS = (
     "import_time",
     "real_postfix",
 )
-BUILDING = HERE / "building.py"
-LONGEST_BUILDING = 300.0
 
 
 def ask(name: str, bench: Bench) -> Section:
@@ -38,22 +39,13 @@ def ask(name: str, bench: Bench) -> Section:
     started = time.monotonic()
     try:
         section: Section = importlib.import_module(name).question(bench)
-    except Unavailable as error:
-        claim = Claim(f"benchmarks/{name}.py", "an answer", str(error), False)
-        section = Section(name, f"This question could not be asked: {error}", claims=[claim])
+    except Exception as error:
+        say(traceback.format_exc())
+        words = f"{type(error).__name__}: {error}"
+        claim = Claim(f"benchmarks/{name}.py", "an answer", words, False)
+        section = Section(name, f"This question could not be answered: {words}", claims=[claim])
     say(f"== {name}: {time.monotonic() - started:.0f} s")
     return section
-
-
-def building(bench: Bench) -> Section:
-    """A program of its own, which compares ways to build a message; its words are taken as they are."""
-    say("\n== building")
-    command = [PYTHON, BUILDING, *(["--quick"] if bench.quick else [])]
-    try:
-        words = run(command, "benchmarks/building.py", LONGEST_BUILDING).strip()
-    except Unavailable as error:
-        words = str(error)
-    return Section("Building alone", "What benchmarks/building.py prints.", after=f"```\n{words}\n```")
 
 
 def main() -> None:
@@ -64,12 +56,13 @@ def main() -> None:
     if unknown := set(arguments.questions) - set(QUESTIONS):
         parser.error(f"no such question: {', '.join(sorted(unknown))}")
     bench = prepare(arguments.quick)
-    sections = [ask(name, bench) for name in arguments.questions or QUESTIONS]
-    if not arguments.questions and BUILDING.exists():
-        sections.append(building(bench))
     is_complete = not arguments.questions and not arguments.quick
     path = (HERE if is_complete else WORK) / "RESULTS.md"
-    write_results(path, sections, bench)
+    sections: list[Section] = []
+    started = time.monotonic()
+    for name in arguments.questions or QUESTIONS:
+        sections.append(ask(name, bench))
+        write_results(path, sections, bench, time.monotonic() - started)
     sys.stdout.write(path.read_text())
     say(f"\nwritten: {path.relative_to(HERE.parent)}")
 

@@ -87,16 +87,17 @@ class Batch:
     async def _feed(self) -> AsyncIterator[Mail | None]:
         """What is to be sent next; None asks for the outcomes of what is on its way."""
         items = self._items
-        source = aiter(items) if isinstance(items, AsyncIterable) else iter(items)
+        later = aiter(items) if isinstance(items, AsyncIterable) else None
+        at_hand = iter(items) if not isinstance(items, AsyncIterable) else iter(())
         is_slow, is_over = False, False
         while self._obstacle is None:
-            entry = self._next_due()
+            entry = self._next_due() if self._waiting else None
             if entry is None and not is_over and not self._is_held_up():
                 if is_slow and self._on_their_way:
                     yield None
                     continue
                 asked = self._mailer.io.now()
-                item = await anext(source, _END) if isinstance(source, AsyncIterator) else next(source, _END)
+                item = next(at_hand, _END) if later is None else await anext(later, _END)
                 if item is _END:
                     is_over = True
                     continue
@@ -117,11 +118,12 @@ class Batch:
 
     def _is_held_up(self) -> bool:
         """Whether no more is taken for now: too many wait for an earlier one, or nothing can be sent at all."""
-        at_standstill = bool(self._waiting) and any(_concerns_all(entry.outcome) for entry in self._waiting)
-        return at_standstill or len(self._entries) >= self._most
+        if len(self._entries) >= self._most:
+            return True
+        return bool(self._waiting) and any(_concerns_all(entry.outcome) for entry in self._waiting)
 
     def _next_due(self) -> _Entry | None:
-        if self._waiting and self._waiting[0].due <= self._mailer.io.now():
+        if self._waiting[0].due <= self._mailer.io.now():
             return heapq.heappop(self._waiting)
         return None
 

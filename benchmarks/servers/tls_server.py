@@ -7,6 +7,7 @@ import json
 import sys
 
 from wlsmtp.testing import SMTPServer
+from wlsmtp.testing.server import DEFAULT_EXTENSIONS
 
 
 def say(**values: object) -> None:
@@ -16,7 +17,10 @@ def say(**values: object) -> None:
 
 def main() -> None:
     users = {"ann@example.com": "s3cret"}
-    with SMTPServer(security="ssl", users=users, mechanisms=("PLAIN",), require_auth=True) as server:
+    extensions = [name for name in DEFAULT_EXTENSIONS if name != "CHUNKING" or "--without-chunking" not in sys.argv]
+    with SMTPServer(
+        security="ssl", users=users, mechanisms=("PLAIN",), require_auth=True, extensions=extensions
+    ) as server:
         say(port=server.port, ca_file=server.ca_file)
         for line in sys.stdin:
             expected = int(line)

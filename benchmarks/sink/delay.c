@@ -11,7 +11,8 @@
  * round_trips is the longest chain of causes on one connection: a flight of the client's, an answer that was sent after
  * the flight had arrived at the server, a next flight that was sent after that answer had arrived at the client, and so
  * on. What is streamed without waiting adds nothing to it, save that the stream itself takes longer than a round trip.
- * turns counts plain changes of direction as the proxy sees them, of all connections together.
+ * An answer counts when it arrives, if the client is still there to take it. turns counts plain changes of direction as
+ * the proxy sees them, of all connections together. Connections that are older than the counters are not counted.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -52,7 +53,7 @@ typedef struct Line {
     struct Line *next, *previous;
     Direction up, down; /* client to server, and back */
     int side_of_last_flight;
-    bool is_broken;
+    bool is_broken, is_old;
 } Line;
 
 /* What epoll gives back: which end of which connection. */
@@ -88,11 +89,15 @@ static long depth_of_flight(const Line *line, bool from_client) {
     return line->up.delivered + 1; /* the greeting, before which nothing was delivered, has 0 */
 }
 
-static void count_flight(Line *line, bool from_client, long depth, size_t length) {
+static void count_flight(Line *line, bool from_client, size_t length) {
+    if (line->is_old) return;
     *(from_client ? &counters.octets_up : &counters.octets_down) += length;
     if (line->side_of_last_flight != from_client) counters.turns++;
     line->side_of_last_flight = from_client;
-    if (depth > counters.round_trips) counters.round_trips = depth;
+}
+
+static void count_arrival(Line *line, bool to_client, long depth) {
+    if (to_client && !line->up.has_ended && !line->is_old && depth > counters.round_trips) counters.round_trips = depth;
 }
 
 /* Moving octets */
@@ -114,7 +119,7 @@ static void take(Line *line, bool is_client) {
     Chunk *chunk = malloc(sizeof *chunk + got);
     if (!chunk) die("malloc");
     long depth = depth_of_flight(line, is_client);
-    if (got) count_flight(line, is_client, depth, got);
+    if (got) count_flight(line, is_client, got);
     *chunk = (Chunk){.due = now() + one_way, .depth = depth, .length = got};
     memcpy(chunk->octets, scratch, got);
     if (way->first) way->last->next = chunk;
@@ -148,7 +153,10 @@ static void give_what_is_due(Line *line, bool to_client, int64_t time) {
     while (way->first && way->first->due <= time) {
         Chunk *chunk = way->first;
         if (!give(line, way, chunk)) { watch(line, to_client); return; }
-        if (chunk->length && chunk->depth > way->delivered) way->delivered = chunk->depth;
+        if (chunk->length && chunk->depth > way->delivered) {
+            way->delivered = chunk->depth;
+            count_arrival(line, to_client, chunk->depth);
+        }
         way->first = chunk->next;
         way->held -= chunk->length;
         free(chunk);
@@ -252,6 +260,7 @@ static void tell_counters(void) {
            counters.connections, counters.round_trips, counters.turns, counters.octets_up, counters.octets_down);
     fflush(stdout);
     memset(&counters, 0, sizeof counters);
+    for (Line *old = lines; old; old = old->next) old->is_old = true;
 }
 
 static int start_listening(void) {

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from wlsmtp.errors import ExtensionMissing, MessageError, Stage
-from wlsmtp.once import once
 from wlsmtp.wire.content import with_clean_line_ends
 
 CHUNK = 64 * 1024
@@ -70,23 +69,20 @@ class BytesContent:
         """See ``Content.size``."""
         self.is_8bit = not self.data.isascii()
         """See ``Content.is_8bit``."""
+        self.head = head_of(self.data)
+        """The header section with its last CRLF, without the blank line."""
         self._to_7bit = to_7bit
 
-    @once
-    def head(self) -> bytes:
-        """The header section with its last CRLF, without the blank line."""
-        return head_of(self.data)
-
-    @once
+    @property
     def has_utf8_headers(self) -> bool:
         """See ``Content.has_utf8_headers``."""
         return self.is_8bit and not self.head.isascii()
 
-    @once
+    @property
     def message_id(self) -> str | None:
         """See ``Content.message_id``."""
-        start = self.head.find(b"\r\nMessage-ID: <")
-        found = _MESSAGE_ID.search(self.head, start + 2 if start >= 0 else 0)
+        start = self.head.lower().find(b"message-id")
+        found = _MESSAGE_ID.search(self.head, start) if start >= 0 else None
         return found[1].decode("utf-8", "replace") if found else None
 
     def chunks(self) -> Iterator[bytes]:

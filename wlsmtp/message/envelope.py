@@ -59,16 +59,19 @@ class Envelope:
 
     def _fill(self, sender: Address | None, recipients: Sequence[Address]) -> None:
         unique = recipients if len(recipients) == 1 else _unique(recipients)
-        everybody = unique if sender is None else (sender, *unique)
-        # Past the __setattr__ that refuses changes.
-        self.__dict__.update(
-            sender=sender,
-            recipients=tuple(unique),
-            addresses=tuple(map(str, unique)),
-            mail_line=mail("" if sender is None else sender.wire),
-            rcpt_lines=tuple([rcpt(address.wire) for address in unique]),
-            needs_smtputf8=not "".join([address.local for address in everybody]).isascii(),
-        )
+        addresses = tuple([f"{address.local}@{address.domain}" for address in unique])
+        if "".join(addresses).isascii():
+            on_the_wire, needs_smtputf8 = addresses, False
+        else:
+            on_the_wire = tuple([address.wire for address in unique])
+            needs_smtputf8 = any(address.needs_smtputf8 for address in unique)
+        fields = self.__dict__  # past the __setattr__ that refuses changes
+        fields["sender"] = sender
+        fields["recipients"] = tuple(unique)
+        fields["addresses"] = addresses
+        fields["mail_line"] = mail("" if sender is None else sender.wire)
+        fields["rcpt_lines"] = tuple([rcpt(address) for address in on_the_wire])
+        fields["needs_smtputf8"] = needs_smtputf8 or (sender is not None and sender.needs_smtputf8)
 
     def only(self, recipients: Iterable[Address]) -> Envelope:
         """The same envelope for some of its recipients."""
@@ -121,8 +124,10 @@ def _unique(addresses: Sequence[Address]) -> tuple[Address, ...]:
 
 
 def _addresses(given: str | Address | Iterable[str | Address]) -> list[Address]:
-    if isinstance(given, str | Address):
+    if isinstance(given, (str, Address)):
         return [_address(given)]
+    if isinstance(given, (list, tuple)):  # as it mostly is; the next question takes longer to answer
+        return [_address(item) for item in given]
     if isinstance(given, bytes) or not isinstance(given, Iterable):
         raise MessageError(f"recipients: must be addresses, not {type(given).__name__}", stage=Stage.MESSAGE)
     return [_address(item) for item in given]

@@ -28,12 +28,12 @@ Sendable = Message | AnyEmail | bytes | bytearray | memoryview
 def content_of(message: Sendable) -> Content:
     """What is sent of the message."""
     match message:
+        case bytes() | bytearray() | memoryview():
+            return raw_content(bytes(message))
         case Message():
             return write(message)
         case email.message.Message():
             return email_content(message)
-        case bytes() | bytearray() | memoryview():
-            return raw_content(bytes(message))
     raise _not_sendable(message)
 
 

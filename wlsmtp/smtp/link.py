@@ -31,21 +31,18 @@ BLOCK = 64 * 1024
 class Expectation:
     """The place of the replies that are to come to one thing that was said, as many as ``stages``."""
 
-    __slots__ = ("replies", "stages")
+    __slots__ = ("is_complete", "replies", "stages")
 
     def __init__(self, stages: tuple[Stage, ...]) -> None:
         self.stages = stages
         self.replies: list[Reply] = []
+        self.is_complete = False
+        """Whether all replies have come."""
 
     @property
     def stage(self) -> Stage:
         """What the next reply will answer."""
         return self.stages[min(len(self.replies), len(self.stages) - 1)]
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether all replies have come."""
-        return len(self.replies) == len(self.stages)
 
     @property
     def reply(self) -> Reply | None:
@@ -269,6 +266,7 @@ class Link:
                     expectation = expected[0]
                     expectation.replies.append(reply)
                     if len(expectation.replies) == len(expectation.stages):
+                        expectation.is_complete = True
                         expected.popleft()
                         self._answered = expectation.stages[-1]
                 elif reply.code != 421:

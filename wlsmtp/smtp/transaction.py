@@ -29,10 +29,11 @@ class Misunderstood(ConnectionFailed):
 class Transaction:
     """The replies are in ``group`` (RSET, MAIL, RCPTs, and DATA or BDAT) and, after DATA, in ``final``."""
 
-    __slots__ = ("end_at", "final", "group", "outcome", "plan", "with_reset")
+    __slots__ = ("_is_grouped", "end_at", "final", "group", "outcome", "plan", "with_reset")
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self._is_grouped = plan.manner is Manner.GROUPED
         self.with_reset = False
         self.group: Expectation | None = None
         """None while nothing was said."""
@@ -44,13 +45,13 @@ class Transaction:
     @property
     def awaits_go_ahead(self) -> bool:
         """Whether its content waits for the reply to DATA, and everything else behind it."""
-        return self.plan.manner is Manner.GROUPED and self.final is None
+        return self._is_grouped and self.final is None
 
     @property
     def is_answered(self) -> bool:
         """Whether all replies to what was said have come."""
         expectation = self.final or self.group
-        return expectation is not None and len(expectation.replies) == len(expectation.stages)
+        return expectation is not None and expectation.is_complete
 
     def say(self, link: Link, reset: bool) -> None:
         """Queue the whole transaction, or its commands up to DATA."""

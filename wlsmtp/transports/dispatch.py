@@ -87,11 +87,11 @@ class Dispatch:
         self.outcome = merged if self.tls is None else Outcome(merged.recipients, merged.reply, merged.error, self.tls)
 
     def _merged(self, latest: Outcome) -> Outcome:
+        if self._so_far is None and not self._is_part:
+            return latest
         if self._so_far is None:
             known = {result.address for result in latest.recipients}
-            unasked = [address for address in self.envelope.addresses if address not in known] if self._is_part else ()
-            if not unasked:
-                return latest
+            unasked = [address for address in self.envelope.addresses if address not in known]
             rest = Outcome.of(unasked, RecipientStatus.NOT_SENT).recipients
             return Outcome((*latest.recipients, *rest), latest.reply, latest.error)
         return self._so_far.updated_by(latest)

@@ -25,18 +25,25 @@ _XTEXT_QUOTED = re.compile(rb"[^!-*,-<>-~]")
 
 def line(*words: str) -> bytes:
     """One command line with its CRLF. Raises ``MessageError`` for a control character in any word."""
-    text = " ".join(words)
+    return _octets(" ".join(words))
+
+
+def _octets(text: str) -> bytes:
     if text.isascii() and text.isprintable():
         return text.encode() + b"\r\n"
     if found := _FORBIDDEN.search(text):
         raise MessageError(
-            f"A {words[0][:20]!r} command cannot contain the control character {found[0]!r}.", stage=Stage.MESSAGE
+            f"A {_verb(text)!r} command cannot contain the control character {found[0]!r}.", stage=Stage.MESSAGE
         )
     try:
         return text.encode() + b"\r\n"
     except UnicodeEncodeError:
-        problem = f"A {words[0][:20]!r} command cannot contain lone surrogates."
+        problem = f"A {_verb(text)!r} command cannot contain lone surrogates."
         raise MessageError(problem, stage=Stage.MESSAGE) from None
+
+
+def _verb(text: str) -> str:
+    return text.split(" ", 1)[0][:20]
 
 
 def ehlo(name: str) -> bytes:
@@ -62,7 +69,7 @@ def mail(sender: str) -> bytes:
 
 def rcpt(recipient: str, parameters: Iterable[str] = ()) -> bytes:
     """RCPT TO for one recipient."""
-    return line(f"RCPT TO:<{recipient}>", *parameters)
+    return line(f"RCPT TO:<{recipient}>", *parameters) if parameters else _octets(f"RCPT TO:<{recipient}>")
 
 
 def auth(mechanism: str, initial: bytes | None) -> bytes:
