@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from tests.worlds import World
+from wlsmtp.io.tls import _make_context
 
 # No test depends on how fast the machine is; and where a failure cannot be looked into, each run tries the same.
 settings.register_profile("wlsmtp", deadline=None, derandomize=os.environ.get("CI") == "true")
@@ -23,3 +24,9 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
     world = World(request.param)
     yield world
     world.close()
+
+
+@pytest.fixture(autouse=True)
+def no_session_of_another_test() -> None:
+    """TLS sessions outlive the connections that they come from, and so would the mistrust of one that was refused."""
+    _make_context.cache_clear()
