@@ -287,15 +287,14 @@ class Window:
             return
         self.must_reset = transaction.final is None
         # Whoever got the message would get it twice if it were said again.
-        confusion = transaction.confusion if outcome.is_certainly_not_sent else None
-        if confusion is None:
+        confusing = transaction.confusion if outcome.is_certainly_not_sent else None
+        if confusing is None:
             self._experience.is_proven = True
-        elif self._experience.give_up(bdat=confusion == "BDAT"):
-            error = Misunderstood(
-                f"The server did not understand {confusion}", stage=Stage.MAIL, reply=transaction.last
-            )
-            transaction.outcome = judge.misunderstood(transaction.plan.envelope.addresses, error)
-            raise error
+            return
+        self._experience.give_up(confusing)
+        error = Misunderstood.about(confusing, transaction.last)
+        transaction.outcome = judge.misunderstood(transaction.plan.envelope.addresses, error)
+        raise error
 
     def _settle_all(self, error: SMTPError) -> None:
         """After 421 a server does nothing any more (RFC 5321 §3.8); what it had answered by then it may have done."""
