@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from wlsmtp.wire.reply import Reply
 
 
+class Unsaid(ConnectionFailed):
+    """Not a word of the message was said: it goes over another connection, at once."""
+
+
 class Misunderstood(ConnectionFailed):
     """The server did not understand commands in a group, or BDAT, that it offers: the message is to be said again in
     another manner, at once."""

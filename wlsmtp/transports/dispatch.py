@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ConnectionFailed, MessageError, RecipientsRefused, Stage
 from wlsmtp.receipt import Outcome, RecipientStatus
-from wlsmtp.smtp.transaction import Misunderstood
+from wlsmtp.smtp.transaction import Misunderstood, Unsaid
 
 if TYPE_CHECKING:
     from wlsmtp.errors import SMTPError
@@ -106,7 +106,7 @@ def is_worth_repeating(connection: Connection, outcome: Outcome) -> bool:
     error = outcome.error
     if error is None or not outcome.is_certainly_not_sent:
         return False
-    if isinstance(error, Misunderstood):
+    if isinstance(error, Misunderstood | Unsaid):
         return True
     if isinstance(error, ConnectionFailed):
         return connection.went_stale or (connection.was_kept and connection.link.farewell is not None)
