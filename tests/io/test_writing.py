@@ -25,7 +25,8 @@ def test_replies_are_kept_while_a_write_waits(world: World) -> None:
             read.append(COMMANDS - left)
 
     async def core(listener: socket.socket, io: IO) -> int:
-        stream = await io.connect(*listener.getsockname(), io.now() + 10)
+        host, port = listener.getsockname()
+        stream = await io.connect(host, port, io.now() + 10)
         await stream.write(b"y" * COMMANDS, io.now() + 10)
         heard = 0
         while data := await stream.read(io.now() + 10):

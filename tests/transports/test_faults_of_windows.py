@@ -43,7 +43,7 @@ class TestServersThatTakeLess:
         both = threading.Barrier(2)
 
         class Slow(SMTPServer):
-            def scripted_reply(self, stage: str) -> str | None:
+            def scripted_reply(self, stage: str) -> Any:
                 if stage == "BDAT":
                     both.wait(10)
                     return "502 5.5.1 Not implemented"

@@ -43,7 +43,8 @@ class TestInsideTheLoopOfAStream:
     def test_another_stream_is_sent(self, world: World) -> None:
         options: dict[str, Any] = {"pool": ONE, "pipelining": Pipelining(max_in_flight=3)}
         with SMTPServer() as server, session_to(world, server, **options) as session:
-            outer, inner = [], []
+            outer: list[Any] = []
+            inner: list[Any] = []
             for receipt in session.send_many(numbered(50)):
                 outer.append(receipt)
                 if len(outer) == 10:
