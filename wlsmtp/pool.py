@@ -90,8 +90,13 @@ class Pool:
     async def release(self, connection: Connection, deadlines: Deadlines, *, reason: str | None = None) -> None:
         """Take a connection back. One that cannot be used again is closed once nobody uses it; ``reason`` says that
         nobody knows any more which reply would come next."""
-        if reason is not None:
-            connection.link.end(reason)
+        try:
+            if reason is not None:
+                connection.link.end(reason)
+        finally:
+            await self._take_back(connection, deadlines)
+
+    async def _take_back(self, connection: Connection, deadlines: Deadlines) -> None:
         async with self._changed:
             connection.users -= 1
             if connection.users == 0 and connection in self._shared:

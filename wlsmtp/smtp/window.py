@@ -128,8 +128,10 @@ class Window:
     def fail(self, error: SMTPError) -> None:
         """Give the connection up: all that is on its way is not sent, or in doubt."""
         with self._mutex:
-            self.link.end(error.message)
-            self._settle_all(error)
+            try:
+                self.link.end(error.message)
+            finally:
+                self._settle_all(error)
 
     def _is_first_to_read(self) -> bool:
         with self._mutex:
@@ -262,7 +264,8 @@ class Window:
     def _say_on(self) -> None:
         """Say what may be said now."""
         while self._unsaid and not self._is_held_up():
-            self._say(self._unsaid.popleft())
+            self._say(self._unsaid[0])
+            self._unsaid.popleft()
 
     def _settle_answered(self) -> None:
         """Settle what was answered in full, and let what waited for it go on. Raises ``SMTPError`` when the connection

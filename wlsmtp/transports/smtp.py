@@ -167,8 +167,10 @@ class SMTPTransport(Transport):
             await self.pool.release(connection, deadlines)
             return
         except BaseException:
-            await abandon_if_unsure(connection)
-            await self.pool.release(connection, deadlines)
+            try:
+                await abandon_if_unsure(connection)
+            finally:
+                await self.pool.release(connection, deadlines)
             raise
         again = is_worth_repeating(connection, outcome)
         await self.pool.release(connection, deadlines)
