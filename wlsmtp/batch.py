@@ -62,12 +62,13 @@ class Batch:
         """A heap of those to be tried again, by the time when that is due."""
         self._obstacle: SMTPError | None = None
         """What went wrong with one message, and would go wrong with all."""
+        self._failure_of_input: Exception | None = None
         width = connections or 1
         self._most = MOST_WAITING * mailer.config.pipelining.max_in_flight * width
 
     async def receipts(self) -> AsyncGenerator[list[Receipt], None]:
         """The receipts, as many at a time as there are. Raises what stands in the way of all messages, once each that
-        was read has its receipt: what was on its way then may have been delivered."""
+        was read has its receipt: what was on its way then may have been delivered. So does an error of the input."""
         mailer = self._mailer
         stream = mailer.transport.deliver_many(self._feed(), mailer.deadlines, self._connections)
         try:
@@ -83,6 +84,8 @@ class Batch:
             yield ready
         if self._obstacle is not None:
             raise self._obstacle
+        if self._failure_of_input is not None:
+            raise self._failure_of_input
 
     async def _feed(self) -> AsyncIterator[Mail | None]:
         """What is to be sent next; None asks for the outcomes of what is on its way."""
@@ -97,13 +100,17 @@ class Batch:
                     yield None
                     continue
                 asked = self._mailer.io.now()
-                item = next(at_hand, _END) if later is None else await anext(later, _END)
-                if item is _END:
+                try:
+                    item = next(at_hand, _END) if later is None else await anext(later, _END)
+                    started = self._mailer.io.now()
+                    entry = self._enter(item, started) if item is not _END else None
+                except Exception as error:  # raised once those that were read have their receipts
+                    self._failure_of_input = error
+                    entry = None
+                if entry is None:
                     is_over = True
                     continue
-                started = self._mailer.io.now()
                 is_slow = started - asked > SLOW
-                entry = self._enter(item, started)
                 if entry.receipt is not None and self._on_their_way:
                     continue
             if entry is not None and entry.mail is not None:

@@ -38,10 +38,20 @@ class PoolStatistics:
 class Pool:
     """Never more than ``max_connections`` open. Who comes then shares one that has room, or waits."""
 
-    def __init__(self, io: IO, limits: PoolLimits, connect: Callable[[Deadlines], Awaitable[Connection]]) -> None:
+    def __init__(
+        self,
+        io: IO,
+        limits: PoolLimits,
+        connect: Callable[[Deadlines], Awaitable[Connection]],
+        make_room: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``make_room`` is called before somebody waits."""
         self._io = io
         self._limits = limits
         self._connect = connect
+        self._make_room = make_room
+        self.waiting = 0
+        """How many wait for a connection."""
         self._idle: list[Connection] = []
         self._shared: list[Connection] = []
         self._is_closed = False
@@ -53,35 +63,46 @@ class Pool:
         """A connection that is ready, kept or new; with ``size``, the octets of a message that may share it, perhaps
         one that others use. Every one must come back through ``release``."""
         tired: list[Connection] = []
-        async with self._changed:
-            connection = await self._wait_for_place(tired, deadlines, size)
+        connection: Connection | None = None
+        has_place = False
         try:
-            for old in tired:
-                await old.quit(deadlines)
+            async with self._changed:
+                connection = await self._wait_for_place(tired, deadlines, size)
+                has_place = True
+            while tired:
+                await tired.pop().quit(deadlines)
             if connection is None:
                 connection = await self._connect(deadlines)
+                connection.users = 1
                 self.statistics.opened += 1
                 self.statistics.resumed += connection.info.tls is not None and connection.info.tls.resumed
                 await self._lend(connection, shared=size is not None)
         except BaseException:
-            if connection is None:
-                await self._give_up_place()
-            else:
+            for old in tired:
+                await old.link.close()
+            if connection is not None:
                 await self.release(connection, deadlines, reason="interrupted")
+            elif has_place:
+                await self._give_up_place()
             raise
         return connection
 
     async def release(self, connection: Connection, deadlines: Deadlines, *, reason: str | None = None) -> None:
         """Take a connection back. One that cannot be used again is closed once nobody uses it; ``reason`` says that
         nobody knows any more which reply would come next."""
-        if reason is not None:
-            connection.link.end(reason)
+        try:
+            if reason is not None:
+                connection.link.end(reason)
+        finally:
+            await self._take_back(connection, deadlines)
+
+    async def _take_back(self, connection: Connection, deadlines: Deadlines) -> None:
         async with self._changed:
             connection.users -= 1
             if connection.users == 0 and connection in self._shared:
                 self._shared.remove(connection)
             is_kept = connection.users == 0 and not self._is_closed and connection.is_reusable
-            if is_kept and not self._is_worn(connection):
+            if is_kept and not self.is_worn(connection):
                 connection.keep(self._io.now())
                 self._idle.append(connection)
                 connection = None  # type: ignore[assignment]
@@ -97,6 +118,8 @@ class Pool:
         """Lend no more, close what is idle, and wait for what is lent, so that mail on its way is finished."""
         async with self._changed:
             self._is_closed = True
+            for connection in self._shared:
+                connection.retire()
             idle, self._idle = self._idle, []
             self.statistics.open -= len(idle)
             self._changed.notify_all()
@@ -128,9 +151,13 @@ class Pool:
         self.statistics.idle = len(self._idle)
         return self.statistics
 
+    def is_worn(self, connection: Connection) -> bool:
+        """Whether it has had its messages, or its time."""
+        age = self._limits.max_age
+        return connection.is_spent or (age is not None and self._io.now() - connection.opened_at > age)
+
     async def _lend(self, connection: Connection, *, shared: bool) -> None:
         async with self._changed:
-            connection.users = 1
             if shared:
                 self._shared.append(connection)
                 self._changed.notify_all()
@@ -154,12 +181,19 @@ class Pool:
             if size is not None and (shared := self._roomiest(size)) is not None:
                 shared.users += 1
                 return shared
-            try:
-                await self._changed.wait(deadlines.end)
-            except TimeoutError as error:
-                words = f"None of the {self._limits.max_connections} connections became free in time"
-                hint = "Allow more with PoolLimits(max_connections=…), or more time with timeout=…"
-                raise DeadlineExceeded(words, stage=Stage.CONNECT, hint=hint) from error
+            await self._wait(deadlines)
+
+    async def _wait(self, deadlines: Deadlines) -> None:
+        self.waiting += 1
+        try:
+            self._make_room()
+            await self._changed.wait(deadlines.end)
+        except TimeoutError as error:
+            words = f"None of the {self._limits.max_connections} connections became free in time"
+            hint = "Allow more with PoolLimits(max_connections=…), or more time with timeout=…"
+            raise DeadlineExceeded(words, stage=Stage.CONNECT, hint=hint) from error
+        finally:
+            self.waiting -= 1
 
     def _take_idle(self, tired: list[Connection]) -> Connection | None:
         while self._idle:
@@ -171,7 +205,7 @@ class Pool:
         return None
 
     def _roomiest(self, size: int) -> Connection | None:
-        with_room = [one for one in self._shared if not self._is_worn(one) and one.has_room(size)]
+        with_room = [one for one in self._shared if not self.is_worn(one) and one.has_room(size)]
         return min(with_room, key=lambda connection: connection.users, default=None)
 
     async def _end(self, connection: Connection, deadlines: Deadlines) -> None:
@@ -191,11 +225,7 @@ class Pool:
         """A server that has hung up, or wants to say something, shows on the socket without a round trip."""
         limit = self._limits.idle_timeout
         is_stale = limit is not None and self._io.now() - connection.idle_since > limit
-        return not (is_stale or self._is_worn(connection) or connection.link.stream.has_input())
-
-    def _is_worn(self, connection: Connection) -> bool:
-        age = self._limits.max_age
-        return connection.is_spent or (age is not None and self._io.now() - connection.opened_at > age)
+        return not (is_stale or self.is_worn(connection) or connection.link.stream.has_input())
 
 
 def closed_error() -> ConnectionFailed:

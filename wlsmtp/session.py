@@ -142,7 +142,7 @@ class SMTPSession(_Session):
 
         A message that fails does not stop the others: its receipt has the status ``ERROR`` or ``UNKNOWN`` and the
         ``error``. What stands in the way of all (login, TLS, an unreachable server) ends the stream: no more is read,
-        each message that was read gets its receipt, and then the error is raised.
+        each message that was read gets its receipt, and then the error is raised. So does an exception of ``items``.
         """
         batches = self._mailer.send_many(items, connections)
         try:

@@ -6,12 +6,15 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from wlsmtp.config import TLS
 from wlsmtp.io.base import interleave
-from wlsmtp.io.blocking import BlockingIO, run
+from wlsmtp.io.blocking import BlockingIO, BlockingStream, run
+from wlsmtp.testing import SMTPServer
 
 
 @pytest.fixture
@@ -41,7 +44,7 @@ def test_a_dead_address_does_not_hide_a_live_one(listener: socket.socket, monkey
         io = BlockingIO()
         stream = run(io.connect("two.example", 25, io.now() + 10))
         assert stream.local_ip == "127.0.0.1"
-        stream.abort()
+        run(stream.close())
 
 
 def test_a_resolver_that_never_answers_meets_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,3 +60,88 @@ def test_a_resolver_that_never_answers_meets_the_deadline(monkeypatch: pytest.Mo
     with pytest.raises(TimeoutError):
         run(io.connect("slow.example", 25, io.now() + 0.05))
     released.set()
+
+
+class _Watched(socket.socket):
+    """Tells what the stream counts as sent at the moment when the network has taken it."""
+
+    stream: BlockingStream
+    seen: tuple[int, int] = (0, 0)
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        count = super().send(data, flags)
+        self.seen = self.stream.sent, count
+        return count
+
+
+def test_what_is_out_counts_as_sent_before_anybody_can_answer_it() -> None:
+    """A thread that reads an answer must not find that the question was not sent."""
+    here, there = socket.socketpair()
+    watched = _Watched(fileno=here.detach())
+    watched.stream = stream = BlockingStream(watched)
+    with there:
+        run(stream.write(b"x" * 1000, BlockingIO().now() + 10))
+        counted, taken = watched.seen
+        assert counted >= taken == 1000 == stream.sent
+        run(stream.close())
+
+
+def test_what_the_network_did_not_take_does_not_count() -> None:
+    here, there = socket.socketpair()
+    stream = BlockingStream(here)
+    there.close()
+    with pytest.raises(OSError):
+        run(stream.write(b"x" * 1000, BlockingIO().now() + 10))
+    assert stream.sent == 0
+    run(stream.close())
+
+
+def tls_stream(address: tuple[str, int], ca_file: str | None) -> BlockingStream:
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+    sock.connect(address)
+    stream = BlockingStream(sock)
+    assert ca_file is not None
+    run(stream.start_tls(TLS(ca_file=Path(ca_file)), "localhost", BlockingIO().now() + 10))
+    return stream
+
+
+def test_every_tls_record_that_the_server_can_read_counts_as_sent() -> None:
+    """OpenSSL says of a write of several records, of which some are out, that nothing was written."""
+    read = 0
+    with socket.create_server(("127.0.0.1", 0)) as listener, SMTPServer(security="ssl") as certified:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)
+        assert certified.tls_context is not None
+        accepted: list[Any] = []
+
+        def serve() -> None:
+            accepted.append(certified.tls_context.wrap_socket(listener.accept()[0], server_side=True))  # type: ignore[union-attr]
+
+        server = threading.Thread(target=serve)
+        server.start()
+        stream = tls_stream(listener.getsockname(), certified.ca_file)
+        server.join(10)
+        with pytest.raises(TimeoutError):
+            run(stream.write(b"x" * 4_000_000, BlockingIO().now() + 0.2))
+        run(stream.close())
+        with accepted[0] as secured:
+            while True:
+                try:
+                    data = secured.recv(65536)
+                except OSError:
+                    break
+                if not data:
+                    break
+                read += len(data)
+    assert 0 < read <= stream.sent < 4_000_000
+
+
+def test_a_thread_that_writes_never_goes_on_in_the_clear() -> None:
+    """Another thread gives the connection up meanwhile."""
+    with SMTPServer(security="ssl") as server:
+        stream = tls_stream(server.address, server.ca_file)
+        stream.abort()
+        assert getattr(stream._socket, "_sslobj", None) is not None
+        with pytest.raises(OSError):
+            run(stream.write(b"secret", BlockingIO().now() + 10))
+        run(stream.close())

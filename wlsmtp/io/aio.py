@@ -12,7 +12,7 @@ from inspect import isawaitable, iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from wlsmtp.io.aio_dialing import dial, dial_through
-from wlsmtp.io.base import READ_SIZE, Ended, TLSInfo
+from wlsmtp.io.base import MAX_UNREAD, Ended, TLSInfo
 from wlsmtp.io.readiness import is_readable
 from wlsmtp.io.sockets import check_injected, tune
 from wlsmtp.io.tls import handshake_error, inspect, keep_session, make_context
@@ -42,7 +42,7 @@ class _Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.received += data
-        if len(self.received) > 4 * READ_SIZE and self._transport is not None:
+        if len(self.received) > MAX_UNREAD and self._transport is not None:
             self._transport.pause_reading()
         _wake(self._reader)
 
@@ -67,7 +67,7 @@ class _Wire(asyncio.Protocol):
     def take(self) -> bytes:
         data = bytes(self.received)
         self.received.clear()
-        if len(data) > 4 * READ_SIZE and self._transport is not None and not self._transport.is_closing():
+        if len(data) > MAX_UNREAD and self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
         return data
 

@@ -24,6 +24,9 @@ T_co = TypeVar("T_co", covariant=True)
 
 READ_SIZE = 65536
 """Octets asked of the network at once."""
+MAX_UNREAD = 8 * 1024 * 1024
+"""Octets of replies that are kept while nobody reads: a server that cannot get rid of its replies stops reading, and
+then both sides would wait for ever. They answer some 100,000 recipients."""
 ATTEMPT_DELAY = 0.25
 """Seconds until the next address is tried beside a slow one (RFC 8305 §5)."""
 

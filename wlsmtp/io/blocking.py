@@ -7,13 +7,14 @@ import socket
 import ssl
 import threading
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from wlsmtp.errors import ConfigError, Stage
-from wlsmtp.io.base import READ_SIZE, Ended, TLSInfo
+from wlsmtp.io.base import MAX_UNREAD, READ_SIZE, Ended, TLSInfo
 from wlsmtp.io.dialing import dial, dial_through, remaining
 from wlsmtp.io.readiness import is_readable, wait_until_ready
 from wlsmtp.io.sockets import check_injected, tune
@@ -25,8 +26,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MAX_INBOX = 64
-"""Pieces of replies that are kept while a write waits; they fit any window of messages many times over."""
+RECORD = 16 * 1024
+"""Octets in a TLS record at most (RFC 8446 §5.1). A server can read a record once all of it has come: so of a record
+that was begun, nothing was sent, and it is known exactly how much was."""
+PATIENCE = 0.5
+"""Seconds after which a write that waits looks again whether anybody reads."""
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -51,7 +55,8 @@ class BlockingStream:
         self._is_direct = is_direct
         # OpenSSL takes one call at a time for a connection; and two that received would mix up what came.
         self._lock = threading.Lock()
-        self._inbox: list[bytes] = []
+        self._inbox: deque[bytes] = deque()
+        self._unread = 0
         self._is_read = False
         self.sent = 0
         self.tls: TLSInfo | None = None
@@ -76,7 +81,7 @@ class BlockingStream:
             while True:
                 with self._lock:
                     if self._inbox:
-                        return self._inbox.pop(0)
+                        return self._take()
                     data = self._receive() if self.tls else None
                 if data is not None:
                     return data
@@ -91,9 +96,17 @@ class BlockingStream:
         """See ``Stream.write``; the deadline holds for the whole of ``data``."""
         view = memoryview(data)
         while view:
-            with self._lock:
-                count = self._send(view)
-            self.sent += count
+            piece = view[:RECORD] if self.tls else view
+            before = self.sent
+            # All of it may be out before this thread runs again, and another one read what the server says to it.
+            self.sent = before + len(piece)
+            try:
+                with self._lock:
+                    count = self._send(piece)
+            except OSError:
+                self.sent = before
+                raise
+            self.sent = before + count
             view = view[count:]
             if view and not count:
                 self._wait_to_write(deadline)
@@ -122,15 +135,23 @@ class BlockingStream:
             keep_session(cast(ssl.SSLSocket, self._socket))
 
     async def close(self) -> None:
-        """See ``Stream.close``."""
+        """See ``Stream.close``; nobody may use the stream any more."""
         self.abort()
-
-    def abort(self) -> None:
-        """See ``Stream.abort``. Closing alone would not wake a thread that waits for the socket."""
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
         with suppress(OSError):
             self._socket.close()
+
+    def abort(self) -> None:
+        """See ``Stream.abort``. It wakes a thread that waits for the socket, and leaves the rest to ``close``: the
+        number of a closed socket may be another one's before that thread looks at it. ``SSLSocket.shutdown`` would
+        forget the encryption first, and a thread that writes would go on in the clear."""
+        with suppress(OSError):
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def _take(self) -> bytes:
+        """The oldest of what was kept."""
+        data = self._inbox.popleft()
+        self._unread -= len(data)
+        return data
 
     def _receive(self) -> bytes | None:
         """What has come; None when nothing has."""
@@ -153,15 +174,17 @@ class BlockingStream:
     def _wait_to_write(self, deadline: float) -> None:
         """Wait until the network takes more. What the server says meanwhile is kept, unless another thread reads it:
         a server that cannot get rid of its replies would stop reading, and both sides would wait for ever."""
-        listening = not self._is_read and len(self._inbox) < MAX_INBOX
-        ready = wait_until_ready(self._socket.fileno(), remaining(deadline), reading=listening, writing=True)
-        if not any(ready):
+        listening = not self._is_read and self._unread < MAX_UNREAD
+        seconds = remaining(deadline) if listening else min(remaining(deadline), PATIENCE)
+        ready = wait_until_ready(self._socket.fileno(), seconds, reading=listening, writing=True)
+        if not any(ready) and listening:
             raise TimeoutError
         if ready[0] and not ready[1]:
             with self._lock:
                 data = None if self._is_read else self._receive()
                 if data:
                     self._inbox.append(data)
+                    self._unread += len(data)
                 elif data is not None:
                     raise ConnectionResetError(errno.ECONNRESET, "the server closed the connection")
 

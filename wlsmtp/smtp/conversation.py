@@ -98,6 +98,10 @@ class Connection:
         """Whether it had lain idle and has not been heard of since, so that the server may have closed it before."""
         return self._heard_when_kept == self.link.heard
 
+    def retire(self) -> None:
+        """It takes no more messages."""
+        self._max_messages = 0
+
     def keep(self, now: float) -> None:
         """It lies idle from now on."""
         self.idle_since, self._heard_when_kept = now, self.link.heard

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wlsmtp.io.base import IO
     from wlsmtp.receipt import Outcome
     from wlsmtp.smtp.deadlines import Deadlines
-    from wlsmtp.smtp.experience import Experience
+    from wlsmtp.smtp.experience import Confusing, Experience
     from wlsmtp.smtp.link import Expectation, Link
     from wlsmtp.smtp.plan import Plan
     from wlsmtp.wire.reply import Reply
@@ -43,13 +43,14 @@ async def deliver(
             experience.suspect()
         return transaction.interrupted(failure), False
     except BaseException:
+        # Even where no answer is due: the server has an envelope, and perhaps a part of the content.
         link.end("The sender of a message was interrupted")
         raise
-    confusion = transaction.confusion if outcome.is_certainly_not_sent else None
-    if confusion is not None and experience.give_up(bdat=confusion == "BDAT"):
-        words = f"The server did not understand {confusion}"
-        error = Misunderstood(words, stage=Stage.MAIL, reply=outcome.error.reply if outcome.error else None)
-        link.end(words)
+    confusing = transaction.confusion if outcome.is_certainly_not_sent else None
+    if confusing is not None:
+        experience.give_up(confusing)
+        error = Misunderstood.about(confusing, outcome.error.reply if outcome.error else None)
+        link.end(error.message)
         return judge.misunderstood(plan.recipients, error), False
     if plan.manner is Manner.ASK_FIRST:
         experience.is_proven = True
@@ -87,14 +88,15 @@ class _Transaction:
         return judge.interrupted(self.plan.recipients, replies, error, end_written=end_written, mail=self._mail)
 
     @property
-    def confusion(self) -> str | None:
-        """What the server takes less well than it says (``judge.confusion``)."""
+    def confusion(self) -> Confusing | None:
+        """What the server takes less well than it says (``judge.confusion``), as far as it was made use of."""
         rcpts = [reply for reply in self.rcpt_replies() if reply is not None]
         last = self._refused_content
         is_grouped = self.plan.manner is not Manner.ONE_BY_ONE
         if self._mail is None or not (is_grouped or (last is not None and self.plan.by_bdat)):
             return None
-        return judge.confusion(None, self._mail, rcpts, last or self._mail, by_bdat=self.plan.by_bdat)
+        found = judge.confusion(None, self._mail, rcpts, last or self._mail, by_bdat=self.plan.by_bdat)
+        return found if found == "BDAT" or is_grouped else None
 
     async def run(self, reset: bool) -> Outcome:
         """Say it all; return what came of it."""

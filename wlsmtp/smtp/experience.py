@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+Confusing = Literal["BDAT", "groups"]
+"""What a server may take less well than it says."""
 
 
 @dataclass(slots=True)
@@ -30,11 +34,9 @@ class Experience:
         if self.losses >= 2:
             self.takes_groups = False
 
-    def give_up(self, *, bdat: bool) -> bool:
-        """Remember that BDAT, or else that groups led to confusion. False when that was known already."""
-        known = not self.takes_bdat if bdat else not self.takes_groups
-        if bdat:
+    def give_up(self, confusing: Confusing) -> None:
+        """Remember what has confused the server."""
+        if confusing == "BDAT":
             self.takes_bdat = False
         else:
             self.takes_groups = False
-        return not known

@@ -7,12 +7,13 @@ with its reply, whatever happened to the connection afterwards.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ContentRefused, OutcomeUnknown, SenderRefused, SMTPError, Stage
 from wlsmtp.receipt import Outcome, RecipientResult, RecipientStatus, refusal
 
 if TYPE_CHECKING:
+    from wlsmtp.smtp.experience import Confusing
     from wlsmtp.wire.reply import Reply
 
 _OUT_OF_STEP = frozenset({500, 502, 503})
@@ -76,7 +77,7 @@ def concluded(recipients: Sequence[str], mail: Reply, rcpts: Sequence[Reply], la
 
 def confusion(
     cleared: Reply | None, mail: Reply, rcpts: Sequence[Reply], last: Reply, *, by_bdat: bool
-) -> Literal["BDAT", "groups"] | None:
+) -> Confusing | None:
     """What the server takes less well than it says, if its replies to a group show that: commands behind good ones are
     unknown to it, or out of order, or it says outright what it does not like."""
     replies = (mail, *rcpts, last)

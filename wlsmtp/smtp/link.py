@@ -212,10 +212,10 @@ class Link:
 
     def end(self, reason: str) -> None:
         """Give the link up."""
-        if not self.ended:
-            self.ended = True
-            self._announce(Disconnected(self.name, reason))
+        was_ended, self.ended = self.ended, True
         self.stream.abort()
+        if not was_ended:
+            self._announce(Disconnected(self.name, reason))
 
     def show(self, text: str) -> None:
         """Tell listeners what was said: a line, or ``[…]`` for content."""

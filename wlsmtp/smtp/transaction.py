@@ -16,14 +16,24 @@ if TYPE_CHECKING:
 
     from wlsmtp.errors import SMTPError
     from wlsmtp.receipt import Outcome
+    from wlsmtp.smtp.experience import Confusing
     from wlsmtp.smtp.link import Expectation, Link
     from wlsmtp.smtp.plan import Plan
     from wlsmtp.wire.reply import Reply
 
 
+class Unsaid(ConnectionFailed):
+    """Not a word of the message was said: it goes over another connection, at once."""
+
+
 class Misunderstood(ConnectionFailed):
     """The server did not understand commands in a group, or BDAT, that it offers: the message is to be said again in
     another manner, at once."""
+
+    @classmethod
+    def about(cls, confusing: Confusing, reply: Reply | None) -> Misunderstood:
+        """The error, with the words of the server."""
+        return cls(f"The server did not understand {confusing}", stage=Stage.MAIL, reply=reply)
 
 
 class Transaction:
@@ -128,7 +138,7 @@ class Transaction:
         self.outcome = judge.interrupted(self.plan.recipients, rcpts, error, end_written=end_written, mail=mail)
 
     @property
-    def confusion(self) -> str | None:
+    def confusion(self) -> Confusing | None:
         """``"BDAT"`` or ``"groups"`` if the answers show that the server takes less than it says."""
         replies = self._replies
         cleared = replies[0] if self.with_reset else None

@@ -16,7 +16,7 @@ from wlsmtp.errors import ConnectionFailed, DeadlineExceeded, ProtocolError, SMT
 from wlsmtp.smtp import judge
 from wlsmtp.smtp.link import BLOCK
 from wlsmtp.smtp.plan import Manner
-from wlsmtp.smtp.transaction import Misunderstood, Transaction
+from wlsmtp.smtp.transaction import Misunderstood, Transaction, Unsaid
 
 if TYPE_CHECKING:
     from wlsmtp.config import Pipelining
@@ -62,10 +62,12 @@ class Window:
 
     def has_room(self, size: int) -> bool:
         """Whether a message of ``size`` octets may follow those that are on their way."""
+        if self.link.ended or self.link.farewell is not None:
+            return False
         load = len(self._open) + len(self._unsaid)
         if load == 0:
             return True
-        if not self._experience.is_proven or self.link.ended or self.link.farewell is not None:
+        if not self._experience.is_proven:
             return False
         return load < self._limits.max_in_flight and self._octets + size <= self._limits.max_bytes
 
@@ -75,7 +77,7 @@ class Window:
         try:
             with self._mutex:
                 if self.link.ended:
-                    transaction.interrupt(ConnectionFailed("The connection was lost before it was used"), 0)
+                    transaction.interrupt(Unsaid("The connection was lost before it was used"), 0)
                     return transaction
                 self._octets += plan.content.size
                 if self._unsaid or self._is_held_up():
@@ -83,7 +85,7 @@ class Window:
                 else:
                     self._say(transaction)
         except BaseException:
-            self.fail(ConnectionFailed("The sender of a message was interrupted", stage=Stage.MAIL))
+            self.fail(_interrupted(Stage.MAIL))
             raise
         return transaction
 
@@ -103,7 +105,7 @@ class Window:
                 self._writing_failed(error)
                 return
             except BaseException:
-                self.fail(ConnectionFailed("The sender of a message was interrupted", stage=Stage.CONTENT))
+                self.fail(_interrupted(Stage.CONTENT))
                 raise
             finally:
                 self._is_writing = False
@@ -118,11 +120,18 @@ class Window:
                 await self._wait(transaction, deadlines)
         return transaction.outcome
 
+    async def abandon(self) -> None:
+        """One sender was interrupted anywhere, as threads are: nobody knows what was half done."""
+        self.fail(_interrupted(self.link.stage))
+        await self._wake()
+
     def fail(self, error: SMTPError) -> None:
         """Give the connection up: all that is on its way is not sent, or in doubt."""
         with self._mutex:
-            self.link.end(error.message)
-            self._settle_all(error)
+            try:
+                self.link.end(error.message)
+            finally:
+                self._settle_all(error)
 
     def _is_first_to_read(self) -> bool:
         with self._mutex:
@@ -133,18 +142,22 @@ class Window:
 
     async def _read(self, transaction: Transaction, deadlines: Deadlines) -> None:
         """Read once, for all."""
-        due = self._due_time(deadlines)
+        data, cause = b"", None
+        is_read = False
         try:
-            data = await self.link.stream.read(min(due, deadlines.end))
-        except TimeoutError as error:
-            self._reading_took_too_long(transaction, error, by_server=due <= deadlines.end)
-        except OSError as error:
-            self._hear(b"", error)
+            due = self._due_time(deadlines)
+            try:
+                data = await self.link.stream.read(min(due, deadlines.end))
+            except TimeoutError as error:
+                self._reading_took_too_long(transaction, error, by_server=due <= deadlines.end)
+                return
+            except OSError as error:
+                cause = error
+            is_read = True
+            self._hear(data, cause)
         except BaseException:
-            self._sender_left(transaction, loses_input=not self.link.stream.keeps_unread)
+            self._sender_left(transaction, loses_input=is_read or not self.link.stream.keeps_unread)
             raise
-        else:
-            self._hear(data, None)
         finally:
             # Not before what was read is paired: the next one to read will pair what comes after it.
             self._is_reading = False
@@ -214,7 +227,7 @@ class Window:
         with self._mutex:
             self._drop_if_unsaid(transaction)
         if loses_input or (self.load <= 1 and not self._waiters):
-            self.fail(ConnectionFailed("The sender of a message was interrupted", stage=self.link.stage))
+            self.fail(_interrupted(self.link.stage))
 
     def _drop_if_unsaid(self, transaction: Transaction) -> bool:
         if transaction not in self._unsaid:
@@ -251,7 +264,8 @@ class Window:
     def _say_on(self) -> None:
         """Say what may be said now."""
         while self._unsaid and not self._is_held_up():
-            self._say(self._unsaid.popleft())
+            self._say(self._unsaid[0])
+            self._unsaid.popleft()
 
     def _settle_answered(self) -> None:
         """Settle what was answered in full, and let what waited for it go on. Raises ``SMTPError`` when the connection
@@ -287,15 +301,14 @@ class Window:
             return
         self.must_reset = transaction.final is None
         # Whoever got the message would get it twice if it were said again.
-        confusion = transaction.confusion if outcome.is_certainly_not_sent else None
-        if confusion is None:
+        confusing = transaction.confusion if outcome.is_certainly_not_sent else None
+        if confusing is None:
             self._experience.is_proven = True
-        elif self._experience.give_up(bdat=confusion == "BDAT"):
-            error = Misunderstood(
-                f"The server did not understand {confusion}", stage=Stage.MAIL, reply=transaction.last
-            )
-            transaction.outcome = judge.misunderstood(transaction.plan.envelope.addresses, error)
-            raise error
+            return
+        self._experience.give_up(confusing)
+        error = Misunderstood.about(confusing, transaction.last)
+        transaction.outcome = judge.misunderstood(transaction.plan.envelope.addresses, error)
+        raise error
 
     def _settle_all(self, error: SMTPError) -> None:
         """After 421 a server does nothing any more (RFC 5321 §3.8); what it had answered by then it may have done."""
@@ -317,6 +330,10 @@ _LAST_WORDS = 1.0
 """Seconds to read what a server said before it hung up: it is there already."""
 
 _TIMEOUTS: dict[Stage, StageName] = {Stage.DATA: "data", Stage.CONTENT: "content"}
+
+
+def _interrupted(stage: Stage) -> ConnectionFailed:
+    return ConnectionFailed("The sender of a message was interrupted", stage=stage)
 
 
 def _too_late(cause: BaseException) -> DeadlineExceeded:

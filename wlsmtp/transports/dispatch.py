@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wlsmtp.errors import ConnectionFailed, MessageError, Stage
+from wlsmtp.errors import ConnectionFailed, MessageError, RecipientsRefused, Stage
 from wlsmtp.receipt import Outcome, RecipientStatus
-from wlsmtp.smtp.transaction import Misunderstood
+from wlsmtp.smtp.transaction import Misunderstood, Unsaid
 
 if TYPE_CHECKING:
     from wlsmtp.errors import SMTPError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from wlsmtp.smtp.deadlines import Deadlines
     from wlsmtp.smtp.experience import Experience
     from wlsmtp.smtp.transaction import Transaction
+    from wlsmtp.wire.reply import Reply
 
 
 class Dispatch:
@@ -75,7 +76,9 @@ class Dispatch:
             if beyond:
                 experience.max_recipients = accepted
             left |= beyond
-        if not accepted or not left:
+        # That these recipients were refused says nothing of those that were not asked yet.
+        may_go_on = accepted or isinstance(latest.error, RecipientsRefused)
+        if not may_go_on or not left:
             self._settle(latest)
             return False
         self._so_far = self._merged(latest)
@@ -103,15 +106,18 @@ def is_worth_repeating(connection: Connection, outcome: Outcome) -> bool:
     error = outcome.error
     if error is None or not outcome.is_certainly_not_sent:
         return False
-    if isinstance(error, Misunderstood):
+    if isinstance(error, Misunderstood | Unsaid):
         return True
     if isinstance(error, ConnectionFailed):
         return connection.went_stale or (connection.was_kept and connection.link.farewell is not None)
     return connection.was_kept and error.reply is not None and _is_farewell(error.reply.code, str(error.reply.enhanced))
 
 
-def _is_beyond(status: RecipientStatus, reply: object) -> bool:
-    return status is RecipientStatus.REFUSED and getattr(reply, "code", None) == 452
+def _is_beyond(status: RecipientStatus, reply: Reply | None) -> bool:
+    """Whether a recipient is one too many: 452, unless it is said to be of a mailbox that is full, or a disk."""
+    if status is not RecipientStatus.REFUSED or reply is None or reply.code != 452:
+        return False
+    return reply.enhanced is None or str(reply.enhanced) == "4.5.3"
 
 
 def _is_farewell(code: int, enhanced: str) -> bool:

@@ -14,14 +14,14 @@ from wlsmtp.smtp.experience import Experience
 from wlsmtp.smtp.plan import Manner
 from wlsmtp.transports.base import Transport
 from wlsmtp.transports.dispatch import Dispatch, is_worth_repeating
-from wlsmtp.transports.stream import Crew, Stream
+from wlsmtp.transports.stream import Crew, Stream, abandon_if_unsure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from wlsmtp.config import SessionConfig
     from wlsmtp.events import Announcer
-    from wlsmtp.io.base import IO
+    from wlsmtp.io.base import IO, Task
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
     from wlsmtp.receipt import Outcome
@@ -40,13 +40,15 @@ class SMTPTransport(Transport):
         self.io = io
         self.config = config
         self.experience = Experience()
-        self.pool = Pool(io, config.pool, self._connect)
+        self.pool = Pool(io, config.pool, self._connect, self._make_room)
         self.streams: set[Stream] = set()
         """Those that are not at their end."""
+        self._settling: list[Task[None]] = []
         self._announce = announce
         self._capabilities: Capabilities | None = None
         rate = config.pool.messages_per
         self._pace = Pace(*rate) if rate is not None else None
+        self._mutex = io.mutex()
 
     @property
     def name(self) -> str:
@@ -133,7 +135,8 @@ class SMTPTransport(Transport):
         if dispatch.has_turn or self._pace is None:
             return 0.0
         dispatch.has_turn = True
-        return self._pace.reserve(self.io.now())
+        with self._mutex:
+            return self._pace.reserve(self.io.now())
 
     def plan(self, connection: Connection, dispatch: Dispatch) -> Plan:
         """What to say next for a message. Raises ``MessageError`` or ``ExtensionMissing``."""
@@ -164,7 +167,10 @@ class SMTPTransport(Transport):
             await self.pool.release(connection, deadlines)
             return
         except BaseException:
-            await self.pool.release(connection, deadlines)
+            try:
+                await abandon_if_unsure(connection)
+            finally:
+                await self.pool.release(connection, deadlines)
             raise
         again = is_worth_repeating(connection, outcome)
         await self.pool.release(connection, deadlines)
@@ -176,6 +182,13 @@ class SMTPTransport(Transport):
         if plan.manner in (Manner.WHOLE, Manner.GROUPED):
             return await connection.window.settle(connection.add(plan), dispatch.deadlines)
         return await connection.deliver_alone(plan, dispatch.deadlines)
+
+    def _make_room(self) -> None:
+        """Whoever waits for a connection may be the one that a stream waits for, with its connection in its hands."""
+        self._settling = [task for task in self._settling if not task.is_done]
+        for stream in tuple(self.streams):
+            if stream.is_left_alone:
+                self._settling.append(self.io.spawn(stream.settle_if_left_alone(), "wlsmtp-settle"))
 
     async def _connect(self, deadlines: Deadlines) -> Connection:
         try:

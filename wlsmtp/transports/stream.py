@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ConnectionFailed, SMTPError
+from wlsmtp.smtp.conversation import LONG_IDLE
 from wlsmtp.smtp.plan import Manner
 from wlsmtp.transports.dispatch import Dispatch, is_worth_repeating
 
@@ -64,19 +65,33 @@ class Stream:
                 await self._go_on(to_the_end=mail is None)
                 if mail is None or (self._all and self._all[0].outcome is not None):
                     ready = self._ready()
-                    await self._leave_turn()
-                    yield ready
-                    await self._take_turn()
+                    left_at = await self._leave()
+                    try:
+                        yield ready
+                    finally:
+                        await self._take_turn()
+                    await self._come_back(left_at)
             await self._go_on(to_the_end=True)
             if self._all:
                 yield self._ready()
+        except GeneratorExit:
+            raise
+        except BaseException:
+            if self._connection is not None:
+                await abandon_if_unsure(self._connection)
+            raise
         finally:
             self._transport.streams.discard(self)
             await self._give_back()
 
+    @property
+    def is_left_alone(self) -> bool:
+        """Whether it has a connection, and whoever takes the outcomes is busy elsewhere."""
+        return not self._is_taken and self._connection is not None
+
     async def settle_if_left_alone(self) -> None:
         """Settle what is on its way, and give the connection back, if whoever takes the outcomes is busy elsewhere: a
-        session that is closed need not wait for that."""
+        session that is closed need not wait for that, nor a message that is sent meanwhile."""
         async with self._turn:
             if self._is_taken:
                 return
@@ -91,13 +106,33 @@ class Stream:
     async def _take_turn(self) -> None:
         async with self._turn:
             while self._is_taken:
-                await self._turn.wait(self._deadlines().end)
+                with suppress(TimeoutError):
+                    await self._turn.wait(self._deadlines().end)
             self._is_taken = True
 
     async def _leave_turn(self) -> None:
         async with self._turn:
             self._is_taken = False
             self._turn.notify_all()
+
+    async def _leave(self) -> float:
+        """Let whoever takes the outcomes do what it likes with them; return when that was."""
+        await self._leave_turn()
+        # After the turn was left: whoever comes to wait looks in the other order, so one of the two sees the other.
+        if self._transport.pool.waiting:
+            await self.settle_if_left_alone()
+        return self._transport.io.now()
+
+    async def _come_back(self, left_at: float) -> None:
+        """After a long time the server may have closed the connection; it is asked before it is sent any content."""
+        now = self._transport.io.now()
+        if now - left_at <= LONG_IDLE:
+            return
+        while self._on_their_way:
+            await self._settle_some()
+        if self._connection is not None:
+            self._connection.keep(left_at)
+            self._connection.resume(now)
 
     async def _go_on(self, *, to_the_end: bool) -> None:
         """Say what is to be said, and settle what stands in its way, or everything."""
@@ -146,7 +181,10 @@ class Stream:
         except SMTPError as error:
             dispatch.fail(error)
             return True
-        if connection is None or not connection.window.has_room(dispatch.content.size):
+        if connection is None:
+            return False
+        # What others have on their way is not for this stream to settle: one message of its own always has room.
+        if self._on_their_way and not connection.window.has_room(dispatch.content.size):
             return False
         if (pause := self._transport.pause(dispatch)) > 0:
             await connection.window.flush(dispatch.deadlines)
@@ -197,6 +235,8 @@ class Stream:
         self._unsaid.extendleft(reversed(again))
         if connection.link.ended:
             await self._give_back()
+        elif self._transport.pool.is_worn(connection):
+            connection.retire()
 
     def _take(self, dispatch: Dispatch, outcome: Outcome) -> None:
         """Take what came of a transaction, unless the message is to be said again: it was certainly not sent, over a
@@ -228,6 +268,13 @@ class Stream:
             await self._transport.pool.release(connection, self._deadlines())
 
 
+async def abandon_if_unsure(connection: Connection) -> None:
+    """Give a connection up whose sender was interrupted where nobody knows what was half done: any thread may be, at
+    any place; a task only where it waits."""
+    if not connection.link.stream.keeps_unread:
+        await connection.window.abandon()
+
+
 class Crew:
     """Several streams side by side."""
 
@@ -247,6 +294,7 @@ class Crew:
         self._outcomes: dict[int, Outcome] = {}
         self._given = self._taken = 0
         self._is_over = False
+        self._failure: BaseException | None = None
 
     async def outcomes(self) -> AsyncGenerator[list[Outcome], None]:
         """The outcomes, as many at a time as there are."""
@@ -260,12 +308,16 @@ class Crew:
                     waiting.append(mail)
                 if mail is None or len(waiting) >= AT_ONCE:
                     await self._hand_out(waiting)
-                    ready = await self._ready(workers, at_most=0 if mail is None else most)
+                    ready = await self._ready(at_most=0 if mail is None else most)
                     if ready or mail is None:
                         yield ready
             await self._hand_out(waiting)
-            if ready := await self._ready(workers, at_most=0):
+            if ready := await self._ready(at_most=0):
                 yield ready
+        except BaseException:
+            for worker in workers:
+                worker.cancel()
+            raise
         finally:
             await self._finish(workers)
 
@@ -277,20 +329,23 @@ class Crew:
             mails.clear()
             self._changed.notify_all()
 
-    async def _ready(self, workers: Sequence[Task[None]], *, at_most: int) -> list[Outcome]:
+    async def _ready(self, *, at_most: int) -> list[Outcome]:
         """The outcomes that are there in order, once no more than ``at_most`` messages are still on their way."""
         async with self._changed:
             while self._taken - self._given - len(self._outcomes) > at_most and not self._is_over:
-                await self._changed.wait(self._deadlines().end)
+                await self._wait()
             ready: list[Outcome] = []
             while (outcome := self._outcomes.pop(self._given, None)) is not None:
                 ready.append(outcome)
                 self._given += 1
-        if self._is_over:
-            for worker in workers:
-                if worker.is_done:
-                    await worker.wait(self._deadlines().end)
+        if self._failure is not None:
+            raise self._failure
         return ready
+
+    async def _wait(self) -> None:
+        """Until something has changed; how long that may take is for each message to say, and for the input."""
+        with suppress(TimeoutError):
+            await self._changed.wait(self._deadlines().end)
 
     async def _finish(self, workers: Sequence[Task[None]]) -> None:
         async with self._changed:
@@ -298,8 +353,14 @@ class Crew:
             self._queue.clear()
             self._changed.notify_all()
         for worker in workers:
-            with suppress(Exception):  # told by _ready already
-                await worker.wait(self._deadlines().end)
+            while not worker.is_done:
+                try:
+                    await worker.wait(self._deadlines().end)
+                except TimeoutError:
+                    continue
+                except BaseException:
+                    if not worker.is_done:
+                        raise
 
     async def _work(self) -> None:
         taken: deque[int] = deque()
@@ -310,11 +371,10 @@ class Crew:
                     for outcome in batch:
                         self._outcomes[taken.popleft()] = outcome
                     self._changed.notify_all()
-        except BaseException:
+        except BaseException as failure:
             async with self._changed:
-                self._is_over = True
+                self._failure, self._is_over = self._failure or failure, True
                 self._changed.notify_all()
-            raise
         finally:
             await outcomes.aclose()
 
@@ -323,7 +383,7 @@ class Crew:
         while True:
             async with self._changed:
                 while not self._queue and not taken and not self._is_over:
-                    await self._changed.wait(self._deadlines().end)
+                    await self._wait()
                 if self._is_over:
                     return
                 batch = [self._queue.popleft() for _ in range(min(AT_ONCE, len(self._queue)))]
