@@ -31,18 +31,23 @@ BLOCK = 64 * 1024
 class Expectation:
     """The place of the replies that are to come to one thing that was said, as many as ``stages``."""
 
-    __slots__ = ("is_complete", "replies", "stages")
+    __slots__ = ("left", "replies", "stages")
 
     def __init__(self, stages: tuple[Stage, ...]) -> None:
         self.stages = stages
         self.replies: list[Reply] = []
-        self.is_complete = False
-        """Whether all replies have come."""
+        self.left = len(stages)
+        """How many replies are still to come."""
 
     @property
     def stage(self) -> Stage:
         """What the next reply will answer."""
         return self.stages[min(len(self.replies), len(self.stages) - 1)]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all replies have come."""
+        return not self.left
 
     @property
     def reply(self) -> Reply | None:
@@ -265,8 +270,8 @@ class Link:
                 if expected:
                     expectation = expected[0]
                     expectation.replies.append(reply)
-                    if len(expectation.replies) == len(expectation.stages):
-                        expectation.is_complete = True
+                    expectation.left -= 1
+                    if not expectation.left:
                         expected.popleft()
                         self._answered = expectation.stages[-1]
                 elif reply.code != 421:

@@ -61,7 +61,7 @@ class Transaction:
     def is_answered(self) -> bool:
         """Whether all replies to what was said have come."""
         expectation = self.final or self.group
-        return expectation is not None and expectation.is_complete
+        return expectation is not None and not expectation.left
 
     def say(self, link: Link, reset: bool) -> None:
         """Queue the whole transaction, or its commands up to DATA."""
