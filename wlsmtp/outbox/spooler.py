@@ -271,10 +271,11 @@ class Spooler:
             if self._worker is worker:
                 self._worker = self._hire(finish=self._finish)
                 self._worker.stays, self._worker.reopens = self._stays, self._reopens
-                self._task = self._io.spawn(self._run(self._worker), "wlsmtp-outbox")
+                # Before the worker begins: the program may end before its thread has had its first turn.
+                forget = self._io.at_exit(self._at_exit)
+                self._task = self._io.spawn(self._run(self._worker, forget), "wlsmtp-outbox")
 
-    async def _run(self, worker: Worker) -> None:
-        forget = self._io.at_exit(self._at_exit)
+    async def _run(self, worker: Worker, forget: Callable[[], None]) -> None:
         try:
             await worker.run()
         except Exception:
