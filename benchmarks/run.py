@@ -29,6 +29,7 @@ QUESTIONS = (
     "first_mail",
     "volume",
     "import_time",
+    "outbox",
     "real_postfix",
 )
 

@@ -31,7 +31,7 @@ from wlsmtp import ConfigError, Pipelining, SessionConfig, SMTPSession, Timeouts
         ({"mechanisms": ["SCRAM"]}, "allowed are OAUTHBEARER, XOAUTH2"),
         ({"local_hostname": "a b"}, "local_hostname: must be a domain name"),
         ({"pasword": "s3cret"}, "pasword"),
-        ({"mode": "async"}, "outbox"),
+        ({"outbox": "postgres://ann:s3cret@db"}, "outbox"),
     ],
     ids=str,
 )

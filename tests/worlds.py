@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
-from wlsmtp import AsyncSMTPSession, Capabilities, Receipt, ServerInfo, SMTPSession, Statistics
+from wlsmtp import AsyncSMTPSession, Capabilities, Receipt, ServerInfo, SMTPSession, Statistics, Status
+from wlsmtp.outbox.base import OutboxStatistics
 
 
 class Session:
@@ -23,7 +24,9 @@ class Session:
         return self._run(self.face.send(message, **options))  # type: ignore[no-any-return]
 
     def send_many(self, items: Any, **options: Any) -> Iterator[Receipt]:
-        receipts = self.face.send_many(items, **options)
+        return self._each(self.face.send_many(items, **options))
+
+    def _each(self, receipts: Any) -> Iterator[Receipt]:
         if isinstance(receipts, Iterator):
             yield from receipts
             return
@@ -42,8 +45,43 @@ class Session:
     def open(self) -> None:
         self._run(self.face.open())
 
-    def close(self) -> None:
-        self._run(self.face.close())
+    def close(self, **options: Any) -> None:
+        self._run(self.face.close(**options))
+
+    def wait(self, receipt: Receipt, timeout: float = 10.0) -> Receipt:
+        """The finished receipt, as each world waits for it."""
+        if isinstance(self.face, SMTPSession):
+            return receipt.wait(timeout)
+
+        async def final() -> Receipt:
+            async with asyncio.timeout(timeout):
+                return await receipt
+
+        return self._run(final())  # type: ignore[no-any-return]
+
+    def status(self, id: str) -> Status:
+        return self._run(self.face.status(id))  # type: ignore[no-any-return]
+
+    def receipt(self, id: str) -> Receipt:
+        return self._run(self.face.receipt(id))  # type: ignore[no-any-return]
+
+    def receipts(self, *statuses: Status) -> list[Receipt]:
+        return list(self._each(self.face.receipts(*statuses)))
+
+    def pending(self) -> list[Receipt]:
+        return list(self._each(self.face.pending()))
+
+    def cancel(self, id: str) -> bool:
+        return self._run(self.face.cancel(id))  # type: ignore[no-any-return]
+
+    def retry(self, id: str) -> bool:
+        return self._run(self.face.retry(id))  # type: ignore[no-any-return]
+
+    def flush(self, timeout: float = 10.0) -> int:
+        return self._run(self.face.flush(timeout))  # type: ignore[no-any-return]
+
+    def outbox_statistics(self) -> OutboxStatistics:
+        return self._run(self.face.outbox_statistics())  # type: ignore[no-any-return]
 
     def statistics(self) -> Statistics:
         return self.face.statistics()
@@ -74,9 +112,8 @@ class World:
         return Session(self._face.from_url(url, **options), self.run)
 
     def run(self, result: Any) -> Any:
-        if not inspect.isawaitable(result):
+        if self._runner is None or not inspect.isawaitable(result):
             return result
-        assert self._runner is not None
 
         async def wait() -> Any:
             return await result

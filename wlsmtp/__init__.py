@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from wlsmtp.errors import DeadlineExceeded as DeadlineExceeded
     from wlsmtp.errors import ExtensionMissing as ExtensionMissing
     from wlsmtp.errors import LocalDeliveryFailed as LocalDeliveryFailed
+    from wlsmtp.errors import MessageCancelled as MessageCancelled
     from wlsmtp.errors import MessageError as MessageError
+    from wlsmtp.errors import NotInOutbox as NotInOutbox
+    from wlsmtp.errors import OutboxError as OutboxError
+    from wlsmtp.errors import OutboxNotEmpty as OutboxNotEmpty
     from wlsmtp.errors import OutcomeUnknown as OutcomeUnknown
     from wlsmtp.errors import ProtocolError as ProtocolError
     from wlsmtp.errors import RecipientsRefused as RecipientsRefused
@@ -44,6 +48,10 @@ if TYPE_CHECKING:
     from wlsmtp.options import DeliverBy as DeliverBy
     from wlsmtp.options import DeliveryOptions as DeliveryOptions
     from wlsmtp.options import RecipientDSN as RecipientDSN
+    from wlsmtp.outbox.base import Outbox as Outbox
+    from wlsmtp.outbox.base import OutboxStatistics as OutboxStatistics
+    from wlsmtp.outbox.memory import MemoryOutbox as MemoryOutbox
+    from wlsmtp.outbox.sqlite import SQLiteOutbox as SQLiteOutbox
     from wlsmtp.receipt import Receipt as Receipt
     from wlsmtp.receipt import RecipientResult as RecipientResult
     from wlsmtp.receipt import RecipientStatus as RecipientStatus
@@ -69,12 +77,16 @@ _ROOMS = {
     "errors": (
         "SMTPError", "ConfigError", "MessageError", "ConnectionFailed", "DeadlineExceeded", "TLSError",
         "AuthenticationFailed", "ReplyError", "SenderRefused", "RecipientsRefused", "ContentRefused", "CommandRefused",
-        "LocalDeliveryFailed", "ProtocolError", "ExtensionMissing", "OutcomeUnknown", "Stage",
+        "LocalDeliveryFailed", "ProtocolError", "ExtensionMissing", "OutcomeUnknown", "MessageCancelled", "OutboxError",
+        "NotInOutbox", "OutboxNotEmpty", "Stage",
     ),
     "oauth": ("ClientCredentials", "RefreshToken"),
     "options": ("DeliveryOptions", "DSN", "RecipientDSN", "DeliverBy"),
     "network": ("Network", "Proxy"),
     "io.base": ("TLSInfo", "Certificate"),
+    "outbox.base": ("Outbox", "OutboxStatistics"),
+    "outbox.memory": ("MemoryOutbox",),
+    "outbox.sqlite": ("SQLiteOutbox",),
     "smtp.conversation": ("ServerInfo",),
     "statistics": ("Statistics",),
     "transports.base": ("Transport",),

@@ -20,6 +20,7 @@ from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.events import Listener
 from wlsmtp.network import Network, Proxy
 from wlsmtp.options import DeliveryOptions
+from wlsmtp.receipt import Receipt
 from wlsmtp.urls import TransportURL
 from wlsmtp.validation import Seconds, Settings
 
@@ -30,6 +31,10 @@ method ``forget(token)``, that is told of the refused token first. See ``wlsmtp.
 
 WITHOUT_SECRET = frozenset({"EXTERNAL", "GSSAPI", "ANONYMOUS"})
 """The mechanisms that need neither password nor token; they are used only when ``mechanisms`` names them."""
+
+
+Callback = Callable[[Receipt], object]
+"""Is told of a finished message of the outbox; may be async in the async world."""
 
 
 class Security(StrEnum):
@@ -216,6 +221,11 @@ class RetryPolicy(Settings):
     """True also offers a message again whose outcome is unknown; its recipients may then get it twice."""
 
 
+PATIENT = RetryPolicy(attempts=130, backoff=5.0, max_backoff=3600.0, jitter=5.0)
+"""How an outbox tries, unless told otherwise: for five days, as RFC 5321 §4.5.4.1 asks of senders that queue; a few
+seconds after the first failure again, and hourly in the end."""
+
+
 class SessionConfig(Settings):
     """All settings of a session. The names are those of ``SMTPSession``'s keywords."""
 
@@ -228,6 +238,11 @@ class SessionConfig(Settings):
     protocol: Literal["smtp", "lmtp"] = "smtp"
     """``lmtp`` (RFC 2033) delivers to mailboxes: each recipient is answered on its own after the content. Port 24."""
     mode: Mode = Mode.SYNC
+    outbox: Any = "memory:"
+    """Where ``mode="async"`` keeps messages until they are sent: ``"memory:"``, ``"sqlite:///path"`` or an ``Outbox``;
+    see ``wlsmtp.outbox``."""
+    outbox_worker: bool = True
+    """False: this session only keeps messages; other programs (``wlsmtp outbox run``) send them."""
     username: str | None = None
     password: SecretStr | None = None
     token: SecretStr | TokenProvider | None = None
@@ -260,6 +275,10 @@ class SessionConfig(Settings):
     """The name given with EHLO. Default: the address literal of the connection (RFC 5321 §4.1.4)."""
     listeners: tuple[Listener, ...] = Field(default=(), repr=False)
     """Callables that are told of each event, see ``wlsmtp.events``."""
+    on_sent: Callback | None = Field(default=None, repr=False)
+    """With ``mode="async"``: called with the receipt of each message that was sent to all its recipients."""
+    on_error: Callback | None = Field(default=None, repr=False)
+    """With ``mode="async"``: called with the receipt of each message that is finished and was not sent to all."""
     transport: Any = Field(default=None, repr=False, exclude=True)  # its URL may hold a password
     """What carries the messages instead of SMTP to ``server``: a ``Transport``, or its URL (``maildir:///path``)."""
 
@@ -281,6 +300,13 @@ class SessionConfig(Settings):
     @classmethod
     def _proxy_url(cls, value: object) -> object:
         return Proxy.from_url(value) if isinstance(value, str) else value
+
+    @field_validator("outbox")
+    @classmethod
+    def _outbox_url(cls, value: object) -> object:
+        if isinstance(value, str) and not value.startswith(("memory:", "sqlite:///")):
+            raise ValueError("must be 'memory:', 'sqlite:///path' or an Outbox")
+        return value
 
     @field_validator("local_hostname")
     @classmethod
@@ -329,6 +355,8 @@ class SessionConfig(Settings):
             raise ValueError("partial: 'abort' cannot go with LMTP, where each recipient is answered after the content")
         if self.is_lmtp and self.port == 25 and not self.is_unix:
             raise ValueError("port: 25 is for SMTP only (RFC 2033 §5)")
+        if not self.outbox_worker and self.outbox == "memory:":
+            raise ValueError("outbox_worker: mail in memory must be sent by this program")
         if self.is_unix and self.security is Security.SSL and not self.tls.server_hostname:
             raise ValueError("tls: TLS over a unix socket needs TLS(server_hostname=…)")
         if self.network.connector is not None and self.proxy is not None:
@@ -350,6 +378,11 @@ class SessionConfig(Settings):
     @property
     def _needs_no_secret(self) -> bool:
         return any(name.upper() in WITHOUT_SECRET for name in self.mechanisms or ())
+
+    @property
+    def outbox_retry(self) -> RetryPolicy:
+        """The policy for mail in an outbox: ``retry`` where it is given, else ``PATIENT``, as nobody waits."""
+        return self.retry if "retry" in self.model_fields_set else PATIENT
 
     @property
     def is_unix(self) -> bool:

@@ -17,7 +17,11 @@
     ├── LocalDeliveryFailed (OSError)       a program or a directory of this machine did not take the message
     ├── ProtocolError                       what the server sent cannot be parsed or paired
     ├── ExtensionMissing                    the message or the user needs what the server does not offer
-    └── OutcomeUnknown                      the end of the content was written and no answer came
+    ├── OutcomeUnknown                      the end of the content was written and no answer came
+    ├── MessageCancelled                    the message was taken out of the outbox before it was sent
+    └── OutboxError (RuntimeError)          the outbox cannot keep mail, or give it
+        ├── NotInOutbox (LookupError)       … knows no such message
+        └── OutboxNotEmpty                  … would lose the mail that is still in it
 
 Each also inherits the matching builtin, so that ``except TimeoutError`` works. An error answers the questions that a
 caller has: at which ``stage`` it happened, what the server said (``reply``), what to do about it (``hint``), whether
@@ -34,6 +38,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wlsmtp.outbox.base import Entry
     from wlsmtp.receipt import Receipt
     from wlsmtp.wire.reply import Reply
 
@@ -204,3 +211,31 @@ class OutcomeUnknown(SMTPError):
     def ambiguous(self) -> bool:
         """True: only the recipient's mailbox knows."""
         return True
+
+
+class MessageCancelled(SMTPError):
+    """The message was taken out of the outbox before it was sent (mode ``async``)."""
+
+
+class OutboxError(SMTPError, RuntimeError):
+    """The outbox cannot be used: its file is missing, damaged, full, locked for too long or of a newer version."""
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the same may work later: a lock or a full disk passes, and other things do not."""
+        return self.is_passing
+
+    is_passing = False
+    """Whether waiting may help."""
+
+
+class NotInOutbox(OutboxError, LookupError):
+    """The outbox knows no message with this id: it never had it, or its record was purged."""
+
+
+class OutboxNotEmpty(OutboxError):
+    """A session was closed while its outbox, which is in memory only, still has mail. Nothing is lost yet: ``left`` has
+    every message, and ``open()`` goes on with them."""
+
+    left: Sequence[Entry] = ()
+    """What was not sent: each with its ``mail``, an envelope and a content, and its ``receipt``."""

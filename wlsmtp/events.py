@@ -77,6 +77,13 @@ class Attempted:
 
 
 @dataclass(frozen=True, slots=True)
+class Interrupted:
+    """A program died while it had this message of an outbox on its way. It is sent again, and may arrive twice."""
+
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
 class Disconnected:
     """A connection ended; ``reason`` is None when it was closed in good order."""
 
@@ -84,7 +91,7 @@ class Disconnected:
     reason: str | None
 
 
-Event = Connected | Line | Sent | Failed | Retrying | Attempted | Disconnected
+Event = Connected | Line | Sent | Failed | Retrying | Attempted | Interrupted | Disconnected
 Listener = Callable[[Event], None]
 
 
@@ -103,6 +110,8 @@ def log_event(event: Event) -> None:
             log.warning("message %s not delivered: %s", receipt.message_id or receipt.id, error)
         case Retrying(error, attempt, delay):
             log.info("try %d in %.1f s, because: %s", attempt, delay, error)
+        case Interrupted(receipt):
+            log.warning("message %s may arrive twice: its sender died", receipt.message_id or receipt.id)
         case Attempted(transport, outcome, 0):
             log.info("%s: %s", transport, outcome.error or "message taken")
         case Attempted(transport, outcome, seconds):

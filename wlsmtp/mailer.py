@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Collection, Iterable, Mapping
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from wlsmtp.batch import Batch
 from wlsmtp.config import Mode, SessionConfig
-from wlsmtp.errors import ConfigError, SMTPError, Stage
+from wlsmtp.errors import ConfigError, ExtensionMissing, MessageError, SMTPError, Stage
 from wlsmtp.events import Announcer, Failed, Sent
 from wlsmtp.message.envelope import Envelope
+from wlsmtp.message.mail import Mail
 from wlsmtp.message.render import Sendable, content_of, envelope_of
 from wlsmtp.receipt import Receipt, RecipientStatus, Status, overall_status
 from wlsmtp.retry import Campaign, deliver_with_retry
@@ -26,8 +29,12 @@ if TYPE_CHECKING:
     from wlsmtp.io.base import IO
     from wlsmtp.message.content import Content
     from wlsmtp.options import DeliveryOptions
+    from wlsmtp.outbox.spooler import Spooler
     from wlsmtp.receipt import Outcome
     from wlsmtp.smtp.conversation import ServerInfo
+
+TOGETHER = 100
+"""Messages of a collection that are put into an outbox at once."""
 
 Item = Sendable | tuple[Sendable, Envelope]
 """What ``send_many`` takes: a message, or a message with its envelope."""
@@ -45,7 +52,27 @@ class Mailer:
         self._all_or_nothing = config.partial == "abort"
         self._session = uuid.uuid4().hex[:16]
         self._numbers = itertools.count(1)
+        self._spooler = self._make_spooler() if config.mode is Mode.ASYNC else None
         self._counts = dict.fromkeys(("sent", "partial", "failed", "unknown", "retries"), 0)
+
+    def _make_spooler(self) -> Spooler:
+        from wlsmtp.outbox.choice import make_outbox
+        from wlsmtp.outbox.spooler import Spooler
+        from wlsmtp.outbox.verdict import Rules
+        from wlsmtp.outbox.worker import Worker
+
+        outbox, rules = make_outbox(self.config.outbox), Rules(self.config.outbox_retry, self._all_or_nothing)
+        hire = partial(
+            Worker, outbox, self.transport, rules, self.io, self.announce, deadlines=self.deadlines, count=self._count
+        )
+        return Spooler(self.config, outbox, self.io, self.deadlines, hire)
+
+    @property
+    def spooler(self) -> Spooler:
+        """The outbox's side of the session. Raises ``ConfigError`` in mode ``sync``."""
+        if self._spooler is None:
+            raise ConfigError("The session has no outbox", stage=Stage.SETTINGS, hint="Use mode='async'")
+        return self._spooler
 
     @property
     def capabilities(self) -> Capabilities | None:
@@ -53,12 +80,19 @@ class Mailer:
         return self.transport.capabilities
 
     async def open(self) -> None:
-        """Get ready: connect and log in now rather than at the first message."""
-        await self.transport.open(self.deadlines())
+        """Get ready: connect and log in now rather than at the first message. In mode ``async``, begin to work."""
+        if self._spooler is not None:
+            await self._spooler.open()
+        else:
+            await self.transport.open(self.deadlines())
 
-    async def close(self) -> None:
+    async def close(self, *, drain: bool = True, timeout: float | None = None) -> None:
         """Let what is on its way finish, then close."""
-        await self.transport.close(self.deadlines())
+        try:
+            if self._spooler is not None:
+                await self._spooler.close(drain=drain, timeout=timeout)
+        finally:
+            await self.transport.close(self.deadlines(timeout))
 
     async def verify(self, timeout: float | None = None) -> ServerInfo:
         """Connect, log in, and tell what the server offers."""
@@ -72,9 +106,13 @@ class Mailer:
         recipients: str | Iterable[str] | None = None,
         options: DeliveryOptions | None = None,
         timeout: float | None = None,
+        **schedule: Any,
     ) -> Receipt:
-        """Send one message; raise when nobody got it, or nobody knows."""
+        """Send one message, or put it into the outbox; raise when nobody got it, or nobody knows."""
         envelope = self.asking(envelope_of(message, sender=sender, recipients=recipients), options)
+        if self._spooler is not None:
+            return await self._spooler.post(Mail(envelope, content_of(message)), **schedule)
+        _refuse(schedule)
         receipt = await self._deliver(content_of(message), envelope, timeout)
         return receipt.raise_for_status()
 
@@ -88,7 +126,24 @@ class Mailer:
                 f"connections: must be between 1 and PoolLimits.max_connections ({self.config.pool.max_connections})"
             )
             raise ConfigError(words, stage=Stage.SETTINGS)
+        if self._spooler is not None:
+            return self._post_many(self._spooler, items)
         return Batch(self, items, connections).receipts()
+
+    async def _post_many(
+        self, spooler: Spooler, items: Iterable[Item] | AsyncIterable[Item]
+    ) -> AsyncGenerator[list[Receipt], None]:
+        async for together in _batches(items):
+            yield await self._post(spooler, together)
+
+    async def _post(self, spooler: Spooler, items: list[Item]) -> list[Receipt]:
+        """Put messages into the outbox, together if nothing is wrong with any of them."""
+        try:
+            return await spooler.post_all([self.mail_of(item) for item in items])
+        except (MessageError, ExtensionMissing) as error:
+            if len(items) == 1:
+                return [self.not_a_message(error)]
+        return [receipt for item in items for receipt in await self._post(spooler, [item])]
 
     def statistics(self) -> Statistics:
         """The counts of now."""
@@ -158,6 +213,16 @@ class Mailer:
         tried = await deliver_with_retry(attempt, envelope, self.campaign, self.io, deadlines)
         return self.receipt_for(tried.outcome, content, tried.attempts, started)
 
+    def mail_of(self, item: Item) -> Mail:
+        """The message with its envelope. Raises ``MessageError``, and ``ExtensionMissing`` as ``asking`` does."""
+        message, envelope = item if isinstance(item, tuple) else (item, None)
+        return Mail(self.asking(envelope or envelope_of(message)), content_of(message))
+
+    def _count(self, receipt: Receipt) -> None:
+        """What the worker of the outbox has finished."""
+        self._counts["retries"] += receipt.attempts - 1
+        self._tell(receipt)
+
     def _tell(self, receipt: Receipt) -> None:
         self._counts[_COUNTED[receipt.status]] += 1
         if receipt.error is not None and receipt.status is not Status.PARTIAL:
@@ -175,13 +240,26 @@ class Mailer:
 
 
 def _check(config: SessionConfig) -> None:
-    if config.mode is Mode.ASYNC:
-        raise ConfigError(
-            "mode: 'async' needs an outbox, which this version does not have yet; allowed is 'sync'",
-            stage=Stage.SETTINGS,
-            hint="To go on while mail is sent, use AsyncSMTPSession, or send from a thread: sessions may be shared",
-        )
     check_mechanisms(config)
+
+
+def _refuse(schedule: Mapping[str, Any]) -> None:
+    given = [name for name, value in schedule.items() if value not in (None, 0)]
+    if given:
+        words = f"{', '.join(given)}: cannot be kept to without an outbox"
+        raise ConfigError(words, stage=Stage.SETTINGS, hint="Use mode='async'")
+
+
+async def _batches(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[list[Item]]:
+    """Items to be stored together. What makes them while it is read gets the receipt of each before it is asked for the
+    next one."""
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield [item]
+        return
+    rest = iter(items)
+    while batch := list(islice(rest, TOGETHER if isinstance(items, Collection) else 1)):
+        yield batch
 
 
 _COUNTED = {

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from wlsmtp.errors import RecipientsRefused, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from datetime import datetime
 
     from wlsmtp.errors import SMTPError
     from wlsmtp.io.base import TLSInfo
@@ -70,7 +71,14 @@ class Receipt:
     ``error`` why not everything was delivered. ``elapsed`` is the time that the delivery took, in seconds, from the
     call to the last reply. ``tls`` is what secured the connection that carried the message (the latest, if there were
     several); None if any of it went in the clear.
+
+    A message in an outbox (mode ``async``) is ``PENDING`` at first; ``next_attempt`` is when it will be tried, and
+    ``error`` why the last try failed. ``interruptions`` counts the programs that died with the message on its way: each
+    may have delivered it without anybody knowing, so there may be as many copies more.
     """
+
+    next_attempt: datetime | None = None
+    interruptions: int = 0
 
     __slots__ = ("attempts", "elapsed", "error", "id", "message_id", "recipients", "reply", "status", "tls")
 
@@ -130,6 +138,18 @@ class Receipt:
         """Return the receipt if any recipient was accepted; otherwise raise ``error``, which carries the receipt."""
         if self.error is not None and self.status not in (Status.SENT, Status.PARTIAL):
             raise self.error
+        return self
+
+    def wait(self, timeout: float | None = None) -> Receipt:
+        """The receipt as it is once the message is finished, or after ``timeout`` seconds, ``PENDING`` still. For
+        receipts of an ``SMTPSession``; raises ``ConfigError`` for those of an ``AsyncSMTPSession``, which are awaited:
+        ``receipt = await receipt``."""
+        return self
+
+    def __await__(self) -> Generator[Any, None, Receipt]:
+        return self._final().__await__()
+
+    async def _final(self) -> Receipt:
         return self
 
     def __str__(self) -> str:

@@ -68,7 +68,7 @@ class Campaign:
         if outcome.error is None or self.attempts >= self._policy.attempts or not self._unserved(outcome):
             return None
         named = outcome.error.retry_after or 0.0
-        pause = max(_pause(self._policy, self.attempts), named)
+        pause = max(pause_between(self._policy, self.attempts), named)
         if pause >= remaining or named > self._policy.max_backoff:
             return None
         self._announce(Retrying(outcome.error, self.attempts + 1, pause))
@@ -84,12 +84,13 @@ class Campaign:
         unserved = [
             result.address
             for result in outcome.recipients
-            if _may_retry(result, result.error or outcome.error, self._policy)
+            if may_retry(result, result.error or outcome.error, self._policy)
         ]
         return [] if self._all_or_nothing and len(unserved) < len(outcome.recipients) else unserved
 
 
-def _pause(policy: RetryPolicy, attempts: int) -> float:
+def pause_between(policy: RetryPolicy, attempts: int) -> float:
+    """Seconds between try number ``attempts`` and the next one."""
     from tenacity import RetryCallState, wait_exponential, wait_random
 
     wait = wait_exponential(multiplier=policy.backoff, max=policy.max_backoff) + wait_random(0, policy.jitter)
@@ -98,7 +99,8 @@ def _pause(policy: RetryPolicy, attempts: int) -> float:
     return wait(state)
 
 
-def _may_retry(result: RecipientResult, error: SMTPError | None, policy: RetryPolicy) -> bool:
+def may_retry(result: RecipientResult, error: SMTPError | None, policy: RetryPolicy) -> bool:
+    """Whether another try for this recipient is safe and sensible."""
     match result.status:
         case RecipientStatus.REFUSED:
             return result.reply is not None and result.reply.is_transient

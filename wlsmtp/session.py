@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from wlsmtp.config import Mode, Pipelining, PoolLimits, RetryPolicy, Security, SessionConfig, Timeouts
 from wlsmtp.io.blocking import BlockingIO, run
 from wlsmtp.mailer import Item, Mailer
+from wlsmtp.receipt import Status
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from wlsmtp.io.base import IO
     from wlsmtp.message.render import Sendable
     from wlsmtp.options import DeliveryOptions
+    from wlsmtp.outbox.base import Outbox, OutboxStatistics
+    from wlsmtp.outbox.spooler import When
     from wlsmtp.receipt import Receipt
     from wlsmtp.smtp.conversation import ServerInfo
     from wlsmtp.statistics import Statistics
@@ -42,6 +45,7 @@ class _Session:
         pool: PoolLimits | None = None,
         pipelining: Pipelining | bool | None = None,
         retry: RetryPolicy | None = None,
+        outbox: str | Outbox | None = None,
         transport: Transport | str | None = None,
         **fields: Any,
     ) -> None:
@@ -52,7 +56,7 @@ class _Session:
         """
         named = dict(
             port=port, security=security, mode=mode, username=username, password=password, token=token,
-            timeout=timeout, tls=tls, pool=pool, pipelining=pipelining, retry=retry,
+            timeout=timeout, tls=tls, pool=pool, pipelining=pipelining, retry=retry, outbox=outbox,
             transport=transport, **fields,
         )  # fmt: skip
         given = {name: value for name, value in named.items() if value is not None}
@@ -120,6 +124,10 @@ class SMTPSession(_Session):
         recipients: str | Iterable[str] | None = None,
         options: DeliveryOptions | None = None,
         timeout: float | None = None,
+        send_at: When | None = None,
+        priority: int = 0,
+        expires: When | None = None,
+        idempotency_key: str | None = None,
     ) -> Receipt:
         """Send a ``Message``, an ``EmailMessage`` or ``bytes``; return what came of it for each recipient.
 
@@ -129,8 +137,20 @@ class SMTPSession(_Session):
 
         The receipt is ``SENT`` or, when some recipients were refused, ``PARTIAL``. When nobody got the message, raises
         an ``SMTPError`` that carries the receipt; ``OutcomeUnknown`` when nobody can know (RFC 5321 §4.5.3.2.6).
+
+        With ``mode="async"`` the message is put into the outbox and the receipt is ``PENDING``: nothing waits for a
+        server, and ``timeout`` has no meaning. Only what is wrong with the message (``MessageError``) or the outbox
+        (``OutboxError``) is raised. The rest is for that mode: ``send_at`` is when the message is sent at the earliest
+        and ``expires`` when it is given up, each a ``datetime`` or seconds from now; greater ``priority`` (-10 to 10)
+        goes first; with an ``idempotency_key`` that the outbox knows, nothing is stored, and the receipt is that of the
+        message which was.
         """
-        return run(self._mailer.send(message, sender=sender, recipients=recipients, options=options, timeout=timeout))
+        return run(
+            self._mailer.send(
+                message, sender=sender, recipients=recipients, options=options, timeout=timeout, send_at=send_at,
+                priority=priority, expires=expires, idempotency_key=idempotency_key,
+            )
+        )  # fmt: skip
 
     def send_many(self, items: Iterable[Item], *, connections: int | None = None) -> Iterator[Receipt]:
         """Send messages, or pairs ``(message, Envelope)``, as they come; yield their receipts in the same order.
@@ -143,17 +163,11 @@ class SMTPSession(_Session):
         A message that fails does not stop the others: its receipt has the status ``ERROR`` or ``UNKNOWN`` and the
         ``error``. What stands in the way of all (login, TLS, an unreachable server) ends the stream: no more is read,
         each message that was read gets its receipt, and then the error is raised. So does an exception of ``items``.
+
+        With ``mode="async"`` the receipts are ``PENDING``, and each message is in the outbox before its receipt is
+        yielded: those of a list or another collection a hundred at a time, all others one by one.
         """
-        batches = self._mailer.send_many(items, connections)
-        try:
-            while True:
-                try:
-                    receipts = run(_next(batches))
-                except StopAsyncIteration:
-                    return
-                yield from receipts
-        finally:
-            run(batches.aclose())
+        return self._flattened(self._mailer.send_many(items, connections))
 
     def statistics(self) -> Statistics:
         """Counts of messages and connections since the session was made."""
@@ -164,14 +178,70 @@ class SMTPSession(_Session):
         way."""
         return run(self._mailer.verify(timeout))
 
+    def status(self, id: str) -> Status:
+        """The state of a message in the outbox, by its receipt's ``id``. Raises ``NotInOutbox``; so do the methods
+        below that take an id, and all of them raise ``ConfigError`` in mode ``sync``."""
+        return self.receipt(id).status
+
+    def receipt(self, id: str) -> Receipt:
+        """All that is known of a message in the outbox: of a pending one also why the last try failed (``error``) and
+        when the next one is (``next_attempt``)."""
+        return run(self._mailer.spooler.receipt(id))
+
+    def receipts(self, *statuses: Status) -> Iterator[Receipt]:
+        """The messages in the outbox that are in one of these states (without any: all), the oldest first."""
+        return self._flattened(self._mailer.spooler.receipts(*statuses))
+
+    def pending(self) -> Iterator[Receipt]:
+        """The messages that are still to be sent, the oldest first."""
+        return self.receipts(Status.PENDING)
+
+    def cancel(self, id: str) -> bool:
+        """Take a pending message back; False when it is too late, as it is on its way or finished."""
+        return run(self._mailer.spooler.cancel(id))
+
+    def retry(self, id: str) -> bool:
+        """Try a message now that waits for its next try, or that is finished and did not reach all (its refused and
+        unknown recipients, who may get it twice). False when there is nobody left, or it is on its way."""
+        return run(self._mailer.spooler.retry(id))
+
+    def flush(self, timeout: float | None = None) -> int:
+        """Wait until all pending messages are finished, or ``timeout`` seconds (default: ``Timeouts.total``) are over.
+        Returns how many are pending still; what is to be sent later than that is not waited for."""
+        return run(self._mailer.spooler.flush(timeout))
+
+    def outbox_statistics(self) -> OutboxStatistics:
+        """How many messages the outbox has, by what became of them."""
+        return run(self._mailer.spooler.statistics())
+
     def open(self) -> Self:
-        """Connect and log in now, rather than at the first ``send``; also opens a closed session again."""
+        """Connect and log in now, rather than at the first ``send``; also opens a closed session again.
+
+        With ``mode="async"`` nothing is waited for: a worker begins to send what is in the outbox, and until ``close``
+        also what other programs put there."""
         run(self._mailer.open())
         return self
 
-    def close(self) -> None:
-        """Let messages on their way finish, then close all connections. A later ``send`` is refused until ``open``."""
-        run(self._mailer.close())
+    def close(self, *, drain: bool = True, timeout: float | None = None) -> None:
+        """Let messages on their way finish, then close all connections. A later ``send`` is refused until ``open``.
+
+        With ``mode="async"``, ``drain`` lets everything be tried first that is due; without it, what is not on its way
+        stays in the outbox. An outbox in memory is waited for until it is empty; if it is not after ``timeout`` seconds
+        (default: ``Timeouts.total``), raises ``OutboxNotEmpty`` with what is left.
+        """
+        run(self._mailer.close(drain=drain, timeout=timeout))
+
+    @staticmethod
+    def _flattened(batches: AsyncGenerator[list[Receipt], None]) -> Iterator[Receipt]:
+        try:
+            while True:
+                try:
+                    receipts = run(_next(batches))
+                except StopAsyncIteration:
+                    return
+                yield from receipts
+        finally:
+            run(batches.aclose())
 
     def __enter__(self) -> Self:
         return self
@@ -207,23 +277,24 @@ class AsyncSMTPSession(_Session):
         recipients: str | Iterable[str] | None = None,
         options: DeliveryOptions | None = None,
         timeout: float | None = None,
+        send_at: When | None = None,
+        priority: int = 0,
+        expires: When | None = None,
+        idempotency_key: str | None = None,
     ) -> Receipt:
         """See ``SMTPSession.send``. A cancelled call gives up its connection and nothing else; whether the message was
         delivered is not known then."""
-        return await self._mailer.send(message, sender=sender, recipients=recipients, options=options, timeout=timeout)
+        return await self._mailer.send(
+            message, sender=sender, recipients=recipients, options=options, timeout=timeout, send_at=send_at,
+            priority=priority, expires=expires, idempotency_key=idempotency_key,
+        )  # fmt: skip
 
-    async def send_many(
+    def send_many(
         self, items: Iterable[Item] | AsyncIterable[Item], *, connections: int | None = None
     ) -> AsyncGenerator[Receipt, None]:
         """See ``SMTPSession.send_many``; takes an async iterable as well. A loop that is left early should close the
         generator (``aclose``), as asyncio does it late."""
-        batches = self._mailer.send_many(items, connections)
-        try:
-            async for receipts in batches:
-                for receipt in receipts:
-                    yield receipt
-        finally:
-            await batches.aclose()
+        return self._flattened(self._mailer.send_many(items, connections))
 
     def statistics(self) -> Statistics:
         """See ``SMTPSession.statistics``."""
@@ -233,14 +304,55 @@ class AsyncSMTPSession(_Session):
         """See ``SMTPSession.verify``."""
         return await self._mailer.verify(timeout)
 
+    async def status(self, id: str) -> Status:
+        """See ``SMTPSession.status``."""
+        return (await self.receipt(id)).status
+
+    async def receipt(self, id: str) -> Receipt:
+        """See ``SMTPSession.receipt``."""
+        return await self._mailer.spooler.receipt(id)
+
+    def receipts(self, *statuses: Status) -> AsyncGenerator[Receipt, None]:
+        """See ``SMTPSession.receipts``."""
+        return self._flattened(self._mailer.spooler.receipts(*statuses))
+
+    def pending(self) -> AsyncGenerator[Receipt, None]:
+        """See ``SMTPSession.pending``."""
+        return self.receipts(Status.PENDING)
+
+    async def cancel(self, id: str) -> bool:
+        """See ``SMTPSession.cancel``."""
+        return await self._mailer.spooler.cancel(id)
+
+    async def retry(self, id: str) -> bool:
+        """See ``SMTPSession.retry``."""
+        return await self._mailer.spooler.retry(id)
+
+    async def flush(self, timeout: float | None = None) -> int:
+        """See ``SMTPSession.flush``."""
+        return await self._mailer.spooler.flush(timeout)
+
+    async def outbox_statistics(self) -> OutboxStatistics:
+        """See ``SMTPSession.outbox_statistics``."""
+        return await self._mailer.spooler.statistics()
+
     async def open(self) -> Self:
         """See ``SMTPSession.open``."""
         await self._mailer.open()
         return self
 
-    async def close(self) -> None:
+    async def close(self, *, drain: bool = True, timeout: float | None = None) -> None:
         """See ``SMTPSession.close``."""
-        await self._mailer.close()
+        await self._mailer.close(drain=drain, timeout=timeout)
+
+    @staticmethod
+    async def _flattened(batches: AsyncGenerator[list[Receipt], None]) -> AsyncGenerator[Receipt, None]:
+        try:
+            async for receipts in batches:
+                for receipt in receipts:
+                    yield receipt
+        finally:
+            await batches.aclose()
 
     async def __aenter__(self) -> Self:
         return self

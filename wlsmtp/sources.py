@@ -16,7 +16,7 @@ from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.urls import SMTP_SCHEMES, TransportURL, home_of, parse_transport
 
 _BARE = "url: a '#', '@', '/' or '?' in the user name, the password or the query must be percent-encoded"
-_NOT_PLAIN = frozenset({"tls", "pool", "retry", "listeners", "mode", "transport", "network", "options"})
+_NOT_PLAIN = frozenset({"tls", "pool", "retry", "listeners", "on_sent", "on_error", "transport", "network", "options"})
 PLAIN_FIELDS = tuple(name for name in SessionConfig.model_fields if name not in _NOT_PLAIN)
 """The fields that one string can give, in a query or a variable."""
 

@@ -94,7 +94,7 @@ async def _tasks(session: Session, letters: Iterator[Letter], account: Account) 
             patience = _PATIENCE if int(letter.message_id[1:].partition(".")[0]) % _IMPATIENT_AMONG == 0 else None
             try:
                 sending = session.face.send(letter.content, sender="ann@example.com", recipients=letter.recipients)
-                account.told(letter, await asyncio.wait_for(sending, patience))  # type: ignore[arg-type]
+                account.told(letter, await asyncio.wait_for(sending, patience))
             except SMTPError as error:
                 account.told(letter, _receipt_of(error))
             except TimeoutError:  # cancelled in the middle: nobody has said what came of it

@@ -11,6 +11,7 @@ from wlsmtp import __version__
 from wlsmtp.cli import compose as msg
 from wlsmtp.cli import settings as opt
 from wlsmtp.cli.compose import Draft
+from wlsmtp.cli.outbox import outbox_app
 from wlsmtp.cli.report import FAILED, exit_code, receipt_as_json, show_error, show_receipt, write_json
 from wlsmtp.cli.screen import Screen, masked
 from wlsmtp.cli.settings import ServerOptions
@@ -51,6 +52,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
+
+
+app.add_typer(outbox_app, name="outbox")
 
 
 def _show_version(wanted: bool) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from inspect import isawaitable, iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.io.aio_dialing import dial, dial_through
 from wlsmtp.io.base import MAX_UNREAD, Ended, TLSInfo
 from wlsmtp.io.readiness import is_readable
@@ -266,6 +268,10 @@ class AsyncioIO:
         """The loop's clock, which need not be the system's (uvloop, test loops)."""
         return asyncio.get_running_loop().time()
 
+    def wall(self) -> float:
+        """See ``IO.wall``."""
+        return time.time()
+
     async def connect(
         self, host: str, port: int, deadline: float, network: Network | None = None, proxy: Proxy | None = None
     ) -> AsyncioStream:
@@ -317,6 +323,15 @@ class AsyncioIO:
         from wlsmtp.io.aio_process import run_program
 
         return await run_program(command, chunks, deadline)
+
+    def play(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """See ``IO.play``: to block here would stop the whole event loop."""
+        coroutine.close()
+        raise ConfigError("An AsyncSMTPSession cannot block", stage=Stage.SETTINGS, hint="Use await")
+
+    def at_exit(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+        """See ``IO.at_exit``: a loop that ends cancels its tasks."""
+        return lambda: None
 
     async def call(self, function: Callable[[], T | Awaitable[T]], deadline: float) -> T:
         """See ``IO.call``; what is no ``async def`` is called in a thread."""

@@ -160,6 +160,9 @@ class IO(Protocol):
     def now(self) -> float:
         """Seconds on a clock that only goes forward."""
 
+    def wall(self) -> float:
+        """Seconds since 1970 by the clock on the wall, which is the same for all programs of a machine."""
+
     async def connect(
         self, host: str, port: int, deadline: float, network: Network | None = None, proxy: Proxy | None = None
     ) -> Stream:
@@ -189,6 +192,14 @@ class IO(Protocol):
         """Run a program, without a shell, with ``chunks`` as its input. It is killed, with those that it has started,
         at the deadline, or when ``chunks`` or the caller is interrupted: always before it could take the input for
         ended. Raises ``OSError`` when it cannot be started."""
+
+    def play(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Play a core coroutine to its end where nobody can ``await``, in worlds that can. Raises ``ConfigError`` in
+        others."""
+
+    def at_exit(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+        """Have ``work`` done when the program ends, while its threads still run; returns what takes that back. Worlds
+        that cancel their tasks at the end do nothing here."""
 
     async def call(self, function: Callable[[], T | Awaitable[T]], deadline: float) -> T:
         """Call a function that may block (a user's, key derivation), so that only this caller waits for it; it may

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.io.base import MAX_UNREAD, READ_SIZE, Ended, TLSInfo
 from wlsmtp.io.dialing import dial, dial_through, remaining
+from wlsmtp.io.farewell import farewells
 from wlsmtp.io.readiness import is_readable, wait_until_ready
 from wlsmtp.io.sockets import check_injected, tune
 from wlsmtp.io.tls import handshake_error, inspect, keep_session, make_context
@@ -251,6 +252,10 @@ class BlockingIO:
     now = staticmethod(time.monotonic)
     """The monotonic clock, which is asked several times for a message."""
 
+    def wall(self) -> float:
+        """See ``IO.wall``."""
+        return time.time()
+
     async def connect(
         self, host: str, port: int, deadline: float, network: Network | None = None, proxy: Proxy | None = None
     ) -> BlockingStream:
@@ -302,6 +307,14 @@ class BlockingIO:
 
         return run_program(command, chunks, deadline)
 
+    def play(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """See ``IO.play``."""
+        return run(coroutine)
+
+    def at_exit(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+        """See ``IO.at_exit``."""
+        return farewells.add(lambda: run(work()))
+
     async def call(self, function: Callable[[], T | Awaitable[T]], deadline: float) -> T:
         """See ``IO.call``; an awaitable is a ``ConfigError`` here, as nothing could wait for it."""
         result = function()
@@ -309,5 +322,5 @@ class BlockingIO:
             return result
         if isinstance(result, Coroutine):
             result.close()
-        hint = "Use AsyncSMTPSession, or give a function that returns the token itself"
-        raise ConfigError("token: an async function cannot be used by SMTPSession.", stage=Stage.AUTH, hint=hint)
+        hint = "Use AsyncSMTPSession, or give a function that is not async"
+        raise ConfigError("An async function cannot be used by SMTPSession", stage=Stage.SETTINGS, hint=hint)

@@ -74,6 +74,11 @@ class BytesContent:
         self._to_7bit = to_7bit
 
     @property
+    def is_rewritable(self) -> bool:
+        """Whether ``as_7bit`` may write the message anew."""
+        return self._to_7bit is not None
+
+    @property
     def has_utf8_headers(self) -> bool:
         """See ``Content.has_utf8_headers``."""
         return self.is_8bit and not self.head.isascii()

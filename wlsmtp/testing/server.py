@@ -158,6 +158,10 @@ class SMTPServer:
             queue.append((None, after))
         queue.append((reply, times))
 
+    def accept(self, recipient: str) -> None:
+        """Take this recipient again, after ``refuse``."""
+        self._scripted.pop(f"RCPT <{recipient}>".upper(), None)
+
     def wait_for_messages(self, count: int, timeout: float = 10.0) -> list[ReceivedMessage]:
         """The messages, once there are ``count``. Raises ``TimeoutError``."""
         with self._changed:

@@ -1,0 +1,139 @@
+"""``wlsmtp outbox``, on a real file and against the embedded server."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from wlsmtp import Message, SMTPSession, Status
+from wlsmtp.cli.app import app
+from wlsmtp.testing import SMTPServer
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("URL", "SERVER", "PORT", "OUTBOX"):
+        monkeypatch.delenv(f"WLSMTP_{name}", raising=False)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "outbox.db"
+
+
+@pytest.fixture
+def server() -> Iterator[SMTPServer]:
+    with SMTPServer() as server:
+        yield server
+
+
+@pytest.fixture
+def producer(path: Path) -> Iterator[SMTPSession]:
+    with SMTPSession("localhost", mode="async", outbox=f"sqlite:///{path}", outbox_worker=False) as session:
+        yield session
+
+
+def message(to: str = "bob@example.org") -> Message:
+    return Message(sender="ann@example.com", to=to, subject="Hi", text="Hello")
+
+
+def run(command: str, path: Path, *arguments: str) -> Any:
+    return CliRunner().invoke(app, ["outbox", command, "--outbox", str(path), *arguments])
+
+
+def worker(path: Path, server: SMTPServer, *arguments: str) -> subprocess.Popen[str]:
+    where = ["--server", server.host, "--port", str(server.port), "--outbox", str(path)]
+    command = [sys.executable, "-m", "wlsmtp", "outbox", "run", *where, *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+class TestRun:
+    def test_once_sends_what_is_due_and_ends(self, path: Path, server: SMTPServer, producer: SMTPSession) -> None:
+        server.refuse("no@example.com", "550 5.1.1 No such user")
+        good, bad = producer.send(message()), producer.send(message("no@example.com"))
+        later = producer.send(message(), send_at=3600)
+        process = worker(path, server, "--once")
+        output, errors = process.communicate(timeout=30)
+        assert process.returncode == 0 and errors == ""
+        assert f"{good.id}  sent" in output and f"{bad.id}  error" in output and "550 5.1.1 No such user" in output
+        assert producer.status(later.id) is Status.PENDING and len(server.messages) == 1
+
+    def test_json_is_an_object_for_each_finished_message(
+        self, path: Path, server: SMTPServer, producer: SMTPSession
+    ) -> None:
+        receipt = producer.send(message())
+        output, _ = worker(path, server, "--once", "--json").communicate(timeout=30)
+        found = json.loads(output)
+        assert (found["id"], found["status"], found["interruptions"]) == (receipt.id, "sent", 0)
+        assert found["queue_id"] and found["recipients"][0]["code"] == 250
+
+    @pytest.mark.skipif(os.name != "posix", reason="there are no such signals here")
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_finds_the_mail_of_other_programs_until_it_is_told_to_stop(
+        self, path: Path, server: SMTPServer, producer: SMTPSession, number: signal.Signals
+    ) -> None:
+        process = worker(path, server)
+        receipt = producer.send(message())
+        assert receipt.wait(30).status is Status.SENT
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=30)
+        assert process.returncode == 0 and errors == "" and receipt.id in output
+
+    def test_once_ends_when_the_server_is_not_there(self, path: Path, producer: SMTPSession) -> None:
+        producer.send(message())
+        with SMTPServer() as gone:
+            pass
+        process = worker(path, gone, "--once")
+        process.communicate(timeout=30)
+        assert process.returncode == 0
+        [receipt] = producer.pending()
+        assert receipt.attempts >= 1 and receipt.error is not None
+
+    def test_mail_in_memory_is_nothing_to_work_on(self, path: Path) -> None:
+        result = CliRunner().invoke(app, ["outbox", "run", "--outbox", "memory:", "--server", "localhost"])
+        assert result.exit_code == 2 and "in memory" in result.output
+
+
+class TestLook:
+    def test_list_and_show_and_stats(self, path: Path, producer: SMTPSession) -> None:
+        first, second = producer.send(message(), send_at=3600), producer.send(message("cleo@example.net"))
+        producer.cancel(second.id)
+        listed = run("list", path).stdout.splitlines()
+        assert listed[0].split()[:2] == [first.id, "pending"] and "bob@example.org" in listed[0]
+        assert "The message was cancelled" in listed[1]
+        assert run("list", path, "--status", "error").stdout.splitlines() == listed[1:]
+        shown = run("show", path, first.id).stdout
+        assert "next attempt" in shown and "bob@example.org" in shown
+        counts = run("stats", path).stdout
+        assert "pending" in counts and json.loads(run("stats", path, "--json").stdout)["pending"] == 1
+        lines = run("list", path, "--json").stdout.splitlines()
+        assert [json.loads(line)["id"] for line in lines] == [first.id, second.id]
+        assert json.loads(run("show", path, first.id, "--json").stdout)["next_attempt"].endswith("+00:00")
+
+    def test_cancel_and_retry(self, path: Path, producer: SMTPSession) -> None:
+        ids = [producer.send(message(), send_at=3600).id for _ in range(3)]
+        result = run("cancel", path, ids[0])
+        assert result.exit_code == 0 and "is cancelled" in result.stdout
+        assert run("cancel", path, ids[0]).exit_code == 1
+        assert run("retry", path, "--status", "error").exit_code == 0
+        assert producer.status(ids[0]) is Status.PENDING
+        assert run("cancel", path, "--status", "pending").exit_code == 0
+        assert not list(producer.pending())
+
+    def test_what_is_wrong_is_said(self, path: Path, tmp_path: Path, producer: SMTPSession) -> None:
+        producer.send(message(), send_at=3600)
+        unknown = run("show", path, "nothing")
+        assert unknown.exit_code == 1 and "knows no message 'nothing'" in unknown.stderr
+        missing = run("list", tmp_path / "missing.db")
+        assert missing.exit_code == 2 and "there is no" in missing.stderr
+        assert not (tmp_path / "missing.db").exists()
+        assert run("retry", path).exit_code == 2

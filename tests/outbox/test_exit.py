@@ -1,0 +1,61 @@
+"""A program that ends without closing its session: it does end, and no mail is dropped in silence."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.outbox.programs import copies, start
+from wlsmtp import SMTPSession
+from wlsmtp.testing import SMTPServer
+
+FORGETFUL = """
+    import sys
+    from wlsmtp import Message, SMTPSession
+    from wlsmtp.outbox import spooler
+
+    spooler.FAREWELL = float(sys.argv[4])
+    session = SMTPSession(sys.argv[1], int(sys.argv[2]), mode="async", outbox=sys.argv[3])
+    for number in range(50):
+        session.send(Message(sender="a@example.com", to="b@example.com", subject=str(number), text="x"))
+    del session
+"""
+
+
+@pytest.fixture
+def server() -> Iterator[SMTPServer]:
+    with SMTPServer() as server:
+        yield server
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+def test_what_is_in_memory_is_sent_before_the_end(server: SMTPServer) -> None:
+    process = start(FORGETFUL, server.host, server.port, "memory:", 20)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0 and errors == ""
+    assert len(copies(server)) == 50
+
+
+def test_the_end_does_not_wait_for_a_server_that_does_not_answer_and_says_what_is_lost(closed_port: int) -> None:
+    process = start(FORGETFUL, "127.0.0.1", closed_port, "memory:", 0.3)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "OutboxNotEmpty: 50 messages in the outbox were not sent" in errors
+
+
+def test_what_is_in_a_file_stays_there(closed_port: int, tmp_path: Path) -> None:
+    outbox = f"sqlite:///{tmp_path}/outbox.db"
+    process = start(FORGETFUL, "127.0.0.1", closed_port, outbox, 5)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0 and errors == ""
+    counts = SMTPSession("localhost", mode="async", outbox=outbox).outbox_statistics()
+    assert (counts.pending, counts.in_flight) == (50, 0)

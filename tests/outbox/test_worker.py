@@ -1,0 +1,159 @@
+"""The worker when things go wrong around it: a transport that raises, an outbox that cannot be written, a server that
+comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.worlds import World
+from wlsmtp import MemoryOutbox, MemoryTransport, Message, OutboxError, OutcomeUnknown, RetryPolicy, Status
+from wlsmtp.errors import Stage
+from wlsmtp.outbox import spooler, worker
+from wlsmtp.outbox.base import Entry
+from wlsmtp.receipt import Outcome
+from wlsmtp.testing import SMTPServer
+from wlsmtp.transports.base import Transport
+
+QUICK = RetryPolicy(attempts=1000, backoff=0.02, max_backoff=0.02, jitter=0)
+
+
+def message(**fields: Any) -> Message:
+    return Message(**{"sender": "ann@example.com", "to": "bob@example.org", "text": "Hello", **fields})
+
+
+@pytest.fixture(autouse=True)
+def no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "LOOKS", 0.05)
+    monkeypatch.setattr(spooler, "LOOKS", 0.05)
+
+
+class Unwritable(MemoryOutbox):
+    """Cannot be written to for a while."""
+
+    failures = 0
+
+    async def settle(self, owner: str, entries: Sequence[Entry]) -> list[str]:
+        if self.failures:
+            self.failures -= 1
+            error = OutboxError("The outbox is locked", stage=Stage.SETTINGS)
+            error.is_passing = True
+            raise error
+        return await super().settle(owner, entries)
+
+
+def test_a_transport_that_raises_leaves_what_it_had_in_doubt_and_the_rest_alone(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(Transport):
+        async def deliver(self, *_: Any) -> Outcome:
+            raise ZeroDivisionError
+
+    with world.session("localhost", mode="async", transport=Broken(), retry=QUICK) as session:
+        finals = [session.wait(receipt) for receipt in session.send_many([message()] * 3)]
+    assert all(final.status is Status.UNKNOWN and isinstance(final.error, OutcomeUnknown) for final in finals)
+    assert "the transport failed" in caplog.text
+
+
+def test_what_came_of_a_mail_is_written_down_as_soon_as_that_can_be_done(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    outbox, transport = Unwritable(), MemoryTransport()
+    outbox.failures = 2
+    monkeypatch.setattr(worker, "REST", 0.01)
+    with world.session("localhost", mode="async", outbox=outbox, transport=transport) as session:
+        assert session.wait(session.send(message()))
+    assert len(transport.messages) == 1 and "could not be written down" in caplog.text
+
+
+def test_the_worker_outlives_an_outbox_that_fails_for_longer(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    outbox, transport = Unwritable(), MemoryTransport()
+    monkeypatch.setattr(worker, "WRITES", 1)
+    monkeypatch.setattr(worker, "REST", 0.01)
+    outbox.failures = 2
+    with world.session("localhost", mode="async", outbox=outbox, transport=transport, retry=QUICK) as session:
+        session.wait(session.send(message(subject="first")), 20)
+        assert session.wait(session.send(message(subject="second")))
+        [first, _second] = session.receipts()
+    assert first.status is Status.SENT and first.interruptions == 1
+    assert len(transport.messages) == 3, "the first, whose outcome could not be written down, went again"
+
+
+class TestPauses:
+    @pytest.fixture
+    def port(self) -> Iterator[int]:
+        with socket.socket() as held:
+            held.bind(("127.0.0.1", 0))
+            yield held.getsockname()[1]
+
+    def test_one_mail_goes_ahead_to_a_server_that_was_not_there(self, world: World, port: int) -> None:
+        policy = RetryPolicy(attempts=3, backoff=3600, max_backoff=3600, jitter=0)
+        with world.session("127.0.0.1", port, mode="async", retry=policy) as session:
+            ids = [receipt.id for receipt in session.send_many([message() for _ in range(50)])]
+            while not session.receipt(ids[0]).attempts:
+                session.flush(0.02)
+            assert session.flush(0.2) == 50
+            assert [receipt.attempts for receipt in session.pending()] == [1] + [0] * 49
+            for id in ids:
+                assert session.cancel(id)
+
+    def test_all_goes_when_the_server_comes_back(self, world: World) -> None:
+        with SMTPServer() as server:
+            server.reply_to("CONNECT", "421 4.3.2 Not now", times=3)
+            with world.session(server.host, server.port, mode="async", retry=QUICK) as session:
+                list(session.send_many([message() for _ in range(20)]))
+                assert session.flush() == 0
+            assert len(server.messages) == 20
+
+    def test_a_wrong_password_is_not_tried_until_the_account_is_locked(self, world: World) -> None:
+        policy = RetryPolicy(attempts=1000, backoff=0.01, max_backoff=3600, jitter=0)
+        with SMTPServer(users={"ann": "right"}, require_auth=True) as server:
+            options = {"username": "ann", "password": "wrong", "retry": policy, "mode": "async"}
+            session = world.session(server.host, server.port, **options)
+            ids = [receipt.id for receipt in session.send_many([message() for _ in range(5)])]
+            assert session.flush(0.5) == 5
+            assert sum(verb == b"AUTH" for verb in verbs(server)) == 1
+            for id in ids:
+                session.cancel(id)
+            session.close()
+
+
+def verbs(server: SMTPServer) -> list[bytes]:
+    return [line.split(b" ")[0].upper() for _, who, line in server.transcript if who == "C"]
+
+
+def test_an_event_loop_that_ends_with_mail_in_memory_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    from wlsmtp import AsyncSMTPSession
+
+    async def forgets_to_close() -> None:
+        session = AsyncSMTPSession("localhost", mode="async", transport=MemoryTransport())
+        await session.send(message(), send_at=3600)
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(forgets_to_close())
+    assert "1 messages in the outbox were not sent" in caplog.text
+
+
+def test_an_event_loop_that_ends_keeps_the_mail_in_the_file(tmp_path: Path) -> None:
+    from wlsmtp import AsyncSMTPSession
+
+    outbox, transport = f"sqlite:///{tmp_path}/outbox.db", MemoryTransport()
+
+    async def forgets_to_close() -> None:
+        session = AsyncSMTPSession("localhost", mode="async", outbox=outbox, transport=transport)
+        await session.send(message(), send_at=0.2)
+
+    async def goes_on() -> int:
+        async with AsyncSMTPSession("localhost", mode="async", outbox=outbox, transport=transport) as session:
+            return await session.flush(10)
+
+    asyncio.run(forgets_to_close())
+    assert asyncio.run(goes_on()) == 0 and len(transport.messages) == 1

@@ -1,0 +1,261 @@
+"""``wlsmtp outbox``: the worker as a program of its own, and a look into an outbox that others fill."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from wlsmtp.cli import settings as opt
+from wlsmtp.cli.report import FAILED, USAGE, receipt_as_json, show_error, show_receipt, write_json
+from wlsmtp.cli.screen import Screen
+from wlsmtp.cli.settings import ServerOptions, wrong
+from wlsmtp.config import SessionConfig
+from wlsmtp.errors import ConfigError, NotInOutbox, SMTPError
+from wlsmtp.events import Event, Failed, Interrupted, Sent
+from wlsmtp.outbox.base import OutboxStatistics
+from wlsmtp.outbox.choice import make_outbox
+from wlsmtp.outbox.sqlite import SQLiteOutbox
+from wlsmtp.receipt import Receipt, Status
+from wlsmtp.session import SMTPSession
+
+Where = Annotated[
+    str, typer.Option("--outbox", "-o", envvar="WLSMTP_OUTBOX", metavar="PATH", help="The file, or sqlite:///PATH?…")
+]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="ID…", help="The ids of messages.")]
+Statuses = Annotated[list[Status] | None, typer.Option("--status", help="Those in this state; may be repeated.")]
+
+LOOKS = 1.0
+"""Seconds between two looks at the counts."""
+
+outbox_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Send what is in an outbox, and see what is in it.",
+    short_help="Work with the outbox of mode async.",
+)
+
+
+@outbox_app.command(short_help="Send what is in an outbox, until told to stop.")
+def run(
+    outbox: Where,
+    url: opt.Url = None,
+    preset: opt.Preset = None,
+    server: opt.Server = None,
+    port: opt.Port = None,
+    security: opt.SecurityOption = None,
+    username: opt.Username = None,
+    password: opt.Password = None,
+    password_file: opt.PasswordFile = None,
+    ask_password: opt.AskPassword = False,
+    ca_file: opt.CaFile = None,
+    timeout: opt.Timeout = None,
+    attempts: opt.Attempts = None,
+    once: Annotated[bool, typer.Option("--once", help="End when nothing is due any more.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each finished message.")] = False,
+    verbose: opt.Verbose = False,
+) -> None:
+    """Send what is in an outbox, and what programs put there. Any number of workers may share one outbox.
+
+    SIGTERM and Ctrl-C let it finish what is on its way; the rest stays for the next worker.
+
+    \b
+    Exit codes:
+      0   stopped, or nothing is due any more
+      1   the outbox cannot be used
+      2   the options or the settings are wrong
+    """
+    options = ServerOptions(
+        url=url, preset=preset, server=server, port=port, security=security, username=username, password=password,
+        password_file=password_file, ask_password=ask_password, ca_file=ca_file, timeout=timeout,
+    )  # fmt: skip
+    listeners = [_told_as_json if as_json else _Teller(Screen())]
+    if verbose:
+        listeners.append(Screen(err=True).conversation)
+    with _errors_told():
+        config = options.config(listeners=listeners, attempts=attempts)
+        session = SMTPSession(config, mode="async", outbox=_outbox(outbox, must_exist=False))
+        _work(session, once=once, shows_progress=not as_json)
+
+
+def _work(session: SMTPSession, *, once: bool, shows_progress: bool) -> None:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with _progress() if shows_progress else nullcontext(lambda counts: None) as show:
+        counts = session.outbox_statistics()  # an outbox that cannot be used is told at once
+        session.open()
+        while not stop.wait(LOOKS):
+            before, counts = counts, session.outbox_statistics()
+            show(counts)
+            # What is due and does not move waits for a server that was not there.
+            if once and not counts.in_flight and (counts == before or not _is_due(counts)):
+                break
+        session.close(drain=False)
+
+
+def _is_due(counts: OutboxStatistics) -> bool:
+    return counts.next_due is not None and counts.next_due <= datetime.now(UTC)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[OutboxStatistics], None]]:
+    """A line of counts that changes in its place, on a terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda counts: None
+        return
+    with Live(console=console, transient=True) as live:
+        yield lambda counts: live.update(Text(_in_words(counts)))
+
+
+def _in_words(counts: OutboxStatistics) -> str:
+    shown = ("pending", "in_flight", "deferred", "sent", "partial", "error", "unknown")
+    return ", ".join(f"{getattr(counts, name)} {name.replace('_', ' ')}" for name in shown)
+
+
+class _Teller:
+    """A listener that writes a line for each finished message."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Sent(receipt) | Failed(receipt, _):
+                self._screen.line(_summary(receipt))
+            case Interrupted(receipt):
+                self._screen.line(f"{receipt.id}  sent again, as its worker died; it may arrive twice")
+
+
+def _told_as_json(event: Event) -> None:
+    if isinstance(event, Sent | Failed):
+        write_json(_as_json(event.receipt))
+
+
+@outbox_app.command("list", short_help="List the messages in an outbox.")
+def list_(outbox: Where, status: Statuses = None, as_json: opt.Json = False) -> None:
+    """List the messages in an outbox, the oldest first: id, state, tries, recipients, and why the last try failed."""
+    with _looking_into(outbox) as session:
+        for receipt in session.receipts(*(status or ())):
+            if as_json:
+                write_json(_as_json(receipt))
+            else:
+                Screen().line(_summary(receipt))
+
+
+@outbox_app.command(short_help="Show all that is known of messages.")
+def show(ids: Ids, outbox: Where, as_json: opt.Json = False) -> None:
+    """Show what came of each message so far, recipient by recipient, and when it is tried next."""
+    with _looking_into(outbox) as session:
+        for receipt in map(session.receipt, ids or ()):
+            if as_json:
+                write_json(_as_json(receipt))
+                continue
+            screen = Screen()
+            show_receipt(screen, receipt)
+            facts = {
+                "error": receipt.error,
+                "next attempt": receipt.next_attempt,
+                "interruptions": receipt.interruptions,
+            }
+            for name, value in facts.items():
+                if value:
+                    screen.line((f"  {name}: ", "dim"), str(value))
+
+
+@outbox_app.command(short_help="Try messages again now.")
+def retry(outbox: Where, ids: Ids = None, status: Statuses = None) -> None:
+    """Have messages tried at once that wait for their next try, or that failed; only by those whom they did not reach.
+
+    What is unknown may arrive twice then.
+    """
+    _for_each(outbox, ids, status, SMTPSession.retry, "is tried again", "cannot be tried again")
+
+
+@outbox_app.command(short_help="Take messages back.")
+def cancel(outbox: Where, ids: Ids = None, status: Statuses = None) -> None:
+    """Take back messages that are not on their way yet."""
+    _for_each(outbox, ids, status, SMTPSession.cancel, "is cancelled", "cannot be cancelled any more")
+
+
+@outbox_app.command(short_help="Count the messages in an outbox.")
+def stats(outbox: Where, as_json: opt.Json = False) -> None:
+    """Count the messages in an outbox by what became of them."""
+    with _looking_into(outbox) as session:
+        counts = asdict(session.outbox_statistics())
+    counts["next_due"] = counts["next_due"].isoformat() if counts["next_due"] else None
+    if as_json:
+        write_json(counts)
+        return
+    Screen().table(("what", "number"), [(name.replace("_", " "), str(value)) for name, value in counts.items()])
+
+
+def _for_each(
+    outbox: str, ids: Sequence[str] | None, statuses: Sequence[Status] | None,
+    change: Callable[[SMTPSession, str], bool], done: str, failed: str,
+) -> None:  # fmt: skip
+    complete = True
+    with _looking_into(outbox) as session:
+        if not ids and not statuses:
+            raise wrong("Name the messages, by id or with --status")
+        chosen = list(ids or ()) + [receipt.id for receipt in (session.receipts(*statuses) if statuses else ())]
+        for id in chosen:
+            succeeded = change(session, id)
+            complete = complete and succeeded
+            Screen().line(f"{id}  {done if succeeded else failed}")
+    if not complete:
+        raise typer.Exit(FAILED)
+
+
+@contextmanager
+def _looking_into(outbox: str) -> Iterator[SMTPSession]:
+    """A session that keeps its hands off the server."""
+    with _errors_told():
+        config = SessionConfig(server="localhost", mode="async", outbox=_outbox(outbox), outbox_worker=False)
+        with SMTPSession(config) as session:
+            yield session
+
+
+@contextmanager
+def _errors_told() -> Iterator[None]:
+    try:
+        yield
+    except SMTPError as error:
+        show_error(error)
+        is_usage = isinstance(error, ConfigError) and not isinstance(error, NotInOutbox)
+        raise typer.Exit(USAGE if is_usage else FAILED) from None
+
+
+def _outbox(given: str, *, must_exist: bool = True) -> SQLiteOutbox:
+    outbox = make_outbox(given if "://" in given else f"sqlite:///{given}") if given != "memory:" else None
+    if not isinstance(outbox, SQLiteOutbox):
+        raise wrong("--outbox: must be a file, as no other program sees what is in memory")
+    if must_exist and not outbox.path.exists():
+        raise wrong(f"--outbox: there is no {str(outbox.path)!r}")
+    return outbox
+
+
+def _summary(receipt: Receipt) -> str:
+    to = ", ".join(result.address for result in receipt.recipients[:3])
+    more = f" and {len(receipt.recipients) - 3} more" if len(receipt.recipients) > 3 else ""
+    why = f"  {receipt.error}" if receipt.error is not None else ""
+    return f"{receipt.id}  {receipt.status.value:8} {receipt.attempts:3}  {to}{more}{why}"
+
+
+def _as_json(receipt: Receipt) -> dict[str, Any]:
+    due = receipt.next_attempt
+    return {
+        **receipt_as_json(receipt),
+        "next_attempt": due.isoformat() if due is not None else None,
+        "interruptions": receipt.interruptions,
+    }

@@ -1,0 +1,45 @@
+"""What is to be done when the program ends.
+
+``atexit`` comes too late: connecting may need a new thread, and later Pythons start none by then. So a thread waits for
+the end of the main thread, and keeps the interpreter until all is done.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+
+class Farewells:
+    """All of it, in the order of the latest first."""
+
+    def __init__(self) -> None:
+        self._works: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def add(self, work: Callable[[], None]) -> Callable[[], None]:
+        """Have ``work`` done at the end; returns what takes that back."""
+        with self._lock:
+            self._works.append(work)
+            if self._thread is None or not self._thread.is_alive():  # a forked child has no threads but its main one
+                self._thread = threading.Thread(target=self._wait, name="wlsmtp-farewell", daemon=False)
+                self._thread.start()
+        return lambda: self._remove(work)
+
+    def _remove(self, work: Callable[[], None]) -> None:
+        with self._lock, suppress(ValueError):
+            self._works.remove(work)
+
+    def _wait(self) -> None:
+        threading.main_thread().join()
+        while self._works:
+            try:
+                self._works.pop()()
+            except Exception:  # told on standard error like the end of any thread, and the others have their turn
+                threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
+
+
+farewells = Farewells()

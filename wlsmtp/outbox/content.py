@@ -1,0 +1,72 @@
+"""The content of a mail that is kept in an outbox: octets as they were rendered, read again at each try."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from email import message_from_bytes
+from typing import TYPE_CHECKING
+
+from wlsmtp.errors import MessageError, Stage
+from wlsmtp.message.content import BytesContent, Content
+from wlsmtp.message.read import email_content
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_8BIT, _UTF8_HEADERS, _REWRITABLE = 1, 2, 4
+
+
+@dataclass(frozen=True, slots=True)
+class StoredContent:
+    """See ``Content``."""
+
+    size: int
+    message_id: str | None
+    traits: int
+    """What ``traits_of`` found."""
+    is_streamed: bool
+    read: Callable[[], Iterator[bytes]]
+    """Gives the octets from the start."""
+
+    is_binary = False
+
+    @property
+    def is_8bit(self) -> bool:
+        """See ``Content.is_8bit``."""
+        return bool(self.traits & _8BIT)
+
+    @property
+    def has_utf8_headers(self) -> bool:
+        """See ``Content.has_utf8_headers``."""
+        return bool(self.traits & _UTF8_HEADERS)
+
+    def chunks(self) -> Iterator[bytes]:
+        """See ``Content.chunks``."""
+        left = self.size
+        for octets in self.read():
+            left -= len(octets)
+            if left < 0:
+                break
+            yield octets
+        if left:
+            raise MessageError("The content in the outbox is not what was put there", stage=Stage.MESSAGE)
+
+    def as_7bit(self) -> Content:
+        """See ``Content.as_7bit``. Only a message that was in memory once, as a stdlib message, is written anew."""
+        if not self.is_8bit:
+            return self
+        data = b"".join(self.chunks())
+        content = email_content(message_from_bytes(data)) if self.traits & _REWRITABLE else BytesContent(data)
+        return content.as_7bit()
+
+    def as_binary(self) -> Content:
+        """See ``Content.as_binary``: what was rendered stays as it is."""
+        return self
+
+
+def traits_of(content: Content) -> int:
+    """What must be remembered of a content beside its octets."""
+    if not content.is_8bit:
+        return 0
+    is_rewritable = isinstance(content, BytesContent) and content.is_rewritable
+    return _8BIT | _UTF8_HEADERS * content.has_utf8_headers | _REWRITABLE * is_rewritable

@@ -1,0 +1,202 @@
+"""An outbox in memory: quick, and gone with the program. A session refuses to be closed while it has mail."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import os
+from bisect import bisect_right
+from collections import deque
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from wlsmtp.outbox.base import Agenda, Entry, Outbox, OutboxStatistics
+from wlsmtp.outbox.verdict import interrupted
+from wlsmtp.receipt import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+REMEMBERED = 100_000
+"""Finished mails that are remembered at most."""
+
+Place = tuple[float, str]
+"""Where a mail waits: by the time at which it is due, then by its id."""
+
+
+class MemoryOutbox(Outbox):
+    """Keeps contents as they are: what streams from a file is not copied."""
+
+    is_durable = False
+    is_shared = False
+
+    def __init__(self, *, keep: float | None = 3600.0) -> None:
+        """``keep`` is how many seconds finished mail is remembered, 100,000 of them at most."""
+        self.keep = keep
+        self._forget()
+
+    def _forget(self) -> None:
+        self._process = os.getpid()
+        self._entries: dict[str, Entry] = {}
+        self._keys: dict[str, str] = {}
+        self._queues: dict[int, list[Place]] = {}
+        self._finished: deque[str] = deque()
+        self._in_flight: set[str] = set()
+
+    async def open(self) -> None:
+        """See ``Outbox.open``."""
+        self._lock = self.io.condition()
+
+    async def close(self) -> None:
+        """See ``Outbox.close``."""
+
+    async def put(self, entries: Sequence[Entry]) -> list[Entry]:
+        """See ``Outbox.put``."""
+        async with self._lock:
+            if self._process != os.getpid():  # a forked child; the mail is its parent's
+                self._forget()
+            return [self._put(entry) for entry in entries]
+
+    def _put(self, entry: Entry) -> Entry:
+        if entry.key is not None:
+            known = self._entries.get(self._keys.get(entry.key, ""))
+            if known is not None:
+                return known
+            self._keys[entry.key] = entry.receipt.id
+        self._store(entry)
+        return entry
+
+    def _store(self, entry: Entry) -> None:
+        id = entry.receipt.id
+        self._in_flight.discard(id)
+        self._entries[id] = entry
+        if entry.due is not None:
+            heapq.heappush(self._queues.setdefault(entry.priority, []), (entry.due, id))
+            return
+        if entry.receipt.status is Status.SENT:
+            self._entries[id] = replace(entry, content=None)
+        self._finished.append(id)
+        while len(self._finished) > REMEMBERED:
+            self._drop(self._finished.popleft())
+
+    async def claim(self, owner: str, limit: int) -> list[Entry]:
+        """See ``Outbox.claim``."""
+        async with self._lock:
+            claimed: list[Entry] = []
+            for priority in sorted(self._queues, reverse=True):
+                claimed += self._claim(owner, priority, limit - len(claimed))
+            return claimed
+
+    def _claim(self, owner: str, priority: int, limit: int) -> Iterator[Entry]:
+        now = self.io.wall()
+        while limit and (place := self._first(priority)) is not None and place[0] <= now:
+            heapq.heappop(self._queues[priority])
+            self._in_flight.add(place[1])
+            self._entries[place[1]] = entry = replace(self._entries[place[1]], owner=owner)
+            yield entry
+            limit -= 1
+
+    def _first(self, priority: int) -> Place | None:
+        """The next mail of a level. Places that a mail has left are cleared away here."""
+        queue = self._queues[priority]
+        while queue:
+            entry = self._entries.get(queue[0][1])
+            if entry is not None and entry.owner is None and entry.due == queue[0][0]:
+                return queue[0]
+            heapq.heappop(queue)
+        return None
+
+    async def renew(self, owner: str) -> None:
+        """See ``Outbox.renew``: a lease ends with its worker."""
+
+    async def settle(self, owner: str, entries: Sequence[Entry]) -> list[str]:
+        """See ``Outbox.settle``."""
+        async with self._lock:
+            lost: list[str] = []
+            for entry in entries:
+                known = self._entries.get(entry.receipt.id)
+                if known is not None and known.owner == owner:
+                    self._store(entry)
+                else:
+                    lost.append(entry.receipt.id)
+            return lost
+
+    async def reclaim(self, owner: str) -> list[Entry]:
+        """See ``Outbox.reclaim``: there is one worker, so what another one had is nobody's."""
+        async with self._lock:
+            dead = [entry for entry in map(self._entries.__getitem__, self._in_flight) if entry.owner != owner]
+            now = self.io.wall()
+            reclaimed = [interrupted(entry, now) for entry in dead]
+            for entry in reclaimed:
+                self._store(entry)
+            return reclaimed
+
+    async def get(self, id: str) -> Entry | None:
+        """See ``Outbox.get``."""
+        return self._entries.get(id)
+
+    async def page(self, statuses: Collection[Status], after: Entry | None, limit: int) -> list[Entry]:
+        """See ``Outbox.page``."""
+        async with self._lock:
+            ids = sorted(self._entries)
+        start = 0 if after is None else bisect_right(ids, after.receipt.id)
+        found = (self._entries.get(id) for id in ids[start:])
+        wanted = (entry for entry in found if entry is not None and entry.receipt.status in statuses)
+        return [entry for entry, _ in zip(wanted, range(limit), strict=False)]
+
+    async def change(self, old: Entry, new: Entry) -> bool:
+        """See ``Outbox.change``."""
+        async with self._lock:
+            known = self._entries.get(old.receipt.id)
+            if known is not old or known.owner is not None:
+                return False
+            if known.is_finished:
+                self._finished.remove(old.receipt.id)
+            self._store(replace(new, content=known.content))
+            return True
+
+    async def agenda(self) -> Agenda:
+        """See ``Outbox.agenda``."""
+        async with self._lock:
+            return Agenda(self._next_due(), math.inf if self._in_flight else None)
+
+    def _next_due(self) -> float | None:
+        places = map(self._first, self._queues)
+        return min((place[0] for place in places if place is not None), default=None)
+
+    async def statistics(self) -> OutboxStatistics:
+        """See ``Outbox.statistics``."""
+        async with self._lock:
+            receipts = [entry.receipt for entry in self._entries.values()]
+            due = self._next_due()
+            return OutboxStatistics(
+                **{status.value: sum(receipt.status is status for receipt in receipts) for status in Status},
+                in_flight=len(self._in_flight),
+                deferred=sum(receipt.status is Status.PENDING and receipt.attempts > 0 for receipt in receipts),
+                interruptions=sum(receipt.interruptions for receipt in receipts),
+                next_due=None if due is None else datetime.fromtimestamp(due, UTC),
+            )
+
+    async def purge(self, before: float) -> int:
+        """See ``Outbox.purge``."""
+        async with self._lock:
+            old = [id for id in self._finished if (self._entries[id].finished or 0.0) < before]
+            kept = set(self._finished).difference(old)
+            self._finished = deque(id for id in self._finished if id in kept)
+            for id in old:
+                self._drop(id)
+            return len(old)
+
+    def _drop(self, id: str) -> None:
+        entry = self._entries.pop(id)
+        if entry.key is not None:
+            self._keys.pop(entry.key, None)
+
+    async def left(self) -> list[Entry]:
+        """See ``Outbox.left``; the mail that is due first comes first."""
+        places = chain.from_iterable(self._queues.values())
+        ids = dict.fromkeys(chain(self._in_flight, (id for _, id in sorted(places))))
+        entries = (self._entries.get(id) for id in ids)
+        return [entry for entry in entries if entry is not None and not entry.is_finished]
