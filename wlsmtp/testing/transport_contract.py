@@ -71,13 +71,13 @@ class World:
 
     def run(self, result: Any) -> Any:
         """The result, waited for."""
-        if not inspect.isawaitable(result):
+        # In the blocking world a receipt can be awaited too, and is the result.
+        if self._runner is None or not inspect.isawaitable(result):
             return result
 
         async def wait() -> Any:
             return await result
 
-        assert self._runner is not None
         return self._runner.run(wait())
 
     def run_together(self, calls: Sequence[Callable[[], Any]]) -> list[Any]:
