@@ -21,7 +21,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # The names at the top of the package stand above all rooms.
 LADDER = [
-    {"errors", "receipt", "statistics", "once"},
+    {"errors", "receipt", "statistics"},
     {"events", "validation", "urls", "network", "options", "config", "sources"},
     {"wire", "sasl", "message"},
     {"io"},
