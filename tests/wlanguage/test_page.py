@@ -7,12 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from tests.wlanguage.page import examples, run
-from wlsmtp import SMTPSession
 from wlsmtp.testing import SMTPServer
 
 PLAIN = examples("A server that is not secured")
 SECURED = examples("A server with TLS on port 587")
-BACKGROUND = examples("In the background") if hasattr(SMTPSession, "status") else []
+BACKGROUND = examples("In the background")
 
 
 def test_both_examples_are_there_in_both_styles() -> None:

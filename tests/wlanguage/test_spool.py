@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from wlsmtp import RetryPolicy, SMTPSession
+from wlsmtp import RetryPolicy
 from wlsmtp.testing import SMTPServer
 from wlsmtp.wlanguage import *
 from wlsmtp.wlanguage import sessions, spool
@@ -42,14 +42,11 @@ def test_the_oldest_are_forgotten_first(smtp_server: SMTPServer, monkeypatch: py
     assert [EmailStatus(identifier) for identifier in identifiers] == [emailError, emailSent, emailSent]
 
 
-background = pytest.mark.skipif(not hasattr(SMTPSession, "status"), reason="mode='async' is not there")
-
-
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Emails that wait are tried again after a moment instead of some seconds."""
     policy = RetryPolicy(attempts=100, backoff=0.1, max_backoff=0.1, jitter=0)
-    monkeypatch.setattr("wlsmtp.config.PATIENT", policy, raising=False)
+    monkeypatch.setattr("wlsmtp.config.PATIENT", policy)
 
 
 @pytest.fixture(params=["in memory", "in files"])
@@ -59,7 +56,6 @@ def spooler(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     yield request.param
 
 
-@background
 def test_emails_are_sent_in_the_background_and_closing_waits_for_them(smtp_server: SMTPServer, spooler: str) -> None:
     assert EmailStartSMTPSession("ann", smtp_server.host, smtp_server.port, True), ErrorInfo()
     compose()
@@ -69,7 +65,6 @@ def test_emails_are_sent_in_the_background_and_closing_waits_for_them(smtp_serve
     assert [EmailStatus(identifier) for identifier in identifiers] == [emailSent] * 20
 
 
-@background
 @pytest.mark.parametrize("asynchronous", [True, emailAsynchronous])
 def test_a_server_that_cannot_be_reached_keeps_nobody_waiting(
     asynchronous: int, smtp_server_factory: Make, spooler: str
@@ -87,7 +82,6 @@ def test_a_server_that_cannot_be_reached_keeps_nobody_waiting(
     assert EmailStatus(Email.ID) == emailSent
 
 
-@background
 def test_what_is_refused_for_good_is_an_error_in_the_servers_words(smtp_server: SMTPServer, spooler: str) -> None:
     smtp_server.refuse("bob@example.org", "550 5.1.1 No such user")
     assert EmailStartSMTPSession("ann", smtp_server.host, smtp_server.port, emailAsynchronous)
@@ -98,7 +92,6 @@ def test_what_is_refused_for_good_is_an_error_in_the_servers_words(smtp_server: 
     assert ErrorOccurred and ErrorInfo(errCode) == 550 and "550 5.1.1 No such user" in ErrorInfo()
 
 
-@background
 def test_what_is_wrong_with_an_email_is_told_at_once(smtp_server: SMTPServer) -> None:
     assert EmailStartSMTPSession("ann", smtp_server.host, smtp_server.port, True)
     compose()
@@ -107,7 +100,6 @@ def test_what_is_wrong_with_an_email_is_told_at_once(smtp_server: SMTPServer) ->
     EmailCloseSession("ann")
 
 
-@background
 def test_closing_loses_nothing_that_is_in_memory_only(smtp_server_factory: Make) -> None:
     server = smtp_server_factory()
     server.reply_to("CONNECT", "421 4.3.2 Later", times=3)
@@ -123,7 +115,6 @@ def test_closing_loses_nothing_that_is_in_memory_only(smtp_server_factory: Make)
     assert not ErrorOccurred and EmailStatus(Email.ID) == emailSent and not sessions._registry
 
 
-@background
 def test_what_is_left_in_a_file_is_sent_by_the_next_session(smtp_server_factory: Make, tmp_path: Path) -> None:
     EmailConfigure(emailParameterSpooler, str(tmp_path))
     server = smtp_server_factory()

@@ -20,6 +20,8 @@ Address = tuple[int, Any]
 _PREFERRED = {"prefer_ipv4": socket.AF_INET, "prefer_ipv6": socket.AF_INET6}
 _ONLY = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 _PROBES = 4
+UNSENT = 128 * 1024
+"""Octets that the system takes ahead of what it has sent."""
 
 
 def choose(found: Iterable[tuple[Any, ...]], network: Network) -> list[Address]:
@@ -60,6 +62,10 @@ def tune(sock: socket.socket, network: Network) -> None:
     if sock.family not in (socket.AF_INET, socket.AF_INET6):
         return
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # Without it the system takes megabytes ahead, and then nothing until a third of them is gone: with a server that
+    # reads a kilobyte a second that takes longer than the time-out, although it reads all the while.
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
     if network.keepalive is None:
         return
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

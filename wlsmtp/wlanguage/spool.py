@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ConfigError, SMTPError, Stage
 from wlsmtp.receipt import Status
@@ -17,7 +17,7 @@ __all__ = ["EmailStatus"]
 _REMEMBERED = 10_000
 """Emails whose status can be asked for; the oldest are forgotten first."""
 
-_receipts: dict[str, Any] = {}
+_receipts: dict[str, Receipt | None] = {}
 """None for an email that was sent before ``EmailSendMessage`` returned."""
 
 
@@ -46,9 +46,10 @@ def EmailStatus(identifier: str) -> int:
 def _status(identifier: str) -> Status:
     if identifier not in _receipts:
         raise ConfigError("No email with this identifier was sent by this program", stage=Stage.SETTINGS)
-    if _receipts[identifier] is None:
+    known = _receipts[identifier]
+    if known is None:
         return Status.SENT
-    receipt = _receipts[identifier] = _receipts[identifier].wait(0)
+    receipt = _receipts[identifier] = known.wait(0)
     status: Status = receipt.status
     if status is not Status.PENDING and receipt.error is not None:
         raise receipt.error
