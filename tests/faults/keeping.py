@@ -99,4 +99,6 @@ CUT = [
     for what, size in (("an octet at a time", 1), ("seven octets at a time", 7))
 ]
 
-KEEPING = [*KEPT, *LEFT_BEHIND, *GROUPS, *CUT]
+TARPIT = [Fault(what="takes its time before it hears anything (a tarpit)", options={"pace": 0.03}, over_tls=True)]
+
+KEEPING = [*KEPT, *LEFT_BEHIND, *GROUPS, *CUT, *TARPIT]
