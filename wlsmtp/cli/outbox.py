@@ -58,6 +58,7 @@ def run(
     password_file: opt.PasswordFile = None,
     ask_password: opt.AskPassword = False,
     ca_file: opt.CaFile = None,
+    proxy: opt.Proxy = None,
     timeout: opt.Timeout = None,
     attempts: opt.Attempts = None,
     once: Annotated[bool, typer.Option("--once", help="End when nothing is due any more.")] = False,
@@ -76,7 +77,7 @@ def run(
     """
     options = ServerOptions(
         url=url, preset=preset, server=server, port=port, security=security, username=username, password=password,
-        password_file=password_file, ask_password=ask_password, ca_file=ca_file, timeout=timeout,
+        password_file=password_file, ask_password=ask_password, ca_file=ca_file, proxy=proxy, timeout=timeout,
     )  # fmt: skip
     listeners = [_told_as_json if as_json else _Teller(Screen())]
     if verbose:
