@@ -16,9 +16,13 @@ have() {
 have_files() {
     for file in "$@"; do [ -e "$file" ] || return 1; done
 }
+have_headers() { # of Debian's own Python, if that is what there is
+    ! have /usr/bin/python3.11 || have_files /usr/include/python3.11/Python.h
+}
 have_all() {
     have postfix dovecot krb5kdc kadmin.local kinit krb5-config cc saslpasswd2 &&
         have microsocks danted tinyproxy sshd ssh &&
+        have_headers &&
         have_files /usr/lib/dovecot/modules/auth/libmech_gssapi.so /usr/lib/dovecot/submission-login \
             /usr/lib/dovecot/lmtp /usr/lib/*/libgsasl.so.18 /usr/lib/*/sasl2/libscram.so
 }
@@ -48,11 +52,13 @@ if [ -e "$policy" ] && [ ! -e "$policy.before-tests" ]; then mv "$policy" "$poli
 printf '#!/bin/sh\nexit 101\n' >"$policy"
 chmod 755 "$policy"
 
+headers=
+if ! have_headers; then headers=python3.11-dev; fi
 apt-get update -q
 DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
     postfix dovecot-core dovecot-lmtpd \
     dovecot-gssapi dovecot-submissiond krb5-kdc krb5-admin-server krb5-user libkrb5-dev gcc libc6-dev \
     libsasl2-modules sasl2-bin libgsasl18 \
-    microsocks dante-server tinyproxy openssh-server openssh-client
+    microsocks dante-server tinyproxy openssh-server openssh-client $headers
 
 have_all
