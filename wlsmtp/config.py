@@ -355,6 +355,8 @@ class SessionConfig(Settings):
             raise ValueError("partial: 'abort' cannot go with LMTP, where each recipient is answered after the content")
         if self.is_lmtp and self.port == 25 and not self.is_unix:
             raise ValueError("port: 25 is for SMTP only (RFC 2033 §5)")
+        if self.mode is Mode.SYNC and "outbox" in self.model_fields_set:
+            raise ValueError("outbox: keeps messages with mode='async' only, and mode is 'sync'")
         if not self.outbox_worker and self.outbox == "memory:":
             raise ValueError("outbox_worker: mail in memory must be sent by this program")
         if self.is_unix and self.security is Security.SSL and not self.tls.server_hostname:

@@ -15,7 +15,7 @@ from wlsmtp.errors import ConfigError, ExtensionMissing, MessageError, SMTPError
 from wlsmtp.events import Announcer, Failed, Sent
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.mail import Mail
-from wlsmtp.message.render import Sendable, content_of, envelope_of
+from wlsmtp.message.render import Sendable, content_of, envelope_of, is_one_message
 from wlsmtp.receipt import Receipt, RecipientStatus, Status, overall_status
 from wlsmtp.retry import Campaign, deliver_with_retry
 from wlsmtp.smtp.authentication import check_mechanisms
@@ -126,6 +126,10 @@ class Mailer:
                 f"connections: must be between 1 and PoolLimits.max_connections ({self.config.pool.max_connections})"
             )
             raise ConfigError(words, stage=Stage.SETTINGS)
+        if is_one_message(items):
+            hint = "Use send(message), or send_many([message, …])"
+            words = f"send_many takes an iterable of messages, not one {type(items).__name__}"
+            raise MessageError(words, stage=Stage.MESSAGE, hint=hint)
         if self._spooler is not None:
             return self._post_many(self._spooler, items)
         return Batch(self, items, connections).receipts()
@@ -234,7 +238,7 @@ class Mailer:
         return f"{self._session}{next(self._numbers):08x}"
 
     def deadlines(self, total: float | None = None) -> Deadlines:
-        if total is not None and not total > 0:
+        if total is not None and not (isinstance(total, int | float) and total > 0):
             raise ConfigError("timeout: must be a number of seconds greater than 0", stage=Stage.SETTINGS)
         return Deadlines(self.io, self.config.timeout, total)
 

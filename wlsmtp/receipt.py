@@ -154,6 +154,8 @@ class Receipt:
 
     def __str__(self) -> str:
         count = f"{len(self.accepted)} of {len(self.recipients)} recipients accepted"
+        if self.error is not None:
+            return f"{self.status}: {count}. {self.error}"
         words = f", {self.reply}" if self.reply is not None else ""
         return f"{self.status}: {count}{words}"
 

@@ -102,7 +102,8 @@ def parse_transport(text: str, *, depth: int = 0) -> TransportURL:
     name = _NAME.match(text)
     following = text[name.end() : name.end() + 1] if name else ""
     if name is None or following not in (":", "("):
-        raise wrong("url: must begin with a scheme, as in maildir:///path, or be like failover(smtp://a, smtp://b)")
+        examples = "as in smtp+tls://smtp.example.com or maildir:///path"
+        raise wrong(f"url: must begin with a scheme, {examples}, or be like failover(smtp://a, smtp://b)")
     if following == "(":
         return _combination(text, name[0].lower(), name.end() + 1, depth)
     return _single(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -26,7 +26,7 @@ class Validated(BaseModel):
             super().__init__(**fields)
         except ValidationError as error:
             details = error.errors(include_url=False, include_input=False)
-            words = "; ".join(_sentence(detail) for detail in details)
+            words = "; ".join(_sentence(detail, type(self).model_fields) for detail in details)
             hint = next((cause.hint for cause in map(_cause, details) if isinstance(cause, SMTPError)), None)
             raise self._error(words, stage=self._stage, hint=hint) from None
 
@@ -38,13 +38,22 @@ class Settings(Validated):
     _stage = Stage.SETTINGS
 
 
-def _sentence(detail: Mapping[str, Any]) -> str:
+def _sentence(detail: Mapping[str, Any], fields: Iterable[str]) -> str:
     """What is wrong with one field, by its name."""
+    if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
+        return _unknown(str(detail["loc"][0]), list(fields))
     cause = _cause(detail)
     words = cause.message if isinstance(cause, SMTPError) else str(detail["msg"]).removeprefix("Value error, ")
     # Among the names of fields pydantic puts those of its own union branches: "lax-or-strict[…]".
     name = ".".join(str(part) for part in detail["loc"] if "[" not in str(part))
     return f"{name}: {words}" if name else words
+
+
+def _unknown(name: str, fields: list[str]) -> str:
+    from difflib import get_close_matches
+
+    nearest = get_close_matches(name, fields, 1)
+    return f"{name}: is not known; " + (f"did you mean {nearest[0]}?" if nearest else f"there are {', '.join(fields)}")
 
 
 def _cause(detail: Mapping[str, Any]) -> object:

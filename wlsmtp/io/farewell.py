@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
+from wlsmtp.errors import SMTPError
+
 
 class Farewells:
     """All of it, in the order of the latest first."""
@@ -38,6 +40,8 @@ class Farewells:
         while self._works:
             try:
                 self._works.pop()()
+            except SMTPError as error:
+                sys.stderr.write(f"wlsmtp: {error}\n")
             except Exception:  # told on standard error like the end of any thread, and the others have their turn
                 threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
 

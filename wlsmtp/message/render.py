@@ -25,6 +25,11 @@ Sendable = Message | AnyEmail | bytes | bytearray | memoryview
 """What can be sent: composed here, made with the standard library, or octets."""
 
 
+def is_one_message(value: object) -> bool:
+    """Whether it is one message, or text that was meant to be one, and no iterable of messages."""
+    return isinstance(value, Message | email.message.Message | bytes | bytearray | memoryview | str)
+
+
 def content_of(message: Sendable) -> Content:
     """What is sent of the message."""
     match message:

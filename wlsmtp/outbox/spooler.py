@@ -251,7 +251,12 @@ class Spooler:
         if not self._outbox.is_durable:
             await self._drain(deadline)
         await self._dismiss(deadline)
-        await self._refuse_to_lose_mail()
+        left = () if self._outbox.is_durable else await self._outbox.left()
+        if left:
+            why = next((entry.receipt.error for entry in left if entry.receipt.error is not None), None)
+            words = f"The program has ended with {len(left)} messages unsent, which are lost"
+            hint = "Call close(), or keep messages with outbox='sqlite:///path'"
+            raise OutboxNotEmpty(words + (f" ({why.message})" if why else ""), stage=Stage.SETTINGS, hint=hint)
 
     async def _ready(self) -> None:
         async with self._lock:

@@ -22,7 +22,9 @@ _OUT_OF_STEP = frozenset({500, 502, 503})
 
 def sender_refused(recipients: Sequence[str], reply: Reply) -> Outcome:
     """MAIL was refused, so nobody gets the message."""
-    error = SenderRefused("The server refused the sender", stage=Stage.MAIL, reply=reply)
+    # RFC 4954 §6: 530 is for mail that needs a login.
+    hint = "The server wants a login: set username and password" if reply.code == 530 else None
+    error = SenderRefused("The server refused the sender", stage=Stage.MAIL, reply=reply, hint=hint)
     return Outcome.of(recipients, RecipientStatus.REFUSED, reply=reply, error=error)
 
 
