@@ -137,3 +137,13 @@ class TestLook:
         assert missing.exit_code == 2 and "there is no" in missing.stderr
         assert not (tmp_path / "missing.db").exists()
         assert run("retry", path).exit_code == 2
+
+
+def test_the_variable_that_names_an_outbox_is_for_its_commands_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    with SMTPServer() as server:
+        monkeypatch.setenv("WLSMTP_URL", server.url)
+        monkeypatch.setenv("WLSMTP_OUTBOX", "nowhere.db")
+        outcome = CliRunner().invoke(
+            app, ["send", "--from", "ann@example.com", "--to", "bob@example.org", "--text", "x"]
+        )
+        assert outcome.exit_code == 0 and len(server.messages) == 1

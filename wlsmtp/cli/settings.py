@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,8 +75,10 @@ class ServerOptions:
         return self._from_env(fields)
 
     def _from_env(self, fields: dict[str, Any]) -> SessionConfig:
+        # WLSMTP_OUTBOX stands for an option of "wlsmtp outbox"; no other command has one.
+        environ = {name: value for name, value in os.environ.items() if name != "WLSMTP_OUTBOX"}
         try:
-            return SessionConfig.from_env(**fields)
+            return SessionConfig.from_env(environ, **fields)
         except ConfigError as error:
             error.hint = error.hint or "Or name the server with --url, --preset or --server"
             raise
