@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from wlsmtp.errors import SMTPError
+from wlsmtp.errors import DeadlineExceeded, SMTPError, Stage
 from wlsmtp.message.mail import Mail
 from wlsmtp.pace import Pace
 from wlsmtp.pool import Pool, PoolStatistics
@@ -108,8 +108,13 @@ class SMTPTransport(Transport):
         """Deliver one message that is not part of a stream."""
         while dispatch.outcome is None:
             if (pause := self.pause(dispatch)) > 0:
+                if pause >= dispatch.deadlines.remaining:
+                    words = f"The rate of {self.config.pool.rate} leaves no room for the message in time"
+                    dispatch.fail(DeadlineExceeded(words, stage=Stage.MAIL))
+                    break
                 await self.io.sleep(pause)
             await self._deliver_part(dispatch)
+        assert dispatch.outcome is not None
         return dispatch.outcome
 
     async def deliver_many(

@@ -137,8 +137,8 @@ class Stream:
     async def _go_on(self, *, to_the_end: bool) -> None:
         """Say what is to be said, and settle what stands in its way, or everything."""
         while True:
-            while self._unsaid and await self._say(self._unsaid[0]):
-                self._unsaid.popleft()
+            while self._unsaid and await self._say(dispatch := self._unsaid[0]):
+                self._unsaid.remove(dispatch)  # by now others may stand before it, to be said again
             if not self._on_their_way or not (self._unsaid or to_the_end):
                 break
             await self._settle_some()
@@ -187,8 +187,14 @@ class Stream:
         if self._on_their_way and not connection.window.has_room(dispatch.content.size):
             return False
         if (pause := self._transport.pause(dispatch)) > 0:
-            await connection.window.flush(dispatch.deadlines)
+            # The pace of all is not the time of one, neither of those before nor of this one.
+            while self._on_their_way:
+                await self._settle_some()
+            left_at = self._transport.io.now()
             await self._transport.io.sleep(pause)
+            dispatch.deadlines = self._deadlines()
+            await self._come_back(left_at)
+            return await self._say(dispatch)
         if self._add(connection, dispatch):
             if self._unflushed >= FLUSH:
                 await self._flush(dispatch)
