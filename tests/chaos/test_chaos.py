@@ -13,6 +13,7 @@ from tests.chaos.run import OFFERS, SENDERS, Run
 from tests.chaos.server import ChaosServer
 from tests.chaos.virtual import VirtualWorld
 from tests.worlds import World
+from wlsmtp import Envelope, PoolLimits, Timeouts
 
 COUNT = 20
 SEEDS = {(offers, sender): seed for seed, (offers, sender) in enumerate(product(OFFERS, SENDERS), start=1)}
@@ -78,3 +79,17 @@ def test_a_seed_gives_one_history(sender: str) -> None:
         return server.transcript
 
     assert history() == history()
+
+
+@pytest.mark.parametrize("octets", [10, 20_000, 200_000])
+def test_a_stream_waits_for_its_pace_and_its_messages_lose_no_time(octets: int) -> None:
+    server = ToldServer(Run(1, 20, "pipelining, chunking", "send_many"), [])
+    world = VirtualWorld(server)
+    content = b"Subject: x\r\n\r\n" + b"x" * octets
+    mails = ((content, Envelope("ann@example.com", [f"n{number}@example.org"])) for number in range(20))
+    try:
+        with world.session("server", pool=PoolLimits(rate="3/minute"), timeout=Timeouts(total=50)) as session:
+            assert all(session.send_many(mails))
+    finally:
+        world.close()
+    assert [mail.recipients[0] for mail in server.messages] == [f"n{number}@example.org" for number in range(20)]

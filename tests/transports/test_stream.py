@@ -11,7 +11,7 @@ import pytest
 
 import wlsmtp
 from tests.worlds import Session, World
-from wlsmtp import Attachment, Envelope, Message, Pipelining, PoolLimits, RetryPolicy, SMTPSession, Status, Timeouts
+from wlsmtp import Attachment, Envelope, Message, Pipelining, PoolLimits, RetryPolicy, SMTPSession, Status
 from wlsmtp.testing import ScriptedPeer, SMTPServer
 
 AT_ONCE = RetryPolicy(backoff=0, jitter=0)
@@ -313,13 +313,6 @@ def test_the_pace_is_kept_over_all_connections(world: World) -> None:
         with pytest.raises(wlsmtp.DeadlineExceeded, match="30/hour"):
             session.send(message, sender="ann@example.com", recipients="n30@example.org", timeout=5)
     assert stored(server) == list(range(30))
-
-
-def test_a_stream_waits_for_its_pace_and_its_messages_lose_no_time(world: World) -> None:
-    limits, timeouts = PoolLimits(rate="2/second"), Timeouts(total=0.9)
-    with SMTPServer() as server, session_to(world, server, pool=limits, timeout=timeouts) as session:
-        assert all(session.send_many(numbered(5)))
-    assert stored(server) == list(range(5))
 
 
 def test_threads_share_windows_when_there_are_no_more_connections() -> None:

@@ -192,7 +192,7 @@ class Stream:
                 await self._settle_some()
             left_at = self._transport.io.now()
             await self._transport.io.sleep(pause)
-            dispatch.deadlines = self._deadlines()
+            dispatch.deadlines = self._latest = self._deadlines()
             await self._come_back(left_at)
             return await self._say(dispatch)
         if self._add(connection, dispatch):
