@@ -17,7 +17,7 @@ from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.mail import Mail
 from wlsmtp.message.render import Sendable, content_of, envelope_of, is_one_message
 from wlsmtp.receipt import Receipt, RecipientStatus, Status, overall_status
-from wlsmtp.retry import Campaign, deliver_with_retry
+from wlsmtp.retry import Campaign, keep_trying
 from wlsmtp.smtp.authentication import check_mechanisms
 from wlsmtp.smtp.deadlines import Deadlines
 from wlsmtp.statistics import Statistics
@@ -214,8 +214,10 @@ class Mailer:
         async def attempt(to: Envelope) -> Outcome:
             return await self.transport.deliver(to, content, deadlines)
 
-        tried = await deliver_with_retry(attempt, envelope, self.campaign, self.io, deadlines)
-        return self.receipt_for(tried.outcome, content, tried.attempts, started)
+        outcome, attempts = await attempt(envelope), 1
+        if outcome.error is not None:
+            outcome, attempts = await keep_trying(outcome, attempt, self.campaign(envelope), self.io, deadlines)
+        return self.receipt_for(outcome, content, attempts, started)
 
     def mail_of(self, item: Item) -> Mail:
         """The message with its envelope. Raises ``MessageError``, and ``ExtensionMissing`` as ``asking`` does."""
@@ -248,8 +250,8 @@ def _check(config: SessionConfig) -> None:
 
 
 def _refuse(schedule: Mapping[str, Any]) -> None:
-    given = [name for name, value in schedule.items() if value not in (None, 0)]
-    if given:
+    if any(schedule.values()):
+        given = [name for name, value in schedule.items() if value]
         words = f"{', '.join(given)}: cannot be kept to without an outbox"
         raise ConfigError(words, stage=Stage.SETTINGS, hint="Use mode='async'")
 

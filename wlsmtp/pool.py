@@ -55,7 +55,11 @@ class Pool:
         self._idle: list[Connection] = []
         self._shared: list[Connection] = []
         self._is_closed = False
+        self._mutex = io.mutex()
+        """Guards all of the above."""
         self._changed = io.condition()
+        self._sleepers = 0
+        """How many wait for a change. They look again once they are counted here, so that none is missed."""
         self._successes = 0
         self.statistics = PoolStatistics(allowed=limits.max_connections)
 
@@ -66,7 +70,9 @@ class Pool:
         connection: Connection | None = None
         has_place = False
         try:
-            async with self._changed:
+            with self._mutex:
+                has_place, connection = self._look_for_place(tired, size)
+            if not has_place:
                 connection = await self._wait_for_place(tired, deadlines, size)
                 has_place = True
             while tired:
@@ -94,21 +100,25 @@ class Pool:
             if reason is not None:
                 connection.link.end(reason)
         finally:
-            await self._take_back(connection, deadlines)
+            with self._mutex:
+                is_over = self._take_back(connection)
+            if is_over:
+                await self._end(connection, deadlines)
+            elif self._sleepers:
+                await self._wake()
 
-    async def _take_back(self, connection: Connection, deadlines: Deadlines) -> None:
-        async with self._changed:
-            connection.users -= 1
-            if connection.users == 0 and connection in self._shared:
-                self._shared.remove(connection)
-            is_kept = connection.users == 0 and not self._is_closed and connection.is_reusable
-            if is_kept and not self.is_worn(connection):
-                connection.keep(self._io.now())
-                self._idle.append(connection)
-                connection = None  # type: ignore[assignment]
-            self._changed.notify_all()
-        if connection is not None and connection.users == 0:
-            await self._end(connection, deadlines)
+    def _take_back(self, connection: Connection) -> bool:
+        """Keep a connection that nobody uses any more; return whether it is to be closed."""
+        connection.users -= 1
+        if connection.users > 0:
+            return False
+        if connection in self._shared:
+            self._shared.remove(connection)
+        if self._is_closed or not connection.is_reusable or self.is_worn(connection):
+            return True
+        connection.keep(self._io.now())
+        self._idle.append(connection)
+        return False
 
     async def open(self) -> None:
         """Lend again after ``close``."""
@@ -116,21 +126,24 @@ class Pool:
 
     async def close(self, deadlines: Deadlines) -> None:
         """Lend no more, close what is idle, and wait for what is lent, so that mail on its way is finished."""
-        async with self._changed:
+        with self._mutex:
             self._is_closed = True
             for connection in self._shared:
                 connection.retire()
             idle, self._idle = self._idle, []
             self.statistics.open -= len(idle)
-            self._changed.notify_all()
+        await self._wake()
         for connection in idle:
             await connection.quit(deadlines)
         async with self._changed:
+            self._sleepers += 1
             try:
                 while self.statistics.open > 0:
                     await self._changed.wait(deadlines.end)
             except TimeoutError:
                 return
+            finally:
+                self._sleepers -= 1
 
     def shrink(self) -> None:
         """The server has said that there are too many connections, or too much mail at once."""
@@ -157,43 +170,57 @@ class Pool:
         return connection.is_spent or (age is not None and self._io.now() - connection.opened_at > age)
 
     async def _lend(self, connection: Connection, *, shared: bool) -> None:
-        async with self._changed:
-            if shared:
-                self._shared.append(connection)
-                self._changed.notify_all()
+        if not shared:
+            return
+        with self._mutex:
+            self._shared.append(connection)
+        await self._wake()
+
+    def _look_for_place(self, tired: list[Connection], size: int | None) -> tuple[bool, Connection | None]:
+        """Whether there is one, and the connection; None for the right to open one. Those that have had their time go
+        to ``tired``."""
+        if self._is_closed:
+            raise closed_error()
+        if (kept := self._take_idle(tired)) is not None:
+            kept.users = 1
+            kept.resume(self._io.now())
+            if size is not None:
+                self._shared.append(kept)
+            return True, kept
+        if self.statistics.open < self.statistics.allowed:
+            self.statistics.open += 1
+            return True, None
+        if size is not None and (shared := self._roomiest(size)) is not None:
+            shared.users += 1
+            return True, shared
+        return False, None
 
     async def _wait_for_place(
         self, tired: list[Connection], deadlines: Deadlines, size: int | None
     ) -> Connection | None:
-        """A connection, or None for the right to open one. Those that have had their time go to ``tired``."""
-        while True:
-            if self._is_closed:
-                raise closed_error()
-            if (kept := self._take_idle(tired)) is not None:
-                kept.users = 1
-                kept.resume(self._io.now())
-                if size is not None:
-                    self._shared.append(kept)
-                return kept
-            if self.statistics.open < self.statistics.allowed:
-                self.statistics.open += 1
-                return None
-            if size is not None and (shared := self._roomiest(size)) is not None:
-                shared.users += 1
-                return shared
-            await self._wait(deadlines)
+        async with self._changed:
+            self._sleepers += 1
+            self.waiting += 1
+            try:
+                while True:
+                    with self._mutex:
+                        has_place, connection = self._look_for_place(tired, size)
+                    if has_place:
+                        return connection
+                    self._make_room()
+                    await self._changed.wait(deadlines.end)
+            except TimeoutError as error:
+                words = f"None of the {self._limits.max_connections} connections became free in time"
+                hint = "Allow more with PoolLimits(max_connections=…), or more time with timeout=…"
+                raise DeadlineExceeded(words, stage=Stage.CONNECT, hint=hint) from error
+            finally:
+                self._sleepers -= 1
+                self.waiting -= 1
 
-    async def _wait(self, deadlines: Deadlines) -> None:
-        self.waiting += 1
-        try:
-            self._make_room()
-            await self._changed.wait(deadlines.end)
-        except TimeoutError as error:
-            words = f"None of the {self._limits.max_connections} connections became free in time"
-            hint = "Allow more with PoolLimits(max_connections=…), or more time with timeout=…"
-            raise DeadlineExceeded(words, stage=Stage.CONNECT, hint=hint) from error
-        finally:
-            self.waiting -= 1
+    async def _wake(self) -> None:
+        if self._sleepers:
+            async with self._changed:
+                self._changed.notify_all()
 
     def _take_idle(self, tired: list[Connection]) -> Connection | None:
         while self._idle:
@@ -217,9 +244,9 @@ class Pool:
             await self._give_up_place()
 
     async def _give_up_place(self) -> None:
-        async with self._changed:
+        with self._mutex:
             self.statistics.open -= 1
-            self._changed.notify_all()
+        await self._wake()
 
     def _is_fit(self, connection: Connection) -> bool:
         """A server that has hung up, or wants to say something, shows on the socket without a round trip."""

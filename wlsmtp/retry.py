@@ -7,7 +7,6 @@ through at once pays nothing for it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wlsmtp.events import Retrying
@@ -24,26 +23,15 @@ if TYPE_CHECKING:
 Attempt = Callable[["Envelope"], Awaitable[Outcome]]
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """What came of all tries together."""
-
-    outcome: Outcome
-    attempts: int
-
-
-async def deliver_with_retry(
-    attempt: Attempt, envelope: Envelope, campaign: Callable[[Envelope], Campaign], io: IO, deadlines: Deadlines
-) -> Tried:
-    """Try, and try again for the recipients that may be served later, as the campaign and the deadline allow."""
-    outcome = await attempt(envelope)
-    if outcome.error is None:
-        return Tried(outcome, 1)
-    tries = campaign(envelope)
+async def keep_trying(
+    outcome: Outcome, attempt: Attempt, tries: Campaign, io: IO, deadlines: Deadlines
+) -> tuple[Outcome, int]:
+    """After a first ``outcome`` that was no success: try again for the recipients that may be served later, as the
+    campaign and the deadline allow. What came of it all, and after how many tries."""
     while (pause := tries.pause_after(outcome, deadlines.remaining)) is not None:
         await io.sleep(pause)
         outcome = outcome.updated_by(await attempt(tries.rest(outcome)))
-    return Tried(outcome, tries.attempts)
+    return outcome, tries.attempts
 
 
 class Campaign:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import select
+import time
 
 
 def is_readable(fileno: int) -> bool:
@@ -26,3 +28,11 @@ def wait_until_ready(fileno: int, seconds: float, *, reading: bool = True, writi
             failed and writing
         )
     return False, False
+
+
+def yield_processor() -> None:
+    """Let others run who wait for a processor; return at once when nobody does."""
+    if hasattr(os, "sched_yield"):
+        os.sched_yield()
+    else:  # Windows
+        time.sleep(0)

@@ -143,23 +143,22 @@ class ComposedContent:
         """The first piece holds the header section. ``to_binary`` writes the message again for ``as_binary``. What is
         in binary has ``to_7bit``, which does so for ``as_7bit``."""
         self._pieces = _joined(pieces)
-        self.size = sum(len(piece) if isinstance(piece, bytes) else piece.size for piece in self._pieces)
+        self.size = 0
         """See ``Content.size``."""
+        self.is_streamed = False
+        """See ``Content.is_streamed``."""
         self.message_id: str | None = message_id
         """See ``Content.message_id``."""
-        self.is_binary = to_7bit is not None
-        """See ``Content.is_binary``."""
+        self.is_8bit = self.is_binary = to_7bit is not None
+        """See ``Content.is_8bit`` and ``Content.is_binary``."""
         self._to_binary, self._to_7bit = to_binary, to_7bit
-
-    @property
-    def is_8bit(self) -> bool:
-        """See ``Content.is_8bit``."""
-        return self.is_binary or not all(piece.isascii() for piece in self._pieces if isinstance(piece, bytes))
-
-    @property
-    def is_streamed(self) -> bool:
-        """See ``Content.is_streamed``."""
-        return any(isinstance(piece, Body) and piece.is_file for piece in self._pieces)
+        for piece in self._pieces:
+            if isinstance(piece, Body):
+                self.size += piece.size
+                self.is_streamed |= piece.is_file
+            else:
+                self.size += len(piece)
+                self.is_8bit |= not piece.isascii()
 
     @property
     def has_utf8_headers(self) -> bool:

@@ -61,6 +61,7 @@ def identifier_field(name: str, value: str) -> str:
     return f"{name}: {value}\r\n"
 
 
+@lru_cache(maxsize=64)
 def date_field(name: str, value: datetime) -> str:
     """A date with its zone (RFC 5322 §3.3)."""
     iso = value.isoformat(" ", "seconds")
@@ -70,7 +71,7 @@ def date_field(name: str, value: datetime) -> str:
 
 def address_field(name: str, mailboxes: Sequence[Mailbox]) -> str:
     """A field of addresses, folded between them. Domains are in A-labels; a local part outside ASCII is in UTF-8."""
-    written = [_mailbox(box.name, box.address.local, box.address.domain) for box in mailboxes]
+    written = [_mailbox(box.name, box.address) for box in mailboxes]
     if len(written) == 1 and len(name) + 2 + len(written[0]) <= LINE:
         return f"{name}: {written[0]}\r\n"
     return _folded_words(name, [f"{text}," for text in written[:-1]] + written[-1:])
@@ -150,12 +151,13 @@ def _encoded_field(name: str, value: str) -> str:
     return f"{name}: " + "\r\n ".join(encoded_words(value, first)) + "\r\n"
 
 
+def _mailbox(name: str, address: Address) -> str:
+    return _named(name, address.wire) if name else address.wire
+
+
 @lru_cache(maxsize=1024)
-def _mailbox(name: str, local: str, domain: str) -> str:
+def _named(name: str, address: str) -> str:
     """A mailbox as it is written, remembered, as people get more than one message."""
-    address = f"{local}@{domain}" if domain.isascii() else Address(local, domain).wire
-    if not name:
-        return address
     phrase = _phrase(name)
     # Two words are as good as a line: where one ends the next may begin a line.
     is_long = len(phrase) + len(address) > _NAME_LINE

@@ -10,7 +10,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from wlsmtp.message import headers
@@ -32,7 +32,7 @@ Entity = list[bytes | Body]
 
 def write(message: Message) -> Content:
     """The whole message. Raises ``MessageError`` when an attachment cannot be read any more."""
-    writer = _Writer(hashlib.sha256(message.message_id.encode()).hexdigest()[:32])
+    writer = _Writer(message.message_id)
     pieces = [_head(message).encode(), *writer.body(message)]
     to_binary = (lambda: _write_in_binary(message)) if writer.has_base64 else None
     return ComposedContent(pieces, message.message_id, to_binary=to_binary)
@@ -54,7 +54,7 @@ def _head(message: Message) -> str:
         headers.text_field("Subject", message.subject),
         headers.date_field("Date", message.date),
         headers.identifier_field("Message-ID", message.message_id),
-        *_extra_fields(message),
+        *(_extra_fields(message) if message.headers else ()),
         "MIME-Version: 1.0\r\n",
     ]
     return "".join(fields)
@@ -70,10 +70,10 @@ def _extra_fields(message: Message) -> Iterator[str]:
 
 
 class _Writer:
-    """Writes the parts of one message, with boundaries that only this message has."""
+    """Writes the parts of one message, with boundaries that only this message has, as they are made of its ``mark``."""
 
-    def __init__(self, boundary: str, *, in_binary: bool = False) -> None:
-        self._boundary = boundary
+    def __init__(self, mark: str, *, in_binary: bool = False) -> None:
+        self._mark = mark
         self._multiparts = 0
         self._in_binary = in_binary
         self.has_base64 = False
@@ -81,8 +81,10 @@ class _Writer:
 
     def body(self, message: Message) -> Entity:
         """The message's own entity."""
-        if not message.attachments:
-            return next(self._texts(message, []), None) or self._text("plain", "")
+        if not message.attachments and message.html is None:
+            return self._text("plain", message.text or "", is_alone=True)
+        if not message.attachments and message.text is None:
+            return self._text("html", message.html or "", is_alone=True)
         related = [part for part in message.attachments if part.is_inline and message.html is not None]
         others = [part for part in message.attachments if not part.is_inline or message.html is None]
         parts = [*self._texts(message, related), *map(self._attachment, others)]
@@ -115,11 +117,15 @@ class _Writer:
             entity += [delimiter, *part, b"\r\n"]
         return [*entity, f"--{boundary}--\r\n".encode()]
 
-    def _text(self, subtype: str, text: str) -> Entity:
+    @cached_property
+    def _boundary(self) -> str:
+        return hashlib.sha256(self._mark.encode()).hexdigest()[:32]
+
+    def _text(self, subtype: str, text: str, *, is_alone: bool = False) -> Entity:
         octets = with_clean_line_ends(text.encode())
         if octets and not octets.endswith(b"\r\n"):
             octets += b"\r\n"
-        encoding, body = encode_text(octets, but=self._boundary.encode())
+        encoding, body = encode_text(octets, but=b"" if is_alone else self._boundary.encode())
         return [_text_head(subtype, encoding), body]
 
     def _attachment(self, attachment: Attachment) -> Entity:

@@ -6,12 +6,10 @@ Whatever is wrong is a ``MessageError`` that names the field.
 from __future__ import annotations
 
 import os
-import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self, TypedDict, Unpack
-
-from pydantic import Field, field_validator
 
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.message.attachment import Attachment as Attachment
@@ -24,17 +22,16 @@ from wlsmtp.message.values import (
     field_name,
     field_values,
     identifier,
+    line,
     mailbox,
-    several,
-    unicode_text,
-    without_controls,
+    mailboxes,
+    moment,
+    new_identifier,
+    text_or_none,
 )
-from wlsmtp.validation import Validated
 from wlsmtp.wire.address import Mailbox
 
 AttachmentLike = Attachment | str | os.PathLike[str]
-
-_NONE: tuple[Any, ...] = ()
 
 
 class Changes(TypedDict, total=False):
@@ -54,7 +51,8 @@ class Changes(TypedDict, total=False):
     message_id: str | None
 
 
-class Message(Validated):
+@dataclass(frozen=True, init=False)
+class Message:
     """A message to be composed.
 
     >>> Message("ann@example.com", "Bob <bob@example.org>", subject="Hi", text="…", attachments=["report.pdf"])
@@ -62,20 +60,17 @@ class Message(Validated):
     For a mail merge, make one and vary it with ``but``.
     """
 
-    _error = MessageError
-    _stage = Stage.MESSAGE
-
     sender: Mailbox
-    to: tuple[Mailbox, ...] = ()
-    cc: tuple[Mailbox, ...] = ()
-    bcc: tuple[Mailbox, ...] = ()
+    to: tuple[Mailbox, ...]
+    cc: tuple[Mailbox, ...]
+    bcc: tuple[Mailbox, ...]
     """Get the message and are named nowhere in it."""
-    reply_to: tuple[Mailbox, ...] = ()
-    subject: str = ""
-    text: str | None = Field(default=None, repr=False)
-    html: str | None = Field(default=None, repr=False)
-    attachments: tuple[Attachment, ...] = ()
-    headers: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    reply_to: tuple[Mailbox, ...]
+    subject: str
+    text: str | None = field(repr=False)
+    html: str | None = field(repr=False)
+    attachments: tuple[Attachment, ...]
+    headers: dict[str, tuple[str, ...]]
     """Further header fields, by name."""
     date: datetime
     """Fixed when the message is made, like the identifier, so that a retry sends the same octets."""
@@ -85,14 +80,14 @@ class Message(Validated):
     def __init__(
         self,
         sender: AddressLike,
-        to: AddressesLike = _NONE,
-        cc: AddressesLike = _NONE,
-        bcc: AddressesLike = _NONE,
-        reply_to: AddressesLike = _NONE,
+        to: AddressesLike = (),
+        cc: AddressesLike = (),
+        bcc: AddressesLike = (),
+        reply_to: AddressesLike = (),
         subject: str = "",
         text: str | None = None,
         html: str | None = None,
-        attachments: Iterable[AttachmentLike] = _NONE,
+        attachments: Iterable[AttachmentLike] = (),
         headers: Mapping[str, str | Iterable[str]] | None = None,
         date: datetime | None = None,
         message_id: str | None = None,
@@ -101,15 +96,18 @@ class Message(Validated):
 
         Whether there is a recipient is asked when the envelope is needed.
         """
-        fields: dict[str, Any] = {
-            "to": to, "cc": cc, "bcc": bcc, "reply_to": reply_to, "text": text, "html": html,
-            "attachments": attachments, "headers": headers or None,
-        }  # fmt: skip
-        # What was not given need not be checked: most fields of most messages.
-        given = {name: value for name, value in fields.items() if value is not None and value is not _NONE}
-        given["date"] = date if date is not None else datetime.now().astimezone()
-        given["message_id"] = message_id if message_id is not None else f"<{secrets.token_hex(16)}@{_domain(sender)}>"
-        super().__init__(sender=sender, subject=subject, **given)
+        given = (sender, to, cc, bcc, reply_to, subject, text, html, attachments, headers, date, message_id)
+        checked = self.__dict__  # past the __setattr__ that refuses changes
+        faults: list[tuple[str, ValueError]] = []
+        for (name, check, default), value in zip(_CHECKS, given, strict=True):
+            try:
+                checked[name] = default if value is default else check(value)
+            except ValueError as error:
+                faults.append((name, error))
+        if faults:
+            raise _refusal(faults)
+        if message_id is None:
+            checked["message_id"] = new_identifier(self.sender.address.wire_domain)
 
     def but(self, **changes: Unpack[Changes]) -> Self:
         """The same message with some fields changed: the next one of a mail merge.
@@ -136,59 +134,12 @@ class Message(Validated):
     def __bytes__(self) -> bytes:
         return b"".join(self.render().chunks())
 
-    @field_validator("sender", mode="before")
-    @classmethod
-    def _one_mailbox(cls, value: object) -> Mailbox:
-        return mailbox(value)
 
-    @field_validator("to", "cc", "bcc", "reply_to", mode="before")
-    @classmethod
-    def _mailboxes(cls, value: object) -> tuple[Mailbox, ...]:
-        return tuple(map(mailbox, several(value)))
-
-    @field_validator("text", "html", mode="before")
-    @classmethod
-    def _unicode(cls, value: object) -> object:
-        return unicode_text(value)
-
-    @field_validator("subject", mode="before")
-    @classmethod
-    def _one_line(cls, value: object) -> object:
-        return without_controls(value) if isinstance(value, str) else unicode_text(value)
-
-    @field_validator("attachments", mode="before")
-    @classmethod
-    def _attached(cls, value: object) -> tuple[Attachment, ...]:
-        items = [value] if isinstance(value, str | os.PathLike | Attachment) else value
-        if isinstance(items, bytes) or not isinstance(items, Iterable):
-            raise ValueError("must be a list of Attachment or paths; use Attachment.from_bytes for octets")
-        return tuple(map(_attachment, items))
-
-    @field_validator("headers", mode="before")
-    @classmethod
-    def _extra_headers(cls, value: object) -> dict[str, tuple[str, ...]]:
-        if not isinstance(value, Mapping):
-            raise ValueError("must map names to values")
-        return {field_name(name): field_values(name, values) for name, values in value.items()}
-
-    @field_validator("date")
-    @classmethod
-    def _with_zone(cls, value: datetime) -> datetime:
-        return value if value.utcoffset() is not None else value.astimezone()
-
-    @field_validator("message_id")
-    @classmethod
-    def _in_brackets(cls, value: str) -> str:
-        return f"<{identifier(value)}>"
-
-
-def _domain(sender: AddressLike) -> str:
-    """The sender's domain for the identifier; a sender that is wrong is reported by its own validator."""
-    try:
-        domain = mailbox(sender).address.wire_domain
-    except ValueError:
-        return "localhost"
-    return domain
+def _attachments(value: object) -> tuple[Attachment, ...]:
+    items = [value] if isinstance(value, str | os.PathLike | Attachment) else value
+    if isinstance(items, bytes) or not isinstance(items, Iterable):
+        raise ValueError("must be a list of Attachment or paths; use Attachment.from_bytes for octets")
+    return tuple(map(_attachment, items))
 
 
 def _attachment(item: object) -> Attachment:
@@ -197,3 +148,41 @@ def _attachment(item: object) -> Attachment:
     if isinstance(item, str | os.PathLike):
         return Attachment.from_path(item)
     raise ValueError(f"must be an Attachment or a path, not {type(item).__name__}")
+
+
+def _headers(value: object) -> dict[str, tuple[str, ...]]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise ValueError("must map names to values")
+    return {field_name(name): field_values(name, values) for name, values in value.items()}
+
+
+def _identifier(value: object) -> str | None:
+    return None if value is None else f"<{identifier(value)}>"
+
+
+def _refusal(faults: list[tuple[str, ValueError]]) -> MessageError:
+    words = [f"{name}: {error.message if isinstance(error, MessageError) else error}" for name, error in faults]
+    hint = next((error.hint for _, error in faults if isinstance(error, MessageError)), None)
+    return MessageError("; ".join(words), stage=Stage.MESSAGE, hint=hint)
+
+
+_MADE = object()
+"""Stands for a default that is made anew for each message."""
+_CHECKS: tuple[tuple[str, Callable[[Any], Any], object], ...] = (
+    ("sender", mailbox, _MADE),
+    ("to", mailboxes, ()),
+    ("cc", mailboxes, ()),
+    ("bcc", mailboxes, ()),
+    ("reply_to", mailboxes, ()),
+    ("subject", line, ""),
+    ("text", text_or_none, None),
+    ("html", text_or_none, None),
+    ("attachments", _attachments, ()),
+    ("headers", _headers, _MADE),
+    ("date", moment, _MADE),
+    ("message_id", _identifier, None),
+)
+"""For each field, in the order of the parameters, what makes its value, or raises ``ValueError``; and its default,
+which needs no check."""

@@ -33,10 +33,10 @@ def is_one_message(value: object) -> bool:
 def content_of(message: Sendable) -> Content:
     """What is sent of the message."""
     match message:
-        case bytes() | bytearray() | memoryview():
-            return raw_content(bytes(message))
         case Message():
             return write(message)
+        case bytes() | bytearray() | memoryview():
+            return raw_content(bytes(message))
         case email.message.Message():
             return email_content(message)
     raise _not_sendable(message)

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import lru_cache
 
 from wlsmtp.message.headers import ADDRESS_FIELDS, MAX_WORD
-from wlsmtp.wire.address import Address, Mailbox, check_name, parse_address, parse_mailbox, parse_mailbox_list
+from wlsmtp.wire.address import (
+    Address,
+    Mailbox,
+    check_name,
+    parse_address,
+    parse_mailbox,
+    parse_mailbox_list,
+    plain_address,
+)
 
 AddressLike = str | Address | Mailbox | tuple[str, str]
 """``"ann@example.com"``, ``"Ann <ann@example.com>"``, or a pair (name, address)."""
@@ -37,6 +48,15 @@ def mailbox(value: object) -> Mailbox:
         case Address():
             return Mailbox("", parse_address(str(value)))
     raise ValueError(f"must be an address or a pair (name, address), not {type(value).__name__}")
+
+
+def mailboxes(value: object) -> tuple[Mailbox, ...]:
+    """The addresses in a field's value, each with or without a name."""
+    if type(value) is str:
+        # Most messages have one recipient, without a name, and another one each: nothing is to be remembered.
+        plain = plain_address(value)
+        return (parse_mailbox(value) if plain is None else Mailbox("", plain),)
+    return tuple([mailbox(item) for item in several(value)])
 
 
 def several(value: object) -> Iterable[object]:
@@ -84,13 +104,37 @@ def _field_value(name: str, value: object) -> str:
     return value
 
 
-def unicode_text(value: object) -> object:
-    """Text of any kind: a str that has an encoding. What is neither str nor octets is for others to refuse."""
-    if isinstance(value, bytes | bytearray):
-        raise ValueError("must be a str, not bytes")
-    if isinstance(value, str) and not value.isascii() and (found := _SURROGATE.search(value)):
+def text_or_none(value: object) -> str | None:
+    """Text of any kind, if there is any: a str that has an encoding."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ValueError(f"must be a str, not {type(value).__name__}")
+    if not value.isascii() and (found := _SURROGATE.search(value)):
         raise ValueError(f"cannot contain the lone surrogate {found[0]!r}")
     return value
+
+
+def line(value: object) -> str:
+    """Text in one line, such as a subject."""
+    if not isinstance(value, str):
+        raise ValueError(f"must be a str, not {type(value).__name__}")
+    return without_controls(value)
+
+
+def moment(value: object) -> datetime:
+    """A time with its zone: by default now, and where there is no zone that of this machine."""
+    if value is None:
+        return _local(int(datetime.now(UTC).timestamp()))
+    if not isinstance(value, datetime):
+        raise ValueError(f"must be a datetime, not {type(value).__name__}")
+    return value if value.utcoffset() is not None else value.astimezone()
+
+
+@lru_cache(maxsize=2)
+def _local(second: int) -> datetime:
+    """A time with this machine's zone, worked out once for all messages of that second."""
+    return datetime.fromtimestamp(second).astimezone()
 
 
 def without_controls(value: str) -> str:
@@ -100,8 +144,15 @@ def without_controls(value: str) -> str:
     return value
 
 
-def identifier(value: str) -> str:
+def new_identifier(domain: str) -> str:
+    """A Message-ID that nobody has had, with its angle brackets."""
+    return f"<{os.urandom(16).hex()}@{domain}>"
+
+
+def identifier(value: object) -> str:
     """A Message-ID or Content-ID (RFC 5322 §3.6.4) without its angle brackets."""
+    if not isinstance(value, str):
+        raise ValueError(f"must be a str, not {type(value).__name__}")
     found = _IDENTIFIER.fullmatch(value)
     if not found or len(value) > MAX_WORD or value.startswith("<") != value.endswith(">"):
         raise ValueError(f"{value[:80]!r} must be printable ASCII without spaces, like '<left@right>'")

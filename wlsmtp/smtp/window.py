@@ -19,6 +19,8 @@ from wlsmtp.smtp.plan import Manner
 from wlsmtp.smtp.transaction import Misunderstood, Transaction, Unsaid
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from wlsmtp.config import Pipelining
     from wlsmtp.io.base import IO
     from wlsmtp.receipt import Outcome
@@ -97,10 +99,10 @@ class Window:
                 if self._is_writing or self._is_broken or not self.link.has_unsent:
                     return
                 self._is_writing = True
-                octets = memoryview(self.link.take_unsent())
+                octets = self.link.take_unsent()
             try:
-                for start in range(0, len(octets), BLOCK):
-                    await self.link.stream.write(octets[start : start + BLOCK], deadlines("block"))
+                for block in _blocks(octets):
+                    await self.link.stream.write(block, deadlines("block"))
             except (OSError, TimeoutError) as error:
                 self._writing_failed(error)
                 return
@@ -330,6 +332,13 @@ _LAST_WORDS = 1.0
 """Seconds to read what a server said before it hung up: it is there already."""
 
 _TIMEOUTS: dict[Stage, StageName] = {Stage.DATA: "data", Stage.CONTENT: "content"}
+
+
+def _blocks(octets: bytes) -> Iterable[bytes | memoryview]:
+    if len(octets) <= BLOCK:
+        return (octets,)
+    view = memoryview(octets)
+    return (view[start : start + BLOCK] for start in range(0, len(view), BLOCK))
 
 
 def _interrupted(stage: Stage) -> ConnectionFailed:

@@ -49,6 +49,8 @@ class SMTPTransport(Transport):
         rate = config.pool.messages_per
         self._pace = Pace(*rate) if rate is not None else None
         self._mutex = io.mutex()
+        self.all_or_nothing = config.partial == "abort"
+        """Whether a message is for all its recipients or for nobody."""
 
     @property
     def name(self) -> str:
@@ -64,11 +66,6 @@ class SMTPTransport(Transport):
     def statistics(self) -> PoolStatistics:
         """See ``Transport.statistics``."""
         return replace(self.pool.count())
-
-    @property
-    def all_or_nothing(self) -> bool:
-        """Whether a message is for all its recipients or for nobody."""
-        return self.config.partial == "abort"
 
     async def open(self, deadlines: Deadlines) -> None:
         """Connect and log in, also after ``close``."""
@@ -107,7 +104,7 @@ class SMTPTransport(Transport):
     async def deliver_dispatch(self, dispatch: Dispatch) -> Outcome:
         """Deliver one message that is not part of a stream."""
         while dispatch.outcome is None:
-            if (pause := self.pause(dispatch)) > 0:
+            if self._pace is not None and (pause := self.pause(dispatch)) > 0:
                 if pause >= dispatch.deadlines.remaining:
                     words = f"The rate of {self.config.pool.rate} leaves no room for the message in time"
                     dispatch.fail(DeadlineExceeded(words, stage=Stage.MAIL))

@@ -60,7 +60,7 @@ class Address:
     @property
     def wire(self) -> str:
         """The address for envelope and headers: an internationalised domain in its A-labels (RFC 5890 §2.3.2.1)."""
-        return f"{self.local}@{self.wire_domain}"
+        return f"{self.local}@{self.domain if self.domain.isascii() else _a_labels(self.domain)}"
 
     @property
     def wire_domain(self) -> str:
@@ -73,9 +73,9 @@ class Address:
         return not self.local.isascii()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Mailbox:
-    """An address and the name shown with it, which may be empty."""
+    """An address and the name shown with it, which may be empty; nothing changes it."""
 
     name: str
     address: Address
