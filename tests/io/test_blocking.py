@@ -96,6 +96,52 @@ def test_what_the_network_did_not_take_does_not_count() -> None:
     run(stream.close())
 
 
+class _SlowClock:
+    """Each look at it takes 10 microseconds. What is waited for is there at a time that was set."""
+
+    def __init__(self) -> None:
+        self.now = self.ready_at = 0.0
+        self.sleeps = 0
+
+    def monotonic(self) -> float:
+        self.now += 10e-6
+        return self.now
+
+    def is_readable(self, _fileno: int) -> bool:
+        return self.now >= self.ready_at
+
+    def wait_until_ready(self, _fileno: int, seconds: float) -> tuple[bool, bool]:
+        self.sleeps += 1
+        self.now = min(max(self.now, self.ready_at), self.now + seconds)
+        return self.now >= self.ready_at, False
+
+
+def test_a_prompt_server_is_waited_for_awake_and_any_other_asleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = _SlowClock()
+    for name in ("is_readable", "wait_until_ready"):
+        monkeypatch.setattr(f"wlsmtp.io.blocking.{name}", getattr(clock, name))
+    monkeypatch.setattr("wlsmtp.io.blocking.time", clock)
+    monkeypatch.setattr("wlsmtp.io.blocking.remaining", lambda deadline: deadline - clock.now)
+    here, there = socket.socketpair()
+    stream = BlockingStream(here)
+
+    def sleeps_until(seconds: float) -> int:
+        there.send(b"x")
+        clock.sleeps, clock.ready_at = 0, clock.now + seconds
+        assert run(stream.read(clock.now + 10)) == b"x"
+        return clock.sleeps
+
+    prompt, slow = 50e-6, 1.0
+    with there:
+        assert [sleeps_until(seconds) for seconds in (slow, prompt, prompt, prompt)] == [1, 1, 0, 0]
+        # One that is late is waited for asleep until it has been prompt again.
+        assert [sleeps_until(seconds) for seconds in (slow, slow, prompt, prompt)] == [1, 1, 1, 0]
+        clock.ready_at = clock.now + slow
+        with pytest.raises(TimeoutError):
+            run(stream.read(clock.now + slow / 2))
+        run(stream.close())
+
+
 def tls_stream(address: tuple[str, int], ca_file: str | None) -> BlockingStream:
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)

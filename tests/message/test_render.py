@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from email import message_from_bytes, policy
 from email.header import decode_header, make_header
 from email.message import EmailMessage
@@ -163,6 +163,15 @@ def test_further_headers_are_written() -> None:
 def test_a_date_is_written_as_the_standard_library_does(date: datetime) -> None:
     written = email_date(bytes(message(date=date)))
     assert written == format_datetime(date)
+
+
+def test_one_moment_in_two_zones_is_written_in_each() -> None:
+    noon = datetime(2024, 2, 29, 12, tzinfo=UTC)
+    there = noon.astimezone(timezone(timedelta(hours=-5)))
+    assert [email_date(bytes(message(date=date))) for date in (noon, there)] == [
+        "Thu, 29 Feb 2024 12:00:00 +0000",
+        "Thu, 29 Feb 2024 07:00:00 -0500",
+    ]
 
 
 def test_an_old_date_has_a_zone_in_minutes_all_the_same() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from binascii import b2a_base64
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from urllib.parse import quote
 
@@ -61,12 +61,17 @@ def identifier_field(name: str, value: str) -> str:
     return f"{name}: {value}\r\n"
 
 
-@lru_cache(maxsize=64)
 def date_field(name: str, value: datetime) -> str:
     """A date with its zone (RFC 5322 §3.3)."""
+    return f"{name}: {_date(value, value.utcoffset())}\r\n"
+
+
+@lru_cache(maxsize=64)
+def _date(value: datetime, _offset: timedelta | None) -> str:
+    """Remembered, as many messages are made within a second; by its offset too, as times in two zones may be equal."""
     iso = value.isoformat(" ", "seconds")
     day = f"{_DAYS[value.weekday()]}, {iso[8:10]} {_MONTHS[value.month]} {iso[:4]}"
-    return f"{name}: {day} {iso[11:19]} {iso[19:22]}{iso[23:25]}\r\n"
+    return f"{day} {iso[11:19]} {iso[19:22]}{iso[23:25]}"
 
 
 def address_field(name: str, mailboxes: Sequence[Mailbox]) -> str:
