@@ -20,7 +20,9 @@ from wlsmtp import ConfigError, Pipelining, SessionConfig, SMTPSession, Timeouts
         ({"server": "x\r\ny"}, "host name"),
         ({"port": 0}, "port: "),
         ({"port": 70000}, "port: "),
-        ({"security": "starttls"}, "'default', 'tls' or 'ssl'"),
+        ({"security": "secure"}, "'default', 'tls' or 'ssl'"),
+        ({"security": "STARTTLS"}, "did you mean 'tls'"),
+        ({"security": "smtps"}, "did you mean 'ssl'"),
         ({"mode": "later"}, "'sync' or 'async'"),
         ({"timeout": 0}, "greater than 0"),
         ({"timeout": float("inf")}, "finite"),
@@ -110,6 +112,10 @@ def test_the_environment_gives_a_url_or_single_fields() -> None:
     config = SessionConfig.from_env(both, port=26)
     assert (config.server, config.port, config.username, config.timeout.data) == ("two.example", 26, "ann", 9)
     assert SessionConfig.from_env({"MAIL_SERVER": "x"}, prefix="MAIL_").server == "x"
+    others = {"WLSMTP_SERVER": "x", "WLSMTP_LIVE_TESTS": "1", "PASSWROD": "y"}
+    assert SessionConfig.from_env(others).server == "x"
+    with pytest.raises(wlsmtp.ConfigError, match="did you mean WLSMTP_PASSWORD"):
+        SessionConfig.from_env({"WLSMTP_SERVER": "x", "WLSMTP_PASSWROD": "s3cret"})
     with pytest.raises(ConfigError, match="WLSMTP_URL"):
         SessionConfig.from_env({})
 

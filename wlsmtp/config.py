@@ -57,6 +57,11 @@ class Mode(StrEnum):
     """At once; the message is sent in the background."""
 
 
+_CALLED_ELSEWHERE = {
+    **dict.fromkeys(("starttls", "tls-required", "required"), Security.TLS),
+    **dict.fromkeys(("smtps", "implicit", "implicit-tls", "ssl/tls", "tls/ssl"), Security.SSL),
+    **dict.fromkeys(("none", "plain", "opportunistic", "auto"), Security.DEFAULT),
+}
 DEFAULT_PORTS = {Security.DEFAULT: 25, Security.TLS: 587, Security.SSL: 465}
 LMTP_PORT = 24
 """The port for private mail systems, which servers of LMTP customarily listen on."""
@@ -313,6 +318,14 @@ class SessionConfig(Settings):
     def _ehlo_name(cls, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(r"[A-Za-z0-9._-]{1,255}|\[[A-Za-z0-9.:]{1,100}\]", value):
             raise ValueError("must be a domain name in ASCII or an address literal such as [192.0.2.1]")
+        return value
+
+    @field_validator("security", mode="before")
+    @classmethod
+    def _by_our_names(cls, value: object) -> object:
+        """What other programs call it is not guessed at, but told."""
+        if isinstance(value, str) and (ours := _CALLED_ELSEWHERE.get(value.strip().lower())):
+            raise ValueError(f"{value!r} is not known; did you mean {ours.value!r}?")
         return value
 
     @field_validator("transport")

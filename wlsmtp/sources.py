@@ -83,11 +83,22 @@ def _query(query: str) -> dict[str, Any]:
 def fields_from_env(environ: Mapping[str, str] | None, prefix: str) -> dict[str, Any]:
     """The settings that environment variables give."""
     environ = os.environ if environ is None else environ
+    _refuse_misspelt(environ, prefix)
     set_ = {name: environ[variable] for name in PLAIN_FIELDS if environ.get(variable := prefix + name.upper())}
     url = environ.get(prefix + "URL")
     if not url and "server" not in set_:
         raise _wrong(f"set {prefix}URL (smtp+tls://user:password@host:587), or at least {prefix}SERVER")
     return (fields_from_url(url) if url else {}) | {name: _value(name, text) for name, text in set_.items()}
+
+
+def _refuse_misspelt(environ: Mapping[str, str], prefix: str) -> None:
+    """A misspelt password would be missed at the server, at the latest; a misspelt time-out never. A variable that is
+    like none of the settings is somebody else's."""
+    known = [*map(str.upper, PLAIN_FIELDS), "URL"]
+    for variable in environ:
+        name = variable.removeprefix(prefix)
+        if name != variable and name not in known and (near := difflib.get_close_matches(name, known, 1, cutoff=0.8)):
+            raise _wrong(f"{variable} is not known; did you mean {prefix}{near[0]}?")
 
 
 def _value(name: str, text: str) -> Any:
