@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import threading
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 import wlsmtp
 from tests.worlds import World
 from wlsmtp import Message, PoolLimits, RetryPolicy, SMTPSession
+from wlsmtp.io.blocking import BlockingIO, run
+from wlsmtp.pool import Pool
+from wlsmtp.smtp.deadlines import Deadlines
 from wlsmtp.testing import SMTPServer
 
 MESSAGE = Message(sender="ann@example.com", to="bob@example.org", text="x")
@@ -60,3 +67,64 @@ def test_a_failed_opening_gives_its_place_back(world: World) -> None:
                 with pytest.raises(wlsmtp.CommandRefused):
                     session.send(MESSAGE)
             assert session.send(MESSAGE)
+
+
+class _Cycle:
+    """What only the garbage collector takes away, with what it holds."""
+
+    def __init__(self, held: object) -> None:
+        self.held, self.itself = held, self
+
+
+@pytest.fixture
+def no_collection() -> Iterator[None]:
+    """The garbage collector comes by when the test says so."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.parametrize("in_flight", [1, 64])
+@pytest.mark.parametrize("search", ["_take_idle", "_roomiest"])
+@pytest.mark.usefixtures("no_collection")
+def test_a_stream_that_is_collected_in_the_middle_of_a_search_gives_its_connection_back(
+    search: str, in_flight: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = getattr(Pool, search)
+
+    def collecting(pool: Pool, *arguments: Any) -> Any:
+        found = real(pool, *arguments)
+        gc.collect()
+        return found
+
+    limits, pipelining = PoolLimits(max_connections=1), wlsmtp.Pipelining(max_in_flight=in_flight)
+    with SMTPServer() as server, SMTPSession(server.host, server.port, pool=limits, pipelining=pipelining) as session:
+        session.send(MESSAGE)
+        receipts = session.send_many(itertools.repeat(MESSAGE))
+        assert next(receipts)
+        _Cycle(receipts)
+        del receipts
+        monkeypatch.setattr(Pool, search, collecting)
+        assert session.send(MESSAGE, timeout=5)
+        statistics = session.statistics()
+        assert (statistics.connections_open, statistics.connections_idle) == (1, 1)
+
+
+def test_room_is_made_while_nothing_is_held() -> None:
+    """It starts threads, and the garbage collector may give a connection back in one before it has begun."""
+    with SMTPServer() as server, SMTPSession(server.host, server.port) as session:
+        io = BlockingIO()
+        deadlines = Deadlines(io, session.config.timeout)
+
+        def make_room() -> None:
+            thread = threading.Thread(target=lambda: run(pool.release(lent, deadlines)))
+            thread.start()
+            thread.join(10)
+            assert not thread.is_alive()
+
+        pool = Pool(io, PoolLimits(max_connections=1), session.transport._connect, make_room)  # type: ignore[attr-defined]
+        lent = run(pool.acquire(deadlines))
+        assert run(pool.acquire(deadlines)) is lent and pool.waiting == 0
+        run(pool.release(lent, deadlines))
+        run(pool.close(deadlines))

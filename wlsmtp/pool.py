@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 GROWTH = 50
 """Messages that must go well before one more connection is allowed, after the server had said that there are too
 many."""
+LOOKS = 1.0
+"""Seconds after which who waits looks again, unasked: what is given back by the garbage collector, in this very thread,
+may be given back just before it begins to wait."""
 
 
 @dataclass(slots=True)
@@ -55,8 +58,8 @@ class Pool:
         self._idle: list[Connection] = []
         self._shared: list[Connection] = []
         self._is_closed = False
-        self._mutex = io.mutex()
-        """Guards all of the above."""
+        # A stream that nobody reads to its end gives its connection back when it is collected: in any place.
+        self._mutex = io.mutex(reentrant=True)
         self._changed = io.condition()
         self._sleepers = 0
         """How many wait for a change. They look again once they are counted here, so that none is missed."""
@@ -70,8 +73,7 @@ class Pool:
         connection: Connection | None = None
         has_place = False
         try:
-            with self._mutex:
-                has_place, connection = self._look_for_place(tired, size)
+            has_place, connection = self._look_for_place(tired, size)
             if not has_place:
                 connection = await self._wait_for_place(tired, deadlines, size)
                 has_place = True
@@ -179,43 +181,65 @@ class Pool:
     def _look_for_place(self, tired: list[Connection], size: int | None) -> tuple[bool, Connection | None]:
         """Whether there is one, and the connection; None for the right to open one. Those that have had their time go
         to ``tired``."""
-        if self._is_closed:
-            raise closed_error()
-        if (kept := self._take_idle(tired)) is not None:
-            kept.users = 1
-            kept.resume(self._io.now())
-            if size is not None:
-                self._shared.append(kept)
-            return True, kept
-        if self.statistics.open < self.statistics.allowed:
-            self.statistics.open += 1
-            return True, None
-        if size is not None and (shared := self._roomiest(size)) is not None:
-            shared.users += 1
-            return True, shared
-        return False, None
+        with self._mutex:
+            if self._is_closed:
+                raise closed_error()
+            if (kept := self._take_idle(tired)) is not None:
+                kept.users = 1
+                kept.resume(self._io.now())
+                if size is not None:
+                    self._shared.append(kept)
+                return True, kept
+            if self.statistics.open < self.statistics.allowed:
+                self.statistics.open += 1
+                return True, None
+            # The search may set the garbage collector off, and that give back the very one that was found.
+            if size is not None and (shared := self._roomiest(size)) is not None and shared in self._shared:
+                shared.users += 1
+                return True, shared
+            return False, None
 
     async def _wait_for_place(
         self, tired: list[Connection], deadlines: Deadlines, size: int | None
     ) -> Connection | None:
-        async with self._changed:
-            self._sleepers += 1
-            self.waiting += 1
-            try:
-                while True:
-                    with self._mutex:
-                        has_place, connection = self._look_for_place(tired, size)
-                    if has_place:
-                        return connection
-                    self._make_room()
-                    await self._changed.wait(deadlines.end)
-            except TimeoutError as error:
-                words = f"None of the {self._limits.max_connections} connections became free in time"
-                hint = "Allow more with PoolLimits(max_connections=…), or more time with timeout=…"
-                raise DeadlineExceeded(words, stage=Stage.CONNECT, hint=hint) from error
-            finally:
-                self._sleepers -= 1
-                self.waiting -= 1
+        self._count_waiting(1)
+        try:
+            while True:
+                # Nothing is held meanwhile: it may start threads.
+                self._make_room()
+                async with self._changed:
+                    has_place, connection = await self._look_again(tired, deadlines, size)
+                if has_place:
+                    return connection
+        except TimeoutError as error:
+            words = f"None of the {self._limits.max_connections} connections became free in time"
+            hint = "Allow more with PoolLimits(max_connections=…), or more time with timeout=…"
+            raise DeadlineExceeded(words, stage=Stage.CONNECT, hint=hint) from error
+        finally:
+            self._count_waiting(-1)
+
+    async def _look_again(
+        self, tired: list[Connection], deadlines: Deadlines, size: int | None
+    ) -> tuple[bool, Connection | None]:
+        """What there is now or, if that is nothing, once something has changed, or after a while."""
+        self._sleepers += 1
+        try:
+            found = self._look_for_place(tired, size)
+            if not found[0]:
+                soon = self._io.now() + LOOKS
+                try:
+                    await self._changed.wait(min(soon, deadlines.end))
+                except TimeoutError:
+                    if soon >= deadlines.end:
+                        raise
+                found = self._look_for_place(tired, size)
+            return found
+        finally:
+            self._sleepers -= 1
+
+    def _count_waiting(self, difference: int) -> None:
+        with self._mutex:
+            self.waiting += difference
 
     async def _wake(self) -> None:
         if self._sleepers:

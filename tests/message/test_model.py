@@ -6,6 +6,7 @@ import io
 import pickle
 from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,41 @@ def test_a_stream_is_read_once() -> None:
     assert attachment.read() == attachment.read() == b"octets" and not stream.closed
 
 
+class _Greeting(StrEnum):
+    HELLO = "hello"
+    BOB = "bob@x.org"
+
+
+class _Forged(str):
+    __slots__ = ()
+
+    def __format__(self, _specification: str) -> str:
+        return "a\r\nBcc: eve@x.org"
+
+    __str__ = __repr__ = lambda self: format(self)
+
+
+@pytest.mark.parametrize("kind", [_Greeting, _Forged, str])
+def test_a_str_of_another_class_is_taken_for_its_text(kind: type[str]) -> None:
+    text = kind("hello")
+    mail = message(subject=text, text=text, headers={kind("hello"): text}, to=(text, kind("bob@x.org")))
+    assert b"Subject: hello\r\n" in bytes(mail) and b"hello: hello\r\n" in bytes(mail)
+    assert b"To: hello <bob@x.org>\r\n" in bytes(mail) and bytes(mail).endswith(b"\r\n\r\nhello\r\n")
+    assert b"eve" not in bytes(mail)
+
+
+class _Address(StrEnum):
+    BOB = "bob@x.org"
+
+
+def test_an_address_may_be_of_another_class_too() -> None:
+    assert message(sender=_Address.BOB, to=[_Address.BOB], cc=_Address.BOB).envelope().addresses == ("bob@x.org",)
+
+
+def test_no_attachments_may_be_said_as_none() -> None:
+    assert message(attachments=None).attachments == ()
+
+
 def test_the_error_has_the_hint_apart() -> None:
     with pytest.raises(MessageError) as caught:
         message(to="a@x.org, b@x.org")
@@ -183,6 +219,8 @@ def test_a_message_is_frozen_and_has_one_identity() -> None:
     assert bytes(mail) == bytes(mail) == bytes(pickle.loads(pickle.dumps(mail)))
     assert message(message_id="a@b").message_id == "<a@b>"
     assert message(date=datetime(2024, 2, 29, 12, 0)).date.utcoffset() is not None
+    with pytest.raises(FrozenInstanceError):
+        mail.sender.name = "other"  # type: ignore[misc]
     with pytest.raises(FrozenInstanceError):
         mail.subject = "other"  # type: ignore[misc]
 

@@ -297,7 +297,7 @@ class AsyncioIO:
         """Lets other tasks run meanwhile."""
         await asyncio.sleep(seconds)
 
-    def mutex(self) -> AbstractContextManager[object]:
+    def mutex(self, *, reentrant: bool = False) -> AbstractContextManager[object]:
         """None is needed: nothing else runs between two awaits."""
         return nullcontext()
 

@@ -175,8 +175,9 @@ class IO(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Wait."""
 
-    def mutex(self) -> AbstractContextManager[object]:
-        """A lock for moments: nothing waits while it is held."""
+    def mutex(self, *, reentrant: bool = False) -> AbstractContextManager[object]:
+        """A lock for moments: nothing waits while it is held. A ``reentrant`` one may be held again by who holds it:
+        the garbage collector ends generators wherever it comes by."""
 
     def condition(self) -> Condition:
         """A new lock with a waiting room."""

@@ -297,9 +297,9 @@ class BlockingIO:
         """Sleeps in this thread."""
         time.sleep(seconds)  # noqa: ASYNC251 - to block is what this world is for
 
-    def mutex(self) -> AbstractContextManager[object]:
+    def mutex(self, *, reentrant: bool = False) -> AbstractContextManager[object]:
         """A lock of threads."""
-        return threading.Lock()
+        return threading.RLock() if reentrant else threading.Lock()
 
     def condition(self) -> BlockingCondition:
         """A condition of threads."""

@@ -136,6 +136,8 @@ class Message:
 
 
 def _attachments(value: object) -> tuple[Attachment, ...]:
+    if value is None:
+        return ()
     items = [value] if isinstance(value, str | os.PathLike | Attachment) else value
     if isinstance(items, bytes) or not isinstance(items, Iterable):
         raise ValueError("must be a list of Attachment or paths; use Attachment.from_bytes for octets")

@@ -38,11 +38,13 @@ def mailbox(value: object) -> Mailbox:
     """One address, with or without a name."""
     match value:
         case str():
-            return parse_mailbox(value)
+            return parse_mailbox(exactly_str(value))
         case Mailbox(name, address):
+            name = exactly_str(name)
             check_name(name, name)
             return Mailbox(name, parse_address(str(address)))
         case (str(name), str(address)) if isinstance(value, tuple):
+            name, address = exactly_str(name), exactly_str(address)
             check_name(name, name)
             return Mailbox(name.strip(), parse_address(address))
         case Address():
@@ -77,6 +79,7 @@ def field_name(name: object) -> str:
     """The name of a further header field; not of one that has a parameter of its own."""
     if not isinstance(name, str) or not _FIELD_NAME.fullmatch(name):
         raise ValueError(f"{str(name)[:80]!r} is not a header field name (RFC 5322 §2.2)")
+    name = exactly_str(name)
     if own := _OWN_FIELD.get(name.lower()):
         raise ValueError(f"{name} cannot be given here; use {own}")
     if name.lower().startswith("content-"):
@@ -93,33 +96,37 @@ def field_values(name: str, values: object) -> tuple[str, ...]:
 
 
 def _field_value(name: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{name}: must be a str, not {type(value).__name__}")
     try:
-        without_controls(value)
+        text = line(value)
         if name.lower() in ADDRESS_FIELDS:
-            parse_mailbox_list(value)
+            parse_mailbox_list(text)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
-    return value
+    return text
+
+
+def exactly_str(value: object) -> str:
+    """A str, of no class of its own: the member of an enumeration, say, would be written by its name."""
+    if type(value) is str:
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f"must be a str, not {type(value).__name__}")
+    return str.__str__(value)
 
 
 def text_or_none(value: object) -> str | None:
     """Text of any kind, if there is any: a str that has an encoding."""
     if value is None:
         return None
-    if not isinstance(value, str):
-        raise ValueError(f"must be a str, not {type(value).__name__}")
-    if not value.isascii() and (found := _SURROGATE.search(value)):
+    text = exactly_str(value)
+    if not text.isascii() and (found := _SURROGATE.search(text)):
         raise ValueError(f"cannot contain the lone surrogate {found[0]!r}")
-    return value
+    return text
 
 
 def line(value: object) -> str:
     """Text in one line, such as a subject."""
-    if not isinstance(value, str):
-        raise ValueError(f"must be a str, not {type(value).__name__}")
-    return without_controls(value)
+    return without_controls(exactly_str(value))
 
 
 def moment(value: object) -> datetime:
@@ -151,9 +158,8 @@ def new_identifier(domain: str) -> str:
 
 def identifier(value: object) -> str:
     """A Message-ID or Content-ID (RFC 5322 §3.6.4) without its angle brackets."""
-    if not isinstance(value, str):
-        raise ValueError(f"must be a str, not {type(value).__name__}")
-    found = _IDENTIFIER.fullmatch(value)
-    if not found or len(value) > MAX_WORD or value.startswith("<") != value.endswith(">"):
-        raise ValueError(f"{value[:80]!r} must be printable ASCII without spaces, like '<left@right>'")
+    text = exactly_str(value)
+    found = _IDENTIFIER.fullmatch(text)
+    if not found or len(text) > MAX_WORD or text.startswith("<") != text.endswith(">"):
+        raise ValueError(f"{text[:80]!r} must be printable ASCII without spaces, like '<left@right>'")
     return found[1]

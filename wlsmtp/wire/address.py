@@ -73,9 +73,9 @@ class Address:
         return not self.local.isascii()
 
 
-@dataclass(slots=True, unsafe_hash=True)
+@dataclass(frozen=True, slots=True)
 class Mailbox:
-    """An address and the name shown with it, which may be empty; nothing changes it."""
+    """An address and the name shown with it, which may be empty."""
 
     name: str
     address: Address
