@@ -111,6 +111,30 @@ def test_a_stream_that_is_collected_in_the_middle_of_a_search_gives_its_connecti
         assert (statistics.connections_open, statistics.connections_idle) == (1, 1)
 
 
+@pytest.mark.parametrize("what", ["acquire", "close"])
+def test_who_waits_looks_again_even_if_nobody_wakes_it(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the garbage collector gives back just before the wait begins wakes nobody."""
+
+    async def nobody(_pool: Pool) -> None:
+        """Wakes."""
+
+    monkeypatch.setattr(Pool, "_wake", nobody)
+    monkeypatch.setattr("wlsmtp.pool.LOOKS", 0.01)
+    with SMTPServer() as server, SMTPSession(server.host, server.port) as session:
+        io = BlockingIO()
+        deadlines = Deadlines(io, session.config.timeout)
+        pool = Pool(io, PoolLimits(max_connections=1), session.transport._connect)  # type: ignore[attr-defined]
+        lent = run(pool.acquire(deadlines))
+        waiter = threading.Thread(target=lambda: run(getattr(pool, what)(deadlines)), daemon=True)
+        waiter.start()
+        while not pool._sleepers:
+            threading.Event().wait(0.001)
+        run(pool.release(lent, deadlines))
+        waiter.join(10)
+        assert not waiter.is_alive()
+        run(lent.quit(deadlines))
+
+
 def test_room_is_made_while_nothing_is_held() -> None:
     """It starts threads, and the garbage collector may give a connection back in one before it has begun."""
     with SMTPServer() as server, SMTPSession(server.host, server.port) as session:

@@ -141,7 +141,7 @@ class Pool:
             self._sleepers += 1
             try:
                 while self.statistics.open > 0:
-                    await self._changed.wait(deadlines.end)
+                    await self._wait_a_while(deadlines)
             except TimeoutError:
                 return
             finally:
@@ -226,16 +226,20 @@ class Pool:
         try:
             found = self._look_for_place(tired, size)
             if not found[0]:
-                soon = self._io.now() + LOOKS
-                try:
-                    await self._changed.wait(min(soon, deadlines.end))
-                except TimeoutError:
-                    if soon >= deadlines.end:
-                        raise
+                await self._wait_a_while(deadlines)
                 found = self._look_for_place(tired, size)
             return found
         finally:
             self._sleepers -= 1
+
+    async def _wait_a_while(self, deadlines: Deadlines) -> None:
+        """Until something has changed, or it is time to look again. Raises ``TimeoutError`` at the deadline."""
+        soon = self._io.now() + LOOKS
+        try:
+            await self._changed.wait(min(soon, deadlines.end))
+        except TimeoutError:
+            if soon >= deadlines.end:
+                raise
 
     def _count_waiting(self, difference: int) -> None:
         with self._mutex:

@@ -104,7 +104,7 @@ class SMTPTransport(Transport):
     async def deliver_dispatch(self, dispatch: Dispatch) -> Outcome:
         """Deliver one message that is not part of a stream."""
         while dispatch.outcome is None:
-            if self._pace is not None and (pause := self.pause(dispatch)) > 0:
+            if (pause := self.pause(dispatch)) > 0:
                 if pause >= dispatch.deadlines.remaining:
                     words = f"The rate of {self.config.pool.rate} leaves no room for the message in time"
                     dispatch.fail(DeadlineExceeded(words, stage=Stage.MAIL))
