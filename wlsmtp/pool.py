@@ -66,19 +66,22 @@ class Pool:
         self._successes = 0
         self.statistics = PoolStatistics(allowed=limits.max_connections)
 
-    async def acquire(self, deadlines: Deadlines, *, size: int | None = None) -> Connection:
+    async def acquire(
+        self, deadlines: Deadlines, *, size: int | None = None, opened_after: float | None = None
+    ) -> Connection:
         """A connection that is ready, kept or new; with ``size``, the octets of a message that may share it, perhaps
-        one that others use. Every one must come back through ``release``."""
+        one that others use. Kept ones that were opened before ``opened_after`` are not used: another one of that age has
+        just turned out to be dead. Every connection must come back through ``release``."""
         tired: list[Connection] = []
         connection: Connection | None = None
         has_place = False
         try:
-            has_place, connection = self._look_for_place(tired, size)
-            if not has_place:
-                connection = await self._wait_for_place(tired, deadlines, size)
-                has_place = True
+            has_place, connection = self._look_for_place(tired, size, opened_after)
             while tired:
                 await tired.pop().quit(deadlines)
+            if not has_place:
+                connection = await self._wait_for_place(tired, deadlines, size, opened_after)
+                has_place = True
             if connection is None:
                 connection = await self._connect(deadlines)
                 connection.users = 1
@@ -117,6 +120,8 @@ class Pool:
         if connection in self._shared:
             self._shared.remove(connection)
         if self._is_closed or not connection.is_reusable or self.is_worn(connection):
+            return True
+        if self.statistics.open > self.statistics.allowed:
             return True
         connection.keep(self._io.now())
         self._idle.append(connection)
@@ -178,13 +183,15 @@ class Pool:
             self._shared.append(connection)
         await self._wake()
 
-    def _look_for_place(self, tired: list[Connection], size: int | None) -> tuple[bool, Connection | None]:
+    def _look_for_place(
+        self, tired: list[Connection], size: int | None, opened_after: float | None
+    ) -> tuple[bool, Connection | None]:
         """Whether there is one, and the connection; None for the right to open one. Those that have had their time go
         to ``tired``."""
         with self._mutex:
             if self._is_closed:
                 raise closed_error()
-            if (kept := self._take_idle(tired)) is not None:
+            if (kept := self._take_idle(tired, opened_after)) is not None:
                 kept.users = 1
                 kept.resume(self._io.now())
                 if size is not None:
@@ -200,7 +207,7 @@ class Pool:
             return False, None
 
     async def _wait_for_place(
-        self, tired: list[Connection], deadlines: Deadlines, size: int | None
+        self, tired: list[Connection], deadlines: Deadlines, size: int | None, opened_after: float | None
     ) -> Connection | None:
         self._count_waiting(1)
         try:
@@ -208,7 +215,9 @@ class Pool:
                 # Nothing is held meanwhile: it may start threads.
                 self._make_room()
                 async with self._changed:
-                    has_place, connection = await self._look_again(tired, deadlines, size)
+                    has_place, connection = await self._look_again(tired, deadlines, size, opened_after)
+                while tired:
+                    await tired.pop().quit(deadlines)
                 if has_place:
                     return connection
         except TimeoutError as error:
@@ -219,15 +228,15 @@ class Pool:
             self._count_waiting(-1)
 
     async def _look_again(
-        self, tired: list[Connection], deadlines: Deadlines, size: int | None
+        self, tired: list[Connection], deadlines: Deadlines, size: int | None, opened_after: float | None
     ) -> tuple[bool, Connection | None]:
         """What there is now or, if that is nothing, once something has changed, or after a while."""
         self._sleepers += 1
         try:
-            found = self._look_for_place(tired, size)
+            found = self._look_for_place(tired, size, opened_after)
             if not found[0]:
                 await self._wait_a_while(deadlines)
-                found = self._look_for_place(tired, size)
+                found = self._look_for_place(tired, size, opened_after)
             return found
         finally:
             self._sleepers -= 1
@@ -250,10 +259,11 @@ class Pool:
             async with self._changed:
                 self._changed.notify_all()
 
-    def _take_idle(self, tired: list[Connection]) -> Connection | None:
+    def _take_idle(self, tired: list[Connection], opened_after: float | None) -> Connection | None:
         while self._idle:
             connection = self._idle.pop()
-            if self._is_fit(connection):
+            is_new_enough = opened_after is None or connection.opened_at > opened_after
+            if is_new_enough and self.statistics.open <= self.statistics.allowed and self._is_fit(connection):
                 return connection
             tired.append(connection)
             self.statistics.open -= 1

@@ -1,5 +1,8 @@
 """Which failure deserves another try, and when: only what is certainly not sent, and only for those not served yet.
 
+``again_after`` is the one place that decides. What failed for no reason of its own goes again at once, over a new
+connection and once only; what the server may accept later goes again then, as ``RetryPolicy`` says.
+
 tenacity says how long to wait and when it is enough. It is asked after a failure only, so that a message that goes
 through at once pays nothing for it.
 """
@@ -7,10 +10,13 @@ through at once pays nothing for it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Protocol
 
+from wlsmtp.errors import ConnectionFailed, Stage
 from wlsmtp.events import Retrying
 from wlsmtp.receipt import Outcome, RecipientResult, RecipientStatus
+from wlsmtp.smtp.transaction import Misunderstood, NotStarted
 
 if TYPE_CHECKING:
     from wlsmtp.config import RetryPolicy
@@ -21,6 +27,61 @@ if TYPE_CHECKING:
     from wlsmtp.smtp.deadlines import Deadlines
 
 Attempt = Callable[["Envelope"], Awaitable[Outcome]]
+
+
+class Again(Enum):
+    """Whether a message is sent again."""
+
+    NEVER = auto()
+    AT_ONCE = auto()
+    """Over a new connection; it does not count as a try."""
+    LATER = auto()
+    """As the policy says; it counts."""
+
+
+class Circumstances(Protocol):
+    """What decides whether a failure has to do with the message: the life of its connection."""
+
+    @property
+    def was_kept(self) -> bool:
+        """Whether it has been idle since it was opened."""
+
+    @property
+    def went_stale(self) -> bool:
+        """Whether nothing came from the server since it was idle."""
+
+    @property
+    def has_delivered(self) -> bool:
+        """Whether it has delivered a message."""
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the server has announced that it ends the connection."""
+
+
+def again_after(outcome: Outcome, connection: Circumstances, *, had_free_retry: bool = False) -> Again:
+    """What one try over ``connection`` calls for. A kept connection that was dead, a connection that ended after it had
+    delivered others, an extension that does not work: none is a failure of the message."""
+    error = outcome.error
+    if error is None or not outcome.is_certainly_not_sent:
+        return Again.NEVER
+    if isinstance(error, NotStarted):
+        return Again.AT_ONCE
+    if not had_free_retry and _is_none_of_the_message(error, connection):
+        return Again.AT_ONCE
+    return Again.LATER if error.temporary else Again.NEVER
+
+
+def _is_none_of_the_message(error: SMTPError, connection: Circumstances) -> bool:
+    if isinstance(error, Misunderstood):
+        return True
+    if isinstance(error, ConnectionFailed):
+        return connection.went_stale or connection.has_delivered or (connection.was_kept and connection.is_closing)
+    if error.reply is None or error.stage is not Stage.MAIL:
+        return False
+    if error.reply.code == 421:
+        return connection.was_kept or connection.has_delivered
+    return connection.was_kept and str(error.reply.enhanced) == "4.4.2"
 
 
 async def keep_trying(

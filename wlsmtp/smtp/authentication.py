@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from wlsmtp.sasl import Mechanism
     from wlsmtp.sasl.base import Exchange
     from wlsmtp.smtp.deadlines import Deadlines
-    from wlsmtp.smtp.experience import Experience
     from wlsmtp.smtp.link import Link
+    from wlsmtp.smtp.quirks import ServerQuirks
     from wlsmtp.wire.extensions import Capabilities
     from wlsmtp.wire.reply import Reply
 
@@ -95,7 +95,7 @@ async def authenticate(
     capabilities: Capabilities,
     io: IO,
     deadlines: Deadlines,
-    experience: Experience,
+    quirks: ServerQuirks,
 ) -> Login:
     """Log in as configured, or not at all when nothing is configured, or nothing fits with ``auth="optional"``."""
     if not config.logs_in:
@@ -107,7 +107,7 @@ async def authenticate(
     if not usable:
         raise refusal.nothing_fits(config, capabilities)
     _refuse_clear_link(link, config, usable)
-    usable.sort(key=lambda mechanism: mechanism.name != experience.mechanism)
+    usable.sort(key=lambda mechanism: mechanism.name != quirks.mechanism)
     player = _Player(link, config, io, deadlines)
     try:
         mechanism = await player.log_in(usable, secrets)
@@ -116,7 +116,7 @@ async def authenticate(
         if token is None:
             raise
         mechanism = await player.log_in(usable, _secrets(link, config, capabilities, token))
-    experience.mechanism = mechanism
+    quirks.mechanism = mechanism
     return Login(config.username, mechanism)
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from wlsmtp.config import Security
 from wlsmtp.errors import CommandRefused, ConnectionFailed, DeadlineExceeded, SMTPError, Stage, TLSError
 from wlsmtp.events import Connected
-from wlsmtp.smtp import delivery
 from wlsmtp.smtp.authentication import authenticate
 from wlsmtp.smtp.link import Link
 from wlsmtp.smtp.plan import Planner
+from wlsmtp.smtp.quirks import Trust
 from wlsmtp.smtp.window import Window
 from wlsmtp.wire import command
 from wlsmtp.wire.extensions import Capabilities, parse_ehlo
@@ -24,14 +24,16 @@ if TYPE_CHECKING:
     from wlsmtp.io.base import IO, Stream, TLSInfo
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
-    from wlsmtp.receipt import Outcome
     from wlsmtp.smtp.deadlines import Deadlines
-    from wlsmtp.smtp.experience import Experience
     from wlsmtp.smtp.plan import Plan
+    from wlsmtp.smtp.quirks import ServerQuirks
     from wlsmtp.smtp.transaction import Transaction
 
 LONG_IDLE = 1.0
 """Seconds after which a connection may have died without a sign: the next message asks before it sends content."""
+
+FEW = 3
+"""Senders that may share a connection before the server was seen to take several messages at once."""
 
 _numbers = itertools.count(1)
 
@@ -54,7 +56,7 @@ class ServerInfo:
 class Connection:
     """A link that is greeted, secured and authenticated: ready for transactions."""
 
-    def __init__(self, link: Link, info: ServerInfo, config: SessionConfig, io: IO, experience: Experience) -> None:
+    def __init__(self, link: Link, info: ServerInfo, config: SessionConfig, io: IO, quirks: ServerQuirks) -> None:
         self.link = link
         self.info = info
         self.messages = 0
@@ -65,14 +67,14 @@ class Connection:
         self.planner = Planner(
             info.capabilities,
             config.pipelining,
-            experience,
+            quirks,
             all_or_nothing=config.partial == "abort",
             is_lmtp=config.is_lmtp,
         )
-        self.window = Window(link, config.pipelining, experience, io)
+        self.window = Window(link, self.planner, config.pipelining, quirks, io)
         self._config = config
         self._io = io
-        self._experience = experience
+        self._quirks = quirks
         self._heard_when_kept: int | None = None
         self._lay_idle = False
         limits = (config.pool.max_messages, info.capabilities.limit("MAILMAX"))
@@ -81,11 +83,14 @@ class Connection:
     @property
     def is_reusable(self) -> bool:
         """Whether nothing speaks against another message, without asking the server."""
-        return self.link.is_usable and self.window.is_empty
+        return self.link.is_usable and self.window.is_empty and not self.window.must_end
 
     @property
     def is_spent(self) -> bool:
         """Whether it has had as many messages as it may have."""
+        found = self._quirks.max_messages
+        if found is not None and self.messages >= found:
+            return True
         return self._max_messages is not None and self.messages >= self._max_messages
 
     @property
@@ -102,6 +107,16 @@ class Connection:
         """It takes no more messages."""
         self._max_messages = 0
 
+    @property
+    def has_delivered(self) -> bool:
+        """Whether it has delivered a message."""
+        return self.window.has_delivered
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the server has announced that it ends the connection."""
+        return self.link.farewell is not None
+
     def keep(self, now: float) -> None:
         """It lies idle from now on."""
         self.idle_since, self._heard_when_kept = now, self.link.heard
@@ -109,31 +124,28 @@ class Connection:
     def resume(self, now: float) -> None:
         """It is used again."""
         self._lay_idle = now - self.idle_since > LONG_IDLE
+        if self._lay_idle:
+            self.window.settled_when_idle = self.window.settled
 
     def has_room(self, size: int) -> bool:
         """Whether one more sender may use it beside the others, with a message of so many octets."""
-        if not self._experience.is_proven or not self.planner.may_group:
+        trust = self.planner.window_trust
+        if not self.planner.may_group or trust is Trust.BROKEN:
             return False
-        if self._max_messages is not None and self.messages + self.users >= self._max_messages:
+        if self.is_spent or (self._max_messages is not None and self.messages + self.users >= self._max_messages):
             return False
-        return self.users < self._config.pipelining.max_in_flight and self.window.has_room(size)
+        most = self._config.pipelining.max_in_flight if trust is Trust.PROVEN else FEW
+        return self.users < most and self.window.has_room(size)
 
-    def plan(self, envelope: Envelope, content: Content) -> Plan:
-        """How to say a message here. Raises ``MessageError`` or ``ExtensionMissing`` before a word is said."""
-        return self.planner.plan(envelope, content, may_be_dead=self._lay_idle and self.went_stale)
+    def plan(self, envelope: Envelope, content: Content, *, expects_more: bool) -> Plan:
+        """How to send a message here. Raises ``MessageError`` or ``ExtensionMissing`` before a command is sent."""
+        may_be_dead = self._lay_idle and self.went_stale
+        return self.planner.plan(envelope, content, may_be_dead=may_be_dead, expects_more=expects_more)
 
     def add(self, plan: Plan) -> Transaction:
-        """Let a message follow those on their way."""
+        """Let a message follow those in flight."""
         self.messages += 1
         return self.window.add(plan)
-
-    async def deliver_alone(self, plan: Plan, deadlines: Deadlines) -> Outcome:
-        """One message that has the connection to itself. The window must be empty."""
-        self.messages += 1
-        outcome, self.window.must_reset = await delivery.deliver(
-            self.link, plan, deadlines, self._io, self._experience, reset=self.window.must_reset
-        )
-        return outcome
 
     async def noop(self, deadlines: Deadlines) -> None:
         """Ask whether the server is still there."""
@@ -153,7 +165,7 @@ class Connection:
 
 
 async def open_connection(
-    io: IO, config: SessionConfig, announce: Announcer, deadlines: Deadlines, experience: Experience
+    io: IO, config: SessionConfig, announce: Announcer, deadlines: Deadlines, quirks: ServerQuirks
 ) -> Connection:
     """Connect and go through the whole opening. Raises the error of the stage that failed."""
     stream = await _connect(io, config, deadlines)
@@ -161,7 +173,7 @@ async def open_connection(
     try:
         opening = _Opening(link, config, deadlines)
         await opening.greet()
-        login = await authenticate(link, config, opening.capabilities, io, deadlines, experience)
+        login = await authenticate(link, config, opening.capabilities, io, deadlines, quirks)
     except BaseException as error:
         link.end(type(error).__name__)
         await stream.close()
@@ -173,7 +185,7 @@ async def open_connection(
         link.name, info.server, str(info.tls) if info.tls else None, info.username, info.capabilities,
         resumed=info.tls is not None and info.tls.resumed,
     ))  # fmt: skip
-    return Connection(link, info, config, io, experience)
+    return Connection(link, info, config, io, quirks)
 
 
 async def _connect(io: IO, config: SessionConfig, deadlines: Deadlines) -> Stream:

@@ -6,6 +6,7 @@ with its reply, whatever happened to the connection afterwards.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,13 @@ from wlsmtp.errors import ContentRefused, OutcomeUnknown, SenderRefused, SMTPErr
 from wlsmtp.receipt import Outcome, RecipientResult, RecipientStatus, refusal
 
 if TYPE_CHECKING:
-    from wlsmtp.smtp.experience import Confusing
     from wlsmtp.wire.reply import Reply
 
-_OUT_OF_STEP = frozenset({500, 502, 503})
+_OUT_OF_ORDER = frozenset({500, 502, 503})
 """Unknown, not implemented, bad sequence of commands (RFC 5321 §4.2.4)."""
+_POLICY = 7
+"""The subject of enhanced codes that name a policy (RFC 3463 §3.8)."""
+_NAMES_GROUPS = re.compile("pipelin|synchroni[sz]", re.IGNORECASE)
 
 
 def sender_refused(recipients: Sequence[str], reply: Reply) -> Outcome:
@@ -60,38 +63,40 @@ def accepted(recipients: Sequence[str], reply: Reply) -> Outcome:
     return Outcome(tuple([RecipientResult(address, RecipientStatus.ACCEPTED, reply) for address in recipients]), reply)
 
 
-def concluded(recipients: Sequence[str], mail: Reply, rcpts: Sequence[Reply], last: Reply, stage: Stage) -> Outcome:
-    """The whole transaction was said in groups, and all of it was answered; ``last`` is the reply to the content, or to
-    DATA when that was refused."""
-    if are_positive((mail, *rcpts, last)):
-        return accepted(recipients, last)
-    if not any(reply.is_positive for reply in rcpts):
-        return recipients_refused(recipients, rcpts) if mail.is_positive else sender_refused(recipients, mail)
-    if not mail.is_positive and last.is_positive:
-        error = OutcomeUnknown("The server took the message although it refused the sender", stage=stage, reply=last)
-        return Outcome(_by_recipient(recipients, rcpts, RecipientStatus.UNKNOWN, last), last, error)
-    if not mail.is_positive:
-        return sender_refused(recipients, mail)
+def concluded(recipients: Sequence[str], rcpts: Sequence[Reply], last: Reply, stage: Stage) -> Outcome:
+    """Everything was answered, and some recipient was accepted; ``last`` is the reply to the content, or to DATA when
+    that was refused."""
     if not last.is_positive:
         return content_refused(recipients, rcpts, last, stage)
+    if are_positive(rcpts):
+        return accepted(recipients, last)
     return delivered(recipients, rcpts, last)
 
 
-def confusion(
-    cleared: Reply | None, mail: Reply, rcpts: Sequence[Reply], last: Reply, *, by_bdat: bool
-) -> Confusing | None:
-    """What the server takes less well than it says, if its replies to a group show that: commands behind good ones are
-    unknown to it, or out of order, or it says outright what it does not like."""
-    replies = (mail, *rcpts, last)
-    if any(not reply.is_positive and "pipelin" in reply.text.lower() for reply in replies):
-        return "groups"
-    if cleared is not None and cleared.code in _OUT_OF_STEP:
-        return "groups"
-    if mail.is_positive and any(reply.code in _OUT_OF_STEP for reply in rcpts):
-        return "groups"
-    if mail.is_positive and any(reply.is_positive for reply in rcpts) and last.code in _OUT_OF_STEP:
-        return "BDAT" if by_bdat else "groups"
-    return None
+def out_of_step(recipients: Sequence[str], error: SMTPError, *, end_written: bool) -> Outcome:
+    """Replies and commands do not belong together any more: of a message whose end was written nothing is known, not
+    even what the replies to its recipients seemed to say."""
+    if end_written:
+        return Outcome.of(recipients, RecipientStatus.UNKNOWN, error=_unknown(error))
+    return Outcome.of(recipients, RecipientStatus.NOT_SENT, error=error)
+
+
+def mishandles_groups(mail: Reply, rcpts: Sequence[Reply], data: Reply | None) -> bool:
+    """Whether the replies to a first group show that the server takes one command at a time only: commands behind good
+    ones are unknown to it or out of order, or it says outright what it does not like."""
+    replies = (mail, *rcpts, *([data] if data is not None else []))
+    if any(not reply.is_positive and _NAMES_GROUPS.search(reply.text) for reply in replies):
+        return True
+    if not mail.is_positive:
+        return False
+    if any(is_misunderstanding(reply) for reply in rcpts):
+        return True
+    return data is not None and any(reply.is_positive for reply in rcpts) and is_misunderstanding(data)
+
+
+def is_misunderstanding(reply: Reply) -> bool:
+    """Whether a command seems to be unknown to the server, or out of order, and not refused by a policy."""
+    return reply.code in _OUT_OF_ORDER and (reply.enhanced is None or reply.enhanced.subject != _POLICY)
 
 
 def answered_each(

@@ -29,20 +29,24 @@ BLOCK = 64 * 1024
 
 
 class Expectation:
-    """The place of the replies that are to come to one thing that was said, as many as ``stages``."""
+    """The place of the replies that are to come to one thing that was sent, as many as ``stages``."""
 
     __slots__ = ("left", "replies", "stages")
 
-    def __init__(self, stages: tuple[Stage, ...]) -> None:
+    may_grow = False
+    """Whether the number of replies depends on what they are; see ``grow``."""
+
+    def __init__(self, stages: tuple[Stage, ...], replies: list[Reply] | None = None) -> None:
+        """``replies``: the list that they are added to, when several steps share one."""
         self.stages = stages
-        self.replies: list[Reply] = []
+        self.replies: list[Reply] = [] if replies is None else replies
         self.left = len(stages)
         """How many replies are still to come."""
 
     @property
     def stage(self) -> Stage:
         """What the next reply will answer."""
-        return self.stages[min(len(self.replies), len(self.stages) - 1)]
+        return self.stages[-self.left]
 
     @property
     def is_complete(self) -> bool:
@@ -53,6 +57,10 @@ class Expectation:
     def reply(self) -> Reply | None:
         """The last of the replies, once all have come."""
         return self.replies[-1] if self.is_complete else None
+
+    def grow(self) -> bool:
+        """Called when all replies have come, if ``may_grow``: wait for one more where they show that it must come."""
+        return False
 
 
 class Link:
@@ -113,9 +121,12 @@ class Link:
             self.show(shown or printable(command.rstrip(b"\r\n")))
         return self.say_all(command, (stage,))
 
-    def say_all(self, octets: bytes, stages: tuple[Stage, ...]) -> Expectation:
+    def say_all(self, octets: bytes, stages: tuple[Stage, ...], replies: list[Reply] | None = None) -> Expectation:
         """Queue commands, or content, that will be answered once for each of ``stages``."""
-        expectation = Expectation(stages)
+        return self.expect_after(octets, Expectation(stages, replies))
+
+    def expect_after(self, octets: bytes, expectation: Expectation) -> Expectation:
+        """Queue ``octets``, whose replies go to ``expectation``."""
         self._unsent.append(octets)
         self.said += len(octets)
         self._expected.append(expectation)
@@ -271,7 +282,7 @@ class Link:
                     expectation = expected[0]
                     expectation.replies.append(reply)
                     expectation.left -= 1
-                    if not expectation.left:
+                    if not expectation.left and not (expectation.may_grow and expectation.grow()):
                         expected.popleft()
                         self._answered = expectation.stages[-1]
                 elif reply.code != 421:

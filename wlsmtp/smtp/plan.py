@@ -1,4 +1,4 @@
-"""Pure: what to say for one message, in which groups, and whether it can be said to this server at all."""
+"""Pure: what to send for one message, in which groups, and whether it can be sent to this server at all."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ExtensionMissing, MessageError, Stage
+from wlsmtp.smtp.quirks import Trust
 
 if TYPE_CHECKING:
     from wlsmtp.config import Pipelining
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
-    from wlsmtp.smtp.experience import Experience
+    from wlsmtp.smtp.quirks import ServerQuirks
     from wlsmtp.wire.address import Address
     from wlsmtp.wire.extensions import Capabilities
 
@@ -22,43 +23,48 @@ WORTH_BINARY = 64 * 1024
 """Octets from which on a message is written again in binary, to see whether it is smaller."""
 
 
-class Manner(Enum):
-    """How a transaction is said."""
+class Flow(Enum):
+    """How the steps of a transaction follow each other."""
 
-    ONE_BY_ONE = auto()
+    STEP_BY_STEP = auto()
     """Each command waits for the reply to the one before."""
-    ASK_FIRST = auto()
-    """MAIL and all RCPTs in one group; the content waits until it is known who was refused."""
-    GROUPED = auto()
-    """MAIL, RCPTs and DATA in one group; the content, and the next message's group with it, follows the 354."""
-    WHOLE = auto()
-    """MAIL, RCPTs, BDAT and the content at once (RFC 3030 §4.2), and the next message's without waiting."""
+    ENVELOPE_FIRST = auto()
+    """MAIL and all RCPTs in one group; the content waits until their replies are known."""
+    PIPELINED = auto()
+    """MAIL, RCPTs and DATA in one group; the content follows the 354 (RFC 2920)."""
+    PIPELINED_BDAT = auto()
+    """MAIL, RCPTs, BDAT and the content at once (RFC 3030 §4.2)."""
 
 
 @dataclass(slots=True)
 class Plan:
-    """One mail transaction, ready to be said."""
+    """One mail transaction, ready to be sent."""
 
     envelope: Envelope
     mail: bytes
     """The MAIL command."""
     content: Content
-    manner: Manner
-    by_bdat: bool
-    """Whether the content goes by BDAT rather than DATA."""
-    all_or_nothing: bool
+    waits: bool = False
+    """Whether the content waits for the replies to the recipients: it is large, or it depends on them."""
+    is_large: bool = False
+    """Whether the content is written piece by piece, over a connection that no other message shares."""
+    all_or_nothing: bool = False
     is_lmtp: bool = False
     """Whether the content is answered once for each accepted recipient (RFC 2033 §4.2)."""
+    may_be_dead: bool = False
+    """Whether the connection may have ended without a sign, so that nothing of the content goes before an answer."""
+    expects_more: bool = False
+    """Whether further messages are likely, so that finding out what the server supports is worth it."""
+
+    @property
+    def goes_alone(self) -> bool:
+        """Whether it needs a connection that no other message shares."""
+        return self.waits
 
     @property
     def recipients(self) -> tuple[str, ...]:
         """Each recipient as it was given."""
         return self.envelope.addresses
-
-    @property
-    def rcpts(self) -> tuple[bytes, ...]:
-        """A RCPT command for each recipient."""
-        return self.envelope.rcpt_lines
 
 
 class Planner:
@@ -68,7 +74,7 @@ class Planner:
         self,
         capabilities: Capabilities,
         pipelining: Pipelining,
-        experience: Experience,
+        quirks: ServerQuirks,
         *,
         all_or_nothing: bool = False,
         is_lmtp: bool = False,
@@ -76,67 +82,93 @@ class Planner:
         offered = capabilities.extensions
         self._capabilities = capabilities
         self._pipelining = pipelining
-        self._experience = experience
+        self._quirks = quirks
         self._all_or_nothing = all_or_nothing
         self._is_lmtp = is_lmtp
         self._takes_size, self._size_limit = "SIZE" in offered, capabilities.size_limit
         self._takes_8bit, self._takes_utf8 = "8BITMIME" in offered, "SMTPUTF8" in offered
         self._takes_groups = pipelining.enabled and "PIPELINING" in offered
-        self._takes_bdat = pipelining.chunking and "CHUNKING" in offered and not is_lmtp
+        # Without groups DATA does as well, and nothing is left to find out.
+        self._takes_bdat = self._takes_groups and pipelining.chunking and "CHUNKING" in offered and not is_lmtp
         self._takes_binary = pipelining.binary and "BINARYMIME" in offered
         self._has_limits = "LIMITS" in offered
         self._max_recipients, self._max_domains = capabilities.limit("RCPTMAX"), capabilities.limit("RCPTDOMAINMAX")
 
     @property
     def may_group(self) -> bool:
-        """Whether several messages may be on their way."""
+        """Whether several messages may be in flight."""
         return self._groups_commands and not self._is_lmtp
 
     @property
     def _groups_commands(self) -> bool:
-        return self._takes_groups and self._experience.takes_groups
+        return self._takes_groups and self._quirks.groups is not Trust.BROKEN
 
-    def plan(self, envelope: Envelope, content: Content, *, may_be_dead: bool = False) -> Plan:
-        """Plan a transaction. Over a connection that ``may_be_dead`` the content does not go before there was an
-        answer, as otherwise it would be in doubt. Raises ``MessageError`` when the server does not take so large a
-        message, and ``ExtensionMissing`` when the message needs what the server does not offer; nothing was said
-        then."""
+    def plan(
+        self, envelope: Envelope, content: Content, *, may_be_dead: bool = False, expects_more: bool = False
+    ) -> Plan:
+        """Plan a transaction. Raises ``MessageError`` when the server does not accept so large a message, and
+        ``ExtensionMissing`` when the message needs what the server does not offer; nothing was sent then."""
         envelope = envelope.asked_of(self._capabilities)
-        by_bdat = self._takes_bdat and self._experience.takes_bdat
-        if by_bdat and self._takes_binary and content.size >= WORTH_BINARY:
+        if self._takes_binary and content.size >= WORTH_BINARY and self._may_use_bdat:
             content = content.as_binary()
         if content.is_8bit and not content.is_binary and not self._takes_8bit:
             content = content.as_7bit()
         size = content.size
         if self._size_limit is not None and size > self._size_limit:
             raise self._too_large(size)
-        # How many answers come to LMTP's content is known once the recipients are answered.
-        waits = self._is_lmtp or self._all_or_nothing or size > self._pipelining.early_content or content.is_streamed
-        by_bdat = by_bdat and (waits or not may_be_dead)
         mail = self._mail(envelope, content, size)
-        return Plan(envelope, mail, content, self._manner(waits, by_bdat), by_bdat, self._all_or_nothing, self._is_lmtp)
+        is_large = size > self._pipelining.early_content or content.is_streamed
+        waits = is_large or self._is_lmtp or self._all_or_nothing
+        return Plan(
+            envelope, mail, content, waits, is_large, self._all_or_nothing, self._is_lmtp, may_be_dead, expects_more
+        )
+
+    def flow(self, plan: Plan, *, behind: bool, reset: bool) -> tuple[Flow, bool, bool]:
+        """How to send a plan now: the flow, whether its content goes by BDAT, and whether to find out first what
+        becomes of a refused chunk. ``behind``: other messages are in flight; ``reset``: RSET comes first."""
+        quirks = self._quirks
+        if not self._groups_commands:
+            return Flow.STEP_BY_STEP, False, False
+        if not self._may_use_bdat:
+            return Flow.ENVELOPE_FIRST if plan.waits else Flow.PIPELINED, False, False
+        is_trusted = quirks.swallows_chunk is Trust.PROVEN
+        may_reset = quirks.rset is Trust.PROVEN or not (behind or reset)
+        if is_trusted and may_reset and not plan.waits and not plan.may_be_dead:
+            return Flow.PIPELINED_BDAT, True, False
+        if is_trusted:
+            waits = plan.waits or plan.content.is_binary
+            return (Flow.ENVELOPE_FIRST, True, False) if waits else (Flow.PIPELINED, False, False)
+        is_worth_asking = plan.waits or plan.expects_more or plan.content.is_binary
+        if is_worth_asking and not behind and quirks.rset is not Trust.BROKEN:
+            return Flow.ENVELOPE_FIRST, True, True
+        return Flow.ENVELOPE_FIRST if plan.waits else Flow.PIPELINED, False, False
+
+    @property
+    def window_trust(self) -> Trust:
+        """Whether messages may follow each other without waiting, as far as that is known."""
+        quirks = self._quirks
+        if not self._may_use_bdat:
+            return quirks.behind_data
+        return quirks.behind_bdat if quirks.swallows_chunk is Trust.PROVEN else Trust.UNPROVEN
+
+    @property
+    def _may_use_bdat(self) -> bool:
+        return self._takes_bdat and self._quirks.uses_bdat
 
     @property
     def may_split(self) -> bool:
         """Whether there is any limit on recipients."""
-        return self._has_limits or self._experience.max_recipients is not None
+        return self._has_limits or self._quirks.max_recipients is not None
 
     def split(self, envelope: Envelope) -> list[Envelope]:
         """The envelope in as many as it takes to keep within what the server accepts in one transaction: RCPTMAX and
         RCPTDOMAINMAX (RFC 9422), or what it was found to accept."""
-        limits = [limit for limit in (self._max_recipients, self._experience.max_recipients) if limit]
+        limits = [limit for limit in (self._max_recipients, self._quirks.max_recipients) if limit]
         most, domains = min(limits, default=len(envelope.recipients)), self._max_domains
         if len(envelope.recipients) <= most and domains is None:
             return [envelope]
         groups = list(_groups(envelope.recipients, most, domains))
         return [envelope] if len(groups) == 1 else [envelope.only(group) for group in groups]
-
-    def _manner(self, waits: bool, by_bdat: bool) -> Manner:
-        if not self._groups_commands:
-            return Manner.ONE_BY_ONE
-        if waits:
-            return Manner.ASK_FIRST
-        return Manner.WHOLE if by_bdat else Manner.GROUPED
 
     def _mail(self, envelope: Envelope, content: Content, size: int) -> bytes:
         needs_utf8 = envelope.needs_smtputf8 or (content.is_8bit and content.has_utf8_headers)
@@ -173,6 +205,6 @@ def _groups(recipients: tuple[Address, ...], most: int, domains: int | None) -> 
 
 
 @lru_cache(maxsize=256)
-def stages_of(recipients: int, last: Stage, reset: bool) -> tuple[Stage, ...]:
+def stages_of(recipients: int, last: Stage | None, reset: bool) -> tuple[Stage, ...]:
     """The stages that the replies to a group answer."""
-    return (Stage.RSET,) * reset + (Stage.MAIL,) + (Stage.RCPT,) * recipients + (last,)
+    return (Stage.RSET,) * reset + (Stage.MAIL,) + (Stage.RCPT,) * recipients + ((last,) if last else ())

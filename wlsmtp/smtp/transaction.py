@@ -1,13 +1,17 @@
-"""One mail transaction (RFC 5321 §3.3) on its way through a window: what was said, what was answered, what came of
-it."""
+"""One mail transaction (RFC 5321 §3.3): its steps, what was answered to them, and what that means.
+
+It queues commands on a link and reads the replies that belong to them; it never waits. Whoever has the link
+(``window.py``) asks it to go on once a step is answered.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wlsmtp.errors import ConnectionFailed, Stage
+from wlsmtp.errors import ConnectionFailed, ProtocolError, Stage
 from wlsmtp.smtp import judge
-from wlsmtp.smtp.plan import Manner, stages_of
+from wlsmtp.smtp.link import Expectation
+from wlsmtp.smtp.plan import Flow, stages_of
 from wlsmtp.wire import command
 from wlsmtp.wire.content import DotStuffer, bdat
 
@@ -16,145 +20,344 @@ if TYPE_CHECKING:
 
     from wlsmtp.errors import SMTPError
     from wlsmtp.receipt import Outcome
-    from wlsmtp.smtp.experience import Confusing
-    from wlsmtp.smtp.link import Expectation, Link
+    from wlsmtp.smtp.link import Link
     from wlsmtp.smtp.plan import Plan
     from wlsmtp.wire.reply import Reply
 
 
-class Unsaid(ConnectionFailed):
-    """Not a word of the message was said: it goes over another connection, at once."""
+class NotStarted(ConnectionFailed):
+    """No command of this message was sent: it goes over another connection, at once."""
 
 
 class Misunderstood(ConnectionFailed):
-    """The server did not understand commands in a group, or BDAT, that it offers: the message is to be said again in
-    another manner, at once."""
+    """An advertised extension does not work: the message is sent again without it, at once."""
 
     @classmethod
-    def about(cls, confusing: Confusing, reply: Reply | None) -> Misunderstood:
-        """The error, with the words of the server."""
-        return cls(f"The server did not understand {confusing}", stage=Stage.MAIL, reply=reply)
+    def about(cls, what: str, reply: Reply | None, stage: Stage = Stage.MAIL) -> Misunderstood:
+        """The error, with the server's reply."""
+        return cls(f"The server did not understand {what}, which it offers", stage=stage, reply=reply)
+
+
+class OutOfStep(ProtocolError):
+    """A reply that cannot be: replies and commands do not belong together any more, so nothing in flight is known."""
+
+
+class ChunkProbe(Expectation):
+    """Finds out what a server does with the octets of a BDAT that it refuses.
+
+    Three commands in one group: RSET; BDAT, whose six octets are themselves an RSET; and BDAT without octets. Neither
+    BDAT has a transaction, so both are refused. If the third reply is positive, it answers the RSET inside the chunk:
+    the server has read content as commands, and a fourth reply is to come.
+    """
+
+    __slots__ = ()
+
+    OCTETS = command.RSET + bdat(len(command.RSET), True) + command.RSET + bdat(0, True)
+    may_grow = True
+
+    def __init__(self) -> None:
+        super().__init__((Stage.RSET,) * 3)
+
+    @property
+    def is_swallowed(self) -> bool:
+        """Whether a refused chunk takes its octets with it."""
+        return len(self.replies) == 3 and not self.replies[1].is_positive
+
+    def grow(self) -> bool:
+        _, chunk, third, *more = self.replies
+        if more or chunk.is_positive or not third.is_positive:
+            return False
+        self.left = 1
+        return True
 
 
 class Transaction:
-    """The replies are in ``group`` (RSET, MAIL, RCPTs, and DATA or BDAT) and, after DATA, in ``final``."""
+    """The replies to commands are in ``replies`` (RSET, MAIL, RCPTs, DATA, or BDAT with the whole content), those to
+    content that was sent on its own in ``finals``."""
 
-    __slots__ = ("_is_grouped", "end_at", "final", "group", "outcome", "plan", "with_reset")
+    __slots__ = (
+        "_last", "all_said", "by_bdat", "chunks", "end_at", "flow", "follows", "outcome", "plan", "probe", "replies",
+        "wants_writer", "with_reset",
+    )  # fmt: skip
+
+    is_trial = False
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self._is_grouped = plan.manner is Manner.GROUPED
+        self.flow: Flow | None = None
+        """None while nothing was sent."""
+        self.by_bdat = False
+        self.follows: bool | None = None
+        """Whether it was sent right behind a content by BDAT; None when it follows none."""
         self.with_reset = False
-        self.group: Expectation | None = None
-        """None while nothing was said."""
-        self.final: Expectation | None = None
+        self.probe: ChunkProbe | None = None
+        self.replies: list[Reply] = []
+        self.chunks: list[Expectation] = []
+        """The places of the replies to content that was sent on its own, one for DATA and one for each chunk."""
+        self.all_said = False
+        """Whether nothing of it is left to be sent, so that another message may follow."""
+        self.wants_writer = False
+        """Whether its content is to be written now, piece by piece, by ``delivery.py``."""
         self.end_at: int | None = None
-        """Where on the link the content ends, once it was said."""
+        """Where on the link the content ends, once it was queued."""
         self.outcome: Outcome | None = None
-
-    @property
-    def awaits_go_ahead(self) -> bool:
-        """Whether its content waits for the reply to DATA, and everything else behind it."""
-        return self._is_grouped and self.final is None
+        self._last: Expectation | None = None
 
     @property
     def is_answered(self) -> bool:
-        """Whether all replies to what was said have come."""
-        expectation = self.final or self.group
-        return expectation is not None and not expectation.left
+        """Whether all replies to what was sent have come."""
+        return self._last is not None and not self._last.left and not self.wants_writer
 
-    def say(self, link: Link, reset: bool) -> None:
-        """Queue the whole transaction, or its commands up to DATA."""
+    # Sending
+
+    def begin(self, link: Link, flow: Flow, *, reset: bool, by_bdat: bool, probes: bool = False) -> None:
+        """Queue the first step."""
+        self.flow, self.with_reset, self.by_bdat = flow, reset, by_bdat
         plan = self.plan
-        self.with_reset = reset
+        if probes:
+            link.expect_after(ChunkProbe.OCTETS, probe := ChunkProbe())
+            self.probe, self.with_reset, reset = probe, True, True
+            if link.wants_lines:
+                link.show("RSET, BDAT 6 LAST, BDAT 0 LAST (is the octets of a refused chunk read as a command?)")
+        if flow is Flow.STEP_BY_STEP:
+            first = (Stage.RSET, command.RSET) if reset else (Stage.MAIL, plan.mail)
+            self._say(link, *first)
+            return
         rcpts, content = plan.envelope.rcpt_lines, plan.content
-        whole = plan.manner is Manner.WHOLE
         commands = [command.RSET, plan.mail, *rcpts] if reset else [plan.mail, *rcpts]
-        commands.append(bdat(content.size, True) if whole else command.DATA)
+        whole, last = flow is Flow.PIPELINED_BDAT, None
+        if whole:
+            commands.append(bdat(content.size, True))
+            last = Stage.CONTENT
+        elif flow is Flow.PIPELINED:
+            commands.append(command.DATA)
+            last = Stage.DATA
         if link.wants_lines:
-            self._show(link, b"".join(commands))
+            self._show(link, b"".join(commands), content.size if whole else None)
         if whole:
             commands += content.chunks()
-        stages = stages_of(len(rcpts), Stage.CONTENT if whole else Stage.DATA, reset)
-        self.group = link.say_all(b"".join(commands), stages)
+        self._last = link.say_all(b"".join(commands), stages_of(len(rcpts), last, reset), self.replies)
         if whole:
-            self.end_at = link.said
+            self.all_said, self.end_at = True, link.said
 
-    def say_content(self, link: Link) -> None:
-        """Queue the content with its end, after 354; of a message that nobody may get only the end, as there is no
-        other way out (RFC 2920 §3.1)."""
+    def go_on(self, link: Link) -> bool:
+        """Queue the next step, once the last one is answered; False when there is none. Raises ``ProtocolError`` for
+        replies after which the connection cannot be used."""
+        if self.all_said or (self.cleared is not None and not self.cleared.is_positive):
+            return False
+        self._check_envelope()
+        if self.flow is Flow.STEP_BY_STEP and (following := self._next_command()) is not None:
+            self._say(link, *following)
+            return True
+        data = self.data
+        if data is None:
+            return self._begin_content(link)
+        if not data.is_intermediate:
+            return False
+        if not self.mail.is_positive:
+            # Even a lone dot might deliver something now, from nobody knows whom.
+            raise ProtocolError("The server asks for content although it refused the sender", stage=Stage.DATA)
+        self._say_content(link)
+        return True
+
+    def _next_command(self) -> tuple[Stage, bytes] | None:
+        """The next command of the envelope, when each waits for the reply to the one before."""
+        answered = len(self.replies) - self.with_reset
+        if answered == 0:
+            return Stage.MAIL, self.plan.mail
+        rcpts = self.plan.envelope.rcpt_lines
+        if not self.mail.is_positive or answered > len(rcpts):
+            return None
+        return Stage.RCPT, rcpts[answered - 1]
+
+    def _begin_content(self, link: Link) -> bool:
+        """The envelope is answered, and DATA was not sent with it."""
+        has_all = all(reply.is_positive for reply in self.rcpts)
+        if not self.is_wanted or (self.plan.all_or_nothing and not has_all):
+            return False
+        if self.by_bdat:
+            self._say_content(link)
+        else:
+            self._say(link, Stage.DATA, command.DATA)
+        return True
+
+    def _say(self, link: Link, stage: Stage, octets: bytes) -> None:
+        if link.wants_lines:
+            self._show(link, octets)
+        self._last = link.say_all(octets, (stage,), self.replies)
+
+    def _say_content(self, link: Link) -> None:
+        """Queue the content with its end; of a message that nobody may get only the end, as there is no other way out
+        of DATA (RFC 2920 §3.1)."""
+        content = self.plan.content
         if not self.is_wanted:
-            self.final = link.say_all(command.END_OF_EMPTY_CONTENT, (Stage.CONTENT,))
+            self._expect_content(link, command.END_OF_EMPTY_CONTENT)
+            self.all_said = True
             return
-        stuffer = DotStuffer()
-        octets = b"".join([*map(stuffer.encode, self.plan.content.chunks()), stuffer.end()])
-        self.final = link.say_all(octets, (Stage.CONTENT,))
-        self.end_at = link.said
-        link.show_content(self.plan.content.size)
+        if self.plan.is_large:
+            self.wants_writer = True
+            return
+        if self.by_bdat:
+            octets = b"".join([bdat(content.size, True), *content.chunks()])
+        else:
+            stuffer = DotStuffer()
+            octets = b"".join([*map(stuffer.encode, content.chunks()), stuffer.end()])
+        self._expect_content(link, octets)
+        self.all_said, self.end_at = True, link.said
+        link.show_content(content.size)
+
+    def _expect_content(self, link: Link, octets: bytes) -> None:
+        self._last = link.say_all(octets, (Stage.CONTENT,) * self.finals_due)
+        self.chunks.append(self._last)
+
+    @property
+    def finals_due(self) -> int:
+        """How many replies come to the content."""
+        return self.accepted if self.plan.is_lmtp and self.is_wanted else 1
+
+    def written(self) -> None:
+        """The content was written, or the server refused it before its end."""
+        self.wants_writer, self.all_said = False, True
+        self._last = self.chunks[-1]
+
+    # Replies
 
     @property
     def is_wanted(self) -> bool:
-        """Whether any recipient was accepted, and the sender."""
-        return self.mail.is_positive and any(reply.is_positive for reply in self._rcpts)
+        """Whether the sender was accepted, and any recipient."""
+        return self.mail.is_positive and self.accepted > 0
+
+    @property
+    def accepted(self) -> int:
+        """How many recipients were accepted."""
+        return sum(reply.is_positive for reply in self.rcpts)
 
     @property
     def mail(self) -> Reply:
-        """The reply to MAIL, once the group is answered."""
-        return self._replies[self.with_reset]
+        """The reply to MAIL, once it has come."""
+        return self.replies[self.with_reset]
+
+    @property
+    def rcpts(self) -> Sequence[Reply]:
+        """The replies to RCPT, as far as they have come."""
+        start = self.with_reset + 1
+        return self.replies[start : start + len(self.plan.envelope.rcpt_lines)]
+
+    @property
+    def data(self) -> Reply | None:
+        """The reply to DATA, or to BDAT with the whole content in the same group."""
+        place = self.with_reset + 1 + len(self.plan.envelope.rcpt_lines)
+        return self.replies[place] if len(self.replies) > place else None
+
+    @property
+    def finals(self) -> list[Reply]:
+        """The replies to content that was sent on its own."""
+        return [reply for chunk in self.chunks for reply in chunk.replies]
+
+    @property
+    def cleared(self) -> Reply | None:
+        """The reply to RSET, if it was sent and answered."""
+        return self.replies[0] if self.with_reset and self.replies else None
 
     @property
     def last(self) -> Reply:
-        """The reply to DATA or BDAT, once the group is answered."""
-        return self._replies[-1]
+        """The latest reply."""
+        return self.finals[-1] if self.chunks else self.replies[-1]
 
-    @property
-    def final_word(self) -> Reply:
-        """The reply to the content, once all is answered."""
-        return self.final.replies[0] if self.final is not None else self.last
+    # Results
 
     def conclude(self) -> Outcome:
-        """Set the outcome, once all is answered, and return it."""
+        """Set the outcome, once all is answered, and return it. Raises ``ProtocolError`` when the replies make no
+        sense; ``interrupt`` sets the outcome then."""
+        if self.flow is Flow.PIPELINED_BDAT and judge.are_positive(self.replies):
+            self.outcome = outcome = judge.accepted(self.plan.envelope.addresses, self.replies[-1])
+            return outcome
+        self._check_envelope()
+        self._check_content()
         self.outcome = outcome = self._outcome()
         return outcome
 
+    def _check_envelope(self) -> None:
+        for reply in self.replies[: self.with_reset + 1 + len(self.plan.envelope.rcpt_lines)]:
+            if reply.is_intermediate:
+                words = "The server asks for content where no content was announced"
+                raise OutOfStep(words, stage=Stage.MAIL, reply=reply)
+
+    def _check_content(self) -> None:
+        content = self.data if self.flow is Flow.PIPELINED_BDAT else None
+        if content is not None and content.is_positive and not self.is_wanted:
+            words = "The server accepted the content although it had accepted no recipient"
+            raise OutOfStep(words, stage=Stage.CONTENT, reply=content)
+        if content is None and not self.chunks and self.data is not None and self.data.is_positive:
+            words = "The server answered DATA as if the message had been sent already"
+            raise ProtocolError(words, stage=Stage.DATA, reply=self.data)
+        for final in (*self.finals, *([content] if content is not None else [])):
+            if final.is_intermediate:
+                words = "The server asks for content that it has already"
+                raise ProtocolError(words, stage=Stage.CONTENT, reply=final)
+        finals = self.finals
+        has_end = self.by_bdat and self.end_at is not None and len(finals) > 1
+        if has_end and finals[-1].is_positive and not judge.are_positive(finals):
+            words = "The server refused a part of the content and accepted its end"
+            raise OutOfStep(words, stage=Stage.CONTENT, reply=finals[-1])
+
     def _outcome(self) -> Outcome:
-        recipients = self.plan.envelope.addresses
-        if self.final is None and judge.are_positive(self._replies):
-            return judge.accepted(recipients, self._replies[-1])
-        if self.final is None:
-            stage = Stage.CONTENT if self.plan.manner is Manner.WHOLE else Stage.DATA
-            return judge.concluded(recipients, self.mail, self._rcpts, self.last, stage)
-        if self.is_wanted:
-            return judge.concluded(recipients, self.mail, self._rcpts, self.final_word, Stage.CONTENT)
-        return judge.recipients_refused(recipients, self._rcpts)
+        recipients, finals = self.plan.envelope.addresses, self.finals
+        content = self.data if self.flow is Flow.PIPELINED_BDAT else None
+        if self.cleared is not None and not self.cleared.is_positive and not (content and content.is_positive):
+            return judge.sender_refused(recipients, self.cleared)
+        if not self.mail.is_positive:
+            return judge.sender_refused(recipients, self.mail)
+        if not self.is_wanted or (self.data is None and not finals):
+            return judge.recipients_refused(recipients, self.rcpts)
+        if finals and self.plan.is_lmtp:
+            return judge.answered_each(recipients, self.rcpts, finals)
+        if finals:
+            final = next((reply for reply in finals if not reply.is_positive), finals[-1])
+            return judge.concluded(recipients, self.rcpts, final, Stage.CONTENT)
+        assert self.data is not None
+        return judge.concluded(recipients, self.rcpts, self.data, Stage.CONTENT if content else Stage.DATA)
 
     def interrupt(self, error: SMTPError, sent: int, *, is_going_out: bool = False) -> None:
         """Set the outcome when the connection has failed and ``sent`` octets went out before, or when its sender does
         not wait any more while it ``is_going_out``."""
         end_written = is_going_out or (self.end_at is not None and sent >= self.end_at)
-        rcpts: list[Reply | None] = [*self._rcpts]
-        rcpts += [None] * (len(self.plan.recipients) - len(rcpts))
-        mail = self.mail if len(self._replies) > self.with_reset else None
-        self.outcome = judge.interrupted(self.plan.recipients, rcpts, error, end_written=end_written, mail=mail)
+        recipients = self.plan.recipients
+        if isinstance(error, OutOfStep):
+            self.outcome = judge.out_of_step(recipients, error, end_written=end_written)
+            return
+        rcpts: list[Reply | None] = [*self.rcpts]
+        rcpts += [None] * (len(recipients) - len(rcpts))
+        if end_written and self.plan.is_lmtp:
+            self.outcome = judge.answered_each(recipients, rcpts, self.finals, error)
+            return
+        mail = self.mail if len(self.replies) > self.with_reset else None
+        self.outcome = judge.interrupted(recipients, rcpts, error, end_written=end_written, mail=mail)
 
-    @property
-    def confusion(self) -> Confusing | None:
-        """``"BDAT"`` or ``"groups"`` if the answers show that the server takes less than it says."""
-        replies = self._replies
-        cleared = replies[0] if self.with_reset else None
-        return judge.confusion(cleared, self.mail, self._rcpts, self.last, by_bdat=self.plan.manner is Manner.WHOLE)
-
-    @property
-    def _replies(self) -> list[Reply]:
-        return self.group.replies if self.group is not None else []
-
-    @property
-    def _rcpts(self) -> Sequence[Reply]:
-        start = self.with_reset + 1
-        return self._replies[start : start + len(self.plan.rcpts)]
-
-    def _show(self, link: Link, commands: bytes) -> None:
+    def _show(self, link: Link, commands: bytes, size: int | None = None) -> None:
         for line in commands.decode("utf-8", "replace").splitlines():
             link.show(line)
-        if self.plan.manner is Manner.WHOLE:
-            link.show_content(self.plan.content.size)
+        if size is not None:
+            link.show_content(size)
+
+
+class Trial:
+    """An RSET right behind content: does the server read what follows content in the same write?"""
+
+    __slots__ = ("by_bdat", "expectation")
+
+    is_trial = True
+    all_said = False
+    wants_writer = False
+    outcome = None
+
+    def __init__(self, link: Link, *, by_bdat: bool) -> None:
+        if link.wants_lines:
+            link.show("RSET")
+        self.by_bdat = by_bdat
+        self.expectation = link.say_all(command.RSET, (Stage.RSET,))
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the server has answered."""
+        return not self.expectation.left

@@ -1,10 +1,13 @@
-"""The messages on their way over one connection, for any number of senders at once (RFC 2920, RFC 3030 §4.2).
+"""The messages in flight over one connection, for any number of senders at once (RFC 2920, RFC 3030 §4.2).
 
-Senders add transactions, which are said in order, and wait until theirs is settled. Whoever waits and finds nobody at
-the socket does the work for all: one sender at a time writes, one reads, and who reads settles what was answered,
-whosever it is. So a lone sender pays for no other thread or task, and many share a window without one.
+Senders add transactions, which are sent in order, and wait until theirs is settled. It is a leader/follower pattern:
+one waiting sender at a time writes, one reads, on behalf of all, and the reader settles what was answered. So a lone
+sender pays for no other thread or task, and many share a window without one.
 
-When the connection fails, each transaction is told apart: answered, certainly not sent, or in doubt.
+A message follows content that is not answered yet only where the server was seen to read what comes behind content
+(``quirks.py``). Until then an RSET in the same write as the content finds out: when it is lost, nothing else is.
+
+When the connection fails, each transaction is judged by itself: answered, certainly not sent, or in doubt.
 """
 
 from __future__ import annotations
@@ -12,11 +15,12 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from wlsmtp.errors import ConnectionFailed, DeadlineExceeded, ProtocolError, SMTPError, Stage
-from wlsmtp.smtp import judge
+from wlsmtp.errors import ConnectionFailed, DeadlineExceeded, SMTPError, Stage
+from wlsmtp.smtp import delivery, judge
 from wlsmtp.smtp.link import BLOCK
-from wlsmtp.smtp.plan import Manner
-from wlsmtp.smtp.transaction import Misunderstood, Transaction, Unsaid
+from wlsmtp.smtp.plan import Flow
+from wlsmtp.smtp.quirks import Trust
+from wlsmtp.smtp.transaction import ChunkProbe, Misunderstood, NotStarted, OutOfStep, Transaction, Trial
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,23 +29,35 @@ if TYPE_CHECKING:
     from wlsmtp.io.base import IO
     from wlsmtp.receipt import Outcome
     from wlsmtp.smtp.deadlines import Deadlines, StageName
-    from wlsmtp.smtp.experience import Experience
     from wlsmtp.smtp.link import Link
-    from wlsmtp.smtp.plan import Plan
+    from wlsmtp.smtp.plan import Plan, Planner
+    from wlsmtp.smtp.quirks import ServerQuirks
+    from wlsmtp.wire.reply import Reply
 
 
 class Window:
-    """Says transactions over a link, and settles them."""
+    """Sends transactions over a link, and settles them."""
 
-    def __init__(self, link: Link, limits: Pipelining, experience: Experience, io: IO) -> None:
+    def __init__(self, link: Link, planner: Planner, limits: Pipelining, quirks: ServerQuirks, io: IO) -> None:
         self.link = link
+        self._planner = planner
         self._limits = limits
-        self._experience = experience
-        self._open: deque[Transaction] = deque()
-        self._unsaid: deque[Transaction] = deque()
-        """What waits behind a transaction that waits for its go-ahead."""
+        self._quirks = quirks
+        self._open: deque[Transaction | Trial] = deque()
+        """What was sent, at least in part, and is not settled."""
+        self._queued: deque[Transaction] = deque()
+        """What waits until something may follow the last one in ``_open``."""
         self._octets = 0
-        self.must_reset = False
+        self.settled = 0
+        """Transactions answered in full."""
+        self.has_delivered = False
+        """Whether any message was delivered over this connection."""
+        self.settled_when_idle = -1
+        """``settled`` when the connection was used again after it had been idle: what the server says then is about
+        that."""
+        self.must_end = False
+        """Whether the connection must not carry another message: the server may keep an envelope, and has no RSET."""
+        self._must_reset = False
         """Whether the server may still keep an envelope, so that RSET must come first (RFC 5321 §4.1.1.5)."""
         self._io = io
         self._mutex = io.mutex()
@@ -54,38 +70,45 @@ class Window:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is on its way."""
-        return not self._open and not self._unsaid
+        """Whether nothing is in flight."""
+        return not self._open and not self._queued
 
     @property
     def load(self) -> int:
-        """How many transactions are on their way."""
-        return len(self._open) + len(self._unsaid)
+        """How many transactions are in flight, or wait for those."""
+        return len(self._open) + len(self._queued)
 
     def has_room(self, size: int) -> bool:
-        """Whether a message of ``size`` octets may follow those that are on their way."""
-        if self.link.ended or self.link.farewell is not None:
+        """Whether a message of ``size`` octets may follow those that are in flight."""
+        if not self._may_begin:
             return False
-        load = len(self._open) + len(self._unsaid)
+        load = len(self._open) + len(self._queued)
         if load == 0:
             return True
-        if not self._experience.is_proven:
-            return False
-        return load < self._limits.max_in_flight and self._octets + size <= self._limits.max_bytes
+        trust = self._planner.window_trust
+        if trust is not Trust.PROVEN:
+            # Two may wait behind the first: with the next content, what the server does behind content is found out.
+            return trust is Trust.UNPROVEN and load < 3
+        most = self._quirks.window or self._limits.max_in_flight
+        return load < min(most, self._limits.max_in_flight) and self._octets + size <= self._limits.max_bytes
+
+    @property
+    def _may_begin(self) -> bool:
+        return not self.link.ended and self.link.farewell is None and not self.must_end
 
     def add(self, plan: Plan) -> Transaction:
-        """Let a message follow those on their way. It goes out with the next ``flush`` or ``settle``."""
+        """Let a message follow those in flight. It goes out with the next ``flush`` or ``settle``."""
         transaction = Transaction(plan)
         try:
             with self._mutex:
-                if self.link.ended:
-                    transaction.interrupt(Unsaid("The connection was lost before it was used"), 0)
+                if not self._may_begin:
+                    transaction.interrupt(NotStarted("The connection was lost before it was used"), 0)
                     return transaction
                 self._octets += plan.content.size
-                if self._unsaid or self._is_held_up():
-                    self._unsaid.append(transaction)
+                if self._queued or self._must_wait():
+                    self._queued.append(transaction)
                 else:
-                    self._say(transaction)
+                    self._begin(transaction, is_followed=False)
         except BaseException:
             self.fail(_interrupted(Stage.MAIL))
             raise
@@ -113,14 +136,30 @@ class Window:
                 self._is_writing = False
 
     async def settle(self, transaction: Transaction, deadlines: Deadlines) -> Outcome:
-        """Wait until it is known what came of ``transaction``."""
+        """Wait until the result of ``transaction`` is known."""
         while transaction.outcome is None:
             await self.flush(deadlines)
-            if self._is_first_to_read():
+            if transaction.wants_writer:
+                await self._write_content(transaction, deadlines)
+            elif self._is_first_to_read():
                 await self._read(transaction, deadlines)
             else:
                 await self._wait(transaction, deadlines)
         return transaction.outcome
+
+    async def _write_content(self, transaction: Transaction, deadlines: Deadlines) -> None:
+        """Write a large content. Its connection is shared with nobody."""
+        try:
+            await delivery.write_content(self.link, transaction, deadlines, self._io)
+            with self._mutex:
+                self._settle_answered()
+        except SMTPError as error:
+            with self._mutex:
+                transaction.wants_writer = False
+                self._connection_failed(error)
+        except BaseException:
+            self.fail(_interrupted(Stage.CONTENT))
+            raise
 
     async def abandon(self) -> None:
         """One sender was interrupted anywhere, as threads are: nobody knows what was half done."""
@@ -177,9 +216,7 @@ class Window:
             except SMTPError as error:
                 failure = failure or error
             if failure is not None:
-                self.link.end(failure.message)
-                self._suspect()
-                self._settle_all(failure)
+                self._connection_failed(failure)
 
     async def _wait(self, transaction: Transaction, deadlines: Deadlines) -> None:
         """Let the one who reads go on, until something has changed."""
@@ -206,14 +243,16 @@ class Window:
         if self._due is None or self._heard != self.link.heard:
             self._heard = self.link.heard
             self._due = deadlines.uncut(_TIMEOUTS.get(self.link.stage, "command"))
+            if self._open and self._open[0].is_trial:
+                self._due = min(self._due, self._io.now() + TRIAL_TIMEOUT)
         return self._due
 
     def _reading_took_too_long(self, transaction: Transaction, cause: TimeoutError, *, by_server: bool) -> None:
         if by_server or self.load == 1:
             error = self.link.too_late()
             error.__cause__ = cause
-            self._suspect()
-            self.fail(error)
+            with self._mutex:
+                self._connection_failed(error)
         else:
             self._leave(transaction, _too_late(cause))
 
@@ -221,20 +260,20 @@ class Window:
         """One sender gives up waiting; the others go on. What was said is going out, whoever waits for the answer."""
         with self._mutex:
             if transaction.outcome is None:
-                is_unsaid = self._drop_if_unsaid(transaction)
-                transaction.interrupt(error, 0, is_going_out=not is_unsaid)
+                is_queued = self._drop_if_queued(transaction)
+                transaction.interrupt(error, 0, is_going_out=not is_queued)
 
     def _sender_left(self, transaction: Transaction, *, loses_input: bool) -> None:
         """One sender was interrupted. Where what was read may be lost with it, nobody can go on."""
         with self._mutex:
-            self._drop_if_unsaid(transaction)
+            self._drop_if_queued(transaction)
         if loses_input or (self.load <= 1 and not self._waiters):
             self.fail(_interrupted(self.link.stage))
 
-    def _drop_if_unsaid(self, transaction: Transaction) -> bool:
-        if transaction not in self._unsaid:
+    def _drop_if_queued(self, transaction: Transaction) -> bool:
+        if transaction not in self._queued:
             return False
-        self._unsaid.remove(transaction)
+        self._queued.remove(transaction)
         self._octets -= transaction.plan.content.size
         return True
 
@@ -250,84 +289,208 @@ class Window:
 
     # From here on the mutex is held.
 
-    def _is_held_up(self) -> bool:
-        """Whether nothing can be said before an answer has come."""
-        return bool(self._open) and self._open[-1].awaits_go_ahead
-
-    def _say(self, transaction: Transaction) -> None:
-        # Whatever comes of the message before, its envelope must not mix with this one.
-        behind = bool(self._open) and transaction.plan.manner is Manner.WHOLE
+    def _must_wait(self) -> bool:
+        """Whether nothing can be sent before an answer has come."""
         if not self._open:
-            self._due = None
-        transaction.say(self.link, self.must_reset or behind)
-        self.must_reset = False
-        self._open.append(transaction)
+            return False
+        last = self._open[-1]
+        return not last.all_said or self._quirks.behind(by_bdat=last.by_bdat) is not Trust.PROVEN
 
-    def _say_on(self) -> None:
-        """Say what may be said now."""
-        while self._unsaid and not self._is_held_up():
-            self._say(self._unsaid[0])
-            self._unsaid.popleft()
+    def _begin(self, transaction: Transaction, *, is_followed: bool) -> None:
+        """Send the first step. Other messages in flight may leave an envelope behind, so RSET separates them."""
+        behind = bool(self._open)
+        if behind:
+            transaction.follows = self._open[-1].by_bdat
+        else:
+            self._due = None
+        reset = behind or self._must_reset
+        flow, by_bdat, probes = self._planner.flow(transaction.plan, behind=behind, reset=reset)
+        if transaction.plan.content.is_binary and not by_bdat:
+            transaction.interrupt(NotStarted("The message was planned for BDAT, which the server does not support"), 0)
+            self._octets -= transaction.plan.content.size
+            return
+        transaction.begin(self.link, flow, reset=reset, by_bdat=by_bdat, probes=probes)
+        self._must_reset = False
+        self._open.append(transaction)
+        if is_followed and transaction.all_said:
+            self._try_behind(transaction)
+
+    def _begin_queued(self) -> None:
+        """Send what may be sent now."""
+        while self._queued and not self._must_wait():
+            if not self._may_begin:
+                self._settle_queued(NotStarted("The server ends the connection", reply=self.link.farewell))
+                return
+            self._begin(self._queued[0], is_followed=len(self._queued) > 1)
+            self._queued.popleft()
+
+    def _try_behind(self, transaction: Transaction) -> None:
+        """The content of ``transaction`` goes out with the next write: find out with it whether the server reads what
+        comes behind content."""
+        trust, reset = self._quirks.behind(by_bdat=transaction.by_bdat), self._quirks.rset
+        if trust is Trust.UNPROVEN and reset is not Trust.BROKEN and self._planner.may_group:
+            self._open.append(Trial(self.link, by_bdat=transaction.by_bdat))
 
     def _settle_answered(self) -> None:
         """Settle what was answered in full, and let what waited for it go on. Raises ``SMTPError`` when the connection
         cannot be used any more."""
         while self._open and self._open[0].is_answered:
-            transaction = self._open[0]
-            if transaction.awaits_go_ahead and transaction.last.is_intermediate:
-                self._go_ahead(transaction)
-            else:
-                self._conclude(transaction)
-            if self._unsaid:
-                self._say_on()
+            head = self._open[0]
+            if isinstance(head, Trial):
+                self._conclude_trial(head)
+            elif head.flow is Flow.PIPELINED_BDAT or not self._go_on(head):
+                self._conclude(head)
+            if self._queued:
+                self._begin_queued()
 
-    def _go_ahead(self, transaction: Transaction) -> None:
-        if not transaction.mail.is_positive:
-            # Even a lone dot might deliver something now, from nobody knows whom.
-            raise ProtocolError("The server asks for content although it refused the sender", stage=Stage.DATA)
-        self._experience.is_proven = True
-        transaction.say_content(self.link)
+    def _go_on(self, transaction: Transaction) -> bool:
+        """Let a transaction take its next step; return whether there was one."""
+        self._learn_from_envelope(transaction)
+        if not transaction.go_on(self.link):
+            return False
+        if self._queued and transaction.all_said and transaction.end_at is not None:
+            self._try_behind(transaction)
+        return True
+
+    def _learn_from_envelope(self, transaction: Transaction) -> None:
+        quirks = self._quirks
+        if transaction.probe is not None:
+            self._learn_from_probe(transaction, transaction.probe)
+        if transaction.cleared is not None:
+            self._check_reset(transaction.cleared, transaction)
+        if quirks.groups is Trust.UNPROVEN and transaction.flow is not Flow.STEP_BY_STEP:
+            data = transaction.data
+            if judge.mishandles_groups(transaction.mail, transaction.rcpts, data):
+                quirks.groups = Trust.BROKEN
+                raise self._misunderstood(transaction, Misunderstood.about("a group of commands", transaction.last))
+            quirks.groups = Trust.PROVEN
+
+    def _learn_from_probe(self, transaction: Transaction, probe: ChunkProbe) -> None:
+        transaction.probe, quirks = None, self._quirks
+        self._check_reset(probe.replies[0], transaction)
+        if any(reply.code == 421 for reply in probe.replies):
+            transaction.by_bdat = False
+        elif quirks.swallows_chunk is Trust.UNPROVEN:
+            quirks.swallows_chunk = Trust.PROVEN if probe.is_swallowed else Trust.BROKEN
+        if quirks.swallows_chunk is not Trust.PROVEN:
+            transaction.by_bdat = False
+            if transaction.plan.content.is_binary:
+                raise self._misunderstood(transaction, Misunderstood.about("BDAT", probe.replies[1]))
+
+    def _check_reset(self, reply: Reply, transaction: Transaction | None = None) -> None:
+        if reply.is_positive:
+            if self._quirks.rset is Trust.UNPROVEN:
+                self._quirks.rset = Trust.PROVEN
+        elif reply.code != 421:
+            if self._quirks.rset is not Trust.UNPROVEN:
+                raise OutOfStep("The server refused RSET, which it had accepted before", stage=Stage.RSET, reply=reply)
+            self._quirks.rset = Trust.BROKEN
+            raise self._misunderstood(transaction, Misunderstood.about("RSET", reply, Stage.RSET))
+
+    def _misunderstood(self, transaction: Transaction | None, error: Misunderstood) -> Misunderstood:
+        """The message was not sent, whatever the replies to its recipients were: it is sent again in another way."""
+        if transaction is not None:
+            transaction.outcome = judge.misunderstood(transaction.plan.envelope.addresses, error)
+        return error
+
+    def _conclude_trial(self, trial: Trial) -> None:
+        self._open.popleft()
+        reply = trial.expectation.replies[0]
+        if reply.code == 421:
+            return
+        self._check_reset(reply)
+        self._quirks.set_behind(Trust.PROVEN, by_bdat=trial.by_bdat)
 
     def _conclude(self, transaction: Transaction) -> None:
-        if transaction.awaits_go_ahead and transaction.last.is_positive:
-            words = "The server answered DATA as if the message had been sent already"
-            raise ProtocolError(words, stage=Stage.DATA, reply=transaction.last)
-        if not transaction.awaits_go_ahead and transaction.final_word.is_intermediate:
-            words = "The server asks for content that it has already"
-            raise ProtocolError(words, stage=Stage.CONTENT, reply=transaction.final_word)
-        self._open.popleft()
-        self._octets -= transaction.plan.content.size
+        if transaction.with_reset and not (cleared := transaction.replies[0]).is_positive:
+            self._check_reset(cleared, transaction)
         outcome = transaction.conclude()
-        if outcome.error is None:
-            self._experience.is_proven = True
+        self._open.popleft()
+        self.settled += 1
+        self._octets -= transaction.plan.content.size
+        if outcome.error is None or not outcome.is_certainly_not_sent:
+            self._delivered(transaction)
+        else:
+            self._refused(transaction, outcome.error)
+
+    def _delivered(self, transaction: Transaction) -> None:
+        quirks = self._quirks
+        self.has_delivered = True
+        if quirks.window is not None or not quirks.has_delivered:
+            quirks.delivered(self._limits.max_in_flight)
+        if transaction.by_bdat and quirks.bdat is Trust.UNPROVEN:
+            quirks.bdat = Trust.PROVEN
+
+    def _refused(self, transaction: Transaction, error: SMTPError) -> None:
+        """A message that was certainly not sent leaves an envelope, a limit or a misunderstanding behind."""
+        quirks, reply = self._quirks, error.reply
+        self._must_reset = True
+        self.must_end = quirks.rset is Trust.BROKEN
+        if reply is not None and error.stage is Stage.MAIL and is_closing(reply):
+            self.link.farewell = self.link.farewell or reply
+            if reply.code == 421 and self.has_delivered and self.settled - 1 != self.settled_when_idle:
+                quirks.limit_messages(self.settled - 1)
+        if transaction.by_bdat and transaction.is_wanted and quirks.bdat is Trust.UNPROVEN:
+            if not judge.is_misunderstanding(transaction.last):
+                quirks.bdat = Trust.PROVEN
+                return
+            quirks.bdat = Trust.BROKEN
+            raise self._misunderstood(transaction, Misunderstood.about("BDAT", transaction.last))
+
+    def _connection_failed(self, error: SMTPError) -> None:
+        """The connection has failed of itself: nothing more can be sent, and what that says of the server is kept."""
+        self.link.end(error.message)
+        self._learn_from_loss(error)
+        self._settle_all(error)
+
+    def _learn_from_loss(self, error: SMTPError) -> None:
+        quirks = self._quirks
+        if isinstance(error, Misunderstood | OutOfStep) or not self._open:
             return
-        self.must_reset = transaction.final is None
-        # Whoever got the message would get it twice if it were said again.
-        confusing = transaction.confusion if outcome.is_certainly_not_sent else None
-        if confusing is None:
-            self._experience.is_proven = True
+        head = self._open[0]
+        if self.link.farewell is not None:
             return
-        self._experience.give_up(confusing)
-        error = Misunderstood.about(confusing, transaction.last)
-        transaction.outcome = judge.misunderstood(transaction.plan.envelope.addresses, error)
-        raise error
+        if isinstance(head, Trial):
+            quirks.set_behind(Trust.BROKEN, by_bdat=head.by_bdat)
+            return
+        if head.probe is not None and not head.probe.is_complete and quirks.swallows_chunk is Trust.UNPROVEN:
+            quirks.swallows_chunk = Trust.BROKEN
+            return
+        if quirks.groups is Trust.UNPROVEN and head.flow is not Flow.STEP_BY_STEP:
+            quirks.group_lost()
+        if head.follows is not None and not head.replies and isinstance(error, DeadlineExceeded):
+            quirks.set_behind(Trust.BROKEN, by_bdat=head.follows)
+        if len(self._open) > 1:
+            quirks.window_lost(self.settled)
 
     def _settle_all(self, error: SMTPError) -> None:
         """After 421 a server does nothing any more (RFC 5321 §3.8); what it had answered by then it may have done."""
-        for transaction in (*self._open, *self._unsaid):
-            if transaction.outcome is None:
+        for transaction in self._open:
+            if not isinstance(transaction, Trial) and transaction.outcome is None:
                 is_undone = self.link.has_left and not transaction.is_answered
                 transaction.interrupt(error, 0 if is_undone else self.link.stream.sent)
         self._open.clear()
-        self._unsaid.clear()
+        not_started = NotStarted(error.message, stage=error.stage, reply=error.reply)
+        not_started.__cause__ = error
+        self._settle_queued(not_started)
         self._octets = 0
 
-    def _suspect(self) -> None:
-        """A server that was never seen to take a group, and twice did not, is not sent one a third time."""
-        if not self._experience.is_proven and self._open:
-            self._experience.suspect()
+    def _settle_queued(self, error: NotStarted) -> None:
+        for transaction in self._queued:
+            if transaction.outcome is None:
+                transaction.interrupt(error, 0)
+            self._octets -= transaction.plan.content.size
+        self._queued.clear()
 
 
+def is_closing(reply: Reply) -> bool:
+    """Whether a server ends the connection with this reply: 421, or 4.4.2, as Amazon SES says it after a pause."""
+    return reply.code == 421 or (reply.is_transient and str(reply.enhanced) == "4.4.2")
+
+
+TRIAL_TIMEOUT = 3.0
+"""Seconds for the answer to an RSET right behind content, once the content is answered. A server that has read the RSET
+answers it at once; one that is slower than that is only sent its messages one by one."""
 _LAST_WORDS = 1.0
 """Seconds to read what a server said before it hung up: it is there already."""
 

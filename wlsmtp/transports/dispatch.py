@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wlsmtp.errors import ConnectionFailed, MessageError, RecipientsRefused, Stage
+from wlsmtp.errors import MessageError, RecipientsRefused, Stage
 from wlsmtp.receipt import Outcome, RecipientStatus
-from wlsmtp.smtp.transaction import Misunderstood, Unsaid
+from wlsmtp.retry import Again, again_after
+from wlsmtp.smtp.transaction import NotStarted
 
 if TYPE_CHECKING:
     from wlsmtp.errors import SMTPError
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from wlsmtp.message.mail import Mail
     from wlsmtp.smtp.conversation import Connection
     from wlsmtp.smtp.deadlines import Deadlines
-    from wlsmtp.smtp.experience import Experience
+    from wlsmtp.smtp.quirks import ServerQuirks
     from wlsmtp.smtp.transaction import Transaction
     from wlsmtp.wire.reply import Reply
 
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 class Dispatch:
     """Keeps what is still to be asked for, and what came of the rest."""
 
-    __slots__ = ("_is_part", "_so_far", "content", "deadlines", "envelope", "has_turn", "outcome", "tls", "transaction")
+    __slots__ = (
+        "_is_part", "_so_far", "content", "deadlines", "envelope", "had_free_retry", "has_turn", "not_before",
+        "outcome", "tls", "transaction",
+    )  # fmt: skip
 
     def __init__(self, mail: Mail, deadlines: Deadlines) -> None:
         self.envelope: Envelope = mail.envelope
@@ -33,6 +37,9 @@ class Dispatch:
         self.deadlines = deadlines
         self.has_turn = False
         """Whether it was waited for as the pace demands."""
+        self.had_free_retry = False
+        self.not_before: float | None = None
+        """The connection must have been opened after this time, as an older one has failed."""
         self.transaction: Transaction | None = None
         self.outcome: Outcome | None = None
         """What came of it, once all is settled."""
@@ -55,11 +62,21 @@ class Dispatch:
             raise MessageError(words, stage=Stage.MAIL)
         return parts[0]
 
+    def is_sent_again(self, latest: Outcome, connection: Connection, now: float) -> bool:
+        """Whether the message is sent again at once, over a new connection, as a failure is none of its own."""
+        if again_after(latest, connection, had_free_retry=self.had_free_retry) is not Again.AT_ONCE:
+            return False
+        self.transaction = None
+        # What was not begun costs nothing, however often that happens.
+        self.had_free_retry = self.had_free_retry or not isinstance(latest.error, NotStarted)
+        self.not_before = now
+        return True
+
     def fail(self, error: SMTPError) -> None:
         """Nobody more is reached."""
         self._settle(Outcome.of(self.envelope.addresses, RecipientStatus.NOT_SENT, error=error))
 
-    def take(self, latest: Outcome, experience: Experience, *, all_or_nothing: bool) -> bool:
+    def take(self, latest: Outcome, quirks: ServerQuirks, *, all_or_nothing: bool) -> bool:
         """Take what came of one transaction; return whether another one is due at once: for those that were not asked,
         and those beyond what the server takes in one, as it has said with 452 (RFC 5321 §4.5.3.1.10)."""
         self.transaction = None
@@ -74,7 +91,7 @@ class Dispatch:
         if accepted and not all_or_nothing and not is_about_content:
             beyond = {result.address for result in latest.recipients if _is_beyond(result.status, result.reply)}
             if beyond:
-                experience.max_recipients = accepted
+                quirks.max_recipients = accepted
             left |= beyond
         # That these recipients were refused says nothing of those that were not asked yet.
         may_go_on = accepted or isinstance(latest.error, RecipientsRefused)
@@ -100,25 +117,8 @@ class Dispatch:
         return self._so_far.updated_by(latest)
 
 
-def is_worth_repeating(connection: Connection, outcome: Outcome) -> bool:
-    """Whether the failure is none of the message: a kept connection was dead, or gave itself up before it took anything
-    (with 421 or, as Amazon SES does, with 451 4.4.2 to MAIL); or the message is to be said in another manner."""
-    error = outcome.error
-    if error is None or not outcome.is_certainly_not_sent:
-        return False
-    if isinstance(error, Misunderstood | Unsaid):
-        return True
-    if isinstance(error, ConnectionFailed):
-        return connection.went_stale or (connection.was_kept and connection.link.farewell is not None)
-    return connection.was_kept and error.reply is not None and _is_farewell(error.reply.code, str(error.reply.enhanced))
-
-
 def _is_beyond(status: RecipientStatus, reply: Reply | None) -> bool:
-    """Whether a recipient is one too many: 452, unless it is said to be of a mailbox that is full, or a disk."""
-    if status is not RecipientStatus.REFUSED or reply is None or reply.code != 452:
+    """Whether a recipient is one too many: 4.5.3, or 452 unless that is about a mailbox that is full, or a disk."""
+    if status is not RecipientStatus.REFUSED or reply is None or not reply.is_transient:
         return False
-    return reply.enhanced is None or str(reply.enhanced) == "4.5.3"
-
-
-def _is_farewell(code: int, enhanced: str) -> bool:
-    return code == 421 or enhanced == "4.4.2"
+    return str(reply.enhanced) == "4.5.3" or (reply.code == 452 and reply.enhanced is None)

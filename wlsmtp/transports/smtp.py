@@ -10,10 +10,9 @@ from wlsmtp.message.mail import Mail
 from wlsmtp.pace import Pace
 from wlsmtp.pool import Pool, PoolStatistics
 from wlsmtp.smtp.conversation import Connection, ServerInfo, open_connection
-from wlsmtp.smtp.experience import Experience
-from wlsmtp.smtp.plan import Manner
+from wlsmtp.smtp.quirks import ServerQuirks
 from wlsmtp.transports.base import Transport
-from wlsmtp.transports.dispatch import Dispatch, is_worth_repeating
+from wlsmtp.transports.dispatch import Dispatch
 from wlsmtp.transports.stream import Crew, Stream, abandon_if_unsure
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ class SMTPTransport(Transport):
     def __init__(self, config: SessionConfig, io: IO, announce: Announcer) -> None:
         self.io = io
         self.config = config
-        self.experience = Experience()
+        self.quirks = ServerQuirks()
         self.pool = Pool(io, config.pool, self._connect, self._make_room)
         self.streams: set[Stream] = set()
         """Those that are not at their end."""
@@ -140,10 +139,10 @@ class SMTPTransport(Transport):
         with self._mutex:
             return self._pace.reserve(self.io.now())
 
-    def plan(self, connection: Connection, dispatch: Dispatch) -> Plan:
-        """What to say next for a message. Raises ``MessageError`` or ``ExtensionMissing``."""
+    def plan(self, connection: Connection, dispatch: Dispatch, *, expects_more: bool) -> Plan:
+        """What to send next for a message. Raises ``MessageError`` or ``ExtensionMissing``."""
         part = dispatch.next_part(connection, all_or_nothing=self.all_or_nothing)
-        return connection.plan(part, dispatch.content)
+        return connection.plan(part, dispatch.content, expects_more=expects_more)
 
     def take(self, dispatch: Dispatch, outcome: Outcome) -> bool:
         """Take what came of one transaction, and adapt the number of connections to what the server says; return
@@ -152,13 +151,14 @@ class SMTPTransport(Transport):
             self.pool.succeeded()
         elif outcome.error.reply is not None and _is_too_much(outcome.error.reply):
             self.pool.shrink()
-        return dispatch.take(outcome, self.experience, all_or_nothing=self.all_or_nothing)
+        return dispatch.take(outcome, self.quirks, all_or_nothing=self.all_or_nothing)
 
     async def _deliver_part(self, dispatch: Dispatch) -> None:
         content, deadlines = dispatch.content, dispatch.deadlines
         may_wait = content.size > self.config.pipelining.early_content or content.is_streamed or self.all_or_nothing
         try:
-            connection = await self.pool.acquire(deadlines, size=None if may_wait else content.size)
+            size = None if may_wait else content.size
+            connection = await self.pool.acquire(deadlines, size=size, opened_after=dispatch.not_before)
         except SMTPError as error:
             dispatch.fail(error)
             return
@@ -174,16 +174,16 @@ class SMTPTransport(Transport):
             finally:
                 await self.pool.release(connection, deadlines)
             raise
-        again = is_worth_repeating(connection, outcome)
+        is_sent_again = dispatch.is_sent_again(outcome, connection, self.io.now())
         await self.pool.release(connection, deadlines)
-        if not again:
+        if not is_sent_again:
             self.take(dispatch, outcome)
 
     async def _deliver_over(self, connection: Connection, dispatch: Dispatch) -> Outcome:
-        plan = self.plan(connection, dispatch)
-        if plan.manner in (Manner.WHOLE, Manner.GROUPED):
-            return await connection.window.settle(connection.add(plan), dispatch.deadlines)
-        return await connection.deliver_alone(plan, dispatch.deadlines)
+        # A program that sends one message is spared what only pays with several.
+        expects_more = self.quirks.has_delivered or connection.users > 1
+        plan = self.plan(connection, dispatch, expects_more=expects_more)
+        return await connection.window.settle(connection.add(plan), dispatch.deadlines)
 
     def _make_room(self) -> None:
         """Whoever waits for a connection may be the one that a stream waits for, with its connection in its hands."""
@@ -194,7 +194,7 @@ class SMTPTransport(Transport):
 
     async def _connect(self, deadlines: Deadlines) -> Connection:
         try:
-            connection = await open_connection(self.io, self.config, self._announce, deadlines, self.experience)
+            connection = await open_connection(self.io, self.config, self._announce, deadlines, self.quirks)
         except SMTPError as error:
             if error.reply is not None and _is_too_much(error.reply):
                 self.pool.shrink()

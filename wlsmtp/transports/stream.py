@@ -9,10 +9,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from wlsmtp.errors import ConnectionFailed, SMTPError
+from wlsmtp.errors import SMTPError
 from wlsmtp.smtp.conversation import LONG_IDLE
-from wlsmtp.smtp.plan import Manner
-from wlsmtp.transports.dispatch import Dispatch, is_worth_repeating
+from wlsmtp.transports.dispatch import Dispatch
 
 if TYPE_CHECKING:
     from wlsmtp.io.base import Task
@@ -39,11 +38,9 @@ class Stream:
         self._deadlines = deadlines
         self._all: deque[Dispatch] = deque()
         """In the order of the input, up to the first whose outcome was not given yet."""
-        self._unsaid: deque[Dispatch] = deque()
+        self._to_send: deque[Dispatch] = deque()
         self._on_their_way: deque[Dispatch] = deque()
         self._connection: Connection | None = None
-        self._has_done_good = False
-        """Whether the connection has answered any message."""
         self._unflushed = 0
         """Octets of content that were said since the last writing."""
         self._is_taken = False
@@ -61,19 +58,25 @@ class Stream:
                         if self._unflushed >= FLUSH:
                             await self._flush(dispatch)
                         continue
-                    self._unsaid.append(dispatch)
-                await self._go_on(to_the_end=mail is None)
-                if mail is None or (self._all and self._all[0].outcome is not None):
-                    ready = self._ready()
-                    left_at = await self._leave()
-                    try:
-                        yield ready
-                    finally:
-                        await self._take_turn()
-                    await self._come_back(left_at)
-            await self._go_on(to_the_end=True)
-            if self._all:
-                yield self._ready()
+                    self._to_send.append(dispatch)
+                is_done = False
+                while not is_done:
+                    is_done = await self._go_on(to_the_end=mail is None)
+                    if (is_done and mail is None) or self._has_ready:
+                        ready, left_at = self._ready(), await self._leave()
+                        try:
+                            yield ready
+                        finally:
+                            await self._take_turn()
+                        await self._come_back(left_at)
+            while self._all:
+                await self._go_on(to_the_end=True)
+                ready, left_at = self._ready(), await self._leave()
+                try:
+                    yield ready
+                finally:
+                    await self._take_turn()
+                await self._come_back(left_at)
         except GeneratorExit:
             raise
         except BaseException:
@@ -134,16 +137,20 @@ class Stream:
             self._connection.keep(left_at)
             self._connection.resume(now)
 
-    async def _go_on(self, *, to_the_end: bool) -> None:
-        """Say what is to be said, and settle what stands in its way, or everything."""
+    async def _go_on(self, *, to_the_end: bool) -> bool:
+        """Send what is to be sent, and settle what stands in its way, or everything; False when there is more to
+        settle, and outcomes to be given before that."""
         while True:
-            while self._unsaid and await self._say(dispatch := self._unsaid[0]):
-                self._unsaid.remove(dispatch)  # by now others may stand before it, to be said again
-            if not self._on_their_way or not (self._unsaid or to_the_end):
+            while self._to_send and await self._say(dispatch := self._to_send[0]):
+                self._to_send.remove(dispatch)  # by now others may stand before it, to be said again
+            if not self._on_their_way or not (self._to_send or to_the_end):
                 break
             await self._settle_some()
+            if to_the_end and self._has_ready:
+                return False
         if to_the_end:
             await self._give_back()
+        return True
 
     def _enter(self, mail: Mail) -> Dispatch:
         # Those that are written together may as well have their time counted from the same moment.
@@ -156,18 +163,18 @@ class Stream:
     def _may_follow(self, dispatch: Dispatch) -> bool:
         """Bring one message on its way if nothing need be waited for, as is the rule."""
         connection = self._connection
-        if connection is None or self._unsaid or connection.is_spent or self._transport.has_pace:
+        if connection is None or self._to_send or connection.is_spent or self._transport.has_pace:
             return False
         return connection.window.has_room(dispatch.content.size) and self._add(connection, dispatch)
 
     def _add(self, connection: Connection, dispatch: Dispatch) -> bool:
         """Let a message follow the others; False when it must go alone."""
         try:
-            plan = self._transport.plan(connection, dispatch)
+            plan = self._transport.plan(connection, dispatch, expects_more=True)
         except SMTPError as error:
             dispatch.fail(error)
             return True
-        if plan.manner is not Manner.WHOLE and plan.manner is not Manner.GROUPED:
+        if plan.goes_alone:
             return False
         dispatch.transaction = connection.add(plan)
         self._on_their_way.append(dispatch)
@@ -214,8 +221,9 @@ class Stream:
                 return None
             await self._give_back()
         if self._connection is None:
-            self._connection = await self._transport.pool.acquire(dispatch.deadlines, size=dispatch.content.size)
-            self._has_done_good = False
+            self._connection = await self._transport.pool.acquire(
+                dispatch.deadlines, size=dispatch.content.size, opened_after=dispatch.not_before
+            )
         return self._connection
 
     async def _flush(self, dispatch: Dispatch) -> None:
@@ -235,30 +243,20 @@ class Stream:
             if dispatch.transaction is None or dispatch.transaction.outcome is None:
                 break
             self._on_their_way.popleft()
-            self._take(dispatch, dispatch.transaction.outcome)
+            outcome = dispatch.transaction.outcome
+            if not dispatch.is_sent_again(outcome, connection, self._transport.io.now()):
+                self._transport.take(dispatch, outcome)
             if dispatch.outcome is None:
                 again.append(dispatch)
-        self._unsaid.extendleft(reversed(again))
+        self._to_send.extendleft(reversed(again))
         if connection.link.ended:
             await self._give_back()
         elif self._transport.pool.is_worn(connection):
             connection.retire()
 
-    def _take(self, dispatch: Dispatch, outcome: Outcome) -> None:
-        """Take what came of a transaction, unless the message is to be said again: it was certainly not sent, over a
-        connection that was dead, or that had done good before it was lost."""
-        connection = self._connection
-        assert connection is not None
-        if outcome.error is None:
-            self._has_done_good = True
-        elif is_worth_repeating(connection, outcome):
-            return
-        elif isinstance(outcome.error, ConnectionFailed):
-            if self._has_done_good and outcome.is_certainly_not_sent:
-                return
-        else:
-            self._has_done_good = True
-        self._transport.take(dispatch, outcome)
+    @property
+    def _has_ready(self) -> bool:
+        return bool(self._all) and self._all[0].outcome is not None
 
     def _ready(self) -> list[Outcome]:
         """The outcomes up to the first message that has none yet."""
