@@ -41,14 +41,14 @@ def test_connections_are_replaced_by_count_age_and_idleness(world: World, limits
 
 
 def test_who_finds_no_free_connection_waits_no_longer_than_allowed() -> None:
-    with SMTPServer() as server:
+    with SMTPServer(extensions=()) as server:
         server.reply_to(".", server.SILENCE, times=1)
         session = SMTPSession(
             server.host, server.port, pool=PoolLimits(max_connections=1), retry=RetryPolicy(attempts=1)
         )
         holder = threading.Thread(target=pytest.raises, args=(wlsmtp.OutcomeUnknown, session.send, MESSAGE))
         holder.start()
-        while not any(line.startswith(b"BDAT") for _, _, line in list(server.transcript)):
+        while not any(line == b"DATA" for _, _, line in list(server.transcript)):
             threading.Event().wait(0.005)
         with pytest.raises(wlsmtp.DeadlineExceeded, match="max_connections"):
             session.send(MESSAGE, timeout=0.05)

@@ -79,7 +79,7 @@ def test_what_is_in_doubt_is_sent_again_only_on_request(world: World, resend: bo
         else:
             with pytest.raises(wlsmtp.OutcomeUnknown):
                 session.send(MESSAGE)
-        contents = [line for _, _, line in server.transcript if line.startswith(b"BDAT")]
+        contents = [line for _, _, line in server.transcript if line == b"DATA"]
     assert len(contents) == stored
 
 
@@ -164,41 +164,8 @@ def test_a_stream_that_has_to_end_leaves_nobody_without_a_receipt(world: World) 
             pytest.raises(wlsmtp.CommandRefused),
         ):
             receipts.extend(session.send_many([first, second, first]))
-    assert [receipt.message_id for receipt in receipts] == [first.message_id, second.message_id]
-    assert [receipt.status for receipt in receipts] == [Status.ERROR, Status.SENT]
-
-
-def test_what_was_answered_behind_a_confusion_and_before_a_farewell_is_in_doubt(world: World) -> None:
-    dialogue = """
-        S: 220 x
-        C: EHLO *
-        S: 250-x
-        S: 250-PIPELINING
-        S: 250 CHUNKING
-        !part
-        S: 250 Ok
-        S: 250 Ok
-        S: 250 Ok
-        S: 250 Ok
-        !part
-        S: 250 Ok
-        S: 250 Ok
-        S: 250 Ok
-        S: 500 What
-        S: 250 Ok
-        S: 250 Ok
-        S: 250 Ok
-        S: 250 Ok
-        S: 250 Ok
-        S: 421 Bye
-        !close
-    """
-    once = RetryPolicy(attempts=1)
-    with ScriptedPeer(dialogue) as peer, world.session("127.0.0.1", peer.port, retry=once, timeout=1) as session:
-        receipts: list[Receipt] = []
-        with contextlib.suppress(wlsmtp.SMTPError):
-            receipts.extend(session.send_many([MESSAGE, MESSAGE, MESSAGE]))
-    assert [receipt.status for receipt in receipts] == [Status.SENT, Status.ERROR, Status.UNKNOWN]
+    assert [receipt.message_id for receipt in receipts] == [mail.message_id for mail in (first, second, first)]
+    assert [receipt.status for receipt in receipts] == [Status.ERROR, Status.SENT, Status.ERROR]
 
 
 @pytest.mark.parametrize(("named", "pauses"), [("3 seconds", [3.0, 3.0]), ("10 minutes", [])], ids=["near", "far"])

@@ -179,10 +179,17 @@ class TestLostConnections:
             assert len(server.messages) == 1
 
     def test_with_chunking_the_end_went_before_any_answer(self, world: World) -> None:
+        """Once the server was seen to swallow refused chunks: with the second message."""
         with SMTPServer() as server, session_to(world, server, retry=AT_ONCE) as session:
+            assert session.send(message()) and session.send(message())
             server.reply_to("MAIL", server.CLOSE, times=1)
             with pytest.raises(wlsmtp.OutcomeUnknown):
                 session.send(message())
+
+    def test_the_content_of_a_first_message_waits_for_the_answers_to_its_envelope(self, world: World) -> None:
+        with SMTPServer() as server, session_to(world, server, retry=AT_ONCE) as session:
+            server.reply_to("MAIL", server.CLOSE, times=1)
+            assert session.send(message()).attempts == 2
 
     def test_lost_after_the_end_is_unknown_and_never_tried_again(self, world: World) -> None:
         with SMTPServer() as server, session_to(world, server, retry=AT_ONCE) as session:
@@ -346,7 +353,7 @@ def test_tasks_share_a_session_and_a_cancelled_one_harms_nobody() -> None:
         async with wlsmtp.AsyncSMTPSession(server.host, server.port, retry=NO_RETRY) as session:
             server.reply_to(".", server.SILENCE, times=1)
             stuck = asyncio.create_task(session.send(message()))
-            while not any(line.startswith(b"BDAT") for _, _, line in server.transcript):  # noqa: ASYNC110
+            while not any(line == b"DATA" for _, _, line in server.transcript):  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
             stuck.cancel()
             with pytest.raises(asyncio.CancelledError):

@@ -70,8 +70,8 @@ class Pool:
         self, deadlines: Deadlines, *, size: int | None = None, opened_after: float | None = None
     ) -> Connection:
         """A connection that is ready, kept or new; with ``size``, the octets of a message that may share it, perhaps
-        one that others use. Kept ones that were opened before ``opened_after`` are not used: another one of that age has
-        just turned out to be dead. Every connection must come back through ``release``."""
+        one that others use. Kept ones that were opened before ``opened_after`` are not used: another one of that age
+        has just turned out to be dead. Every connection must come back through ``release``."""
         tired: list[Connection] = []
         connection: Connection | None = None
         has_place = False

@@ -13,7 +13,7 @@ from wlsmtp.events import Announcer
 from wlsmtp.io.blocking import BlockingIO, run
 from wlsmtp.smtp.conversation import open_connection
 from wlsmtp.smtp.deadlines import Deadlines
-from wlsmtp.smtp.experience import Experience
+from wlsmtp.smtp.quirks import ServerQuirks
 
 
 class Nowhere(BlockingIO):
@@ -42,6 +42,6 @@ def test_a_server_out_of_reach_is_told_with_advice(
     io = Nowhere(error)
     config = SessionConfig(server="mail.example", port=port)
     with pytest.raises(kind) as caught:
-        run(open_connection(io, config, Announcer(), Deadlines(io, Timeouts()), Experience()))
+        run(open_connection(io, config, Announcer(), Deadlines(io, Timeouts()), ServerQuirks()))
     assert words in str(caught.value) and caught.value.stage is Stage.CONNECT
     assert caught.value.temporary is temporary

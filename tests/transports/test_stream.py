@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -107,11 +108,15 @@ S: 354 Go on
 
 @pytest.mark.parametrize("chunking", ["whole", "bytes"])
 def test_with_pipelining_the_end_of_a_message_goes_with_the_envelope_of_the_next(world: World, chunking: str) -> None:
-    """The peer says nothing to the content of message 1 before it has the envelope of message 2."""
+    """The peer says nothing to the content of message 1 before it has the envelope of message 2. With the content of
+    message 0 came an RSET, whose answer has shown that the peer reads what follows content."""
     to_0, to_1, to_2 = (FIRST.replace("n0@", f"n{number}@") for number in range(3))
     asked, accepted = to_2[: to_2.index("S: ")], to_2[to_2.index("S: ") :]
-    crossing = f"{to_1}!content\n{asked}S: 250 Queued\n{accepted}!content\nS: 250 Queued\nC: QUIT\nS: 221 Bye\n"
-    dialogue = f"{GREETING}{to_0}!content\nS: 250 Queued\n{crossing}"
+    crossing = (
+        f"{to_1}!content\nC: RSET{asked}S: 250 Queued\nS: 250 Ok\n{accepted}!content\nS: 250 Queued\n"
+        "C: QUIT\nS: 221 Bye\n"
+    )
+    dialogue = f"{GREETING}{to_0}!content\nC: RSET\nS: 250 Queued\nS: 250 Ok{crossing}"
     with ScriptedPeer(dialogue, chunking=chunking) as peer, world.session("127.0.0.1", peer.port) as session:
         assert all(session.send_many(numbered(3)))
     contents = [line for line in peer.received if line.startswith(b"Subject")]
@@ -142,9 +147,12 @@ def test_421_divides_the_window_exactly_and_nothing_is_lost(world: World, extens
             receipts.append(receipt)
             if len(receipts) == 20:
                 server.reply_to("MAIL", "421 4.3.2 Enough", times=1)
-        assert server.connections == 2
-    # Only the message that was answered 421 counts as tried twice.
-    assert all(receipts) and sum(receipt.attempts for receipt in receipts) == 101
+    # The connection had delivered, so 421 is no failure of a message; how many it took is the limit from then on.
+    assert all(receipts) and sum(receipt.attempts for receipt in receipts) == 100
+    assert server.connections > 2
+    counts = Counter(number for number, who, line in server.transcript if who == "C" and line.startswith(b"MAIL"))
+    first, *others = counts.values()
+    assert max(others) < first
     assert sorted(stored(server)) == list(range(100))
 
 
@@ -218,8 +226,7 @@ class TestServersThatTakeLess:
         with SMTPServer(extensions=extensions) as server, session_to(world, server) as session:
             server.reply_to("MAIL", server.CLOSE, times=1)
             receipts = list(session.send_many(numbered(20)))
-        assert sum(receipt.status is Status.UNKNOWN for receipt in receipts) == (extensions == CHUNKING)
-        assert sum(bool(receipt) for receipt in receipts) == (19 if extensions == CHUNKING else 20)
+        assert all(receipts)
 
 
 @MODES
@@ -248,7 +255,7 @@ def test_more_connections_than_allowed_are_a_wrong_setting(world: World) -> None
 
 def test_what_is_tried_again_keeps_no_other_message_waiting(world: World) -> None:
     """The greylisted message is due after a pause; all others go out before."""
-    policy = RetryPolicy(backoff=0.2, jitter=0)
+    policy = RetryPolicy(backoff=1.0, jitter=0)
     with SMTPServer() as server, session_to(world, server, retry=policy) as session:
         server.reply_to("RCPT", "450 4.2.0 Greylisted", times=1)
         receipts = list(session.send_many(numbered(100)))
