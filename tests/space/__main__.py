@@ -9,7 +9,7 @@ import os
 import sys
 import time
 
-from tests.space.cases import Flow, Sending, sample
+from tests.space.cases import Flow, Sending, cases
 from tests.space.drive import run
 from tests.worlds import World
 
@@ -26,7 +26,7 @@ def main(words: list[str]) -> int:
             for flow in Flow
             for stage in flow.stages
             for sending in Sending
-            for case in sample(flow, stage, sending, share)
+            for case in cases(flow, stage, sending, share)
             if all(word in f"{name}, {case}" for word in words)
         )
         for case in chosen:

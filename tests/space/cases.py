@@ -1,9 +1,9 @@
-"""The space, enumerated: reply × stage × flow × connection × way of sending."""
+"""The space, enumerated: each reply at each stage, by flow, connection and way of sending."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from tests.space.server import GARBAGE, SILENT, Rule, Stage, Then
@@ -147,32 +147,27 @@ def answers(stage: Stage, message: int) -> Iterator[Rule]:
         yield Rule(stage, message, "354 go ahead", stores=True)
 
 
-def places(flow: Flow, sending: Sending) -> Iterator[tuple[int, bool, int]]:
-    """How many messages are sent, whether over a kept connection, and which of them the rule strikes."""
-    match sending:
-        case Sending.SEND:
-            yield from ((1, False, 1), (1, True, 1))
-        case Sending.MANY:
-            yield from ((6, False, 1), (6, True, 1), (6, False, 3), (6, True, 6))
-        case Sending.SHARED:
-            yield (8, True, 4)
-        case Sending.OUTBOX:
-            yield (3, False, 2)
+PLACES: tuple[tuple[Sending, int, bool, int], ...] = (
+    (Sending.SEND, 1, False, 1),
+    (Sending.SEND, 1, True, 1),
+    (Sending.MANY, 6, False, 1),
+    (Sending.MANY, 6, True, 1),
+    (Sending.MANY, 6, False, 3),
+    (Sending.MANY, 6, True, 6),
+    (Sending.SHARED, 8, True, 4),
+    (Sending.OUTBOX, 3, False, 2),
+)
+"""How messages are sent, how many, whether over a kept connection, and which of them the rule strikes."""
 
 
-def cases(flow: Flow, stage: Stage, sending: Sending) -> Iterator[Case]:
-    """One part of the space, the whole of it."""
-    for count, is_kept, at in places(flow, sending):
-        for once in answers(stage, at):
-            always = Rule(once.stage, at, once.reply, once.then, None, once.keeps, once.stores)
-            for rule in (once, always):
-                # RSET is due behind a message that nobody may have. A lone one is followed by the one after the run.
-                unwanted = frozenset({at}) if stage is Stage.RSET else frozenset()
-                yield Case(flow, sending, count, is_kept, (rule,), unwanted)
-
-
-def sample(flow: Flow, stage: Stage, sending: Sending, share: int) -> list[Case]:
-    """Every ``share``-th case of a part. Which ones differs from part to part, so that together they see every answer
-    at every place."""
-    offset = (list(Flow).index(flow) + list(Stage).index(stage) + 2 * list(Sending).index(sending)) % share
-    return list(cases(flow, stage, sending))[offset::share]
+def cases(flow: Flow, stage: Stage, sending: Sending, share: int = 1) -> Iterator[Case]:
+    """One part of the space, or every ``share``-th case of it. Which ones differs from place to place, so that with a
+    ``share`` of up to eight each answer is tried at each stage of each flow, once and always, somewhere."""
+    for place, (how, count, is_kept, at) in enumerate(PLACES):
+        if how is not sending:
+            continue
+        # RSET is due behind a message that nobody may have. A lone one is followed by the one after the run.
+        unwanted = frozenset({at}) if stage is Stage.RSET else frozenset[int]()
+        rules = [replace(rule, times=times) for rule in answers(stage, at) for times in (1, None)]
+        for rule in rules[place % share :: share]:
+            yield Case(flow, sending, count, is_kept, (rule,), unwanted)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -121,12 +120,6 @@ _SENDING = {
 }
 
 
-def run_all(world: World, chosen: list[Case], most: int) -> Iterator[str]:
-    """What is wrong, a paragraph for each case that fails; no more than ``most`` of them are tried."""
-    for case in chosen:
-        found, _ = run(world, case)
-        if found:
-            yield f"{case}\n" + "\n".join(f"      {fault}" for fault in found)
-            most -= 1
-            if not most:
-                return
+def complaint(case: Case, found: list[str]) -> str:
+    """A paragraph about a case that failed."""
+    return f"{case}\n" + "".join(f"      {fault}\n" for fault in found)

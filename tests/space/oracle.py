@@ -13,7 +13,9 @@ leave room:
   client that hangs up, as 421 invites to. It must not be reported as not sent if it was stored. A server that says 421
   to every MAIL from then on (Exim) has refused, and nobody is in doubt.
 - A connection that is closed: each reply that was given before counts, also if the close becomes a reset on the way.
-- 4xx or 5xx to MAIL or to RCPT is settled for whom it was said, even if the connection is cut behind it.
+- 4xx or 5xx to MAIL or to RCPT is settled for whom it was said, even if the connection is cut behind it. But after 4xx
+  the message may have been offered again over a connection of which nobody knew yet that it would be cut (after 421
+  that is known).
 - 452, 451 4.5.3 and 552 to RCPT may mean too many recipients (RFC 5321 §4.5.3.1.10): one transaction more is fine.
 - 500 to 504 and 555 without an enhanced code of policy (x.7.x), or words about pipelining, may mean that an advertised
   extension does not work: another try in another manner is fine, and so is to take it as the refusal that it says.
@@ -145,7 +147,7 @@ class _Oracle:
                 # The end follows the 354 only.
                 if latest is not None and _leaves_open_after_go_ahead(latest):
                     return True
-            elif latest is None or not _settles(latest) or (latest.klass == 4 and latest is not said[-1]):
+            elif latest is None or not _settles(latest) or (latest.klass == 4 and not latest.text.startswith("421")):
                 return True
         return False
 
@@ -176,9 +178,8 @@ class _Oracle:
         elif rule.times == 1 and not (rule.is_refusal and rule.code // 100 == 5) and not _is_puzzle(rule):
             if states - {ACCEPTED, UNKNOWN}:
                 yield f"{sorted(states)}, and another try would have delivered it: {receipt.error}"
-        elif rule.times is None and rule.code // 100 == 4:
-            if mails < ATTEMPTS and UNKNOWN not in states:
-                yield f"was offered {mails} times, and the policy has {ATTEMPTS} attempts"
+        elif rule.times is None and rule.code // 100 == 4 and mails < ATTEMPTS and UNKNOWN not in states:
+            yield f"was offered {mails} times, and the policy has {ATTEMPTS} attempts"
 
 
 def _is_puzzle(rule: Rule) -> bool:
@@ -207,7 +208,7 @@ def _may_be_too_many(rule: Rule) -> bool:
 def _may_be_confused(rule: Rule) -> bool:
     if "pipelin" in rule.reply:
         return True
-    return rule.code in (500, 501, 502, 503, 504, 555) and " 5.7." not in rule.reply or _may_be_too_many(rule)
+    return (rule.code in (500, 501, 502, 503, 504, 555) and " 5.7." not in rule.reply) or _may_be_too_many(rule)
 
 
 def _overall(states: set[RecipientStatus]) -> Status:
@@ -216,5 +217,3 @@ def _overall(states: set[RecipientStatus]) -> Status:
     if ACCEPTED in states:
         return Status.PARTIAL
     return Status.UNKNOWN if UNKNOWN in states else Status.ERROR
-
-

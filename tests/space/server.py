@@ -463,9 +463,8 @@ class _Loop:
 
     def forget(self, sock: socket.socket) -> None:
         """Close a socket."""
-        with self._lock:
-            with suppress(KeyError, ValueError):
-                self._selector.unregister(sock)
+        with self._lock, suppress(KeyError, ValueError):
+            self._selector.unregister(sock)
         sock.close()
 
     def _run(self) -> None:
