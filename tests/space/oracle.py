@@ -79,7 +79,8 @@ class _Oracle:
 
     def _message(self, number: int, receipt: Receipt) -> Iterator[str]:
         rules = [rule for rule in self.case.all_rules if rule.message == number]
-        mails, most = self.record.mails[number], ATTEMPTS + 1 + any(map(_may_be_too_many, rules))
+        # One free try; with several faults to one message, one for each.
+        mails, most = self.record.mails[number], ATTEMPTS + max(1, len(rules)) + sum(map(_may_be_too_many, rules))
         if mails > most:
             yield f"MAIL was said {mails} times, {most} at most"
         if receipt.attempts > ATTEMPTS:
@@ -152,7 +153,11 @@ class _Oracle:
         return False
 
     def _unharmed(self, number: int, receipt: Receipt) -> Iterator[str]:
-        """A message to which nothing was done is sent, unless nobody can know."""
+        """A message to which nothing was done is sent, unless nobody can know, or the server that says 421 to all said
+        it to this one as often as the policy has attempts."""
+        said = [a for a in self.record.answers if a.message == number and a.stage is Stage.MAIL]
+        if sum(a.text.startswith("421") for a in said) >= ATTEMPTS:
+            return
         for result in receipt.recipients:
             if result.status is not ACCEPTED and result.status is not UNKNOWN:
                 yield f"{result.address} {result.status}, and nothing was done to it: {receipt.error}"

@@ -12,8 +12,9 @@ import selectors
 import socket
 import struct
 import threading
-from collections import Counter
-from collections.abc import Sequence
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -141,6 +142,8 @@ class Record:
     transcript: list[str] = field(default_factory=list)
 
 
+PAUSE = 0.002
+"""Seconds between the reply of a rule and what follows it, so that the client sees them apart, as over a network."""
 RUNAWAY = 40
 """MAIL for one message so often is a client without measure."""
 _NUMBER = re.compile(rb"m(\d+)")
@@ -223,6 +226,7 @@ class _Peer:
         self._mail_refusal: str | None = None
         self._chunk: tuple[int, bool] | None = None
         self._is_content = False
+        self._is_paused = self._has_ended = False
         self._forget()
         self._say("220 space.example.test ESMTP")
         self._flush()
@@ -241,18 +245,37 @@ class _Peer:
         except OSError:
             data = b""
         if not data:
-            self._end(Then.CLOSE)
+            if self._is_paused:
+                self._go_on()
+            if not self._has_ended:
+                self._end(Then.CLOSE)
             return
         self._input += data
+        if self._is_paused:
+            return
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Deal with all that is there, up to the first reply of a rule."""
+        self._is_paused = False
         try:
             while self._step():
-                pass
+                if self._is_paused and self._input:
+                    self._flush()
+                    LOOP.later(self._after_pause)
+                    return
+            self._is_paused = False
             self._flush()
         except _Cut as cut:
             self._flush()
             self._end(cut.then)
 
+    def _after_pause(self) -> None:
+        if not self._has_ended:
+            self._go_on()
+
     def _end(self, then: Then) -> None:
+        self._has_ended = True
         if then is Then.RESET:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         LOOP.forget(self._sock)
@@ -423,6 +446,7 @@ class _Peer:
         self._say(text)
         if rule is None:
             return
+        self._is_paused = True
         if rule.breaks_step:
             self._record.out_of_step.add(self._number)
         if not acts:
@@ -452,6 +476,7 @@ class _Loop:
         self._selector = selectors.DefaultSelector()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._calls: deque[tuple[float, Callable[[], None]]] = deque()
 
     def serve(self, sock: socket.socket, ready: object) -> None:
         """Call ``ready`` whenever there is something to read."""
@@ -467,9 +492,17 @@ class _Loop:
             self._selector.unregister(sock)
         sock.close()
 
+    def later(self, call: Callable[[], None]) -> None:
+        """Call it after a pause. For callers in the loop."""
+        self._calls.append((time.monotonic() + PAUSE, call))
+
     def _run(self) -> None:
         while True:
-            for key, _ in self._selector.select():
+            due = self._calls[0][0] - time.monotonic() if self._calls else None
+            ready = self._selector.select(due)
+            while self._calls and self._calls[0][0] <= time.monotonic():
+                self._calls.popleft()[1]()
+            for key, _ in ready:
                 if key.fileobj.fileno() >= 0:  # type: ignore[union-attr]
                     key.data()
 
