@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from tests.space.server import GARBAGE, SILENT, Rule, Stage, Then
+from tests.space.server import GARBAGE, NONE, SILENT, Quirks, Rule, Stage, Then
 
 ATTEMPTS = 2
 WINDOW = 4
@@ -59,6 +59,7 @@ class Case:
     rules: tuple[Rule, ...]
     unwanted: frozenset[int] = frozenset()
     """Messages whose recipients are all refused (550), so that RSET is due behind them."""
+    quirks: Quirks = NONE
 
     @property
     def messages(self) -> range:
@@ -74,7 +75,7 @@ class Case:
     def __str__(self) -> str:
         where = "kept" if self.is_kept else "new"
         rules = " + ".join(map(str, self.rules))
-        return f"{self.flow}, {self.sending} of {self.count}, {where}: {rules}"
+        return f"{self.flow}, {self.sending} of {self.count}, {where}: {self.quirks}{rules}"
 
 
 POSITIVE = ("250 2.0.0 fine", "251 2.1.5 forwarded", "252 2.0.0 perhaps")

@@ -13,6 +13,8 @@ from wlsmtp import Envelope, Pipelining, PoolLimits, Receipt, RetryPolicy, SMTPE
 
 PATIENCE = Timeouts(**dict.fromkeys(("connect", "greeting", "command", "data", "block", "content"), 4.0), total=12.0)
 """A safety net: this server always answers or closes, so nothing ever waits as long."""
+IMPATIENCE = Timeouts(command=0.3, data=0.3, total=12.0)
+"""For a server that loses commands: it never answers them."""
 
 
 def content(number: int) -> bytes:
@@ -32,12 +34,12 @@ def sender(number: int) -> str:
 
 def run(world: World, case: Case) -> tuple[list[str], ScriptedServer]:
     """Every promise that was broken, and the server with its record."""
-    server = ScriptedServer(case.flow.keywords, case.all_rules)
+    server = ScriptedServer(case.flow.keywords, case.all_rules, case.quirks)
     settings: dict[str, Any] = {"mode": "async"} if case.sending is Sending.OUTBOX else {}
     session = world.session(
         server.host,
         server.port,
-        timeout=PATIENCE,
+        timeout=IMPATIENCE if case.quirks.discards else PATIENCE,
         retry=RetryPolicy(attempts=ATTEMPTS, backoff=0, jitter=0),
         pool=PoolLimits(max_connections=1),
         pipelining=Pipelining(max_in_flight=WINDOW),

@@ -97,6 +97,38 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Quirks:
+    """What the server does otherwise than the RFCs say, all the time. Real ones do each of these."""
+
+    max_messages: int | None = None
+    """MAIL beyond so many messages over one connection is answered with 421."""
+    stays: bool = True
+    """Whether the connection stays open then (Exim), or is closed."""
+    max_recipients: int | None = None
+    too_many: str = "452 4.5.3 too many recipients"
+    """The reply to RCPT beyond that."""
+    rset: str | None = None
+    """The reply to each RSET, which is not done then."""
+    keeps: bool = False
+    """Whether content that is refused leaves its envelope behind (Postfix)."""
+    discards: bool = False
+    """Whether what was received behind the final dot, and not looked at yet, is thrown away (chasquid)."""
+    unread_chunk: bool = False
+    """Whether the chunk of a BDAT without recipients is taken for commands (go-smtp)."""
+    groups: str | None = None
+    """The reply to whatever comes behind another command in one group, although PIPELINING is offered."""
+    bdat: str | None = None
+    """The reply to BDAT, although CHUNKING is offered; the chunk is read."""
+
+    def __str__(self) -> str:
+        told = (f"{name}={value}" for name, value in vars(self).items() if value != getattr(NONE, name))
+        return ", ".join([*told, ""])
+
+
+NONE = Quirks()
+
+
+@dataclass(frozen=True)
 class Answer:
     """One reply of the server that concerns a message; ``text`` is empty where the connection was cut instead."""
 
@@ -154,8 +186,9 @@ _SUBJECT = re.compile(rb"^Subject: (\S+)", re.MULTILINE)
 class ScriptedServer:
     """The server of one case: its rules, its port, its record."""
 
-    def __init__(self, keywords: Sequence[str], rules: Sequence[Rule] = ()) -> None:
+    def __init__(self, keywords: Sequence[str], rules: Sequence[Rule] = (), quirks: Quirks = NONE) -> None:
         self.keywords = keywords
+        self.quirks = quirks
         self.rules = tuple(rules)
         self.record = Record()
         self._transactions: dict[Rule, set[tuple[int, int]]] = {}
@@ -217,6 +250,9 @@ class _Peer:
 
     def __init__(self, sock: socket.socket, server: ScriptedServer, number: int) -> None:
         self._sock, self._server, self._record, self._number = sock, server, server.record, number
+        self._quirks = server.quirks
+        self._messages = 0
+        self._is_in_group = False
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._input, self._output = bytearray(), bytearray()
@@ -297,6 +333,7 @@ class _Peer:
             del self._input[:size]
             self._chunk = None
             self._bdat(chunk, is_last)
+            self._is_in_group = bool(self._input)
             return True
         if self._is_content:
             content = self._content()
@@ -304,12 +341,14 @@ class _Peer:
                 return False
             self._is_content = False
             self._finish(Stage.END, content)
+            self._is_in_group = bool(self._input)
             return True
         line, found, rest = self._input.partition(b"\n")
         if not found:
             return False
         self._input = rest
         self._command(bytes(line.rstrip(b"\r")))
+        self._is_in_group = bool(self._input)
         return True
 
     def _content(self) -> bytes | None:
@@ -325,6 +364,12 @@ class _Peer:
     def _command(self, line: bytes) -> None:
         self._record.transcript.append(f"{self._number} C {line.decode('latin-1')[:100]}")
         verb, _, rest = line.partition(b" ")
+        if self._is_in_group and self._quirks.groups is not None and verb.upper() != b"BDAT":
+            if verb.upper() == b"MAIL":
+                self._offered(rest)
+            recipient = found[1].decode() if (found := _PATH.search(rest)) and verb.upper() == b"RCPT" else None
+            self._answer(None, Stage.MAIL, self._latest, self._quirks.groups, recipient)
+            return
         match verb.upper():
             case b"EHLO":
                 self._forget()
@@ -351,20 +396,32 @@ class _Peer:
     def _rset(self) -> None:
         self._count += 1
         rule = self._rule(Stage.RSET, message=self._latest)
+        if self._quirks.rset is not None:
+            self._record.out_of_step.add(self._number)
+            self._answer(None, Stage.RSET, self._latest, self._quirks.rset)
+            return
         if rule is None or rule.is_positive:
             self._forget()
         self._answer(rule, Stage.RSET, self._latest, "250 2.0.0 flushed")
 
-    def _mail(self, rest: bytes) -> None:
+    def _offered(self, rest: bytes) -> int:
         found = _NUMBER.search(rest)
-        message = int(found[1]) if found else -1
-        self._latest = message
+        self._latest = message = int(found[1]) if found else -1
         self._count += 1
         self._record.mails[message] += 1
+        return message
+
+    def _mail(self, rest: bytes) -> None:
+        message = self._offered(rest)
         is_runaway = self._record.mails[message] > RUNAWAY
         self._record.is_runaway |= is_runaway
         if is_runaway:
             self._answer(None, Stage.MAIL, message, "550 5.7.1 enough of that")
+        elif self._quirks.max_messages is not None and self._messages >= self._quirks.max_messages:
+            self._answer(None, Stage.MAIL, message, "421 4.7.0 too many messages in this connection")
+            if not self._quirks.stays:
+                self._record.cut.add(self._number)
+                raise _Cut(Then.CLOSE)
         elif self._mail_refusal is not None:
             self._answer(None, Stage.MAIL, message, self._mail_refusal)
         elif self._message is not None:
@@ -373,6 +430,7 @@ class _Peer:
             rule = self._rule(Stage.MAIL, message=message)
             if rule is None or rule.is_positive:
                 self._message = message
+                self._messages += 1
             self._answer(rule, Stage.MAIL, message, "250 2.1.0 sender ok")
 
     def _rcpt(self, rest: bytes) -> None:
@@ -380,6 +438,10 @@ class _Peer:
         recipient = found[1].decode() if found else "?"
         if self._message is None:
             self._answer(None, Stage.RCPT_ONE, self._latest, "503 5.5.1 need MAIL first", recipient)
+            return
+        most = self._quirks.max_recipients
+        if most is not None and len(self._recipients) >= most:
+            self._answer(None, Stage.RCPT_ONE, self._message, self._quirks.too_many, recipient)
             return
         is_second = recipient.startswith(f"m{self._message}b")
         stages = (Stage.RCPT_ALL, Stage.RCPT_ONE) if is_second else (Stage.RCPT_ALL,)
@@ -400,7 +462,12 @@ class _Peer:
             self._answer(rule, Stage.DATA, self._message, "354 go ahead")
 
     def _bdat(self, chunk: bytes, is_last: bool) -> None:
+        if self._quirks.bdat is not None:
+            self._answer(None, Stage.BDAT, self._latest, self._quirks.bdat)
+            return
         if self._message is None or not self._recipients:
+            if self._quirks.unread_chunk:
+                self._input[:0] = chunk
             self._answer(None, Stage.BDAT, self._latest, "503 5.5.1 no valid recipients")
             return
         self._chunks += chunk
@@ -414,7 +481,9 @@ class _Peer:
         assert message is not None
         rule = self._rule(stage, message=message)
         usual = f"250 2.0.0 stored as c{self._number}n{len(self._record.stored)}"
-        if rule is None or not rule.keeps:
+        if self._quirks.discards and stage is Stage.END:
+            self._input.clear()
+        if rule is None or rule.is_positive or not (rule.keeps or self._quirks.keeps):
             self._forget()
         if rule is None or rule.is_positive or rule.stores:
             subject = _SUBJECT.search(content)
