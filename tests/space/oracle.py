@@ -144,11 +144,12 @@ class _Oracle:
             own = [a for a in said if a.message == number and a.recipient in (None, address)]
             own = [a for a in own if a.stage is not Stage.RSET]
             latest = own[-1] if own else None
-            if self.case.flow is not Flow.BDAT:
+            is_by_data = self.case.flow is not Flow.BDAT or (latest and latest.stage in (Stage.DATA, Stage.END))
+            if is_by_data and latest is not None and latest.klass != 4:
                 # The end follows the 354 only.
-                if latest is not None and _leaves_open_after_go_ahead(latest):
+                if _leaves_open_after_go_ahead(latest):
                     return True
-            elif latest is None or not _settles(latest) or (latest.klass == 4 and not latest.text.startswith("421")):
+            elif self.case.flow is Flow.BDAT and (latest is None or not _settles(latest) or _may_come_again(latest)):
                 return True
         return False
 
@@ -197,6 +198,11 @@ def _settles(answer: Answer) -> bool:
     if answer.stage in (Stage.MAIL, Stage.RCPT_ONE):
         return answer.klass in (4, 5)
     return answer.stage in (Stage.DATA, Stage.END, Stage.BDAT) and answer.klass in (2, 4, 5)
+
+
+def _may_come_again(answer: Answer) -> bool:
+    """Whether the message may have been offered again over the same connection, before that was cut."""
+    return answer.klass == 4 and not answer.text.startswith("421")
 
 
 def _leaves_open_after_go_ahead(answer: Answer) -> bool:

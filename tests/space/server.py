@@ -34,6 +34,7 @@ class Stage(StrEnum):
     END = "end of content"
     """The final dot."""
     BDAT = "BDAT"
+    """The end of the content at a server that offers CHUNKING, by BDAT or by DATA."""
 
 
 class Then(StrEnum):
@@ -479,7 +480,9 @@ class _Peer:
     def _finish(self, stage: Stage, content: bytes) -> None:
         message, recipients = self._message, tuple(self._recipients)
         assert message is not None
-        rule = self._rule(stage, message=message)
+        # A client may well begin with DATA at a server that offers CHUNKING.
+        stages = (stage, Stage.BDAT) if "CHUNKING" in self._server.keywords else (stage,)
+        rule = self._rule(*stages, message=message)
         usual = f"250 2.0.0 stored as c{self._number}n{len(self._record.stored)}"
         if self._quirks.discards and stage is Stage.END:
             self._input.clear()
