@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tests.chaos.fate import LATER, NEVER, Destiny, Fate, refusal
 from tests.chaos.letters import NOBODY, SPAM
 from tests.chaos.quirks import Habits, Quirk
-from wlsmtp.testing import CLOSE, RESET, SILENCE, SMTPServer
+from wlsmtp.testing import CLOSE, RESET, SILENCE, ReceivedMessage, SMTPServer
 from wlsmtp.testing.conversation import Ended, Scripted, ServerSide
 
 if TYPE_CHECKING:
@@ -141,6 +141,7 @@ class ChaosServer(SMTPServer):
         self.seed = seed
         self.quirks = quirks
         self.fates: Counter[Fate] = Counter()
+        self._served: set[str] = set()
         self.offered_again: list[str] = []
         """Recipients for whom RCPT was said once more after a message was stored for them."""
         super().__init__(extensions=("8BITMIME", "ENHANCEDSTATUSCODES", *offers))
@@ -153,10 +154,16 @@ class ChaosServer(SMTPServer):
         """Serve a client over something that is like a socket."""
         self._spawn(partial(self._serve, end, number))
 
+    def store(self, message: ReceivedMessage) -> int:
+        """See ``SMTPServer.store``."""
+        with self._changed:
+            self._served.update(message.recipients)
+        return super().store(message)
+
     def offered(self, address: str) -> None:
         """Note whether a recipient has the message already."""
         with self._changed:
-            if any(address in message.recipients for message in self.messages):
+            if address in self._served:
                 self.offered_again.append(address)
 
     def count(self, fate: Fate) -> None:
