@@ -175,7 +175,7 @@ class Record:
     transcript: list[str] = field(default_factory=list)
 
 
-PAUSE = 0.002
+PAUSE = 0.001
 """Seconds between the reply of a rule and what follows it, so that the client sees them apart, as over a network."""
 RUNAWAY = 40
 """MAIL for one message so often is a client without measure."""

@@ -39,13 +39,13 @@ def check(world: World, case: Case) -> None:
     assert not found, complaint(case, found)
 
 
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(runs())
 def test_no_combination_breaks_a_promise_blocking(case: Case) -> None:
     check(World("blocking"), case)
 
 
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(runs())
 def test_no_combination_breaks_a_promise_asyncio(case: Case) -> None:
     world = World("asyncio")
