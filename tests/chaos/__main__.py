@@ -1,4 +1,4 @@
-"""``python -m tests.chaos [SEED]``: chaos at length, and its account.
+"""``python -m tests.chaos [SEED]``: chaos at length, against servers with quirks, and its account.
 
 ``SOAK_MESSAGES`` (20,000) are sent in each world, spread over the ways of sending and the kinds of server.
 """
@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from tests.chaos.account import Balance
 from tests.chaos.fate import Fate
+from tests.chaos.quirks import quirks_of
 from tests.chaos.run import OFFERS, SENDERS, Run
 from tests.chaos.server import ChaosServer
 from tests.chaos.virtual import VirtualWorld
@@ -27,7 +28,7 @@ def main(seed: int, count: int) -> int:
     for world, make in WORLDS.items():
         for number, (offers, sender, resends) in enumerate(kinds):
             share = count // len(kinds) + (number < count % len(kinds))
-            run = Run(seed + number, share, offers, sender, resends)
+            run = Run(seed + number, share, offers, sender, resends, quirks_of(seed + number))
             started = time.monotonic()
             balance = _carry_out(run, server := run.server(), make(server))
             _show(f"{world}, {run}", balance, time.monotonic() - started)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tests.chaos.account import Account, Balance
 from tests.chaos.letters import letters
+from tests.chaos.quirks import Quirk
 from tests.chaos.senders import Sender, in_a_stream, in_broken_streams, one_by_one
 from tests.chaos.server import ChaosServer
 from tests.worlds import World
@@ -35,14 +36,16 @@ class Run:
     offers: str
     sender: str
     resends: bool = False
+    quirks: frozenset[Quirk] = frozenset()
 
     def __str__(self) -> str:
         words = f"seed {self.seed}, {self.offers}, {self.sender}"
-        return f"{words}, resending what is in doubt" if self.resends else words
+        words += ", resending what is in doubt" if self.resends else ""
+        return "; it ".join([words, *sorted(self.quirks)])
 
     def server(self) -> ChaosServer:
         """A new server of that kind."""
-        return ChaosServer(self.seed, OFFERS[self.offers])
+        return ChaosServer(self.seed, OFFERS[self.offers], self.quirks)
 
     def carry_out(self, world: World, server: ChaosServer) -> Balance:
         """Send, wait until the server has done all that it had got, and close the account."""
@@ -57,4 +60,7 @@ class Run:
             )
             with session:
                 SENDERS[self.sender](world, session, letters(self.seed, self.count), account)
-        return account.close(letters(self.seed, self.count), server.messages)
+        balance = account.close(letters(self.seed, self.count), server.messages)
+        if not self.resends:
+            balance.faults += [f"{address} was offered again after it was stored" for address in server.offered_again]
+        return balance

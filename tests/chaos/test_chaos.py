@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.chaos.fate import Decision, Destiny, Fate
+from tests.chaos.quirks import Quirk
 from tests.chaos.run import OFFERS, SENDERS, Run
 from tests.chaos.server import ChaosServer
 from tests.chaos.virtual import VirtualWorld
@@ -28,10 +29,30 @@ def test_nothing_is_lost_and_nothing_comes_twice(world: World, offers: str, send
     assert balance.letters == COUNT and balance.faults == [], run
 
 
+@pytest.mark.parametrize("sender", SENDERS)
+@pytest.mark.parametrize("offers", OFFERS)
+@pytest.mark.parametrize("quirk", Quirk)
+def test_no_quirk_of_a_server_breaks_a_promise(quirk: Quirk, offers: str, sender: str) -> None:
+    run = Run(SEEDS[offers, sender], COUNT, offers, sender, quirks=frozenset({quirk}))
+    server = run.server()
+    world = VirtualWorld(server)
+    try:
+        balance = run.carry_out(world, server)
+    finally:
+        world.close()
+    assert balance.letters == COUNT and balance.faults == [], run
+
+
 # A fault after some commands that go well: from the greeting to the end of the first content there are six.
 faults = st.tuples(st.integers(0, 9), st.sampled_from(Fate), st.floats(0, 1, exclude_max=True))
 runs = st.builds(
-    Run, st.integers(0, 100), st.integers(1, 5), st.sampled_from([*OFFERS]), st.sampled_from([*SENDERS]), st.booleans()
+    Run,
+    st.integers(0, 100),
+    st.integers(1, 10),
+    st.sampled_from([*OFFERS]),
+    st.sampled_from([*SENDERS]),
+    st.booleans(),
+    st.frozensets(st.sampled_from(Quirk), max_size=2),
 )
 
 
@@ -51,7 +72,7 @@ class ToldServer(ChaosServer):
 
     def __init__(self, run: Run, course: list[tuple[int, Fate, float]]) -> None:
         self._told = Told(course)
-        super().__init__(run.seed, OFFERS[run.offers])
+        super().__init__(run.seed, OFFERS[run.offers], run.quirks)
 
     def destiny(self, connection: int) -> Destiny:
         return self._told

@@ -69,6 +69,8 @@ SENDERS = [
     lost("answers MAIL with garbage", MAIL, b"\0\1\2\r\n", ProtocolError, again=Again.NO),
     lost("answers MAIL with one endless line", MAIL, b"250 " + b"x" * 100_000, ProtocolError, again=Again.NO),
     lost("answers MAIL with 10,000 lines", MAIL, b"250-x\r\n" * 10_000 + b"250 x\r\n", ProtocolError, again=Again.NO),
+    lost("answers MAIL with 354, as if it were DATA", MAIL, "354 Go ahead", ProtocolError, again=Again.NO,
+         modes=BY_DATA, over_tls=False),
     lost("answers MAIL twice", MAIL, b"250 a\r\n250 b\r\n", ProtocolError, again=Again.NO, modes=(Mode.PLAIN,),
          over_tls=False),
 ]  # fmt: skip
@@ -119,6 +121,8 @@ RECIPIENTS = [
     lost("hangs up at the second RCPT", RCPT, CLOSE),
     lost("resets the connection at the second RCPT", RCPT, RESET),
     lost("never answers the second RCPT", RCPT, SILENCE, DeadlineExceeded, settings={"timeout": QUICK}),
+    lost("answers the second RCPT with 354, as if it were DATA", RCPT, "354 Go ahead", ProtocolError, again=Again.NO,
+         modes=BY_DATA, over_tls=False),
     lost("answers the second RCPT with garbage", RCPT, b"\xff\r\n", ProtocolError, again=Again.NO),
 ]  # fmt: skip
 
@@ -134,6 +138,7 @@ CONTENTS = [
     data("answers DATA with 421 and hangs up", ("421 4.3.2 Closing", CLOSE), ContentRefused, DELIVERED, code=421),
     data("answers DATA with 554", "554 5.5.1 No", ContentRefused, Again.NO, code=554),
     data("answers DATA with 250 instead of 354", "250 2.0.0 Ok", ProtocolError, Again.NO, **nobody(NOT_SENT)),
+    data("answers DATA with 334, as if it were AUTH", "334 VXNlcm5hbWU6", ProtocolError, Again.NO, **nobody(NOT_SENT)),
     data("acknowledges the message behind the 354", b"354 go\r\n250 2.0.0 Queued\r\n", ProtocolError, Again.NO,
          **nobody(NOT_SENT)),
     data("hangs up at DATA", CLOSE, ConnectionFailed, DELIVERED, over_tls=True, **nobody(NOT_SENT)),

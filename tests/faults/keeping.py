@@ -57,6 +57,20 @@ KEPT = [
         **nobody(NOT_SENT),
     ),
     Fault(
+        what="answers MAIL with 451 4.4.2 over the kept connection, and over the new one too", kept=True,
+        says=(Says("MAIL", "451 4.4.2 Idle", 2),), error=SenderRefused, stage=Stage.MAIL, code=451,
+        again=Again.DELIVERED, **nobody(REFUSED),
+    ),
+    Fault(
+        what="answers MAIL with 421 over the kept connection, and over the new one too", kept=True,
+        says=(Says("MAIL", ("421 4.3.2 Closing", CLOSE), 2),), error=SenderRefused, stage=Stage.MAIL, code=421,
+        again=Again.DELIVERED, **nobody(REFUSED),
+    ),
+    Fault(
+        what="answers MAIL over the kept connection with 421, and stays", says=(Says("MAIL", "421 4.7.0 Enough"),),
+        kept=True,
+    ),
+    Fault(
         what="answers MAIL over the kept connection with 451", says=(Says("MAIL", "451 4.3.0 Later"),), kept=True,
         error=SenderRefused, stage=Stage.MAIL, code=451, again=Again.DELIVERED, **nobody(REFUSED),
     ),

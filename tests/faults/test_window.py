@@ -38,6 +38,13 @@ STRIKES: list[tuple[str, str, Scripted]] = [
     ("refuses a recipient for now", "RCPT", "450 4.2.1 Later"),
     ("refuses a content", ".", "554 5.6.0 No"),
     ("refuses a content for now", ".", "451 4.3.0 Later"),
+    ("refuses a recipient with 503", "RCPT", "503 5.5.1 Bad sequence of commands"),
+    ("refuses a recipient with 503 for policy", "RCPT", "503 5.7.1 Not wanted here"),
+    ("refuses a recipient, and speaks of a pipeline", "RCPT", "550 5.7.1 Rejected by our pipeline"),
+    ("refuses a content, and speaks of a pipeline", ".", "550 5.7.1 Rejected by our content pipeline"),
+    ("refuses a content with 502 for policy", ".", "502 5.7.0 Account not yet activated"),
+    ("refuses a content with 503", ".", "503 5.5.1 Bad sequence of commands"),
+    ("thinks a sender idle: 451 4.4.2", "MAIL", "451 4.4.2 Timeout waiting for data"),
     ("answers in garbage", ".", b"\0\xff\r\n"),
     ("answers a content with 354", ".", "354 Go ahead"),
 ]
@@ -80,6 +87,9 @@ def test_every_message_is_accounted_for(
         receipts = list(session.send_many(items()))
         for number, receipt in enumerate(receipts):
             check_account(receipt, copies(server, number))
+        if isinstance(reply, str) and reply[0] in "45":  # it refused, and went on: nothing is unknown
+            assert not any(receipt.unknown for receipt in receipts)
+            assert sum(not receipt for receipt in receipts) <= 1
         if retry is AT_ONCE:
             failed = [receipt for receipt in receipts if receipt.status is Status.ERROR]
             assert all(not receipt.error.temporary for receipt in failed if receipt.error is not None)

@@ -1,0 +1,55 @@
+"""Two or three faults in one run, at random: the same must be true as after one."""
+
+from __future__ import annotations
+
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+
+from tests.space.cases import Case, Flow, Sending, answers
+from tests.space.drive import complaint, run
+from tests.space.server import Rule, Stage
+from tests.worlds import World
+
+COUNT = 12
+ANSWERS = {stage: list(answers(stage, 1)) for stage in Stage}
+
+
+@st.composite
+def rules(draw: st.DrawFn, flow: Flow, count: int) -> Rule:
+    """One fault, at a stage that the flow has, to one of the messages."""
+    stage = draw(st.sampled_from(flow.stages))
+    rule = draw(st.sampled_from(ANSWERS[stage]))
+    message = draw(st.integers(1, count))
+    return Rule(stage, message, rule.reply, rule.then, draw(st.sampled_from((1, 1, None))), rule.keeps, rule.stores)
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> Case:
+    """A run with a few faults, no two to the same message at the same stage."""
+    flow, sending = draw(st.sampled_from(Flow)), draw(st.sampled_from(Sending))
+    count = 1 if sending is Sending.SEND else draw(st.integers(2, COUNT))
+    faults = st.lists(rules(flow, count), min_size=2, max_size=3, unique_by=lambda rule: (rule.message, rule.stage))
+    return Case(flow, sending, count, draw(st.booleans()), tuple(draw(faults)))
+
+
+def check(world: World, case: Case) -> None:
+    found, server = run(world, case)
+    if found:
+        note("\n".join(server.record.transcript))
+    assert not found, complaint(case, found)
+
+
+@settings(max_examples=120)
+@given(runs())
+def test_no_combination_breaks_a_promise_blocking(case: Case) -> None:
+    check(World("blocking"), case)
+
+
+@settings(max_examples=120)
+@given(runs())
+def test_no_combination_breaks_a_promise_asyncio(case: Case) -> None:
+    world = World("asyncio")
+    try:
+        check(world, case)
+    finally:
+        world.close()
