@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from wlsmtp.errors import ConnectionFailed, Stage
 from wlsmtp.events import Retrying
 from wlsmtp.receipt import Outcome, RecipientResult, RecipientStatus
-from wlsmtp.smtp.transaction import Misunderstood, NotStarted
+from wlsmtp.smtp.transaction import Bystander, Misunderstood, NotStarted, OutOfStep
 
 if TYPE_CHECKING:
     from wlsmtp.config import RetryPolicy
@@ -73,7 +73,7 @@ def again_after(outcome: Outcome, connection: Circumstances, *, had_free_retry: 
 
 
 def _is_none_of_the_message(error: SMTPError, connection: Circumstances) -> bool:
-    if isinstance(error, Misunderstood):
+    if isinstance(error, Misunderstood | Bystander) or (isinstance(error, OutOfStep) and error.stage is Stage.RSET):
         return True
     if isinstance(error, ConnectionFailed):
         return connection.went_stale or connection.has_delivered or (connection.was_kept and connection.is_closing)
@@ -91,6 +91,7 @@ async def keep_trying(
     campaign and the deadline allow. What came of it all, and after how many tries."""
     while (pause := tries.pause_after(outcome, deadlines.remaining)) is not None:
         await io.sleep(pause)
+        deadlines.is_retry = True
         outcome = outcome.updated_by(await attempt(tries.rest(outcome)))
     return outcome, tries.attempts
 

@@ -16,3 +16,5 @@ class Mail:
 
     envelope: Envelope
     content: Content
+    is_retry: bool = False
+    """Whether it has been offered to a server before."""

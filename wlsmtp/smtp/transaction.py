@@ -38,6 +38,10 @@ class Misunderstood(ConnectionFailed):
         return cls(f"The server did not understand {what}, which it offers", stage=stage, reply=reply)
 
 
+class Bystander(ConnectionFailed):
+    """The connection had to end because of another message, before this one was sent."""
+
+
 class OutOfStep(ProtocolError):
     """A reply that cannot be: replies and commands do not belong together any more, so nothing in flight is known."""
 
@@ -152,6 +156,8 @@ class Transaction:
         data = self.data
         if data is None:
             return self._begin_content(link)
+        if data.code == 334:
+            raise OutOfStep("The server answered DATA with a challenge for a login", stage=Stage.DATA, reply=data)
         if not data.is_intermediate:
             return False
         if not self.mail.is_positive:
@@ -318,12 +324,14 @@ class Transaction:
         assert self.data is not None
         return judge.concluded(recipients, self.rcpts, self.data, Stage.CONTENT if content else Stage.DATA)
 
-    def interrupt(self, error: SMTPError, sent: int, *, is_going_out: bool = False) -> None:
+    def interrupt(
+        self, error: SMTPError, sent: int, *, is_going_out: bool = False, is_out_of_step: bool = False
+    ) -> None:
         """Set the outcome when the connection has failed and ``sent`` octets went out before, or when its sender does
-        not wait any more while it ``is_going_out``."""
+        not wait any more while it ``is_going_out``. With ``is_out_of_step`` no reply to it can be relied on."""
         end_written = is_going_out or (self.end_at is not None and sent >= self.end_at)
         recipients = self.plan.recipients
-        if isinstance(error, OutOfStep):
+        if is_out_of_step:
             self.outcome = judge.out_of_step(recipients, error, end_written=end_written)
             return
         rcpts: list[Reply | None] = [*self.rcpts]

@@ -15,12 +15,12 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from wlsmtp.errors import ConnectionFailed, DeadlineExceeded, SMTPError, Stage
+from wlsmtp.errors import ConnectionFailed, DeadlineExceeded, ProtocolError, SMTPError, Stage
 from wlsmtp.smtp import delivery, judge
 from wlsmtp.smtp.link import BLOCK
 from wlsmtp.smtp.plan import Flow
 from wlsmtp.smtp.quirks import Trust
-from wlsmtp.smtp.transaction import ChunkProbe, Misunderstood, NotStarted, OutOfStep, Transaction, Trial
+from wlsmtp.smtp.transaction import Bystander, ChunkProbe, Misunderstood, NotStarted, OutOfStep, Transaction, Trial
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -465,10 +465,15 @@ class Window:
 
     def _settle_all(self, error: SMTPError) -> None:
         """After 421 a server does nothing any more (RFC 5321 §3.8); what it had answered by then it may have done."""
-        for transaction in self._open:
+        is_out_of_step = isinstance(error, OutOfStep)
+        for place, transaction in enumerate(self._open):
             if not isinstance(transaction, Trial) and transaction.outcome is None:
                 is_undone = self.link.has_left and not transaction.is_answered
-                transaction.interrupt(error, 0 if is_undone else self.link.stream.sent)
+                cause = error
+                if isinstance(error, ProtocolError | Misunderstood) and not _is_culprit(transaction, place):
+                    cause = Bystander(f"The connection ended because of another message: {error.message}")
+                    cause.__cause__ = error
+                transaction.interrupt(cause, 0 if is_undone else self.link.stream.sent, is_out_of_step=is_out_of_step)
         self._open.clear()
         not_started = NotStarted(error.message, stage=error.stage, reply=error.reply)
         not_started.__cause__ = error
@@ -481,6 +486,11 @@ class Window:
                 transaction.interrupt(error, 0)
             self._octets -= transaction.plan.content.size
         self._queued.clear()
+
+
+def _is_culprit(transaction: Transaction, place: int) -> bool:
+    """Whether the reply with which the connection came to its end answers this message, and not an RSET before it."""
+    return place == 0 and not (transaction.with_reset and not transaction.replies)
 
 
 def is_closing(reply: Reply) -> bool:

@@ -37,7 +37,7 @@ class Dispatch:
         self.deadlines = deadlines
         self.has_turn = False
         """Whether it was waited for as the pace demands."""
-        self.had_free_retry = False
+        self.had_free_retry = mail.is_retry or deadlines.is_retry
         self.not_before: float | None = None
         """The connection must have been opened after this time, as an older one has failed."""
         self.transaction: Transaction | None = None
@@ -62,11 +62,17 @@ class Dispatch:
             raise MessageError(words, stage=Stage.MAIL)
         return parts[0]
 
-    def is_sent_again(self, latest: Outcome, connection: Connection, now: float) -> bool:
+    def is_sent_again(self, latest: Outcome, connection: Connection, now: float, *, all_or_nothing: bool) -> bool:
         """Whether the message is sent again at once, over a new connection, as a failure is none of its own."""
         if again_after(latest, connection, had_free_retry=self.had_free_retry) is not Again.AT_ONCE:
             return False
+        refused = {result.address for result in latest.recipients if result.is_permanent}
+        if refused and all_or_nothing:
+            return False
         self.transaction = None
+        if refused:  # what is known stays known: only the others are asked for again
+            self._so_far = self._merged(latest)
+            self.envelope = self.envelope.only(one for one in self.envelope.recipients if str(one) not in refused)
         # What was not begun costs nothing, however often that happens.
         self.had_free_retry = self.had_free_retry or not isinstance(latest.error, NotStarted)
         self.not_before = now

@@ -144,6 +144,12 @@ class SMTPTransport(Transport):
         part = dispatch.next_part(connection, all_or_nothing=self.all_or_nothing)
         return connection.plan(part, dispatch.content, expects_more=expects_more)
 
+    def is_sent_again(self, dispatch: Dispatch, outcome: Outcome, connection: Connection) -> bool:
+        """Whether a message is sent again at once, as nothing that failed has to do with it."""
+        if outcome.error is None:
+            return False
+        return dispatch.is_sent_again(outcome, connection, self.io.now(), all_or_nothing=self.all_or_nothing)
+
     def take(self, dispatch: Dispatch, outcome: Outcome) -> bool:
         """Take what came of one transaction, and adapt the number of connections to what the server says; return
         whether there must be another transaction."""
@@ -174,7 +180,7 @@ class SMTPTransport(Transport):
             finally:
                 await self.pool.release(connection, deadlines)
             raise
-        is_sent_again = dispatch.is_sent_again(outcome, connection, self.io.now())
+        is_sent_again = self.is_sent_again(dispatch, outcome, connection)
         await self.pool.release(connection, deadlines)
         if not is_sent_again:
             self.take(dispatch, outcome)

@@ -244,7 +244,7 @@ class Stream:
                 break
             self._on_their_way.popleft()
             outcome = dispatch.transaction.outcome
-            if not dispatch.is_sent_again(outcome, connection, self._transport.io.now()):
+            if not self._transport.is_sent_again(dispatch, outcome, connection):
                 self._transport.take(dispatch, outcome)
             if dispatch.outcome is None:
                 again.append(dispatch)
