@@ -149,7 +149,9 @@ class _Oracle:
                 # The end follows the 354 only.
                 if _leaves_open_after_go_ahead(latest):
                     return True
-            elif self.case.flow is Flow.BDAT and (latest is None or not _settles(latest) or _may_come_again(latest)):
+            elif self.case.flow is Flow.BDAT and (
+                latest is None or not _settles(latest) or any(map(_may_come_again, own))
+            ):
                 return True
         return False
 

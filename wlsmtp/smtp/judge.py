@@ -81,11 +81,15 @@ def out_of_step(recipients: Sequence[str], error: SMTPError, *, end_written: boo
     return Outcome.of(recipients, RecipientStatus.NOT_SENT, error=error)
 
 
-def mishandles_groups(mail: Reply, rcpts: Sequence[Reply], data: Reply | None) -> bool:
-    """Whether the replies to a first group show that the server takes one command at a time only: commands behind good
-    ones are unknown to it or out of order, or it says outright what it does not like."""
-    replies = (mail, *rcpts, *([data] if data is not None else []))
+def mishandles_groups(
+    resets: Sequence[Reply], mail: Reply, rcpts: Sequence[Reply], data: Reply | None, others: Sequence[Reply] = ()
+) -> bool:
+    """Whether the replies to a first group show that the server takes one command at a time only: RSET, or commands
+    behind good ones, are unknown to it or out of order, or it says outright what it does not like."""
+    replies = (*resets, *others, mail, *rcpts, *([data] if data is not None else []))
     if any(not reply.is_positive and _NAMES_GROUPS.search(reply.text) for reply in replies):
+        return True
+    if any(is_misunderstanding(reply) for reply in resets):
         return True
     if not mail.is_positive:
         return False

@@ -131,7 +131,7 @@ class Planner:
             return Flow.STEP_BY_STEP, False, False
         if not self._may_use_bdat:
             return Flow.ENVELOPE_FIRST if plan.waits else Flow.PIPELINED, False, False
-        is_trusted = quirks.swallows_chunk is Trust.PROVEN
+        is_trusted = quirks.swallows_chunk is Trust.PROVEN and quirks.groups is Trust.PROVEN
         may_reset = quirks.rset is Trust.PROVEN or not (behind or reset)
         if is_trusted and may_reset and not plan.waits and not plan.may_be_dead:
             return Flow.PIPELINED_BDAT, True, False

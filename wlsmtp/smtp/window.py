@@ -13,6 +13,7 @@ When the connection fails, each transaction is judged by itself: answered, certa
 from __future__ import annotations
 
 from collections import deque
+from copy import copy
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ConnectionFailed, DeadlineExceeded, ProtocolError, SMTPError, Stage
@@ -353,17 +354,22 @@ class Window:
         return True
 
     def _learn_from_envelope(self, transaction: Transaction) -> None:
-        quirks = self._quirks
+        if self._quirks.groups is Trust.UNPROVEN and transaction.flow is not Flow.STEP_BY_STEP:
+            self._learn_from_group(transaction)
         if transaction.probe is not None:
             self._learn_from_probe(transaction, transaction.probe)
         if transaction.cleared is not None:
             self._check_reset(transaction.cleared, transaction)
-        if quirks.groups is Trust.UNPROVEN and transaction.flow is not Flow.STEP_BY_STEP:
-            data = transaction.data
-            if judge.mishandles_groups(transaction.mail, transaction.rcpts, data):
-                quirks.groups = Trust.BROKEN
-                raise self._misunderstood(transaction, Misunderstood.about("a group of commands", transaction.last))
-            quirks.groups = Trust.PROVEN
+
+    def _learn_from_group(self, transaction: Transaction) -> None:
+        probed = transaction.probe.replies if transaction.probe is not None else []
+        resets = [reply for reply in (*probed[:1], transaction.cleared) if reply is not None]
+        if self.link.farewell is not None:
+            return
+        if judge.mishandles_groups(resets, transaction.mail, transaction.rcpts, transaction.data, probed[1:]):
+            self._quirks.groups = Trust.BROKEN
+            raise self._misunderstood(transaction, Misunderstood.about("a group of commands", transaction.last))
+        self._quirks.groups = Trust.PROVEN
 
     def _learn_from_probe(self, transaction: Transaction, probe: ChunkProbe) -> None:
         transaction.probe, quirks = None, self._quirks
@@ -428,14 +434,18 @@ class Window:
         self.must_end = quirks.rset is Trust.BROKEN
         if reply is not None and error.stage is Stage.MAIL and is_closing(reply):
             self.link.farewell = self.link.farewell or reply
-            if reply.code == 421 and self.has_delivered and self.settled - 1 != self.settled_when_idle:
-                quirks.limit_messages(self.settled - 1)
+            self._learn_limit(reply, self.settled - 1)
         if transaction.by_bdat and transaction.is_wanted and quirks.bdat is Trust.UNPROVEN:
             if not judge.is_misunderstanding(transaction.last):
                 quirks.bdat = Trust.PROVEN
                 return
             quirks.bdat = Trust.BROKEN
             raise self._misunderstood(transaction, Misunderstood.about("BDAT", transaction.last))
+
+    def _learn_limit(self, reply: Reply, messages: int) -> None:
+        """421 to MAIL or RSET after some messages: that is how many the server takes, unless there was a pause."""
+        if reply.code == 421 and self.has_delivered and messages != self.settled_when_idle:
+            self._quirks.limit_messages(messages)
 
     def _connection_failed(self, error: SMTPError) -> None:
         """The connection has failed of itself: nothing more can be sent, and what that says of the server is kept."""
@@ -449,6 +459,8 @@ class Window:
             return
         head = self._open[0]
         if self.link.farewell is not None:
+            if not isinstance(head, Trial) and not any(reply.is_positive for reply in head.rcpts):
+                self._learn_limit(self.link.farewell, self.settled)
             return
         if isinstance(head, Trial):
             quirks.set_behind(Trust.BROKEN, by_bdat=head.by_bdat)
@@ -469,21 +481,21 @@ class Window:
         for place, transaction in enumerate(self._open):
             if not isinstance(transaction, Trial) and transaction.outcome is None:
                 is_undone = self.link.has_left and not transaction.is_answered
-                cause = error
+                cause = copy(error)  # it will carry the receipt of this message, and of no other
                 if isinstance(error, ProtocolError | Misunderstood) and not _is_culprit(transaction, place):
                     cause = Bystander(f"The connection ended because of another message: {error.message}")
-                    cause.__cause__ = error
+                cause.__cause__ = error
                 transaction.interrupt(cause, 0 if is_undone else self.link.stream.sent, is_out_of_step=is_out_of_step)
         self._open.clear()
-        not_started = NotStarted(error.message, stage=error.stage, reply=error.reply)
-        not_started.__cause__ = error
-        self._settle_queued(not_started)
+        self._settle_queued(error)
         self._octets = 0
 
-    def _settle_queued(self, error: NotStarted) -> None:
+    def _settle_queued(self, error: SMTPError) -> None:
         for transaction in self._queued:
             if transaction.outcome is None:
-                transaction.interrupt(error, 0)
+                not_started = NotStarted(error.message, stage=error.stage, reply=error.reply)
+                not_started.__cause__ = error
+                transaction.interrupt(not_started, 0)
             self._octets -= transaction.plan.content.size
         self._queued.clear()
 
