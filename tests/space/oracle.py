@@ -60,7 +60,9 @@ class _Oracle:
 
     def _whole(self) -> Iterator[str]:
         record = self.record
-        for stored in record.stored:
+        # A server that does not obey RSET mixes the envelopes of a window itself.
+        obeys = not any(rule.stage is Stage.RSET and not rule.is_positive for rule in self.case.rules)
+        for stored in record.stored if obeys else ():
             if stored.subject != f"m{stored.message}":
                 yield f"content of {stored.subject} was stored in the envelope of m{stored.message}"
             if strangers := [to for to in stored.recipients if not to.startswith(f"m{stored.message}")]:
