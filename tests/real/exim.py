@@ -67,15 +67,16 @@ check_data:
           message   = 554 5.7.1 no data wanted
   accept
 
+# With BDAT nobody asks check_data.
 check_content_for_one:
-  deny    local_parts = rejectdot
+  deny    local_parts = rejectdata : rejectdot
           message   = 550 5.7.1 content refused
   defer   local_parts = deferdot
           message   = 451 4.7.1 content deferred
   accept
 
 check_content:
-  deny    condition = ${{if match{{$recipients}}{{\\N(^|, )rejectdot@\\N}}}}
+  deny    condition = ${{if match{{$recipients}}{{\\N(^|, )reject(data|dot)@\\N}}}}
           message   = 550 5.7.1 content refused
   defer   condition = ${{if match{{$recipients}}{{\\N(^|, )deferdot@\\N}}}}
           message   = 451 4.7.1 content deferred

@@ -6,6 +6,7 @@ import re
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from email import message_from_bytes
 from typing import Any
 
 import pytest
@@ -180,7 +181,7 @@ def test_who_is_accepted_beside_too_many_recipients_has_the_message(reached: Rea
 
     def reached_by_it() -> set[str]:
         copies = [stored for stored in reached.server.stored() if f"X-Begin: {mark}\n".encode() in stored]
-        names = [re.search(rb"^Envelope-to: (.*)$", copy, re.MULTILINE) for copy in copies]
-        return {address for found in names if found for address in found[1].decode().split(", ")}
+        headers = [message_from_bytes(copy)["Envelope-to"] for copy in copies]
+        return {address.strip() for header in headers for address in header.split(",")}
 
     assert poll(lambda: reached_by_it() == set(accepted), 20.0), reached_by_it()
