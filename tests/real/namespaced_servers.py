@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from . import namespace
+from .cyrus_lmtp import CyrusServer
 from .exim import EximServer
 from .server import RealServer
 
-_CLASSES: tuple[type[namespace.NamespacedServer], ...] = (EximServer,)
+_CLASSES: tuple[type[namespace.NamespacedServer], ...] = (EximServer, CyrusServer)
 
 SERVERS: list[Callable[[], RealServer]] = list(_CLASSES)
 """What makes each of them. Endpoints have their names at once, and their ports once the server runs."""
