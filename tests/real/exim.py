@@ -33,8 +33,6 @@ smtp_accept_max = 200
 remote_max_parallel = 1
 message_size_limit = 50M
 prdr_enable = true
-{version}
-
 smtp_accept_max_per_connection = ${{if eq{{$received_port}}{{{few_mails}}}{{{mail_limit}}}{{1000}}}}
 chunking_advertise_hosts = ${{if eq{{$received_port}}{{{no_chunking}}}{{}}{{*}}}}
 pipelining_advertise_hosts = ${{if eq{{$received_port}}{{{no_pipelining}}}{{}}{{*}}}}
@@ -109,6 +107,7 @@ class EximServer(NamespacedServer):
     folder = "exim-4.96"
     ports = ("defaults", "few_mails", "few_recipients", "no_chunking", "no_pipelining", "starttls", "implicit")
     version = ""
+    """What this version is told besides."""
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -133,15 +132,15 @@ class EximServer(NamespacedServer):
         authority.cert_pem.write_to_path(self.directory / "ca.pem")
         certificate = authority.issue_cert("localhost", HOST)
         certificate.private_key_and_cert_chain_pem.write_to_path(self.directory / "server.pem")
-        configuration = _CONFIGURATION.format(
+        configuration = (self.version + _CONFIGURATION).format(
             **self.port,
             directory=self.directory,
             host_name=self.host_name,
             domain=DOMAIN,
             ports=" : ".join(map(str, self.port.values())),
             mail_limit=MAIL_LIMIT,
+            recipient_limit=RECIPIENT_LIMIT,
             recipient_limit_plus=RECIPIENT_LIMIT + 1,
-            version=self.version,
         )
         return Plan(
             folder=str(UNPACKED / self.folder),
@@ -168,3 +167,14 @@ class EximServer(NamespacedServer):
                 return self.host_name.encode() in secured.recv(512)
         except OSError:
             return False
+
+
+class Exim498Server(EximServer):
+    """An Exim that says what its limits are."""
+
+    name = "Exim 4.98"
+    folder = "exim-4.98"
+    version = """\
+limits_advertise_hosts = *
+recipients_max = ${{if eq{{$received_port}}{{{few_recipients}}}{{{recipient_limit}}}{{50000}}}}
+"""

@@ -110,11 +110,13 @@ def _add_users(names: list[str]) -> None:
     known = {entry.pw_name for entry in pwd.getpwall()}
     for number, name in enumerate((name for name in names if name not in known), _FIRST_USER):
         with Path("/etc/passwd").open("a") as users, Path("/etc/group").open("a") as groups:
-            users.write(f"{name}:x:{number}:{number}::/nonexistent:/bin/false\n")
+            users.write(f"{name}:x:{number}:{number}::/run:/bin/false\n")
             groups.write(f"{name}:x:{number}:\n")
 
 
 def _write(plan: dict[str, Any]) -> None:
+    # A question to the DNS is refused at once: nothing listens there.
+    Path("/etc/resolv.conf").write_text("nameserver 127.0.0.1\n")
     for path, text in plan["files"].items():
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(text)

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from . import namespace
 from .cyrus_lmtp import CyrusServer
-from .exim import EximServer
+from .exim import Exim498Server, EximServer
+from .opensmtpd import OpenSMTPDServer
 from .server import RealServer
 
-_CLASSES: tuple[type[namespace.NamespacedServer], ...] = (EximServer, CyrusServer)
+_CLASSES: tuple[type[namespace.NamespacedServer], ...] = (EximServer, Exim498Server, CyrusServer, OpenSMTPDServer)
 
 SERVERS: list[Callable[[], RealServer]] = list(_CLASSES)
 """What makes each of them. Endpoints have their names at once, and their ports once the server runs."""
