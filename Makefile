@@ -26,6 +26,7 @@ demo: $(STAMP)
 
 test: $(STAMP) lint
 	sh scripts/install-test-servers.sh
+	sh scripts/unpack-test-servers.sh
 	if command -v krb5-config >/dev/null; then $(BIN)/python -m pip install --quiet "pyspnego[kerberos]"; fi
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
@@ -49,4 +50,4 @@ soak: $(STAMP)
 	$(BIN)/python -m tests.chaos
 
 clean:
-	rm -rf $(VENV) .coverage .coverage.* htmlcov fuzz/.work benchmarks/.work .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .servers .coverage .coverage.* htmlcov fuzz/.work benchmarks/.work .mypy_cache .ruff_cache .hypothesis build dist

@@ -1,0 +1,22 @@
+"""The mail servers that run in private namespaces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from . import namespace
+from .cyrus_lmtp import CyrusServer
+from .exim import Exim498Server, EximServer
+from .opensmtpd import OpenSMTPDServer
+from .server import RealServer
+
+_CLASSES: tuple[type[namespace.NamespacedServer], ...] = (EximServer, Exim498Server, CyrusServer, OpenSMTPDServer)
+
+SERVERS: list[Callable[[], RealServer]] = list(_CLASSES)
+"""What makes each of them. Endpoints have their names at once, and their ports once the server runs."""
+
+
+def what_is_missing() -> str | None:
+    """Say what keeps the servers from being run here, or None."""
+    reasons = (namespace.what_is_missing(kind.folder) for kind in _CLASSES)
+    return next((reason for reason in reasons if reason is not None), None)

@@ -1,0 +1,191 @@
+"""Sessions against the servers that run in private namespaces: what each receipt says is what the server has."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from email import message_from_bytes
+from typing import Any
+
+import pytest
+
+import wlsmtp
+from tests.worlds import Session, World
+from wlsmtp import Envelope, Pipelining, RecipientStatus, RetryPolicy, Status
+
+from . import poll
+from .exim import MAIL_LIMIT, RECIPIENT_LIMIT, EximServer
+from .namespaced_servers import SERVERS, what_is_missing
+from .registry import RunningServers, endpoint_of
+from .server import DOMAIN, Endpoint, RealServer
+
+NO_RETRY = RetryPolicy(attempts=1)
+SENDER = f"ann@{DOMAIN}"
+BOB = f"bob@{DOMAIN}"
+
+# What is refused at which command, and whether for good.
+REFUSALS = {
+    "nouser": (wlsmtp.RecipientsRefused, 5),
+    "tempfail": (wlsmtp.RecipientsRefused, 4),
+    "full": (wlsmtp.RecipientsRefused, 4),
+    "rejectdata": (wlsmtp.ContentRefused, 5),
+    "rejectdot": (wlsmtp.ContentRefused, 5),
+    "deferdot": (wlsmtp.ContentRefused, 4),
+}
+
+MODES = {
+    "whole messages": Pipelining(),
+    "pipelining alone": Pipelining(chunking=False),
+    "one by one": Pipelining(enabled=False),
+}
+
+
+class Reached:
+    """A running server and one of the ways to reach it."""
+
+    def __init__(self, server: RealServer, endpoint: Endpoint, world: World) -> None:
+        self.server, self.endpoint, self._world = server, endpoint, world
+
+    def session(self, **options: Any) -> Session:
+        settings = {"retry": NO_RETRY, **self.endpoint.options, **options}
+        scheme = "lmtp" if self.endpoint.is_lmtp else "smtp"
+        if scheme == "lmtp":
+            return self._world.from_url(f"lmtp://{self.endpoint.host}:{self.endpoint.port}", **settings)
+        return self._world.session(self.endpoint.host, self.endpoint.port, **settings)
+
+    def copies(self, marks: Iterable[str]) -> Counter[str]:
+        """How many copies of each of these messages the server has; fails if one was changed on its way."""
+        wanted, found = set(marks), Counter[str]()
+        for stored in self.server.stored():
+            # A header of the message's own, so that a trace header of the server's cannot be meant.
+            text = stored.replace(b"\r\n", b"\n")
+            if (match := re.search(rb"^X-Begin: (\w+)\n", text, re.MULTILINE)) and (mark := match[1].decode()) in wanted:
+                assert text[match.start() :] == marked(mark)[1].replace(b"\r\n", b"\n")
+                found[mark] += 1
+        return found
+
+    def expect(self, marks: Iterable[str]) -> None:
+        """Wait until each of these messages is there, and see that none is there twice."""
+        marks = list(marks)
+        assert poll(lambda: set(self.copies(marks)) == set(marks), 20.0), (
+            f"{len(marks) - len(self.copies(marks))} of {len(marks)} messages said to be sent are not there"
+        )
+        assert set(self.copies(marks).values()) <= {1}
+
+
+def marked(mark: str | None = None) -> tuple[str, bytes]:
+    """A message that can be told from all others, and what tells it."""
+    mark = mark or secrets.token_hex(8)
+    lines = [
+        f"X-Begin: {mark}", f"From: {SENDER}", f"To: {BOB}", f"Message-ID: <{mark}@{DOMAIN}>",
+        "Date: Mon, 02 Jan 2006 15:04:05 +0000", "Subject: hello", "", ".", "..", f".{mark}", "x" * 900, "", ".", "end", "",
+    ]  # fmt: skip
+    return mark, "\r\n".join(lines).encode()
+
+
+ENDPOINTS = [(make, endpoint) for make in SERVERS for endpoint in make().endpoints]
+EVERY_SERVER = pytest.mark.parametrize(
+    "reached", [pytest.param((make, e.name), id=e.name) for make, e in ENDPOINTS], indirect=True
+)
+EVERY_REFUSAL = pytest.mark.parametrize(
+    ("reached", "local_part"),
+    [pytest.param((make, e.name), part, id=f"{e.name}, {part}") for make, e in ENDPOINTS for part in sorted(e.refusals)],
+    indirect=["reached"],
+)
+
+
+@pytest.fixture
+def reached(request: pytest.FixtureRequest, world: World, real_servers: RunningServers) -> Iterator[Reached]:
+    make, name = request.param
+    server = real_servers.get(make, what_is_missing)
+    yield Reached(server, endpoint_of(server, name), world)
+
+
+@EVERY_SERVER
+def test_a_message_arrives_as_it_was_sent(reached: Reached) -> None:
+    mark, message = marked()
+    with reached.session() as session:
+        receipt = session.send(message, sender=SENDER, recipients=BOB)
+    assert receipt.status is Status.SENT and receipt.reply is not None
+    reached.expect([mark])
+
+
+@EVERY_REFUSAL
+def test_a_refusal_is_reported_and_the_next_message_is_sent(local_part: str, reached: Reached) -> None:
+    error, code_class = REFUSALS[local_part]
+    (refused, message), (mark, good) = marked(), marked()
+    with reached.session() as session:
+        with pytest.raises(error) as caught:
+            session.send(message, sender=SENDER, recipients=f"{local_part}@{DOMAIN}")
+        receipt = session.send(good, sender=SENDER, recipients=BOB)
+    assert caught.value.reply is not None and caught.value.reply.code // 100 == code_class
+    assert receipt.status is Status.SENT
+    reached.expect([mark])
+    assert not reached.copies([refused])
+
+
+@EVERY_SERVER
+def test_some_recipients_refused_make_a_partial_receipt(reached: Reached) -> None:
+    mark, message = marked()
+    nobody = f"nouser@{DOMAIN}"
+    with reached.session() as session:
+        receipt = session.send(message, sender=SENDER, recipients=[nobody, BOB])
+    assert receipt.status is Status.PARTIAL
+    assert [result.address for result in receipt.accepted] == [BOB]
+    (refused,) = receipt.refused
+    assert refused.address == nobody and refused.is_permanent
+    reached.expect([mark])
+
+
+@EVERY_SERVER
+@pytest.mark.parametrize("mode", MODES)
+def test_refusals_in_the_middle_of_a_window_touch_no_other_message(mode: str, reached: Reached) -> None:
+    middle = {7: "nouser", 8: "rejectdot", 20: "rejectdata", 21: "tempfail", 30: "deferdot", 31: "nouser", 49: "rejectdot"}
+    refused = {n: f"{part}@{DOMAIN}" for n, part in middle.items() if part in reached.endpoint.refusals}
+    messages = [marked() for _ in range(50)]
+    items = [(text, Envelope(SENDER, [refused.get(n, BOB)])) for n, (_, text) in enumerate(messages)]
+    with reached.session(pipelining=MODES[mode]) as session:
+        receipts = list(session.send_many(items))
+    expected = [Status.ERROR if n in refused else Status.SENT for n in range(50)]
+    wrong = [(n, str(r), str(r.error)) for n, r in enumerate(receipts) if r.status is not expected[n]]
+    assert not wrong
+    reached.expect(mark for n, (mark, _) in enumerate(messages) if n not in refused)
+    assert not reached.copies(mark for n, (mark, _) in enumerate(messages) if n in refused)
+
+
+def exim(title: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        "reached", [pytest.param((EximServer, f"Exim 4.96, {title}"), id=title)], indirect=True
+    )
+
+
+@exim("10 messages a connection")
+def test_a_limit_of_messages_a_connection_costs_connections_and_no_message(reached: Reached) -> None:
+    messages = [marked() for _ in range(3 * MAIL_LIMIT)]
+    with reached.session() as session:
+        receipts = list(session.send_many([(text, Envelope(SENDER, [BOB])) for _, text in messages]))
+        opened = session.statistics().connections_opened
+    assert {receipt.status for receipt in receipts} == {Status.SENT}
+    assert opened >= 3
+    reached.expect(mark for mark, _ in messages)
+
+
+@exim("5 recipients a message")
+def test_who_is_accepted_beside_too_many_recipients_has_the_message(reached: Reached) -> None:
+    mark, message = marked()
+    recipients = [f"box{number}@{DOMAIN}" for number in range(RECIPIENT_LIMIT + 3)]
+    with reached.session() as session:
+        receipt = session.send(message, sender=SENDER, recipients=recipients)
+    accepted = [result.address for result in receipt.accepted]
+    assert accepted[:RECIPIENT_LIMIT] == recipients[:RECIPIENT_LIMIT]
+    others = [result for result in receipt.recipients if result.address not in accepted]
+    assert all(result.status is RecipientStatus.REFUSED and not result.is_permanent for result in others)
+
+    def reached_by_it() -> set[str]:
+        copies = [stored for stored in reached.server.stored() if f"X-Begin: {mark}\n".encode() in stored]
+        headers = [message_from_bytes(copy)["Envelope-to"] for copy in copies]
+        return {address.strip() for header in headers for address in header.split(",")}
+
+    assert poll(lambda: reached_by_it() == set(accepted), 20.0), reached_by_it()
