@@ -49,4 +49,4 @@ soak: $(STAMP)
 	$(BIN)/python -m tests.chaos
 
 clean:
-	rm -rf $(VENV) .coverage .coverage.* htmlcov fuzz/.work benchmarks/.work .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .servers .coverage .coverage.* htmlcov fuzz/.work benchmarks/.work .mypy_cache .ruff_cache .hypothesis build dist

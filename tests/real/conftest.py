@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from .postfix import PostfixServer, what_is_missing
+from .registry import RunningServers
 
 _HERE = Path(__file__).parent
 
@@ -36,3 +37,11 @@ def postfix() -> Iterator[PostfixServer]:
 def mailbox(postfix: PostfixServer) -> str:
     """An address at the real server that nobody has sent to."""
     return postfix.mailbox()
+
+
+@pytest.fixture(scope="session")
+def real_servers() -> Iterator[RunningServers]:
+    """The real servers that are started when a test first asks for them."""
+    servers = RunningServers()
+    yield servers
+    servers.stop()

@@ -13,7 +13,8 @@ local part     the server answers
 ``deferdot``   451 to the content
 =============  =========================================================
 
-Not every server can be configured for each of them: ``refusals`` says which it can.
+Not every server can be configured for each of them: ``refusals`` says which it can. Every server delivers what is for
+``RECIPIENT``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 DOMAIN = "example.test"
+RECIPIENT = f"bob@{DOMAIN}"
+SENDER = f"ann@{DOMAIN}"
 
 ALL_REFUSALS = frozenset({"nouser", "tempfail", "full", "rejectdata", "rejectdot", "deferdot"})
 
@@ -55,7 +58,7 @@ class RealServer(Protocol):
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """The ways to reach it."""
+        """The ways to reach it. They have their names at once, and their ports once the server runs."""
 
     def stored(self) -> list[bytes]:
         """The content of every message that it has delivered, as octets."""
