@@ -26,6 +26,7 @@ class ProgramServer:
 
     name: str
     refusals = ALL_REFUSALS
+    max_errors: int | None = None
 
     def __init__(self) -> None:
         self.port = 0
@@ -35,7 +36,7 @@ class ProgramServer:
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The only way to reach it."""
-        return (Endpoint(self.name, self.port, HOST, refusals=self.refusals),)
+        return (Endpoint(self.name, self.port, HOST, refusals=self.refusals, max_errors=self.max_errors),)
 
     def prepare(self) -> Sequence[str]:
         """Write what the program reads below `directory`, and return its command line."""

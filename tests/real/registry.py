@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from . import restricted_postfix
+from . import chasquid_server, go_smtp_server, restricted_postfix, submission, twisted_server
 from .server import Endpoint, RealServer
 
 MakeServer = Callable[[], RealServer]
@@ -74,6 +74,10 @@ def _namespaced() -> Iterator[Registered]:
 
 REGISTERED: tuple[Registered, ...] = (
     Registered(restricted_postfix.RestrictedPostfix, restricted_postfix.what_is_missing),
+    Registered(submission.DovecotSubmission, submission.what_is_missing),
+    Registered(twisted_server.TwistedServer, twisted_server.what_is_missing),
+    Registered(go_smtp_server.GoSMTPServer, go_smtp_server.what_is_missing),
+    Registered(chasquid_server.ChasquidServer, chasquid_server.what_is_missing),
     *_namespaced(),
 )
 ENDPOINTS: dict[str, Registered] = {name: server for server in REGISTERED for name in server.endpoint_names()}

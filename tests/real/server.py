@@ -43,6 +43,8 @@ class Endpoint:
     refusals: frozenset[str] = ALL_REFUSALS
     """The local parts of the table above that have their meaning here."""
     is_lmtp: bool = False
+    max_errors: int | None = None
+    """The number of the refusal of one connection that is a 421 instead, and the end of the connection."""
 
 
 class RealServer(Protocol):

@@ -63,6 +63,19 @@ class Real:
         """The refusals that can be asked for here, of those named, or of all."""
         return sorted(self.endpoint.refusals & set(among or self.endpoint.refusals))
 
+    def assert_refused(self, receipt: Receipt, refusal: str) -> None:
+        """Nobody got it, and the receipt has the server's own reply."""
+        assert receipt.status is Status.ERROR, receipt
+        (result,) = receipt.recipients
+        assert result.status is RecipientStatus.REFUSED, receipt
+        assert result.reply is not None and receipt.error is not None and receipt.attempts == 1
+        if result.reply.code == 421 and self.endpoint.max_errors is not None:
+            return  # it said no more than that this was one error too many
+        is_transient = refusal in TRANSIENT
+        assert (result.reply.is_transient, result.reply.is_permanent) == (is_transient, not is_transient), receipt
+        assert receipt.error.temporary is is_transient
+        assert result.reply.code == CODES.get(refusal, result.reply.code), receipt
+
     def stored(self) -> Mapping[str, list[bytes]]:
         """What the server has stored of each message, without its trace headers and with the line ends of the wire."""
         found = defaultdict(list)
@@ -117,17 +130,6 @@ def send(session: Session, message: bytes, *local_parts: str) -> Receipt:
         return error.receipt
 
 
-def assert_refused(receipt: Receipt, refusal: str) -> None:
-    """Nobody got it, and the receipt has the server's own reply."""
-    assert receipt.status is Status.ERROR, receipt
-    (result,) = receipt.recipients
-    assert result.status is RecipientStatus.REFUSED, receipt
-    assert result.reply is not None
-    assert result.reply.is_transient if refusal in TRANSIENT else result.reply.is_permanent, receipt
-    assert result.reply.code == CODES.get(refusal, result.reply.code), receipt
-    assert receipt.error is not None and receipt.error.temporary is (refusal in TRANSIENT) and receipt.attempts == 1
-
-
 def test_a_message_arrives_byte_for_byte(real: Real) -> None:
     body = b".\r\n..\r\n.a\r\n\r\n  x \t\r\n" + b"x" * 900 + b"\r\n." + b"y" * 990 + b"\r\n\r\n\r\nQUIT\r\n.\r\n"
     with real.session() as session:
@@ -157,11 +159,11 @@ def test_a_refused_recipient_hinders_no_other(real: Real) -> None:
 def test_after_a_refusal_the_next_message_goes_through(real: Real, refusal: str) -> None:
     messages = [new_message() for _ in range(3)]
     with real.session() as session:
-        assert_refused(send(session, new_message(kind="refused"), refusal), refusal)
+        real.assert_refused(send(session, new_message(kind="refused"), refusal), refusal)
         assert send(session, messages[0]), "the first message after a refusal"
         assert send(session, messages[1])
-        assert_refused(send(session, new_message(kind="refused"), refusal), refusal)
-        assert_refused(send(session, new_message(kind="refused"), refusal), refusal)
+        real.assert_refused(send(session, new_message(kind="refused"), refusal), refusal)
+        real.assert_refused(send(session, new_message(kind="refused"), refusal), refusal)
         assert send(session, messages[2]), "the first message after two refusals"
     real.assert_stored_once(messages)
 
@@ -185,7 +187,7 @@ def test_fifty_messages_with_refusals_among_them(real: Real, connections: int | 
         if name == "bob":
             assert receipt.status is Status.SENT, receipt
         else:
-            assert_refused(receipt, name)
+            real.assert_refused(receipt, name)
     real.assert_stored_once([message for message, name in zip(messages, names, strict=True) if name == "bob"])
 
 
@@ -200,7 +202,7 @@ def test_eight_senders_share_a_session(real: Real) -> None:
             results: list[Any] = real.world.together(*((None, call) for call in calls))
             error = results.pop(3)
             assert isinstance(error, wlsmtp.ReplyError) and error.receipt is not None, error
-            assert_refused(error.receipt, refusal)
+            real.assert_refused(error.receipt, refusal)
             assert [getattr(result, "status", result) for result in results] == [Status.SENT] * 7
             messages += good
     real.assert_stored_once(messages)
