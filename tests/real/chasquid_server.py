@@ -8,6 +8,8 @@ from pathlib import Path
 
 import trustme
 
+from wlsmtp import TLS
+
 from .process import HOST, ProgramServer
 from .server import DOMAIN
 
@@ -71,7 +73,12 @@ class ChasquidServer(ProgramServer):
         path.chmod(0o755)
 
     def _write_certificate(self) -> None:
-        certificate = trustme.CA().issue_cert("localhost", HOST)
+        authority, ca_file = trustme.CA(), self.directory / "ca.pem"
+        authority.cert_pem.write_to_path(ca_file)
+        # It offers STARTTLS, which a session takes where it is offered. Its replies come at once: a short time-out notices
+        # a lost group early.
+        self.options = {"tls": TLS(ca_file=ca_file), "timeout": 3}
+        certificate = authority.issue_cert("localhost", HOST)
         directory = self.directory / "certs" / DOMAIN
         chain = b"".join(part.bytes() for part in certificate.cert_chain_pems)
         (directory / "fullchain.pem").write_bytes(chain)

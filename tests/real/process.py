@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from . import Daemon, ServerFailed
 from .files import StoredFiles
@@ -30,13 +31,15 @@ class ProgramServer:
 
     def __init__(self) -> None:
         self.port = 0
+        self.options: dict[str, Any] = {}
+        """What a session needs besides, known once `prepare` returns."""
         self._stored = StoredFiles()
         self._cleanup = ExitStack()
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The only way to reach it."""
-        return (Endpoint(self.name, self.port, HOST, refusals=self.refusals, max_errors=self.max_errors),)
+        return (Endpoint(self.name, self.port, HOST, self.options, self.refusals, max_errors=self.max_errors),)
 
     def prepare(self) -> Sequence[str]:
         """Write what the program reads below `directory`, and return its command line."""

@@ -1,6 +1,7 @@
 """What every real mail server of the tests has in common, so that one test text runs against all of them.
 
-A server accepts mail for one domain. Some local parts have a meaning, so that a test can ask for a refusal at any stage:
+A server accepts mail for one domain. Some local parts have a meaning, so that a test can ask for a refusal at any
+stage:
 
 =============  =========================================================
 local part     the server answers

@@ -109,7 +109,8 @@ def new_message(body: bytes = b"Hello\r\n", kind: str = "sent") -> bytes:
     marker = f"{kind}-{secrets.token_hex(8)}"
     return (
         f"X-Begin: {marker}\r\nFrom: {SENDER}\r\nTo: {RECIPIENT}\r\nDate: Sun, 01 Mar 2026 12:00:00 +0000\r\n"
-        f"Message-ID: <{marker}@{DOMAIN}>\r\n\r\n".encode() + body
+        f"Message-ID: <{marker}@{DOMAIN}>\r\n\r\n".encode()
+        + body
     )
 
 
@@ -176,10 +177,10 @@ def test_fifty_messages_with_refusals_among_them(real: Real, connections: int | 
     names[0] = names[20] = names[21] = refusals[0]
     for number, refusal in enumerate(refusals):
         names[9 + 5 * number] = refusal
-    messages = [new_message(b"%d\r\n" % number, "sent" if name == "bob" else "refused") for number, name in enumerate(names)]
-    items = [
-        (message, Envelope(SENDER, [f"{name}@{DOMAIN}"])) for message, name in zip(messages, names, strict=True)
+    messages = [
+        new_message(b"%d\r\n" % number, "sent" if name == "bob" else "refused") for number, name in enumerate(names)
     ]
+    items = [(message, Envelope(SENDER, [f"{name}@{DOMAIN}"])) for message, name in zip(messages, names, strict=True)]
     with real.session() as session:
         receipts = list(session.send_many(items, **({} if connections is None else {"connections": connections})))
     assert len(receipts) == 50

@@ -5,18 +5,23 @@ It has to be a process of its own: a reactor can be started only once.
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from twisted.internet import defer, reactor
+from twisted.internet import defer
 from twisted.mail import smtp
 from zope.interface import implementer
 
 AT_RCPT = {b"nouser": (550, b"no such user"), b"tempfail": (451, b"try again later"), b"full": (452, b"mailbox full")}
 AT_DATA = {b"rejectdata": (554, b"no data wanted")}
 AT_CONTENT = {b"rejectdot": (550, b"content refused"), b"deferdot": (451, b"content deferred")}
+
+# It installs itself when it is imported, and only then has its methods.
+reactor: Any = importlib.import_module("twisted.internet.reactor")
 
 _numbers = itertools.count()
 
@@ -82,8 +87,8 @@ class Factory(smtp.SMTPFactory):
         super().__init__()
         self.domain, self._directory = host_name.encode(), directory
 
-    def buildProtocol(self, address: object) -> smtp.ESMTP:
-        protocol = super().buildProtocol(address)
+    def buildProtocol(self, address: Any) -> Any:
+        protocol: Any = super().buildProtocol(address)
         protocol.delivery = Delivery(self._directory)
         protocol.host = self.domain
         return protocol
