@@ -75,8 +75,8 @@ class ChasquidServer(ProgramServer):
     def _write_certificate(self) -> None:
         authority, ca_file = trustme.CA(), self.directory / "ca.pem"
         authority.cert_pem.write_to_path(ca_file)
-        # It offers STARTTLS, which a session takes where it is offered. Its replies come at once: a short time-out notices
-        # a lost group early.
+        # It offers STARTTLS, which a session takes where it is offered. A short time-out notices a lost group early: all
+        # other replies come at once.
         self.options = {"tls": TLS(ca_file=ca_file), "timeout": 3}
         certificate = authority.issue_cert("localhost", HOST)
         directory = self.directory / "certs" / DOMAIN

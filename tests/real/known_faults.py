@@ -1,4 +1,4 @@
-"""The common tests that fail at some server by a known fault of wlsmtp. They fail strictly, so that a cure is noticed."""
+"""The common tests that fail at some server by a known fault of wlsmtp: strictly, so that a cure is noticed."""
 
 from __future__ import annotations
 
