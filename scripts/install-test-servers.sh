@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the servers that tests/real talks to: Postfix (SMTP), Dovecot (SASL for Postfix, with Kerberos, its own
 # submission service, and LMTP), an MIT Kerberos KDC, Cyrus SASL and GNU SASL, the proxies microsocks, Dante, tinyproxy and
-# OpenSSH; and what Python's binding to Kerberos is built with.
+# OpenSSH; what Python's binding to Kerberos is built with; and, by install-go-servers.sh, servers written in Go.
 #
 # The tests start their own instances on loopback ports, so nothing is started here. Where the servers cannot be
 # installed (not root, not Debian) this says so and succeeds: those tests are then skipped.
@@ -9,6 +9,7 @@ set -eu
 
 PATH=$PATH:/usr/sbin:/sbin
 policy=/usr/sbin/policy-rc.d
+here=$(cd "$(dirname "$0")" && pwd)
 
 have() {
     for program in "$@"; do command -v "$program" >/dev/null 2>&1 || return 1; done
@@ -20,7 +21,7 @@ have_headers() { # of Debian's own Python, if that is what there is
     ! have /usr/bin/python3.11 || have_files /usr/include/python3.11/Python.h
 }
 have_all() {
-    have postfix dovecot krb5kdc kadmin.local kinit krb5-config cc saslpasswd2 &&
+    have postfix dovecot krb5kdc kadmin.local kinit krb5-config cc saslpasswd2 go &&
         have microsocks danted tinyproxy sshd ssh &&
         have_headers &&
         have_files /usr/lib/dovecot/modules/auth/libmech_gssapi.so /usr/lib/dovecot/submission-login \
@@ -28,7 +29,7 @@ have_all() {
 }
 
 if have_all; then
-    exit 0
+    exec sh "$here/install-go-servers.sh"
 fi
 if [ "$(id -u)" -ne 0 ]; then
     echo "Not all test servers are installed, and installing them needs root."
@@ -59,6 +60,7 @@ DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
     postfix dovecot-core dovecot-lmtpd \
     dovecot-gssapi dovecot-submissiond krb5-kdc krb5-admin-server krb5-user libkrb5-dev gcc libc6-dev \
     libsasl2-modules sasl2-bin libgsasl18 \
-    microsocks dante-server tinyproxy openssh-server openssh-client $headers
+    microsocks dante-server tinyproxy openssh-server openssh-client golang-go $headers
 
 have_all
+sh "$here/install-go-servers.sh"

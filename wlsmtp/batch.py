@@ -176,7 +176,7 @@ class Batch:
         if pause is None:
             return False
         entry.outcome = outcome
-        entry.mail = Mail(entry.campaign.rest(outcome), entry.mail.content, is_retry=True)
+        entry.mail = Mail(entry.campaign.rest(outcome), entry.mail.content, entry.mail.had_free_retry)
         entry.due = now + pause
         heapq.heappush(self._waiting, entry)
         return True

@@ -67,20 +67,21 @@ def again_after(outcome: Outcome, connection: Circumstances, *, had_free_retry: 
         return Again.NEVER
     if isinstance(error, NotStarted):
         return Again.AT_ONCE
-    if not had_free_retry and _is_none_of_the_message(error, connection):
+    if not had_free_retry and _is_none_of_the_message(error, outcome, connection):
         return Again.AT_ONCE
     return Again.LATER if error.temporary else Again.NEVER
 
 
-def _is_none_of_the_message(error: SMTPError, connection: Circumstances) -> bool:
+def _is_none_of_the_message(error: SMTPError, outcome: Outcome, connection: Circumstances) -> bool:
     if isinstance(error, Misunderstood | Bystander) or (isinstance(error, OutOfStep) and error.stage is Stage.RSET):
         return True
+    if any(result.reply is not None and result.reply.code == 421 for result in outcome.recipients):
+        is_about_mail = error.stage is Stage.MAIL
+        return is_about_mail and (connection.was_kept or connection.has_delivered)
     if isinstance(error, ConnectionFailed):
         return connection.went_stale or connection.has_delivered or (connection.was_kept and connection.is_closing)
     if error.reply is None or error.stage is not Stage.MAIL:
         return False
-    if error.reply.code == 421:
-        return connection.was_kept or connection.has_delivered
     return connection.was_kept and str(error.reply.enhanced) == "4.4.2"
 
 
@@ -91,7 +92,6 @@ async def keep_trying(
     campaign and the deadline allow. What came of it all, and after how many tries."""
     while (pause := tries.pause_after(outcome, deadlines.remaining)) is not None:
         await io.sleep(pause)
-        deadlines.is_retry = True
         outcome = outcome.updated_by(await attempt(tries.rest(outcome)))
     return outcome, tries.attempts
 

@@ -1,4 +1,4 @@
-"""Cyrus as an LMTP server: one reply for each recipient after the content, from another implementation than Dovecot's."""
+"""Cyrus as an LMTP server: one reply for each recipient after the content, from another maker than Dovecot."""
 
 from __future__ import annotations
 
@@ -52,7 +52,11 @@ class CyrusServer(NamespacedServer):
 
     def plan(self) -> Plan:
         """What is to be run."""
-        names = ("/run/cyrus/proc", "/run/cyrus/lock", *(f"/var/lib/cyrus/{name}" for name in ("db", "socket", "quota")))
+        names = (
+            "/run/cyrus/proc",
+            "/run/cyrus/lock",
+            *(f"/var/lib/cyrus/{name}" for name in ("db", "socket", "quota")),
+        )
         return Plan(
             folder=str(UNPACKED / self.folder),
             users=["cyrus"],

@@ -47,7 +47,8 @@ acl_smtp_data = check_content
 begin acl
 
 check_recipient:
-  defer   condition = ${{if and{{{{eq{{$received_port}}{{{few_recipients}}}}}{{>={{$rcpt_count}}{{{recipient_limit_plus}}}}}}}}}
+  defer   condition = ${{if and{{{{eq{{$received_port}}{{{few_recipients}}}}}\
+              {{>={{$rcpt_count}}{{{recipient_limit_plus}}}}}}}}}
           message   = 4.5.3 too many recipients
           log_message = too many recipients
   deny    domains   = !+ours
@@ -123,7 +124,8 @@ class EximServer(NamespacedServer):
             "implicit": ("implicit TLS", {"security": "ssl", **trusted}),
         }
         return tuple(
-            Endpoint(f"{self.name}, {title}", self.port[port], HOST, options) for port, (title, options) in named.items()
+            Endpoint(f"{self.name}, {title}", self.port[port], HOST, options)
+            for port, (title, options) in named.items()
         )
 
     def plan(self) -> Plan:

@@ -1,8 +1,8 @@
 """Mail servers that cannot be installed beside each other, each in mount and process namespaces of its own.
 
-scripts/unpack-test-servers.sh unpacks their packages below ``.servers``; namespace_init.py lays one of these folders over
-the system's files, for the server's processes only. The network is the machine's: ports are loopback ports. What a server
-writes in its own directory, the tests can read; all else that it writes is in memory, and gone when it ends.
+scripts/unpack-test-servers.sh unpacks their packages below ``.servers``; namespace_init.py lays one of these folders
+over the system's files, for the server's processes only. The network is the machine's: ports are loopback ports. What a
+server writes in its own directory, the tests can read; all else that it writes is in memory, and gone when it ends.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _what_is_not_permitted() -> str | None:
 
 
 class NamespacedServer:
-    """What the servers of this kind share: see `RealServer`. Endpoints have their names at once, their ports once it runs."""
+    """What the servers of this kind share: see `RealServer`. Endpoints have their names at once, their ports later."""
 
     name: str
     folder: str

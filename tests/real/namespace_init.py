@@ -1,9 +1,9 @@
 """The first process of a server's namespaces: what is unpacked in a folder becomes the system that the server sees.
 
-Run as ``python namespace_init.py PLAN``, where PLAN is the JSON of a ``namespace.Plan``. It leaves the machine's mounts and
-processes behind, lays the unpacked folder over ``/usr``, ``/etc`` and ``/var``, runs the plan's commands, then its daemon, and
-prints what these log. SIGTERM ends the daemon; when this process ends, the kernel ends all that the daemon has started. It
-imports nothing but the standard library: an overlay may hide what else there is.
+Run as ``python namespace_init.py PLAN``, where PLAN is the JSON of a ``namespace.Plan``. It leaves the machine's mounts
+and processes behind, lays the unpacked folder over ``/usr``, ``/etc`` and ``/var``, runs the plan's commands, then its
+daemon, and prints what these log. SIGTERM ends the daemon; when this process ends, the kernel ends all that the daemon
+has started. It imports nothing but the standard library: an overlay may hide what else there is.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _mount(folder: str) -> None:
     # Otherwise what is mounted here would be mounted for the machine too.
     _call(["mount", "--make-rprivate", "/"])
     _call(["mount", "-t", "proc", "proc", "/proc"])
-    # /mnt, since what the machine has there is of no use to a mail server. Upper layers are in memory, and gone at the end.
+    # /mnt, since what the machine has there is of no use to a mail server. Upper layers are in memory.
     _call(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/mnt"])
     for name in ("usr", "etc", "var"):
         lower, upper, work = f"{folder}/{name}", Path(f"/mnt/{name}"), Path(f"/mnt/{name}.work")

@@ -14,6 +14,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -215,10 +216,17 @@ class PostfixServer:
     username = f"ann@{DOMAIN}"
     password = 'pä55 "w%rd'
 
-    def __init__(self, extra: dovecot.Extra | None = None, more: str = "", sasl: str | None = None) -> None:
+    def __init__(
+        self,
+        extra: dovecot.Extra | None = None,
+        more: str = "",
+        sasl: str | None = None,
+        services: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
         """`extra` is what Dovecot is told besides, `more` are lines of main.cf that override the usual ones, `sasl` is
-        the configuration of Cyrus SASL."""
+        the configuration of Cyrus SASL, `services` are further ports, each with what it changes of main.cf."""
         self._extra, self._more, self._sasl = extra or dovecot.Extra(), more, sasl
+        self._services = {**_PUBLIC_SERVICES, **(services or {})}
         self.hosts = _loopback_addresses()
         self.plain_port = self.small_port = self.submission_port = self.smtps_port = 0
         self.login_port = self.cram_port = 0
@@ -264,6 +272,10 @@ class PostfixServer:
         """Return the messages of an address once there are `count`; raise TimeoutError after `timeout` seconds."""
         return self._mail.wait_for(address, count, timeout)
 
+    def port_of(self, service: str) -> int:
+        """Return the port of a service by its name."""
+        return self._ports[service]
+
     @property
     def sendmail_arguments(self) -> list[str]:
         """Return the words that make the system's sendmail(1) this server's."""
@@ -304,14 +316,14 @@ class PostfixServer:
 
     def _choose_ports(self) -> None:
         self._instance = secrets.token_hex(8)
-        ports = _free_ports(self.hosts, len(_PUBLIC_SERVICES))
-        self._ports = dict(zip(_PUBLIC_SERVICES, ports, strict=True))
+        ports = _free_ports(self.hosts, len(self._services))
+        self._ports = dict(zip(self._services, ports, strict=True))
         for name, port in self._ports.items():
             setattr(self, f"{name}_port", port)
 
     def _configure(self) -> None:
         (self._config / "main.cf").write_text(self._main())
-        services = [self._service(name, host) for name in _PUBLIC_SERVICES for host in self.hosts]
+        services = [self._service(name, host) for name in self._services for host in self.hosts]
         (self._config / "master.cf").write_text("".join(services) + _INTERNAL_SERVICES)
         if self._sasl is not None:
             # Debian's Postfix looks for it nowhere else.
@@ -342,7 +354,7 @@ class PostfixServer:
 
     def _service(self, name: str, host: str) -> str:
         address = f"[{host}]:{self._ports[name]}"
-        options = "".join(f"  -o {option}\n" for option in (f"syslog_name=postfix/{name}", *_PUBLIC_SERVICES[name]))
+        options = "".join(f"  -o {option}\n" for option in (f"syslog_name=postfix/{name}", *self._services[name]))
         return f"{address} inet n - n - - smtpd\n{options}"
 
     def _start_dovecot(self) -> None:

@@ -1,6 +1,7 @@
 """What every real mail server of the tests has in common, so that one test text runs against all of them.
 
-A server accepts mail for one domain. Some local parts have a meaning, so that a test can ask for a refusal anywhere:
+A server accepts mail for one domain. Some local parts have a meaning, so that a test can ask for a refusal at any
+stage:
 
 =============  =========================================================
 local part     the server answers
@@ -13,7 +14,8 @@ local part     the server answers
 ``deferdot``   451 to the content
 =============  =========================================================
 
-Not every server can be configured for each of them: ``refusals`` says which it can.
+Not every server can be configured for each of them: ``refusals`` says which it can. Every server delivers what is for
+``RECIPIENT``.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 DOMAIN = "example.test"
+RECIPIENT = f"bob@{DOMAIN}"
+SENDER = f"ann@{DOMAIN}"
 
 ALL_REFUSALS = frozenset({"nouser", "tempfail", "full", "rejectdata", "rejectdot", "deferdot"})
 
@@ -40,6 +44,8 @@ class Endpoint:
     refusals: frozenset[str] = ALL_REFUSALS
     """The local parts of the table above that have their meaning here."""
     is_lmtp: bool = False
+    max_errors: int | None = None
+    """The number of the refusal of one connection that is a 421 instead, and the end of the connection."""
 
 
 class RealServer(Protocol):
@@ -55,7 +61,7 @@ class RealServer(Protocol):
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """The ways to reach it."""
+        """The ways to reach it. They have their names at once, and their ports once the server runs."""
 
     def stored(self) -> list[bytes]:
         """The content of every message that it has delivered, as octets."""

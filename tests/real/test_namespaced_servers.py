@@ -61,7 +61,9 @@ class Reached:
         for stored in self.server.stored():
             # A header of the message's own, so that a trace header of the server's cannot be meant.
             text = stored.replace(b"\r\n", b"\n")
-            if (match := re.search(rb"^X-Begin: (\w+)\n", text, re.MULTILINE)) and (mark := match[1].decode()) in wanted:
+            if (match := re.search(rb"^X-Begin: (\w+)\n", text, re.MULTILINE)) and (
+                mark := match[1].decode()
+            ) in wanted:
                 assert text[match.start() :] == marked(mark)[1].replace(b"\r\n", b"\n")
                 found[mark] += 1
         return found
@@ -80,7 +82,8 @@ def marked(mark: str | None = None) -> tuple[str, bytes]:
     mark = mark or secrets.token_hex(8)
     lines = [
         f"X-Begin: {mark}", f"From: {SENDER}", f"To: {BOB}", f"Message-ID: <{mark}@{DOMAIN}>",
-        "Date: Mon, 02 Jan 2006 15:04:05 +0000", "Subject: hello", "", ".", "..", f".{mark}", "x" * 900, "", ".", "end", "",
+        "Date: Mon, 02 Jan 2006 15:04:05 +0000", "Subject: hello", "", ".", "..", f".{mark}", "x" * 900, "", ".", "end",
+        "",
     ]  # fmt: skip
     return mark, "\r\n".join(lines).encode()
 
@@ -91,7 +94,11 @@ EVERY_SERVER = pytest.mark.parametrize(
 )
 EVERY_REFUSAL = pytest.mark.parametrize(
     ("reached", "local_part"),
-    [pytest.param((make, e.name), part, id=f"{e.name}, {part}") for make, e in ENDPOINTS for part in sorted(e.refusals)],
+    [
+        pytest.param((make, e.name), part, id=f"{e.name}, {part}")
+        for make, e in ENDPOINTS
+        for part in sorted(e.refusals)
+    ],
     indirect=["reached"],
 )
 
@@ -142,7 +149,15 @@ def test_some_recipients_refused_make_a_partial_receipt(reached: Reached) -> Non
 @EVERY_SERVER
 @pytest.mark.parametrize("mode", MODES)
 def test_refusals_in_the_middle_of_a_window_touch_no_other_message(mode: str, reached: Reached) -> None:
-    middle = {7: "nouser", 8: "rejectdot", 20: "rejectdata", 21: "tempfail", 30: "deferdot", 31: "nouser", 49: "rejectdot"}
+    middle = {
+        7: "nouser",
+        8: "rejectdot",
+        20: "rejectdata",
+        21: "tempfail",
+        30: "deferdot",
+        31: "nouser",
+        49: "rejectdot",
+    }
     refused = {n: f"{part}@{DOMAIN}" for n, part in middle.items() if part in reached.endpoint.refusals}
     messages = [marked() for _ in range(50)]
     items = [(text, Envelope(SENDER, [refused.get(n, BOB)])) for n, (_, text) in enumerate(messages)]

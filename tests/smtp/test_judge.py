@@ -47,18 +47,21 @@ def test_an_interruption_is_in_doubt_only_after_the_end(known: list[Reply | None
         assert isinstance(outcome.error, OutcomeUnknown) if end_written else outcome.error is error
 
 
-@given(replies, st.lists(replies, min_size=1, max_size=6), replies)
-def test_a_conclusion_is_in_doubt_only_when_the_server_contradicts_itself(
-    mail: Reply, rcpts: list[Reply], last: Reply
-) -> None:
-    outcome = judge.concluded(names(len(rcpts)), mail, rcpts, last, Stage.CONTENT)
-    good = mail.is_positive and last.is_positive
+@given(st.lists(replies, min_size=1, max_size=6), replies)
+def test_a_conclusion_accepts_those_whose_recipient_and_content_were_accepted(rcpts: list[Reply], last: Reply) -> None:
+    outcome = judge.concluded(names(len(rcpts)), rcpts, last, Stage.CONTENT)
     for result, reply in zip(outcome.recipients, rcpts, strict=True):
-        accepted = good and reply.is_positive
-        assert (result.status is RecipientStatus.ACCEPTED) is accepted
-        if result.status is RecipientStatus.UNKNOWN:
-            assert not mail.is_positive and reply.is_positive and last.is_positive
-    assert (outcome.error is None) is (good and all(reply.is_positive for reply in rcpts))
+        assert (result.status is RecipientStatus.ACCEPTED) is (last.is_positive and reply.is_positive)
+        assert result.status is not RecipientStatus.UNKNOWN
+    assert (outcome.error is None) is (last.is_positive and all(reply.is_positive for reply in rcpts))
+
+
+@given(st.integers(1, 4), st.booleans())
+def test_out_of_step_nothing_is_known_of_what_was_written(count: int, end_written: bool) -> None:
+    outcome = judge.out_of_step(names(count), ProtocolError("a reply that cannot be"), end_written=end_written)
+    assert outcome.error is not None and outcome.error.ambiguous is end_written
+    states = {result.status for result in outcome.recipients}
+    assert states == {RecipientStatus.UNKNOWN if end_written else RecipientStatus.NOT_SENT}
 
 
 def reply(text: str) -> Reply:
@@ -66,24 +69,40 @@ def reply(text: str) -> Reply:
 
 
 @pytest.mark.parametrize(
-    ("mail", "rcpts", "last", "by_bdat", "what"),
+    ("resets", "mail", "rcpts", "data", "is_mishandled"),
     [
-        ("250 Ok", ["250 Ok"], "250 Ok", True, None),
-        ("250 Ok", ["250 Ok"], "500 What?", True, "BDAT"),
-        ("250 Ok", ["250 Ok"], "502 Not here", True, "BDAT"),
-        ("250 Ok", ["250 Ok"], "503 Bad sequence", False, "groups"),
-        ("250 Ok", ["503 Bad sequence", "250 Ok"], "250 Ok", True, "groups"),
-        ("250 Ok", ["250 Ok"], "554 5.5.0 Improper use of SMTP command PIPELINING", False, "groups"),
-        ("250 Ok", ["550 No"], "503 No recipients", True, None),
-        ("503 AUTH first", ["503 AUTH first"], "503 AUTH first", True, None),
-        ("250 Ok", ["250 Ok"], "552 Too much", True, None),
+        ([], "250 Ok", ["250 Ok"], "354 Go on", False),
+        ([], "250 Ok", ["250 Ok"], None, False),
+        ([], "250 Ok", ["250 Ok"], "503 Bad sequence", True),
+        ([], "250 Ok", ["503 Bad sequence", "250 Ok"], "354 Go on", True),
+        ([], "250 Ok", ["250 Ok"], "554 5.5.0 Improper use of SMTP command PIPELINING", True),
+        ([], "554 SMTP synchronization error", ["503 No MAIL"], "503 No MAIL", True),
+        ([], "250 Ok", ["550 No"], "503 No recipients", False),
+        ([], "250 Ok", ["503 5.7.1 Not wanted here", "250 Ok"], "354 Go on", False),
+        ([], "503 AUTH first", ["503 AUTH first"], "503 AUTH first", False),
+        ([], "250 Ok", ["250 Ok"], "552 Too much", False),
+        (["503 Bad sequence"], "250 Ok", ["250 Ok"], "354 Go on", True),
+        (["250 Ok"], "250 Ok", ["250 Ok"], "354 Go on", False),
     ],
 )
-def test_confusion_is_told_from_refusal(
-    mail: str, rcpts: list[str], last: str, by_bdat: bool, what: str | None
+def test_a_first_group_that_was_not_understood_is_told_from_a_refusal(
+    resets: list[str], mail: str, rcpts: list[str], data: str | None, is_mishandled: bool
 ) -> None:
-    said = judge.confusion(None, reply(mail), [reply(text) for text in rcpts], reply(last), by_bdat=by_bdat)
-    assert said == what
+    found = judge.mishandles_groups(
+        [reply(text) for text in resets], reply(mail), [reply(text) for text in rcpts], reply(data) if data else None
+    )
+    assert found is is_mishandled
+
+
+@pytest.mark.parametrize(
+    ("text", "is_misunderstood"),
+    [
+        ("500 What?", True), ("502 Not here", True), ("502 5.7.0 Your account is not yet activated", False),
+        ("503 5.5.1 Bad sequence", True), ("550 No", False), ("451 Later", False),
+    ],
+)  # fmt: skip
+def test_a_policy_is_no_misunderstanding(text: str, is_misunderstood: bool) -> None:
+    assert judge.is_misunderstanding(reply(text)) is is_misunderstood
 
 
 @given(maybe_replies, replies, st.booleans(), st.sampled_from([Stage.DATA, Stage.CONTENT]))

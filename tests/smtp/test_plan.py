@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -9,8 +10,8 @@ import pytest
 
 from wlsmtp import Capabilities, Envelope, ExtensionMissing, MessageError, Pipelining
 from wlsmtp.message.content import BytesContent
-from wlsmtp.smtp.experience import Experience
-from wlsmtp.smtp.plan import Manner, Plan, Planner
+from wlsmtp.smtp.plan import Flow, Plan, Planner
+from wlsmtp.smtp.quirks import ServerQuirks, Trust
 
 ANN_TO_BOB = Envelope("ann@example.com", ["bob@example.org"])
 PLAIN = BytesContent(b"Subject: x\r\n\r\nHello\r\n")
@@ -23,19 +24,18 @@ def offered(*offers: str) -> Capabilities:
 
 
 def planner(*offers: str, all_or_nothing: bool = False, **options: Any) -> Planner:
-    settings = {"pipelining": Pipelining(), "experience": Experience(), **options}
+    settings = {"pipelining": Pipelining(), "quirks": ServerQuirks(), **options}
     return Planner(offered(*offers), **settings, all_or_nothing=all_or_nothing)
 
 
 def plan(content: BytesContent, *offers: str, envelope: Envelope = ANN_TO_BOB, **options: Any) -> Plan:
-    may_be_dead = options.pop("may_be_dead", False)
-    return planner(*offers, **options).plan(envelope, content, may_be_dead=may_be_dead)
+    return planner(*offers, **options).plan(envelope, content)
 
 
 def test_a_bare_server_gets_bare_commands_one_by_one() -> None:
     made = plan(PLAIN)
-    assert (made.mail, made.rcpts) == (b"MAIL FROM:<ann@example.com>\r\n", (b"RCPT TO:<bob@example.org>\r\n",))
-    assert made.manner is Manner.ONE_BY_ONE and not made.by_bdat
+    assert made.mail == b"MAIL FROM:<ann@example.com>\r\n"
+    assert made.envelope.rcpt_lines == (b"RCPT TO:<bob@example.org>\r\n",)
 
 
 def test_the_size_is_told_where_it_is_known() -> None:
@@ -69,27 +69,60 @@ def test_a_message_over_the_limit_is_refused(limit: str, fits: bool) -> None:
 
 
 BOTH = ("PIPELINING", "CHUNKING")
+PROVEN = {"groups": Trust.PROVEN, "rset": Trust.PROVEN, "swallows_chunk": Trust.PROVEN}
+DATA, BDAT, PROBE = (False, False), (True, False), (True, True)
+"""Whether the content goes by BDAT, and whether it is found out first what becomes of a refused chunk."""
+
+
+def flow_of(
+    offers: Sequence[str], *, knows: Mapping[str, Any] = MappingProxyType({}), behind: bool = False,
+    reset: bool = False, expects_more: bool = False, may_be_dead: bool = False, **options: Any,
+) -> tuple[Flow, tuple[bool, bool]]:  # fmt: skip
+    made = planner(*offers, quirks=ServerQuirks(**knows), **options)
+    plan = made.plan(ANN_TO_BOB, PLAIN, may_be_dead=may_be_dead, expects_more=expects_more)
+    flow, by_bdat, probes = made.flow(plan, behind=behind, reset=reset)
+    return flow, (by_bdat, probes)
 
 
 @pytest.mark.parametrize(
-    ("offers", "options", "manner"),
+    ("offers", "options", "flow", "content"),
     [
-        (["CHUNKING"], {}, Manner.ONE_BY_ONE),
-        (["PIPELINING"], {}, Manner.GROUPED),
-        (BOTH, {}, Manner.WHOLE),
-        (BOTH, {"pipelining": Pipelining(chunking=False)}, Manner.GROUPED),
-        (BOTH, {"pipelining": Pipelining(enabled=False)}, Manner.ONE_BY_ONE),
-        (BOTH, {"pipelining": Pipelining(early_content=20)}, Manner.ASK_FIRST),
-        (BOTH, {"all_or_nothing": True}, Manner.ASK_FIRST),
-        (BOTH, {"may_be_dead": True}, Manner.GROUPED),
-        (BOTH, {"experience": Experience(takes_bdat=False)}, Manner.GROUPED),
-        (BOTH, {"experience": Experience(takes_groups=False)}, Manner.ONE_BY_ONE),
+        (["CHUNKING"], {}, Flow.STEP_BY_STEP, DATA),
+        (["PIPELINING"], {}, Flow.PIPELINED, DATA),
+        (BOTH, {"pipelining": Pipelining(chunking=False)}, Flow.PIPELINED, DATA),
+        (BOTH, {"pipelining": Pipelining(enabled=False)}, Flow.STEP_BY_STEP, DATA),
+        (["PIPELINING"], {"pipelining": Pipelining(early_content=20)}, Flow.ENVELOPE_FIRST, DATA),
+        (["PIPELINING"], {"all_or_nothing": True}, Flow.ENVELOPE_FIRST, DATA),
     ],
 )
-def test_as_much_goes_at_once_as_server_message_and_settings_allow(
-    offers: list[str], options: dict[str, Any], manner: Manner
+def test_as_much_goes_at_once_as_server_and_settings_allow(
+    offers: list[str], options: dict[str, Any], flow: Flow, content: tuple[bool, bool]
 ) -> None:
-    assert plan(PLAIN, *offers, **options).manner is manner
+    assert flow_of(offers, **options) == (flow, content)
+
+
+@pytest.mark.parametrize(
+    ("knows", "options", "flow", "content"),
+    [
+        ({}, {}, Flow.PIPELINED, DATA),
+        ({}, {"expects_more": True}, Flow.ENVELOPE_FIRST, PROBE),
+        ({}, {"expects_more": True, "behind": True}, Flow.PIPELINED, DATA),
+        ({}, {"pipelining": Pipelining(early_content=20)}, Flow.ENVELOPE_FIRST, PROBE),
+        ({"rset": Trust.BROKEN}, {"expects_more": True}, Flow.PIPELINED, DATA),
+        (PROVEN, {}, Flow.PIPELINED_BDAT, BDAT),
+        (PROVEN, {"behind": True}, Flow.PIPELINED_BDAT, BDAT),
+        (PROVEN, {"may_be_dead": True}, Flow.PIPELINED, DATA),
+        (PROVEN, {"all_or_nothing": True}, Flow.ENVELOPE_FIRST, BDAT),
+        (PROVEN | {"rset": Trust.UNPROVEN}, {"reset": True}, Flow.PIPELINED, DATA),
+        (PROVEN | {"bdat": Trust.BROKEN}, {}, Flow.PIPELINED, DATA),
+        (PROVEN | {"swallows_chunk": Trust.BROKEN}, {"expects_more": True}, Flow.PIPELINED, DATA),
+        (PROVEN | {"groups": Trust.BROKEN}, {}, Flow.STEP_BY_STEP, DATA),
+    ],
+)
+def test_content_goes_ahead_of_the_replies_only_where_a_refused_chunk_is_harmless(
+    knows: dict[str, Trust], options: dict[str, Any], flow: Flow, content: tuple[bool, bool]
+) -> None:
+    assert flow_of(BOTH, knows=knows, **options) == (flow, content)
 
 
 def sizes(recipients: list[str], *offers: str, **options: Any) -> list[list[str]]:
@@ -102,7 +135,7 @@ def test_recipients_are_split_as_the_server_wants() -> None:
     assert sizes(given) == [given]
     assert sizes(given, "LIMITS RCPTMAX=9 MAILMAX=3") == [given]
     assert sizes(given, "LIMITS RCPTMAX=2") == [given[:2], given[2:4], given[4:]]
-    assert sizes(given, "LIMITS RCPTMAX=4", experience=Experience(max_recipients=3)) == [given[:3], given[3:]]
+    assert sizes(given, "LIMITS RCPTMAX=4", quirks=ServerQuirks(max_recipients=3)) == [given[:3], given[3:]]
     by_domain = sizes(given, "LIMITS RCPTDOMAINMAX=1")
     assert by_domain == [["a@x.example", "c@x.example"], ["b@y.example", "e@y.example"], ["d@z.example"]]
 

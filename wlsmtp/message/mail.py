@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Mail:
-    """One message on its way; nothing changes it."""
+    """One message on its way; its envelope and its content do not change."""
 
     envelope: Envelope
     content: Content
-    is_retry: bool = False
-    """Whether it has been offered to a server before."""
+    had_free_retry: bool = False
+    """Whether it was sent again at once, without that counting as a try: that happens once (``retry.py``)."""

@@ -57,7 +57,9 @@ class Entry:
     def mail(self) -> Mail:
         """What a transport is given."""
         assert self.content is not None, "only claimed mail has its content"
-        return Mail(Envelope(self.sender, self.waiting, self.options), self.content, is_retry=self.receipt.attempts > 0)
+        return Mail(
+            Envelope(self.sender, self.waiting, self.options), self.content, had_free_retry=self.receipt.attempts > 0
+        )
 
     @property
     def is_finished(self) -> bool:

@@ -22,8 +22,8 @@ class Deadlines:
         self._timeouts = timeouts
         self.end = io.now() + (timeouts.total if total is None else total)
         """When the whole send must be over."""
-        self.is_retry = False
-        """Whether the message was offered to a server before: a retry that is free is for the first attempt only."""
+        self.had_free_retry = False
+        """Whether the message was sent again at once, without that counting as a try: that happens once."""
         self._before_content = self.end
 
     def __call__(self, stage: StageName) -> float:

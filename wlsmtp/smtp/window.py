@@ -432,9 +432,10 @@ class Window:
         quirks, reply = self._quirks, error.reply
         self._must_reset = True
         self.must_end = quirks.rset is Trust.BROKEN
-        if reply is not None and error.stage is Stage.MAIL and is_closing(reply):
+        if reply is not None and is_closing(reply):
             self.link.farewell = self.link.farewell or reply
-            self._learn_limit(reply, self.settled - 1)
+            if error.stage is Stage.MAIL:
+                self._learn_limit(reply, self.settled - 1)
         if transaction.by_bdat and transaction.is_wanted and quirks.bdat is Trust.UNPROVEN:
             if not judge.is_misunderstanding(transaction.last):
                 quirks.bdat = Trust.PROVEN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wlsmtp.errors import MessageError, RecipientsRefused, Stage
+from wlsmtp.errors import MessageError, RecipientsRefused, ReplyError, Stage
 from wlsmtp.receipt import Outcome, RecipientStatus
 from wlsmtp.retry import Again, again_after
 from wlsmtp.smtp.transaction import NotStarted
@@ -26,18 +26,20 @@ class Dispatch:
     """Keeps what is still to be asked for, and what came of the rest."""
 
     __slots__ = (
-        "_is_part", "_so_far", "content", "deadlines", "envelope", "had_free_retry", "has_turn", "not_before",
-        "outcome", "tls", "transaction",
+        "_is_part", "_mail", "_so_far", "content", "deadlines", "envelope", "has_turn", "not_before",
+        "outcome", "tls", "transaction", "was_refused",
     )  # fmt: skip
 
     def __init__(self, mail: Mail, deadlines: Deadlines) -> None:
+        self._mail = mail
         self.envelope: Envelope = mail.envelope
         """The recipients for whom there was no transaction yet."""
         self.content: Content = mail.content
         self.deadlines = deadlines
         self.has_turn = False
         """Whether it was waited for as the pace demands."""
-        self.had_free_retry = mail.is_retry or deadlines.is_retry
+        self.was_refused = False
+        """Whether the message itself was refused, before it is sent again."""
         self.not_before: float | None = None
         """The connection must have been opened after this time, as an older one has failed."""
         self.transaction: Transaction | None = None
@@ -64,7 +66,7 @@ class Dispatch:
 
     def is_sent_again(self, latest: Outcome, connection: Connection, now: float, *, all_or_nothing: bool) -> bool:
         """Whether the message is sent again at once, over a new connection, as a failure is none of its own."""
-        if again_after(latest, connection, had_free_retry=self.had_free_retry) is not Again.AT_ONCE:
+        if again_after(latest, connection, had_free_retry=self._mail.had_free_retry) is not Again.AT_ONCE:
             return False
         refused = {result.address for result in latest.recipients if result.is_permanent}
         if refused and all_or_nothing:
@@ -74,8 +76,8 @@ class Dispatch:
             self._so_far = self._merged(latest)
             self.envelope = self.envelope.only(one for one in self.envelope.recipients if str(one) not in refused)
         # What was not begun costs nothing, however often that happens.
-        self.had_free_retry = self.had_free_retry or not isinstance(latest.error, NotStarted)
-        self.not_before = now
+        self._mail.had_free_retry = self._mail.had_free_retry or not isinstance(latest.error, NotStarted)
+        self.not_before, self.was_refused = now, isinstance(latest.error, ReplyError)
         return True
 
     def fail(self, error: SMTPError) -> None:

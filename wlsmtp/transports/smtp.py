@@ -98,7 +98,10 @@ class SMTPTransport(Transport):
     async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
         """See ``Transport.deliver``. A kept connection that turns out to be dead is replaced silently: that the server
         had closed it is no failure of the message."""
-        return await self.deliver_dispatch(Dispatch(Mail(envelope, content), deadlines))
+        mail = Mail(envelope, content, deadlines.had_free_retry)
+        outcome = await self.deliver_dispatch(Dispatch(mail, deadlines))
+        deadlines.had_free_retry = mail.had_free_retry
+        return outcome
 
     async def deliver_dispatch(self, dispatch: Dispatch) -> Outcome:
         """Deliver one message that is not part of a stream."""

@@ -248,6 +248,8 @@ class Stream:
                 self._transport.take(dispatch, outcome)
             if dispatch.outcome is None:
                 again.append(dispatch)
+        # What the server refused itself goes last, as it may end the next connection as well.
+        again.sort(key=lambda dispatch: dispatch.was_refused)
         self._to_send.extendleft(reversed(again))
         if connection.link.ended:
             await self._give_back()
