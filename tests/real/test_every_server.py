@@ -14,7 +14,6 @@ import pytest
 
 import wlsmtp
 from tests.real import poll
-from tests.real.known_faults import known_fault
 from tests.real.registry import ENDPOINTS, RunningServers, endpoint_of
 from tests.real.server import DOMAIN, RECIPIENT, SENDER, Endpoint, RealServer
 from tests.worlds import Session, World
@@ -99,9 +98,6 @@ def real(
 ) -> Iterator[Real]:
     registered = ENDPOINTS[endpoint_name]
     server = real_servers.get(registered.make, registered.what_is_missing)
-    refusal = request.node.callspec.params.get("refusal")
-    if (reason := known_fault(request.node.originalname, endpoint_name, refusal, world.name)) is not None:
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     yield Real(server, endpoint_of(server, endpoint_name), world)
 
 

@@ -83,12 +83,14 @@ class Link:
         self._expected: deque[Expectation] = deque()
         self._unsent: list[bytes] = []
         self._answered = Stage.GREETING
-        self._left_at = 0
+        self._goes_on = False
+        """Whether the server has obeyed a command after it had said 421."""
 
     @property
     def has_left(self) -> bool:
-        """Whether a 421 was the server's latest word: nothing that was said is done any more after it."""
-        return self.farewell is not None and self._left_at == self.heard
+        """Whether the server has said 421 and has done nothing since but refuse: what is not answered, it has not
+        done."""
+        return self.farewell is not None and not self._goes_on
 
     @property
     def is_usable(self) -> bool:
@@ -277,7 +279,9 @@ class Link:
                     self._show_reply(reply)
                 self.heard += 1
                 if reply.code == 421:
-                    self.farewell, self._left_at = reply, self.heard
+                    self.farewell, self._goes_on = reply, False
+                elif self.farewell is not None and reply.code < 400:
+                    self._goes_on = self._goes_on or self.stage is not Stage.RSET
                 if expected:
                     expectation = expected[0]
                     expectation.replies.append(reply)
