@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-import wlsmtp
 from tests.worlds import Session, World
 from wlsmtp import Envelope, Pipelining, RecipientStatus, RetryPolicy, Status
 
@@ -24,16 +23,6 @@ from .server import DOMAIN, Endpoint, RealServer
 NO_RETRY = RetryPolicy(attempts=1)
 SENDER = f"ann@{DOMAIN}"
 BOB = f"bob@{DOMAIN}"
-
-# What is refused at which command, and whether for good.
-REFUSALS = {
-    "nouser": (wlsmtp.RecipientsRefused, 5),
-    "tempfail": (wlsmtp.RecipientsRefused, 4),
-    "full": (wlsmtp.RecipientsRefused, 4),
-    "rejectdata": (wlsmtp.ContentRefused, 5),
-    "rejectdot": (wlsmtp.ContentRefused, 5),
-    "deferdot": (wlsmtp.ContentRefused, 4),
-}
 
 MODES = {
     "whole messages": Pipelining(),
@@ -90,60 +79,16 @@ def marked(mark: str | None = None) -> tuple[str, bytes]:
 
 ENDPOINTS = [(make, endpoint) for make in SERVERS for endpoint in make().endpoints]
 EVERY_SERVER = pytest.mark.parametrize(
-    "reached", [pytest.param((make, e.name), id=e.name) for make, e in ENDPOINTS], indirect=True
+    "reached",
+    [pytest.param((make, e.name), id=e.name) for make, e in ENDPOINTS if "TLS" not in e.name],
+    indirect=True,
 )
-EVERY_REFUSAL = pytest.mark.parametrize(
-    ("reached", "local_part"),
-    [
-        pytest.param((make, e.name), part, id=f"{e.name}, {part}")
-        for make, e in ENDPOINTS
-        for part in sorted(e.refusals)
-    ],
-    indirect=["reached"],
-)
-
 
 @pytest.fixture
 def reached(request: pytest.FixtureRequest, world: World, real_servers: RunningServers) -> Iterator[Reached]:
     make, name = request.param
     server = real_servers.get(make, what_is_missing)
     yield Reached(server, endpoint_of(server, name), world)
-
-
-@EVERY_SERVER
-def test_a_message_arrives_as_it_was_sent(reached: Reached) -> None:
-    mark, message = marked()
-    with reached.session() as session:
-        receipt = session.send(message, sender=SENDER, recipients=BOB)
-    assert receipt.status is Status.SENT and receipt.reply is not None
-    reached.expect([mark])
-
-
-@EVERY_REFUSAL
-def test_a_refusal_is_reported_and_the_next_message_is_sent(local_part: str, reached: Reached) -> None:
-    error, code_class = REFUSALS[local_part]
-    (refused, message), (mark, good) = marked(), marked()
-    with reached.session() as session:
-        with pytest.raises(error) as caught:
-            session.send(message, sender=SENDER, recipients=f"{local_part}@{DOMAIN}")
-        receipt = session.send(good, sender=SENDER, recipients=BOB)
-    assert caught.value.reply is not None and caught.value.reply.code // 100 == code_class
-    assert receipt.status is Status.SENT
-    reached.expect([mark])
-    assert not reached.copies([refused])
-
-
-@EVERY_SERVER
-def test_some_recipients_refused_make_a_partial_receipt(reached: Reached) -> None:
-    mark, message = marked()
-    nobody = f"nouser@{DOMAIN}"
-    with reached.session() as session:
-        receipt = session.send(message, sender=SENDER, recipients=[nobody, BOB])
-    assert receipt.status is Status.PARTIAL
-    assert [result.address for result in receipt.accepted] == [BOB]
-    (refused,) = receipt.refused
-    assert refused.address == nobody and refused.is_permanent
-    reached.expect([mark])
 
 
 @EVERY_SERVER
