@@ -110,8 +110,8 @@ DOUBTS = [
 
 BDATS = [
     Fault(
-        what="offers CHUNKING and refuses BDAT for good", says=(Says("BDAT", "502 5.5.1 Not implemented", None),),
-        modes=BY_BDAT,
+        what="answers BDAT with 502, although it has accepted it before", says=(Says("BDAT", "502 5.5.1 What"),),
+        modes=BY_BDAT, error=ContentRefused, stage=CONTENT, code=502, again=Again.NO, **nobody(REFUSED),
     ),
     Fault(
         what="answers BDAT with 451", says=(Says("BDAT", "451 4.3.0 Later"),), modes=BY_BDAT, error=ContentRefused,

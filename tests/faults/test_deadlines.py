@@ -54,7 +54,10 @@ def test_the_time_for_a_whole_send_ends_it_at_any_stage(
 
 
 def test_the_time_for_a_whole_send_holds_for_the_content_too(world: World) -> None:
-    with SMTPServer() as server, world.session(server.host, server.port) as session:
+    with (
+        SMTPServer(extensions=("PIPELINING",)) as server,
+        world.session(server.host, server.port) as session,
+    ):
         server.reply_to("CONTENT", DEAF, 1)
         with pytest.raises(wlsmtp.DeadlineExceeded) as caught:
             send(session, LARGE, timeout=0.4)
@@ -103,7 +106,7 @@ def test_waiting_for_a_free_connection_counts(world: World) -> None:
             gate.opened.set()
 
     with (
-        SMTPServer() as server,
+        SMTPServer(extensions=()) as server,  # without PIPELINING no connection is shared
         world.session(
             server.host, server.port, pool=PoolLimits(max_connections=1), listeners=(open_once_the_other_gave_up,)
         ) as session,

@@ -84,6 +84,7 @@ EVERY_SERVER = pytest.mark.parametrize(
     indirect=True,
 )
 
+
 @pytest.fixture
 def reached(request: pytest.FixtureRequest, world: World, real_servers: RunningServers) -> Iterator[Reached]:
     make, name = request.param
