@@ -82,17 +82,66 @@ def test_the_strongest_mechanism_that_may_be_used_comes_first(world: World, opti
 @pytest.mark.parametrize("mechanism", SCRAM)
 def test_scram_is_bound_to_the_connection(world: World, mechanism: str, security: str, version: str) -> None:
     binding = {"1.2": "tls-unique", "1.3": "tls-server-end-point"}[version]
+    named = {} if version == "1.2" else {"mechanisms": [f"{mechanism.lower()}-plus"]}
     with (
         server_with(f"{mechanism}-PLUS", mechanism, security=security) as server,
+        session_to(world, server, password=SECRET, **named) as session,
+    ):
+        limit_tls(server, version)
+        info = session.verify()
+    assert info.mechanism == f"{mechanism}-PLUS" and info.tls is not None and info.tls.protocol == f"TLSv{version}"
+    assert first_response(server).startswith(f"p={binding},,".encode())
+
+
+def limit_tls(server: SMTPServer, version: str) -> None:
+    assert server.tls_context is not None
+    if version == "1.2":
+        server.tls_context.maximum_version = server.tls_context.minimum_version = 0x0303  # type: ignore[assignment]
+
+
+def first_response(server: SMTPServer) -> bytes:
+    first = next(line for _, who, line in server.transcript if who == "C" and line.startswith(b"AUTH "))
+    return base64.b64decode(first.split()[2])
+
+
+def test_scram_is_not_bound_to_tls_1_3_unless_that_is_asked_for(world: World) -> None:
+    with (
+        server_with("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", security="ssl") as server,
         session_to(world, server, password=SECRET) as session,
     ):
-        assert server.tls_context is not None
-        if version == "1.2":
-            server.tls_context.maximum_version = server.tls_context.minimum_version = 0x0303  # type: ignore[assignment]
         info = session.verify()
-    first = next(line for _, who, line in server.transcript if who == "C" and line.startswith(b"AUTH "))
-    assert info.mechanism == f"{mechanism}-PLUS" and info.tls is not None and info.tls.protocol == f"TLSv{version}"
-    assert base64.b64decode(first.split()[2]).startswith(f"p={binding},,".encode())
+    assert info.tls is not None and info.tls.protocol == "TLSv1.3"
+    assert info.mechanism == "SCRAM-SHA-256" and first_response(server).startswith(b"n,,")
+
+
+@pytest.mark.parametrize(
+    ("version", "named", "flag"),
+    [
+        ("1.2", None, b"y,,"),
+        ("1.3", None, b"n,,"),
+        ("1.3", ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"], b"y,,"),
+        ("1.3", ["SCRAM-SHA-256"], b"n,,"),
+    ],
+)
+def test_a_server_without_binding_is_told_that_this_side_could_only_where_it_would(
+    world: World, version: str, named: list[str] | None, flag: bytes
+) -> None:
+    with (
+        server_with("SCRAM-SHA-256", security="ssl") as server,
+        session_to(world, server, password=SECRET, mechanisms=named) as session,
+    ):
+        limit_tls(server, version)
+        session.verify()
+    assert first_response(server).startswith(flag)
+
+
+def test_a_server_that_offers_nothing_but_binding_is_told_with_how_to_ask_for_it(world: World) -> None:
+    with (
+        server_with("SCRAM-SHA-256-PLUS", security="ssl") as server,
+        session_to(world, server, password=SECRET) as session,
+        pytest.raises(AuthenticationFailed, match=r"mechanisms=\['SCRAM-SHA-256-PLUS'\]"),
+    ):
+        session.verify()
 
 
 def test_a_server_in_the_middle_with_a_trusted_certificate_of_its_own_is_found_out(
@@ -100,7 +149,7 @@ def test_a_server_in_the_middle_with_a_trusted_certificate_of_its_own_is_found_o
 ) -> None:
     with (
         server_with("SCRAM-SHA-256-PLUS", security="ssl") as server,
-        session_to(world, server, password=SECRET) as session,
+        session_to(world, server, password=SECRET, mechanisms=["SCRAM-SHA-256-PLUS"]) as session,
         pytest.raises(AuthenticationFailed, match="535"),
     ):
         monkeypatch.setattr(SMTPServer, "end_point", b"what the real server has")
@@ -113,6 +162,7 @@ def test_whoever_takes_the_offer_of_binding_away_is_found_out(world: World, monk
         session_to(world, server, password=SECRET) as session,
         pytest.raises(AuthenticationFailed),
     ):
+        limit_tls(server, "1.2")
         # What the client sees, rewritten; the server still knows what it has offered.
         monkeypatch.setattr("wlsmtp.wire.extensions.Capabilities.mechanisms", property(lambda self: ("SCRAM-SHA-256",)))
         session.verify()

@@ -124,13 +124,15 @@ def _secrets(link: Link, config: SessionConfig, capabilities: Capabilities, toke
     tls, offered = link.stream.tls, [name.upper() for name in capabilities.mechanisms]
     # Found out only where it is used, as a certificate must be parsed for it.
     binds = config.password is not None and any(name.startswith("SCRAM-") for name in offered)
+    default_only = not any(name.upper().endswith("-PLUS") for name in config.mechanisms or ())
+    certificate = tls.certificate.der if tls and tls.certificate else None
     return Secrets(
         username=config.username or "",
         password=config.password.get_secret_value() if config.password else None,
         token=token,
         host=config.tls.server_hostname or ("localhost" if config.is_unix else config.server),
         port=0 if config.is_unix else config.port,
-        binding=channel_binding(tls.certificate.der, tls.unique) if tls and tls.certificate and binds else None,
+        binding=channel_binding(certificate, tls.unique, default_only=default_only) if tls and binds else None,
         server_binds=any(name.endswith("-PLUS") for name in offered),
         has_certificate=_has_certificate(config),
     )

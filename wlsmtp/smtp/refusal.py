@@ -75,6 +75,9 @@ def _way_out(config: SessionConfig, offered: tuple[str, ...]) -> str:
         return "Allow one that it offers, see mechanisms=… and exclude_mechanisms=…"
     known = [MECHANISMS[name] for name in (name.upper() for name in offered) if name in MECHANISMS]
     needs = "token" if config.token else "password"
+    bound = [mechanism.name for mechanism in known if mechanism.binds and mechanism.is_installed]
+    if bound and needs == "password":
+        return f"From TLS 1.3 on, {bound[0]} is used only where mechanisms=[{bound[0]!r}] names it"
     for mechanism in known:
         if mechanism.needs == needs and not mechanism.is_installed:
             return f'{mechanism.name} would do with: pip install "wlsmtp[{mechanism.extra}]"'
