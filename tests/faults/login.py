@@ -22,7 +22,7 @@ def login(
     """A fault of AUTH: nothing of a message was said."""
     return Fault(
         what=what, says=(Says("AUTH", reply),), modes=ONE_MODE, over_tls=over_tls,
-        options={"users": {USER: SECRET}, "tokens": {USER: SECRET}, "mechanisms": [mechanism]},
+        options={"users": {USER: SECRET}, "tokens": {USER: SECRET}, "mechanisms": mechanism.split()},
         settings={**secret, **({"timeout": QUICK} if quick else {})},
         error=error, stage=Stage.AUTH if error else None, code=code, hint=hint,
         again=again if error else Again.NEEDLESS, never=("MAIL",) if error else (),
@@ -43,6 +43,9 @@ LOGIN = [
     login("never answers AUTH", SILENCE, DeadlineExceeded, DELIVERED, quick=True),
     login("hangs up in the middle of the exchange", ("334 VXNlcm5hbWU6", HEAR, CLOSE), ConnectionFailed, DELIVERED,
           mechanism="LOGIN"),
+    login("hangs up at SCRAM, and takes PLAIN", CLOSE, None, mechanism="SCRAM-SHA-256 PLAIN", over_tls=True),
+    login("refuses the user name of LOGIN for now, and takes CRAM-MD5", ("334 VXNlcm5hbWU6", HEAR, "454 4.7.0 Later"),
+          None, mechanism="LOGIN CRAM-MD5"),
     login("answers AUTH with garbage", b"\x00\x01\r\n", ProtocolError),
     login("asks on and on: 334 after 334", MORE, ProtocolError),
     login("asks for LOGIN's words in plain text", ("334 Wer da?", HEAR, "334 Und?", HEAR, "235 2.7.0 Ok"), None,

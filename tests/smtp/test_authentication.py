@@ -13,7 +13,7 @@ import pytest
 import wlsmtp
 from tests.worlds import Session, World
 from wlsmtp import TLS, AuthenticationFailed, ConfigError, RetryPolicy, SessionConfig, SMTPSession, Stage
-from wlsmtp.testing import ScriptedPeer, SMTPServer
+from wlsmtp.testing import CLOSE, HEAR, RESET, ScriptedPeer, SMTPServer
 
 SCRAM = [f"SCRAM-{hash_name}" for hash_name in ("SHA-1", "SHA-256", "SHA-512")]
 PASSWORD = ["PLAIN", "LOGIN", "CRAM-MD5", *SCRAM]
@@ -208,8 +208,9 @@ GOES_ON = {
     "not known": "S: 500 what",
     "refused before the proof": "S: 535 5.7.8 no such credentials",
     "needs a transition": "S: 432 4.7.12 log in with PLAIN once",
+    "cannot be read": "S: 501 5.5.2 cannot decode",
+    "for now": "S: 454 4.7.0 later",
 }
-STOPS = {"for now": "S: 454 4.7.0 later", "too many": "S: 421 4.7.0 too many"}
 
 
 @pytest.mark.parametrize("reply", GOES_ON.values(), ids=GOES_ON)
@@ -220,6 +221,66 @@ def test_a_refusal_that_is_not_about_the_secret_leads_to_the_next_mechanism(worl
         world.session("127.0.0.1", peer.port, username="ann", password="s3cret", timeout=5) as session,
     ):
         assert session.verify().mechanism == "PLAIN"
+
+
+MID_EXCHANGE = {
+    "LOGIN, the user name is refused for now": ("LOGIN", ("334 VXNlcm5hbWU6", HEAR, "454 4.3.0 Later")),
+    "LOGIN, cut at the user name": ("LOGIN", ("334 VXNlcm5hbWU6", HEAR, CLOSE)),
+    "LOGIN, refused and cut": ("LOGIN", ("334 VXNlcm5hbWU6", HEAR, "535 5.7.8 No", CLOSE)),
+    "CRAM-MD5, cut": ("CRAM-MD5", (CLOSE,)),
+    "SCRAM, cut": ("SCRAM-SHA-256", (CLOSE,)),
+    "SCRAM, refused and cut": ("SCRAM-SHA-256", ("501 5.5.2 Bad", CLOSE)),
+    "SCRAM, reset": ("SCRAM-SHA-256", (RESET,)),
+}
+
+
+@pytest.mark.parametrize(("mechanism", "replies"), MID_EXCHANGE.values(), ids=MID_EXCHANGE)
+def test_an_exchange_that_ends_before_a_secret_was_shown_leads_to_the_next_mechanism(
+    world: World, mechanism: str, replies: Any
+) -> None:
+    with server_with(mechanism, "PLAIN") as server:
+        server.reply_to("AUTH", replies, 1)
+        with session_to(world, server, password=SECRET, mechanisms=[mechanism, "PLAIN"]) as session:
+            assert session.verify().mechanism == "PLAIN"
+    assert tried(server)[0] == mechanism and set(tried(server)) == {mechanism, "PLAIN"}
+
+
+def test_a_mechanism_at_which_the_server_hangs_up_is_passed_over_by_the_session(world: World) -> None:
+    with server_with("SCRAM-SHA-256", "LOGIN", "PLAIN") as server:
+        server.reply_to("AUTH", CLOSE, 1)
+        with session_to(world, server, password=SECRET) as session:
+            for _ in range(3):
+                session.verify()
+                session.close()
+                session.open()
+    assert tried(server) == ["SCRAM-SHA-256", *["PLAIN"] * 4]
+
+
+def test_the_only_mechanism_is_tried_again_after_the_server_hung_up_at_it(world: World) -> None:
+    with server_with("SCRAM-SHA-256") as server:
+        server.reply_to("AUTH", CLOSE, 1)
+        with session_to(world, server, password=SECRET) as session:
+            with pytest.raises(wlsmtp.ConnectionFailed):
+                session.verify()
+            assert session.verify().mechanism == "SCRAM-SHA-256"
+
+
+def test_a_server_that_hangs_up_at_every_mechanism_is_asked_once_with_each(world: World) -> None:
+    with server_with("SCRAM-SHA-256", "LOGIN", "CRAM-MD5") as server:
+        server.reply_to("AUTH", CLOSE, times=None)
+        with session_to(world, server, password=SECRET) as session, pytest.raises(wlsmtp.ConnectionFailed):
+            session.verify()
+    assert tried(server) == ["SCRAM-SHA-256", "LOGIN", "CRAM-MD5"]
+
+
+def test_a_connection_that_is_lost_after_the_secret_was_shown_is_not_opened_again_for_another_mechanism(
+    world: World,
+) -> None:
+    with server_with("PLAIN", "LOGIN") as server:
+        server.reply_to("AUTH", CLOSE, 1)
+        with session_to(world, server, password=SECRET) as session, pytest.raises(wlsmtp.ConnectionFailed):
+            session.verify()
+    assert tried(server) == ["PLAIN"]
 
 
 def test_what_was_refused_on_the_way_is_not_tried_on_the_next_connection(world: World) -> None:
@@ -256,10 +317,14 @@ def test_a_password_that_scram_cannot_express_is_shown_by_plain(world: World) ->
     assert "bell" not in str(caught.value) and tried(server) == ["PLAIN"]
 
 
-@pytest.mark.parametrize("reply", STOPS.values(), ids=STOPS)
-def test_a_refusal_for_now_ends_the_login_and_is_temporary(world: World, reply: str) -> None:
+FAREWELL = OFFERS + "C: AUTH SCRAM-SHA-256 *\nS: 421 4.7.0 not now\n!silence"
+AFTER_PROOF = OFFERS.replace("SCRAM-SHA-256 ", "") + PLAIN + "S: 454 4.7.0 later\n!silence"
+
+
+@pytest.mark.parametrize("script", [FAREWELL, AFTER_PROOF], ids=["farewell", "after the proof"])
+def test_a_refusal_for_now_ends_the_login_and_is_temporary(world: World, script: str) -> None:
     with (
-        ScriptedPeer(OFFERS + "C: AUTH SCRAM-SHA-256 *\n" + reply + "\n!silence") as peer,
+        ScriptedPeer(script) as peer,
         world.session("127.0.0.1", peer.port, username="ann", password="s3cret", timeout=5) as session,
         pytest.raises(wlsmtp.SMTPError) as caught,
     ):

@@ -104,7 +104,8 @@ class ServerQuirks:
     """The mechanism of the last login. It is tried first, so that those that the server offers, and that do not work
     for this user, do not make a failed login of every connection."""
     broken_mechanisms: set[str] = field(default_factory=set)
-    """Mechanisms whose exchange ended before the secret was put to the test."""
+    """Mechanisms at which the server hung up before the secret was put to the test. They are passed over while another
+    one is left."""
     _group_losses: int = 0
     """Connections in a row that failed at a group before any was answered."""
     _lost_after: int | None = None
