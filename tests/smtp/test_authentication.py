@@ -223,6 +223,23 @@ def test_a_refusal_that_is_not_about_the_secret_leads_to_the_next_mechanism(worl
         assert session.verify().mechanism == "PLAIN"
 
 
+def test_too_many_logins_are_not_made_more_by_the_next_mechanism(world: World) -> None:
+    with server_with("SCRAM-SHA-256", "PLAIN") as server:
+        server.reply_to("AUTH", "454 4.7.0 Too many login attempts", 1)
+        with session_to(world, server, password=SECRET) as session, pytest.raises(AuthenticationFailed):
+            session.verify()
+    assert tried(server) == ["SCRAM-SHA-256"]
+
+
+def test_a_token_that_is_refused_with_4xx_is_asked_for_anew(world: World) -> None:
+    provider = Provider("old", "t0ken")
+    with server_with("XOAUTH2") as server:
+        server.reply_to("AUTH", "454 4.7.0 Invalid credentials", 1)
+        with session_to(world, server, token=provider) as session:
+            assert session.verify().mechanism == "XOAUTH2"
+    assert provider.forgotten == ["old"]
+
+
 MID_EXCHANGE = {
     "LOGIN, the user name is refused for now": ("LOGIN", ("334 VXNlcm5hbWU6", HEAR, "454 4.3.0 Later")),
     "LOGIN, cut at the user name": ("LOGIN", ("334 VXNlcm5hbWU6", HEAR, CLOSE)),

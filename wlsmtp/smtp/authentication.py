@@ -190,7 +190,7 @@ class _Player:
             if played.reply.is_positive:
                 return mechanism.name
             failure = refusal.refused(self._config, mechanism, played.reply, played.challenge)
-            if not played.is_about_mechanism:
+            if failure.rests or not played.is_about_mechanism:
                 break
         assert failure is not None  # there is always something to try
         raise failure
