@@ -13,7 +13,8 @@ import pytest
 import wlsmtp
 from tests.worlds import Session, World
 from wlsmtp import TLS, AuthenticationFailed, ConfigError, RetryPolicy, SessionConfig, SMTPSession, Stage
-from wlsmtp.testing import CLOSE, HEAR, RESET, ScriptedPeer, SMTPServer
+from wlsmtp.smtp.refused_login import RefusedLogin
+from wlsmtp.testing import CLOSE, HEAR, RESET, SILENCE, ScriptedPeer, SMTPServer
 
 SCRAM = [f"SCRAM-{hash_name}" for hash_name in ("SHA-1", "SHA-256", "SHA-512")]
 PASSWORD = ["PLAIN", "LOGIN", "CRAM-MD5", *SCRAM]
@@ -368,6 +369,122 @@ def test_a_server_that_says_yes_without_a_proof_of_its_own_is_not_believed(world
         pytest.raises(AuthenticationFailed, match="not valid"),
     ):
         session.verify()
+
+
+# What was refused is not offered again.
+
+
+def mail(number: int) -> wlsmtp.Message:
+    return wlsmtp.Message(sender="ann@example.com", to="bob@example.org", subject=str(number), text="x")
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "XOAUTH2"])
+def test_a_refused_secret_is_offered_once_by_many_sends(world: World, mechanism: str) -> None:
+    secret = {"token": "wr0ng"} if mechanism in TOKEN else {"password": "wr0ng"}
+    with server_with(mechanism) as server, session_to(world, server, **secret) as session:
+        for number in range(20):
+            with pytest.raises(AuthenticationFailed, match="was not asked again" if number else "535") as caught:
+                session.send(mail(number))
+            assert caught.value.reply is not None and caught.value.reply.code == 535
+            assert caught.value.mechanism == mechanism and not caught.value.temporary
+            assert "wr0ng" not in str(caught.value)
+    assert len(tried(server)) == 1
+
+
+def test_a_refusal_that_is_said_with_4xx_is_remembered_as_well(world: World) -> None:
+    with server_with("PLAIN") as server, session_to(world, server, password=SECRET) as session:
+        server.reply_to("AUTH", "451 Authentication failed: Could not authenticate")
+        for _ in range(3):
+            with pytest.raises(AuthenticationFailed) as caught:
+                session.send(mail(1))
+            assert not caught.value.temporary
+    assert len(tried(server)) == 1
+
+
+@pytest.mark.parametrize("ask", ["verify", "open"])
+def test_verify_and_open_ask_the_server_again(world: World, ask: str) -> None:
+    with server_with("PLAIN") as server, session_to(world, server, password="wr0ng") as session:
+        for _ in range(2):
+            with pytest.raises(AuthenticationFailed, match=r"535") as caught:
+                getattr(session, ask)()
+            assert "not asked" not in str(caught.value)
+        assert len(tried(server)) == 2
+        server.users[USER] = "wr0ng"
+        with pytest.raises(AuthenticationFailed, match="not asked"):
+            session.send(mail(1))
+        getattr(session, ask)()
+        session.send(mail(2))
+    assert [b"Subject: 2\r\n" in message.content for message in server.messages] == [True]
+
+
+def test_a_refused_secret_is_offered_again_after_a_while(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wlsmtp.smtp.refused_login.REFUSED_LOGIN_RESTS", 0.0)
+    with server_with("PLAIN") as server, session_to(world, server, password="wr0ng") as session:
+        for _ in range(3):
+            with pytest.raises(AuthenticationFailed):
+                session.send(mail(1))
+    assert len(tried(server)) == 3
+
+
+def test_another_token_of_a_provider_is_another_secret(world: World) -> None:
+    tokens = ["old"]
+    with server_with("XOAUTH2") as server, session_to(world, server, token=lambda: tokens[0]) as session:
+        for _ in range(2):
+            with pytest.raises(AuthenticationFailed):
+                session.send(mail(1))
+        assert len(tried(server)) == 1
+        tokens[0] = "t0ken"
+        assert session.send(mail(2)).status is wlsmtp.Status.SENT
+
+
+@pytest.mark.parametrize("reply", ["454 4.7.0 Temporary authentication failure", "504 5.5.4 Not now"])
+def test_a_failure_that_is_not_about_the_secret_does_not_rest(world: World, reply: str) -> None:
+    with server_with("PLAIN") as server, session_to(world, server, password=SECRET) as session:
+        server.reply_to("AUTH", reply, 1)
+        with pytest.raises(AuthenticationFailed):
+            session.send(mail(1))
+        assert session.send(mail(2)).status is wlsmtp.Status.SENT
+
+
+def send_side_by_side(world: World, session: Session) -> list[Any]:
+    """What comes of four messages, each over a connection of its own."""
+    return world.together(*[(None, lambda number=number: session.face.send(mail(number))) for number in range(4)])
+
+
+def test_connections_that_are_opened_side_by_side_make_one_failed_login(world: World) -> None:
+    with server_with("PLAIN") as server, session_to(world, server, password="wr0ng") as session:
+        results = send_side_by_side(world, session)
+        assert [type(result) for result in results] == [AuthenticationFailed] * 4
+    assert len(tried(server)) == 1
+
+
+def test_connections_that_are_opened_side_by_side_all_log_in(world: World) -> None:
+    with server_with("SCRAM-SHA-256") as server, session_to(world, server, password=SECRET) as session:
+        results = send_side_by_side(world, session)
+        assert [result.status for result in results] == [wlsmtp.Status.SENT] * 4
+
+
+def test_who_waits_for_a_login_that_is_cut_logs_in_itself(world: World) -> None:
+    with server_with("PLAIN") as server, session_to(world, server, password=SECRET) as session:
+        server.reply_to("AUTH", CLOSE, 1)
+        results = send_side_by_side(world, session)
+        assert sum(isinstance(result, wlsmtp.ConnectionFailed) for result in results) == 1
+    assert len(server.messages) == 3
+
+
+def test_who_waits_for_a_login_of_another_one_waits_no_longer_than_it_may(world: World) -> None:
+    with server_with("PLAIN") as server:
+        server.reply_to("AUTH", SILENCE)
+        with session_to(world, server, password=SECRET, timeout=0.5) as session:
+            results = send_side_by_side(world, session)
+        assert [type(result) for result in results] == [wlsmtp.DeadlineExceeded] * 4
+
+
+def test_what_is_kept_of_a_refused_secret_does_not_show_it() -> None:
+    refused = RefusedLogin.of("s3cret", AuthenticationFailed("no"), 0.0)
+    assert "s3cret" not in repr(refused) and "mark" not in repr(refused)
+    assert refused.answers("s3cret", 1.0) is not None
+    assert refused.answers("other", 1.0) is None and refused.answers("s3cret", 300.0) is None
 
 
 # Tokens.

@@ -27,6 +27,7 @@ from wlsmtp.sasl import MECHANISMS, Confirmed, Proof, Secrets, Unusable, choose
 from wlsmtp.sasl.base import NOTHING, unproved
 from wlsmtp.sasl.binding import channel_binding
 from wlsmtp.smtp import refusal
+from wlsmtp.smtp.refused_login import RefusedLogin, own_turn, refuse_again, secret_of
 from wlsmtp.smtp.token import fetch_token, renew_token
 from wlsmtp.wire import command
 
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 
 _NOT_SUPPORTED = frozenset({500, 502, 503, 504})
 """Replies that speak against the mechanism."""
+_NOT_UNDERSTOOD = _NOT_SUPPORTED | {501}
+"""Replies that say nothing of the secret."""
 _NEEDS_TRANSITION = "4.7.12"
 """The user must log in once with a mechanism that shows the password (RFC 4954 §6: 432)."""
 _MASK = "********"
@@ -124,14 +127,17 @@ async def authenticate(
     usable = [mechanism for mechanism in usable if mechanism.name not in quirks.broken_mechanisms] or usable
     usable.sort(key=lambda mechanism: mechanism.name != quirks.mechanism)
     player = _Player(link, config, io, deadlines, quirks)
-    try:
-        mechanism = await player.log_in(usable, secrets)
-    except AuthenticationFailed as error:
-        token = await renew_token(config, io, deadlines, secrets.token, error)
-        if token is None:
-            raise
-        mechanism = await player.log_in(usable, _secrets(link, config, capabilities, token))
-    quirks.mechanism = mechanism
+    async with own_turn(quirks, io, deadlines):
+        refuse_again(secret_of(config, secrets.token), quirks, io.now())
+        try:
+            mechanism = await player.log_in(usable, secrets)
+        except AuthenticationFailed as error:
+            token = await renew_token(config, io, deadlines, secrets.token, error)
+            if token is None:
+                raise
+            secrets = _secrets(link, config, capabilities, token)
+            mechanism = await player.log_in(usable, secrets)
+        quirks.mechanism, quirks.refused_login = mechanism, None
     return Login(config.username, mechanism)
 
 
@@ -193,7 +199,16 @@ class _Player:
             if failure.rests or not played.is_about_mechanism:
                 break
         assert failure is not None  # there is always something to try
+        if refused is not None:
+            self._remember(refused, secrets, failure)
         raise failure
+
+    def _remember(self, mechanism: Mechanism, secrets: Secrets, failure: AuthenticationFailed) -> None:
+        """Keep in mind that the server refused a secret for good."""
+        secret = secret_of(self._config, secrets.token)
+        is_about_secret = failure.reply is not None and failure.reply.code not in _NOT_UNDERSTOOD
+        if secret and is_about_secret and mechanism.needs in ("password", "token") and not failure.temporary:
+            self._quirks.refused_login = RefusedLogin.of(secret, failure, self._io.now())
 
     def _go_round(self, cut: Mechanism, usable: Sequence[Mechanism], error: ConnectionFailed) -> None:
         """The server hung up at a mechanism: if another one is left, remember that, and raise ``ExchangeCut``. A server

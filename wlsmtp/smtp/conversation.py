@@ -14,6 +14,7 @@ from wlsmtp.smtp.authentication import ExchangeCut, authenticate
 from wlsmtp.smtp.link import Link
 from wlsmtp.smtp.plan import Planner
 from wlsmtp.smtp.quirks import Trust
+from wlsmtp.smtp.refused_login import refuse_again, secret_of
 from wlsmtp.smtp.window import Window
 from wlsmtp.wire import command
 from wlsmtp.wire.extensions import Capabilities, parse_ehlo
@@ -168,6 +169,7 @@ async def open_connection(
     io: IO, config: SessionConfig, announce: Announcer, deadlines: Deadlines, quirks: ServerQuirks
 ) -> Connection:
     """Connect and go through the whole opening. Raises the error of the stage that failed."""
+    refuse_again(secret_of(config), quirks, io.now())
     while True:
         try:
             return await _open(io, config, announce, deadlines, quirks)
