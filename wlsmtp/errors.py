@@ -157,9 +157,23 @@ class AuthenticationFailed(SMTPError, PermissionError):
 
     mechanism: str | None = None
     """The SASL mechanism that was refused last."""
+    is_lasting = False
+    """Whether waiting will not help although the reply was 4xx, as it says that the credentials are wrong."""
+    rests: float | None = None
+    """Seconds without a login that the server needs, as it was asked too often."""
     problem: Mapping[str, str] = MappingProxyType({})
     """What the server, or the token endpoint, says of a refused OAuth 2.0 token (``status``, ``scope``, ``schemes``,
     ``openid-configuration``, or ``error`` and ``error_description``); RFC 7628 §3.2.2, RFC 6749 §5.2."""
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the same login may succeed later."""
+        return super().temporary and not self.is_lasting
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds after which the server wants to be asked again; None when it did not say so."""
+        return max(self.rests or 0.0, super().retry_after or 0.0) or None
 
 
 class ReplyError(SMTPError):

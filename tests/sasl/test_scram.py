@@ -160,6 +160,12 @@ def test_the_end_point_is_named_by_the_hash_that_its_certificate_is_signed_with(
     assert channel_binding(der, b"finished") == ("tls-unique", b"finished")
 
 
+def test_only_the_default_binding_is_used_where_that_is_wanted() -> None:
+    der = certificate(ec.generate_private_key(ec.SECP256R1()), hashes.SHA384())
+    assert channel_binding(der, None, default_only=True) is None
+    assert channel_binding(der, b"finished", default_only=True) == ("tls-unique", b"finished")
+
+
 def test_a_connection_without_a_usable_certificate_has_no_binding() -> None:
     assert channel_binding(None, None) is None
     assert channel_binding(certificate(ed25519.Ed25519PrivateKey.generate(), None), None) is None

@@ -13,7 +13,8 @@ import pytest
 import wlsmtp
 from tests.worlds import Session, World
 from wlsmtp import TLS, AuthenticationFailed, ConfigError, RetryPolicy, SessionConfig, SMTPSession, Stage
-from wlsmtp.testing import ScriptedPeer, SMTPServer
+from wlsmtp.smtp.refused_login import RefusedLogin
+from wlsmtp.testing import CLOSE, HEAR, RESET, SILENCE, ScriptedPeer, SMTPServer
 
 SCRAM = [f"SCRAM-{hash_name}" for hash_name in ("SHA-1", "SHA-256", "SHA-512")]
 PASSWORD = ["PLAIN", "LOGIN", "CRAM-MD5", *SCRAM]
@@ -82,17 +83,66 @@ def test_the_strongest_mechanism_that_may_be_used_comes_first(world: World, opti
 @pytest.mark.parametrize("mechanism", SCRAM)
 def test_scram_is_bound_to_the_connection(world: World, mechanism: str, security: str, version: str) -> None:
     binding = {"1.2": "tls-unique", "1.3": "tls-server-end-point"}[version]
+    named = {} if version == "1.2" else {"mechanisms": [f"{mechanism.lower()}-plus"]}
     with (
         server_with(f"{mechanism}-PLUS", mechanism, security=security) as server,
+        session_to(world, server, password=SECRET, **named) as session,
+    ):
+        limit_tls(server, version)
+        info = session.verify()
+    assert info.mechanism == f"{mechanism}-PLUS" and info.tls is not None and info.tls.protocol == f"TLSv{version}"
+    assert first_response(server).startswith(f"p={binding},,".encode())
+
+
+def limit_tls(server: SMTPServer, version: str) -> None:
+    assert server.tls_context is not None
+    if version == "1.2":
+        server.tls_context.maximum_version = server.tls_context.minimum_version = 0x0303  # type: ignore[assignment]
+
+
+def first_response(server: SMTPServer) -> bytes:
+    first = next(line for _, who, line in server.transcript if who == "C" and line.startswith(b"AUTH "))
+    return base64.b64decode(first.split()[2])
+
+
+def test_scram_is_not_bound_to_tls_1_3_unless_that_is_asked_for(world: World) -> None:
+    with (
+        server_with("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", security="ssl") as server,
         session_to(world, server, password=SECRET) as session,
     ):
-        assert server.tls_context is not None
-        if version == "1.2":
-            server.tls_context.maximum_version = server.tls_context.minimum_version = 0x0303  # type: ignore[assignment]
         info = session.verify()
-    first = next(line for _, who, line in server.transcript if who == "C" and line.startswith(b"AUTH "))
-    assert info.mechanism == f"{mechanism}-PLUS" and info.tls is not None and info.tls.protocol == f"TLSv{version}"
-    assert base64.b64decode(first.split()[2]).startswith(f"p={binding},,".encode())
+    assert info.tls is not None and info.tls.protocol == "TLSv1.3"
+    assert info.mechanism == "SCRAM-SHA-256" and first_response(server).startswith(b"n,,")
+
+
+@pytest.mark.parametrize(
+    ("version", "named", "flag"),
+    [
+        ("1.2", None, b"y,,"),
+        ("1.3", None, b"n,,"),
+        ("1.3", ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"], b"y,,"),
+        ("1.3", ["SCRAM-SHA-256"], b"n,,"),
+    ],
+)
+def test_a_server_without_binding_is_told_that_this_side_could_only_where_it_would(
+    world: World, version: str, named: list[str] | None, flag: bytes
+) -> None:
+    with (
+        server_with("SCRAM-SHA-256", security="ssl") as server,
+        session_to(world, server, password=SECRET, mechanisms=named) as session,
+    ):
+        limit_tls(server, version)
+        session.verify()
+    assert first_response(server).startswith(flag)
+
+
+def test_a_server_that_offers_nothing_but_binding_is_told_with_how_to_ask_for_it(world: World) -> None:
+    with (
+        server_with("SCRAM-SHA-256-PLUS", security="ssl") as server,
+        session_to(world, server, password=SECRET) as session,
+        pytest.raises(AuthenticationFailed, match=r"mechanisms=\['SCRAM-SHA-256-PLUS'\]"),
+    ):
+        session.verify()
 
 
 def test_a_server_in_the_middle_with_a_trusted_certificate_of_its_own_is_found_out(
@@ -100,7 +150,7 @@ def test_a_server_in_the_middle_with_a_trusted_certificate_of_its_own_is_found_o
 ) -> None:
     with (
         server_with("SCRAM-SHA-256-PLUS", security="ssl") as server,
-        session_to(world, server, password=SECRET) as session,
+        session_to(world, server, password=SECRET, mechanisms=["SCRAM-SHA-256-PLUS"]) as session,
         pytest.raises(AuthenticationFailed, match="535"),
     ):
         monkeypatch.setattr(SMTPServer, "end_point", b"what the real server has")
@@ -113,6 +163,7 @@ def test_whoever_takes_the_offer_of_binding_away_is_found_out(world: World, monk
         session_to(world, server, password=SECRET) as session,
         pytest.raises(AuthenticationFailed),
     ):
+        limit_tls(server, "1.2")
         # What the client sees, rewritten; the server still knows what it has offered.
         monkeypatch.setattr("wlsmtp.wire.extensions.Capabilities.mechanisms", property(lambda self: ("SCRAM-SHA-256",)))
         session.verify()
@@ -158,8 +209,9 @@ GOES_ON = {
     "not known": "S: 500 what",
     "refused before the proof": "S: 535 5.7.8 no such credentials",
     "needs a transition": "S: 432 4.7.12 log in with PLAIN once",
+    "cannot be read": "S: 501 5.5.2 cannot decode",
+    "for now": "S: 454 4.7.0 later",
 }
-STOPS = {"for now": "S: 454 4.7.0 later", "too many": "S: 421 4.7.0 too many"}
 
 
 @pytest.mark.parametrize("reply", GOES_ON.values(), ids=GOES_ON)
@@ -170,6 +222,83 @@ def test_a_refusal_that_is_not_about_the_secret_leads_to_the_next_mechanism(worl
         world.session("127.0.0.1", peer.port, username="ann", password="s3cret", timeout=5) as session,
     ):
         assert session.verify().mechanism == "PLAIN"
+
+
+def test_too_many_logins_are_not_made_more_by_the_next_mechanism(world: World) -> None:
+    with server_with("SCRAM-SHA-256", "PLAIN") as server:
+        server.reply_to("AUTH", "454 4.7.0 Too many login attempts", 1)
+        with session_to(world, server, password=SECRET) as session, pytest.raises(AuthenticationFailed):
+            session.verify()
+    assert tried(server) == ["SCRAM-SHA-256"]
+
+
+def test_a_token_that_is_refused_with_4xx_is_asked_for_anew(world: World) -> None:
+    provider = Provider("old", "t0ken")
+    with server_with("XOAUTH2") as server:
+        server.reply_to("AUTH", "454 4.7.0 Invalid credentials", 1)
+        with session_to(world, server, token=provider) as session:
+            assert session.verify().mechanism == "XOAUTH2"
+    assert provider.forgotten == ["old"]
+
+
+MID_EXCHANGE = {
+    "LOGIN, the user name is refused for now": ("LOGIN", ("334 VXNlcm5hbWU6", HEAR, "454 4.3.0 Later")),
+    "LOGIN, cut at the user name": ("LOGIN", ("334 VXNlcm5hbWU6", HEAR, CLOSE)),
+    "LOGIN, refused and cut": ("LOGIN", ("334 VXNlcm5hbWU6", HEAR, "535 5.7.8 No", CLOSE)),
+    "CRAM-MD5, cut": ("CRAM-MD5", (CLOSE,)),
+    "SCRAM, cut": ("SCRAM-SHA-256", (CLOSE,)),
+    "SCRAM, refused and cut": ("SCRAM-SHA-256", ("501 5.5.2 Bad", CLOSE)),
+    "SCRAM, reset": ("SCRAM-SHA-256", (RESET,)),
+}
+
+
+@pytest.mark.parametrize(("mechanism", "replies"), MID_EXCHANGE.values(), ids=MID_EXCHANGE)
+def test_an_exchange_that_ends_before_a_secret_was_shown_leads_to_the_next_mechanism(
+    world: World, mechanism: str, replies: Any
+) -> None:
+    with server_with(mechanism, "PLAIN") as server:
+        server.reply_to("AUTH", replies, 1)
+        with session_to(world, server, password=SECRET, mechanisms=[mechanism, "PLAIN"]) as session:
+            assert session.verify().mechanism == "PLAIN"
+    assert tried(server)[0] == mechanism and set(tried(server)) == {mechanism, "PLAIN"}
+
+
+def test_a_mechanism_at_which_the_server_hangs_up_is_passed_over_by_the_session(world: World) -> None:
+    with server_with("SCRAM-SHA-256", "LOGIN", "PLAIN") as server:
+        server.reply_to("AUTH", CLOSE, 1)
+        with session_to(world, server, password=SECRET) as session:
+            for _ in range(3):
+                session.verify()
+                session.close()
+                session.open()
+    assert tried(server) == ["SCRAM-SHA-256", *["PLAIN"] * 4]
+
+
+def test_the_only_mechanism_is_tried_again_after_the_server_hung_up_at_it(world: World) -> None:
+    with server_with("SCRAM-SHA-256") as server:
+        server.reply_to("AUTH", CLOSE, 1)
+        with session_to(world, server, password=SECRET) as session:
+            with pytest.raises(wlsmtp.ConnectionFailed):
+                session.verify()
+            assert session.verify().mechanism == "SCRAM-SHA-256"
+
+
+def test_a_server_that_hangs_up_at_every_mechanism_is_asked_once_with_each(world: World) -> None:
+    with server_with("SCRAM-SHA-256", "LOGIN", "CRAM-MD5") as server:
+        server.reply_to("AUTH", CLOSE, times=None)
+        with session_to(world, server, password=SECRET) as session, pytest.raises(wlsmtp.ConnectionFailed):
+            session.verify()
+    assert tried(server) == ["SCRAM-SHA-256", "LOGIN", "CRAM-MD5"]
+
+
+def test_a_connection_that_is_lost_after_the_secret_was_shown_is_not_opened_again_for_another_mechanism(
+    world: World,
+) -> None:
+    with server_with("PLAIN", "LOGIN") as server:
+        server.reply_to("AUTH", CLOSE, 1)
+        with session_to(world, server, password=SECRET) as session, pytest.raises(wlsmtp.ConnectionFailed):
+            session.verify()
+    assert tried(server) == ["PLAIN"]
 
 
 def test_what_was_refused_on_the_way_is_not_tried_on_the_next_connection(world: World) -> None:
@@ -206,10 +335,14 @@ def test_a_password_that_scram_cannot_express_is_shown_by_plain(world: World) ->
     assert "bell" not in str(caught.value) and tried(server) == ["PLAIN"]
 
 
-@pytest.mark.parametrize("reply", STOPS.values(), ids=STOPS)
-def test_a_refusal_for_now_ends_the_login_and_is_temporary(world: World, reply: str) -> None:
+FAREWELL = OFFERS + "C: AUTH SCRAM-SHA-256 *\nS: 421 4.7.0 not now\n!silence"
+AFTER_PROOF = OFFERS.replace("SCRAM-SHA-256 ", "") + PLAIN + "S: 454 4.7.0 later\n!silence"
+
+
+@pytest.mark.parametrize("script", [FAREWELL, AFTER_PROOF], ids=["farewell", "after the proof"])
+def test_a_refusal_for_now_ends_the_login_and_is_temporary(world: World, script: str) -> None:
     with (
-        ScriptedPeer(OFFERS + "C: AUTH SCRAM-SHA-256 *\n" + reply + "\n!silence") as peer,
+        ScriptedPeer(script) as peer,
         world.session("127.0.0.1", peer.port, username="ann", password="s3cret", timeout=5) as session,
         pytest.raises(wlsmtp.SMTPError) as caught,
     ):
@@ -236,6 +369,122 @@ def test_a_server_that_says_yes_without_a_proof_of_its_own_is_not_believed(world
         pytest.raises(AuthenticationFailed, match="not valid"),
     ):
         session.verify()
+
+
+# What was refused is not offered again.
+
+
+def mail(number: int) -> wlsmtp.Message:
+    return wlsmtp.Message(sender="ann@example.com", to="bob@example.org", subject=str(number), text="x")
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "XOAUTH2"])
+def test_a_refused_secret_is_offered_once_by_many_sends(world: World, mechanism: str) -> None:
+    secret = {"token": "wr0ng"} if mechanism in TOKEN else {"password": "wr0ng"}
+    with server_with(mechanism) as server, session_to(world, server, **secret) as session:
+        for number in range(20):
+            with pytest.raises(AuthenticationFailed, match="was not asked again" if number else "535") as caught:
+                session.send(mail(number))
+            assert caught.value.reply is not None and caught.value.reply.code == 535
+            assert caught.value.mechanism == mechanism and not caught.value.temporary
+            assert "wr0ng" not in str(caught.value)
+    assert len(tried(server)) == 1
+
+
+def test_a_refusal_that_is_said_with_4xx_is_remembered_as_well(world: World) -> None:
+    with server_with("PLAIN") as server, session_to(world, server, password=SECRET) as session:
+        server.reply_to("AUTH", "451 Authentication failed: Could not authenticate")
+        for _ in range(3):
+            with pytest.raises(AuthenticationFailed) as caught:
+                session.send(mail(1))
+            assert not caught.value.temporary
+    assert len(tried(server)) == 1
+
+
+@pytest.mark.parametrize("ask", ["verify", "open"])
+def test_verify_and_open_ask_the_server_again(world: World, ask: str) -> None:
+    with server_with("PLAIN") as server, session_to(world, server, password="wr0ng") as session:
+        for _ in range(2):
+            with pytest.raises(AuthenticationFailed, match=r"535") as caught:
+                getattr(session, ask)()
+            assert "not asked" not in str(caught.value)
+        assert len(tried(server)) == 2
+        server.users[USER] = "wr0ng"
+        with pytest.raises(AuthenticationFailed, match="not asked"):
+            session.send(mail(1))
+        getattr(session, ask)()
+        session.send(mail(2))
+    assert [b"Subject: 2\r\n" in message.content for message in server.messages] == [True]
+
+
+def test_a_refused_secret_is_offered_again_after_a_while(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wlsmtp.smtp.refused_login.REFUSED_LOGIN_RESTS", 0.0)
+    with server_with("PLAIN") as server, session_to(world, server, password="wr0ng") as session:
+        for _ in range(3):
+            with pytest.raises(AuthenticationFailed):
+                session.send(mail(1))
+    assert len(tried(server)) == 3
+
+
+def test_another_token_of_a_provider_is_another_secret(world: World) -> None:
+    tokens = ["old"]
+    with server_with("XOAUTH2") as server, session_to(world, server, token=lambda: tokens[0]) as session:
+        for _ in range(2):
+            with pytest.raises(AuthenticationFailed):
+                session.send(mail(1))
+        assert len(tried(server)) == 1
+        tokens[0] = "t0ken"
+        assert session.send(mail(2)).status is wlsmtp.Status.SENT
+
+
+@pytest.mark.parametrize("reply", ["454 4.7.0 Temporary authentication failure", "504 5.5.4 Not now"])
+def test_a_failure_that_is_not_about_the_secret_does_not_rest(world: World, reply: str) -> None:
+    with server_with("PLAIN") as server, session_to(world, server, password=SECRET) as session:
+        server.reply_to("AUTH", reply, 1)
+        with pytest.raises(AuthenticationFailed):
+            session.send(mail(1))
+        assert session.send(mail(2)).status is wlsmtp.Status.SENT
+
+
+def send_side_by_side(world: World, session: Session) -> list[Any]:
+    """What comes of four messages, each over a connection of its own."""
+    return world.together(*[(None, lambda number=number: session.face.send(mail(number))) for number in range(4)])
+
+
+def test_connections_that_are_opened_side_by_side_make_one_failed_login(world: World) -> None:
+    with server_with("PLAIN") as server, session_to(world, server, password="wr0ng") as session:
+        results = send_side_by_side(world, session)
+        assert [type(result) for result in results] == [AuthenticationFailed] * 4
+    assert len(tried(server)) == 1
+
+
+def test_connections_that_are_opened_side_by_side_all_log_in(world: World) -> None:
+    with server_with("SCRAM-SHA-256") as server, session_to(world, server, password=SECRET) as session:
+        results = send_side_by_side(world, session)
+        assert [result.status for result in results] == [wlsmtp.Status.SENT] * 4
+
+
+def test_who_waits_for_a_login_that_is_cut_logs_in_itself(world: World) -> None:
+    with server_with("PLAIN") as server, session_to(world, server, password=SECRET) as session:
+        server.reply_to("AUTH", CLOSE, 1)
+        results = send_side_by_side(world, session)
+        assert sum(isinstance(result, wlsmtp.ConnectionFailed) for result in results) == 1
+    assert len(server.messages) == 3
+
+
+def test_who_waits_for_a_login_of_another_one_waits_no_longer_than_it_may(world: World) -> None:
+    with server_with("PLAIN") as server:
+        server.reply_to("AUTH", SILENCE)
+        with session_to(world, server, password=SECRET, timeout=0.5) as session:
+            results = send_side_by_side(world, session)
+        assert [type(result) for result in results] == [wlsmtp.DeadlineExceeded] * 4
+
+
+def test_what_is_kept_of_a_refused_secret_does_not_show_it() -> None:
+    refused = RefusedLogin.of("s3cret", AuthenticationFailed("no"), 0.0)
+    assert "s3cret" not in repr(refused) and "mark" not in repr(refused)
+    assert refused.answers("s3cret", 1.0) is not None
+    assert refused.answers("other", 1.0) is None and refused.answers("s3cret", 300.0) is None
 
 
 # Tokens.

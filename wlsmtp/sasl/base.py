@@ -44,7 +44,7 @@ class Secrets:
     port: int = 0
     """The server's port; 0 for a unix socket."""
     binding: ChannelBinding | None = field(default=None, repr=False)
-    """What the TLS connection can be named by; None without TLS."""
+    """What the TLS connection is named by; None without TLS, and where this side chooses not to bind."""
     server_binds: bool = False
     """Whether the server offers any mechanism with channel binding."""
     has_certificate: bool = False

@@ -11,16 +11,19 @@ _TOO_WEAK = frozenset({"md5", "sha1"})
 _WITHOUT_HASH = frozenset({"ed25519", "ed448"})
 
 
-def channel_binding(certificate: bytes | None, unique: bytes | None) -> ChannelBinding | None:
+def channel_binding(
+    certificate: bytes | None, unique: bytes | None, *, default_only: bool = False
+) -> ChannelBinding | None:
     """The name and data of a connection's binding, or None when it has none.
 
-    ``tls-unique`` up to TLS 1.2 (``unique``: the first Finished message), where SCRAM makes it the default; otherwise
-    ``tls-server-end-point``, a hash of the server's ``certificate``. ``tls-exporter`` (RFC 9266), made for TLS 1.3,
-    needs key material that Python's ``ssl`` does not give out.
+    ``tls-unique`` up to TLS 1.2 (``unique``: the first Finished message), where it is the default (RFC 5802 §6.1).
+    The default of TLS 1.3, ``tls-exporter`` (RFC 9266), needs key material that Python's ``ssl`` does not give out;
+    there it is ``tls-server-end-point``, a hash of the server's ``certificate``, unless ``default_only``: many servers
+    know the default alone, and refuse any other one, or hang up.
     """
     if unique:
         return "tls-unique", unique
-    if certificate is None or find_spec("asn1crypto") is None:
+    if default_only or certificate is None or find_spec("asn1crypto") is None:
         return None
     hash_name = _signature_hash(certificate)
     return ("tls-server-end-point", hashlib.new(hash_name, certificate).digest()) if hash_name else None

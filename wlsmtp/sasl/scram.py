@@ -42,7 +42,8 @@ def scram(name: str, secrets: Secrets) -> Exchange:
 def _client(name: str, secrets: Secrets) -> ScramClient:
     from scramp import ScramClient, ScramException
 
-    # Saying "I could bind, and you did not offer it" unmasks whoever took the offer away (RFC 5802 §6).
+    # With a binding at hand: "y", I could bind, and you did not offer it, unmasks whoever took the offer away (RFC 5802
+    # §6). Without one, or where the offer was seen and is not used: "n".
     says_binding = name.endswith("-PLUS") or not secrets.server_binds
     binding = secrets.binding if says_binding else None
     try:

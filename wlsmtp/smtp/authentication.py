@@ -1,8 +1,9 @@
 """AUTH (RFC 4954): choose a mechanism, play it to its end, and go on to the next one only where that is harmless.
 
-A secret is put to the test once. The next mechanism is tried when the refusal cannot be about the secret: the reply
-says that the mechanism is not supported, or no secret was shown before it. A token that a provider gave, and that the
-server refused, is asked for anew and tried once more if it is another one.
+A secret is put to the test once. The next mechanism is tried when the failure cannot be about the secret: the reply
+says that the mechanism is not supported, or no secret was shown before it. Where the connection was lost at that point,
+the next one is tried over a new connection. A token that a provider gave, and that the server refused, is asked for
+anew and tried once more if it is another one.
 """
 
 from __future__ import annotations
@@ -14,11 +15,19 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from wlsmtp.errors import AuthenticationFailed, ConfigError, DeadlineExceeded, ProtocolError, Stage
+from wlsmtp.errors import (
+    AuthenticationFailed,
+    ConfigError,
+    ConnectionFailed,
+    DeadlineExceeded,
+    ProtocolError,
+    Stage,
+)
 from wlsmtp.sasl import MECHANISMS, Confirmed, Proof, Secrets, Unusable, choose
 from wlsmtp.sasl.base import NOTHING, unproved
 from wlsmtp.sasl.binding import channel_binding
 from wlsmtp.smtp import refusal
+from wlsmtp.smtp.refused_login import RefusedLogin, own_turn, refuse_again, secret_of
 from wlsmtp.smtp.token import fetch_token, renew_token
 from wlsmtp.wire import command
 
@@ -37,6 +46,8 @@ if TYPE_CHECKING:
 
 _NOT_SUPPORTED = frozenset({500, 502, 503, 504})
 """Replies that speak against the mechanism."""
+_NOT_UNDERSTOOD = _NOT_SUPPORTED | {501}
+"""Replies that say nothing of the secret."""
 _NEEDS_TRANSITION = "4.7.12"
 """The user must log in once with a mechanism that shows the password (RFC 4954 §6: 432)."""
 _MASK = "********"
@@ -66,7 +77,12 @@ class _Played:
         reply = self.reply
         if reply.code in _NOT_SUPPORTED or str(reply.enhanced) == _NEEDS_TRANSITION:
             return True
-        return reply.is_permanent and not self.is_tested
+        # After 421 the server answers nothing more.
+        return reply.code != 421 and not self.is_tested
+
+
+class ExchangeCut(ConnectionFailed):
+    """The connection was lost before a secret was put to the test; another one may log in with another mechanism."""
 
 
 def check_mechanisms(config: SessionConfig) -> None:
@@ -97,7 +113,8 @@ async def authenticate(
     deadlines: Deadlines,
     quirks: ServerQuirks,
 ) -> Login:
-    """Log in as configured, or not at all when nothing is configured, or nothing fits with ``auth="optional"``."""
+    """Log in as configured, or not at all when nothing is configured, or nothing fits with ``auth="optional"``. Raises
+    ``ExchangeCut`` when it is to be called again, with a new connection."""
     if not config.logs_in:
         return Login()
     secrets = _secrets(link, config, capabilities, await fetch_token(config, io, deadlines))
@@ -107,16 +124,20 @@ async def authenticate(
     if not usable:
         raise refusal.nothing_fits(config, capabilities)
     _refuse_clear_link(link, config, usable)
+    usable = [mechanism for mechanism in usable if mechanism.name not in quirks.broken_mechanisms] or usable
     usable.sort(key=lambda mechanism: mechanism.name != quirks.mechanism)
-    player = _Player(link, config, io, deadlines)
-    try:
-        mechanism = await player.log_in(usable, secrets)
-    except AuthenticationFailed as error:
-        token = await renew_token(config, io, deadlines, secrets.token, error)
-        if token is None:
-            raise
-        mechanism = await player.log_in(usable, _secrets(link, config, capabilities, token))
-    quirks.mechanism = mechanism
+    player = _Player(link, config, io, deadlines, quirks)
+    async with own_turn(quirks, io, deadlines):
+        refuse_again(secret_of(config, secrets.token), quirks, io.now())
+        try:
+            mechanism = await player.log_in(usable, secrets)
+        except AuthenticationFailed as error:
+            token = await renew_token(config, io, deadlines, secrets.token, error)
+            if token is None:
+                raise
+            secrets = _secrets(link, config, capabilities, token)
+            mechanism = await player.log_in(usable, secrets)
+        quirks.mechanism, quirks.refused_login = mechanism, None
     return Login(config.username, mechanism)
 
 
@@ -124,13 +145,15 @@ def _secrets(link: Link, config: SessionConfig, capabilities: Capabilities, toke
     tls, offered = link.stream.tls, [name.upper() for name in capabilities.mechanisms]
     # Found out only where it is used, as a certificate must be parsed for it.
     binds = config.password is not None and any(name.startswith("SCRAM-") for name in offered)
+    default_only = not any(name.upper().endswith("-PLUS") for name in config.mechanisms or ())
+    certificate = tls.certificate.der if tls and tls.certificate else None
     return Secrets(
         username=config.username or "",
         password=config.password.get_secret_value() if config.password else None,
         token=token,
         host=config.tls.server_hostname or ("localhost" if config.is_unix else config.server),
         port=0 if config.is_unix else config.port,
-        binding=channel_binding(tls.certificate.der, tls.unique) if tls and tls.certificate and binds else None,
+        binding=channel_binding(certificate, tls.unique, default_only=default_only) if tls and binds else None,
         server_binds=any(name.endswith("-PLUS") for name in offered),
         has_certificate=_has_certificate(config),
     )
@@ -143,28 +166,57 @@ def _has_certificate(config: SessionConfig) -> bool:
 class _Player:
     """Plays mechanisms over one link."""
 
-    def __init__(self, link: Link, config: SessionConfig, io: IO, deadlines: Deadlines) -> None:
+    def __init__(self, link: Link, config: SessionConfig, io: IO, deadlines: Deadlines, quirks: ServerQuirks) -> None:
         self._link = link
         self._config = config
         self._io = io
         self._deadlines = deadlines
+        self._quirks = quirks
+        self._is_tested = False
+        """Whether the exchange that is played has put the secret to the test."""
 
     async def log_in(self, usable: Sequence[Mechanism], secrets: Secrets) -> str:
-        """The name of the mechanism that succeeded. Raises ``AuthenticationFailed``."""
+        """The name of the mechanism that succeeded. Raises ``AuthenticationFailed``, or ``ExchangeCut``."""
         failure: AuthenticationFailed | None = None
+        refused: Mechanism | None = None
         for mechanism in usable:
+            heard = self._link.heard
             try:
                 played = await self._play(mechanism, secrets)
             except Unusable as why:
                 failure = failure or AuthenticationFailed(str(why), stage=Stage.AUTH)
                 continue
+            except ConnectionFailed as error:
+                if refused is not None and self._link.heard == heard:
+                    self._go_round(refused, usable, error)  # the server has hung up right behind its refusal
+                elif not self._is_tested:
+                    self._go_round(mechanism, usable, error)
+                raise
+            refused = mechanism
             if played.reply.is_positive:
                 return mechanism.name
             failure = refusal.refused(self._config, mechanism, played.reply, played.challenge)
-            if not played.is_about_mechanism:
+            if failure.rests or not played.is_about_mechanism:
                 break
         assert failure is not None  # there is always something to try
+        if refused is not None:
+            self._remember(refused, secrets, failure)
         raise failure
+
+    def _remember(self, mechanism: Mechanism, secrets: Secrets, failure: AuthenticationFailed) -> None:
+        """Keep in mind that the server refused a secret for good."""
+        secret = secret_of(self._config, secrets.token)
+        is_about_secret = failure.reply is not None and failure.reply.code not in _NOT_UNDERSTOOD
+        if secret and is_about_secret and mechanism.needs in ("password", "token") and not failure.temporary:
+            self._quirks.refused_login = RefusedLogin.of(secret, failure, self._io.now())
+
+    def _go_round(self, cut: Mechanism, usable: Sequence[Mechanism], error: ConnectionFailed) -> None:
+        """The server hung up at a mechanism: if another one is left, remember that, and raise ``ExchangeCut``. A server
+        that took its leave with 421 had other reasons."""
+        left = {mechanism.name for mechanism in usable} - self._quirks.broken_mechanisms - {cut.name}
+        if left and error.reply is None:
+            self._quirks.broken_mechanisms.add(cut.name)
+            raise ExchangeCut(error.message, stage=Stage.AUTH) from error
 
     async def _play(self, mechanism: Mechanism, secrets: Secrets) -> _Played:
         """One whole exchange."""
@@ -176,20 +228,20 @@ class _Player:
         if unsaid is not None:
             words = command.auth(mechanism.name, None)
         shown = f"AUTH {mechanism.name}" + (f" {_MASK}" if len(words.split()) > 2 else "")
+        challenge, self._is_tested = b"", unsaid is None and isinstance(response, Proof)
         reply = await self._link.ask(Stage.AUTH, words, self._deadlines("command"), shown)
-        challenge, is_tested = b"", isinstance(response, Proof)
         while reply.is_intermediate:
             challenge = _challenge(reply)
             following = unsaid if unsaid is not None else await self._step(mechanism, exchange, challenge)
             unsaid = None
             if following is None:
-                return _Played(await self._cancel(), challenge, is_tested)
-            response, is_tested = following, is_tested or isinstance(following, Proof)
+                return _Played(await self._cancel(), challenge, self._is_tested)
+            response, self._is_tested = following, self._is_tested or isinstance(following, Proof)
             words = command.sasl_response(response)
             reply = await self._link.ask(Stage.AUTH, words, self._deadlines("command"), _MASK)
         if reply.is_positive and mechanism.is_mutual and not isinstance(response, Confirmed):
             raise unproved(mechanism.name, "it said yes before it had proved itself")
-        return _Played(reply, challenge, is_tested)
+        return _Played(reply, challenge, self._is_tested)
 
     async def _step(self, mechanism: Mechanism, exchange: Exchange, challenge: bytes | None) -> bytes | None:
         """The next response; None when the mechanism has nothing left to say."""

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from wlsmtp.config import Security
 from wlsmtp.errors import CommandRefused, ConnectionFailed, DeadlineExceeded, SMTPError, Stage, TLSError
 from wlsmtp.events import Connected
-from wlsmtp.smtp.authentication import authenticate
+from wlsmtp.smtp.authentication import ExchangeCut, authenticate
 from wlsmtp.smtp.link import Link
 from wlsmtp.smtp.plan import Planner
 from wlsmtp.smtp.quirks import Trust
+from wlsmtp.smtp.refused_login import refuse_again, secret_of
 from wlsmtp.smtp.window import Window
 from wlsmtp.wire import command
 from wlsmtp.wire.extensions import Capabilities, parse_ehlo
@@ -168,6 +169,17 @@ async def open_connection(
     io: IO, config: SessionConfig, announce: Announcer, deadlines: Deadlines, quirks: ServerQuirks
 ) -> Connection:
     """Connect and go through the whole opening. Raises the error of the stage that failed."""
+    refuse_again(secret_of(config), quirks, io.now())
+    while True:
+        try:
+            return await _open(io, config, announce, deadlines, quirks)
+        except ExchangeCut:  # one mechanism less each time
+            continue
+
+
+async def _open(
+    io: IO, config: SessionConfig, announce: Announcer, deadlines: Deadlines, quirks: ServerQuirks
+) -> Connection:
     stream = await _connect(io, config, deadlines)
     link = Link(stream, config.address, f"#{next(_numbers)}", announce)
     try:

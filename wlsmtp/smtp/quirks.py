@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wlsmtp.smtp.refused_login import RefusedLogin, Turns
 
 
 class Trust(Enum):
@@ -104,7 +108,12 @@ class ServerQuirks:
     """The mechanism of the last login. It is tried first, so that those that the server offers, and that do not work
     for this user, do not make a failed login of every connection."""
     broken_mechanisms: set[str] = field(default_factory=set)
-    """Mechanisms whose exchange ended before the secret was put to the test."""
+    """Mechanisms at which the server hung up before the secret was put to the test. They are passed over while another
+    one is left."""
+    refused_login: RefusedLogin | None = None
+    """The last refusal of a secret, until a login succeeds or somebody wants the server to be asked again."""
+    login_turns: dict[str, Turns] = field(default_factory=dict, repr=False)
+    """At most one, made when it is needed: whose turn it is to log in."""
     _group_losses: int = 0
     """Connections in a row that failed at a group before any was answered."""
     _lost_after: int | None = None
@@ -115,6 +124,11 @@ class ServerQuirks:
         """Whether nothing speaks against BDAT."""
         broken = Trust.BROKEN
         return self.swallows_chunk is not broken and self.bdat is not broken
+
+    @property
+    def is_login_unproven(self) -> bool:
+        """Whether no login has succeeded, or the secret was refused since."""
+        return self.mechanism is None or self.refused_login is not None
 
     def behind(self, *, by_bdat: bool) -> Trust:
         """Whether commands may follow content right away, sent by BDAT or by DATA."""

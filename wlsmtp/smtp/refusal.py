@@ -21,7 +21,28 @@ if TYPE_CHECKING:
 
 _MAX_VALUE = 500
 
+REFUSED_LOGIN_RESTS = 300.0
+"""Seconds for which a server that was asked too often is left alone."""
+
+_TOO_OFTEN = re.compile(r"too many\b(?! (\w+ )*(connections|sessions))|rate limit", re.IGNORECASE)
+"""Words of a 4xx that every further login makes worse. Too many connections are another matter: fewer will do."""
+_PASSES = re.compile(r"^\d+ 4\.[2-6]\.|tempora|internal|unavailable|unable|connection|time.?out|later", re.IGNORECASE)
+"""Words of a 4xx that speak of the server's own trouble."""
+_IS_WRONG = re.compile(
+    r"\b[45]\.7\.8\b|authentication (has )?failed|could not authenticate|login failed|"
+    r"(invalid|incorrect|wrong|bad|unknown) (username|user|login|password|credential|auth)|"
+    r"(username|user|login|password|credentials|token)( \w+)? (invalid|incorrect|wrong|unknown|rejected)",
+    re.IGNORECASE,
+)
+"""Words of a 4xx that say that the credentials are wrong, or the account is closed: some servers know no 535."""
+
 _KNOWN_REPLIES = (
+    (
+        r"maximum credits exceeded",
+        "The account has used up its credits, or its plan has ended: see the provider's account page",
+    ),
+    (r"unauthori[sz]ed IP", "The provider takes mail from known IP addresses only: add this machine's to the account"),
+    (r"criteria to be authenticated", "A policy of the tenant (conditional access, security defaults) forbids it"),
     (
         r"SmtpClientAuthentication is disabled",
         "SMTP AUTH is switched off: an administrator allows it for the mailbox with Set-CASMailbox "
@@ -75,6 +96,9 @@ def _way_out(config: SessionConfig, offered: tuple[str, ...]) -> str:
         return "Allow one that it offers, see mechanisms=… and exclude_mechanisms=…"
     known = [MECHANISMS[name] for name in (name.upper() for name in offered) if name in MECHANISMS]
     needs = "token" if config.token else "password"
+    bound = [mechanism.name for mechanism in known if mechanism.binds and mechanism.is_installed]
+    if bound and needs == "password":
+        return f"From TLS 1.3 on, {bound[0]} is used only where mechanisms=[{bound[0]!r}] names it"
     for mechanism in known:
         if mechanism.needs == needs and not mechanism.is_installed:
             return f'{mechanism.name} would do with: pip install "wlsmtp[{mechanism.extra}]"'
@@ -89,10 +113,23 @@ def refused(config: SessionConfig, mechanism: Mechanism, reply: Reply, challenge
     words = f"{config.address} refused the login{user} with {mechanism.name}"
     if problem:
         words += f" ({', '.join(f'{name}: {value}' for name, value in problem.items())})"
-    hint = None if reply.is_transient else _hint(config, mechanism, reply)
-    error = AuthenticationFailed(words, stage=Stage.AUTH, reply=reply, hint=hint)
+    error = AuthenticationFailed(words, stage=Stage.AUTH, reply=reply)
     error.mechanism, error.problem = mechanism.name, problem
+    if reply.is_transient:
+        _weigh(reply, error)
+    if not error.temporary:
+        error.hint = _hint(config, mechanism, reply)
     return error
+
+
+def _weigh(reply: Reply, error: AuthenticationFailed) -> None:
+    """Find out what a 4xx means, from its words."""
+    said = _said(reply)
+    if _TOO_OFTEN.search(said):
+        error.rests = REFUSED_LOGIN_RESTS
+        error.hint = "Log in less often: one session for many messages, and fewer connections in its pool"
+    elif not _PASSES.search(said):
+        error.is_lasting = _IS_WRONG.search(said) is not None
 
 
 def read_problem(challenge: bytes) -> Mapping[str, str]:
@@ -112,8 +149,12 @@ def _short(text: str) -> str:
     return printable(text.replace("\t", " ").encode("utf-8", "backslashreplace"))[:_MAX_VALUE]
 
 
+def _said(reply: Reply) -> str:
+    return f"{reply.code} " + " ".join(reply.lines)
+
+
 def _hint(config: SessionConfig, mechanism: Mechanism, reply: Reply) -> str:
-    said = f"{reply.code} " + " ".join(reply.lines)
+    said = _said(reply)
     for pattern, hint in _KNOWN_REPLIES:
         if re.search(pattern, said, re.IGNORECASE):
             return hint

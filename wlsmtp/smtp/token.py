@@ -42,7 +42,9 @@ async def renew_token(
 
 
 def _is_about_token(error: AuthenticationFailed) -> bool:
-    return error.reply is not None and error.reply.is_permanent and (error.reply.code == 535 or bool(error.problem))
+    if error.reply is None or error.temporary:
+        return False
+    return error.reply.code == 535 or error.is_lasting or bool(error.problem)
 
 
 async def _call(function: Callable[[], T | Awaitable[T]], io: IO, deadlines: Deadlines) -> T:

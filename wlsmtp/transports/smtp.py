@@ -79,6 +79,7 @@ class SMTPTransport(Transport):
 
     async def verify(self, deadlines: Deadlines) -> ServerInfo:
         """Connect and log in, or ask a kept connection whether it is alive."""
+        self.quirks.refused_login = None
         while True:
             connection = await self.pool.acquire(deadlines)
             try:

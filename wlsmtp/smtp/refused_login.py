@@ -1,0 +1,120 @@
+"""What a session remembers of a refused login, so that it does not offer the same secret again and again; and one login
+at a time until the first has succeeded. Providers lock accounts for less."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from wlsmtp.errors import AuthenticationFailed, DeadlineExceeded, Stage
+from wlsmtp.smtp.refusal import REFUSED_LOGIN_RESTS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from wlsmtp.config import SessionConfig
+    from wlsmtp.io.base import IO, Condition
+    from wlsmtp.smtp.deadlines import Deadlines
+    from wlsmtp.smtp.quirks import ServerQuirks
+
+_LOOKS = 1.0
+"""Seconds after which who waits for another login looks again, unasked: its end may have been interrupted."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedLogin:
+    """One refusal, and a mark by which the secret is known again without being kept."""
+
+    at: float
+    error: AuthenticationFailed
+    _salt: bytes = field(repr=False)
+    _mark: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, secret: str, error: AuthenticationFailed, now: float) -> RefusedLogin:
+        """The refusal of ``secret``, whatever the mechanism."""
+        salt = os.urandom(16)
+        # The error that is raised holds the frames that it went through.
+        return cls(now, _copy(error, error.message, error.hint), salt, _hash(salt, secret))
+
+    def answers(self, secret: str, now: float) -> AuthenticationFailed | None:
+        """The error for another login with ``secret``; None when the server is to be asked."""
+        passed = now - self.at
+        if passed >= REFUSED_LOGIN_RESTS or not hmac.compare_digest(self._mark, _hash(self._salt, secret)):
+            return None
+        first = self.error
+        words = f"{first.message}, {passed:.0f} seconds ago, and was not asked again with the same secret"
+        again = f"verify() and open() ask it at once, a send does so in {REFUSED_LOGIN_RESTS - passed:.0f} seconds"
+        hint = f"{first.hint}. {again}" if first.hint else again
+        return _copy(first, words, hint)
+
+
+def _copy(error: AuthenticationFailed, message: str, hint: str | None) -> AuthenticationFailed:
+    copied = AuthenticationFailed(message, stage=Stage.AUTH, reply=error.reply, hint=hint)
+    copied.mechanism, copied.problem, copied.is_lasting = error.mechanism, error.problem, error.is_lasting
+    return copied
+
+
+def _hash(salt: bytes, secret: str) -> bytes:
+    return hashlib.blake2b(secret.encode("utf-8", "surrogatepass"), key=salt).digest()
+
+
+def secret_of(config: SessionConfig, token: str | None = None) -> str | None:
+    """What a login depends on: ``token`` if a provider gave it, else the token or the password of the settings."""
+    if token is not None or callable(config.token):
+        return token
+    given = config.token or config.password
+    return given.get_secret_value() if given is not None else None
+
+
+def refuse_again(secret: str | None, quirks: ServerQuirks, now: float) -> None:
+    """Raise ``AuthenticationFailed`` for a secret that the server has just refused."""
+    refused = quirks.refused_login
+    if refused is None or secret is None:
+        return
+    if (error := refused.answers(secret, now)) is not None:
+        raise error
+
+
+class Turns:
+    """Lets one login go first; the others wait until it has succeeded or failed."""
+
+    def __init__(self, io: IO) -> None:
+        self._changed: Condition = io.condition()
+        self._is_taken = False
+
+    async def take(self, quirks: ServerQuirks, deadline: float, io: IO) -> bool:
+        """Wait until no other login is on its way or one has succeeded; return whether this one is now the first."""
+        async with self._changed:
+            while self._is_taken and quirks.is_login_unproven:
+                if io.now() >= deadline:
+                    raise DeadlineExceeded("Another login took too long", stage=Stage.AUTH)
+                try:
+                    await self._changed.wait(min(deadline, io.now() + _LOOKS))
+                except TimeoutError:
+                    continue
+            self._is_taken = quirks.is_login_unproven
+            return self._is_taken
+
+    async def give_back(self) -> None:
+        """Let the others go on."""
+        self._is_taken = False
+        async with self._changed:
+            self._changed.notify_all()
+
+
+@asynccontextmanager
+async def own_turn(quirks: ServerQuirks, io: IO, deadlines: Deadlines) -> AsyncIterator[None]:
+    """While no login of the session has succeeded, or the last one was refused: one login at a time."""
+    # Two threads may both make one, and then use the same.
+    turns = quirks.login_turns.setdefault("", Turns(io)) if quirks.is_login_unproven else None
+    is_first = turns is not None and await turns.take(quirks, deadlines("command"), io)
+    try:
+        yield
+    finally:
+        if is_first and turns is not None:
+            await turns.give_back()
