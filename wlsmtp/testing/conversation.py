@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import re
 import socket
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wlsmtp.testing.authentication import Cancelled, Examiner, decode
+from wlsmtp.testing.quirks import Rewrite, play
 
 if TYPE_CHECKING:
     from wlsmtp.testing.server import SMTPServer
@@ -40,49 +43,97 @@ class Ended(Exception):
         self.by_reset = by_reset
 
 
+@dataclass
+class Transaction:
+    """The envelope that a client is giving, and what came of the content."""
+
+    sender: str | None = None
+    parameters: dict[str, str | bool] = field(default_factory=dict)
+    recipients: dict[str, dict[str, str | bool]] = field(default_factory=dict)
+    chunks: bytearray = field(default_factory=bytearray)
+
+
 class ServerSide:
-    """One client's conversation."""
+    """One client's conversation. What has no underscore is there for the quirks."""
 
     def __init__(self, server: SMTPServer, sock: socket.socket, number: int) -> None:
         self.sock = sock
-        self._server = server
-        self._number = number
-        self._received = bytearray()
+        self.server = server
+        self.number = number
+        self.received = bytearray()
+        """What the client sent and the server has not looked at yet."""
+        self.commands: Counter[str] = Counter()
+        """How many commands of each verb the connection has seen; counted for quirks only."""
+        self.stored = 0
+        """How many messages of this connection were stored."""
+        self.last_reply = ""
+        self.rewriters: list[Rewrite] = []
+        self.line_end = b"\r\n"
+        self._read_size = 65536
         self._unsent = bytearray()
         self._tls: str | None = None
         self._greeted = False
-        self._username: str | None = None
+        self.username: str | None = None
         self._instead: Scripted | None = None
         """What was ordered to be said by a handler, in place of its own words."""
-        self._forget_transaction()
+        self.forget_transaction()
 
     def run(self) -> None:
         """Talk until somebody hangs up."""
-        if self._server.security == "ssl":
+        if self.server.security == "ssl":
             self._start_tls()
-        self._answer("CONNECT", f"220 {self._server.hostname} ESMTP")
+        self._with_quirks("CONNECT", "", lambda: self._answer("CONNECT", f"220 {self.server.hostname} ESMTP"))
         while True:
             self._command(self._line())
 
-    def _forget_transaction(self) -> None:
-        self._sender: str | None = None
-        self._mail_parameters: dict[str, str | bool] = {}
-        self._recipients: dict[str, dict[str, str | bool]] = {}
-        self._chunks = bytearray()
+    @property
+    def rank(self) -> int:
+        """1 for the oldest connection that is open, 2 for the next, …"""
+        return self.server.rank(self.number)
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether the connection is in TLS."""
+        return self._tls is not None
+
+    def words(self, situation: str, usual: str) -> str:
+        """What the server says in a situation, as its profile has it."""
+        return usual
+
+    def forget_transaction(self) -> None:
+        """Drop the envelope."""
+        self.transaction = Transaction()
+
+    def shrink_buffers(self, size: int) -> None:
+        """Let no more octets than that be on their way, as far as the system can have so little."""
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            self.sock.setsockopt(socket.SOL_SOCKET, option, size)
+        self._read_size = size
 
     def _command(self, line: bytes) -> None:
         text = line.decode("utf-8", "surrogateescape")
         verb, _, rest = text.partition(" ")
+        if self.server.played:
+            self._with_quirks(verb, rest, lambda: self._carry_out(verb, rest))
+        else:
+            self._carry_out(verb, rest)
+
+    def _with_quirks(self, verb: str, rest: str, carry_out: Callable[[], None]) -> None:
+        """Do what the client asks for, as the server's quirks have it."""
+        self.commands[verb.upper()] += 1
+        play(self.server.played, self, verb.upper(), rest, carry_out)
+
+    def _carry_out(self, verb: str, rest: str) -> None:
         handler = getattr(self, f"_do_{verb.lower()}", None) if verb.isalpha() else None
         if handler is None:
-            self._say("500 5.5.2 Command not recognised")
+            self.say("500 5.5.2 Command not recognised")
             return
-        is_in_group = bool(self._received) and verb.upper() != "BDAT"  # what follows BDAT is its content
-        in_group = self._server.scripted_reply("GROUP") if is_in_group else None
+        is_in_group = bool(self.received) and verb.upper() != "BDAT"  # what follows BDAT is its content
+        in_group = self.server.scripted_reply("GROUP") if is_in_group else None
         scripted = self._ordered(verb.upper()) if in_group is None else in_group
         if scripted is not None and not (_is_positive(scripted) and verb.upper() in _TAKEN_AT_ITS_WORD):
-            self._skip_chunk(verb, rest)
-            self._say(scripted)
+            self.skip_chunk(verb, rest)
+            self.say(scripted)
             return
         self._instead = scripted
         handler(rest)
@@ -90,31 +141,31 @@ class ServerSide:
     def _answer(self, stage: str, reply: str) -> None:
         """``reply``, unless another one was ordered for this stage."""
         scripted = self._ordered(stage)
-        self._say(reply if scripted is None else scripted)
+        self.say(reply if scripted is None else scripted)
 
     def _ordered(self, stage: str) -> Scripted | None:
         """What was ordered to be said at this stage, instead of doing what the client asks for."""
-        return self._server.scripted_reply(stage)
+        return self.server.scripted_reply(stage)
 
     def _do_ehlo(self, name: str) -> None:
-        if not self._server.ehlo:
-            self._say("500 5.5.1 EHLO is not known here")
+        if not self.server.ehlo:
+            self.say("500 5.5.1 EHLO is not known here")
             return
         self._greet()
-        offers = [self._server.hostname, *self._offers()]
+        offers = [self.server.hostname, *self._offers()]
         *first, last = offers
-        self._say("\r\n".join([*(f"250-{offer}" for offer in first), f"250 {last}"]))
+        self.say("\r\n".join([*(f"250-{offer}" for offer in first), f"250 {last}"]))
 
     def _do_helo(self, name: str) -> None:
         self._greet()
-        self._say(f"250 {self._server.hostname}")
+        self.say(f"250 {self.server.hostname}")
 
     def _greet(self) -> None:
         self._greeted = True
-        self._forget_transaction()
+        self.forget_transaction()
 
     def _offers(self) -> list[str]:
-        server = self._server
+        server = self.server
         offers = list(server.extensions)
         if server.size_limit is not None:
             offers.append(f"SIZE {server.size_limit}")
@@ -125,229 +176,241 @@ class ServerSide:
         return offers
 
     def _do_starttls(self, _rest: str) -> None:
-        if self._server.security != "tls" or self._tls is not None:
-            self._say("502 5.5.1 STARTTLS is not offered")
+        if self.server.security != "tls" or self._tls is not None:
+            self.say("502 5.5.1 STARTTLS is not offered")
             return
         # What came in the clear behind STARTTLS is not to be trusted (RFC 3207 §4.2).
-        self._received.clear()
-        self._say("220 2.0.0 Ready to start TLS")
-        self._flush()
+        self.received.clear()
+        self.say("220 2.0.0 Ready to start TLS")
+        self.flush()
         self._start_tls()
-        self._greeted, self._username = False, None
-        self._forget_transaction()
+        self._greeted, self.username = False, None
+        self.forget_transaction()
 
     def _start_tls(self) -> None:
-        if (scripted := self._server.scripted_reply("HANDSHAKE")) is not None:
+        if (scripted := self.server.scripted_reply("HANDSHAKE")) is not None:
             self._peek(1)
-            self._say([FORGET, *([scripted] if isinstance(scripted, str | bytes) else scripted), SILENCE])
-        assert self._server.tls_context is not None
+            self.say([FORGET, *([scripted] if isinstance(scripted, str | bytes) else scripted), SILENCE])
+        assert self.server.tls_context is not None
         old = self.sock
-        self.sock = secured = self._server.tls_context.wrap_socket(
+        self.sock = secured = self.server.tls_context.wrap_socket(
             old, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=True
         )
-        self._server.replace_socket(old, secured)
+        self.server.replace_socket(old, secured)
         secured.do_handshake()
         self._tls = secured.version()
 
     def _do_auth(self, rest: str) -> None:
         mechanism, _, initial = rest.partition(" ")
-        examiner = Examiner(self._server, self.sock, self._challenge)
+        examiner = Examiner(self.server, self.sock, self._challenge)
         mechanism = mechanism.upper()
         if mechanism not in examiner.offers:
-            self._say("504 5.5.4 Mechanism not offered")
-        elif self._username is not None:
-            self._say(_SEQUENCE)
+            self.say("504 5.5.4 Mechanism not offered")
+        elif self.username is not None:
+            self.say(_SEQUENCE)
         else:
             with suppress(Cancelled):
-                self._username = examiner.examine(mechanism, initial)
-                self._say("235 2.7.0 Authentication successful" if self._username else _DENIED)
+                self.username = examiner.examine(mechanism, initial)
+                self.say("235 2.7.0 Authentication successful" if self.username else _DENIED)
 
     def _challenge(self, words: bytes) -> bytes:
-        self._say(f"334 {base64.b64encode(words).decode()}")
+        self.say(f"334 {base64.b64encode(words).decode()}")
         line = self._line()
         if line == b"*":
-            self._say("501 5.7.0 Authentication cancelled")
+            self.say("501 5.7.0 Authentication cancelled")
             raise Cancelled
         return decode(line.decode("ascii", "replace"))
 
     def _do_mail(self, rest: str) -> None:
         found = _PATH.fullmatch(rest)
         parameters = _parameters(found[2]) if found else {}
-        size, limit = str(parameters.get("SIZE", "0")), self._server.size_limit
-        if not self._greeted or self._sender is not None:
-            self._say(_SEQUENCE)
-        elif self._server.require_auth and self._username is None:
-            self._say("530 5.7.0 Authentication required")
+        size, limit = str(parameters.get("SIZE", "0")), self.server.size_limit
+        if not self._greeted or self.transaction.sender is not None:
+            self.say(_SEQUENCE)
+        elif self.server.require_auth and self.username is None:
+            self.say("530 5.7.0 Authentication required")
         elif found is None or not size.isdigit():
-            self._say(_BAD)
+            self.say(_BAD)
         elif limit is not None and int(size) > limit:
-            self._say("552 5.3.4 Message too big")
+            self.say("552 5.3.4 Message too big")
         else:
-            self._sender, self._mail_parameters = found[1], parameters
-            self._say("250 2.1.0 Sender ok")
+            self.transaction.sender, self.transaction.parameters = found[1], parameters
+            self.say("250 2.1.0 Sender ok")
 
     def _do_rcpt(self, rest: str) -> None:
         found = _PATH.fullmatch(rest)
-        if self._sender is None:
-            self._say(_SEQUENCE)
+        if self.transaction.sender is None:
+            self.say(_SEQUENCE)
         elif found is None or not found[1]:
-            self._say(_BAD)
+            self.say(_BAD)
         else:
-            reply = self._server.scripted_reply(f"RCPT <{found[1]}>".upper()) or "250 2.1.5 Recipient ok"
+            reply = self.server.scripted_reply(f"RCPT <{found[1]}>".upper()) or "250 2.1.5 Recipient ok"
             if _is_positive(reply):
-                self._recipients[found[1]] = _parameters(found[2])
-            self._say(reply)
+                self.transaction.recipients[found[1]] = _parameters(found[2])
+            self.say(reply)
 
     def _do_data(self, _rest: str) -> None:
-        if self._sender is None or self._chunks:
-            self._say(_SEQUENCE)
+        if self.transaction.sender is None or self.transaction.chunks:
+            self.say(_SEQUENCE)
             return
-        if not self._recipients:
-            self._say("554 5.5.1 No valid recipients")
+        if not self.transaction.recipients:
+            self.say("554 5.5.1 No valid recipients")
             return
-        self._say("354 Go ahead, end with a dot on its own line")
+        self.say("354 Go ahead, end with a dot on its own line")
         self._interrupt_content()
-        self._finish(self._content(), "DATA")
+        self.finish(self.read_content(), "DATA")
 
     def _interrupt_content(self) -> None:
         """Once some of the content is there, do what was ordered for the middle of it."""
-        if (scripted := self._server.scripted_reply("CONTENT")) is not None:
+        if (scripted := self.server.scripted_reply("CONTENT")) is not None:
             self._peek(1)
-            self._say(scripted)
+            self.say(scripted)
 
-    def _content(self) -> bytes:
+    def read_content(self) -> bytes:
         if self._peek(3) == b".\r\n":
-            del self._received[:3]
+            del self.received[:3]
             return b""
         start = 0
-        while (end := self._received.find(b"\r\n.\r\n", start)) < 0:
-            start = max(0, len(self._received) - 4)
+        while (end := self.received.find(b"\r\n.\r\n", start)) < 0:
+            start = max(0, len(self.received) - 4)
             self._fill()
-        content = bytes(self._received[: end + 2])
-        del self._received[: end + 5]
+        content = bytes(self.received[: end + 2])
+        del self.received[: end + 5]
         unstuffed = content.replace(b"\r\n..", b"\r\n.")
         return unstuffed[1:] if unstuffed.startswith(b"..") else unstuffed
 
     def _do_bdat(self, rest: str) -> None:
         size, _, last = rest.partition(" ")
         if not size.isdigit() or last.upper() not in ("", "LAST"):
-            self._say(_BAD)
+            self.say(_BAD)
             return
         self._interrupt_content()
         chunk = self._take(int(size))
-        if self._sender is None or not self._recipients:
-            self._say(_SEQUENCE)
+        if self.transaction.sender is None or not self.transaction.recipients:
+            self.say(_SEQUENCE)
             return
-        self._chunks += chunk
+        self.transaction.chunks += chunk
         if last:
-            self._finish(bytes(self._chunks), "BDAT")
+            self.finish(bytes(self.transaction.chunks), "BDAT")
         else:
-            self._say(f"250 2.0.0 {len(chunk)} octets received")
+            self.say(f"250 2.0.0 {len(chunk)} octets received")
 
-    def _skip_chunk(self, verb: str, rest: str) -> None:
+    def skip_chunk(self, verb: str, rest: str) -> None:
         """A refused BDAT still brings its octets, and fails its transaction (RFC 3030 §2)."""
         size = rest.partition(" ")[0]
         if verb.upper() == "BDAT" and size.isdigit():
             self._take(int(size))
-            self._forget_transaction()
+            self.forget_transaction()
 
-    def _finish(self, content: bytes, via: str) -> None:
+    def finish(self, content: bytes, via: str) -> None:
         from wlsmtp.testing.server import ReceivedMessage
 
-        limit = self._server.size_limit
+        limit = self.server.size_limit
         scripted = self._ordered(".")
         if scripted is None and limit is not None and len(content) > limit:
             scripted = "552 5.3.4 Message too big"
         if scripted is None or _is_positive(scripted):
+            envelope = self.transaction
             message = ReceivedMessage(
-                self._sender or "", tuple(self._recipients), content, self._mail_parameters, self._recipients,
-                self._username, self._tls, "BDAT" if via == "BDAT" else "DATA",
+                envelope.sender or "", tuple(envelope.recipients), content, envelope.parameters, envelope.recipients,
+                self.username, self._tls, "BDAT" if via == "BDAT" else "DATA",
             )  # fmt: skip
-            number = self._server.store(message)
-            scripted = scripted or self._server.scripted_reply("STORED") or f"250 2.0.0 Ok: queued as {number:010X}"
-        self._forget_transaction()
-        self._say(scripted)
+            number = self.server.store(message)
+            self.stored += 1
+            scripted = scripted or self.server.scripted_reply("STORED") or f"250 2.0.0 Ok: queued as {number:010X}"
+        self.forget_transaction()
+        self.say(scripted)
 
     def _do_rset(self, _rest: str) -> None:
-        self._forget_transaction()
-        self._say("250 2.0.0 Ok")
+        self.forget_transaction()
+        self.say("250 2.0.0 Ok")
 
     def _do_noop(self, _rest: str) -> None:
-        self._say("250 2.0.0 Ok")
+        self.say("250 2.0.0 Ok")
 
     def _do_vrfy(self, _rest: str) -> None:
-        self._say("252 2.5.0 Cannot verify, try to send")
+        self.say("252 2.5.0 Cannot verify, try to send")
 
     def _do_quit(self, _rest: str) -> None:
-        self._say("221 2.0.0 Bye")
-        self._flush()
+        self.say("221 2.0.0 Bye")
+        self.flush()
         raise Ended
 
-    def _say(self, reply: Scripted) -> None:
+    def say(self, reply: Scripted) -> None:
         reply, self._instead = reply if self._instead is None else self._instead, None
         if isinstance(reply, str | bytes):
             self._say_one(reply)
             return
         for part in reply:
             self._say_one(part)
-            self._flush()
+            self.flush()
 
     def _say_one(self, reply: str | bytes) -> None:
         match reply:
             case "<close>" | "<reset>":
-                self._flush()
+                self.flush()
                 raise Ended(by_reset=reply == RESET)
             case "<silence>":
                 while True:
                     self._fill()
             case "<deaf>":
-                self._server.closed.wait()
+                self.server.closed.wait()
                 raise Ended
             case "<hear>":
                 if self._line() == b".":  # the end of a content that never was, which ends the transaction too
-                    self._forget_transaction()
+                    self.forget_transaction()
             case "<forget>":
-                self._received.clear()
+                self.received.clear()
             case bytes():
                 self._unsent += reply
             case _:
-                lines = reply.encode("utf-8", "surrogateescape").split(b"\r\n")
-                self._server.transcript += [(self._number, "S", line) for line in lines]
-                self._unsent += b"\r\n".join(lines) + b"\r\n"
+                self._say_text(reply)
 
-    def _flush(self) -> None:
-        size = self._server.cut or len(self._unsent)
+    def _say_text(self, reply: str) -> None:
+        said: str | None = reply
+        for rewrite in reversed(self.rewriters):
+            said = None if said is None else rewrite(said)
+        if said is None:
+            return
+        self.last_reply = said
+        lines = said.encode("utf-8", "surrogateescape").split(b"\r\n")
+        self.server.transcript += [(self.number, "S", line) for line in lines]
+        self._unsent += self.line_end.join(lines) + self.line_end
+
+    def flush(self) -> None:
+        """Send what was said."""
+        size = self.server.cut or len(self._unsent)
         while self._unsent:
             self.sock.sendall(self._unsent[:size])
             del self._unsent[:size]
 
     def _fill(self) -> None:
         """Read more; what was answered goes out first, so that a group gets its replies together."""
-        self._flush()
-        self._server.closed.wait(self._server.pace)
-        data = self.sock.recv(65536)
+        self.flush()
+        self.server.closed.wait(self.server.pace)
+        data = self.sock.recv(self._read_size)
         if not data:
             raise Ended
-        self._received += data
+        self.received += data
 
     def _peek(self, size: int) -> bytes:
-        while len(self._received) < size:
+        while len(self.received) < size:
             self._fill()
-        return bytes(self._received[:size])
+        return bytes(self.received[:size])
 
     def _take(self, size: int) -> bytes:
         data = self._peek(size)
-        del self._received[:size]
+        del self.received[:size]
         return data
 
     def _line(self) -> bytes:
-        while (end := self._received.find(b"\n")) < 0:
-            if len(self._received) > MAX_LINE:
+        while (end := self.received.find(b"\n")) < 0:
+            if len(self.received) > MAX_LINE:
                 raise Ended
             self._fill()
-        line = bytes(self._received[:end]).removesuffix(b"\r")
-        del self._received[: end + 1]
-        self._server.transcript.append((self._number, "C", line))
+        line = bytes(self.received[:end]).removesuffix(b"\r")
+        del self.received[: end + 1]
+        self.server.transcript.append((self.number, "C", line))
         return line
 
 

@@ -15,6 +15,7 @@ from typing import Literal, Self
 
 from wlsmtp.testing.certificates import Certificates, default_certificates
 from wlsmtp.testing.conversation import CLOSE, RESET, SILENCE, Ended, Scripted, ServerSide
+from wlsmtp.testing.quirks import chosen
 
 DEFAULT_EXTENSIONS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "CHUNKING", "DSN")
 
@@ -51,7 +52,8 @@ class SMTPServer:
     certificate whose authority is in ``ca_file``. ``users`` (name to password) and ``tokens`` (name to OAuth 2.0
     token) make it offer AUTH with those of ``mechanisms`` that the connection allows; it knows PLAIN, LOGIN, CRAM-MD5,
     SCRAM-SHA-1, -256 and -512 (also -PLUS), XOAUTH2, OAUTHBEARER, EXTERNAL (``client_cert`` makes a certificate for it)
-    and ANONYMOUS. ``refuse`` and ``reply_to`` make it fail. One thread a connection.
+    and ANONYMOUS. ``refuse`` and ``reply_to`` make it fail, and ``quirks`` as odd as real servers are: names out of
+    ``wlsmtp.testing.quirks``, with a number where one belongs (``"max-messages:10"``). One thread a connection.
     """
 
     CLOSE, RESET, SILENCE = CLOSE, RESET, SILENCE
@@ -76,6 +78,7 @@ class SMTPServer:
         idle_timeout: float = 30.0,
         cut: int | None = None,
         pace: float = 0.0,
+        quirks: Sequence[str] = (),
     ) -> None:
         self.users, self.tokens = dict(users or {}), dict(tokens or {})
         self.mechanisms, self.require_auth = tuple(mechanisms), require_auth
@@ -85,6 +88,8 @@ class SMTPServer:
         """Octets of a reply that are sent at once; None: all of them."""
         self.pace = pace
         """Seconds before each read of up to 64 KiB: above 0, a slow reader."""
+        self.quirks = tuple(quirks)
+        self.played = chosen(self.quirks)
         self.messages: list[ReceivedMessage] = []
         self.transcript: list[tuple[int, str, bytes]] = []
         """Every line of the conversations: number of the connection, "C" or "S", the line without CRLF."""
@@ -95,6 +100,8 @@ class SMTPServer:
         self.tls_context = self._certificates.server_context(asks_client=asks_client) if self._certificates else None
         self._scripted: dict[str, list[tuple[Scripted | None, int | None]]] = {}
         self._sockets: set[socket.socket] = set()
+        self._open: set[int] = set()
+        self._seen: set[str] = set()
         self.closed = threading.Event()
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
@@ -215,6 +222,17 @@ class SMTPServer:
             self._changed.notify_all()
             return len(self.messages)
 
+    def rank(self, connection: int) -> int:
+        """How many connections are open, of those up to this one."""
+        return sum(number <= connection for number in tuple(self._open))
+
+    def is_new(self, text: str) -> bool:
+        """Whether it is asked for the first time about this."""
+        with self._changed:
+            was_new = text not in self._seen
+            self._seen.add(text)
+        return was_new
+
     def _listen(self, host: str, port: int, unix_path: str | None) -> socket.socket:
         if unix_path:
             listener = socket.socket(socket.AF_UNIX)
@@ -241,6 +259,7 @@ class SMTPServer:
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sockets.add(sock)
+        self._open.add(number)
         side = self.side(self, sock, number)
         try:
             side.run()
@@ -253,6 +272,7 @@ class SMTPServer:
         finally:
             self._sockets.discard(sock)
             self._sockets.discard(side.sock)
+            self._open.discard(number)
             side.sock.close()
 
     def replace_socket(self, old: socket.socket, new: socket.socket) -> None:
