@@ -9,6 +9,7 @@ from wlsmtp.testing.certificates import Certificates
 from wlsmtp.testing.conversation import CLOSE, DEAF, FORGET, HEAR, RESET, SILENCE
 from wlsmtp.testing.scripted import ScriptedPeer
 from wlsmtp.testing.server import ReceivedMessage, SMTPServer
+from wlsmtp.testing.strict import Violation
 
 __all__ = [
     "CLOSE",
@@ -21,4 +22,5 @@ __all__ = [
     "ReceivedMessage",
     "SMTPServer",
     "ScriptedPeer",
+    "Violation",
 ]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import re
+import select
 import socket
+import ssl
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from wlsmtp.testing.authentication import Cancelled, Examiner, decode
 from wlsmtp.testing.quirks import Rewrite, play
+from wlsmtp.testing.strict import Strictness
 
 if TYPE_CHECKING:
     from wlsmtp.testing.server import SMTPServer
@@ -71,6 +74,7 @@ class ServerSide:
         self.line_end = b"\r\n"
         self._read_size = 65536
         self._unsent = bytearray()
+        self._strict = Strictness(self) if server.strict else None
         self._tls: str | None = None
         self._greeted = False
         self.username: str | None = None
@@ -104,6 +108,16 @@ class ServerSide:
         """Drop the envelope."""
         self.transaction = Transaction()
 
+    def has_more(self, octets: int) -> bool:
+        """Whether the client has sent more than so many octets without waiting for an answer."""
+        if len(self.received) > octets:
+            return True
+        if isinstance(self.sock, ssl.SSLSocket):
+            return len(self.received) + self.sock.pending() > octets
+        if octets or not select.select([self.sock], [], [], 0)[0]:
+            return False
+        return bool(self.sock.recv(1, socket.MSG_PEEK))
+
     def shrink_buffers(self, size: int) -> None:
         """Let no more octets than that be on their way, as far as the system can have so little."""
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
@@ -113,7 +127,10 @@ class ServerSide:
     def _command(self, line: bytes) -> None:
         text = line.decode("utf-8", "surrogateescape")
         verb, _, rest = text.partition(" ")
-        if self.server.played:
+        if self._strict is not None and (refusal := self._strict.command(verb, rest)) is not None:
+            self.skip_chunk(verb, rest)
+            self.say(refusal)
+        elif self.server.played:
             self._with_quirks(verb, rest, lambda: self._carry_out(verb, rest))
         else:
             self._carry_out(verb, rest)
@@ -153,11 +170,15 @@ class ServerSide:
             return
         self._greet()
         offers = [self.server.hostname, *self._offers()]
+        if self._strict is not None:
+            self._strict.offer(offers[1:])
         *first, last = offers
         self.say("\r\n".join([*(f"250-{offer}" for offer in first), f"250 {last}"]))
 
     def _do_helo(self, name: str) -> None:
         self._greet()
+        if self._strict is not None:
+            self._strict.offer([])
         self.say(f"250 {self.server.hostname}")
 
     def _greet(self) -> None:
@@ -185,6 +206,8 @@ class ServerSide:
         self.flush()
         self._start_tls()
         self._greeted, self.username = False, None
+        if self._strict is not None:
+            self._strict.offer([])
         self.forget_transaction()
 
     def _start_tls(self) -> None:
@@ -215,7 +238,7 @@ class ServerSide:
 
     def _challenge(self, words: bytes) -> bytes:
         self.say(f"334 {base64.b64encode(words).decode()}")
-        line = self._line()
+        line = self._line(is_command=False)
         if line == b"*":
             self.say("501 5.7.0 Authentication cancelled")
             raise Cancelled
@@ -309,6 +332,8 @@ class ServerSide:
         scripted = self._ordered(".")
         if scripted is None and limit is not None and len(content) > limit:
             scripted = "552 5.3.4 Message too big"
+        if self._strict is not None:
+            scripted = self._strict.content(content, is_chunked=via == "BDAT") or scripted
         if scripted is None or _is_positive(scripted):
             envelope = self.transaction
             message = ReceivedMessage(
@@ -403,15 +428,19 @@ class ServerSide:
         del self.received[:size]
         return data
 
-    def _line(self) -> bytes:
-        while (end := self.received.find(b"\n")) < 0:
-            if len(self.received) > MAX_LINE:
-                raise Ended
-            self._fill()
-        line = bytes(self.received[:end]).removesuffix(b"\r")
-        del self.received[: end + 1]
-        self.server.transcript.append((self.number, "C", line))
-        return line
+    def _line(self, *, is_command: bool = True) -> bytes:
+        while True:
+            while (end := self.received.find(b"\n")) < 0:
+                if len(self.received) > MAX_LINE:
+                    raise Ended
+                self._fill()
+            raw = bytes(self.received[: end + 1])
+            del self.received[: end + 1]
+            line = raw[:-1].removesuffix(b"\r")
+            self.server.transcript.append((self.number, "C", line))
+            if self._strict is None or (refusal := self._strict.line(raw, is_command=is_command)) is None:
+                return line
+            self.say(refusal)
 
 
 def _is_positive(reply: Scripted) -> bool:

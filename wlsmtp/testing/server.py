@@ -16,6 +16,7 @@ from typing import Literal, Self
 from wlsmtp.testing.certificates import Certificates, default_certificates
 from wlsmtp.testing.conversation import CLOSE, RESET, SILENCE, Ended, Scripted, ServerSide
 from wlsmtp.testing.quirks import chosen
+from wlsmtp.testing.strict import Violation
 
 DEFAULT_EXTENSIONS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "CHUNKING", "DSN")
 
@@ -53,7 +54,8 @@ class SMTPServer:
     token) make it offer AUTH with those of ``mechanisms`` that the connection allows; it knows PLAIN, LOGIN, CRAM-MD5,
     SCRAM-SHA-1, -256 and -512 (also -PLUS), XOAUTH2, OAUTHBEARER, EXTERNAL (``client_cert`` makes a certificate for it)
     and ANONYMOUS. ``refuse`` and ``reply_to`` make it fail, and ``quirks`` as odd as real servers are: names out of
-    ``wlsmtp.testing.quirks``, with a number where one belongs (``"max-messages:10"``). One thread a connection.
+    ``wlsmtp.testing.quirks``, with a number where one belongs (``"max-messages:10"``). With ``strict`` it refuses what
+    breaks the rules of SMTP, such as a long line or a bare LF, and keeps it in ``violations``. One thread a connection.
     """
 
     CLOSE, RESET, SILENCE = CLOSE, RESET, SILENCE
@@ -79,6 +81,7 @@ class SMTPServer:
         cut: int | None = None,
         pace: float = 0.0,
         quirks: Sequence[str] = (),
+        strict: bool = False,
     ) -> None:
         self.users, self.tokens = dict(users or {}), dict(tokens or {})
         self.mechanisms, self.require_auth = tuple(mechanisms), require_auth
@@ -90,6 +93,9 @@ class SMTPServer:
         """Seconds before each read of up to 64 KiB: above 0, a slow reader."""
         self.quirks = tuple(quirks)
         self.played = chosen(self.quirks)
+        self.strict = strict
+        self.violations: list[Violation] = []
+        """What a strict server has refused because it breaks the rules of SMTP."""
         self.messages: list[ReceivedMessage] = []
         self.transcript: list[tuple[int, str, bytes]] = []
         """Every line of the conversations: number of the connection, "C" or "S", the line without CRLF."""
