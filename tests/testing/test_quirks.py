@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from tests.testing.dialogue import play
+from tests.testing.dialogue import Client, play
+from tests.testing.test_server import client_of
 from wlsmtp.testing import SMTPServer
 from wlsmtp.testing.conversation import ServerSide
 from wlsmtp.testing.quirks import QUIRKS, Quirk
@@ -97,7 +98,8 @@ def test_without_it_the_server_says_something_else(quirk: str) -> None:
 
 
 def test_every_quirk_is_shown() -> None:
-    assert {name.partition(":")[0] for name in CASES} | {"slow-window"} == set(QUIRKS)
+    elsewhere = {"slow-window", "max-connections-in-clear"}
+    assert {name.partition(":")[0] for name in CASES} | elsewhere == set(QUIRKS)
 
 
 def test_a_slow_window_reads_little_and_answers_before_it_reads_on() -> None:
@@ -115,6 +117,13 @@ def test_a_slow_window_reads_little_and_answers_before_it_reads_on() -> None:
         server.side = Watched
         play(server, "> NOOP\n" * 500 + "< 250\n" * 500)
     assert max(read) <= 512 < sum(read) and set(left[1:]) == {0}
+
+
+def test_too_many_connections_are_told_so_before_tls() -> None:
+    quirks = ["max-connections-in-clear:1"]
+    with SMTPServer(security="ssl", quirks=quirks) as server, client_of(server), Client(server) as client:
+        client.send(b"the beginning of a handshake")
+        assert client.reply().startswith("421 ") and client.reply() == ""
 
 
 def test_messages_are_stored_as_the_replies_say() -> None:

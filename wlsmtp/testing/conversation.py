@@ -4,46 +4,30 @@ from __future__ import annotations
 
 import base64
 import re
-import select
 import socket
-import ssl
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wlsmtp.testing.authentication import Cancelled, Examiner, decode
-from wlsmtp.testing.quirks import Rewrite, play
+from wlsmtp.testing.channel import FORGET, SILENCE, Channel, Ended, Scripted
+from wlsmtp.testing.profiles import mechanisms_in
+from wlsmtp.testing.quirks import play
 from wlsmtp.testing.strict import Strictness
 
 if TYPE_CHECKING:
     from wlsmtp.testing.server import SMTPServer
 
-CLOSE, RESET, SILENCE = "<close>", "<reset>", "<silence>"
-"""Instead of a reply: close the connection, close it with RST, or say nothing until the client goes."""
-HEAR, FORGET = "<hear>", "<forget>"
-"""Between replies: wait for a line of the client's; forget what the client sent and was not looked at yet."""
-DEAF = "<deaf>"
-"""Instead of a reply: do not even read any more, so that the client's content has nowhere to go."""
+__all__ = ["Ended", "Scripted", "ServerSide", "Transaction"]
 
-Scripted = str | bytes | Iterable[str | bytes]
-"""What is said instead of the usual reply: its text, octets exactly as they are, or several of these in a row."""
-
-MAX_LINE = 65536
 _PATH = re.compile(r"(?:FROM|TO):\s*<([^>]*)>\s*(.*)", re.IGNORECASE | re.DOTALL)
 _TAKEN_AT_ITS_WORD = frozenset({"EHLO", "HELO", "MAIL", "RCPT"})
 """Verbs to which a positive reply that was ordered does what it says: the sender or the recipient counts."""
 _BAD = "501 5.5.4 Syntax error in parameters"
 _SEQUENCE = "503 5.5.1 Bad sequence of commands"
 _DENIED = "535 5.7.8 Authentication credentials invalid"
-
-
-class Ended(Exception):
-    """The conversation is over."""
-
-    def __init__(self, *, by_reset: bool = False) -> None:
-        self.by_reset = by_reset
 
 
 @dataclass
@@ -56,37 +40,28 @@ class Transaction:
     chunks: bytearray = field(default_factory=bytearray)
 
 
-class ServerSide:
+class ServerSide(Channel):
     """One client's conversation. What has no underscore is there for the quirks."""
 
     def __init__(self, server: SMTPServer, sock: socket.socket, number: int) -> None:
-        self.sock = sock
-        self.server = server
-        self.number = number
-        self.received = bytearray()
-        """What the client sent and the server has not looked at yet."""
+        super().__init__(server, sock, number)
         self.commands: Counter[str] = Counter()
         """How many commands of each verb the connection has seen; counted for quirks only."""
         self.stored = 0
         """How many messages of this connection were stored."""
-        self.last_reply = ""
-        self.rewriters: list[Rewrite] = []
-        self.line_end = b"\r\n"
-        self._read_size = 65536
-        self._unsent = bytearray()
         self._strict = Strictness(self) if server.strict else None
+        self._profile = server.profile
         self._tls: str | None = None
         self._greeted = False
         self.username: str | None = None
-        self._instead: Scripted | None = None
-        """What was ordered to be said by a handler, in place of its own words."""
         self.forget_transaction()
 
     def run(self) -> None:
         """Talk until somebody hangs up."""
         if self.server.security == "ssl":
-            self._start_tls()
-        self._with_quirks("CONNECT", "", lambda: self._answer("CONNECT", f"220 {self.server.hostname} ESMTP"))
+            self._with_quirks("ACCEPT", "", self._start_tls)
+        greeting = self._profile.greeting.format(host=self.server.hostname)
+        self._with_quirks("CONNECT", "", lambda: self._answer("CONNECT", greeting))
         while True:
             self._command(self._line())
 
@@ -102,27 +77,21 @@ class ServerSide:
 
     def words(self, situation: str, usual: str) -> str:
         """What the server says in a situation, as its profile has it."""
-        return usual
+        known = self._profile.situations.get(situation)
+        return usual if known is None else known.reply
+
+    def end_idle(self) -> None:
+        """The client was silent for too long."""
+        if "idle" in self._profile.situations:
+            self.say(self.words("idle", ""))
+            self.flush()
 
     def forget_transaction(self) -> None:
         """Drop the envelope."""
         self.transaction = Transaction()
 
-    def has_more(self, octets: int) -> bool:
-        """Whether the client has sent more than so many octets without waiting for an answer."""
-        if len(self.received) > octets:
-            return True
-        if isinstance(self.sock, ssl.SSLSocket):
-            return len(self.received) + self.sock.pending() > octets
-        if octets or not select.select([self.sock], [], [], 0)[0]:
-            return False
-        return bool(self.sock.recv(1, socket.MSG_PEEK))
-
-    def shrink_buffers(self, size: int) -> None:
-        """Let no more octets than that be on their way, as far as the system can have so little."""
-        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-            self.sock.setsockopt(socket.SOL_SOCKET, option, size)
-        self._read_size = size
+    def _refusal_of_line(self, line: bytes, *, is_command: bool) -> str | None:
+        return None if self._strict is None else self._strict.line(line, is_command=is_command)
 
     def _command(self, line: bytes) -> None:
         text = line.decode("utf-8", "surrogateescape")
@@ -169,7 +138,8 @@ class ServerSide:
             self.say("500 5.5.1 EHLO is not known here")
             return
         self._greet()
-        offers = [self.server.hostname, *self._offers()]
+        first_line = self._profile.hello.format(host=self.server.hostname, client=name)
+        offers = [first_line, *self._offers()]
         if self._strict is not None:
             self._strict.offer(offers[1:])
         *first, last = offers
@@ -187,6 +157,8 @@ class ServerSide:
 
     def _offers(self) -> list[str]:
         server = self.server
+        if server.has_keywords_of_profile:
+            return self._profile.keywords(secured=self.is_secure, offers_tls=server.security == "tls")
         offers = list(server.extensions)
         if server.size_limit is not None:
             offers.append(f"SIZE {server.size_limit}")
@@ -227,22 +199,39 @@ class ServerSide:
         mechanism, _, initial = rest.partition(" ")
         examiner = Examiner(self.server, self.sock, self._challenge)
         mechanism = mechanism.upper()
-        if mechanism not in examiner.offers:
-            self.say("504 5.5.4 Mechanism not offered")
+        offered = examiner.offers
+        if self.server.has_keywords_of_profile:
+            offered = [name for name in mechanisms_in(self._offers()) if name in examiner.known]
+        if mechanism not in offered:
+            self.say(self.words("mechanism not offered", "504 5.5.4 Mechanism not offered"))
         elif self.username is not None:
             self.say(_SEQUENCE)
         else:
             with suppress(Cancelled):
-                self.username = examiner.examine(mechanism, initial)
-                self.say("235 2.7.0 Authentication successful" if self.username else _DENIED)
+                self._conclude_login(examiner.examine(mechanism, initial))
+
+    def _conclude_login(self, name: str | None) -> None:
+        reply = self.server.scripted_reply("LOGIN")
+        if reply is None and name is None:
+            wrong = self._profile.situations.get("wrong password")
+            reply = _DENIED if wrong is None else wrong.said
+        self.username = name if reply is None or _is_positive(reply) else None
+        self.say(self._profile.authenticated if reply is None else reply)
 
     def _challenge(self, words: bytes) -> bytes:
-        self.say(f"334 {base64.b64encode(words).decode()}")
+        prompt = self._profile.prompts.get(words.decode("utf-8", "replace"))
+        self.say(f"334 {base64.b64encode(words).decode() if prompt is None else prompt}")
         line = self._line(is_command=False)
         if line == b"*":
             self.say("501 5.7.0 Authentication cancelled")
             raise Cancelled
         return decode(line.decode("ascii", "replace"))
+
+    def _needs_login(self, stage: str) -> bool:
+        """Whether the client is refused at this stage because it has not logged in."""
+        known = self._profile.situations.get("mail without login")
+        refused_at = "MAIL" if known is None else known.stage
+        return self.server.require_auth and self.username is None and stage == refused_at
 
     def _do_mail(self, rest: str) -> None:
         found = _PATH.fullmatch(rest)
@@ -250,12 +239,12 @@ class ServerSide:
         size, limit = str(parameters.get("SIZE", "0")), self.server.size_limit
         if not self._greeted or self.transaction.sender is not None:
             self.say(_SEQUENCE)
-        elif self.server.require_auth and self.username is None:
-            self.say("530 5.7.0 Authentication required")
+        elif self._needs_login("MAIL"):
+            self.say(self.words("mail without login", "530 5.7.0 Authentication required"))
         elif found is None or not size.isdigit():
             self.say(_BAD)
         elif limit is not None and int(size) > limit:
-            self.say("552 5.3.4 Message too big")
+            self.say(self.words("message too large", "552 5.3.4 Message too big"))
         else:
             self.transaction.sender, self.transaction.parameters = found[1], parameters
             self.say("250 2.1.0 Sender ok")
@@ -264,6 +253,8 @@ class ServerSide:
         found = _PATH.fullmatch(rest)
         if self.transaction.sender is None:
             self.say(_SEQUENCE)
+        elif self._needs_login("RCPT"):
+            self.say(self.words("mail without login", ""))
         elif found is None or not found[1]:
             self.say(_BAD)
         else:
@@ -331,7 +322,7 @@ class ServerSide:
         limit = self.server.size_limit
         scripted = self._ordered(".")
         if scripted is None and limit is not None and len(content) > limit:
-            scripted = "552 5.3.4 Message too big"
+            scripted = self.words("message too large", "552 5.3.4 Message too big")
         if self._strict is not None:
             scripted = self._strict.content(content, is_chunked=via == "BDAT") or scripted
         if scripted is None or _is_positive(scripted):
@@ -342,7 +333,7 @@ class ServerSide:
             )  # fmt: skip
             number = self.server.store(message)
             self.stored += 1
-            scripted = scripted or self.server.scripted_reply("STORED") or f"250 2.0.0 Ok: queued as {number:010X}"
+            scripted = scripted or self.server.scripted_reply("STORED") or self._profile.queued_as(number, content)
         self.forget_transaction()
         self.say(scripted)
 
@@ -360,87 +351,6 @@ class ServerSide:
         self.say("221 2.0.0 Bye")
         self.flush()
         raise Ended
-
-    def say(self, reply: Scripted) -> None:
-        reply, self._instead = reply if self._instead is None else self._instead, None
-        if isinstance(reply, str | bytes):
-            self._say_one(reply)
-            return
-        for part in reply:
-            self._say_one(part)
-            self.flush()
-
-    def _say_one(self, reply: str | bytes) -> None:
-        match reply:
-            case "<close>" | "<reset>":
-                self.flush()
-                raise Ended(by_reset=reply == RESET)
-            case "<silence>":
-                while True:
-                    self._fill()
-            case "<deaf>":
-                self.server.closed.wait()
-                raise Ended
-            case "<hear>":
-                if self._line() == b".":  # the end of a content that never was, which ends the transaction too
-                    self.forget_transaction()
-            case "<forget>":
-                self.received.clear()
-            case bytes():
-                self._unsent += reply
-            case _:
-                self._say_text(reply)
-
-    def _say_text(self, reply: str) -> None:
-        said: str | None = reply
-        for rewrite in reversed(self.rewriters):
-            said = None if said is None else rewrite(said)
-        if said is None:
-            return
-        self.last_reply = said
-        lines = said.encode("utf-8", "surrogateescape").split(b"\r\n")
-        self.server.transcript += [(self.number, "S", line) for line in lines]
-        self._unsent += self.line_end.join(lines) + self.line_end
-
-    def flush(self) -> None:
-        """Send what was said."""
-        size = self.server.cut or len(self._unsent)
-        while self._unsent:
-            self.sock.sendall(self._unsent[:size])
-            del self._unsent[:size]
-
-    def _fill(self) -> None:
-        """Read more; what was answered goes out first, so that a group gets its replies together."""
-        self.flush()
-        self.server.closed.wait(self.server.pace)
-        data = self.sock.recv(self._read_size)
-        if not data:
-            raise Ended
-        self.received += data
-
-    def _peek(self, size: int) -> bytes:
-        while len(self.received) < size:
-            self._fill()
-        return bytes(self.received[:size])
-
-    def _take(self, size: int) -> bytes:
-        data = self._peek(size)
-        del self.received[:size]
-        return data
-
-    def _line(self, *, is_command: bool = True) -> bytes:
-        while True:
-            while (end := self.received.find(b"\n")) < 0:
-                if len(self.received) > MAX_LINE:
-                    raise Ended
-                self._fill()
-            raw = bytes(self.received[: end + 1])
-            del self.received[: end + 1]
-            line = raw[:-1].removesuffix(b"\r")
-            self.server.transcript.append((self.number, "C", line))
-            if self._strict is None or (refusal := self._strict.line(raw, is_command=is_command)) is None:
-                return line
-            self.say(refusal)
 
 
 def _is_positive(reply: Scripted) -> bool:

@@ -12,17 +12,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from wlsmtp.testing.channel import CLOSE, FORGET, Rewrite
+
 if TYPE_CHECKING:
     from wlsmtp.testing.conversation import ServerSide
-
-CLOSE = "<close>"
-Rewrite = Callable[[str], str | None]
-"""Makes of a reply the one that is sent, or None if none is."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """What the client asks for now: a verb and the rest of its line, or ``CONNECT``, which asks for the greeting."""
+    """What the client asks for now: a verb and the rest of its line; or ``ACCEPT`` for TLS from the first byte, or
+    ``CONNECT`` for the greeting."""
 
     side: ServerSide
     verb: str
@@ -355,6 +354,16 @@ def _(step: Step) -> None:
     """Instead of a greeting, a connection beyond N open ones gets 421, and is closed."""
     if step.verb == "CONNECT" and step.side.rank > step.limit:
         step.side.say([step.side.words("too many connections", "421 4.7.0 Too many connections"), CLOSE])
+    step.proceed()
+
+
+@_quirk("max-connections-in-clear:N", "Exim on port 465")
+def _(step: Step) -> None:
+    """Where TLS is spoken from the first byte, a connection beyond N open ones gets 421 in the clear, and is closed."""
+    if step.verb == "ACCEPT" and step.side.rank > step.limit:
+        step.side.wait_for_input()
+        words = step.side.words("too many connections", "421 Too many concurrent SMTP connections")
+        step.side.say([FORGET, words, CLOSE])
     step.proceed()
 
 
