@@ -39,7 +39,7 @@ class ChaoticSide(ServerSide):
         if fate is Fate.NEVER:
             return refusal(NEVER, share)
         if fate is Fate.GOODBYE:
-            self.say("421 4.3.2 Closing down")
+            self._say("421 4.3.2 Closing down")
             return CLOSE
         if fate is Fate.MUTE:
             self._is_mute = True
@@ -48,23 +48,23 @@ class ChaoticSide(ServerSide):
         self._afterwards = _AFTERWARDS.get(fate)
         return _INSTEAD.get(fate)
 
-    def say(self, reply: Scripted) -> None:
+    def _say(self, reply: Scripted) -> None:
         afterwards, self._afterwards = self._afterwards, None
         if afterwards == HALF and isinstance(reply, str):
             self._unsent += reply.encode()[: len(reply) // 2]
             afterwards = CLOSE
-        super().say(afterwards or reply)
+        super()._say(afterwards or reply)
 
-    def flush(self) -> None:
+    def _flush(self) -> None:
         if self._is_mute:
             self._unsent.clear()
-        super().flush()
+        super()._flush()
 
     def _fill(self) -> None:
-        before = len(self.received)
+        before = len(self._received)
         super()._fill()
         if self._octets_left is not None:
-            self._octets_left -= len(self.received) - before
+            self._octets_left -= len(self._received) - before
             if self._octets_left < 0:
                 raise Ended
 

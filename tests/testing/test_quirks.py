@@ -109,9 +109,9 @@ def test_a_slow_window_reads_little_and_answers_before_it_reads_on() -> None:
     class Watched(ServerSide):
         def _fill(self) -> None:
             left.append(len(self._unsent))
-            before = len(self.received)
+            before = len(self._received)
             super()._fill()
-            read.append(len(self.received) - before)
+            read.append(len(self._received) - before)
 
     with SMTPServer(quirks=["slow-window"]) as server:
         server.side = Watched

@@ -34,14 +34,13 @@ class Ended(Exception):
 
 
 class Channel:
-    """One connection."""
+    """One connection. What has no underscore is there for the quirks."""
 
     def __init__(self, server: SMTPServer, sock: socket.socket, number: int) -> None:
         self.sock = sock
-        self.server = server
-        self.number = number
-        self.received = bytearray()
-        """What the client sent and the server has not looked at yet."""
+        self._server = server
+        self._number = number
+        self._received = bytearray()
         self.last_reply = ""
         self.rewriters: list[Rewrite] = []
         self.line_end = b"\r\n"
@@ -50,39 +49,61 @@ class Channel:
         self._instead: Scripted | None = None
         """What was ordered to be said by a handler, in place of its own words."""
 
-    def forget_transaction(self) -> None:
-        """Drop the envelope."""
+    @property
+    def server(self) -> SMTPServer:
+        """Whose connection it is."""
+        return self._server
+
+    @property
+    def number(self) -> int:
+        """1 for the first connection that was accepted."""
+        return self._number
+
+    @property
+    def received(self) -> bytearray:
+        """What the client sent and the server has not looked at yet."""
+        return self._received
+
+    def say(self, reply: Scripted) -> None:
+        """Put a reply, or several in a row, behind what was said before."""
+        self._say(reply)
+
+    def flush(self) -> None:
+        """Send what was said."""
+        self._flush()
+
+    def _forget_transaction(self) -> None:
+        raise NotImplementedError
 
     def _refusal_of_line(self, line: bytes, *, is_command: bool) -> str | None:
         """The reply by which a line is refused as such."""
         return None
 
-    def say(self, reply: Scripted) -> None:
-        """Put a reply, or several in a row, behind what was said before."""
+    def _say(self, reply: Scripted) -> None:
         reply, self._instead = reply if self._instead is None else self._instead, None
         if isinstance(reply, str | bytes):
             self._say_one(reply)
             return
         for part in reply:
             self._say_one(part)
-            self.flush()
+            self._flush()
 
     def _say_one(self, reply: str | bytes) -> None:
         match reply:
             case "<close>" | "<reset>":
-                self.flush()
+                self._flush()
                 raise Ended(by_reset=reply == RESET)
             case "<silence>":
                 while True:
                     self._fill()
             case "<deaf>":
-                self.server.closed.wait()
+                self._server.closed.wait()
                 raise Ended
             case "<hear>":
                 if self._line() == b".":  # the end of a content that never was, which ends the transaction too
-                    self.forget_transaction()
+                    self._forget_transaction()
             case "<forget>":
-                self.received.clear()
+                self._received.clear()
             case bytes():
                 self._unsent += reply
             case _:
@@ -96,22 +117,21 @@ class Channel:
             return
         self.last_reply = said
         lines = said.encode("utf-8", "surrogateescape").split(b"\r\n")
-        self.server.transcript += [(self.number, "S", line) for line in lines]
+        self._server.transcript += [(self._number, "S", line) for line in lines]
         self._unsent += self.line_end.join(lines) + self.line_end
 
-    def flush(self) -> None:
-        """Send what was said."""
-        size = self.server.cut or len(self._unsent)
+    def _flush(self) -> None:
+        size = self._server.cut or len(self._unsent)
         while self._unsent:
             self.sock.sendall(self._unsent[:size])
             del self._unsent[:size]
 
     def has_more(self, octets: int) -> bool:
         """Whether the client has sent more than so many octets without waiting for an answer."""
-        if len(self.received) > octets:
+        if len(self._received) > octets:
             return True
         if isinstance(self.sock, ssl.SSLSocket):
-            return len(self.received) + self.sock.pending() > octets
+            return len(self._received) + self.sock.pending() > octets
         if octets or not select.select([self.sock], [], [], 0)[0]:
             return False
         return bool(self.sock.recv(1, socket.MSG_PEEK))
@@ -128,33 +148,33 @@ class Channel:
 
     def _fill(self) -> None:
         """Read more; what was answered goes out first, so that a group gets its replies together."""
-        self.flush()
-        self.server.closed.wait(self.server.pace)
+        self._flush()
+        self._server.closed.wait(self._server.pace)
         data = self.sock.recv(self._read_size)
         if not data:
             raise Ended
-        self.received += data
+        self._received += data
 
     def _peek(self, size: int) -> bytes:
-        while len(self.received) < size:
+        while len(self._received) < size:
             self._fill()
-        return bytes(self.received[:size])
+        return bytes(self._received[:size])
 
     def _take(self, size: int) -> bytes:
         data = self._peek(size)
-        del self.received[:size]
+        del self._received[:size]
         return data
 
     def _line(self, *, is_command: bool = True) -> bytes:
         while True:
-            while (end := self.received.find(b"\n")) < 0:
-                if len(self.received) > MAX_LINE:
+            while (end := self._received.find(b"\n")) < 0:
+                if len(self._received) > MAX_LINE:
                     raise Ended
                 self._fill()
-            raw = bytes(self.received[: end + 1])
-            del self.received[: end + 1]
+            raw = bytes(self._received[: end + 1])
+            del self._received[: end + 1]
             line = raw[:-1].removesuffix(b"\r")
-            self.server.transcript.append((self.number, "C", line))
+            self._server.transcript.append((self._number, "C", line))
             if (refusal := self._refusal_of_line(raw, is_command=is_command)) is None:
                 return line
-            self.say(refusal)
+            self._say(refusal)

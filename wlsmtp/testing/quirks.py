@@ -48,7 +48,7 @@ class Step:
 
     @property
     def has_recipient(self) -> bool:
-        return bool(self.side.transaction.recipients)
+        return bool(self.side.envelope.recipients)
 
     def instead(self, condition: bool, *replies: str, reads_chunk: bool = True) -> None:
         """Say this if so, and otherwise do as servers usually do; the octets of a chunk are read in any case."""
@@ -136,11 +136,10 @@ def _quirk(name: str, seen_at: str) -> Callable[[Play], Play]:
 @_quirk("keeps-envelope", "Postfix, smtpd_end_of_data_restrictions")
 def _(step: Step) -> None:
     """After a refusal at the end of the content the envelope stays: MAIL without RSET is answered 503 (nested MAIL)."""
-    envelope = step.side.transaction
+    envelope = step.side.envelope
     step.proceed()
     if step.ends_content and envelope.sender is not None and step.side.last_reply[:1] in ("4", "5"):
-        envelope.chunks.clear()
-        step.side.transaction = envelope
+        step.side.envelope = envelope
 
 
 @_quirk("discards-behind-content", "chasquid 1.11")
@@ -267,10 +266,10 @@ def _(step: Step) -> None:
 @_quirk("354-without-recipients", "allowed by RFC 2920 §3.1")
 def _(step: Step) -> None:
     """DATA is answered 354 even if no recipient was accepted, and the content then 554."""
-    if step.verb == "DATA" and step.side.transaction.sender is not None and not step.has_recipient:
+    if step.verb == "DATA" and step.side.envelope.sender is not None and not step.has_recipient:
         step.side.say("354 Go ahead")
         step.side.read_content()
-        step.side.forget_transaction()
+        step.side.forget_envelope()
         step.side.say("554 5.5.1 No valid recipients")
     else:
         step.proceed()
@@ -279,12 +278,12 @@ def _(step: Step) -> None:
 @_quirk("250-without-recipients", "not known by name; a client must not take it for a success")
 def _(step: Step) -> None:
     """A content is answered 250 even if no recipient was accepted, and is stored for nobody."""
-    if step.ends_content and step.side.transaction.sender is not None and not step.has_recipient:
+    if step.ends_content and step.side.envelope.sender is not None and not step.has_recipient:
         if step.verb == "DATA":
             step.side.say("354 Go ahead")
             step.side.read_content()
         step.side.skip_chunk(step.verb, step.rest)
-        step.side.forget_transaction()
+        step.side.forget_envelope()
         step.side.say("250 2.0.0 Ok")
     else:
         step.proceed()
@@ -345,7 +344,7 @@ def _(step: Step) -> None:
 
 
 def _limit_recipients(step: Step, reply: str) -> None:
-    is_full = len(step.side.transaction.recipients) >= step.limit
+    is_full = len(step.side.envelope.recipients) >= step.limit
     step.instead(step.verb == "RCPT" and is_full, step.side.words("too many recipients", reply))
 
 
@@ -389,7 +388,7 @@ def _(step: Step) -> None:
 @_quirk("greylists", "postgrey and its kind")
 def _(step: Step) -> None:
     """The first RCPT for each pair of sender and recipient is answered 451 4.7.1, the next ones as usual."""
-    pair = f"{step.side.transaction.sender}\n{step.rest}".casefold()
+    pair = f"{step.side.envelope.sender}\n{step.rest}".casefold()
     is_new = step.verb == "RCPT" and step.side.server.is_new(pair)
     step.instead(is_new, "451 4.7.1 Greylisted, try again later")
 
@@ -486,7 +485,7 @@ def _(step: Step) -> None:
 def _(step: Step) -> None:
     """EHLO after AUTH makes the client a stranger again."""
     if step.verb == "EHLO":
-        step.side.username = None
+        step.side.forget_login()
     step.proceed()
 
 

@@ -95,19 +95,16 @@ class SMTPServer:
         self.extensions, self.size_limit, self.hostname = tuple(extensions), size_limit, hostname
         self.profile = profile_named(profile)
         """How it presents itself."""
-        self.has_keywords_of_profile = profile is not None and self.extensions == DEFAULT_EXTENSIONS
-        if profile is not None:
-            self._adopt_profile()
+        self.has_keywords_of_profile = bool(self.profile.name) and self.extensions == DEFAULT_EXTENSIONS
+        self._adopt_profile()
         self.security, self.ehlo = security, ehlo
         self.idle_timeout = self.profile.idle_seconds if idle_timeout is None else idle_timeout
         self.cut = cut
         """Octets of a reply that are sent at once; None: all of them."""
         self.pace = pace
         """Seconds before each read of up to 64 KiB: above 0, a slow reader."""
-        self.quirks = (*self.profile.quirks, *quirks)
-        self.played = chosen(self.quirks)
-        self.strict = strict
-        self.violations: list[Violation] = []
+        self.played = chosen([*self.profile.quirks, *quirks])
+        self.strict, self.violations = strict, list[Violation]()
         """What a strict server has refused because it breaks the rules of SMTP."""
         self.messages: list[ReceivedMessage] = []
         self.transcript: list[tuple[int, str, bytes]] = []
@@ -119,8 +116,7 @@ class SMTPServer:
         self.tls_context = self._certificates.server_context(asks_client=asks_client) if self._certificates else None
         self._scripted: dict[str, list[tuple[Scripted | None, int | None]]] = {}
         self._sockets: set[socket.socket] = set()
-        self._open: set[int] = set()
-        self._seen: set[str] = set()
+        self._open, self._seen = set[int](), set[str]()
         self.closed = threading.Event()
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
@@ -132,6 +128,8 @@ class SMTPServer:
 
     def _adopt_profile(self) -> None:
         """Whatever was not given is the profile's."""
+        if not self.profile.name:
+            return
         if self.mechanisms == DEFAULT_MECHANISMS:
             self.mechanisms = tuple(self.profile.mechanisms)
         else:

@@ -141,7 +141,7 @@ class Strictness:
         has_more = self._side.has_more(chunk)
         if verb == "BDAT" and "CHUNKING" not in self.offered:
             return "chunk"
-        if verb == "DATA" and self._side.transaction.parameters.get("BODY") == "BINARYMIME":
+        if verb == "DATA" and self._side.envelope.parameters.get("BODY") == "BINARYMIME":
             return "binary-by-data"
         if has_more and "PIPELINING" not in self.offered:
             return "group"
@@ -161,14 +161,14 @@ class Strictness:
             needed = "BINARYMIME" if (name.upper(), value.upper()) == ("BODY", "BINARYMIME") else extension
             if needed not in self.offered:
                 return "parameter"
-        envelope = self._side.transaction
+        envelope = self._side.envelope
         is_known = verb == "MAIL" or envelope.sender is not None
         has_utf8 = any(name.upper() == "SMTPUTF8" for name, _, _ in words) or "SMTPUTF8" in envelope.parameters
         return "8bit-address" if is_known and not has_utf8 and not path.isascii() else None
 
     def content(self, content: bytes, *, is_chunked: bool) -> str | None:
         """A content, before it is stored. All that is wrong is recorded; the reply names the first."""
-        parameters = self._side.transaction.parameters
+        parameters = self._side.envelope.parameters
         body = str(parameters.get("BODY", "7BIT")).upper()
         header, blank, text = content.partition(b"\r\n\r\n")
         found: list[tuple[str, bytes]] = []
