@@ -166,25 +166,25 @@ def _(step: Step) -> None:
         step.side.say(CLOSE)
 
 
-@_quirk("refuses-groups", "Postfix, reject_unauth_pipelining")
+@_quirk("refuses-groups", "Postfix, reject_unauth_pipelining, where PIPELINING was not offered")
 def _(step: Step) -> None:
     """A command with another one behind it is answered 503 (improper command pipelining), PIPELINING or not."""
     step.instead(step.is_in_group, "503 5.5.1 Improper use of SMTP command pipelining")
 
 
-@_quirk("drops-groups", "load balancers and filters on the way")
+@_quirk("drops-groups", "not known by name")
 def _(step: Step) -> None:
     """The connection is closed, without an answer, at a command with another one behind it."""
     step.instead(step.is_in_group, CLOSE)
 
 
-@_quirk("ends-at-groups", "OpenSMTPD 5.4")
+@_quirk("ends-at-groups", "OpenSMTPD 5.4, which did not offer PIPELINING")
 def _(step: Step) -> None:
     """A command with another one behind it is answered 500 (pipelining not supported), and the connection closed."""
     step.instead(step.is_in_group, "500 5.5.1 Invalid command: Pipelining not supported", CLOSE)
 
 
-@_quirk("flushes-after-refusal", "the servers against which RFC 2920 §3.2 says that input must not be lost")
+@_quirk("flushes-after-refusal", "not known by name; RFC 2920 §3.2 forbids it")
 def _(step: Step) -> None:
     """After a refusal, what was received behind the command is lost, without an answer."""
     step.proceed()
@@ -192,7 +192,7 @@ def _(step: Step) -> None:
         step.side.received.clear()
 
 
-@_quirk("slow-window", "appliances with small buffers")
+@_quirk("slow-window", "not known by name")
 def _(step: Step) -> None:
     """Small buffers, 512 octets read at a time, and each answer sent before the next command is looked at: a client
     that writes on without reading blocks, and so does the server."""
@@ -205,7 +205,7 @@ def _(step: Step) -> None:
 # Chunks (RFC 3030).
 
 
-@_quirk("unread-chunk", "go-smtp 0.21 and its users")
+@_quirk("unread-chunk", "go-smtp 0.21")
 def _(step: Step) -> None:
     """BDAT without an accepted recipient is answered 502, and the octets of its chunk are read as commands."""
     step.instead(
@@ -213,13 +213,13 @@ def _(step: Step) -> None:
     )
 
 
-@_quirk("bdat-unimplemented", "filters that pass EHLO on from the server behind them")
+@_quirk("bdat-unimplemented", "not known by name")
 def _(step: Step) -> None:
     """CHUNKING is offered, and BDAT answered 502; its octets are read and dropped."""
     step.instead(step.verb == "BDAT", "502 5.5.1 BDAT is not implemented")
 
 
-@_quirk("bdat-unknown", "filters that pass EHLO on from the server behind them")
+@_quirk("bdat-unknown", "not known by name")
 def _(step: Step) -> None:
     """CHUNKING is offered, and BDAT answered 500; its octets are read as commands."""
     step.instead(step.verb == "BDAT", "500 5.5.1 Command not recognised", reads_chunk=False)
@@ -257,7 +257,7 @@ def _(step: Step) -> None:
     step.instead(step.verb == "RSET", "502 5.5.1 Unimplemented")
 
 
-@_quirk("silent-quit", "many")
+@_quirk("silent-quit", "not known by name")
 def _(step: Step) -> None:
     """The connection is closed at QUIT, without an answer."""
     step.instead(step.verb == "QUIT", CLOSE)
@@ -325,7 +325,7 @@ def _(step: Step) -> None:
         step.side.say(["421 4.4.2 Service closing transmission channel", CLOSE])
 
 
-@_quirk("closes-silently:N", "load balancers; servers that are restarted")
+@_quirk("closes-silently:N", "any server that is restarted")
 def _(step: Step) -> None:
     """MAIL behind the Nth message of a connection has no answer: the connection is closed."""
     step.instead(step.verb == "MAIL" and step.side.stored >= step.limit, CLOSE)
@@ -404,13 +404,13 @@ def _(step: Step) -> None:
 _PLAIN = ("CONNECT", "HELO", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "QUIT")
 
 
-@_quirk("refuses-with-503", "policy services")
+@_quirk("refuses-with-503", "not known by name")
 def _(step: Step) -> None:
     """A recipient that is refused for good is refused with 503, which is the code for commands out of order."""
     _rewrite_at(step, ("RCPT",), lambda reply: re.sub(r"(?s)^55\d.*", "503 5.7.1 This one is not wanted here", reply))
 
 
-@_quirk("refuses-with-pipelining-words", "content filters")
+@_quirk("refuses-with-pipelining-words", "not known by name")
 def _(step: Step) -> None:
     """What is refused for good is refused with words that hold "pipelin"."""
     words = "550 5.7.1 Rejected by our content pipeline"
@@ -450,7 +450,7 @@ def _(step: Step) -> None:
     _rewrite_at(step, _PLAIN, lambda reply: f"{reply[:3]}-{reply[4:]}\r\n{reply[:3]}-\r\n{reply}")
 
 
-@_quirk("lone-lf", "scripts that play a server")
+@_quirk("lone-lf", "not known by name")
 def _(step: Step) -> None:
     """Replies end with LF alone."""
     step.side.line_end = b"\n"
