@@ -6,19 +6,28 @@ mistakes.
 """
 
 from wlsmtp.testing.certificates import Certificates
-from wlsmtp.testing.conversation import CLOSE, DEAF, FORGET, HEAR, RESET, SILENCE
+from wlsmtp.testing.channel import CLOSE, DEAF, FORGET, HEAR, RESET, SILENCE
+from wlsmtp.testing.profiles import Profile, Situation, profiles
+from wlsmtp.testing.quirks import QUIRKS, Quirk
 from wlsmtp.testing.scripted import ScriptedPeer
 from wlsmtp.testing.server import ReceivedMessage, SMTPServer
+from wlsmtp.testing.strict import Violation
 
 __all__ = [
     "CLOSE",
     "DEAF",
     "FORGET",
     "HEAR",
+    "QUIRKS",
     "RESET",
     "SILENCE",
     "Certificates",
+    "Profile",
+    "Quirk",
     "ReceivedMessage",
     "SMTPServer",
     "ScriptedPeer",
+    "Situation",
+    "Violation",
+    "profiles",
 ]

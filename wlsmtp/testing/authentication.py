@@ -43,6 +43,11 @@ class Examiner:
         }  # fmt: skip
 
     @property
+    def known(self) -> frozenset[str]:
+        """All mechanisms that there are."""
+        return frozenset(self._play)
+
+    @property
     def offers(self) -> list[str]:
         """The mechanisms that make sense on this connection."""
         server, is_tls = self._server, isinstance(self._socket, ssl.SSLSocket)

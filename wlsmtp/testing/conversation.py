@@ -5,26 +5,22 @@ from __future__ import annotations
 import base64
 import re
 import socket
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wlsmtp.testing.authentication import Cancelled, Examiner, decode
+from wlsmtp.testing.channel import FORGET, SILENCE, Channel, Ended, Scripted
+from wlsmtp.testing.profiles import mechanisms_in
+from wlsmtp.testing.quirks import play
+from wlsmtp.testing.strict import Strictness
 
 if TYPE_CHECKING:
     from wlsmtp.testing.server import SMTPServer
 
-CLOSE, RESET, SILENCE = "<close>", "<reset>", "<silence>"
-"""Instead of a reply: close the connection, close it with RST, or say nothing until the client goes."""
-HEAR, FORGET = "<hear>", "<forget>"
-"""Between replies: wait for a line of the client's; forget what the client sent and was not looked at yet."""
-DEAF = "<deaf>"
-"""Instead of a reply: do not even read any more, so that the client's content has nowhere to go."""
+__all__ = ["Ended", "Scripted", "ServerSide"]
 
-Scripted = str | bytes | Iterable[str | bytes]
-"""What is said instead of the usual reply: its text, octets exactly as they are, or several of these in a row."""
-
-MAX_LINE = 65536
 _PATH = re.compile(r"(?:FROM|TO):\s*<([^>]*)>\s*(.*)", re.IGNORECASE | re.DOTALL)
 _TAKEN_AT_ITS_WORD = frozenset({"EHLO", "HELO", "MAIL", "RCPT"})
 """Verbs to which a positive reply that was ordered does what it says: the sender or the recipient counts."""
@@ -33,36 +29,59 @@ _SEQUENCE = "503 5.5.1 Bad sequence of commands"
 _DENIED = "535 5.7.8 Authentication credentials invalid"
 
 
-class Ended(Exception):
-    """The conversation is over."""
+class Envelope(NamedTuple):
+    """What the client has given so far."""
 
-    def __init__(self, *, by_reset: bool = False) -> None:
-        self.by_reset = by_reset
+    sender: str | None
+    parameters: dict[str, str | bool]
+    recipients: dict[str, dict[str, str | bool]]
 
 
-class ServerSide:
-    """One client's conversation."""
+class ServerSide(Channel):
+    """One client's conversation. What has no underscore is there for the quirks."""
 
     def __init__(self, server: SMTPServer, sock: socket.socket, number: int) -> None:
-        self.sock = sock
-        self._server = server
-        self._number = number
-        self._received = bytearray()
-        self._unsent = bytearray()
+        super().__init__(server, sock, number)
+        self.commands: Counter[str] = Counter()
+        """How many commands of each verb the connection has seen; counted for quirks only."""
+        self.stored = 0
+        """How many messages of this connection were stored."""
+        self._strict = Strictness(self) if server.strict else None
+        self._profile = server.profile
         self._tls: str | None = None
         self._greeted = False
         self._username: str | None = None
-        self._instead: Scripted | None = None
-        """What was ordered to be said by a handler, in place of its own words."""
         self._forget_transaction()
 
     def run(self) -> None:
         """Talk until somebody hangs up."""
         if self._server.security == "ssl":
-            self._start_tls()
-        self._answer("CONNECT", f"220 {self._server.hostname} ESMTP")
+            self._with_quirks("ACCEPT", "", self._start_tls)
+        greeting = self._profile.greeting.format(host=self._server.hostname)
+        self._with_quirks("CONNECT", "", lambda: self._answer("CONNECT", greeting))
         while True:
             self._command(self._line())
+
+    @property
+    def rank(self) -> int:
+        """1 for the oldest connection that is open, 2 for the next, …"""
+        return self.server.rank(self.number)
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether the connection is in TLS."""
+        return self._tls is not None
+
+    def words(self, situation: str, usual: str) -> str:
+        """What the server says in a situation, as its profile has it."""
+        known = self._profile.situations.get(situation)
+        return usual if known is None else known.reply
+
+    def end_idle(self) -> None:
+        """The client was silent for too long."""
+        if "idle" in self._profile.situations:
+            self._say(self.words("idle", ""))
+            self._flush()
 
     def _forget_transaction(self) -> None:
         self._sender: str | None = None
@@ -70,9 +89,52 @@ class ServerSide:
         self._recipients: dict[str, dict[str, str | bool]] = {}
         self._chunks = bytearray()
 
+    @property
+    def envelope(self) -> Envelope:
+        """That of the message that is being given."""
+        return Envelope(self._sender, self._mail_parameters, self._recipients)
+
+    @envelope.setter
+    def envelope(self, envelope: Envelope) -> None:
+        self._forget_transaction()
+        self._sender, self._mail_parameters, self._recipients = envelope
+
+    def forget_envelope(self) -> None:
+        """As if RSET had come."""
+        self._forget_transaction()
+
+    def read_content(self) -> bytes:
+        """What comes up to the final dot."""
+        return self._content()
+
+    def skip_chunk(self, verb: str, rest: str) -> None:
+        """Read what a BDAT brings, and drop it."""
+        self._skip_chunk(verb, rest)
+
+    def forget_login(self) -> None:
+        """From now on the client is a stranger."""
+        self._username = None
+
+    def _refusal_of_line(self, line: bytes, *, is_command: bool) -> str | None:
+        return None if self._strict is None else self._strict.line(line, is_command=is_command)
+
     def _command(self, line: bytes) -> None:
         text = line.decode("utf-8", "surrogateescape")
         verb, _, rest = text.partition(" ")
+        if self._strict is not None and (refusal := self._strict.command(verb, rest)) is not None:
+            self._skip_chunk(verb, rest)
+            self._say(refusal)
+        elif self._server.played:
+            self._with_quirks(verb, rest, lambda: self._carry_out(verb, rest))
+        else:
+            self._carry_out(verb, rest)
+
+    def _with_quirks(self, verb: str, rest: str, carry_out: Callable[[], None]) -> None:
+        """Do what the client asks for, as the server's quirks have it."""
+        self.commands[verb.upper()] += 1
+        play(self._server.played, self, verb.upper(), rest, carry_out)
+
+    def _carry_out(self, verb: str, rest: str) -> None:
         handler = getattr(self, f"_do_{verb.lower()}", None) if verb.isalpha() else None
         if handler is None:
             self._say("500 5.5.2 Command not recognised")
@@ -101,12 +163,17 @@ class ServerSide:
             self._say("500 5.5.1 EHLO is not known here")
             return
         self._greet()
-        offers = [self._server.hostname, *self._offers()]
+        first_line = self._profile.hello.format(host=self._server.hostname, client=name)
+        offers = [first_line, *self._offers()]
+        if self._strict is not None:
+            self._strict.offer(offers[1:])
         *first, last = offers
         self._say("\r\n".join([*(f"250-{offer}" for offer in first), f"250 {last}"]))
 
     def _do_helo(self, name: str) -> None:
         self._greet()
+        if self._strict is not None:
+            self._strict.offer([])
         self._say(f"250 {self._server.hostname}")
 
     def _greet(self) -> None:
@@ -115,6 +182,8 @@ class ServerSide:
 
     def _offers(self) -> list[str]:
         server = self._server
+        if server.has_keywords_of_profile:
+            return self._profile.keywords(secured=self.is_secure, offers_tls=server.security == "tls")
         offers = list(server.extensions)
         if server.size_limit is not None:
             offers.append(f"SIZE {server.size_limit}")
@@ -134,6 +203,8 @@ class ServerSide:
         self._flush()
         self._start_tls()
         self._greeted, self._username = False, None
+        if self._strict is not None:
+            self._strict.offer([])
         self._forget_transaction()
 
     def _start_tls(self) -> None:
@@ -153,22 +224,39 @@ class ServerSide:
         mechanism, _, initial = rest.partition(" ")
         examiner = Examiner(self._server, self.sock, self._challenge)
         mechanism = mechanism.upper()
-        if mechanism not in examiner.offers:
-            self._say("504 5.5.4 Mechanism not offered")
+        offered = examiner.offers
+        if self._server.has_keywords_of_profile:
+            offered = [name for name in mechanisms_in(self._offers()) if name in examiner.known]
+        if mechanism not in offered:
+            self._say(self.words("mechanism not offered", "504 5.5.4 Mechanism not offered"))
         elif self._username is not None:
             self._say(_SEQUENCE)
         else:
             with suppress(Cancelled):
-                self._username = examiner.examine(mechanism, initial)
-                self._say("235 2.7.0 Authentication successful" if self._username else _DENIED)
+                self._conclude_login(examiner.examine(mechanism, initial))
+
+    def _conclude_login(self, name: str | None) -> None:
+        reply = self._server.scripted_reply("LOGIN")
+        if reply is None and name is None:
+            wrong = self._profile.situations.get("wrong password")
+            reply = _DENIED if wrong is None else wrong.said
+        self._username = name if reply is None or _is_positive(reply) else None
+        self._say(self._profile.authenticated if reply is None else reply)
 
     def _challenge(self, words: bytes) -> bytes:
-        self._say(f"334 {base64.b64encode(words).decode()}")
-        line = self._line()
+        prompt = self._profile.prompts.get(words.decode("utf-8", "replace"))
+        self._say(f"334 {base64.b64encode(words).decode() if prompt is None else prompt}")
+        line = self._line(is_command=False)
         if line == b"*":
             self._say("501 5.7.0 Authentication cancelled")
             raise Cancelled
         return decode(line.decode("ascii", "replace"))
+
+    def _needs_login(self, stage: str) -> bool:
+        """Whether the client is refused at this stage because it has not logged in."""
+        known = self._profile.situations.get("mail without login")
+        refused_at = "MAIL" if known is None else known.stage
+        return self._server.require_auth and self._username is None and stage == refused_at
 
     def _do_mail(self, rest: str) -> None:
         found = _PATH.fullmatch(rest)
@@ -176,12 +264,12 @@ class ServerSide:
         size, limit = str(parameters.get("SIZE", "0")), self._server.size_limit
         if not self._greeted or self._sender is not None:
             self._say(_SEQUENCE)
-        elif self._server.require_auth and self._username is None:
-            self._say("530 5.7.0 Authentication required")
+        elif self._needs_login("MAIL"):
+            self._say(self.words("mail without login", "530 5.7.0 Authentication required"))
         elif found is None or not size.isdigit():
             self._say(_BAD)
         elif limit is not None and int(size) > limit:
-            self._say("552 5.3.4 Message too big")
+            self._say(self.words("message too large", "552 5.3.4 Message too big"))
         else:
             self._sender, self._mail_parameters = found[1], parameters
             self._say("250 2.1.0 Sender ok")
@@ -190,6 +278,8 @@ class ServerSide:
         found = _PATH.fullmatch(rest)
         if self._sender is None:
             self._say(_SEQUENCE)
+        elif self._needs_login("RCPT"):
+            self._say(self.words("mail without login", ""))
         elif found is None or not found[1]:
             self._say(_BAD)
         else:
@@ -257,14 +347,18 @@ class ServerSide:
         limit = self._server.size_limit
         scripted = self._ordered(".")
         if scripted is None and limit is not None and len(content) > limit:
-            scripted = "552 5.3.4 Message too big"
+            scripted = self.words("message too large", "552 5.3.4 Message too big")
+        if self._strict is not None:
+            scripted = self._strict.content(content, is_chunked=via == "BDAT") or scripted
         if scripted is None or _is_positive(scripted):
+            envelope = self.envelope
             message = ReceivedMessage(
-                self._sender or "", tuple(self._recipients), content, self._mail_parameters, self._recipients,
+                envelope.sender or "", tuple(envelope.recipients), content, envelope.parameters, envelope.recipients,
                 self._username, self._tls, "BDAT" if via == "BDAT" else "DATA",
             )  # fmt: skip
             number = self._server.store(message)
-            scripted = scripted or self._server.scripted_reply("STORED") or f"250 2.0.0 Ok: queued as {number:010X}"
+            self.stored += 1
+            scripted = scripted or self._server.scripted_reply("STORED") or self._profile.queued_as(number, content)
         self._forget_transaction()
         self._say(scripted)
 
@@ -282,73 +376,6 @@ class ServerSide:
         self._say("221 2.0.0 Bye")
         self._flush()
         raise Ended
-
-    def _say(self, reply: Scripted) -> None:
-        reply, self._instead = reply if self._instead is None else self._instead, None
-        if isinstance(reply, str | bytes):
-            self._say_one(reply)
-            return
-        for part in reply:
-            self._say_one(part)
-            self._flush()
-
-    def _say_one(self, reply: str | bytes) -> None:
-        match reply:
-            case "<close>" | "<reset>":
-                self._flush()
-                raise Ended(by_reset=reply == RESET)
-            case "<silence>":
-                while True:
-                    self._fill()
-            case "<deaf>":
-                self._server.closed.wait()
-                raise Ended
-            case "<hear>":
-                if self._line() == b".":  # the end of a content that never was, which ends the transaction too
-                    self._forget_transaction()
-            case "<forget>":
-                self._received.clear()
-            case bytes():
-                self._unsent += reply
-            case _:
-                lines = reply.encode("utf-8", "surrogateescape").split(b"\r\n")
-                self._server.transcript += [(self._number, "S", line) for line in lines]
-                self._unsent += b"\r\n".join(lines) + b"\r\n"
-
-    def _flush(self) -> None:
-        size = self._server.cut or len(self._unsent)
-        while self._unsent:
-            self.sock.sendall(self._unsent[:size])
-            del self._unsent[:size]
-
-    def _fill(self) -> None:
-        """Read more; what was answered goes out first, so that a group gets its replies together."""
-        self._flush()
-        self._server.closed.wait(self._server.pace)
-        data = self.sock.recv(65536)
-        if not data:
-            raise Ended
-        self._received += data
-
-    def _peek(self, size: int) -> bytes:
-        while len(self._received) < size:
-            self._fill()
-        return bytes(self._received[:size])
-
-    def _take(self, size: int) -> bytes:
-        data = self._peek(size)
-        del self._received[:size]
-        return data
-
-    def _line(self) -> bytes:
-        while (end := self._received.find(b"\n")) < 0:
-            if len(self._received) > MAX_LINE:
-                raise Ended
-            self._fill()
-        line = bytes(self._received[:end]).removesuffix(b"\r")
-        del self._received[: end + 1]
-        self._server.transcript.append((self._number, "C", line))
-        return line
 
 
 def _is_positive(reply: Scripted) -> bool:

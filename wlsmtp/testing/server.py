@@ -14,9 +14,15 @@ from functools import partial
 from typing import Literal, Self
 
 from wlsmtp.testing.certificates import Certificates, default_certificates
-from wlsmtp.testing.conversation import CLOSE, RESET, SILENCE, Ended, Scripted, ServerSide
+from wlsmtp.testing.channel import CLOSE, RESET, SILENCE, Ended, Scripted
+from wlsmtp.testing.conversation import ServerSide
+from wlsmtp.testing.profiles import Profile, Situation, profile_named
+from wlsmtp.testing.quirks import chosen
+from wlsmtp.testing.strict import Violation
 
 DEFAULT_EXTENSIONS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "CHUNKING", "DSN")
+DEFAULT_MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2")
+DEFAULT_SIZE_LIMIT = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,11 @@ class SMTPServer:
     certificate whose authority is in ``ca_file``. ``users`` (name to password) and ``tokens`` (name to OAuth 2.0
     token) make it offer AUTH with those of ``mechanisms`` that the connection allows; it knows PLAIN, LOGIN, CRAM-MD5,
     SCRAM-SHA-1, -256 and -512 (also -PLUS), XOAUTH2, OAUTHBEARER, EXTERNAL (``client_cert`` makes a certificate for it)
-    and ANONYMOUS. ``refuse`` and ``reply_to`` make it fail. One thread a connection.
+    and ANONYMOUS. ``refuse`` and ``reply_to`` make it fail, and ``quirks`` as odd as real servers are: names out of
+    ``wlsmtp.testing.quirks``, with a number where one belongs (``"max-messages:10"``). With ``strict`` it refuses what
+    breaks the rules of SMTP, such as a long line or a bare LF, and keeps it in ``violations``. ``profile`` names
+    a provider, whose keywords, prompts, replies and limits it has then, but for what is given here; ``reply_as`` makes
+    it fail in that provider's words. One thread a connection.
     """
 
     CLOSE, RESET, SILENCE = CLOSE, RESET, SILENCE
@@ -66,25 +76,36 @@ class SMTPServer:
         security: Literal["default", "tls", "ssl"] | str = "default",
         users: Mapping[str, str] | None = None,
         tokens: Mapping[str, str] | None = None,
-        mechanisms: Sequence[str] = ("PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2"),
+        mechanisms: Sequence[str] = DEFAULT_MECHANISMS,
         require_auth: bool = False,
         extensions: Sequence[str] = DEFAULT_EXTENSIONS,
-        size_limit: int | None = 50_000_000,
-        hostname: str = "testing.wlsmtp.example",
+        size_limit: int | None = DEFAULT_SIZE_LIMIT,
+        hostname: str = Profile.host,
         certificates: Certificates | None = None,
         ehlo: bool = True,
-        idle_timeout: float = 30.0,
+        idle_timeout: float | None = None,
         cut: int | None = None,
         pace: float = 0.0,
+        quirks: Sequence[str] = (),
+        strict: bool = False,
+        profile: str | None = None,
     ) -> None:
         self.users, self.tokens = dict(users or {}), dict(tokens or {})
         self.mechanisms, self.require_auth = tuple(mechanisms), require_auth
         self.extensions, self.size_limit, self.hostname = tuple(extensions), size_limit, hostname
-        self.security, self.ehlo, self.idle_timeout = security, ehlo, idle_timeout
+        self.profile = profile_named(profile)
+        """How it presents itself."""
+        self.has_keywords_of_profile = bool(self.profile.name) and self.extensions == DEFAULT_EXTENSIONS
+        self._adopt_profile()
+        self.security, self.ehlo = security, ehlo
+        self.idle_timeout = self.profile.idle_seconds if idle_timeout is None else idle_timeout
         self.cut = cut
         """Octets of a reply that are sent at once; None: all of them."""
         self.pace = pace
         """Seconds before each read of up to 64 KiB: above 0, a slow reader."""
+        self.played = chosen([*self.profile.quirks, *quirks])
+        self.strict, self.violations = strict, list[Violation]()
+        """What a strict server has refused because it breaks the rules of SMTP."""
         self.messages: list[ReceivedMessage] = []
         self.transcript: list[tuple[int, str, bytes]] = []
         """Every line of the conversations: number of the connection, "C" or "S", the line without CRLF."""
@@ -95,6 +116,7 @@ class SMTPServer:
         self.tls_context = self._certificates.server_context(asks_client=asks_client) if self._certificates else None
         self._scripted: dict[str, list[tuple[Scripted | None, int | None]]] = {}
         self._sockets: set[socket.socket] = set()
+        self._open, self._seen = set[int](), set[str]()
         self.closed = threading.Event()
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
@@ -103,6 +125,26 @@ class SMTPServer:
         self.host: str = unix_path or bound[0]
         self.port: int = 0 if unix_path else bound[1]
         self._spawn(self._accept)
+
+    def _adopt_profile(self) -> None:
+        """Whatever was not given is the profile's."""
+        if not self.profile.name:
+            return
+        if self.mechanisms == DEFAULT_MECHANISMS:
+            self.mechanisms = tuple(self.profile.mechanisms)
+        else:
+            self.profile = self.profile.changed("AUTH", " ".join(self.mechanisms))
+        if self.size_limit == DEFAULT_SIZE_LIMIT:
+            self.size_limit = self.profile.size_limit
+        else:
+            self.profile = self.profile.changed("SIZE", str(self.size_limit or 0))
+        if self.hostname == Profile.host:
+            self.hostname = self.profile.host
+
+    @property
+    def situations(self) -> Mapping[str, Situation]:
+        """What ``reply_as`` knows by name: the replies of the profile."""
+        return self.profile.situations
 
     @property
     def address(self) -> tuple[str, int]:
@@ -146,7 +188,8 @@ class SMTPServer:
 
         A stage is a verb (``"MAIL"``, ``"AUTH"``, …), ``"RCPT <address>"`` for one recipient, or one of these:
         ``"CONNECT"`` the greeting, ``"GROUP"`` any command with more behind it, ``"HANDSHAKE"`` the TLS handshake,
-        ``"CONTENT"`` the middle of the content, ``"."`` its end, ``"STORED"`` its end once the message is stored.
+        ``"LOGIN"`` the end of AUTH, ``"CONTENT"`` the middle of the content, ``"."`` its end, ``"STORED"`` its end once
+        the message is stored.
 
         A reply is its text; or octets exactly as they are; or ``CLOSE``, ``RESET`` (by RST), ``SILENCE`` (none, until
         the client goes) or ``DEAF`` (not even read); or several of these in a row, between which ``HEAR`` waits for a
@@ -157,6 +200,14 @@ class SMTPServer:
         if after:
             queue.append((None, after))
         queue.append((reply, times))
+
+    def reply_as(self, situation: str, times: int | None = None, *, after: int = 0) -> None:
+        """Answer as the provider of the profile does in a situation (one of ``situations``), in its words.
+
+        ``times`` and ``after`` are those of ``reply_to``. Raises ``ValueError`` for a situation that is not known.
+        """
+        found = self.profile.situation(situation)
+        self.reply_to(found.stage, found.said, times, after=after)
 
     def accept(self, recipient: str) -> None:
         """Take this recipient again, after ``refuse``."""
@@ -215,6 +266,17 @@ class SMTPServer:
             self._changed.notify_all()
             return len(self.messages)
 
+    def rank(self, connection: int) -> int:
+        """How many connections are open, of those up to this one."""
+        return sum(number <= connection for number in tuple(self._open))
+
+    def is_new(self, text: str) -> bool:
+        """Whether it is asked for the first time about this."""
+        with self._changed:
+            was_new = text not in self._seen
+            self._seen.add(text)
+        return was_new
+
     def _listen(self, host: str, port: int, unix_path: str | None) -> socket.socket:
         if unix_path:
             listener = socket.socket(socket.AF_UNIX)
@@ -241,6 +303,7 @@ class SMTPServer:
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sockets.add(sock)
+        self._open.add(number)
         side = self.side(self, sock, number)
         try:
             side.run()
@@ -248,11 +311,15 @@ class SMTPServer:
             if end.by_reset:
                 sock = side.sock
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        except TimeoutError:
+            with suppress(OSError, Ended):
+                side.end_idle()
         except OSError:
             pass
         finally:
             self._sockets.discard(sock)
             self._sockets.discard(side.sock)
+            self._open.discard(number)
             side.sock.close()
 
     def replace_socket(self, old: socket.socket, new: socket.socket) -> None:

@@ -1,0 +1,144 @@
+"""How the servers of providers present themselves: ``profiles.json`` as values.
+
+Each row of the file is one provider, and says what was seen in public transcripts and documentation; what was not found
+is left out. Addresses, ids and dates in it are made up.
+
+- ``title``, ``host``
+- ``greeting``, ``hello`` (the first line of EHLO), ``authenticated``, ``queued`` (the reply to a stored content):
+  templates with ``{host}``, ``{client}``, ``{number}`` of the message, ``{message_id}`` and ``{time}``
+- ``clear``, ``tls``: the keywords before and after TLS
+- ``prompts``: what follows 334 where others say ``Username:``, ``Password:`` or nothing, as it stands on the line
+- ``quirks``: names out of ``quirks.py``; ``idle_seconds``: when an idle connection is closed
+- ``situations``: replies by name, each with its ``stage`` (as in ``SMTPServer.reply_to``), whether it is really
+  ``temporary``, whatever its code says, and whether the server then ``closes``
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from wlsmtp.testing.channel import CLOSE
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What a provider's server says in one situation."""
+
+    stage: str
+    reply: str
+    temporary: bool | None = None
+    """Whether the same can succeed later, whatever the code of the reply says; None where that is not known."""
+    closes: bool = False
+    """Whether the server closes the connection then."""
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """The reply, and the end of the connection where it ends; it always does after 421."""
+        return (self.reply, CLOSE) if self.closes or self.reply.startswith("421") else (self.reply,)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How a server presents itself. The defaults are those of a server without a profile."""
+
+    name: str = ""
+    title: str = ""
+    host: str = "testing.wlsmtp.example"
+    greeting: str = "220 {host} ESMTP"
+    hello: str = "{host}"
+    clear: Sequence[str] = ()
+    tls: Sequence[str] = ()
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    authenticated: str = "235 2.7.0 Authentication successful"
+    queued: str = "250 2.0.0 Ok: queued as {number:010X}"
+    quirks: Sequence[str] = ()
+    idle_seconds: float = 30.0
+    situations: Mapping[str, Situation] = field(default_factory=dict)
+
+    def keywords(self, *, secured: bool, offers_tls: bool) -> list[str]:
+        """What EHLO lists. A server that offers no TLS lists what others do after it."""
+        if offers_tls and not secured:
+            return [*self.clear, *([] if "STARTTLS" in self.clear else ["STARTTLS"])]
+        listed = [word for word in self.tls or self.clear if word != "STARTTLS"]
+        return listed or ["AUTH PLAIN LOGIN"]
+
+    @property
+    def mechanisms(self) -> list[str]:
+        """All that are offered at any time."""
+        return mechanisms_in([*self.clear, *(self.tls or ["AUTH PLAIN LOGIN"])])
+
+    @property
+    def size_limit(self) -> int | None:
+        """The number behind SIZE."""
+        words = [word.split() for word in (*self.clear, *self.tls)]
+        sizes = [int(word[1]) for word in words if word[0] == "SIZE" and len(word) == 2]
+        return max(sizes, default=None)
+
+    def changed(self, keyword: str, value: str) -> Profile:
+        """The same, with something else behind a keyword where it is listed."""
+
+        def change(words: Sequence[str]) -> list[str]:
+            return [f"{keyword} {value}" if word.split()[0] == keyword else word for word in words]
+
+        return replace(self, clear=change(self.clear), tls=change(self.tls))
+
+    def queued_as(self, number: int, content: bytes) -> str:
+        """The reply to a message that was stored."""
+        if self.queued == Profile.queued:
+            return f"250 2.0.0 Ok: queued as {number:010X}"
+        return self.queued.format(
+            host=self.host, number=number, time=_TIME + number, message_id=_message_id(content, number)
+        )
+
+    def situation(self, name: str) -> Situation:
+        """The one of this name. Raises ``ValueError`` if the provider has none."""
+        if name not in self.situations:
+            whose = f"of {self.name!r}" if self.name else "of a server without a profile"
+            raise ValueError(f"{name!r} is no situation {whose}; known are: {', '.join(self.situations) or 'none'}")
+        return self.situations[name]
+
+
+_TIME = 1_764_417_600
+"""Messages are stored a second apart from here on."""
+
+
+def mechanisms_in(keywords: Sequence[str]) -> list[str]:
+    """The mechanisms that EHLO lists."""
+    return list(dict.fromkeys(name for line in keywords if line.startswith("AUTH ") for name in line.split()[1:]))
+
+
+def _message_id(content: bytes, number: int) -> str:
+    for line in content.partition(b"\r\n\r\n")[0].split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"message-id":
+            return value.strip().decode("utf-8", "replace")
+    return f"<{number}@mail.example.com>"
+
+
+@cache
+def profiles() -> dict[str, Profile]:
+    """All of them by name."""
+    text = files("wlsmtp.testing").joinpath("profiles.json").read_text(encoding="utf-8")
+    return {name: _profile(name, row) for name, row in json.loads(text).items()}
+
+
+def profile_named(name: str | None) -> Profile:
+    """The profile of this name; the plain server's for None. Raises ``ValueError`` for one that is not known."""
+    if name is None:
+        return Profile()
+    if name not in profiles():
+        raise ValueError(f"{name!r} is no profile; known are: {', '.join(profiles())}")
+    return profiles()[name]
+
+
+def _profile(name: str, row: dict[str, Any]) -> Profile:
+    situations = {
+        title: Situation(**{**facts, "reply": facts["reply"].replace("\n", "\r\n")})
+        for title, facts in row.pop("situations", {}).items()
+    }
+    return Profile(name, **row, situations=situations)
