@@ -8,14 +8,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wlsmtp.config import Security
-from wlsmtp.errors import CommandRefused, ConnectionFailed, DeadlineExceeded, SMTPError, Stage, TLSError
+from wlsmtp.errors import (
+    CommandRefused,
+    ConnectionFailed,
+    DeadlineExceeded,
+    ProtocolError,
+    SMTPError,
+    Stage,
+    TLSError,
+)
 from wlsmtp.events import Connected
 from wlsmtp.smtp.authentication import ExchangeCut, authenticate
 from wlsmtp.smtp.link import Link
 from wlsmtp.smtp.plan import Planner
 from wlsmtp.smtp.quirks import Trust
 from wlsmtp.smtp.refused_login import refuse_again, secret_of
-from wlsmtp.smtp.window import Window
+from wlsmtp.smtp.window import Window, is_closing
 from wlsmtp.wire import command
 from wlsmtp.wire.extensions import Capabilities, parse_ehlo
 
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
     from wlsmtp.smtp.plan import Plan
     from wlsmtp.smtp.quirks import ServerQuirks
     from wlsmtp.smtp.transaction import Transaction
+    from wlsmtp.wire.reply import Reply
 
 LONG_IDLE = 1.0
 """Seconds after which a connection may have died without a sign: the next message asks before it sends content."""
@@ -149,10 +158,16 @@ class Connection:
         return self.window.add(plan)
 
     async def noop(self, deadlines: Deadlines) -> None:
-        """Ask whether the server is still there."""
+        """Ask whether the server is still there. Any reply shows that it is, as some servers do not know NOOP; raises
+        ``CommandRefused`` for one that ends the connection."""
         reply = await self.link.ask(Stage.NOOP, command.NOOP, deadlines("command"))
-        if not reply.is_positive:
-            raise CommandRefused("The server refused NOOP", stage=Stage.NOOP, reply=reply)
+        _check_in_place(self.link, Stage.NOOP, reply)
+        if is_closing(reply):
+            raise CommandRefused("The server ends the connection", stage=Stage.NOOP, reply=reply)
+        if reply.is_positive:
+            self._quirks.noop = Trust.PROVEN
+        elif reply.is_permanent:
+            self._quirks.noop = Trust.BROKEN
 
     async def quit(self, deadlines: Deadlines) -> None:
         """Take leave. Never raises: nothing depends on the answer, and mail that was acknowledged stays so."""
@@ -258,6 +273,7 @@ class _Opening:
         if self._config.security is Security.SSL:
             await self._secure()
         greeting = await self._link.reply(self._link.expect(Stage.GREETING), self._deadlines("greeting"))
+        _check_in_place(self._link, Stage.GREETING, greeting)
         if not greeting.is_positive:
             words = f"{self._config.address} does not take mail from here now"
             raise CommandRefused(words, stage=Stage.GREETING, reply=greeting)
@@ -275,13 +291,18 @@ class _Opening:
         wanted = self._config.security is Security.DEFAULT and self._config.opportunistic_tls
         return wanted and "STARTTLS" in self.capabilities and not self._config.is_unix
 
+    async def _ask(self, stage: Stage, line: bytes) -> Reply:
+        reply = await self._link.ask(stage, line, self._deadlines("command"))
+        _check_in_place(self._link, stage, reply)
+        return reply
+
     async def _introduce(self) -> None:
         """EHLO, or HELO for a server that knows no EHLO (RFC 5321 §3.2); for LMTP, LHLO and nothing else."""
         name = self._config.local_hostname or _address_literal(self._link.stream.local_ip)
         hello = command.lhlo(name) if self._config.is_lmtp else command.ehlo(name)
-        reply = await self._link.ask(Stage.EHLO, hello, self._deadlines("command"))
+        reply = await self._ask(Stage.EHLO, hello)
         if reply.is_permanent and not self._config.is_lmtp:
-            reply = await self._link.ask(Stage.EHLO, command.helo(name), self._deadlines("command"))
+            reply = await self._ask(Stage.EHLO, command.helo(name))
         if not reply.is_positive:
             hint = "Set local_hostname to the DNS name of this machine" if reply.is_permanent else None
             verb = "LHLO" if self._config.is_lmtp else "EHLO"
@@ -295,7 +316,7 @@ class _Opening:
                 stage=Stage.STARTTLS,
                 hint="If it offered it before, somebody may be interfering; on port 465 use security='ssl'",
             )
-        reply = await self._link.ask(Stage.STARTTLS, command.STARTTLS, self._deadlines("command"))
+        reply = await self._ask(Stage.STARTTLS, command.STARTTLS)
         if not reply.is_positive:
             hint = "With security='default', opportunistic_tls=False goes on without TLS"
             raise TLSError(
@@ -309,6 +330,16 @@ class _Opening:
     async def _secure(self) -> None:
         tls = self._config.tls
         await self._link.start_tls(tls, tls.server_hostname or self._config.server, self._deadlines("tls"))
+
+
+def _check_in_place(link: Link, stage: Stage, reply: Reply) -> None:
+    """Raise ``ProtocolError`` for a 3xx reply, which asks for more where there is nothing more to send."""
+    if reply.code // 100 == 3:
+        link.end("a reply out of place")
+        words = f"{link.server} sent a reply that is no answer to {stage}"
+        if stage is Stage.GREETING:
+            words = f"{link.server} sent a reply that is no greeting"
+        raise ProtocolError(words, stage=stage, reply=reply)
 
 
 def _address_literal(ip: str | None) -> str:

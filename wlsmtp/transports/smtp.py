@@ -78,17 +78,15 @@ class SMTPTransport(Transport):
         await self.pool.close(deadlines)
 
     async def verify(self, deadlines: Deadlines) -> ServerInfo:
-        """Connect and log in, or ask a kept connection whether it is alive."""
+        """Connect and log in, or ask a kept connection whether it is alive; a dead one is replaced."""
         self.quirks.refused_login = None
         while True:
             connection = await self.pool.acquire(deadlines)
             try:
-                await connection.noop(deadlines)
+                if connection.was_kept:  # a new one has just answered
+                    await connection.noop(deadlines)
             except SMTPError as error:
-                was_kept = connection.was_kept
                 await self.pool.release(connection, deadlines, reason=error.message)
-                if not was_kept:
-                    raise
             except BaseException:
                 await self.pool.release(connection, deadlines, reason="interrupted")
                 raise
