@@ -97,6 +97,13 @@ class _Session:
         """What the server offered on the latest connection (EHLO, RFC 5321 §4.1.1.1); None before the first one."""
         return self._mailer.capabilities
 
+    @property
+    def findings(self) -> Mapping[str, str]:
+        """What the session has found out about its server, as opposed to what the server advertises: each behaviour that
+        the speed of a session depends on is ``"unproven"``, ``"proven"`` or ``"broken"``, and limits have a number. Empty
+        for transports without a server."""
+        return self._mailer.transport.findings
+
     def __repr__(self) -> str:
         user = f", username={self.config.username!r}" if self.config.username else ""
         return f"{type(self).__name__}({self.config.address!r}, security={self.config.security.value!r}{user})"

@@ -10,7 +10,7 @@ from wlsmtp.errors import ConfigError, SMTPError, Stage
 from wlsmtp.receipt import Outcome, RecipientStatus
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
     from wlsmtp.config import SessionConfig
     from wlsmtp.events import Announcer
@@ -97,6 +97,11 @@ class Transport(ABC):
         """Find out whether messages could be delivered. Raises the error that stands in the way."""
         words = f"{type(self).__name__} has no server to ask"
         raise ConfigError(words, stage=Stage.SETTINGS)
+
+    @property
+    def findings(self) -> Mapping[str, str]:
+        """What was found out about the server: the state of each behaviour, and limits, by their names."""
+        return {}
 
     @property
     def capabilities(self) -> Capabilities | None:

@@ -16,7 +16,7 @@ from wlsmtp.transports.dispatch import Dispatch
 from wlsmtp.transports.stream import Crew, Stream, abandon_if_unsure
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
     from wlsmtp.config import SessionConfig
     from wlsmtp.events import Announcer
@@ -60,6 +60,11 @@ class SMTPTransport(Transport):
     def capabilities(self) -> Capabilities | None:
         """What the server offered on the latest connection."""
         return self._capabilities
+
+    @property
+    def findings(self) -> Mapping[str, str]:
+        """See ``Transport.findings``."""
+        return self.quirks.findings()
 
     @property
     def statistics(self) -> PoolStatistics:

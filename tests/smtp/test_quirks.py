@@ -1,0 +1,75 @@
+"""What a session finds out about its server, and that the documentation says the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.worlds import World
+from wlsmtp import Envelope
+from wlsmtp.smtp.quirks import BEHAVIOURS, ServerQuirks, Trust
+from wlsmtp.testing import SMTPServer
+
+MESSAGE = b"Subject: hello\r\n\r\nHello\r\n"
+TO_BOB = Envelope("ann@example.com", ["bob@example.org"])
+DOCS = Path(__file__).parents[2] / "docs" / "speed.md"
+
+
+def test_nothing_is_proven_before_the_first_message(world: World) -> None:
+    with SMTPServer() as server, world.session(server.host, server.port) as session:
+        assert set(session.face.findings.values()) == {"unproven"}
+
+
+def test_a_lone_message_asks_nothing_that_it_does_not_need(world: World) -> None:
+    with SMTPServer() as server, world.session(server.host, server.port) as session:
+        assert session.send(MESSAGE, sender="ann@example.com", recipients="bob@example.org")
+        said = [line.split()[0] for _, who, line in server.transcript if who == "C"]
+        assert b"RSET" not in said and b"BDAT" not in said
+        assert session.face.findings["groups"] == "proven" and session.face.findings["swallows_chunk"] == "unproven"
+
+
+def test_a_stream_earns_whole_messages(world: World) -> None:
+    with SMTPServer() as server, world.session(server.host, server.port) as session:
+        assert all(session.send_many([(MESSAGE, TO_BOB)] * 5))
+        found = session.face.findings
+        assert {found[name] for name in ("groups", "rset", "swallows_chunk", "bdat", "behind_bdat")} == {"proven"}
+        assert len(server.messages) == 5
+
+
+def test_a_limit_that_was_found_is_shown() -> None:
+    quirks = ServerQuirks()
+    quirks.limit_messages(10)
+    quirks.limit_messages(20)
+    assert quirks.findings()["max_messages"] == "10"
+
+
+def test_a_server_that_drops_connections_after_the_same_count_has_a_limit() -> None:
+    quirks = ServerQuirks()
+    quirks.window_lost(7)
+    assert quirks.window == 1 and quirks.max_messages is None
+    quirks.window_lost(7)
+    assert quirks.max_messages == 7
+
+
+def test_after_a_loss_the_window_grows_with_each_delivery() -> None:
+    quirks = ServerQuirks()
+    quirks.window_lost(0)
+    for window in (2, 3, 4):
+        quirks.delivered(window_limit=4)
+        assert quirks.window == window
+    quirks.delivered(window_limit=4)
+    assert quirks.window is None
+
+
+def test_two_first_groups_in_a_row_that_are_lost_end_groups() -> None:
+    quirks = ServerQuirks()
+    quirks.group_lost()
+    assert quirks.groups is Trust.UNPROVEN
+    quirks.group_lost()
+    assert quirks.groups is Trust.BROKEN
+
+
+def test_the_documentation_has_the_table() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    for behaviour in BEHAVIOURS:
+        row = f"| {behaviour.title} | {behaviour.proof} | {behaviour.disproof} | {behaviour.fallback} |"
+        assert row in text
