@@ -99,9 +99,9 @@ class _Session:
 
     @property
     def findings(self) -> Mapping[str, str]:
-        """What the session has found out about its server, as opposed to what the server advertises: each behaviour that
-        the speed of a session depends on is ``"unproven"``, ``"proven"`` or ``"broken"``, and limits have a number. Empty
-        for transports without a server."""
+        """What the session has found out about its server, as opposed to what the server advertises: each behaviour
+        that the speed of a session depends on is ``"unproven"``, ``"proven"`` or ``"broken"``, and limits have a
+        number. Empty for transports without a server."""
         return self._mailer.transport.findings
 
     def __repr__(self) -> str:

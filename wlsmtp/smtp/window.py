@@ -17,11 +17,11 @@ from copy import copy
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ConnectionFailed, DeadlineExceeded, ProtocolError, SMTPError, Stage
-from wlsmtp.smtp import delivery, judge
+from wlsmtp.smtp import delivery, learning
 from wlsmtp.smtp.link import BLOCK
 from wlsmtp.smtp.plan import Flow
 from wlsmtp.smtp.quirks import Trust
-from wlsmtp.smtp.transaction import Bystander, ChunkProbe, Misunderstood, NotStarted, OutOfStep, Transaction, Trial
+from wlsmtp.smtp.transaction import Bystander, Misunderstood, NotStarted, OutOfStep, Transaction, Trial
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -338,7 +338,8 @@ class Window:
         while self._open and self._open[0].is_answered:
             head = self._open[0]
             if isinstance(head, Trial):
-                self._conclude_trial(head)
+                self._open.popleft()
+                learning.from_trial(self._quirks, head)
             elif head.flow is Flow.PIPELINED_BDAT or not self._go_on(head):
                 self._conclude(head)
             if self._queued:
@@ -346,102 +347,36 @@ class Window:
 
     def _go_on(self, transaction: Transaction) -> bool:
         """Let a transaction take its next step; return whether there was one."""
-        self._learn_from_envelope(transaction)
+        learning.from_envelope(self._quirks, transaction, is_closing=self.link.farewell is not None)
         if not transaction.go_on(self.link):
             return False
         if self._queued and transaction.all_said and transaction.end_at is not None:
             self._try_behind(transaction)
         return True
 
-    def _learn_from_envelope(self, transaction: Transaction) -> None:
-        if self._quirks.groups is Trust.UNPROVEN and transaction.flow is not Flow.STEP_BY_STEP:
-            self._learn_from_group(transaction)
-        if transaction.probe is not None:
-            self._learn_from_probe(transaction, transaction.probe)
-        if transaction.cleared is not None:
-            self._check_reset(transaction.cleared, transaction)
-
-    def _learn_from_group(self, transaction: Transaction) -> None:
-        probed = transaction.probe.replies if transaction.probe is not None else []
-        resets = [reply for reply in (*probed[:1], transaction.cleared) if reply is not None]
-        if self.link.farewell is not None:
-            return
-        if judge.mishandles_groups(resets, transaction.mail, transaction.rcpts, transaction.data, probed[1:]):
-            self._quirks.groups = Trust.BROKEN
-            raise self._misunderstood(transaction, Misunderstood.about("a group of commands", transaction.last))
-        self._quirks.groups = Trust.PROVEN
-
-    def _learn_from_probe(self, transaction: Transaction, probe: ChunkProbe) -> None:
-        transaction.probe, quirks = None, self._quirks
-        self._check_reset(probe.replies[0], transaction)
-        if any(reply.code == 421 for reply in probe.replies):
-            transaction.by_bdat = False
-        elif quirks.swallows_chunk is Trust.UNPROVEN:
-            quirks.swallows_chunk = Trust.PROVEN if probe.is_swallowed else Trust.BROKEN
-        if quirks.swallows_chunk is not Trust.PROVEN:
-            transaction.by_bdat = False
-            if transaction.plan.content.is_binary:
-                raise self._misunderstood(transaction, Misunderstood.about("BDAT", probe.replies[1]))
-
-    def _check_reset(self, reply: Reply, transaction: Transaction | None = None) -> None:
-        if reply.is_positive:
-            if self._quirks.rset is Trust.UNPROVEN:
-                self._quirks.rset = Trust.PROVEN
-        elif reply.code != 421:
-            if self._quirks.rset is not Trust.UNPROVEN:
-                raise OutOfStep("The server refused RSET, which it had accepted before", stage=Stage.RSET, reply=reply)
-            self._quirks.rset = Trust.BROKEN
-            raise self._misunderstood(transaction, Misunderstood.about("RSET", reply, Stage.RSET))
-
-    def _misunderstood(self, transaction: Transaction | None, error: Misunderstood) -> Misunderstood:
-        """The message was not sent, whatever the replies to its recipients were: it is sent again in another way."""
-        if transaction is not None:
-            transaction.outcome = judge.misunderstood(transaction.plan.envelope.addresses, error)
-        return error
-
-    def _conclude_trial(self, trial: Trial) -> None:
-        self._open.popleft()
-        reply = trial.expectation.replies[0]
-        if reply.code == 421:
-            return
-        self._check_reset(reply)
-        self._quirks.set_behind(Trust.PROVEN, by_bdat=trial.by_bdat)
-
     def _conclude(self, transaction: Transaction) -> None:
         if transaction.with_reset and not (cleared := transaction.replies[0]).is_positive:
-            self._check_reset(cleared, transaction)
+            learning.from_reset(self._quirks, cleared, transaction)
         outcome = transaction.conclude()
         self._open.popleft()
         self.settled += 1
         self._octets -= transaction.plan.content.size
         if outcome.error is None or not outcome.is_certainly_not_sent:
-            self._delivered(transaction)
+            self.has_delivered = True
+            learning.from_delivery(self._quirks, transaction, self._limits.max_in_flight)
         else:
             self._refused(transaction, outcome.error)
 
-    def _delivered(self, transaction: Transaction) -> None:
-        quirks = self._quirks
-        self.has_delivered = True
-        if quirks.window is not None or not quirks.has_delivered:
-            quirks.delivered(self._limits.max_in_flight)
-        if transaction.by_bdat and quirks.bdat is Trust.UNPROVEN:
-            quirks.bdat = Trust.PROVEN
-
     def _refused(self, transaction: Transaction, error: SMTPError) -> None:
         """A message that was certainly not sent leaves an envelope, a limit or a misunderstanding behind."""
-        quirks, reply = self._quirks, error.reply
+        reply = error.reply
         self._must_reset = True
-        self.must_end = quirks.rset is Trust.BROKEN
+        self.must_end = self._quirks.rset is Trust.BROKEN
         if reply is not None and is_closing(reply):
             self.link.farewell = self.link.farewell or reply
             if error.stage is Stage.MAIL:
                 self._learn_limit(reply, self.settled - 1)
-        if transaction.by_bdat and transaction.is_wanted and quirks.bdat is Trust.UNPROVEN:
-            if not judge.is_misunderstanding(transaction.last):
-                quirks.bdat = Trust.PROVEN
-                return
-            quirks.bdat = Trust.BROKEN
-            raise self._misunderstood(transaction, Misunderstood.about("BDAT", transaction.last))
+        learning.from_refusal(self._quirks, transaction)
 
     def _learn_limit(self, reply: Reply, messages: int) -> None:
         """421 to MAIL or RSET after some messages: that is how many the server takes, unless there was a pause."""
@@ -455,26 +390,13 @@ class Window:
         self._settle_all(error)
 
     def _learn_from_loss(self, error: SMTPError) -> None:
-        quirks = self._quirks
         if isinstance(error, Misunderstood | OutOfStep) or not self._open:
             return
-        head = self._open[0]
-        if self.link.farewell is not None:
-            if not isinstance(head, Trial) and not any(reply.is_positive for reply in head.rcpts):
-                self._learn_limit(self.link.farewell, self.settled)
-            return
-        if isinstance(head, Trial):
-            quirks.set_behind(Trust.BROKEN, by_bdat=head.by_bdat)
-            return
-        if head.probe is not None and not head.probe.is_complete and quirks.swallows_chunk is Trust.UNPROVEN:
-            quirks.swallows_chunk = Trust.BROKEN
-            return
-        if quirks.groups is Trust.UNPROVEN and head.flow is not Flow.STEP_BY_STEP:
-            quirks.group_lost()
-        if head.follows is not None and not head.replies and isinstance(error, DeadlineExceeded):
-            quirks.set_behind(Trust.BROKEN, by_bdat=head.follows)
-        if len(self._open) > 1:
-            quirks.window_lost(self.settled)
+        head, farewell = self._open[0], self.link.farewell
+        if farewell is None:
+            learning.from_loss(self._quirks, self._open, error, settled=self.settled)
+        elif not isinstance(head, Trial) and not any(reply.is_positive for reply in head.rcpts):
+            self._learn_limit(farewell, self.settled)
 
     def _settle_all(self, error: SMTPError) -> None:
         """After 421 a server does nothing any more (RFC 5321 §3.8); what it had answered by then it may have done."""

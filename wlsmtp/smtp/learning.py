@@ -1,0 +1,121 @@
+"""Pure: what the replies to a transaction, or their absence, show about a server; it goes into its ``ServerQuirks``.
+
+Where an advertised extension turns out not to work, ``Misunderstood`` is raised: the connection ends, and the message
+is sent again without the extension.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wlsmtp.errors import DeadlineExceeded, Stage
+from wlsmtp.smtp import judge
+from wlsmtp.smtp.plan import Flow
+from wlsmtp.smtp.quirks import Trust
+from wlsmtp.smtp.transaction import Misunderstood, OutOfStep, Trial
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wlsmtp.errors import SMTPError
+    from wlsmtp.smtp.quirks import ServerQuirks
+    from wlsmtp.smtp.transaction import ChunkProbe, Transaction
+    from wlsmtp.wire.reply import Reply
+
+
+def from_envelope(quirks: ServerQuirks, transaction: Transaction, *, is_closing: bool) -> None:
+    """The envelope is answered; ``is_closing``: the server has said that it ends the connection."""
+    if quirks.groups is Trust.UNPROVEN and transaction.flow is not Flow.STEP_BY_STEP and not is_closing:
+        _from_group(quirks, transaction)
+    if transaction.probe is not None:
+        _from_probe(quirks, transaction, transaction.probe)
+    if transaction.cleared is not None:
+        from_reset(quirks, transaction.cleared, transaction)
+
+
+def _from_group(quirks: ServerQuirks, transaction: Transaction) -> None:
+    probed = transaction.probe.replies if transaction.probe is not None else []
+    resets = [reply for reply in (*probed[:1], transaction.cleared) if reply is not None]
+    if judge.mishandles_groups(resets, transaction.mail, transaction.rcpts, transaction.data, probed[1:]):
+        quirks.groups = Trust.BROKEN
+        raise _misunderstood(transaction, Misunderstood.about("a group of commands", transaction.last))
+    quirks.groups = Trust.PROVEN
+
+
+def _from_probe(quirks: ServerQuirks, transaction: Transaction, probe: ChunkProbe) -> None:
+    transaction.probe = None
+    from_reset(quirks, probe.replies[0], transaction)
+    if any(reply.code == 421 for reply in probe.replies):
+        transaction.by_bdat = False
+    elif quirks.swallows_chunk is Trust.UNPROVEN:
+        quirks.swallows_chunk = Trust.PROVEN if probe.is_swallowed else Trust.BROKEN
+    if quirks.swallows_chunk is not Trust.PROVEN:
+        transaction.by_bdat = False
+        if transaction.plan.content.is_binary:
+            raise _misunderstood(transaction, Misunderstood.about("BDAT", probe.replies[1]))
+
+
+def from_reset(quirks: ServerQuirks, reply: Reply, transaction: Transaction | None = None) -> None:
+    """RSET is answered. Raises ``OutOfStep`` when a server refuses it that has accepted it before."""
+    if reply.is_positive:
+        if quirks.rset is Trust.UNPROVEN:
+            quirks.rset = Trust.PROVEN
+    elif reply.code != 421:
+        if quirks.rset is not Trust.UNPROVEN:
+            raise OutOfStep("The server refused RSET, which it had accepted before", stage=Stage.RSET, reply=reply)
+        quirks.rset = Trust.BROKEN
+        raise _misunderstood(transaction, Misunderstood.about("RSET", reply, Stage.RSET))
+
+
+def from_trial(quirks: ServerQuirks, trial: Trial) -> None:
+    """The RSET right behind a content is answered."""
+    reply = trial.expectation.replies[0]
+    if reply.code != 421:
+        from_reset(quirks, reply)
+        quirks.set_behind(Trust.PROVEN, by_bdat=trial.by_bdat)
+
+
+def from_delivery(quirks: ServerQuirks, transaction: Transaction, window_limit: int) -> None:
+    """A message was delivered."""
+    if quirks.window is not None or not quirks.has_delivered:
+        quirks.delivered(window_limit)
+    if transaction.by_bdat and quirks.bdat is Trust.UNPROVEN:
+        quirks.bdat = Trust.PROVEN
+
+
+def from_refusal(quirks: ServerQuirks, transaction: Transaction) -> None:
+    """A message was refused: does the server know BDAT at all?"""
+    if not (transaction.by_bdat and transaction.is_wanted and quirks.bdat is Trust.UNPROVEN):
+        return
+    if not judge.is_misunderstanding(transaction.last):
+        quirks.bdat = Trust.PROVEN
+        return
+    quirks.bdat = Trust.BROKEN
+    raise _misunderstood(transaction, Misunderstood.about("BDAT", transaction.last))
+
+
+def from_loss(
+    quirks: ServerQuirks, in_flight: Sequence[Transaction | Trial], error: SMTPError, *, settled: int
+) -> None:
+    """The connection was lost with these in flight, after it had ``settled`` others, and the server had not said that
+    it would end it."""
+    head = in_flight[0]
+    if isinstance(head, Trial):
+        quirks.set_behind(Trust.BROKEN, by_bdat=head.by_bdat)
+        return
+    if head.probe is not None and not head.probe.is_complete and quirks.swallows_chunk is Trust.UNPROVEN:
+        quirks.swallows_chunk = Trust.BROKEN
+        return
+    if quirks.groups is Trust.UNPROVEN and head.flow is not Flow.STEP_BY_STEP:
+        quirks.group_lost()
+    if head.follows is not None and not head.replies and isinstance(error, DeadlineExceeded):
+        quirks.set_behind(Trust.BROKEN, by_bdat=head.follows)
+    if len(in_flight) > 1:
+        quirks.window_lost(settled)
+
+
+def _misunderstood(transaction: Transaction | None, error: Misunderstood) -> Misunderstood:
+    """The message was not sent, whatever the replies to its recipients were: it is sent again in another way."""
+    if transaction is not None:
+        transaction.outcome = judge.misunderstood(transaction.plan.envelope.addresses, error)
+    return error
