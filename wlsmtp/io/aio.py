@@ -16,7 +16,7 @@ from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.io.aio_dialing import dial, dial_through
 from wlsmtp.io.base import MAX_UNREAD, Ended, TLSInfo
 from wlsmtp.io.readiness import is_readable
-from wlsmtp.io.sockets import check_injected, tune
+from wlsmtp.io.sockets import check_injected, read_dry, tune
 from wlsmtp.io.tls import handshake_error, inspect, keep_session, make_context
 from wlsmtp.network import Network, Proxy
 
@@ -53,6 +53,10 @@ class _Wire(asyncio.Protocol):
         _wake(self._reader)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        # A write that fails makes asyncio close the socket, with what the server had said before it hung up unread.
+        if exc is not None and self._transport is not None and self._transport.get_extra_info("sslcontext") is None:
+            for data in read_dry(self._transport.get_extra_info("socket")):
+                self.received += data
         self.ended, self.failure = True, exc
         if not self.closed.done():
             self.closed.set_result(None)
@@ -151,6 +155,9 @@ class AsyncioStream:
         if self._wire.closed.done() or self._transport.is_closing():
             raise _as_os_error(self._wire.failure or ConnectionResetError("the connection was lost"))
         self._transport.write(data)
+        if self._transport.is_closing():  # the network took nothing of it, and asyncio tells nobody but the protocol
+            await asyncio.sleep(0)
+            raise _as_os_error(self._wire.failure or ConnectionResetError("the connection was lost"))
         # What the transport still holds may go out at any moment, so it counts as sent.
         self.sent += len(data)
         while self._wire.paused:

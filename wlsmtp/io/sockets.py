@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from wlsmtp.errors import ConfigError, ConnectionFailed, Stage
-from wlsmtp.io.base import interleave
+from wlsmtp.io.base import READ_SIZE, interleave
 
 if TYPE_CHECKING:
     from wlsmtp.network import Network
@@ -75,6 +75,21 @@ def tune(sock: socket.socket, network: Network) -> None:
     for name, value in (options | {"TCP_KEEPCNT": _PROBES}).items():
         if hasattr(socket, name):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def read_dry(opened: Any) -> Iterator[bytes]:
+    """What has come over a socket that is about to be closed by its owner, of which nothing but the number is used."""
+    number = opened.fileno() if opened is not None else -1
+    if number < 0:
+        return
+    with suppress(OSError):
+        sock = socket.socket(fileno=number)
+        try:
+            sock.setblocking(False)
+            while data := sock.recv(READ_SIZE):
+                yield data
+        finally:
+            sock.detach()
 
 
 def check_injected(sock: object) -> socket.socket:
