@@ -292,7 +292,8 @@ class TestTries:
             assert session.wait(session.send(message()))
         assert len(server.messages) == 1
 
-    def test_a_wrong_password_refuses_no_mail(self, session_to: Any) -> None:
+    def test_a_wrong_password_refuses_no_mail(self, session_to: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("wlsmtp.smtp.refused_login.REFUSED_LOGIN_RESTS", 0.0)  # minutes, for a server of others
         with SMTPServer(users={"ann": "right"}, require_auth=True) as server:
             options = {
                 "username": "ann",

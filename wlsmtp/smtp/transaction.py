@@ -284,10 +284,12 @@ class Transaction:
         return outcome
 
     def _check_envelope(self) -> None:
-        for reply in self.replies[: self.with_reset + 1 + len(self.plan.envelope.rcpt_lines)]:
+        for stage, reply in zip(
+            stages_of(len(self.plan.envelope.rcpt_lines), None, self.with_reset), self.replies, strict=False
+        ):
             if reply.is_intermediate:
                 words = "The server asks for content where no content was announced"
-                raise OutOfStep(words, stage=Stage.MAIL, reply=reply)
+                raise OutOfStep(words, stage=stage, reply=reply)
 
     def _check_content(self) -> None:
         content = self.data if self.flow is Flow.PIPELINED_BDAT else None
