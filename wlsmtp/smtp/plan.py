@@ -127,6 +127,8 @@ class Planner:
         """How to send a plan now: the flow, whether its content goes by BDAT, and whether to find out first what
         becomes of a refused chunk. ``behind``: other messages are in flight; ``reset``: RSET comes first."""
         quirks = self._quirks
+        if self._has_earned_windows and not plan.waits and not plan.may_be_dead:
+            return _WHOLE
         if not self._groups_commands:
             return Flow.STEP_BY_STEP, False, False
         if not self._may_use_bdat:
@@ -147,9 +149,18 @@ class Planner:
     def window_trust(self) -> Trust:
         """Whether messages may follow each other without waiting, as far as that is known."""
         quirks = self._quirks
+        if self._has_earned_windows:
+            return Trust.PROVEN
         if not self._may_use_bdat:
             return quirks.behind_data
         return quirks.behind_bdat if quirks.swallows_chunk is Trust.PROVEN else Trust.UNPROVEN
+
+    @property
+    def _has_earned_windows(self) -> bool:
+        """Whether whole messages may follow each other: the shortest of questions, as every message asks it. Nothing
+        can be proven behind BDAT before groups, RSET and the swallowing of refused chunks are."""
+        quirks = self._quirks
+        return quirks.behind_bdat is _PROVEN and quirks.bdat is _PROVEN and self._takes_bdat
 
     @property
     def _may_use_bdat(self) -> bool:
@@ -202,6 +213,10 @@ def _groups(recipients: tuple[Address, ...], most: int, domains: int | None) -> 
         group.append(address)
         seen.add(domain)
     yield tuple(group)
+
+
+_PROVEN = Trust.PROVEN
+_WHOLE = (Flow.PIPELINED_BDAT, True, False)
 
 
 @lru_cache(maxsize=256)
