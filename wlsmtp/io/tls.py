@@ -13,8 +13,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, TypeGuard, cast
 
 from wlsmtp.errors import ConfigError, Stage, TLSError
+from wlsmtp.io.alerts import client_certificate_error
 from wlsmtp.io.base import TLSInfo
 from wlsmtp.io.certificate import check_pins, read_certificate, require_parser
+from wlsmtp.io.handshake import Context, shown_certificate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +41,7 @@ def _exists(file: Path | str | None) -> TypeGuard[Path | str]:
     return file is not None and os.path.exists(file)
 
 
-class ResumingContext(ssl.SSLContext):
+class ResumingContext(Context):
     """A context that offers each new connection the TLS session of an earlier one (RFC 8446 §2.2, RFC 5077).
 
     It works where the connection is wrapped, as asyncio has no other place to name a session. A session is offered
@@ -151,7 +153,7 @@ def _bare_context(settings: TLS) -> ssl.SSLContext:
             import truststore
 
             return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    kind = ResumingContext if settings.resumption else ssl.SSLContext
+    kind = ResumingContext if settings.resumption else Context
     return kind(ssl.PROTOCOL_TLS_CLIENT)
 
 
@@ -225,6 +227,9 @@ def handshake_error(error: Exception, name: str, context: ssl.SSLContext | None 
     if isinstance(error, ssl.SSLCertVerificationError):
         words = f"The certificate of {name} was not accepted: {error.verify_message}"
         return TLSError(words, stage=Stage.TLS, hint=_certificate_hint(error, name))
+    has_shown = shown_certificate(error) is not None
+    if (about_client := client_certificate_error(error, name, has_shown=has_shown)) is not None:
+        return about_client
     reason = getattr(error, "reason", None) or ""
     if reason in ("WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
         hint = "Use security='tls' (STARTTLS, customary on port 587); security='ssl' is for port 465"
