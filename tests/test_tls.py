@@ -188,6 +188,37 @@ class TestTrust:
             with session_to(world, server, TLS(ca_file=server.ca_file, server_hostname="mail.example.test")) as session:
                 assert session.verify().tls
 
+    @pytest.mark.parametrize("names", [("mail.example.test", "10.1.2.3"), ("*.example.test",)])
+    def test_an_error_about_the_name_says_which_names_the_certificate_has(
+        self, world: World, names: tuple[str, ...]
+    ) -> None:
+        with (
+            SMTPServer(security="tls", certificates=Certificates(*names)) as server,
+            session_to(world, server, TLS(ca_file=server.ca_file)) as session,
+            pytest.raises(wlsmtp.TLSError, match="it is for") as caught,
+        ):
+            session.verify()
+        assert all(name in caught.value.message for name in names)
+
+    def test_an_error_about_the_name_does_without_the_names(self) -> None:
+        error = ssl.SSLCertVerificationError(1, "x")
+        error.verify_code, error.verify_message = 62, "Hostname mismatch."
+        assert "its names could not be read" in str(io_tls.handshake_error(error, "x"))
+
+    def test_the_common_name_counts_only_when_the_settings_say_so(self, world: World, tmp_path: Path) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificates = SelfIssued(tmp_path, key, name="localhost", has_names=False)
+        with SMTPServer(security="tls", certificates=certificates) as server:
+
+            def connect(**fields: Any) -> TLSInfo | None:
+                tls = TLS(ca_file=certificates.ca_file, strict_x509=False, **fields)
+                with world.session("localhost", server.port, security="tls", tls=tls) as session:
+                    return session.verify().tls
+
+            with pytest.raises(wlsmtp.TLSError, match="check_common_name=True"):
+                connect()
+            assert connect(check_common_name=True)
+
     @pytest.mark.parametrize("form", ["hex", "colons", "base64"])
     def test_a_pinned_key_outlives_the_certificate(self, world: World, form: str, tmp_path: Path) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
