@@ -77,6 +77,7 @@ class Connection:
             info.capabilities,
             config.pipelining,
             quirks,
+            server=config.address,
             all_or_nothing=config.partial == "abort",
             is_lmtp=config.is_lmtp,
         )

@@ -76,11 +76,14 @@ class Planner:
         pipelining: Pipelining,
         quirks: ServerQuirks,
         *,
+        server: str = "the server",
         all_or_nothing: bool = False,
         is_lmtp: bool = False,
     ) -> None:
         offered = capabilities.extensions
         self._capabilities = capabilities
+        self._server = server
+        """Host and port: the name in the greeting may be anything."""
         self._pipelining = pipelining
         self._quirks = quirks
         self._all_or_nothing = all_or_nothing
@@ -173,7 +176,7 @@ class Planner:
     def _mail(self, envelope: Envelope, content: Content, size: int) -> bytes:
         needs_utf8 = envelope.needs_smtputf8 or (content.is_8bit and content.has_utf8_headers)
         if needs_utf8 and not self._takes_utf8:
-            words = f"The message needs SMTPUTF8 (RFC 6531), which {self._capabilities.name} does not offer"
+            words = f"The message needs SMTPUTF8 (RFC 6531), which {self._server} does not offer"
             hint = "Its addresses have characters outside ASCII before the @, or its headers are raw UTF-8"
             raise ExtensionMissing(words, stage=Stage.MAIL, hint=hint)
         parameters = b" SIZE=%d" % size if self._takes_size else b""
@@ -184,7 +187,7 @@ class Planner:
         return envelope.mail_line[:-2] + parameters + b"\r\n"
 
     def _too_large(self, size: int) -> MessageError:
-        words = f"The message has {size:,} octets and {self._capabilities.name} takes {self._size_limit:,} at most"
+        words = f"The message has {size:,} octets and {self._server} takes {self._size_limit:,} at most"
         hint = "Send fewer or smaller attachments, or a link to them"
         return MessageError(f"{words} (RFC 1870)", stage=Stage.MAIL, hint=hint)
 
