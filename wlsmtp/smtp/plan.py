@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -81,9 +81,8 @@ class Planner:
         is_lmtp: bool = False,
     ) -> None:
         offered = capabilities.extensions
-        self._capabilities = capabilities
-        self._server = server
-        """Host and port: the name in the greeting may be anything."""
+        # Errors name host and port: the name in the greeting may be anything.
+        self._capabilities = replace(capabilities, name=server)
         self._pipelining = pipelining
         self._quirks = quirks
         self._all_or_nothing = all_or_nothing
@@ -176,7 +175,7 @@ class Planner:
     def _mail(self, envelope: Envelope, content: Content, size: int) -> bytes:
         needs_utf8 = envelope.needs_smtputf8 or (content.is_8bit and content.has_utf8_headers)
         if needs_utf8 and not self._takes_utf8:
-            words = f"The message needs SMTPUTF8 (RFC 6531), which {self._server} does not offer"
+            words = f"The message needs SMTPUTF8 (RFC 6531), which {self._capabilities.name} does not offer"
             hint = "Its addresses have characters outside ASCII before the @, or its headers are raw UTF-8"
             raise ExtensionMissing(words, stage=Stage.MAIL, hint=hint)
         parameters = b" SIZE=%d" % size if self._takes_size else b""
@@ -187,7 +186,7 @@ class Planner:
         return envelope.mail_line[:-2] + parameters + b"\r\n"
 
     def _too_large(self, size: int) -> MessageError:
-        words = f"The message has {size:,} octets and {self._server} takes {self._size_limit:,} at most"
+        words = f"The message has {size:,} octets and {self._capabilities.name} takes {self._size_limit:,} at most"
         hint = "Send fewer or smaller attachments, or a link to them"
         return MessageError(f"{words} (RFC 1870)", stage=Stage.MAIL, hint=hint)
 
