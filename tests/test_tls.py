@@ -9,7 +9,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -32,8 +32,9 @@ from cryptography.x509.oid import NameOID
 
 import wlsmtp
 from tests.worlds import Session, World
-from wlsmtp import TLS, Message, PoolLimits, RecipientResult, RetryPolicy, SMTPSession, TLSInfo
+from wlsmtp import TLS, Message, Network, PoolLimits, RecipientResult, RetryPolicy, SMTPSession, TLSInfo
 from wlsmtp.events import Connected, Event
+from wlsmtp.io import handshake as io_handshake
 from wlsmtp.io import tls as io_tls
 from wlsmtp.testing import Certificates, SMTPServer
 
@@ -187,6 +188,37 @@ class TestTrust:
             with session_to(world, server, TLS(ca_file=server.ca_file, server_hostname="mail.example.test")) as session:
                 assert session.verify().tls
 
+    @pytest.mark.parametrize("names", [("mail.example.test", "10.1.2.3"), ("*.example.test",)])
+    def test_an_error_about_the_name_says_which_names_the_certificate_has(
+        self, world: World, names: tuple[str, ...]
+    ) -> None:
+        with (
+            SMTPServer(security="tls", certificates=Certificates(*names)) as server,
+            session_to(world, server, TLS(ca_file=server.ca_file)) as session,
+            pytest.raises(wlsmtp.TLSError, match="it is for") as caught,
+        ):
+            session.verify()
+        assert all(name in caught.value.message for name in names)
+
+    def test_an_error_about_the_name_does_without_the_names(self) -> None:
+        error = ssl.SSLCertVerificationError(1, "x")
+        error.verify_code, error.verify_message = 62, "Hostname mismatch."
+        assert "its names could not be read" in str(io_tls.handshake_error(error, "x"))
+
+    def test_the_common_name_counts_only_when_the_settings_say_so(self, world: World, tmp_path: Path) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificates = SelfIssued(tmp_path, key, name="localhost", has_names=False)
+        with SMTPServer(security="tls", certificates=certificates) as server:
+
+            def connect(**fields: Any) -> TLSInfo | None:
+                tls = TLS(ca_file=certificates.ca_file, strict_x509=False, **fields)
+                with world.session("localhost", server.port, security="tls", tls=tls) as session:
+                    return session.verify().tls
+
+            with pytest.raises(wlsmtp.TLSError, match="check_common_name=True"):
+                connect()
+            assert connect(check_common_name=True)
+
     @pytest.mark.parametrize("form", ["hex", "colons", "base64"])
     def test_a_pinned_key_outlives_the_certificate(self, world: World, form: str, tmp_path: Path) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
@@ -279,6 +311,104 @@ class TestWhatIsAgreed:
                 ):
                     session.verify()
                 assert "wr0ng" not in f"{caught.value!s}{locked_tls!r}"
+
+    @pytest.mark.parametrize("security", ["ssl", "tls"])
+    @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+    def test_a_missing_client_certificate_is_named(self, world: World, security: str, version: ssl.TLSVersion) -> None:
+        if (world.name, security, version) == ("asyncio", "tls", ssl.TLSVersion.TLSv1_3):
+            pytest.skip("asyncio drops an alert that is unread when a write fails: EHLO crosses it")
+        authority = trustme.CA()
+        with SMTPServer(security=security) as server:
+            assert server.tls_context is not None
+            server.tls_context.maximum_version = version
+            authority.configure_trust(server.tls_context)
+            server.tls_context.verify_mode = ssl.CERT_REQUIRED
+            # The server closes with octets unread, so that a reset may overtake its alert.
+            lossy = RetryPolicy(attempts=5, backoff=0, jitter=0)
+            with (
+                session_to(world, server, TLS(ca_file=server.ca_file), retry=lossy) as session,
+                pytest.raises(wlsmtp.TLSError, match="client certificate") as caught,
+            ):
+                session.send(MESSAGE)
+        assert not caught.value.temporary and "TLS(client_cert=…)" in (caught.value.hint or "")
+
+
+class TestAnswersInTheClear:
+    """Servers that send text on a port where TLS comes first."""
+
+    REFUSALS = (
+        ([b"421 4.3.2 Busy\r\n"], 421),
+        ([b"42", b"1 4.3", b".2 Busy\r\n"], 421),
+        ([b"554-No\r\n", b"554 5.7.1 Not you\r\n"], 554),
+    )
+
+    @pytest.mark.parametrize("is_early", [True, False], ids=["before the handshake", "in the handshake"])
+    @pytest.mark.parametrize(("parts", "code"), REFUSALS)
+    def test_a_refusal_is_reported_in_the_words_of_the_server(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, parts: list[bytes], code: int, is_early: bool
+    ) -> None:
+        error = refused_by(world, monkeypatch, parts, is_early=is_early)
+        assert isinstance(error, wlsmtp.CommandRefused) and error.stage is wlsmtp.Stage.GREETING
+        assert error.reply is not None and error.reply.code == code
+        assert error.temporary is (code == 421)
+
+    @pytest.mark.parametrize("is_early", [True, False], ids=["before the handshake", "in the handshake"])
+    @pytest.mark.parametrize("parts", [[b"220 mail.example ESMTP\r\n"], [b"4rubbish\r\n"], [b"354 Go ahead\r\n"]])
+    def test_anything_else_is_no_tls(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, parts: list[bytes], is_early: bool
+    ) -> None:
+        error = refused_by(world, monkeypatch, parts, is_early=is_early)
+        assert type(error) is wlsmtp.TLSError and "security='tls'" in (error.hint or "") and not error.temporary
+
+
+def refused_by(
+    world: World, monkeypatch: pytest.MonkeyPatch, parts: list[bytes], *, is_early: bool
+) -> wlsmtp.SMTPError:
+    """The error for a server that sends ``parts``, before the client does anything or while it waits for an answer."""
+    is_waiting = threading.Event()
+    look = io_handshake._Socket._check_first_octets
+
+    def look_and_tell(sock: Any, end: float) -> None:
+        if sock.gettimeout() != 0:
+            is_waiting.set()
+        look(sock, end)
+
+    monkeypatch.setattr(io_handshake._Socket, "_check_first_octets", look_and_tell)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            sock, _ = listener.accept()
+            with sock:
+                if not is_early:
+                    assert sock.recv(65536)
+                    assert world.name == "asyncio" or is_waiting.wait(10)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                for part in parts:
+                    sock.sendall(part)
+                sock.settimeout(10)
+                with suppress(OSError):
+                    while sock.recv(65536):
+                        pass
+
+        def connect(host: str, port: int) -> socket.socket:
+            sock = socket.create_connection((host, port))
+            if is_early:
+                sock.recv(1, socket.MSG_PEEK)
+            return sock
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        with (
+            world.session(
+                "127.0.0.1", listener.getsockname()[1], security="ssl", timeout=10, retry=RetryPolicy(attempts=1),
+                network=Network(connector=connect),
+            ) as session,
+            pytest.raises(wlsmtp.SMTPError) as caught,
+        ):  # fmt: skip
+            session.verify()
+        thread.join(10)
+        assert not thread.is_alive(), "the connection must end"
+        return caught.value
 
 
 class TestResumption:
@@ -378,11 +508,21 @@ def test_wrong_settings_are_named(fields: dict[str, Any], words: str) -> None:
 class SelfIssued(Certificates):
     """A certificate for a key that may outlive it, from an authority that may leave out what RFC 5280 asks for."""
 
-    def __init__(self, directory: Path, key: ec.EllipticCurvePrivateKey, *, is_strict: bool = True) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        key: ec.EllipticCurvePrivateKey,
+        *,
+        is_strict: bool = True,
+        name: str = "a server",
+        has_names: bool = True,
+    ) -> None:
         authority_key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))])
         authority = _unsigned("an authority", authority_key).add_extension(x509.BasicConstraints(True, None), True)
-        leaf = _unsigned("a server", key).add_extension(names, False)
+        leaf = _unsigned(name, key)
+        if has_names:
+            leaf = leaf.add_extension(names, False)
         if is_strict:
             identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
             leaf = leaf.add_extension(identifier, False)

@@ -78,6 +78,9 @@ class TLS(Settings):
     """A PEM file of the authorities to trust instead."""
     strict_x509: bool = True
     """False accepts certificates that break the rules of RFC 5280 which clients did not check in the past."""
+    check_common_name: bool = False
+    """True accepts a server's name in the common name of a certificate without subjectAltName, which RFC 9525 §2 does
+    not count."""
     client_cert: Path | tuple[Path, Path] | None = None
     """A PEM file with the client's certificate and key, or a pair (certificate, key)."""
     client_key_password: SecretStr | None = None

@@ -71,6 +71,7 @@ SECURING = [
     starttls("answers STARTTLS with 454, to a session that would do without TLS", "454 4.7.0 TLS not available",
              TLSError, Stage.STARTTLS, DELIVERED, code=454, settings={"security": "default"}),
     starttls("hangs up at STARTTLS", CLOSE, ConnectionFailed, Stage.STARTTLS, DELIVERED),
+    starttls("hangs up behind the 220 to STARTTLS", (b"220 go\r\n", CLOSE), ConnectionFailed, Stage.TLS, DELIVERED),
     starttls("never answers STARTTLS", SILENCE, DeadlineExceeded, Stage.STARTTLS, DELIVERED, quick=True),
     starttls("injects a reply behind the 220 to STARTTLS", b"220 go\r\n250 2.0.0 Injected\r\n", ProtocolError,
              Stage.STARTTLS),

@@ -8,7 +8,7 @@ import pytest
 
 import wlsmtp
 from tests.worlds import World
-from wlsmtp import RetryPolicy, Stage
+from wlsmtp import DeliveryOptions, RetryPolicy, Stage
 from wlsmtp.testing import ScriptedPeer, SMTPServer
 
 RAW = b"Subject: x\r\n\r\n.Hello\r\n"
@@ -163,3 +163,25 @@ def test_a_wrong_token_is_refused_with_the_servers_word(world: World) -> None:
     ):
         session.verify()
     assert caught.value.reply is not None and caught.value.reply.code == 535 and "wr0ng" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("offer", "options"),
+    [
+        ("SIZE 10", {}),
+        ("HELP", {"recipients": "b\u00f6b@example.com"}),
+        ("HELP", {"options": DeliveryOptions(require_tls=True)}),
+    ],
+    ids=["size", "SMTPUTF8", "REQUIRETLS"],
+)
+def test_an_error_before_the_message_names_the_server_by_host_and_port(
+    world: World, offer: str, options: dict[str, Any]
+) -> None:
+    script = f"S: 220 liar hi\nC: EHLO *\nS: 250-liar\nS: 250 {offer}\n{BYE}"
+    with (
+        ScriptedPeer(script) as peer,
+        world.session("127.0.0.1", peer.port, timeout=5) as session,
+        pytest.raises((wlsmtp.MessageError, wlsmtp.ExtensionMissing)) as caught,
+    ):
+        session.send(RAW, sender="a@example.com", **{"recipients": "b@example.com", **options})
+    assert f"127.0.0.1:{peer.port} " in caught.value.message and "liar" not in str(caught.value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,12 @@ def read_certificate(tls: ssl.SSLObject | ssl.SSLSocket) -> Certificate | None:
             subject, issuer = _clean(parsed.subject.rfc4514_string()), _clean(parsed.issuer.rfc4514_string())
             not_after = parsed.not_valid_after_utc
     return Certificate(hashlib.sha256(der).hexdigest(), subject, issuer, not_after, der)
+
+
+def names_in(certificate: Mapping[str, Any]) -> list[str]:
+    """The DNS names and IP addresses that a certificate is for (subjectAltName), as ``getpeercert`` gives it."""
+    pairs = certificate.get("subjectAltName", ())
+    return [_clean(str(name)) for kind, name in pairs if kind in ("DNS", "IP Address")]
 
 
 def check_pins(tls: ssl.SSLObject | ssl.SSLSocket, settings: TLS) -> None:

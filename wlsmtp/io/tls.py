@@ -13,8 +13,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, TypeGuard, cast
 
 from wlsmtp.errors import ConfigError, Stage, TLSError
+from wlsmtp.io.alerts import client_certificate_error
 from wlsmtp.io.base import TLSInfo
-from wlsmtp.io.certificate import check_pins, read_certificate, require_parser
+from wlsmtp.io.certificate import check_pins, names_in, read_certificate, require_parser
+from wlsmtp.io.handshake import Context, shown_certificate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +41,7 @@ def _exists(file: Path | str | None) -> TypeGuard[Path | str]:
     return file is not None and os.path.exists(file)
 
 
-class ResumingContext(ssl.SSLContext):
+class ResumingContext(Context):
     """A context that offers each new connection the TLS session of an earlier one (RFC 8446 §2.2, RFC 5077).
 
     It works where the connection is wrapped, as asyncio has no other place to name a session. A session is offered
@@ -124,6 +126,8 @@ def keep_session(tls: ssl.SSLObject | ssl.SSLSocket) -> None:
 def _make_context(settings: TLS, _changes: tuple[tuple[str, int], ...]) -> ssl.SSLContext:
     context = _bare_context(settings)
     context.minimum_version = _VERSIONS[settings.minimum_version]
+    if ssl.HAS_NEVER_CHECK_COMMON_NAME and isinstance(context, Context):
+        context.hostname_checks_common_name = settings.check_common_name
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     if settings.strict_x509:
         context.verify_flags |= ssl.VERIFY_X509_STRICT
@@ -151,7 +155,7 @@ def _bare_context(settings: TLS) -> ssl.SSLContext:
             import truststore
 
             return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    kind = ResumingContext if settings.resumption else ssl.SSLContext
+    kind = ResumingContext if settings.resumption else Context
     return kind(ssl.PROTOCOL_TLS_CLIENT)
 
 
@@ -224,7 +228,12 @@ def handshake_error(error: Exception, name: str, context: ssl.SSLContext | None 
         return ConnectionResetError("the other side hung up in the handshake")
     if isinstance(error, ssl.SSLCertVerificationError):
         words = f"The certificate of {name} was not accepted: {error.verify_message}"
+        if error.verify_code in _NAME_MISMATCH:
+            words = f"{words.rstrip('.')}; {_names(error)}"
         return TLSError(words, stage=Stage.TLS, hint=_certificate_hint(error, name))
+    has_shown = shown_certificate(error) is not None
+    if (about_client := client_certificate_error(error, name, has_shown=has_shown)) is not None:
+        return about_client
     reason = getattr(error, "reason", None) or ""
     if reason in ("WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
         hint = "Use security='tls' (STARTTLS, customary on port 587); security='ssl' is for port 465"
@@ -236,11 +245,31 @@ def handshake_error(error: Exception, name: str, context: ssl.SSLContext | None 
     return TLSError(f"The TLS handshake with {name} failed: {text}", stage=Stage.TLS)
 
 
+_NAME_MISMATCH = (62, 64)
+"""X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH."""
+_MAX_NAMES_SHOWN = 10
+
+
+def _names(error: ssl.SSLCertVerificationError) -> str:
+    shown = shown_certificate(error)
+    if shown is None:
+        return "its names could not be read"
+    names = names_in(shown)
+    if not names:
+        return "it has no names (subjectAltName)"
+    more = len(names) - _MAX_NAMES_SHOWN
+    return f"it is for {', '.join(names[:_MAX_NAMES_SHOWN])}" + (f" and {more} more" if more > 0 else "")
+
+
 def _certificate_hint(error: ssl.SSLCertVerificationError, name: str) -> str:
     match error.verify_code:
         case 10 | 9:  # X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID
             return "The server's certificate must be renewed, or the clock here is wrong"
-        case 62 | 64:  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
+        case code if code in _NAME_MISMATCH:
+            if (shown := shown_certificate(error)) is not None and not names_in(shown):
+                return (
+                    "Its operator should issue one with the name; TLS(check_common_name=True) accepts the common name"
+                )
             return f"Use the name that is in the certificate, or give it with TLS(server_hostname=…), not {name!r}"
         case code if 80 <= code <= 94:  # what OpenSSL checks with X509_V_FLAG_X509_STRICT only
             return (

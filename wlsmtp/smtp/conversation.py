@@ -78,6 +78,7 @@ class Connection:
             info.capabilities,
             config.pipelining,
             quirks,
+            server=config.address,
             all_or_nothing=config.partial == "abort",
             is_lmtp=config.is_lmtp,
         )
@@ -275,8 +276,7 @@ class _Opening:
         greeting = await self._link.reply(self._link.expect(Stage.GREETING), self._deadlines("greeting"))
         _check_in_place(self._link, Stage.GREETING, greeting)
         if not greeting.is_positive:
-            words = f"{self._config.address} does not take mail from here now"
-            raise CommandRefused(words, stage=Stage.GREETING, reply=greeting)
+            raise self._link.refused_at_greeting(greeting)
         await self._introduce()
         if self._config.security is Security.TLS or self._may_upgrade():
             await self._start_tls()

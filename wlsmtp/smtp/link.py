@@ -11,10 +11,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from wlsmtp.errors import ConnectionFailed, DeadlineExceeded, ProtocolError, SMTPError, Stage, TLSError
+from wlsmtp.errors import (
+    CommandRefused,
+    ConnectionFailed,
+    DeadlineExceeded,
+    ProtocolError,
+    SMTPError,
+    Stage,
+    TLSError,
+)
 from wlsmtp.events import Disconnected, Line
+from wlsmtp.io.alerts import client_certificate_error
 from wlsmtp.wire.reply import Reply, ReplyParser, printable
 
 if TYPE_CHECKING:
@@ -206,20 +216,59 @@ class Link:
         return await self.reply(expectation, deadline)
 
     async def start_tls(self, settings: TLS, server_hostname: str, deadline: float) -> None:
-        """Secure the stream. Bytes that came before the handshake were not said by the server that it will prove."""
+        """Secure the stream. Raises ``CommandRefused`` when the server refuses the connection in the clear, on a port
+        where TLS comes first: anybody on the way could end the connection as well."""
         if not self._parser.is_empty or self.stream.has_input():
-            self.end("bytes before the TLS handshake")
-            if not self.said:
-                hint = "Use security='tls' (STARTTLS, customary on port 587); security='ssl' is for port 465"
-                words = f"{self.server} does not speak TLS from the first byte"
-                raise TLSError(words, stage=Stage.TLS, hint=hint)
-            words = "The server sent bytes in the clear after it agreed to start TLS: somebody may be injecting replies"
-            raise ProtocolError(words, stage=Stage.STARTTLS)
+            await self._refuse_clear_octets(deadline)
         try:
             await self._guard(self.stream.start_tls(settings, server_hostname, deadline), Stage.TLS)
+        except TLSError as error:
+            # The class of the cause lives in io/, where the ssl module is.
+            if not self.said and (octets := getattr(error.__cause__, "octets", b"")):
+                await self._raise_refusal(octets, deadline)
+            self.end(str(error))
+            raise
         except SMTPError as error:
             self.end(str(error))
             raise
+
+    async def _refuse_clear_octets(self, deadline: float) -> None:
+        """Raise the error for what came before the handshake: the server that it will prove has not sent it."""
+        octets = b""
+        if self._parser.is_empty:
+            try:
+                octets = await self._guard(self.stream.read(deadline), Stage.TLS)
+            except ConnectionFailed as error:
+                self.end(error.message)
+                raise
+            if not octets:
+                lost = self._lost(Stage.TLS, "the server closed the connection")
+                self.end(lost.message)
+                raise lost
+        if not self.said:
+            await self._raise_refusal(octets, deadline)
+            self.end("bytes before the TLS handshake")
+            hint = "Use security='tls' (STARTTLS, customary on port 587); security='ssl' is for port 465"
+            raise TLSError(f"{self.server} does not speak TLS from the first byte", stage=Stage.TLS, hint=hint)
+        self.end("bytes before the TLS handshake")
+        words = "The server sent bytes in the clear after it agreed to start TLS: somebody may be injecting replies"
+        raise ProtocolError(words, stage=Stage.STARTTLS)
+
+    async def _raise_refusal(self, octets: bytes, deadline: float) -> None:
+        """Raise the error for a 4xx or 5xx reply in the clear, if ``octets`` begin one; the connection ends."""
+        if octets[:1] not in (b"4", b"5"):
+            return
+        expectation = self.expect(Stage.GREETING)
+        with suppress(SMTPError):
+            self.hear(octets)
+            await self.reply(expectation, deadline)
+        if expectation.reply is not None:
+            self.end("refused before the TLS handshake")
+            raise self.refused_at_greeting(expectation.reply)
+
+    def refused_at_greeting(self, reply: Reply) -> CommandRefused:
+        """The error for a server that refuses the connection."""
+        return CommandRefused(f"{self.server} does not take mail from here now", stage=Stage.GREETING, reply=reply)
 
     async def close(self) -> None:
         """End the link in good order, after QUIT."""
@@ -305,6 +354,7 @@ class Link:
             self.end(f"no progress at {stage}")
             raise self.too_late(stage) from error
         except OSError as error:
+            self._check_alert(error)
             raise self._lost(stage, error.strerror or str(error)) from error
         except SMTPError:
             raise
@@ -317,8 +367,16 @@ class Link:
         try:
             while self._expected and (data := await self.stream.read(deadline)):
                 self._pair(data)
-        except (OSError, ProtocolError):
+        except OSError as error:
+            self._check_alert(error)
+        except ProtocolError:
             pass
+
+    def _check_alert(self, error: OSError) -> None:
+        """Raise the error for a TLS alert about the client's certificate."""
+        if (about_client := client_certificate_error(error, self.server)) is not None:
+            self.end(about_client.message)
+            raise about_client from error
 
     def _with_farewell(self, error: ConnectionFailed) -> ConnectionFailed:
         error.reply = error.reply or self.farewell

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -76,11 +76,13 @@ class Planner:
         pipelining: Pipelining,
         quirks: ServerQuirks,
         *,
+        server: str = "the server",
         all_or_nothing: bool = False,
         is_lmtp: bool = False,
     ) -> None:
         offered = capabilities.extensions
-        self._capabilities = capabilities
+        # Errors name host and port: the name in the greeting may be anything.
+        self._capabilities = replace(capabilities, name=server)
         self._pipelining = pipelining
         self._quirks = quirks
         self._all_or_nothing = all_or_nothing
