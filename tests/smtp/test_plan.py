@@ -64,7 +64,7 @@ def test_a_message_over_the_limit_is_refused(limit: str, fits: bool) -> None:
     if fits:
         assert plan(PLAIN, f"SIZE {limit}")
         return
-    with pytest.raises(MessageError, match="21 octets and server takes 20"):
+    with pytest.raises(MessageError, match="21 octets and the server takes 20"):
         plan(PLAIN, f"SIZE {limit}")
 
 

@@ -86,8 +86,7 @@ def mishandles_groups(
 ) -> bool:
     """Whether the replies to a first group show that the server takes one command at a time only: RSET, or commands
     behind good ones, are unknown to it or out of order, or it says outright what it does not like."""
-    replies = (*resets, *others, mail, *rcpts, *([data] if data is not None else []))
-    if any(not reply.is_positive and _NAMES_GROUPS.search(reply.text) for reply in replies):
+    if names_groups([*resets, *others, mail, *rcpts, *([data] if data is not None else [])]):
         return True
     if any(is_misunderstanding(reply) for reply in resets):
         return True
@@ -96,6 +95,11 @@ def mishandles_groups(
     if any(is_misunderstanding(reply) for reply in rcpts):
         return True
     return data is not None and any(reply.is_positive for reply in rcpts) and is_misunderstanding(data)
+
+
+def names_groups(replies: Iterable[Reply]) -> bool:
+    """Whether a refusal says that commands must not come in groups."""
+    return any(not reply.is_positive and _NAMES_GROUPS.search(reply.text) for reply in replies)
 
 
 def is_misunderstanding(reply: Reply) -> bool:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 def from_envelope(quirks: ServerQuirks, transaction: Transaction, *, is_closing: bool) -> None:
     """The envelope is answered; ``is_closing``: the server has said that it ends the connection."""
-    if quirks.groups is Trust.UNPROVEN and transaction.flow is not Flow.STEP_BY_STEP and not is_closing:
+    # Another connection may have found it broken since this group was sent.
+    if quirks.groups is not Trust.PROVEN and transaction.flow is not Flow.STEP_BY_STEP and not is_closing:
         _from_group(quirks, transaction)
     if transaction.probe is not None:
         _from_probe(quirks, transaction, transaction.probe)
@@ -39,7 +40,8 @@ def _from_group(quirks: ServerQuirks, transaction: Transaction) -> None:
     if judge.mishandles_groups(resets, transaction.mail, transaction.rcpts, transaction.data, probed[1:]):
         quirks.groups = Trust.BROKEN
         raise _misunderstood(transaction, Misunderstood.about("a group of commands", transaction.last))
-    quirks.groups = Trust.PROVEN
+    if quirks.groups is Trust.UNPROVEN:
+        quirks.groups = Trust.PROVEN
 
 
 def _from_probe(quirks: ServerQuirks, transaction: Transaction, probe: ChunkProbe) -> None:
@@ -61,7 +63,7 @@ def from_reset(quirks: ServerQuirks, reply: Reply, transaction: Transaction | No
         if quirks.rset is Trust.UNPROVEN:
             quirks.rset = Trust.PROVEN
     elif reply.code != 421:
-        if quirks.rset is not Trust.UNPROVEN:
+        if quirks.rset is Trust.PROVEN:
             raise OutOfStep("The server refused RSET, which it had accepted before", stage=Stage.RSET, reply=reply)
         quirks.rset = Trust.BROKEN
         raise _misunderstood(transaction, Misunderstood.about("RSET", reply, Stage.RSET))
@@ -85,10 +87,10 @@ def from_delivery(quirks: ServerQuirks, transaction: Transaction, window_limit: 
 
 def from_refusal(quirks: ServerQuirks, transaction: Transaction) -> None:
     """A message was refused: does the server know BDAT at all?"""
-    if not (transaction.by_bdat and transaction.is_wanted and quirks.bdat is Trust.UNPROVEN):
+    if not (transaction.by_bdat and transaction.is_wanted) or quirks.bdat is Trust.PROVEN:
         return
     if not judge.is_misunderstanding(transaction.last):
-        quirks.bdat = Trust.PROVEN
+        quirks.bdat = Trust.PROVEN if quirks.bdat is Trust.UNPROVEN else quirks.bdat
         return
     quirks.bdat = Trust.BROKEN
     raise _misunderstood(transaction, Misunderstood.about("BDAT", transaction.last))
@@ -102,6 +104,12 @@ def from_loss(
     head = in_flight[0]
     if isinstance(head, Trial):
         quirks.set_behind(Trust.BROKEN, by_bdat=head.by_bdat)
+        return
+    answered = [*(head.probe.replies if head.probe is not None else ()), *head.replies]
+    is_group = head.flow is not Flow.STEP_BY_STEP and quirks.groups is not Trust.PROVEN
+    if is_group and head.end_at is None and judge.names_groups(answered):
+        quirks.groups = Trust.BROKEN
+        _misunderstood(head, Misunderstood.about("a group of commands", answered[-1]))
         return
     if head.probe is not None and not head.probe.is_complete and quirks.swallows_chunk is Trust.UNPROVEN:
         quirks.swallows_chunk = Trust.BROKEN
