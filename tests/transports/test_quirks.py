@@ -108,12 +108,6 @@ def server_with(quirk: str, flow: str, **options: Any) -> Server:
 @pytest.mark.parametrize("flow", FLOWS)
 @pytest.mark.parametrize("quirk", PLAYED)
 class TestFortyMessages:
-    @pytest.fixture(autouse=True)
-    def known_faults(self, request: pytest.FixtureRequest, quirk: str, flow: str, world: World) -> None:
-        reason = FAULTS.get((request.function.__name__, quirk.partition(":")[0], flow))
-        if reason is not None:
-            request.applymarker(pytest.mark.xfail(strict=False, reason=reason))
-
     def test_in_one_stream(self, world: World, quirk: str, flow: str) -> None:
         with (
             server_with(quirk, flow) as server,
@@ -144,7 +138,6 @@ def receipt_of(result: Any) -> Receipt:
     return result
 
 
-FAULTS: dict[tuple[str, str, str], str] = {}
 """What fails today, and how: test, quirk, flow."""
 
 
@@ -170,21 +163,6 @@ def test_a_refused_login_is_one_whatever_its_code(world: World, quirk: str) -> N
         session.close()
     wrong = base64.b64encode(b"\0ann\0wrong")
     assert sum(wrong in line for _, who, line in server.transcript if who == "C") == 1
-
-
-def test_too_many_connections_before_tls_are_told_as_that(world: World) -> None:
-    with Server(quirks=["max-connections-in-clear:0"], security="ssl") as server:
-        session = world.session(
-            "localhost",
-            server.port,
-            security="ssl",
-            tls=wlsmtp.TLS(ca_file=server.ca_file),
-            retry=RetryPolicy(attempts=1),
-        )
-        with pytest.raises(wlsmtp.SMTPError, match="Too many concurrent SMTP connections") as caught:
-            session.send(b"Subject: n1\r\n\r\nx\r\n", **envelope(1))
-        session.close()
-    assert caught.value.temporary and not isinstance(caught.value, wlsmtp.TLSError)
 
 
 @pytest.mark.parametrize("quirk", ["no-noop", "idle-421", "silent-quit", "bare-codes", "many-lines", "lone-lf"])
