@@ -28,7 +28,13 @@ def runs(draw: st.DrawFn) -> Case:
     """A run with a few faults, no two to the same message at the same stage."""
     flow, sending = draw(st.sampled_from(Flow)), draw(st.sampled_from(Sending))
     count = 1 if sending is Sending.SEND else draw(st.integers(2, COUNT))
-    faults = st.lists(rules(flow, count), min_size=2, max_size=3, unique_by=lambda rule: (rule.message, rule.stage))
+    # Only one RSET fails: a message that is hit by several has had all its tries, through no fault of its own.
+    faults = st.lists(
+        rules(flow, count),
+        min_size=2,
+        max_size=3,
+        unique_by=lambda rule: (0 if rule.stage is Stage.RSET else rule.message, rule.stage),
+    )
     return Case(flow, sending, count, draw(st.booleans()), tuple(draw(faults)))
 
 
