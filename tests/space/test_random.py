@@ -16,8 +16,9 @@ ANSWERS = {stage: list(answers(stage, 1)) for stage in Stage}
 
 @st.composite
 def rules(draw: st.DrawFn, flow: Flow, count: int) -> Rule:
-    """One fault, at a stage that the flow has, to one of the messages."""
-    stage = draw(st.sampled_from(flow.stages))
+    """One fault, at a stage that the flow has, to one of the messages. RSET, alone in test_space.py, is not among them:
+    a server that does not obey it mixes envelopes itself, so that nothing can be held against the client."""
+    stage = draw(st.sampled_from([stage for stage in flow.stages if stage is not Stage.RSET]))
     rule = draw(st.sampled_from(ANSWERS[stage]))
     message = draw(st.integers(1, count))
     return Rule(stage, message, rule.reply, rule.then, draw(st.sampled_from((1, 1, None))), rule.keeps, rule.stores)
@@ -28,13 +29,7 @@ def runs(draw: st.DrawFn) -> Case:
     """A run with a few faults, no two to the same message at the same stage."""
     flow, sending = draw(st.sampled_from(Flow)), draw(st.sampled_from(Sending))
     count = 1 if sending is Sending.SEND else draw(st.integers(2, COUNT))
-    # Only one RSET fails: a message that is hit by several has had all its tries, through no fault of its own.
-    faults = st.lists(
-        rules(flow, count),
-        min_size=2,
-        max_size=3,
-        unique_by=lambda rule: (0 if rule.stage is Stage.RSET else rule.message, rule.stage),
-    )
+    faults = st.lists(rules(flow, count), min_size=2, max_size=3, unique_by=lambda rule: (rule.message, rule.stage))
     return Case(flow, sending, count, draw(st.booleans()), tuple(draw(faults)))
 
 
