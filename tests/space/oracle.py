@@ -83,6 +83,8 @@ class _Oracle:
         rules = [rule for rule in self.case.all_rules if rule.message == number]
         # One free try; with several faults to one message, one for each.
         mails, most = self.record.mails[number], ATTEMPTS + max(1, len(rules)) + sum(map(_may_be_too_many, rules))
+        if any(map(_may_be_too_many, self.case.all_rules)):
+            most *= 2  # from then on each recipient has a transaction of its own
         if mails > most:
             yield f"MAIL was said {mails} times, {most} at most"
         if receipt.attempts > ATTEMPTS:
