@@ -49,7 +49,7 @@ class RefusedLogin:
         first = self.error
         words = f"{first.message}, {passed:.0f} seconds ago, and was not asked again with the same secret"
         again = f"verify() and open() ask it at once, a send does so in {REFUSED_LOGIN_RESTS - passed:.0f} seconds"
-        hint = f"{first.hint}. {again}" if first.hint else again
+        hint = f"{first.hint.rstrip('.')}. {again}" if first.hint else again
         return _copy(first, words, hint)
 
 
