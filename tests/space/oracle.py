@@ -144,7 +144,8 @@ class _Oracle:
     def _may_be_in_doubt(self, number: int, address: str) -> bool:
         """Whether the end of the content may have been written over a connection that ended without a word on it."""
         for connection in self.record.cut | self.record.out_of_step:
-            said = [a for a in self.record.answers if a.connection == connection and not a.is_late]
+            said = [a for a in self.record.answers if a.connection == connection]
+            said = [a for a in said if not a.is_late or (self.case.flow is not Flow.BDAT and not _settles(a))]
             own = [a for a in said if a.message == number and a.recipient in (None, address)]
             own = [a for a in own if a.stage is not Stage.RSET]
             latest = own[-1] if own else None

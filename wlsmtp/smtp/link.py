@@ -100,7 +100,7 @@ class Link:
     def has_left(self) -> bool:
         """Whether the server has said 421 and has done nothing since but refuse: what is not answered, it has not
         done."""
-        return self.farewell is not None and not self._goes_on
+        return self.farewell is not None and self.farewell.code == 421 and not self._goes_on
 
     @property
     def is_usable(self) -> bool:

@@ -403,7 +403,8 @@ class Window:
         is_out_of_step = isinstance(error, OutOfStep)
         for place, transaction in enumerate(self._open):
             if not isinstance(transaction, Trial) and transaction.outcome is None:
-                is_undone = self.link.has_left and not transaction.is_answered
+                may_be_done = isinstance(error, ProtocolError) or transaction.is_answered
+                is_undone = self.link.has_left and not may_be_done
                 cause = copy(error)  # it will carry the receipt of this message, and of no other
                 if isinstance(error, ProtocolError | Misunderstood) and not _is_culprit(transaction, place):
                     cause = Bystander(f"The connection ended because of another message: {error.message}")
