@@ -232,6 +232,13 @@ class TestSendMany:
                 stored.append(receipt)  # noqa: PERF402 - the point is when, not where
 
 
+def test_the_oldest_comes_first_also_when_the_clock_is_set_back() -> None:
+    from wlsmtp.outbox.spooler import _new_id
+
+    ids = [_new_id(now) for now in (2000.0, 1000.0, 1000.0, 2000.0)]
+    assert ids == sorted(ids) and len(set(ids)) == 4
+
+
 class TestTries:
     def test_an_unreachable_server_leaves_it_pending_with_the_reason(self, unreachable: Any) -> None:
         id = unreachable.send(message()).id

@@ -355,6 +355,13 @@ def _wrong(words: str) -> MessageError:
     return MessageError(words, stage=Stage.MESSAGE)
 
 
+_latest = 0
+"""Microseconds of the newest id."""
+
+
 def _new_id(now: float) -> str:
-    """Random, and in the order of time, so that an index grows at its end."""
-    return f"{int(now * 1e6):014x}{uuid.uuid4().hex[14:]}"
+    """Random, and in the order of time, so that an index grows at its end. Within a program the order also holds when
+    the system's clock is set back."""
+    global _latest
+    _latest = max(int(now * 1e6), _latest + 1)
+    return f"{_latest:014x}{uuid.uuid4().hex[14:]}"
