@@ -39,13 +39,16 @@ class TestServersThatTakeLess:
         assert stored(server) == [0, 1]
 
     def test_bdat_is_refused_on_two_connections_at_once(self) -> None:
-        """The second one learns nothing new, and its message was said by BDAT all the same."""
+        """The second one learns nothing new, and its message was sent by BDAT all the same."""
         both = threading.Barrier(2)
+        connection = threading.local()  # the server has a thread for each
 
         class Slow(SMTPServer):
             def scripted_reply(self, stage: str) -> Any:
-                if stage == "BDAT":
-                    both.wait(10)
+                if stage == "MAIL":
+                    connection.has_sender = True
+                if stage == "BDAT" and getattr(connection, "has_sender", False):
+                    both.wait(20)
                     return "502 5.5.1 Not implemented"
                 return super().scripted_reply(stage)
 
@@ -54,15 +57,16 @@ class TestServersThatTakeLess:
             receipts: list[Any] = []
 
             def work(number: int) -> None:
-                ((message, envelope),) = list(numbered(number + 1))[number:]
-                receipts.append(session.send(message, sender="ann@example.com", recipients=envelope.addresses))
+                receipts.extend(session.send_many(list(numbered(number + 1))[number:]))
 
             threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
             for thread in threads:
                 thread.start()
             for thread in threads:
-                thread.join(20)
+                thread.join(30)
             session.close()
+            refused = [line for _, who, line in server.transcript if who == "C" and line.startswith(b"BDAT 22 ")]
+        assert len(refused) == 2
         assert len(receipts) == 2 and all(receipts) and sorted(stored(server)) == [0, 1]
 
 
