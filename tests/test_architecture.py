@@ -22,7 +22,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # The names at the top of the package stand above all rooms.
 LADDER = [
     {"errors", "receipt", "statistics"},
-    {"events", "validation", "urls", "network", "options", "config", "sources"},
+    {"events", "validation", "urls", "network", "options", "config", "presets", "sources"},
     {"wire", "sasl", "message"},
     {"io"},
     {"smtp", "oauth"},
@@ -166,3 +166,10 @@ def test_a_blocking_session_needs_no_asyncio_and_no_tenacity() -> None:
 
 def test_the_types_are_shipped() -> None:
     assert (PACKAGE / "py.typed").is_file()
+
+
+def test_what_the_package_needs_is_code() -> None:
+    """Data files are left behind where a program is frozen; what the tests' server reads is another matter."""
+    files = (path.relative_to(PACKAGE) for path in PACKAGE.rglob("*") if path.is_file())
+    data = {file.as_posix() for file in files if file.suffix not in {".py", ".pyc"}}
+    assert data == {"py.typed", "testing/profiles.json"}

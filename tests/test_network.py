@@ -165,6 +165,25 @@ class TestConnector:
         ):
             session.verify()
 
+    def test_one_that_fails_leaves_no_message_in_doubt(self, world: World) -> None:
+        def connect(host: str, port: int) -> socket.socket:
+            raise KeyError("the vault is sealed")
+
+        options = {"network": Network(connector=connect), "retry": NO_RETRY}
+        with world.session("x.example", 25, **options) as session:
+            with pytest.raises(wlsmtp.ConnectionFailed, match="could not be opened") as caught:
+                session.send(MESSAGE)
+            assert isinstance(caught.value.__cause__, KeyError) and not caught.value.temporary
+            assert caught.value.receipt is not None and caught.value.receipt.status is wlsmtp.Status.ERROR
+        session = world.session("x.example", 25, mode="async", **options)
+        pending = session.send(MESSAGE)
+        while session.receipt(pending.id).error is None and session.status(pending.id) is wlsmtp.Status.PENDING:
+            session.flush(0.02)
+        assert isinstance(session.receipt(pending.id).error, wlsmtp.ConnectionFailed)
+        assert session.receipt(pending.id).recipients[0].status is wlsmtp.RecipientStatus.NOT_SENT
+        session.cancel(pending.id)
+        session.close()
+
     def test_the_address_of_this_machine_is_not_given_away(self, world: World) -> None:
         with SMTPServer() as server:
             network = Network(

@@ -7,18 +7,19 @@ import re
 import pytest
 
 from wlsmtp import ConfigError, SessionConfig
-from wlsmtp.sources import advice_for, presets
+from wlsmtp.presets import PRESETS
+from wlsmtp.sources import advice_for
 
-ROWS = presets().items()
+ROWS = PRESETS.items()
 URL = "smtp://ann:s3cret-Pa55@localhost"
 
 
 def test_there_are_many_and_those_of_the_original() -> None:
     assert len(ROWS) >= 40
-    assert {"gmail", "orange", "free"} <= set(presets())
+    assert {"gmail", "orange", "free"} <= set(PRESETS)
 
 
-@pytest.mark.parametrize(("name", "row"), ROWS, ids=presets())
+@pytest.mark.parametrize(("name", "row"), ROWS, ids=PRESETS)
 def test_a_row_is_well_formed(name: str, row: dict[str, object]) -> None:
     assert set(row) == {"title", "server", "port", "security", "aliases", "domains", "advice"}
     assert name == name.lower() and re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", str(row["server"]))

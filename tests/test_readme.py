@@ -97,7 +97,7 @@ def test_the_exit_codes_and_options_are_those_of_the_command() -> None:
 
 
 def test_the_number_of_providers_is_right() -> None:
-    from wlsmtp.sources import presets
+    from wlsmtp.presets import PRESETS
 
-    assert f"{len(presets())} providers" in README.read_text(encoding="utf-8")
+    assert f"{len(PRESETS)} providers" in README.read_text(encoding="utf-8")
     assert wlsmtp.__version__.startswith("0.1")

@@ -1,18 +1,17 @@
-"""Where settings come from besides keywords: a URL, the environment, the table of providers (``presets.json``)."""
+"""Where settings come from besides keywords: a URL, the environment, the table of providers (``presets.py``)."""
 
 from __future__ import annotations
 
 import difflib
-import json
 import os
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from wlsmtp.config import SessionConfig
 from wlsmtp.errors import ConfigError, Stage
+from wlsmtp.presets import PRESETS
 from wlsmtp.urls import SMTP_SCHEMES, TransportURL, home_of, parse_transport
 
 _BARE = "url: a '#', '@', '/' or '?' in the user name, the password or the query must be percent-encoded"
@@ -120,7 +119,7 @@ def fields_from_preset(provider: str) -> dict[str, Any]:
     known = _preset_names()
     entry = known.get(provider.strip().lower())
     if entry is None:
-        near = difflib.get_close_matches(provider.lower(), known, n=3) or sorted(presets())
+        near = difflib.get_close_matches(provider.lower(), known, n=3) or sorted(PRESETS)
         # A URL or an address in the wrong place may carry a password.
         shown = "it" if "@" in provider or "/" in provider else repr(provider[:80])
         raise _wrong(f"provider: {shown} is not known; known are, among others, {', '.join(near)}")
@@ -129,22 +128,14 @@ def fields_from_preset(provider: str) -> dict[str, Any]:
 
 def advice_for(server: str) -> str | None:
     """What the provider behind a server name asks for at login (app passwords, OAuth2), when that is known."""
-    return next((entry["advice"] for entry in presets().values() if entry["server"] == server.lower()), None)
-
-
-@cache
-def presets() -> dict[str, dict[str, Any]]:
-    """The providers, by name: server, port, security, aliases, domains, advice."""
-    text = files("wlsmtp").joinpath("presets.json").read_text(encoding="utf-8")
-    table: dict[str, dict[str, Any]] = json.loads(text)
-    return table
+    return next((entry["advice"] for entry in PRESETS.values() if entry["server"] == server.lower()), None)
 
 
 @cache
 def _preset_names() -> dict[str, dict[str, Any]]:
     return {
         name.lower(): entry
-        for main, entry in presets().items()
+        for main, entry in PRESETS.items()
         for name in (main, *entry.get("aliases", ()), *entry.get("domains", ()))
     }
 

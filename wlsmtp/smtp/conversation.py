@@ -191,6 +191,13 @@ async def open_connection(
             return await _open(io, config, announce, deadlines, quirks)
         except ExchangeCut:  # one mechanism less each time
             continue
+        except SMTPError:
+            raise
+        except Exception as error:  # of a connector, for one; no message is in doubt because of it
+            words = f"The connection to {config.address} could not be opened ({type(error).__name__})"
+            failure = ConnectionFailed(words, stage=Stage.CONNECT, hint="The error's __cause__ says more")
+            failure.is_lasting = True
+            raise failure from error
 
 
 async def _open(
