@@ -30,8 +30,8 @@ def from_envelope(quirks: ServerQuirks, transaction: Transaction, *, is_closing:
         _from_group(quirks, transaction)
     if transaction.probe is not None:
         _from_probe(quirks, transaction, transaction.probe)
-    if transaction.cleared is not None:
-        from_reset(quirks, transaction.cleared, transaction)
+    if transaction.with_reset:
+        from_reset(quirks, transaction.replies[0], transaction)
 
 
 def _from_group(quirks: ServerQuirks, transaction: Transaction) -> None:

@@ -41,7 +41,7 @@ BLOCK = 64 * 1024
 class Expectation:
     """The place of the replies that are to come to one thing that was sent, as many as ``stages``."""
 
-    __slots__ = ("left", "replies", "stages")
+    __slots__ = ("left", "not_positive", "replies", "stages")
 
     may_grow = False
     """Whether the number of replies depends on what they are; see ``grow``."""
@@ -52,6 +52,8 @@ class Expectation:
         self.replies: list[Reply] = [] if replies is None else replies
         self.left = len(stages)
         """How many replies are still to come."""
+        self.not_positive = 0
+        """How many of the replies so far are not 2xx."""
 
     @property
     def stage(self) -> Stage:
@@ -320,30 +322,39 @@ class Link:
         return DeadlineExceeded(f"{self.server} took too long at {stage}", stage=stage, hint=hint)
 
     def _pair(self, data: bytes) -> None:
-        shows = self._announce.wants_lines
+        replies, error = self._parser.take(data)
+        if self._announce.wants_lines:
+            for reply in replies:
+                self._show_reply(reply)
+        self.heard += len(replies)
         expected = self._expected
-        try:
-            for reply in self._parser.feed(data):
-                if shows:
-                    self._show_reply(reply)
-                self.heard += 1
-                if reply.code == 421:
-                    self.farewell, self._goes_on = reply, False
-                elif self.farewell is not None and reply.code < 400:
-                    self._goes_on = self._goes_on or self.stage is not Stage.RSET
-                if expected:
-                    expectation = expected[0]
-                    expectation.replies.append(reply)
-                    expectation.left -= 1
-                    if not expectation.left and not (expectation.may_grow and expectation.grow()):
-                        expected.popleft()
-                        self._answered = expectation.stages[-1]
-                elif reply.code != 421:
-                    raise ProtocolError("The server sent a reply that answers nothing", reply=reply)
-        except ProtocolError as error:
+        for reply in replies:
+            is_good = reply.code < 300
+            if not is_good or self.farewell is not None:
+                self._note_closing(reply)
+            if expected:
+                expectation = expected[0]
+                expectation.replies.append(reply)
+                expectation.left -= 1
+                if not is_good:
+                    expectation.not_positive += 1
+                if not expectation.left and not (expectation.may_grow and expectation.grow()):
+                    expected.popleft()
+                    self._answered = expectation.stages[-1]
+            elif reply.code != 421:
+                error = ProtocolError("The server sent a reply that answers nothing", reply=reply)
+                break
+        if error is not None:
             error.stage = self.stage
             self.end(str(error))
-            raise
+            raise error
+
+    def _note_closing(self, reply: Reply) -> None:
+        """Has the server announced that it closes, and does it do anything after that?"""
+        if reply.code == 421:
+            self.farewell, self._goes_on = reply, False
+        elif self.farewell is not None and reply.code < 400:
+            self._goes_on = self._goes_on or self.stage is not Stage.RSET
 
     async def _guard(self, waiting: Awaitable[T], stage: Stage) -> T:
         """Await I/O; tell any failure with its stage. All but a lost connection, which may have last words, end the

@@ -110,7 +110,8 @@ class Planner:
     ) -> Plan:
         """Plan a transaction. Raises ``MessageError`` when the server does not accept so large a message, and
         ``ExtensionMissing`` when the message needs what the server does not offer; nothing was sent then."""
-        envelope = envelope.asked_of(self._capabilities)
+        if envelope.options is not None:
+            envelope = envelope.asked_of(self._capabilities)
         if self._takes_binary and content.size >= WORTH_BINARY and self._may_use_bdat:
             content = content.as_binary()
         if content.is_8bit and not content.is_binary and not self._takes_8bit:
@@ -129,7 +130,7 @@ class Planner:
         """How to send a plan now: the flow, whether its content goes by BDAT, and whether to find out first what
         becomes of a refused chunk. ``behind``: other messages are in flight; ``reset``: RSET comes first."""
         quirks = self._quirks
-        if self._has_earned_windows and not plan.waits and not plan.may_be_dead:
+        if self.has_earned_windows and not plan.waits and not plan.may_be_dead:
             return _WHOLE
         if not self._groups_commands:
             return Flow.STEP_BY_STEP, False, False
@@ -151,14 +152,14 @@ class Planner:
     def window_trust(self) -> Trust:
         """Whether messages may follow each other without waiting, as far as that is known."""
         quirks = self._quirks
-        if self._has_earned_windows:
+        if self.has_earned_windows:
             return Trust.PROVEN
         if not self._may_use_bdat:
             return quirks.behind_data
         return quirks.behind_bdat if quirks.swallows_chunk is Trust.PROVEN else Trust.UNPROVEN
 
     @property
-    def _has_earned_windows(self) -> bool:
+    def has_earned_windows(self) -> bool:
         """Whether whole messages may follow each other: the shortest of questions, as every message asks it. Nothing
         can be proven behind BDAT before groups, RSET and the swallowing of refused chunks are."""
         quirks = self._quirks

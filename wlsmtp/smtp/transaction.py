@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from wlsmtp.wire.reply import Reply
 
 
+_START_MAIL_INPUT = 354
+
+
 class NotStarted(ConnectionFailed):
     """No command of this message was sent: it goes over another connection, at once."""
 
@@ -79,33 +82,32 @@ class Transaction:
     """The replies to commands are in ``replies`` (RSET, MAIL, RCPTs, DATA, or BDAT with the whole content), those to
     content that was sent on its own in ``finals``."""
 
-    __slots__ = (
-        "_last", "all_said", "by_bdat", "chunks", "end_at", "flow", "follows", "outcome", "plan", "probe", "replies",
-        "wants_writer", "with_reset",
-    )  # fmt: skip
-
     is_trial = False
+
+    # Defaults of the class: a message sets few of them, and thousands are made in a second.
+    flow: Flow | None = None
+    """None while nothing was sent."""
+    by_bdat = False
+    follows: bool | None = None
+    """Whether it was sent right behind a content by BDAT; None when it follows none."""
+    with_reset = False
+    probe: ChunkProbe | None = None
+    all_said = False
+    """Whether nothing of it is left to be sent, so that another message may follow."""
+    wants_writer = False
+    """Whether its content is to be written now, piece by piece, by ``delivery.py``."""
+    end_at: int | None = None
+    """Where on the link the content ends, once it was queued."""
+    outcome: Outcome | None = None
+    _last: Expectation | None = None
+    _is_unharmed = False
+    """Whether the whole envelope was accepted at once, and the content asked for, as is the rule."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.flow: Flow | None = None
-        """None while nothing was sent."""
-        self.by_bdat = False
-        self.follows: bool | None = None
-        """Whether it was sent right behind a content by BDAT; None when it follows none."""
-        self.with_reset = False
-        self.probe: ChunkProbe | None = None
         self.replies: list[Reply] = []
         self.chunks: list[Expectation] = []
         """The places of the replies to content that was sent on its own, one for DATA and one for each chunk."""
-        self.all_said = False
-        """Whether nothing of it is left to be sent, so that another message may follow."""
-        self.wants_writer = False
-        """Whether its content is to be written now, piece by piece, by ``delivery.py``."""
-        self.end_at: int | None = None
-        """Where on the link the content ends, once it was queued."""
-        self.outcome: Outcome | None = None
-        self._last: Expectation | None = None
 
     @property
     def is_answered(self) -> bool:
@@ -140,14 +142,22 @@ class Transaction:
             self._show(link, b"".join(commands), content.size if whole else None)
         if whole:
             commands += content.chunks()
-        self._last = link.say_all(b"".join(commands), stages_of(len(rcpts), last, reset), self.replies)
+        expectation = Expectation(stages_of(len(rcpts), last, reset), self.replies)
+        self._last = link.expect_after(b"".join(commands), expectation)
         if whole:
             self.all_said, self.end_at = True, link.said
 
     def go_on(self, link: Link) -> bool:
         """Queue the next step, once the last one is answered; False when there is none. Raises ``ProtocolError`` for
         replies after which the connection cannot be used."""
-        if self.all_said or (self.cleared is not None and not self.cleared.is_positive):
+        if self.all_said:
+            return False
+        if self.flow is Flow.PIPELINED and self._last is not None and self._last.not_positive == 1:
+            self._is_unharmed = self.replies[-1].code == _START_MAIL_INPUT
+            if self._is_unharmed:
+                self._say_content(link)
+                return True
+        if self.cleared is not None and not self.cleared.is_positive:
             return False
         self._check_envelope()
         if self.flow is Flow.STEP_BY_STEP and (following := self._next_command()) is not None:
@@ -196,7 +206,7 @@ class Transaction:
         """Queue the content with its end; of a message that nobody may get only the end, as there is no other way out
         of DATA (RFC 2920 §3.1)."""
         content = self.plan.content
-        if not self.is_wanted:
+        if not (self._is_unharmed or self.is_wanted):
             self._expect_content(link, command.END_OF_EMPTY_CONTENT)
             self.all_said = True
             return
@@ -272,22 +282,28 @@ class Transaction:
 
     # Results
 
+    def settle_if_accepted(self) -> bool:
+        """Set the outcome if everything was accepted, as is the rule; return whether it was."""
+        if self._last is None or self._last.not_positive:
+            return False
+        if self.flow is not Flow.PIPELINED_BDAT and not (self._is_unharmed and self.all_said):
+            return False
+        self.outcome = judge.accepted(self.plan.envelope.addresses, self._last.replies[-1])
+        return True
+
     def conclude(self) -> Outcome:
         """Set the outcome, once all is answered, and return it. Raises ``ProtocolError`` when the replies make no
         sense; ``interrupt`` sets the outcome then."""
-        if self.flow is Flow.PIPELINED_BDAT and judge.are_positive(self.replies):
-            self.outcome = outcome = judge.accepted(self.plan.envelope.addresses, self.replies[-1])
-            return outcome
-        self._check_envelope()
+        if not self.chunks:
+            self._check_envelope()
         self._check_content()
         self.outcome = outcome = self._outcome()
         return outcome
 
     def _check_envelope(self) -> None:
-        for stage, reply in zip(
-            stages_of(len(self.plan.envelope.rcpt_lines), None, self.with_reset), self.replies, strict=False
-        ):
+        for place, reply in enumerate(self.replies[: self.with_reset + 1 + len(self.plan.envelope.rcpt_lines)]):
             if reply.is_intermediate:
+                stage = stages_of(len(self.plan.envelope.rcpt_lines), None, self.with_reset)[place]
                 words = "The server asks for content where no content was announced"
                 raise OutOfStep(words, stage=stage, reply=reply)
 

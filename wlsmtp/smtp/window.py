@@ -86,8 +86,7 @@ class Window:
         load = len(self._open) + len(self._queued)
         if load == 0:
             return True
-        trust = self._planner.window_trust
-        if trust is not Trust.PROVEN:
+        if not self._planner.has_earned_windows and (trust := self._planner.window_trust) is not Trust.PROVEN:
             # Two may wait behind the first: with the next content, what the server does behind content is found out.
             return trust is Trust.UNPROVEN and load < 3
         most = self._quirks.window or self._limits.max_in_flight
@@ -294,8 +293,8 @@ class Window:
         """Whether nothing can be sent before an answer has come."""
         if not self._open:
             return False
-        last = self._open[-1]
-        return not last.all_said or self._quirks.behind(by_bdat=last.by_bdat) is not Trust.PROVEN
+        last, quirks = self._open[-1], self._quirks
+        return not last.all_said or (quirks.behind_bdat if last.by_bdat else quirks.behind_data) is not Trust.PROVEN
 
     def _begin(self, transaction: Transaction, *, is_followed: bool) -> None:
         """Send the first step. Other messages in flight may leave an envelope behind, so RSET separates them."""
@@ -306,7 +305,7 @@ class Window:
             self._due = None
         reset = behind or self._must_reset
         flow, by_bdat, probes = self._planner.flow(transaction.plan, behind=behind, reset=reset)
-        if transaction.plan.content.is_binary and not by_bdat:
+        if not by_bdat and transaction.plan.content.is_binary:
             transaction.interrupt(NotStarted("The message was planned for BDAT, which the server does not support"), 0)
             self._octets -= transaction.plan.content.size
             return
@@ -340,6 +339,8 @@ class Window:
             if isinstance(head, Trial):
                 self._open.popleft()
                 learning.from_trial(self._quirks, head)
+            elif head.settle_if_accepted():
+                self._accepted(head)
             elif head.flow is Flow.PIPELINED_BDAT or not self._go_on(head):
                 self._conclude(head)
             if self._queued:
@@ -347,6 +348,8 @@ class Window:
 
     def _go_on(self, transaction: Transaction) -> bool:
         """Let a transaction take its next step; return whether there was one."""
+        if transaction.all_said:
+            return False
         learning.from_envelope(self._quirks, transaction, is_closing=self.link.farewell is not None)
         if not transaction.go_on(self.link):
             return False
@@ -358,14 +361,22 @@ class Window:
         if transaction.with_reset and not (cleared := transaction.replies[0]).is_positive:
             learning.from_reset(self._quirks, cleared, transaction)
         outcome = transaction.conclude()
+        if outcome.error is None or not outcome.is_certainly_not_sent:
+            self._accepted(transaction)
+        else:
+            self._close_head(transaction)
+            self._refused(transaction, outcome.error)
+
+    def _accepted(self, transaction: Transaction) -> None:
+        """At least some recipients get the message."""
+        self._close_head(transaction)
+        self.has_delivered = True
+        learning.from_delivery(self._quirks, transaction, self._limits.max_in_flight)
+
+    def _close_head(self, transaction: Transaction) -> None:
         self._open.popleft()
         self.settled += 1
         self._octets -= transaction.plan.content.size
-        if outcome.error is None or not outcome.is_certainly_not_sent:
-            self.has_delivered = True
-            learning.from_delivery(self._quirks, transaction, self._limits.max_in_flight)
-        else:
-            self._refused(transaction, outcome.error)
 
     def _refused(self, transaction: Transaction, error: SMTPError) -> None:
         """A message that was certainly not sent leaves an envelope, a limit or a misunderstanding behind."""

@@ -46,7 +46,8 @@ _QUEUE_ID = tuple(
     )
 )
 _SEEN: dict[bytes, Reply] = {}
-"""Replies of one short line, by what was received."""
+"""Replies of one line of up to ``_SHORT`` octets, by what was received."""
+_SHORT, _MOST_SEEN = 80, 256
 _LOOKED_AT = 1000
 """Characters of a reply in which an identifier or a time is looked for, so that a hostile text costs no time."""
 
@@ -171,20 +172,32 @@ class ReplyParser:
         Iterating raises ``ProtocolError`` where the bytes are no SMTP reply or go past a limit, but not before the
         replies in front of that place were given: they are true, whatever the server said next.
         """
-        self._buffer += data
-        return self._replies()
+        replies, error = self.take(data)
+        yield from replies
+        if error is not None:
+            raise error
 
-    def _replies(self) -> Iterator[Reply]:
+    def take(self, data: bytes) -> tuple[list[Reply], ProtocolError | None]:
+        """Take ``data``; return the replies that it completes, and what was wrong behind them."""
+        self._buffer += data
         end = self._buffer.rfind(b"\n", self._searched) + 1
         lines = bytes(self._buffer[:end]).split(b"\n")[:-1]
         del self._buffer[:end]
-        for raw in lines:
-            reply = _SEEN.get(raw) if self._code is None else None
-            if reply is None:
-                reply = self._line(raw)
-            if reply is not None:
-                yield reply
-        self._searched = len(self._buffer)
+        replies: list[Reply] = []
+        try:
+            for raw in lines:
+                reply = _SEEN.get(raw) if self._code is None else None
+                if reply is None:
+                    reply = self._line(raw)
+                if reply is not None:
+                    replies.append(reply)
+            self._searched = len(self._buffer)
+            self._check_rest()
+        except ProtocolError as error:
+            return replies, error
+        return replies, None
+
+    def _check_rest(self) -> None:
         if self._searched > MAX_LINE + len(b"\r"):
             raise ProtocolError(f"The server sent a reply line of more than {MAX_LINE} octets.")
         if self._buffer.startswith(_TLS_RECORDS):  # a TLS alert has no line end: waiting for one would hide the reason
@@ -192,7 +205,13 @@ class ReplyParser:
 
     def _line(self, raw: bytes) -> Reply | None:
         if self._code is None and (simple := _SIMPLE.fullmatch(raw)):
-            return _remember(raw, Reply(int(simple[1]), (simple[2].decode("ascii"),)))
+            reply = Reply(int(simple[1]), (simple[2].decode("ascii"),))
+            if len(raw) <= _SHORT:
+                # Most replies are the same few: these are not read anew each time.
+                if len(_SEEN) >= _MOST_SEEN:
+                    _SEEN.clear()
+                _SEEN[raw] = reply
+            return reply
         line = raw[:-1] if raw.endswith(b"\r") else raw
         if len(line) > MAX_LINE:
             raise ProtocolError(f"The server sent a reply line of more than {MAX_LINE} octets.")
@@ -210,15 +229,6 @@ class ReplyParser:
         reply = Reply(code, tuple(self._lines))
         self._code, self._lines, self._size = None, [], 0
         return reply
-
-
-def _remember(raw: bytes, reply: Reply) -> Reply:
-    """Most replies are the same few: these are not read anew each time."""
-    if len(raw) <= 80:
-        if len(_SEEN) >= 256:
-            _SEEN.clear()
-        _SEEN[raw] = reply
-    return reply
 
 
 def _split(line: bytes) -> tuple[int, bool, str]:
