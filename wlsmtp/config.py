@@ -249,6 +249,9 @@ class SessionConfig(Settings):
     outbox: Any = "memory:"
     """Where ``mode="async"`` keeps messages until they are sent: ``"memory:"``, ``"sqlite:///path"`` or an ``Outbox``;
     see ``wlsmtp.outbox``."""
+    close_timeout: Seconds = 10.0
+    """Seconds that ``close()`` takes at most, unless it is given another time. It also bounds the end of a ``with``
+    block, and of a program that did not close its session."""
     outbox_worker: bool = True
     """False: this session only keeps messages; other programs (``wlsmtp outbox run``) send them."""
     username: str | None = None

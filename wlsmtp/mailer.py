@@ -65,7 +65,7 @@ class Mailer:
         hire = partial(
             Worker, outbox, self.transport, rules, self.io, self.announce, deadlines=self.deadlines, count=self._count
         )
-        return Spooler(self.config, outbox, self.io, self.deadlines, hire)
+        return Spooler(self.config, outbox, self.transport, self.io, self.deadlines, hire)
 
     @property
     def spooler(self) -> Spooler:
@@ -87,12 +87,12 @@ class Mailer:
             await self.transport.open(self.deadlines())
 
     async def close(self, *, drain: bool = True, timeout: float | None = None) -> None:
-        """Let what is on its way finish, then close."""
-        try:
-            if self._spooler is not None:
-                await self._spooler.close(drain=drain, timeout=timeout)
-        finally:
-            await self.transport.close(self.deadlines(timeout))
+        """Let what is on its way finish, then close; all of it within one time."""
+        deadlines = self.deadlines(self.config.close_timeout if timeout is None else timeout)
+        if self._spooler is not None:
+            await self._spooler.close(deadlines, drain=drain)
+        else:
+            await self.transport.close(deadlines)
 
     async def verify(self, timeout: float | None = None) -> ServerInfo:
         """Connect, log in, and tell what the server offers."""

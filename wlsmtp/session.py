@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wlsmtp.message.render import Sendable
     from wlsmtp.options import DeliveryOptions
     from wlsmtp.outbox.base import Outbox, OutboxStatistics
-    from wlsmtp.outbox.spooler import When
+    from wlsmtp.outbox.schedule import When
     from wlsmtp.receipt import Receipt
     from wlsmtp.smtp.conversation import ServerInfo
     from wlsmtp.statistics import Statistics
@@ -231,10 +231,12 @@ class SMTPSession(_Session):
 
     def close(self, *, drain: bool = True, timeout: float | None = None) -> None:
         """Let messages on their way finish, then close all connections. A later ``send`` is refused until ``open``.
+        ``timeout`` bounds the whole call, in seconds (default: ``SessionConfig.close_timeout``).
 
         With ``mode="async"``, ``drain`` lets everything be tried first that is due; without it, what is not on its way
-        stays in the outbox. An outbox in memory is waited for until it is empty; if it is not after ``timeout`` seconds
-        (default: ``Timeouts.total``), raises ``OutboxNotEmpty`` with what is left.
+        stays in the outbox. An outbox in memory is waited for until it is empty; if it is not in time, raises
+        ``OutboxNotEmpty`` with what is left. In a file it stays, and what was due is logged. A message that is on its
+        way then is still finished, as long as the program lives, and is never sent a second time by ``open()``.
         """
         run(self._mailer.close(drain=drain, timeout=timeout))
 

@@ -191,3 +191,31 @@ def test_a_thread_that_writes_never_goes_on_in_the_clear() -> None:
         with pytest.raises(OSError):
             run(stream.write(b"secret", BlockingIO().now() + 10))
         run(stream.close())
+
+
+class TestInterruptedCondition:
+    """A signal handler may raise anywhere in the main thread, also between a lock and what guards it."""
+
+    @pytest.mark.parametrize("name", ["acquire", "release"])
+    @pytest.mark.parametrize("is_behind", [False, True], ids=["before", "behind"])
+    def test_is_free_for_others_afterwards(self, name: str, is_behind: bool) -> None:
+        condition = BlockingIO().condition()
+        real = getattr(condition._condition, name)
+
+        def interrupted_once() -> None:
+            setattr(condition._condition, name, real)
+            if is_behind:
+                real()
+            raise KeyboardInterrupt
+
+        async def use() -> None:
+            async with condition:
+                pass
+
+        setattr(condition._condition, name, interrupted_once)
+        with pytest.raises(KeyboardInterrupt):
+            run(use())
+        others = threading.Thread(target=run, args=(use(),), daemon=True)
+        others.start()
+        others.join(10)
+        assert not others.is_alive()

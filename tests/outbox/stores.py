@@ -13,7 +13,7 @@ from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.mail import Mail
 from wlsmtp.outbox.base import Entry, Outbox
 from wlsmtp.outbox.memory import MemoryOutbox
-from wlsmtp.outbox.spooler import Schedule
+from wlsmtp.outbox.schedule import Schedule
 from wlsmtp.outbox.sqlite import SQLiteOutbox
 
 START = 1_700_000_000.0

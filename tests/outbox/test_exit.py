@@ -15,10 +15,9 @@ from wlsmtp.testing import SMTPServer
 FORGETFUL = """
     import sys
     from wlsmtp import Message, SMTPSession
-    from wlsmtp.outbox import spooler
 
-    spooler.FAREWELL = float(sys.argv[4])
-    session = SMTPSession(sys.argv[1], int(sys.argv[2]), mode="async", outbox=sys.argv[3])
+    options = {"outbox": sys.argv[3], "close_timeout": float(sys.argv[4])}
+    session = SMTPSession(sys.argv[1], int(sys.argv[2]), mode="async", **options)
     for number in range(50):
         session.send(Message(sender="a@example.com", to="b@example.com", subject=str(number), text="x"))
     del session

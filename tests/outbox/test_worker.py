@@ -30,8 +30,8 @@ def message(**fields: Any) -> Message:
 
 @pytest.fixture(autouse=True)
 def no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "LOOKS", 0.05)
-    monkeypatch.setattr(spooler, "LOOKS", 0.05)
+    monkeypatch.setattr(worker, "POLL_INTERVAL", 0.05)
+    monkeypatch.setattr(spooler, "POLL_INTERVAL", 0.05)
 
 
 class Unwritable(MemoryOutbox):
@@ -66,7 +66,7 @@ def test_what_came_of_a_mail_is_written_down_as_soon_as_that_can_be_done(
 ) -> None:
     outbox, transport = Unwritable(), MemoryTransport()
     outbox.failures = 2
-    monkeypatch.setattr(worker, "REST", 0.01)
+    monkeypatch.setattr(worker, "WRITE_RETRY_PAUSE", 0.01)
     with world.session("localhost", mode="async", outbox=outbox, transport=transport) as session:
         assert session.wait(session.send(message()))
     assert len(transport.messages) == 1 and "could not be written down" in caplog.text
@@ -76,8 +76,8 @@ def test_the_worker_outlives_an_outbox_that_fails_for_longer(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     outbox, transport = Unwritable(), MemoryTransport()
-    monkeypatch.setattr(worker, "WRITES", 1)
-    monkeypatch.setattr(worker, "REST", 0.01)
+    monkeypatch.setattr(worker, "WRITE_TRIES", 1)
+    monkeypatch.setattr(worker, "WRITE_RETRY_PAUSE", 0.01)
     outbox.failures = 2
     with world.session("localhost", mode="async", outbox=outbox, transport=transport, retry=QUICK) as session:
         session.wait(session.send(message(subject="first")), 20)

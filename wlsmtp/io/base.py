@@ -183,7 +183,8 @@ class IO(Protocol):
         """A new lock with a waiting room."""
 
     def spawn(self, coroutine: Coroutine[Any, Any, T], name: str) -> Task[T]:
-        """Let ``coroutine`` run beside this one: in a thread that does not keep the program from ending, or a task."""
+        """Let ``coroutine`` run beside this one: in a thread that does not keep the program from ending, or a task.
+        Raises ``OSError`` when no thread can be started."""
 
     async def offload(self, function: Callable[[], T]) -> T:
         """Call a function that blocks for a moment (files, databases) so that only this caller waits for it. It is
@@ -200,7 +201,7 @@ class IO(Protocol):
 
     def at_exit(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
         """Have ``work`` done when the program ends, while its threads still run; returns what takes that back. Worlds
-        that cancel their tasks at the end do nothing here."""
+        that cancel their tasks at the end do nothing here. Raises ``OSError`` when no thread can be started."""
 
     async def call(self, function: Callable[[], T | Awaitable[T]], deadline: float) -> T:
         """Call a function that may block (a user's, key derivation), so that only this caller waits for it; it may

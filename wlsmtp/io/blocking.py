@@ -36,12 +36,31 @@ PATIENCE = 0.5
 """Seconds after which a write that waits looks again whether anybody reads."""
 
 
+class _Held(threading.local):
+    """The conditions that this thread holds, or was about to take or to leave when it was interrupted."""
+
+    def __init__(self) -> None:
+        self.locks: list[threading.Condition] = []
+
+
+_held = _Held()
+
+
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Play a core coroutine to its end: over blocking I/O it never suspends, so one step does it."""
+    """Play a core coroutine to its end: over blocking I/O it never suspends, so one step does it.
+
+    A signal handler may raise at any place of the main thread, also right behind the taking of a lock or before its
+    release: what is still held at the end is released here, or all other threads would wait for it for ever."""
+    before = len(_held.locks)
     try:
         coroutine.send(None)
     except StopIteration as end:
         return cast(T, end.value)
+    except BaseException:
+        while len(_held.locks) > before:
+            with suppress(RuntimeError):  # not taken yet, or released already
+                _held.locks.pop().release()
+        raise
     coroutine.close()
     raise RuntimeError("a coroutine of the blocking world was suspended")
 
@@ -209,10 +228,12 @@ class BlockingCondition:
         self._condition = threading.Condition()
 
     async def __aenter__(self) -> None:
+        _held.locks.append(self._condition)
         self._condition.acquire()
 
     async def __aexit__(self, *_: object) -> None:
         self._condition.release()
+        _held.locks.pop()
 
     async def wait(self, deadline: float) -> None:
         """See ``Condition.wait``."""
@@ -232,7 +253,11 @@ class BlockingTask(Generic[T]):
         self._result: T | None = None
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._play, name=name, daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # too many of them, or the interpreter ends
+            coroutine.close()
+            raise OSError(errno.EAGAIN, str(error)) from error
 
     def _play(self) -> None:
         try:

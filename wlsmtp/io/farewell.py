@@ -1,11 +1,12 @@
 """What is to be done when the program ends.
 
 ``atexit`` comes too late: connecting may need a new thread, and later Pythons start none by then. So a thread waits for
-the end of the main thread, and keeps the interpreter until all is done.
+the end of the main thread and of all others that keep the interpreter, and keeps it itself until all is done.
 """
 
 from __future__ import annotations
 
+import errno
 import sys
 import threading
 from collections.abc import Callable
@@ -28,7 +29,11 @@ class Farewells:
             self._works.append(work)
             if self._thread is None or not self._thread.is_alive():  # a forked child has no threads but its main one
                 self._thread = threading.Thread(target=self._wait, name="wlsmtp-farewell", daemon=False)
-                self._thread.start()
+                try:
+                    self._thread.start()
+                except RuntimeError as error:
+                    self._works.remove(work)
+                    raise OSError(errno.EAGAIN, str(error)) from error
         return lambda: self._remove(work)
 
     def _remove(self, work: Callable[[], None]) -> None:
@@ -37,6 +42,9 @@ class Farewells:
 
     def _wait(self) -> None:
         threading.main_thread().join()
+        # A program lives as long as any such thread, and these may send until their end.
+        while others := _others():
+            others[0].join()
         while self._works:
             try:
                 self._works.pop()()
@@ -44,6 +52,12 @@ class Farewells:
                 sys.stderr.write(f"wlsmtp: {error}\n")
             except Exception:  # told on standard error like the end of any thread, and the others have their turn
                 threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
+
+
+def _others() -> list[threading.Thread]:
+    """The threads for which the interpreter waits, but the main one and this one."""
+    known = (threading.main_thread(), threading.current_thread())
+    return [thread for thread in threading.enumerate() if not thread.daemon and thread not in known]
 
 
 farewells = Farewells()

@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wlsmtp.outbox.base import Agenda, Entry, Outbox, OutboxStatistics
 from wlsmtp.outbox.verdict import interrupted
@@ -35,6 +35,8 @@ class MemoryOutbox(Outbox):
     def __init__(self, *, keep: float | None = 3600.0) -> None:
         """``keep`` is how many seconds finished mail is remembered, 100,000 of them at most."""
         self.keep = keep
+        self._mutex: Any = None
+        """Held for moments. Not a condition: a thread may be interrupted while it takes or leaves one."""
         self._forget()
 
     def _forget(self) -> None:
@@ -47,14 +49,15 @@ class MemoryOutbox(Outbox):
 
     async def open(self) -> None:
         """See ``Outbox.open``."""
-        self._lock = self.io.condition()
+        if self._mutex is None:
+            self._mutex = self.io.mutex()
 
     async def close(self) -> None:
         """See ``Outbox.close``."""
 
     async def put(self, entries: Sequence[Entry]) -> list[Entry]:
         """See ``Outbox.put``."""
-        async with self._lock:
+        with self._mutex:
             if self._process != os.getpid():  # a forked child; the mail is its parent's
                 self._forget()
             return [self._put(entry) for entry in entries]
@@ -71,10 +74,12 @@ class MemoryOutbox(Outbox):
     def _store(self, entry: Entry) -> None:
         id = entry.receipt.id
         self._in_flight.discard(id)
-        self._entries[id] = entry
         if entry.due is not None:
+            # The place first: one without its mail is cleared away, but mail without a place would never be sent.
             heapq.heappush(self._queues.setdefault(entry.priority, []), (entry.due, id))
+            self._entries[id] = entry
             return
+        self._entries[id] = entry
         if entry.receipt.status is Status.SENT:
             self._entries[id] = replace(entry, content=None)
         self._finished.append(id)
@@ -83,7 +88,7 @@ class MemoryOutbox(Outbox):
 
     async def claim(self, owner: str, limit: int) -> list[Entry]:
         """See ``Outbox.claim``."""
-        async with self._lock:
+        with self._mutex:
             claimed: list[Entry] = []
             for priority in sorted(self._queues, reverse=True):
                 claimed += self._claim(owner, priority, limit - len(claimed))
@@ -113,7 +118,7 @@ class MemoryOutbox(Outbox):
 
     async def settle(self, owner: str, entries: Sequence[Entry]) -> list[str]:
         """See ``Outbox.settle``."""
-        async with self._lock:
+        with self._mutex:
             lost: list[str] = []
             for entry in entries:
                 known = self._entries.get(entry.receipt.id)
@@ -125,7 +130,7 @@ class MemoryOutbox(Outbox):
 
     async def reclaim(self, owner: str) -> list[Entry]:
         """See ``Outbox.reclaim``: there is one worker, so what another one had is nobody's."""
-        async with self._lock:
+        with self._mutex:
             dead = [entry for entry in map(self._entries.__getitem__, self._in_flight) if entry.owner != owner]
             now = self.io.wall()
             reclaimed = [interrupted(entry, now) for entry in dead]
@@ -139,7 +144,7 @@ class MemoryOutbox(Outbox):
 
     async def page(self, statuses: Collection[Status], after: Entry | None, limit: int) -> list[Entry]:
         """See ``Outbox.page``."""
-        async with self._lock:
+        with self._mutex:
             ids = sorted(self._entries)
         start = 0 if after is None else bisect_right(ids, after.receipt.id)
         found = (self._entries.get(id) for id in ids[start:])
@@ -148,7 +153,7 @@ class MemoryOutbox(Outbox):
 
     async def change(self, old: Entry, new: Entry) -> bool:
         """See ``Outbox.change``."""
-        async with self._lock:
+        with self._mutex:
             known = self._entries.get(old.receipt.id)
             if known is not old or known.owner is not None:
                 return False
@@ -159,7 +164,7 @@ class MemoryOutbox(Outbox):
 
     async def agenda(self) -> Agenda:
         """See ``Outbox.agenda``."""
-        async with self._lock:
+        with self._mutex:
             return Agenda(self._next_due(), math.inf if self._in_flight else None)
 
     def _next_due(self) -> float | None:
@@ -168,7 +173,7 @@ class MemoryOutbox(Outbox):
 
     async def statistics(self) -> OutboxStatistics:
         """See ``Outbox.statistics``."""
-        async with self._lock:
+        with self._mutex:
             receipts = [entry.receipt for entry in self._entries.values()]
             due = self._next_due()
             return OutboxStatistics(
@@ -181,7 +186,7 @@ class MemoryOutbox(Outbox):
 
     async def purge(self, before: float) -> int:
         """See ``Outbox.purge``."""
-        async with self._lock:
+        with self._mutex:
             old = [id for id in self._finished if (self._entries[id].finished or 0.0) < before]
             kept = set(self._finished).difference(old)
             self._finished = deque(id for id in self._finished if id in kept)

@@ -1,28 +1,26 @@
 """What a session in mode ``async`` asks: to keep a message, to tell how it goes, to wait, to end.
 
 A worker runs while there is mail, and is called when some is put. ``open`` makes it stay, so that it also finds the
-mail of other programs.
+mail of other programs. There is one at a time: one that stops still owns what it has on its way, and only when it has
+ended may another be hired (``lifecycle.py``, docs/lifecycle.md).
 """
 
 from __future__ import annotations
 
 import math
-import uuid
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from wlsmtp.errors import MessageError, NotInOutbox, OutboxNotEmpty, Stage
+from wlsmtp.errors import NotInOutbox, OutboxError, OutboxNotEmpty, SMTPError, Stage
 from wlsmtp.events import log
-from wlsmtp.outbox.base import PRIORITIES, Entry
-from wlsmtp.outbox.receipt import OutboxReceipt
+from wlsmtp.outbox.lifecycle import Phase, State
+from wlsmtp.outbox.schedule import Schedule
 from wlsmtp.outbox.verdict import again, cancelled
-from wlsmtp.outbox.worker import LOOKS, Worker
+from wlsmtp.outbox.worker import POLL_INTERVAL, Worker
 from wlsmtp.pool import closed_error
-from wlsmtp.receipt import RecipientResult, RecipientStatus, Status
+from wlsmtp.receipt import Status
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -30,98 +28,58 @@ if TYPE_CHECKING:
     from wlsmtp.config import Callback, SessionConfig
     from wlsmtp.io.base import IO, Condition, Task
     from wlsmtp.message.mail import Mail
-    from wlsmtp.outbox.base import Agenda, Outbox, OutboxStatistics
+    from wlsmtp.outbox.base import Agenda, Entry, Outbox, OutboxStatistics
     from wlsmtp.receipt import Receipt
     from wlsmtp.smtp.deadlines import Deadlines
+    from wlsmtp.transports.base import Transport
 
-When = datetime | float
-"""A point in time: a ``datetime`` (without a time zone: local time), or seconds from now."""
-
-FAREWELL = 10.0
-"""Seconds that a program which ends without ``close()`` is kept for its mail at most."""
 PAGE = 500
 """Records read from an outbox at once."""
 CALLBACK = 60.0
 """Seconds that an async callback may take."""
 A_DAY = 86400.0
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """When a message is sent, and in which order; see ``SMTPSession.send``."""
-
-    send_at: When | None = None
-    priority: int = 0
-    expires: When | None = None
-    idempotency_key: str | None = None
-
-    def entry(self, mail: Mail, now: float) -> Entry:
-        """The message as an outbox keeps it. Raises ``MessageError``."""
-        due = now if self.send_at is None else _moment("send_at", self.send_at, now)
-        expires = None if self.expires is None else _moment("expires", self.expires, now)
-        if expires is not None and expires <= max(due, now):
-            raise _wrong("expires: must be later than now, and than send_at")
-        if self.priority not in PRIORITIES:
-            raise _wrong(f"priority: must be a whole number from {PRIORITIES[0]} to {PRIORITIES[-1]}")
-        key = self.idempotency_key
-        if key is not None and not (isinstance(key, str) and 0 < len(key) <= 255):
-            raise _wrong("idempotency_key: must have 1 to 255 characters")
-        addresses = mail.envelope.addresses
-        receipt = OutboxReceipt(
-            id=_new_id(now),
-            status=Status.PENDING,
-            recipients=tuple(RecipientResult(address, RecipientStatus.NOT_SENT) for address in addresses),
-            message_id=mail.content.message_id,
-            attempts=0,
-            next_attempt=datetime.fromtimestamp(due, UTC),
-        )
-        return Entry(
-            receipt=receipt,
-            sender=str(mail.envelope.sender or ""),
-            options=mail.envelope.options,
-            waiting=addresses,
-            size=mail.content.size,
-            created=now,
-            due=due,
-            expires=expires,
-            priority=int(self.priority),
-            key=key,
-            content=mail.content,
-        )
+NAMED = 20
+"""Ids that an error or a line of the log names at most."""
 
 
 class Spooler:
     """Keeps messages in an outbox and sees to it that a worker sends them."""
 
     def __init__(
-        self, config: SessionConfig, outbox: Outbox, io: IO, deadlines: Callable[[float | None], Deadlines],
-        hire: Callable[..., Worker],
+        self, config: SessionConfig, outbox: Outbox, transport: Transport, io: IO,
+        deadlines: Callable[[float | None], Deadlines], hire: Callable[..., Worker],
     ) -> None:  # fmt: skip
-        """``hire`` makes a worker for this outbox; it is given ``finish``."""
+        """``hire`` makes a worker for this outbox; it is given ``finish`` and ``stays``. ``transport`` is opened and
+        closed here, as it must not be closed while a worker has mail on its way."""
         self._outbox = outbox
         self._outbox.io = io
+        self._transport = transport
         self._io = io
         self._deadlines = deadlines
         self._hire = hire
         self._on_sent: Callback | None = config.on_sent
         self._on_error: Callback | None = config.on_error
         self._works = config.outbox_worker
-        self._lock = io.condition()
+        self._close_timeout = config.close_timeout
+        self._mutex = io.mutex()
+        """For the one worker, and for the rooms."""
+        self._opening = io.condition()
         self._progress = io.condition()
         self._rooms: WeakValueDictionary[str, Condition] = WeakValueDictionary()
         """Where those wait who wait for one message."""
         self._worker: Worker | None = None
+        """The one that is not ``ENDED``, if there is any."""
         self._task: Task[None] | None = None
-        self._is_open = False
-        self._is_closed = False
-        self._stays = False
-        self._reopens = False
+        """Kept so that it is not collected."""
+        self._phase = Phase.ON_CALL
+        self._is_outbox_open = False
+        self._is_transport_closed = False
+        self._is_closed_by_worker = False
+        """Whether ``close`` gave up waiting for the worker, so that the rest of closing is done when it has ended."""
 
     async def open(self) -> None:
         """Begin to work, also on what other programs put, until ``close``."""
-        self._is_closed, self._stays = False, True
-        if self._worker is not None:
-            self._worker.stays = True
+        self._phase = Phase.OPEN
         await self._call_worker()
 
     async def post(self, mail: Mail, **schedule: Any) -> Receipt:
@@ -130,14 +88,20 @@ class Spooler:
         return receipt
 
     async def post_all(self, mails: Sequence[Mail], **schedule: Any) -> list[Receipt]:
-        """Keep messages, all or none."""
+        """Keep messages, all or none. Raises ``OutboxError``, and nothing is kept, when nobody could send them."""
         self._refuse_when_closed()
         now = self._io.wall()
         # A microsecond apart, as their ids and their turns follow the time.
         entries = [Schedule(**schedule).entry(mail, now + place * 1e-6) for place, mail in enumerate(mails)]
         await self._ready()
-        kept = await self._outbox.put(entries)
-        await self._call_worker()
+        if self._works and self._has_no_worker:
+            self._hire_worker()
+        # Whoever is interrupted from here on leaves no mail that nobody knows of: there is a worker, and the end of the
+        # program is seen to, before there is mail.
+        try:
+            kept = await self._outbox.put(entries)
+        finally:
+            await self._call_worker_if_any()
         return [self._shown(entry) for entry in kept]
 
     async def receipt(self, id: str) -> Receipt:
@@ -185,18 +149,36 @@ class Spooler:
         await self._drain(self._deadlines(timeout).end)
         return (await self._outbox.statistics()).pending
 
-    async def close(self, *, drain: bool, timeout: float | None) -> None:
+    async def close(self, deadlines: Deadlines, *, drain: bool) -> None:
         """End; see ``SMTPSession.close``."""
-        self._is_closed, self._stays, self._reopens = True, False, True
-        if not self._is_open:
-            return
-        deadline = self._deadlines(timeout).end
+        self._phase = Phase.CLOSED
+        try:
+            if self._is_outbox_open:
+                await self._finish_work(deadlines, drain=drain)
+        finally:
+            self._is_closed_by_worker = True
+            if self._has_no_worker:
+                await self._let_go(deadlines)
+
+    async def _finish_work(self, deadlines: Deadlines, *, drain: bool) -> None:
         if drain and self._works:
-            await self._drain(deadline, patient=not self._outbox.is_durable)
-        await self._dismiss(deadline)
-        await self._refuse_to_lose_mail()
-        self._is_open = False
-        await self._outbox.close()
+            try:
+                await self._drain(deadlines.end, patient=not self._outbox.is_durable)
+            except OutboxError as error:  # what is left is reported below
+                log.error("the outbox could not be emptied: %s", error)
+        await self._dismiss(deadlines.end)
+        await self._report_left(is_late=self._io.now() >= deadlines.end)
+
+    async def _let_go(self, deadlines: Deadlines) -> None:
+        """Close the outbox and the connections, which no worker needs any more."""
+        self._is_closed_by_worker = False
+        self._is_transport_closed = True
+        try:
+            if self._is_outbox_open and (self._outbox.is_durable or not await self._outbox.left()):
+                self._is_outbox_open = False
+                await self._outbox.close()
+        finally:
+            await self._transport.close(deadlines)
 
     async def _drain(self, deadline: float, *, patient: bool = True) -> None:
         """Wait for what is due, and if ``patient`` also for what comes due before the deadline."""
@@ -207,7 +189,7 @@ class Spooler:
                 if self._is_drained(await self._outbox.agenda(), deadline, patient=patient):
                     return
                 with suppress(TimeoutError):
-                    await self._progress.wait(min(deadline, self._io.now() + LOOKS))
+                    await self._progress.wait(min(deadline, self._io.now() + POLL_INTERVAL))
             await self._call_worker()
 
     def _is_drained(self, agenda: Agenda, deadline: float, *, patient: bool) -> bool:
@@ -221,75 +203,141 @@ class Spooler:
         is_busy = worker is not None and worker.is_busy
         return not is_busy and (agenda.due is None or agenda.due > now or is_paused)
 
+    @property
+    def _has_no_worker(self) -> bool:
+        worker = self._worker
+        return worker is None or worker.state is State.ENDED
+
     async def _dismiss(self, deadline: float) -> None:
-        """Have the worker finish what is on its way, and end."""
-        if self._worker is None or self._task is None:
+        """Have the worker finish what is on its way, and end. After the deadline it goes on with that by itself."""
+        worker = self._worker
+        if worker is None:
             return
-        await self._worker.stop()
-        with suppress(TimeoutError):
-            await self._task.wait(deadline)
+        await worker.stop()
+        async with self._progress:
+            with suppress(TimeoutError):
+                while worker.state is not State.ENDED:
+                    await self._progress.wait(deadline)
 
     def _refuse_when_closed(self) -> None:
-        if self._is_closed:
+        if self._phase is Phase.CLOSED:
             raise closed_error()
 
-    async def _refuse_to_lose_mail(self) -> None:
-        if self._outbox.is_durable or not (left := await self._outbox.left()):
-            return
-        error = OutboxNotEmpty(
-            f"{len(left)} messages in the outbox were not sent, and would be lost with the program",
-            stage=Stage.SETTINGS,
-            hint="They are in the error's left; open() goes on with them; outbox='sqlite:///path' keeps them",
-        )
-        error.left = tuple(left)
-        raise error
+    async def _report_left(self, *, is_late: bool) -> None:
+        """Raise ``OutboxNotEmpty`` when mail would be lost with the program; else log what was not waited for."""
+        if not self._outbox.is_durable:
+            if left := await self._outbox.left():
+                words = f"{len(left)} messages in the outbox were not sent, and would be lost with the program"
+                hint = (
+                    "They are in the error's left; open() goes on with them; close(timeout=…) waits longer; "
+                    "outbox='sqlite:///path' keeps them"
+                )
+                error = OutboxNotEmpty(f"{words}: {_named(left)}", stage=Stage.SETTINGS, hint=hint)
+                error.left = tuple(left)
+                raise error
+        elif is_late:
+            late = [entry for entry in await self._outbox.page((Status.PENDING,), None, PAGE) if self._is_late(entry)]
+            if late:
+                log.warning("%d messages were not sent in time, and stay in the outbox: %s", len(late), _named(late))
+
+    def _is_late(self, entry: Entry) -> bool:
+        return entry.owner is not None or (entry.due is not None and entry.due <= self._io.wall())
 
     async def _at_exit(self) -> None:
         """The program ends, and nobody has closed the session."""
-        deadline = self._io.now() + FAREWELL
-        self._is_closed = True
+        deadline = self._io.now() + self._close_timeout
+        self._phase = Phase.CLOSED
         if not self._outbox.is_durable:
             await self._drain(deadline)
         await self._dismiss(deadline)
-        left = () if self._outbox.is_durable else await self._outbox.left()
-        if left:
+        if self._outbox.is_durable:
+            await self._report_left(is_late=self._io.now() >= deadline)
+        elif left := await self._outbox.left():
             why = next((entry.receipt.error for entry in left if entry.receipt.error is not None), None)
             words = f"The program has ended with {len(left)} messages unsent, which are lost"
+            words += (f" ({why.message})" if why else "") + f": {_named(left)}"
             hint = "Call close(), or keep messages with outbox='sqlite:///path'"
-            raise OutboxNotEmpty(words + (f" ({why.message})" if why else ""), stage=Stage.SETTINGS, hint=hint)
+            raise OutboxNotEmpty(words, stage=Stage.SETTINGS, hint=hint)
 
     async def _ready(self) -> None:
-        async with self._lock:
-            if not self._is_open:
+        if self._is_outbox_open:
+            return
+        async with self._opening:
+            if not self._is_outbox_open:
                 await self._outbox.open()
-                self._is_open = True
+                self._is_outbox_open = True
 
     async def _call_worker(self) -> None:
-        """See to it that a worker looks at the outbox."""
+        """See to it that a worker looks at the outbox. Raises ``OutboxError`` when none can begin."""
+        await self._ready()
         if not self._works:
             return
-        worker, task = self._worker, self._task
-        if worker is not None and task is not None and not task.is_done and await worker.call():
-            return
-        await self._ready()
-        async with self._lock:
-            if self._worker is worker:
-                self._worker = self._hire(finish=self._finish)
-                self._worker.stays, self._worker.reopens = self._stays, self._reopens
-                # Before the worker begins: the program may end before its thread has had its first turn.
-                forget = self._io.at_exit(self._at_exit)
-                self._task = self._io.spawn(self._run(self._worker, forget), "wlsmtp-outbox")
+        worker = self._worker
+        # One that stops still owns mail: its successor is hired when it has ended, see ``_run``.
+        if worker is None or await worker.call() is State.ENDED:
+            self._hire_worker()
+
+    def _hire_worker(self) -> None:
+        """One step, wherever it is interrupted: there is a worker with its thread or task, or no worker."""
+        hired: Worker | None = None
+        forget: Callable[[], None] | None = None
+        try:
+            with self._mutex:
+                if not self._has_no_worker:
+                    return  # somebody else was quicker
+                hired = self._worker = self._hire(
+                    finish=self._finish,
+                    stays=lambda: self._phase is Phase.OPEN,
+                )
+            # Before the worker begins: the program may end before its thread has had its first turn.
+            forget = self._io.at_exit(self._at_exit)
+            self._task = self._io.spawn(self._run(hired, forget), "wlsmtp-outbox")
+        except BaseException as error:
+            # If its thread has begun, it works, and all is well; else it finds that it was given up.
+            if hired is not None and hired.lifecycle.move(State.ENDED, only_from=State.NEW) and forget:
+                forget()
+            if isinstance(error, OSError):
+                words = f"No thread can be started to send what is in the outbox ({error.strerror})"
+                failure = OutboxError(words, stage=Stage.SETTINGS)
+                failure.is_passing = True
+                raise failure from error
+            raise
 
     async def _run(self, worker: Worker, forget: Callable[[], None]) -> None:
+        is_succeeded = False
         try:
+            if self._is_transport_closed and worker.state is State.NEW:
+                self._is_transport_closed = False
+                with suppress(SMTPError):  # that nobody answers shows later
+                    await self._transport.open(self._deadlines(None))
             await worker.run()
+            is_succeeded = True
         except Exception:
             log.exception("the worker of the outbox failed; the next message calls another one")
         except BaseException:  # the event loop ends, and nobody has closed the session
-            await self._refuse_to_lose_mail()
+            await self._report_left(is_late=False)
             raise
         finally:
             forget()
+            if worker.lifecycle.move(State.ENDED):
+                await self._after(worker, is_succeeded=is_succeeded)
+
+    async def _after(self, worker: Worker, *, is_succeeded: bool) -> None:
+        """A worker has ended: tell who waits for that, and go on with what it was called for and did not do."""
+        async with self._progress:
+            self._progress.notify_all()
+        if self._phase is not Phase.CLOSED:
+            if is_succeeded and worker.has_missed_calls:
+                await self._call_worker_if_any()
+        elif self._is_closed_by_worker:
+            await self._let_go(self._deadlines(self._close_timeout))
+
+    async def _call_worker_if_any(self) -> None:
+        """The same for mail that is kept already, and so is pending whether there is a worker for it or not."""
+        try:
+            await self._call_worker()
+        except OutboxError as error:
+            log.error("the outbox has no worker before the next call: %s", error)
 
     async def _finish(self, entries: Sequence[Entry]) -> None:
         """The last word on these messages is known."""
@@ -319,16 +367,16 @@ class Spooler:
     async def follow(self, id: str, timeout: float | None = None) -> Receipt:
         """See ``Follower.follow``."""
         deadline = math.inf if timeout is None else self._io.now() + timeout
-        async with self._lock:
+        with self._mutex:
             room = self._rooms.setdefault(id, self._io.condition())
-        pause = LOOKS / 10
+        pause = POLL_INTERVAL / 10
         while True:
             # Looked up inside the room, so that the news cannot come between the look and the wait.
             async with room:
                 receipt = await self.receipt(id)
                 if receipt.status is not Status.PENDING or self._io.now() >= deadline:
                     return receipt
-                pause = min(2 * pause, LOOKS) if self._outbox.is_shared else A_DAY
+                pause = min(2 * pause, POLL_INTERVAL) if self._outbox.is_shared else A_DAY
                 with suppress(TimeoutError):
                     await room.wait(min(deadline, self._io.now() + pause))
 
@@ -343,25 +391,7 @@ class Spooler:
         return entry.receipt.followed_by(self)
 
 
-def _moment(name: str, when: When, now: float) -> float:
-    if isinstance(when, datetime):
-        return when.timestamp()
-    if isinstance(when, bool) or not isinstance(when, int | float) or not 0 <= when < float("inf"):
-        raise _wrong(f"{name}: must be a datetime, or a number of seconds from now")
-    return now + when
-
-
-def _wrong(words: str) -> MessageError:
-    return MessageError(words, stage=Stage.MESSAGE)
-
-
-_latest = 0
-"""Microseconds of the newest id."""
-
-
-def _new_id(now: float) -> str:
-    """Random, and in the order of time, so that an index grows at its end. Within a program the order also holds when
-    the system's clock is set back."""
-    global _latest
-    _latest = max(int(now * 1e6), _latest + 1)
-    return f"{_latest:014x}{uuid.uuid4().hex[14:]}"
+def _named(entries: Sequence[Entry]) -> str:
+    """The ids of some mail, and how many more there are."""
+    shown = ", ".join(entry.receipt.id for entry in entries[:NAMED])
+    return shown if len(entries) <= NAMED else f"{shown} and {len(entries) - NAMED} more"

@@ -11,8 +11,9 @@ from collections import deque
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
-from wlsmtp.errors import MessageError, OutboxError, SMTPError
+from wlsmtp.errors import MessageError, OutboxError, SMTPError, Stage
 from wlsmtp.events import Interrupted, Retrying, log
+from wlsmtp.outbox.lifecycle import Lifecycle, State
 from wlsmtp.outbox.verdict import abandoned, after_try, concerns_all, expired
 from wlsmtp.receipt import Outcome
 from wlsmtp.retry import pause_between
@@ -31,29 +32,33 @@ if TYPE_CHECKING:
 
 CLAIMED = 100
 """Mails lent at once: few enough that a death leaves few in doubt, and that urgent mail need not wait for long."""
-LOOKS = 1.0
+POLL_INTERVAL = 1.0
 """Seconds after which a shared outbox is looked into for the mail of other programs."""
-LINGERS = 1.0
+IDLE_EXIT_AFTER = 1.0
 """Seconds for which a worker without work stays, in case more is put."""
-PURGES = 3600.0
+UNCALLED_INTERVAL = 10.0
+"""Seconds after which an outbox of this program alone is looked into although nobody called."""
+PURGE_INTERVAL = 3600.0
 """Seconds between two cleanings."""
-PROBES = 60.0
+LONGEST_PROBE_PAUSE = 60.0
 """The longest pause after a failure that stands in the way of all mail. Then one mail goes ahead to see."""
-WRITES = 30
-"""How often it is tried to write down what came of mail when the outbox cannot be used."""
-REST = 1.0
+WRITE_TRIES = 30
+"""How often it is tried again to write down an outcome when the outbox cannot be used."""
+WRITE_RETRY_PAUSE = 1.0
 """Seconds between two such tries."""
 
 
 class Worker:
-    """Works until it is told to stop, or (unless it ``stays``) until nothing is left to do."""
+    """Works until it is told to stop or, unless it ``stays``, until nothing is left to do. See ``State``."""
 
     def __init__(
         self, outbox: Outbox, transport: Transport, rules: Rules, io: IO, announce: Announcer,
         deadlines: Callable[[], Deadlines], count: Callable[[Receipt], None],
-        finish: Callable[[Sequence[Entry]], Awaitable[None]],
+        finish: Callable[[Sequence[Entry]], Awaitable[None]], stays: Callable[[], bool],
     ) -> None:  # fmt: skip
-        """``count`` and ``finish`` are told of mail of which the last word is written down."""
+        """``count`` and ``finish`` are told of mail of which the outcome is final and written down. ``stays`` says
+        whether to look for more work when there is none."""
+        self.lifecycle = Lifecycle(io.mutex())
         self._outbox = outbox
         self._transport = transport
         self._rules = rules
@@ -62,118 +67,135 @@ class Worker:
         self._deadlines = deadlines
         self._count = count
         self._finish = finish
+        self._stays = stays
         self._owner = uuid.uuid4().hex
         self._changed = io.condition()
         self._ending = io.condition()
         self._claimed: deque[Entry] = deque()
         """Lent to us, and not given to the transport yet."""
+        self._has_no_leases = False
+        """Whether all that it had claimed is settled or given back, for good."""
         self._in_flight: deque[Entry] = deque()
         """Given to the transport, in order, without an outcome yet."""
         self._failures = 0
         """Failures in a row that stand in the way of all mail."""
         self._paused_until = 0.0
+        """On the clock of ``IO.now``, like all that this process alone decides: the system's clock may be set."""
         self._purges_at = 0.0
+        """On the same clock."""
         self._reclaims = True
         """Whether mail of earlier workers may lie about."""
         self._calls = 0
-        self._is_stopping = False
-        self.stays = False
-        """Whether it goes on looking for work when there is none."""
-        self.reopens = False
-        """Whether the transport was closed, and must be opened again."""
+        self._answered = 0
+        """How many of the calls were followed by a look at the outbox."""
         self.is_busy = False
         """Whether it has mail on its way, or is about to."""
-        self.has_ended = False
-        """Whether it will not look for work any more; only then may another worker begin."""
+
+    @property
+    def state(self) -> State:
+        """Where it is in its life."""
+        return self.lifecycle.state
 
     @property
     def is_paused(self) -> bool:
         """Whether it leaves the server alone, because the last tries did not reach it."""
-        return self._io.wall() < self._paused_until
+        return self._io.now() < self._paused_until
 
-    async def call(self) -> bool:
-        """Have it look for work now. False when it has ended, or is about to."""
+    @property
+    def has_missed_calls(self) -> bool:
+        """Whether it was called when it did not look at the outbox any more."""
+        return self._calls != self._answered
+
+    async def call(self) -> State:
+        """Have it look for work now. In the state that is returned: one that is ``STOPPING`` takes no more mail, and
+        whoever sees to its end looks at ``has_missed_calls`` then."""
         async with self._changed:
             self._calls += 1
             self._changed.notify_all()
-            return not (self.has_ended or self._is_stopping)
+            return self.state
 
     async def stop(self) -> None:
         """Have it end once what is on its way has an outcome."""
         async with self._changed:
-            self._is_stopping = True
+            self.lifecycle.move(State.STOPPING)
             self._changed.notify_all()
 
     async def run(self) -> None:
-        """Work."""
+        """Work, until nothing more is to be done or it was stopped. The caller moves it to ``ENDED``."""
+        if not self.lifecycle.move(State.RUNNING):
+            return  # stopped before it began, or given up by who hired it
         keeper = self._io.spawn(self._keep_leases(), "wlsmtp-outbox-leases")
         try:
-            if self.reopens:
-                with suppress(SMTPError):  # that nobody answers shows later
-                    await self._transport.open(self._deadlines())
-            await self._work_in_peace()
+            await self._run_round()
             while await self._wait_for_work():
-                await self._work_in_peace()
+                await self._run_round()
         finally:
             await self._end(keeper)
 
     async def _end(self, keeper: Task[None]) -> None:
-        async with self._changed:
-            self.has_ended = True
+        self.lifecycle.move(State.STOPPING)
         async with self._ending:
+            self._has_no_leases = True
             self._ending.notify_all()
-        await keeper.wait(self._io.now() + self._outbox.lease)
+        with suppress(TimeoutError):
+            await keeper.wait(self._io.now() + self._outbox.lease)
 
-    def _forsake(self) -> None:
-        """Give up what is in flight without a word on it: it belongs to the old name, whose leases nobody renews."""
+    def _abandon_claims(self) -> None:
+        """Give up what is in flight without an outcome: it belongs to the old name, whose leases nobody renews."""
         self._owner = uuid.uuid4().hex
         self._in_flight.clear()
         self._reclaims = True
 
     async def _wait_for_work(self) -> bool:
         """True once there may be work; False when it is time to end."""
-        while not self._is_stopping:
-            calls = self._calls
-            now = self._io.wall()
-            due = await self._next_look()
-            if due is not None and due <= now:
+        has_waited = False
+        while self.state is State.RUNNING:
+            calls = self._answered = self._calls
+            pause = await self._pause_before_next_look()
+            if pause is not None and pause <= 0:
                 return True
-            is_idle = due is None and not self.stays
-            pause = LINGERS if due is None else due - now
             async with self._changed:
-                if calls != self._calls or self._is_stopping:
+                if calls != self._calls or self.state is not State.RUNNING:
+                    has_waited = False
                     continue
-                with suppress(TimeoutError):
-                    await self._changed.wait(self._io.now() + self._at_most(pause))
-                    continue
-                if is_idle and calls == self._calls:
-                    self.has_ended = True
+                # A sender that was interrupted may have put mail without calling: so there is a look after the wait.
+                if pause is None and has_waited and not self._stays():
+                    self.lifecycle.move(State.STOPPING)
                     return False
+                seconds = self._at_most(IDLE_EXIT_AFTER if pause is None else pause)
+                try:
+                    await self._changed.wait(self._io.now() + seconds)
+                except TimeoutError:
+                    has_waited = True
         return False
 
     def _at_most(self, seconds: float) -> float:
-        return min(seconds, LOOKS) if self._outbox.is_shared else min(seconds, PURGES)
+        return min(seconds, POLL_INTERVAL if self._outbox.is_shared else UNCALLED_INTERVAL)
 
-    async def _next_look(self) -> float | None:
+    async def _pause_before_next_look(self) -> float | None:
+        """Seconds until there may be something to do; None when nothing is ahead."""
         try:
             due = (await self._outbox.agenda()).next
         except OutboxError as error:
             log.error("the outbox cannot be read: %s", error)
-            return self._io.wall() + LOOKS
+            return POLL_INTERVAL
+        now = self._io.now()
+        rest = self._paused_until - now
+        pause = None if due is None else max(due - self._io.wall(), rest)
         if self._reclaims:
-            due = self._paused_until
-        look = None if due is None else max(due, self._paused_until)
-        return look if not self.stays else min(look or self._purges_at, self._purges_at)
+            pause = rest
+        until_purge = self._purges_at - now
+        return pause if not self._stays() else min(until_purge if pause is None else pause, until_purge)
 
-    async def _work_in_peace(self) -> None:
-        """One round, whatever happens to the outbox."""
+    async def _run_round(self) -> None:
+        """All that is due, whatever happens to the outbox."""
         self.is_busy = True
         try:
             await self._housekeeping()
             await self._work()
         except OutboxError as error:
             log.error("the outbox cannot be used: %s", error)
-            self._forsake()
+            self._abandon_claims()
             self._pause(error, is_passing=True)
         self.is_busy = False
         await self._finish([])
@@ -220,9 +242,14 @@ class Worker:
         try:
             return entry.mail
         except MessageError as error:
-            outcome = Outcome.failed(entry.waiting, error)
-            await self._record([after_try(entry, outcome, self._rules, self._io.wall())])
-            return None
+            failure = error
+        except Exception as error:
+            words = f"The message in the outbox cannot be used ({type(error).__name__})"
+            failure = MessageError(words, stage=Stage.MESSAGE)
+            failure.__cause__ = error
+        outcome = Outcome.failed(entry.waiting, failure)
+        await self._record([after_try(entry, outcome, self._rules, self._io.wall())])
+        return None
 
     async def _claim(self, limit: int) -> bool:
         self._claimed.extend(await self._outbox.claim(self._owner, limit))
@@ -230,7 +257,7 @@ class Worker:
 
     @property
     def _may_go_on(self) -> bool:
-        return not self._is_stopping and not self.is_paused
+        return self.state is State.RUNNING and not self.is_paused
 
     async def _settle(self, tried: Sequence[tuple[Entry, Outcome]]) -> None:
         now = self._io.wall()
@@ -245,14 +272,14 @@ class Worker:
         """Leave the server alone for a while, longer each time. What does not pass by itself, as a wrong password, is
         given the longest pause at once: more tries would lock the account."""
         self._failures += 1
-        pause = min(pause_between(self._rules.policy, self._failures), PROBES)
+        pause = min(pause_between(self._rules.policy, self._failures), LONGEST_PROBE_PAUSE)
         pause = pause if is_passing else self._rules.policy.max_backoff
-        self._paused_until = self._io.wall() + pause
+        self._paused_until = self._io.now() + pause
         self._announce(Retrying(error, self._failures + 1, pause))
 
     async def _record(self, entries: Sequence[Entry]) -> None:
-        """Write down, with all patience, what came of mail: if it is not known later, it will be sent again."""
-        for tries in range(WRITES, -1, -1):
+        """Write down outcomes, with all patience: mail whose outcome is not known later would be sent again."""
+        for tries in range(WRITE_TRIES, -1, -1):
             try:
                 lost = set(await self._outbox.settle(self._owner, entries))
                 break
@@ -260,7 +287,7 @@ class Worker:
                 log.error("what came of %d messages could not be written down: %s", len(entries), error)
                 if not tries or not error.temporary:
                     raise
-                await self._io.sleep(REST)
+                await self._io.sleep(WRITE_RETRY_PAUSE)
         for entry in entries:
             if entry.receipt.id in lost:
                 log.warning("message %s was taken over by another worker, and may arrive twice", entry.receipt.id)
@@ -293,16 +320,16 @@ class Worker:
             self._reclaims = False
             for entry in await self._outbox.reclaim(self._owner):
                 self._announce(Interrupted(entry.receipt))
-        if self._outbox.keep is not None and self._io.wall() >= self._purges_at:
-            self._purges_at = self._io.wall() + PURGES
+        if self._outbox.keep is not None and self._io.now() >= self._purges_at:
+            self._purges_at = self._io.now() + PURGE_INTERVAL
             while await self._outbox.purge(self._io.wall() - self._outbox.keep):
                 pass
 
     async def _keep_leases(self) -> None:
         """Give signs of life, whatever the transport waits for."""
-        while not self.has_ended:
+        while not self._has_no_leases:
             async with self._ending:
-                if not self.has_ended:
+                if not self._has_no_leases:
                     with suppress(TimeoutError):
                         await self._ending.wait(self._io.now() + self._outbox.lease / 3)
             with suppress(OutboxError):  # the next sign may come through; if not, the leases end

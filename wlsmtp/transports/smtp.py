@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import DeadlineExceeded, SMTPError, Stage
+from wlsmtp.events import log
 from wlsmtp.message.mail import Mail
 from wlsmtp.pace import Pace
 from wlsmtp.pool import Pool, PoolStatistics
@@ -203,7 +204,10 @@ class SMTPTransport(Transport):
         self._settling = [task for task in self._settling if not task.is_done]
         for stream in tuple(self.streams):
             if stream.is_left_alone:
-                self._settling.append(self.io.spawn(stream.settle_if_left_alone(), "wlsmtp-settle"))
+                try:
+                    self._settling.append(self.io.spawn(stream.settle_if_left_alone(), "wlsmtp-settle"))
+                except OSError as error:  # the wait for a connection has its deadline, and may end sooner
+                    log.warning("no thread can be started to free a connection: %s", error.strerror)
 
     async def _connect(self, deadlines: Deadlines) -> Connection:
         try:

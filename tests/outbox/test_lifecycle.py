@@ -1,0 +1,232 @@
+"""The life of the worker: one at a time, whatever interrupts its hiring, and one deadline for its end."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.outbox.programs import copies, start
+from tests.worlds import World
+from wlsmtp import MemoryTransport, Message, OutboxError, OutboxNotEmpty, SMTPSession, Status
+from wlsmtp.io.blocking import BlockingIO
+from wlsmtp.outbox.lifecycle import ALLOWED, Lifecycle, State
+from wlsmtp.receipt import Outcome
+from wlsmtp.testing import SMTPServer
+
+
+def message(**fields: Any) -> Message:
+    return Message(**{"sender": "ann@example.com", "to": "bob@example.org", "text": "Hello", **fields})
+
+
+class Held(MemoryTransport):
+    """Takes its time for each message, until it is released; tells what was asked of it, in its order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_released = False
+        self.told: list[str] = []
+        self.closing_time = 0.0
+
+    async def deliver(self, *args: Any) -> Outcome:
+        self.told.append("message")
+        while not self.is_released:
+            await self.io.sleep(0.005)
+        self.told.append("taken")
+        return await super().deliver(*args)
+
+    async def close(self, deadlines: Any) -> None:
+        self.told.append("close")
+        self.closing_time = deadlines.remaining
+        await super().close(deadlines)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def outbox(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return "memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/outbox.db"
+
+
+def wait_until_taken(session: Any, transport: Held) -> None:
+    while not transport.told:
+        session.flush(0.01)
+
+
+@pytest.mark.parametrize(("before", "after"), list(itertools.product(State, State)))
+def test_a_state_is_followed_by_those_that_the_table_allows(before: State, after: State) -> None:
+    io = BlockingIO()
+    lifecycle = Lifecycle(io.mutex())
+    way = {State.NEW: [], State.RUNNING: [State.RUNNING], State.STOPPING: [State.STOPPING], State.ENDED: [State.ENDED]}
+    assert all(lifecycle.move(state) for state in way[before])
+    assert lifecycle.move(after) is (after in ALLOWED[before])
+    assert lifecycle.state is (after if after in ALLOWED[before] else before)
+
+
+class TestClose:
+    def test_a_worker_that_stops_still_owns_its_mail(
+        self, world: World, outbox: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        transport = Held()
+        session = world.session("localhost", mode="async", outbox=outbox, transport=transport)
+        sent = session.send(message())
+        wait_until_taken(session, transport)
+        if outbox == "memory:":
+            with pytest.raises(OutboxNotEmpty, match=sent.id):
+                session.close(timeout=0.05)
+        else:
+            session.close(timeout=0.05)
+            assert f"stay in the outbox: {sent.id}" in caplog.text
+        session.open()
+        second = session.send(message())
+        session.flush(0.05)
+        transport.is_released = True
+        assert session.flush() == 0
+        for id in (sent.id, second.id):
+            receipt = session.receipt(id)
+            assert receipt.status is Status.SENT and receipt.interruptions == 0
+        assert len(transport.messages) == 2
+        session.close()
+
+    def test_what_is_on_its_way_keeps_its_transport_until_it_has_an_outcome(self, world: World, outbox: str) -> None:
+        transport = Held()
+        session = world.session("localhost", mode="async", outbox=outbox, transport=transport)
+        sent = session.send(message())
+        wait_until_taken(session, transport)
+        if outbox == "memory:":
+            with pytest.raises(OutboxNotEmpty):
+                session.close(timeout=0.05)
+        else:
+            session.close(timeout=0.05)
+        assert transport.told == ["message"]
+        transport.is_released = True
+        session.close()
+        assert transport.told[:3] == ["message", "taken", "close"]
+        assert session.status(sent.id) is Status.SENT
+
+    def test_one_deadline_holds_for_all_of_it(self, world: World, outbox: str) -> None:
+        transport = Held()
+        transport.is_released = True
+        options = {"mode": "async", "outbox": outbox, "transport": transport, "close_timeout": 7}
+        with world.session("localhost", **options) as session:
+            session.send(message())
+        assert 0 < transport.closing_time < 7
+        session.open()
+        session.close(timeout=30)
+        assert 7 < transport.closing_time < 30
+
+    def test_it_is_the_default_in_mode_sync_as_well(self, world: World) -> None:
+        transport = Held()
+        with world.session("localhost", transport=transport, close_timeout=7):
+            pass
+        assert 0 < transport.closing_time <= 7
+
+
+class TestInterruptedHiring:
+    """A signal handler may raise at any place of the main thread."""
+
+    @pytest.mark.parametrize("name", ["spawn", "at_exit"])
+    @pytest.mark.parametrize("is_behind", [False, True], ids=["before", "behind"])
+    def test_leaves_one_worker_or_none(
+        self, outbox: str, name: str, is_behind: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real: Callable[..., Any] = getattr(BlockingIO, name)
+        interruptions = iter([True])
+
+        def interrupted(*args: Any) -> Any:
+            if next(interruptions, False):
+                if is_behind:
+                    real(*args)
+                elif inspect.iscoroutine(args[1]):
+                    args[1].close()
+                raise KeyboardInterrupt
+            return real(*args)
+
+        transport = MemoryTransport()
+        session = SMTPSession("localhost", mode="async", outbox=outbox, transport=transport)
+        session.outbox_statistics()  # opens it
+        monkeypatch.setattr(BlockingIO, name, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            session.send(message(subject="first"))
+        session.send(message(subject="second"))
+        assert session.flush(10) == 0
+        session.close()
+        assert len(transport.messages) == len(list(session.receipts(Status.SENT)))
+        assert all(receipt.interruptions == 0 for receipt in session.receipts())
+
+    def test_no_worker_leaves_no_mail(self, outbox: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        transport = MemoryTransport()
+        session = SMTPSession("localhost", mode="async", outbox=outbox, transport=transport)
+        session.outbox_statistics()
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", no_thread)
+            with pytest.raises(OutboxError, match="No thread can be started") as caught:
+                session.send(message())
+            assert caught.value.temporary
+        assert list(session.receipts()) == []
+        assert session.send(message()).wait(10) and len(transport.messages) == 1
+        session.close()
+
+    def test_mail_that_is_kept_is_pending_although_its_worker_could_not_be_replaced(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        transport = MemoryTransport()
+        session = SMTPSession("localhost", mode="async", transport=transport)
+        spooler = session._mailer.spooler
+        session.outbox_statistics()
+        monkeypatch.setattr(type(spooler), "_hire_worker", hires_in_vain(type(spooler)._hire_worker))
+        receipt = session.send(message())
+        assert receipt.status is Status.PENDING and "has no worker" in caplog.text
+        assert session.flush(10) == 0 and session.status(receipt.id) is Status.SENT
+        session.close()
+
+
+def no_thread(thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def hires_in_vain(real: Callable[[Any], None]) -> Callable[[Any], None]:
+    """The first worker seems to begin, the second cannot be hired, the third works."""
+    calls = itertools.count()
+
+    def hire(spooler: Any) -> None:
+        number = next(calls)
+        if number == 1:
+            raise OutboxError("No thread can be started")
+        if number > 1:
+            real(spooler)
+
+    return hire
+
+
+USED_BY_THREADS = """
+    import sys, threading, time
+    from wlsmtp import Message, SMTPSession
+
+    session = SMTPSession(sys.argv[1], int(sys.argv[2]), mode="async", outbox=sys.argv[3])
+
+    def work():
+        threading.main_thread().join()
+        for number in range(3):
+            time.sleep(0.05)
+            session.send(Message(sender="a@example.com", to="b@example.com", subject=str(number), text="x"))
+
+    session.send(Message(sender="a@example.com", to="b@example.com", subject="main", text="x"))
+    threading.Thread(target=work).start()
+"""
+
+
+def test_the_end_of_the_main_thread_is_not_the_end_of_the_others(outbox: str) -> None:
+    with SMTPServer() as server:
+        process = start(USED_BY_THREADS, server.host, server.port, outbox)
+        _, errors = process.communicate(timeout=30)
+        assert (process.returncode, errors) == (0, "")
+        arrived = copies(server)
+    if outbox == "memory:":
+        assert arrived == {"main": 1, "0": 1, "1": 1, "2": 1}
+    else:
+        left = SMTPSession("localhost", mode="async", outbox=outbox, outbox_worker=False)
+        assert arrived.total() + left.outbox_statistics().pending == 4 and max(arrived.values()) == 1

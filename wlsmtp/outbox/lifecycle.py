@@ -1,0 +1,67 @@
+"""The states of an outbox's worker and of the session that has it, and which state may follow which.
+
+Drawn, with what happens in each, in docs/lifecycle.md.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+
+class State(Enum):
+    """Where a worker is in its life."""
+
+    NEW = "new"
+    """Hired; its thread or task has not begun yet."""
+    RUNNING = "running"
+    """Takes mail that is due, and waits for more."""
+    STOPPING = "stopping"
+    """Takes no more mail. What it has on its way is still its own, until each message has an outcome."""
+    ENDED = "ended"
+    """Owns nothing any more: only now may another worker be hired."""
+
+
+ALLOWED = {
+    State.NEW: frozenset({State.RUNNING, State.STOPPING, State.ENDED}),
+    State.RUNNING: frozenset({State.STOPPING, State.ENDED}),
+    State.STOPPING: frozenset({State.ENDED}),
+    State.ENDED: frozenset[State](),
+}
+"""Which states may follow a state. There is no way back: a worker that stops is followed by another one."""
+
+
+class Phase(Enum):
+    """What a session wants of its worker."""
+
+    ON_CALL = "on call"
+    """``send`` hires a worker, which ends when the outbox has nothing more to do."""
+    OPEN = "open"
+    """``open()`` was called: the worker stays, and finds what other programs put into the outbox."""
+    CLOSED = "closed"
+    """``close()`` was called: ``send`` is refused, and a worker that ends is not replaced."""
+
+
+class Lifecycle:
+    """The state of one worker. Any thread may ask for it, or move it on."""
+
+    def __init__(self, mutex: AbstractContextManager[object]) -> None:
+        self._mutex = mutex
+        self._state = State.NEW
+
+    @property
+    def state(self) -> State:
+        """The present one."""
+        return self._state
+
+    def move(self, state: State, *, only_from: State | None = None) -> bool:
+        """Go on to ``state``; False, and nothing changes, when it may not follow the present one, or that is not
+        ``only_from``."""
+        with self._mutex:
+            if state not in ALLOWED[self._state] or only_from not in (None, self._state):
+                return False
+            self._state = state
+            return True

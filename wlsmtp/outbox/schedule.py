@@ -1,0 +1,87 @@
+"""From a message and the user's wishes to what an outbox keeps: when it is sent, in which order, under which id."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from wlsmtp.errors import MessageError, Stage
+from wlsmtp.outbox.base import PRIORITIES, Entry
+from wlsmtp.outbox.receipt import OutboxReceipt
+from wlsmtp.receipt import RecipientResult, RecipientStatus, Status
+
+if TYPE_CHECKING:
+    from wlsmtp.message.mail import Mail
+
+When = datetime | float
+"""A point in time: a ``datetime`` (without a time zone: local time), or seconds from now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a message is sent, and in which order; see ``SMTPSession.send``."""
+
+    send_at: When | None = None
+    priority: int = 0
+    expires: When | None = None
+    idempotency_key: str | None = None
+
+    def entry(self, mail: Mail, now: float) -> Entry:
+        """The message as an outbox keeps it. Raises ``MessageError``."""
+        due = now if self.send_at is None else _moment("send_at", self.send_at, now)
+        expires = None if self.expires is None else _moment("expires", self.expires, now)
+        if expires is not None and expires <= max(due, now):
+            raise _wrong("expires: must be later than now, and than send_at")
+        if self.priority not in PRIORITIES:
+            raise _wrong(f"priority: must be a whole number from {PRIORITIES[0]} to {PRIORITIES[-1]}")
+        key = self.idempotency_key
+        if key is not None and not (isinstance(key, str) and 0 < len(key) <= 255):
+            raise _wrong("idempotency_key: must have 1 to 255 characters")
+        addresses = mail.envelope.addresses
+        receipt = OutboxReceipt(
+            id=_new_id(now),
+            status=Status.PENDING,
+            recipients=tuple(RecipientResult(address, RecipientStatus.NOT_SENT) for address in addresses),
+            message_id=mail.content.message_id,
+            attempts=0,
+            next_attempt=datetime.fromtimestamp(due, UTC),
+        )
+        return Entry(
+            receipt=receipt,
+            sender=str(mail.envelope.sender or ""),
+            options=mail.envelope.options,
+            waiting=addresses,
+            size=mail.content.size,
+            created=now,
+            due=due,
+            expires=expires,
+            priority=int(self.priority),
+            key=key,
+            content=mail.content,
+        )
+
+
+def _moment(name: str, when: When, now: float) -> float:
+    if isinstance(when, datetime):
+        return when.timestamp()
+    if isinstance(when, bool) or not isinstance(when, int | float) or not 0 <= when < float("inf"):
+        raise _wrong(f"{name}: must be a datetime, or a number of seconds from now")
+    return now + when
+
+
+def _wrong(words: str) -> MessageError:
+    return MessageError(words, stage=Stage.MESSAGE)
+
+
+_latest = 0
+"""Microseconds of the newest id."""
+
+
+def _new_id(now: float) -> str:
+    """Random, and in the order of time, so that an index grows at its end. Within a program the order also holds when
+    the system's clock is set back."""
+    global _latest
+    _latest = max(int(now * 1e6), _latest + 1)
+    return f"{_latest:014x}{uuid.uuid4().hex[14:]}"
