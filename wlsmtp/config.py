@@ -161,7 +161,7 @@ class PoolLimits(Settings):
 
     max_connections: Annotated[int, Field(ge=1)] = 4
     """Open at once; further senders share them, or wait for their turn. Fewer are used for a while after the server has
-    said that there are too many."""
+    said that there are too many, or too much mail."""
     max_messages: Annotated[int, Field(ge=1)] | None = 1000
     """Messages over one connection before it is replaced; fewer if the server says so (MAILMAX, RFC 9422). None: no
     limit."""

@@ -105,11 +105,12 @@ class SMTPError(Exception):
     @property
     def temporary(self) -> bool:
         """Whether the same message, sent later to the same server, may well succeed."""
-        return self.reply is not None and self.reply.is_transient
+        return self.reply is not None and self.reply.may_pass
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds after which the server wants to be asked again, when it named a time; None when it did not."""
+        """Seconds after which the server wants to be asked again, when it named a time, or a limit of mail in an hour
+        or a day; else None."""
         return self.reply.retry_after if self.reply is not None else None
 
     @property
@@ -167,8 +168,9 @@ class AuthenticationFailed(SMTPError, PermissionError):
 
     @property
     def temporary(self) -> bool:
-        """Whether the same login may succeed later."""
-        return super().temporary and not self.is_lasting
+        """Whether the same login may succeed later: never after a 5xx, as each try may be the one that locks the
+        account."""
+        return self.reply is not None and self.reply.is_transient and not self.is_lasting
 
     @property
     def retry_after(self) -> float | None:

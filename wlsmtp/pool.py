@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wlsmtp.errors import ConnectionFailed, DeadlineExceeded, Stage
+from wlsmtp.errors import ConnectionFailed, DeadlineExceeded, SMTPError, Stage
+from wlsmtp.smtp.judge import names_connections
 
 if TYPE_CHECKING:
     from wlsmtp.config import PoolLimits
@@ -64,6 +65,8 @@ class Pool:
         self._sleepers = 0
         """How many wait for a change. They look again once they are counted here, so that none is missed."""
         self._successes = 0
+        self._leaving: set[Connection] = set()
+        """Open ones that carry no other message, as they are too many: no other one need be closed for them."""
         self.statistics = PoolStatistics(allowed=limits.max_connections)
 
     async def acquire(
@@ -82,12 +85,14 @@ class Pool:
             if not has_place:
                 connection = await self._wait_for_place(tired, deadlines, size, opened_after)
                 has_place = True
-            if connection is None:
-                connection = await self._connect(deadlines)
-                connection.users = 1
-                self.statistics.opened += 1
-                self.statistics.resumed += connection.info.tls is not None and connection.info.tls.resumed
-                await self._lend(connection, shared=size is not None)
+            while connection is None:
+                connection = await self._open_another(deadlines)
+                if connection is not None:
+                    await self._lend(connection, shared=size is not None)
+                    break
+                has_place = False
+                connection = await self._wait_for_place(tired, deadlines, size, opened_after)
+                has_place = True
         except BaseException:
             for old in tired:
                 await old.link.close()
@@ -121,7 +126,7 @@ class Pool:
             self._shared.remove(connection)
         if self._is_closed or not connection.is_reusable or self.is_worn(connection):
             return True
-        if self.statistics.open > self.statistics.allowed:
+        if self._has_too_many:
             return True
         connection.keep(self._io.now())
         self._idle.append(connection)
@@ -152,10 +157,27 @@ class Pool:
             finally:
                 self._sleepers -= 1
 
-    def shrink(self) -> None:
-        """The server has said that there are too many connections, or too much mail at once."""
-        self._successes = 0
-        self.statistics.allowed = max(1, min(self.statistics.allowed, self.statistics.open) - 1)
+    @property
+    def has_others(self) -> bool:
+        """Whether more than one connection is open, or on the way to be."""
+        return self.statistics.open > 1
+
+    @property
+    def _has_too_many(self) -> bool:
+        return self.statistics.open - len(self._leaving) > self.statistics.allowed
+
+    def shrink(self, connection: Connection | None = None) -> None:
+        """The server has said that there are too many connections, or too much mail at once: one connection less. That
+        it says so of each message of one ``connection`` counts once."""
+        with self._mutex:
+            if connection is not None and connection.is_one_too_many:
+                return
+            if connection is not None:
+                connection.is_one_too_many = True
+                if connection.is_spent:
+                    self._leaving.add(connection)
+            self._successes = 0
+            self.statistics.allowed = max(1, min(self.statistics.allowed, self.statistics.open) - 1)
 
     def succeeded(self, count: int = 1) -> None:
         """Messages went well: after enough of them there may be one more connection again."""
@@ -175,6 +197,27 @@ class Pool:
         """Whether it has had its messages, or its time."""
         age = self._limits.max_age
         return connection.is_spent or (age is not None and self._io.now() - connection.opened_at > age)
+
+    async def _open_another(self, deadlines: Deadlines) -> Connection | None:
+        """A new connection; None, and the place is given up, when the server refuses it for now while others are open:
+        one of those will do. Raises the error when there is none to wait for."""
+        try:
+            connection = await self._connect(deadlines)
+        except SMTPError as error:
+            if error.reply is None or not error.temporary:
+                raise
+            with self._mutex:
+                has_others = self.has_others
+                if has_others or names_connections(error.reply):
+                    self.shrink()
+            if not has_others:
+                raise
+            await self._give_up_place()
+            return None
+        connection.users = 1
+        self.statistics.opened += 1
+        self.statistics.resumed += connection.info.tls is not None and connection.info.tls.resumed
+        return connection
 
     async def _lend(self, connection: Connection, *, shared: bool) -> None:
         if not shared:
@@ -263,7 +306,7 @@ class Pool:
         while self._idle:
             connection = self._idle.pop()
             is_new_enough = opened_after is None or connection.opened_at > opened_after
-            if is_new_enough and self.statistics.open <= self.statistics.allowed and self._is_fit(connection):
+            if is_new_enough and not self._has_too_many and self._is_fit(connection):
                 return connection
             tired.append(connection)
             self.statistics.open -= 1
@@ -279,6 +322,7 @@ class Pool:
         try:
             await connection.quit(deadlines)
         finally:
+            self._leaving.discard(connection)
             await self._give_up_place()
 
     async def _give_up_place(self) -> None:

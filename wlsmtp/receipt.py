@@ -60,8 +60,8 @@ class RecipientResult:
 
     @property
     def is_permanent(self) -> bool:
-        """Whether the server refused for good (5xx)."""
-        return self.reply is not None and self.reply.is_permanent
+        """Whether the server refused for good: 5xx, unless that names a limit on mail in a stretch of time."""
+        return self.reply is not None and self.reply.is_permanent and not self.reply.may_pass
 
 
 class Receipt:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from wlsmtp.errors import ConnectionFailed, Stage
 from wlsmtp.events import Retrying
 from wlsmtp.receipt import Outcome, RecipientResult, RecipientStatus
+from wlsmtp.smtp.judge import names_connections, names_rate
 from wlsmtp.smtp.transaction import Bystander, Misunderstood, NotStarted, OutOfStep
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class Again(Enum):
     NEVER = auto()
     AT_ONCE = auto()
     """Over a new connection; it does not count as a try."""
+    ELSEWHERE = auto()
+    """Over another connection of the session, once there is room; it does not count as a try."""
     LATER = auto()
     """As the policy says; it counts."""
 
@@ -59,14 +62,19 @@ class Circumstances(Protocol):
         """Whether the server has announced that it ends the connection."""
 
 
-def again_after(outcome: Outcome, connection: Circumstances, *, had_free_retry: bool = False) -> Again:
-    """What one try over ``connection`` calls for. A kept connection that was dead, a connection that ended after it had
-    delivered others, an extension that does not work: none is a failure of the message."""
+def again_after(
+    outcome: Outcome, connection: Circumstances, *, had_free_retry: bool = False, has_others: bool = False
+) -> Again:
+    """What one try over ``connection`` calls for; ``has_others``: the session has more of them. A kept connection that
+    was dead, a connection that ended after it had delivered others, or that was one too many, an extension that does
+    not work: none is a failure of the message."""
     error = outcome.error
     if error is None or not outcome.is_certainly_not_sent:
         return Again.NEVER
     if isinstance(error, NotStarted):
         return Again.AT_ONCE
+    if has_others and error.reply is not None and names_connections(error.reply):
+        return Again.ELSEWHERE
     if not had_free_retry and _is_none_of_the_message(error, outcome, connection):
         return Again.AT_ONCE
     return Again.LATER if error.temporary else Again.NEVER
@@ -76,7 +84,7 @@ def _is_none_of_the_message(error: SMTPError, outcome: Outcome, connection: Circ
     if isinstance(error, Misunderstood | Bystander) or (isinstance(error, OutOfStep) and error.stage is Stage.RSET):
         return True
     if any(result.reply is not None and result.reply.code == 421 for result in outcome.recipients):
-        is_about_mail = error.stage is Stage.MAIL
+        is_about_mail = error.stage is Stage.MAIL and not (error.reply is not None and names_rate(error.reply))
         return is_about_mail and (connection.was_kept or connection.has_delivered)
     if isinstance(error, ConnectionFailed):
         return connection.went_stale or connection.has_delivered or (connection.was_kept and connection.is_closing)
@@ -153,7 +161,7 @@ def may_retry(result: RecipientResult, error: SMTPError | None, policy: RetryPol
     """Whether another try for this recipient is safe and sensible."""
     match result.status:
         case RecipientStatus.REFUSED:
-            return result.reply is not None and result.reply.is_transient
+            return result.reply is not None and result.reply.may_pass
         case RecipientStatus.NOT_SENT:
             return error is not None and error.temporary
         case RecipientStatus.UNKNOWN:

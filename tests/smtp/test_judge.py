@@ -105,6 +105,36 @@ def test_a_policy_is_no_misunderstanding(text: str, is_misunderstood: bool) -> N
     assert judge.is_misunderstanding(reply(text)) is is_misunderstood
 
 
+CONNECTIONS, RATE, IDLENESS = judge.names_connections, judge.names_rate, judge.names_idleness
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("432 4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded", [CONNECTIONS]),
+        ("432 No", [CONNECTIONS]),
+        ("432 4.7.12 Log in by password once", []),
+        ("421 4.7.0 mx.example.com Error: too many connections from 192.0.2.1", [CONNECTIONS]),
+        ("421 Too many concurrent SMTP connections", [CONNECTIONS]),
+        ("421 4.3.2 Too many open connections.", [CONNECTIONS]),
+        ("421 OFR004_104 Trop de connexions, veuillez verifier votre configuration.", [CONNECTIONS]),
+        ("421 4.7.0 Maximum number of connections from user+IP exceeded", [CONNECTIONS]),
+        ("421 4.7.0 Too many messages in this connection", []),
+        ("421 4.7.0 Message limit per connection reached", []),
+        ("421 4.4.2 Message submission rate for this client has exceeded the configured limit", [RATE]),
+        ("450 4.7.1 Error: too much mail from 192.0.2.1", [RATE]),
+        ("550 5.7.0 Too many emails per second", [RATE]),
+        ("454 Throttling failure: Maximum sending rate exceeded.", [RATE]),
+        ("421 4.4.2 mx.example.com Error: timeout exceeded", [IDLENESS]),
+        ("421 4.4.2 Idle for too long", [IDLENESS]),
+        ("421 4.3.0 Temporary System Problem. Try again later", []),
+        ("451 4.7.1 Greylisted", []),
+    ],
+)
+def test_a_reason_is_told_from_others_by_its_words(text: str, names: list[object]) -> None:
+    assert [one for one in (CONNECTIONS, RATE, IDLENESS) if one(reply(text))] == names
+
+
 @given(maybe_replies, replies, st.booleans(), st.sampled_from([Stage.DATA, Stage.CONTENT]))
 def test_every_recipient_ends_in_exactly_one_state_that_its_replies_bear_out(
     known: list[Reply | None], reply: Reply, end_written: bool, stage: Stage

@@ -57,6 +57,7 @@ WRONG = [
     "421 4.7.0 Authentication failed, bye",
     "450 Login failed",
     "454 User name or password incorrect",
+    "421 4.7.66 TLS 1.0 and 1.1 are not supported. Please upgrade/update your client to support TLS 1.2.",
 ]
 PASSES = [
     "454 4.7.0 Temporary authentication failure",

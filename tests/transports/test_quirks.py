@@ -30,7 +30,6 @@ HONEST = {
     "tests-newcomers": "a temporary refusal of a recipient says nothing of the connection",
     "max-messages-452": "a temporary refusal of a sender says nothing of the connection",
     "idle-451": "in a window it cannot be told from any other temporary refusal; one by one, nothing fails (see below)",
-    "max-connections-432": "without a pause the tries may be over before the other connections are closed",
     "two-replies-to-last-chunk": "a reply that answers nothing ends a connection, and each connection comes to that",
 }
 """Where messages may fail, if the receipts say so, and why."""

@@ -211,6 +211,34 @@ def test_any_words_can_be_asked(lines: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("code", "text", "may_pass", "seconds"),
+    [
+        (550, "5.4.5 Daily user sending limit exceeded. For more information go to https://example.com", True, 3600),
+        (554, "5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException; Failed", True, 3600),
+        (550, "5.4.6 Unusual sending activity detected. Please try after sometime.", True, 3600),
+        (550, "Domain example.com has exceeded the max emails per hour (150/150 (100%)) allowed", True, 3600),
+        (554, "ann@example.com has exceeded its daily relay quota", True, 3600),
+        (454, "Throttling failure: Daily message quota exceeded.", True, 3600),
+        (550, "5.7.0 Requested action not taken: too many emails per second", True, None),
+        (550, "5.7.233 You have exceeded the tenant external recipient rate limit", True, None),
+        (454, "Throttling failure: Maximum sending rate exceeded.", True, None),
+        (451, "Later", True, None),
+        (552, "5.3.4 Your message exceeded the size limits", False, None),
+        (554, "5.2.2 mailbox full; STOREDRV.Submission.Exception:QuotaExceededException", False, None),
+        (554, "5.2.0 STOREDRV.Submission.Exception:OutboundSpamException; Failed", False, None),
+        (550, "5.1.1 <daily@quota.example> unknown", False, None),
+        (550, "5.7.1 Rejected, try again later", False, None),
+        (250, "2.0.0 Ok, 5 emails per second are left", False, None),
+    ],
+)
+def test_a_limit_of_mail_in_a_time_passes_whatever_the_code(
+    code: int, text: str, may_pass: bool, seconds: float | None
+) -> None:
+    reply = Reply(code, (text,))
+    assert reply.may_pass is may_pass and reply.retry_after == seconds
+
+
+@pytest.mark.parametrize(
     ("text", "seconds"),
     [
         ("4.2.0 <bob@example.org>: Recipient address rejected: Greylisted, try again in 5 minutes", 300),

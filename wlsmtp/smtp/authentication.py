@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -46,8 +47,14 @@ if TYPE_CHECKING:
 
 _NOT_SUPPORTED = frozenset({500, 502, 503, 504})
 """Replies that speak against the mechanism."""
-_NOT_UNDERSTOOD = _NOT_SUPPORTED | {501}
-"""Replies that say nothing of the secret."""
+_NOT_UNDERSTOOD = _NOT_SUPPORTED | {501, 530, 538}
+"""Replies that say nothing of the secret; the last two want TLS first (RFC 3207 §4, RFC 4954 §6)."""
+_NAMES_MECHANISM = re.compile(
+    r"\b(?:invalid|unknown|unsupported|unrecogni[sz]ed|bad)\b[\w ]{0,20}\b(?:mechanism|authentication type)|"
+    r"\bmechanism\b[\w ]{0,20}\b(?:not (?:supported|allowed|available|offered|permitted)|unsupported|disabled)",
+    re.IGNORECASE,
+)
+"""Words of a 5xx of any code that speak against the mechanism, as Postfix passes them on from its SASL library."""
 _NEEDS_TRANSITION = "4.7.12"
 """The user must log in once with a mechanism that shows the password (RFC 4954 §6: 432)."""
 _MASK = "********"
@@ -76,6 +83,8 @@ class _Played:
         """Whether the refusal cannot be about the secret."""
         reply = self.reply
         if reply.code in _NOT_SUPPORTED or str(reply.enhanced) == _NEEDS_TRANSITION:
+            return True
+        if reply.is_permanent and _NAMES_MECHANISM.search(reply.text):
             return True
         # After 421 the server answers nothing more.
         return reply.code != 421 and not self.is_tested
@@ -206,7 +215,8 @@ class _Player:
     def _remember(self, mechanism: Mechanism, secrets: Secrets, failure: AuthenticationFailed) -> None:
         """Keep in mind that the server refused a secret for good."""
         secret = secret_of(self._config, secrets.token)
-        is_about_secret = failure.reply is not None and failure.reply.code not in _NOT_UNDERSTOOD
+        reply = failure.reply
+        is_about_secret = reply is not None and reply.code not in _NOT_UNDERSTOOD and not refusal.is_about_tls(reply)
         if secret and is_about_secret and mechanism.needs in ("password", "token") and not failure.temporary:
             self._quirks.refused_login = RefusedLogin.of(secret, failure, self._io.now())
 

@@ -73,6 +73,8 @@ class Connection:
         """Transactions begun over this connection."""
         self.users = 0
         """Senders that it is lent to."""
+        self.is_one_too_many = False
+        """Whether the server has said over it that there are too many connections, or too much mail."""
         self.opened_at = self.idle_since = io.now()
         self.planner = Planner(
             info.capabilities,
@@ -98,9 +100,10 @@ class Connection:
 
     @property
     def is_spent(self) -> bool:
-        """Whether it has had as many messages as it may have."""
+        """Whether it must not carry another message: it has had as many as it may have, or the server does not go on
+        with it."""
         found = self._quirks.max_messages
-        if found is not None and self.messages >= found:
+        if self.window.must_end or (found is not None and self.messages >= found):
             return True
         return self._max_messages is not None and self.messages >= self._max_messages
 

@@ -21,6 +21,19 @@ _OUT_OF_ORDER = frozenset({500, 502, 503})
 _POLICY = 7
 """The subject of enhanced codes that name a policy (RFC 3463 §3.8)."""
 _NAMES_GROUPS = re.compile("pipelin|synchroni[sz]", re.IGNORECASE)
+_NAMES_CONNECTIONS = re.compile(
+    r"\b(?:too many|trop de|number of) (?:[\w-]+ ){0,2}(?:connections|connexions|sessions)\b|"
+    r"\b(?:concurrent|concurrency|simultaneous)\b|(?<!per[ -])\b(?:connection|thread) limit",
+    re.IGNORECASE,
+)
+_NAMES_RATE = re.compile(
+    r"\btoo much mail|\btoo many (?:e-?mails|messages)\b(?! \w+ (?:\w+ )?(?:connection|session))|"
+    r"\brates?\b|rate.?limit|\bthrottl|\bslow(?:ing)? down\b|\bper (?:second|minute|hour|day)\b",
+    re.IGNORECASE,
+)
+_NAMES_IDLENESS = re.compile(r"time.?out|timed out|\bidle\b|inactiv", re.IGNORECASE)
+_NEEDS_TRANSITION = "4.7.12"
+"""432 with this means that a user must log in by password once (RFC 4954 §6)."""
 
 
 def sender_refused(recipients: Sequence[str], reply: Reply) -> Outcome:
@@ -105,6 +118,23 @@ def names_groups(replies: Iterable[Reply]) -> bool:
 def is_misunderstanding(reply: Reply) -> bool:
     """Whether a command seems to be unknown to the server, or out of order, and not refused by a policy."""
     return reply.code in _OUT_OF_ORDER and (reply.enhanced is None or reply.enhanced.subject != _POLICY)
+
+
+def names_connections(reply: Reply) -> bool:
+    """Whether a refusal says that the client has too many connections: 432, as Exchange says it, or words of it."""
+    if reply.code == 432 and str(reply.enhanced) != _NEEDS_TRANSITION:
+        return True
+    return reply.is_transient and _NAMES_CONNECTIONS.search(reply.text) is not None
+
+
+def names_rate(reply: Reply) -> bool:
+    """Whether a refusal says that the client sends too much mail in a time."""
+    return not reply.is_positive and _NAMES_RATE.search(reply.text) is not None
+
+
+def names_idleness(reply: Reply) -> bool:
+    """Whether a server says that it has waited for too long."""
+    return not reply.is_positive and _NAMES_IDLENESS.search(reply.text) is not None
 
 
 def answered_each(

@@ -117,7 +117,7 @@ class ServerQuirks:
     _group_losses: int = 0
     """Connections in a row that failed at a group before any was answered."""
     _lost_after: int | None = None
-    """After how many messages the last connection was lost without a word."""
+    """After how many messages the last connection ended that did so without a word, or with one about time."""
 
     @property
     def uses_bdat(self) -> bool:
@@ -153,6 +153,11 @@ class ServerQuirks:
         """A connection was lost with several messages in flight, after it had answered ``messages``. A server that does
         so twice at the same count has a limit that it does not announce."""
         self.window = 1
+        self.ended_after(messages)
+
+    def ended_after(self, messages: int) -> None:
+        """A connection ended after ``messages``, for a reason that need not be their number: the second time in a row
+        that it is the same, it is taken for the limit."""
         if messages and messages == self._lost_after:
             self.limit_messages(messages)
         self._lost_after = messages

@@ -36,6 +36,9 @@ _IS_WRONG = re.compile(
 )
 """Words of a 4xx that say that the credentials are wrong, or the account is closed: some servers know no 535."""
 
+_OLD_TLS = re.compile(r"\b[45]\.7\.66\b|TLS 1\.[01]\b.*not supported", re.IGNORECASE)
+"""Words about the version of TLS, which will be the same next time."""
+
 _KNOWN_REPLIES = (
     (
         r"maximum credits exceeded",
@@ -56,7 +59,11 @@ _KNOWN_REPLIES = (
         r"application-specific password required|InvalidSecondFactor",
         "The account uses two-step verification: make an app password for this program, or use a token",
     ),
-    (r"^538\b|\b5\.7\.11\b", "The server wants TLS before a login: security='tls' or 'ssl'"),
+    (
+        _OLD_TLS.pattern,
+        "The server wants a later version of TLS than the one that was agreed on: see TLS(minimum_version=…)",
+    ),
+    (r"^538\b|\b5\.7\.11\b|\bSTARTTLS\b", "The server wants TLS before a login: security='tls' or 'ssl'"),
     (r"\b5\.7\.9\b", "The server's policy wants a stronger mechanism for this user than the one that was used"),
 )
 """What servers say when neither the name nor the secret is wrong, and what helps."""
@@ -128,8 +135,15 @@ def _weigh(reply: Reply, error: AuthenticationFailed) -> None:
     if _TOO_OFTEN.search(said):
         error.rests = REFUSED_LOGIN_RESTS
         error.hint = "Log in less often: one session for many messages, and fewer connections in its pool"
+    elif is_about_tls(reply):
+        error.is_lasting = True
     elif not _PASSES.search(said):
         error.is_lasting = _IS_WRONG.search(said) is not None
+
+
+def is_about_tls(reply: Reply) -> bool:
+    """Whether a login was refused because of the version of TLS."""
+    return _OLD_TLS.search(_said(reply)) is not None
 
 
 def read_problem(challenge: bytes) -> Mapping[str, str]:

@@ -17,7 +17,7 @@ from copy import copy
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ConnectionFailed, DeadlineExceeded, ProtocolError, SMTPError, Stage
-from wlsmtp.smtp import delivery, learning
+from wlsmtp.smtp import delivery, judge, learning
 from wlsmtp.smtp.link import BLOCK
 from wlsmtp.smtp.plan import Flow
 from wlsmtp.smtp.quirks import Trust
@@ -57,7 +57,8 @@ class Window:
         """``settled`` when the connection was used again after it had been idle: what the server says then is about
         that."""
         self.must_end = False
-        """Whether the connection must not carry another message: the server may keep an envelope, and has no RSET."""
+        """Whether the connection must not carry another message: it is one too many for the server, or that may keep an
+        envelope, and has no RSET."""
         self._must_reset = False
         """Whether the server may still keep an envelope, so that RSET must come first (RFC 5321 §4.1.1.5)."""
         self._io = io
@@ -382,7 +383,8 @@ class Window:
         """A message that was certainly not sent leaves an envelope, a limit or a misunderstanding behind."""
         reply = error.reply
         self._must_reset = True
-        self.must_end = self._quirks.rset is Trust.BROKEN
+        is_crowded = reply is not None and judge.names_connections(reply)
+        self.must_end = self.must_end or is_crowded or self._quirks.rset is Trust.BROKEN
         if reply is not None and is_closing(reply):
             self.link.farewell = self.link.farewell or reply
             if error.stage is Stage.MAIL:
@@ -390,8 +392,15 @@ class Window:
         learning.from_refusal(self._quirks, transaction)
 
     def _learn_limit(self, reply: Reply, messages: int) -> None:
-        """421 to MAIL or RSET after some messages: that is how many the server takes, unless there was a pause."""
-        if reply.code == 421 and self.has_delivered and messages != self.settled_when_idle:
+        """421 to MAIL or RSET after some messages: that is how many the server takes, unless there was a pause, or its
+        words name another reason. Where they speak of time, it must have ended two connections after as many."""
+        if reply.code != 421 or not self.has_delivered or messages == self.settled_when_idle:
+            return
+        if judge.names_rate(reply) or judge.names_connections(reply):
+            return
+        if judge.names_idleness(reply):
+            self._quirks.ended_after(messages)
+        else:
             self._quirks.limit_messages(messages)
 
     def _connection_failed(self, error: SMTPError) -> None:

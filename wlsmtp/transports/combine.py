@@ -218,7 +218,7 @@ class RoundRobinTransport(FailoverTransport):
 
 def _may_go_on(result: RecipientResult) -> bool:
     if result.status is RecipientStatus.REFUSED:
-        return result.reply is not None and result.reply.is_transient
+        return result.reply is not None and result.reply.may_pass
     return result.status is RecipientStatus.NOT_SENT
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from wlsmtp.errors import MessageError, RecipientsRefused, ReplyError, Stage
 from wlsmtp.receipt import Outcome, RecipientStatus
-from wlsmtp.retry import Again, again_after
+from wlsmtp.retry import Again
 from wlsmtp.smtp.transaction import NotStarted
 
 if TYPE_CHECKING:
@@ -64,9 +64,14 @@ class Dispatch:
             raise MessageError(words, stage=Stage.MAIL)
         return parts[0]
 
-    def is_sent_again(self, latest: Outcome, connection: Connection, now: float, *, all_or_nothing: bool) -> bool:
-        """Whether the message is sent again at once, over a new connection, as a failure is none of its own."""
-        if again_after(latest, connection, had_free_retry=self._mail.had_free_retry) is not Again.AT_ONCE:
+    @property
+    def had_free_retry(self) -> bool:
+        """Whether it was sent again already for no reason of its own."""
+        return self._mail.had_free_retry
+
+    def is_sent_again(self, latest: Outcome, again: Again, now: float, *, all_or_nothing: bool) -> bool:
+        """Whether the message is sent again at once, over another connection, as a failure is none of its own."""
+        if again not in (Again.AT_ONCE, Again.ELSEWHERE):
             return False
         refused = {result.address for result in latest.recipients if result.is_permanent}
         if refused and all_or_nothing:
@@ -75,9 +80,11 @@ class Dispatch:
         if refused:  # what is known stays known: only the others are asked for again
             self._so_far = self._merged(latest)
             self.envelope = self.envelope.only(one for one in self.envelope.recipients if str(one) not in refused)
-        # What was not begun costs nothing, however often that happens.
-        self._mail.had_free_retry = self._mail.had_free_retry or not isinstance(latest.error, NotStarted)
-        self.not_before, self.was_refused = now, isinstance(latest.error, ReplyError)
+        self.was_refused = isinstance(latest.error, ReplyError)
+        if again is Again.AT_ONCE:
+            # What was not begun costs nothing, however often that happens.
+            self._mail.had_free_retry = self._mail.had_free_retry or not isinstance(latest.error, NotStarted)
+            self.not_before = now
         return True
 
     def fail(self, error: SMTPError) -> None:

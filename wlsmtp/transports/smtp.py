@@ -10,6 +10,8 @@ from wlsmtp.events import log
 from wlsmtp.message.mail import Mail
 from wlsmtp.pace import Pace
 from wlsmtp.pool import Pool, PoolStatistics
+from wlsmtp.retry import again_after
+from wlsmtp.smtp import judge
 from wlsmtp.smtp.conversation import Connection, ServerInfo, open_connection
 from wlsmtp.smtp.quirks import ServerQuirks
 from wlsmtp.transports.base import Transport
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from wlsmtp.smtp.deadlines import Deadlines
     from wlsmtp.smtp.plan import Plan
     from wlsmtp.wire.extensions import Capabilities
-    from wlsmtp.wire.reply import Reply
 
 
 class SMTPTransport(Transport):
@@ -154,17 +155,20 @@ class SMTPTransport(Transport):
 
     def is_sent_again(self, dispatch: Dispatch, outcome: Outcome, connection: Connection) -> bool:
         """Whether a message is sent again at once, as nothing that failed has to do with it."""
-        if outcome.error is None:
+        error = outcome.error
+        if error is None:
             return False
-        return dispatch.is_sent_again(outcome, connection, self.io.now(), all_or_nothing=self.all_or_nothing)
+        if error.reply is not None and (judge.names_connections(error.reply) or judge.names_rate(error.reply)):
+            self.pool.shrink(connection)
+        again = again_after(
+            outcome, connection, had_free_retry=dispatch.had_free_retry, has_others=self.pool.has_others
+        )
+        return dispatch.is_sent_again(outcome, again, self.io.now(), all_or_nothing=self.all_or_nothing)
 
     def take(self, dispatch: Dispatch, outcome: Outcome) -> bool:
-        """Take what came of one transaction, and adapt the number of connections to what the server says; return
-        whether there must be another transaction."""
+        """Take what came of one transaction; return whether there must be another one."""
         if outcome.error is None:
             self.pool.succeeded()
-        elif outcome.error.reply is not None and _is_too_much(outcome.error.reply):
-            self.pool.shrink()
         return dispatch.take(outcome, self.quirks, all_or_nothing=self.all_or_nothing)
 
     async def _deliver_part(self, dispatch: Dispatch) -> None:
@@ -210,16 +214,6 @@ class SMTPTransport(Transport):
                     log.warning("no thread can be started to free a connection: %s", error.strerror)
 
     async def _connect(self, deadlines: Deadlines) -> Connection:
-        try:
-            connection = await open_connection(self.io, self.config, self._announce, deadlines, self.quirks)
-        except SMTPError as error:
-            if error.reply is not None and _is_too_much(error.reply):
-                self.pool.shrink()
-            raise
+        connection = await open_connection(self.io, self.config, self._announce, deadlines, self.quirks)
         self._capabilities = connection.info.capabilities
         return connection
-
-
-def _is_too_much(reply: Reply) -> bool:
-    """Too many connections, or too much mail in a short time: 421, 432 of Exchange, 4.7.x with 450 or 451."""
-    return reply.code in (421, 432) or (reply.code in (450, 451) and str(reply.enhanced).startswith("4.7."))

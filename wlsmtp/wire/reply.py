@@ -58,6 +58,22 @@ _RETRY_IN = re.compile(
 )
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
+_LIMIT_IN_TIME = re.compile(
+    r"\b(?:daily|hourly)\b[^.;<>@]{0,40}\b(?:limit|quota)|\bper (?:second|minute|hour|day)\b|\brate.?limit|"
+    r"\b(?:sending|submission) ?(?:limit|quota|rate)|\bunusual (?:sending )?activity|"
+    r"\btoo (?:many (?:e-?mails|messages)|much mail)\b",
+    re.IGNORECASE,
+)
+"""Words of a limit on mail in a stretch of time."""
+_LONG_LIMIT = re.compile(
+    r"\b(?:daily|hourly)\b[^.;<>@]{0,40}\b(?:limit|quota)|\bper (?:hour|day)\b|"
+    r"\b(?:sending|submission) ?(?:limit|quota)|\bunusual (?:sending )?activity",
+    re.IGNORECASE,
+)
+"""Words of those that last for hours."""
+LIMIT_RESTS = 3600.0
+"""Seconds after which a server is asked again that has named a limit of mail in an hour or a day, and no time."""
+
 
 @dataclass(frozen=True, slots=True)
 class EnhancedStatusCode:
@@ -103,6 +119,12 @@ class Reply:
         return self.code // 100 == 5
 
     @property
+    def may_pass(self) -> bool:
+        """Whether the same may be accepted later: a 4xx, or a 5xx whose words name a limit on mail in a stretch of
+        time, as Gmail's ``550 5.4.5 Daily user sending limit exceeded``."""
+        return self.is_transient or (self.is_permanent and _names(_LIMIT_IN_TIME, self))
+
+    @property
     def enhanced(self) -> EnhancedStatusCode | None:
         """The enhanced status code at the head of the text, when its class agrees with the code (RFC 2034 §4)."""
         found = _ENHANCED.match(self.lines[0])
@@ -128,11 +150,13 @@ class Reply:
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds until the server wants to be asked again, as greylisting servers tell in the text of a 4xx; None
-        when it names no time."""
-        found = _RETRY_IN.search(self.text[:_LOOKED_AT]) if self.is_transient else None
-        if found is None:
+        """Seconds until the server wants to be asked again: the time that it names, as greylisting servers do; an hour
+        where it names a limit of mail in an hour or a day; else None."""
+        if not self.may_pass:
             return None
+        found = _RETRY_IN.search(self.text[:_LOOKED_AT])
+        if found is None:
+            return LIMIT_RESTS if _names(_LONG_LIMIT, self) else None
         hours, minutes, seconds, count, unit = found.groups()
         if count is not None:
             return float(int(count) * _SECONDS[unit.lower()])
@@ -140,6 +164,10 @@ class Reply:
 
     def __str__(self) -> str:
         return " ".join(str(part) for part in (self.code, self.enhanced, self.text) if part)
+
+
+def _names(words: re.Pattern[str], reply: Reply) -> bool:
+    return words.search(reply.text[:_LOOKED_AT]) is not None
 
 
 class ReplyParser:
