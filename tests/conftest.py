@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from tests.clock import Clock
 from tests.worlds import World
 from wlsmtp.io.tls import _make_context
 
@@ -24,6 +25,12 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
     world = World(request.param)
     yield world
     world.close()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of both worlds."""
+    return Clock(monkeypatch)
 
 
 @pytest.fixture(autouse=True)

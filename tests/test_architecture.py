@@ -21,7 +21,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # The names at the top of the package stand above all rooms.
 LADDER = [
-    {"errors", "receipt", "statistics"},
+    {"errors", "receipt", "statistics", "lifecycle"},
     {"events", "validation", "urls", "network", "options", "config", "presets", "sources"},
     {"wire", "sasl", "message"},
     {"io"},

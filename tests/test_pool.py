@@ -107,8 +107,13 @@ def test_a_stream_that_is_collected_in_the_middle_of_a_search_gives_its_connecti
         del receipts
         monkeypatch.setattr(Pool, search, collecting)
         assert session.send(MESSAGE, timeout=5)
+        assert session.send(MESSAGE, timeout=5)
         statistics = session.statistics()
         assert (statistics.connections_open, statistics.connections_idle) == (1, 1)
+
+
+async def nothing() -> None:
+    """No room is made."""
 
 
 @pytest.mark.parametrize("what", ["acquire", "close"])
@@ -123,7 +128,7 @@ def test_who_waits_looks_again_even_if_nobody_wakes_it(what: str, monkeypatch: p
     with SMTPServer() as server, SMTPSession(server.host, server.port) as session:
         io = BlockingIO()
         deadlines = Deadlines(io, session.config.timeout)
-        pool = Pool(io, PoolLimits(max_connections=1), session.transport._connect)  # type: ignore[attr-defined]
+        pool = Pool(io, PoolLimits(max_connections=1), session.transport._connect, nothing)  # type: ignore[attr-defined]
         lent = run(pool.acquire(deadlines))
         waiter = threading.Thread(target=lambda: run(getattr(pool, what)(deadlines)), daemon=True)
         waiter.start()
@@ -141,7 +146,7 @@ def test_room_is_made_while_nothing_is_held() -> None:
         io = BlockingIO()
         deadlines = Deadlines(io, session.config.timeout)
 
-        def make_room() -> None:
+        async def make_room() -> None:
             thread = threading.Thread(target=lambda: run(pool.release(lent, deadlines)))
             thread.start()
             thread.join(10)

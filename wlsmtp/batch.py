@@ -34,11 +34,13 @@ MOST_WAITING = 16
 class _Entry:
     """One message, from the input to its receipt."""
 
-    __slots__ = ("campaign", "due", "mail", "outcome", "receipt", "started")
+    __slots__ = ("absent", "campaign", "due", "mail", "outcome", "receipt", "started")
 
-    def __init__(self, mail: Mail | None, started: float) -> None:
+    def __init__(self, mail: Mail | None, started: float, absent: float) -> None:
         self.mail = mail
         self.started = started
+        self.absent = absent
+        """What ``Batch._absent`` was when it started."""
         self.campaign: Campaign | None = None
         self.outcome: Outcome | None = None
         self.due = 0.0
@@ -63,6 +65,8 @@ class Batch:
         self._obstacle: SMTPError | None = None
         """What went wrong with one message, and would go wrong with all."""
         self._failure_of_input: Exception | None = None
+        self._absent = 0.0
+        """Seconds in which whoever takes the receipts was busy elsewhere: none of the time that messages have."""
         width = connections or 1
         self._most = MOST_WAITING * mailer.config.pipelining.max_in_flight * width
 
@@ -70,13 +74,17 @@ class Batch:
         """The receipts, as many at a time as there are. Raises what stands in the way of all messages, once each that
         was read has its receipt: what was on its way then may have been delivered. So does an error of the input."""
         mailer = self._mailer
+        if mailer.io.abandoned:
+            await mailer.close_abandoned()
         stream = mailer.transport.deliver_many(self._feed(), mailer.deadlines, self._connections)
         try:
             async for outcomes in stream:
                 for outcome in outcomes:
                     self._take(self._on_their_way.popleft(), outcome)
                 if ready := self._ready():
+                    left_at = mailer.io.now()
                     yield ready
+                    self._absent += mailer.io.now() - left_at
         finally:
             await stream.aclose()
         self._give_up_waiting()
@@ -138,9 +146,9 @@ class Batch:
         message, envelope = item if isinstance(item, tuple) else (item, None)
         try:
             envelope = self._mailer.asking(envelope or envelope_of(message))
-            entry = _Entry(Mail(envelope, content_of(message)), started)
+            entry = _Entry(Mail(envelope, content_of(message)), started, self._absent)
         except (MessageError, ExtensionMissing) as error:
-            entry = _Entry(None, started)
+            entry = _Entry(None, started, self._absent)
             entry.receipt = self._mailer.not_a_message(error)
         self._entries.append(entry)
         return entry
@@ -172,7 +180,8 @@ class Batch:
         if entry.campaign is None:
             entry.campaign = mailer.campaign(entry.mail.envelope)
         now = mailer.io.now()
-        pause = entry.campaign.pause_after(outcome, entry.started + mailer.config.timeout.total - now)
+        used = now - entry.started - (self._absent - entry.absent)
+        pause = entry.campaign.pause_after(outcome, mailer.config.timeout.total - used)
         if pause is None:
             return False
         entry.outcome = outcome

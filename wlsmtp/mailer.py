@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Collection, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from wlsmtp.batch import Batch
 from wlsmtp.config import Mode, SessionConfig
 from wlsmtp.errors import ConfigError, ExtensionMissing, MessageError, SMTPError, Stage
-from wlsmtp.events import Announcer, Failed, Sent
+from wlsmtp.events import Announcer, Failed, Sent, log
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.mail import Mail
 from wlsmtp.message.render import Sendable, content_of, envelope_of, is_one_message
@@ -81,6 +82,7 @@ class Mailer:
 
     async def open(self) -> None:
         """Get ready: connect and log in now rather than at the first message. In mode ``async``, begin to work."""
+        await self.close_abandoned()
         if self._spooler is not None:
             await self._spooler.open()
         else:
@@ -89,13 +91,28 @@ class Mailer:
     async def close(self, *, drain: bool = True, timeout: float | None = None) -> None:
         """Let what is on its way finish, then close; all of it within one time."""
         deadlines = self.deadlines(self.config.close_timeout if timeout is None else timeout)
-        if self._spooler is not None:
-            await self._spooler.close(deadlines, drain=drain)
-        else:
-            await self.transport.close(deadlines)
+        try:
+            if self._spooler is not None:
+                await self._spooler.close(deadlines, drain=drain)
+            else:
+                await self.transport.close(deadlines)
+        finally:
+            await self.close_abandoned()
+
+    async def close_abandoned(self) -> None:
+        """Close streams that nobody reads any more, as the garbage collector has found."""
+        abandoned = self.io.abandoned
+        while abandoned:
+            with suppress(IndexError):  # another thread may have taken the last
+                generator = abandoned.popleft()
+                try:
+                    await generator.aclose()
+                except Exception:
+                    log.exception("an unfinished stream could not be closed")
 
     async def verify(self, timeout: float | None = None) -> ServerInfo:
         """Connect, log in, and tell what the server offers."""
+        await self.close_abandoned()
         return await self.transport.verify(self.deadlines(timeout))
 
     async def send(
@@ -109,6 +126,8 @@ class Mailer:
         **schedule: Any,
     ) -> Receipt:
         """Send one message, or put it into the outbox; raise when nobody got it, or nobody knows."""
+        if self.io.abandoned:
+            await self.close_abandoned()
         envelope = self.asking(envelope_of(message, sender=sender, recipients=recipients), options)
         if self._spooler is not None:
             return await self._spooler.post(Mail(envelope, content_of(message)), **schedule)

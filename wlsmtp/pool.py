@@ -47,9 +47,9 @@ class Pool:
         io: IO,
         limits: PoolLimits,
         connect: Callable[[Deadlines], Awaitable[Connection]],
-        make_room: Callable[[], None] = lambda: None,
+        make_room: Callable[[], Awaitable[None]],
     ) -> None:
-        """``make_room`` is called before somebody waits."""
+        """``make_room`` is awaited before somebody waits."""
         self._io = io
         self._limits = limits
         self._connect = connect
@@ -256,7 +256,7 @@ class Pool:
         try:
             while True:
                 # Nothing is held meanwhile: it may start threads.
-                self._make_room()
+                await self._make_room()
                 async with self._changed:
                     has_place, connection = await self._look_again(tired, deadlines, size, opened_after)
                 while tired:

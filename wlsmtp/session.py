@@ -3,13 +3,13 @@ neither holds any logic: see ``mailer.py``."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from wlsmtp.config import Mode, Pipelining, PoolLimits, RetryPolicy, Security, SessionConfig, Timeouts
-from wlsmtp.io.blocking import BlockingIO, run
+from wlsmtp.io.blocking import BlockingIO, advance, run
 from wlsmtp.mailer import Item, Mailer
-from wlsmtp.receipt import Status
+from wlsmtp.receipt import Receipt, Status
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from wlsmtp.options import DeliveryOptions
     from wlsmtp.outbox.base import Outbox, OutboxStatistics
     from wlsmtp.outbox.schedule import When
-    from wlsmtp.receipt import Receipt
     from wlsmtp.smtp.conversation import ServerInfo
     from wlsmtp.statistics import Statistics
     from wlsmtp.transports.base import Transport
@@ -159,7 +158,7 @@ class SMTPSession(_Session):
             )
         )  # fmt: skip
 
-    def send_many(self, items: Iterable[Item], *, connections: int | None = None) -> Iterator[Receipt]:
+    def send_many(self, items: Iterable[Item], *, connections: int | None = None) -> ReceiptIterator:
         """Send messages, or pairs ``(message, Envelope)``, as they come; yield their receipts in the same order.
 
         With a server that offers PIPELINING and CHUNKING, messages follow each other without waiting for its answers,
@@ -174,7 +173,7 @@ class SMTPSession(_Session):
         With ``mode="async"`` the receipts are ``PENDING``, and each message is in the outbox before its receipt is
         yielded: those of a list or another collection a hundred at a time, all others one by one.
         """
-        return self._flattened(self._mailer.send_many(items, connections))
+        return ReceiptIterator(self._mailer.send_many(items, connections), self._mailer.io)
 
     def statistics(self) -> Statistics:
         """Counts of messages and connections since the session was made."""
@@ -195,11 +194,11 @@ class SMTPSession(_Session):
         when the next one is (``next_attempt``)."""
         return run(self._mailer.spooler.receipt(id))
 
-    def receipts(self, *statuses: Status) -> Iterator[Receipt]:
+    def receipts(self, *statuses: Status) -> ReceiptIterator:
         """The messages in the outbox that are in one of these states (without any: all), the oldest first."""
-        return self._flattened(self._mailer.spooler.receipts(*statuses))
+        return ReceiptIterator(self._mailer.spooler.receipts(*statuses), self._mailer.io)
 
-    def pending(self) -> Iterator[Receipt]:
+    def pending(self) -> ReceiptIterator:
         """The messages that are still to be sent, the oldest first."""
         return self.receipts(Status.PENDING)
 
@@ -240,18 +239,6 @@ class SMTPSession(_Session):
         """
         run(self._mailer.close(drain=drain, timeout=timeout))
 
-    @staticmethod
-    def _flattened(batches: AsyncGenerator[list[Receipt], None]) -> Iterator[Receipt]:
-        try:
-            while True:
-                try:
-                    receipts = run(_next(batches))
-                except StopAsyncIteration:
-                    return
-                yield from receipts
-        finally:
-            run(batches.aclose())
-
     def __enter__(self) -> Self:
         return self
 
@@ -259,8 +246,39 @@ class SMTPSession(_Session):
         self.close()
 
 
-async def _next(batches: AsyncIterator[list[Receipt]]) -> list[Receipt]:
-    return await anext(batches)
+class ReceiptIterator(Iterator[Receipt]):
+    """The receipts of ``send_many``, or of an outbox, one after the other.
+
+    One that is dropped before its end does nothing by itself, as the garbage collector may come by at any place: the
+    next call of the session, or ``close``, gives its connection back.
+    """
+
+    def __init__(self, batches: AsyncGenerator[list[Receipt], None], io: IO) -> None:
+        self._batches = batches
+        self._io = io
+        self._ready: Iterator[Receipt] = iter(())
+
+    def __next__(self) -> Receipt:
+        for receipt in self._ready:
+            return receipt
+        receipts: list[Receipt] = []
+        try:
+            while not receipts:
+                receipts = advance(self._batches, self._io.abandoned)
+        except StopAsyncIteration:
+            raise StopIteration from None
+        self._ready = iter(receipts)
+        return next(self._ready)
+
+    def close(self) -> None:
+        """Read no more, and give the connection back now."""
+        self._ready = iter(())
+        run(self._batches.aclose())
+
+
+_being_read: set[AsyncGenerator[list[Receipt], None]] = set()
+"""Held, so that the garbage collector finds the outermost generator only: asyncio closes each one that it finds in a
+task of its own, and two such tasks would trip over each other."""
 
 
 class AsyncSMTPSession(_Session):
@@ -356,12 +374,16 @@ class AsyncSMTPSession(_Session):
 
     @staticmethod
     async def _flattened(batches: AsyncGenerator[list[Receipt], None]) -> AsyncGenerator[Receipt, None]:
+        _being_read.add(batches)
         try:
             async for receipts in batches:
                 for receipt in receipts:
                     yield receipt
         finally:
-            await batches.aclose()
+            try:
+                await batches.aclose()
+            finally:
+                _being_read.discard(batches)
 
     async def __aenter__(self) -> Self:
         return self

@@ -6,7 +6,8 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from inspect import isawaitable, iscoroutinefunction
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from wlsmtp.config import TLS
 
 T = TypeVar("T")
+
+
+MOMENT = 0.05
+"""Seconds for the loop to read what lies in a socket."""
 
 
 class _Wire(asyncio.Protocol):
@@ -143,7 +148,13 @@ class AsyncioStream:
     async def read(self, deadline: float) -> bytes:
         """See ``Stream.read``."""
         while not self._wire.received and not self._wire.ended:
-            await self._wire.until_received(deadline)
+            try:
+                await self._wire.until_received(deadline)
+            except TimeoutError:
+                # A deadline that is over deserves one look: what is there may say that a message was delivered.
+                if not self.has_input():
+                    raise
+                await self._wire.until_received(asyncio.get_running_loop().time() + MOMENT)
         if self._wire.received:
             return self._wire.take()
         if self._wire.failure is not None:
@@ -237,12 +248,16 @@ class AsyncioTask(Generic[T]):
         """See ``Task.is_done``."""
         return self._task.done()
 
-    async def wait(self, deadline: float) -> T:
-        """See ``Task.wait``."""
+    async def join(self, deadline: float) -> None:
+        """See ``Task.join``."""
         seconds = max(0.0, deadline - asyncio.get_running_loop().time())
         await asyncio.wait([self._task], timeout=seconds)
         if not self._task.done():
             raise TimeoutError
+
+    async def wait(self, deadline: float) -> T:
+        """See ``Task.wait``."""
+        await self.join(deadline)
         return self._task.result()
 
     def cancel(self) -> None:
@@ -268,8 +283,16 @@ async def _wrap(sock: socket.socket, *, is_direct: bool = True) -> AsyncioStream
     return AsyncioStream(transport, wire, is_direct=is_direct)
 
 
+_NONE: deque[AsyncGenerator[Any, None]] = deque()
+
+
 class AsyncioIO:
     """The world of one event loop."""
+
+    @property
+    def abandoned(self) -> deque[AsyncGenerator[Any, None]]:
+        """See ``IO.abandoned``: asyncio closes them in tasks."""
+        return _NONE
 
     def now(self) -> float:
         """The loop's clock, which need not be the system's (uvloop, test loops)."""

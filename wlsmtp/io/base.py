@@ -8,7 +8,8 @@ stage and says the rest. Deadlines are absolute, on the clock of ``IO.now``.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -145,6 +146,9 @@ class Task(Protocol[T_co]):
     def is_done(self) -> bool:
         """Whether it has ended, in whatever way."""
 
+    async def join(self, deadline: float) -> None:
+        """Wait until it has ended, in whatever way. Raises ``TimeoutError`` at the deadline, and the work goes on."""
+
     async def wait(self, deadline: float) -> T_co:
         """What the work returned, or the exception that ended it. Raises ``TimeoutError`` at the deadline, and the work
         goes on then."""
@@ -156,6 +160,11 @@ class Task(Protocol[T_co]):
 
 class IO(Protocol):
     """One world."""
+
+    @property
+    def abandoned(self) -> deque[AsyncGenerator[Any, None]]:
+        """Generators that the garbage collector has found unfinished, to be closed where it does no harm to wait.
+        Empty in worlds that close them by themselves."""
 
     def now(self) -> float:
         """Seconds on a clock that only goes forward."""

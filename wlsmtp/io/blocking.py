@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
@@ -63,6 +64,24 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
         raise
     coroutine.close()
     raise RuntimeError("a coroutine of the blocking world was suspended")
+
+
+def advance(generator: AsyncGenerator[T, None], abandoned: deque[AsyncGenerator[Any, None]]) -> T:
+    """The next value of ``generator``. Raises ``StopAsyncIteration`` at its end.
+
+    The garbage collector may strike in any thread, under any lock. So what it finds of the generator, and of those that
+    are first used inside it, is not closed there but kept in ``abandoned``, for whoever uses the session next.
+    """
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, abandoned.append)
+    try:
+        return run(_next(generator))
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+
+
+async def _next(generator: AsyncGenerator[T, None]) -> T:
+    return await anext(generator)
 
 
 class BlockingStream:
@@ -199,7 +218,8 @@ class BlockingStream:
                 return
             yield_processor()
             self._is_prompt = time.monotonic() - began < MOMENT
-        if not wait_until_ready(fileno, remaining(deadline))[0]:
+        # A deadline that is over deserves one look: what is there may say that a message was delivered.
+        if not wait_until_ready(fileno, max(0.0, deadline - time.monotonic()))[0]:
             raise TimeoutError
         self._is_prompt = not was_prompt and time.monotonic() - began < MOMENT
 
@@ -270,11 +290,15 @@ class BlockingTask(Generic[T]):
         """See ``Task.is_done``."""
         return not self._thread.is_alive()
 
-    async def wait(self, deadline: float) -> T:
-        """See ``Task.wait``."""
+    async def join(self, deadline: float) -> None:
+        """See ``Task.join``."""
         self._thread.join(max(0.0, deadline - time.monotonic()))
         if self._thread.is_alive():
             raise TimeoutError
+
+    async def wait(self, deadline: float) -> T:
+        """See ``Task.wait``."""
+        await self.join(deadline)
         if self._failure is not None:
             raise self._failure
         return cast(T, self._result)
@@ -288,6 +312,10 @@ class BlockingIO:
 
     now = staticmethod(time.monotonic)
     """The monotonic clock, which is asked several times for a message."""
+
+    def __init__(self) -> None:
+        self.abandoned: deque[AsyncGenerator[Any, None]] = deque()
+        """See ``IO.abandoned``."""
 
     def wall(self) -> float:
         """See ``IO.wall``."""

@@ -41,6 +41,11 @@ class Deadlines:
         shared._before_content = min(self._before_content, self._io.now() + self.remaining / parts)
         return shared
 
+    def extend(self, seconds: float) -> None:
+        """Put the end of the send off: somebody else has used up that time."""
+        self.end += seconds
+        self._before_content += seconds
+
     def uncut(self, stage: StageName) -> float:
         """The same, whenever the send must be over: for a wait that others share."""
         seconds: float = getattr(self._timeouts, stage)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import DeadlineExceeded, SMTPError, Stage
-from wlsmtp.events import log
 from wlsmtp.message.mail import Mail
 from wlsmtp.pace import Pace
 from wlsmtp.pool import Pool, PoolStatistics
@@ -44,7 +44,7 @@ class SMTPTransport(Transport):
         self.pool = Pool(io, config.pool, self._connect, self._make_room)
         self.streams: set[Stream] = set()
         """Those that are not at their end."""
-        self._settling: list[Task[None]] = []
+        self._reclaiming: list[Task[None]] = []
         self._announce = announce
         self._capabilities: Capabilities | None = None
         rate = config.pool.messages_per
@@ -80,8 +80,10 @@ class SMTPTransport(Transport):
 
     async def close(self, deadlines: Deadlines) -> None:
         """Close all connections, those in use once they are given back."""
-        for stream in tuple(self.streams):
-            await stream.settle_if_left_alone()
+        await self._make_room()
+        for task in tuple(self._reclaiming):
+            with suppress(TimeoutError):
+                await task.join(deadlines.end)
         await self.pool.close(deadlines)
 
     async def verify(self, deadlines: Deadlines) -> ServerInfo:
@@ -203,15 +205,16 @@ class SMTPTransport(Transport):
         plan = self.plan(connection, dispatch, expects_more=expects_more)
         return await connection.window.settle(connection.add(plan), dispatch.deadlines)
 
-    def _make_room(self) -> None:
+    async def _make_room(self) -> None:
         """Whoever waits for a connection may be the one that a stream waits for, with its connection in its hands."""
-        self._settling = [task for task in self._settling if not task.is_done]
+        self._reclaiming = [task for task in self._reclaiming if not task.is_done]
         for stream in tuple(self.streams):
-            if stream.is_left_alone:
-                try:
-                    self._settling.append(self.io.spawn(stream.settle_if_left_alone(), "wlsmtp-settle"))
-                except OSError as error:  # the wait for a connection has its deadline, and may end sooner
-                    log.warning("no thread can be started to free a connection: %s", error.strerror)
+            if not stream.is_parked:
+                continue
+            try:
+                self._reclaiming.append(self.io.spawn(stream.reclaim_if_parked(), "wlsmtp-reclaim"))
+            except OSError:  # no thread can be started, so this one does the work
+                await stream.reclaim_if_parked()
 
     async def _connect(self, deadlines: Deadlines) -> Connection:
         connection = await open_connection(self.io, self.config, self._announce, deadlines, self.quirks)

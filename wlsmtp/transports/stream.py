@@ -7,9 +7,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import suppress
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import SMTPError
+from wlsmtp.lifecycle import Lifecycle
 from wlsmtp.smtp.conversation import LONG_IDLE
 from wlsmtp.transports.dispatch import Dispatch
 
@@ -25,6 +27,32 @@ FLUSH = 32 * 1024
 """Octets of content that are written at once, while the next are being made."""
 AT_ONCE = 16
 """Messages that are handed to one of several connections at once."""
+
+
+TOGETHER = 0.01
+"""Seconds within which messages are entered that share one deadline."""
+ABSENCE = 0.001
+"""Seconds. A reader that stays away longer than that does not use up the time of its messages."""
+
+
+class StreamState(Enum):
+    """Who works with a stream; see docs/lifecycle.md."""
+
+    READING = auto()
+    """Its reader has asked for outcomes."""
+    PARKED = auto()
+    """Outcomes were given, and the reader is busy elsewhere: messages may be on their way."""
+    RECLAIMED = auto()
+    """Somebody else, who needs the connection, settles what is on its way in place of the reader."""
+    ENDED = auto()
+
+
+_ALLOWED = {
+    StreamState.READING: frozenset({StreamState.PARKED, StreamState.ENDED}),
+    StreamState.PARKED: frozenset({StreamState.READING, StreamState.RECLAIMED, StreamState.ENDED}),
+    StreamState.RECLAIMED: frozenset({StreamState.PARKED, StreamState.ENDED}),
+    StreamState.ENDED: frozenset[StreamState](),
+}
 
 
 class Stream:
@@ -43,14 +71,15 @@ class Stream:
         self._connection: Connection | None = None
         self._unflushed = 0
         """Octets of content that were said since the last writing."""
-        self._is_taken = False
+        self._life = Lifecycle(StreamState.READING, _ALLOWED)
+        self._parked_at = self._entered_at = 0.0
+        self._mutex = transport.io.mutex()
         self._turn = transport.io.condition()
 
     async def outcomes(self) -> AsyncGenerator[list[Outcome], None]:
         """The outcomes, as many at a time as there are."""
         self._transport.streams.add(self)
         try:
-            await self._take_turn()
             async for mail in self._mails:
                 if mail is not None:
                     dispatch = self._enter(mail)
@@ -63,20 +92,16 @@ class Stream:
                 while not is_done:
                     is_done = await self._go_on(to_the_end=mail is None)
                     if (is_done and mail is None) or self._has_ready:
-                        ready, left_at = self._ready(), await self._leave()
-                        try:
-                            yield ready
-                        finally:
-                            await self._take_turn()
-                        await self._come_back(left_at)
+                        ready = self._ready()
+                        await self._park()
+                        yield ready
+                        await self._resume()
             while self._all:
                 await self._go_on(to_the_end=True)
-                ready, left_at = self._ready(), await self._leave()
-                try:
-                    yield ready
-                finally:
-                    await self._take_turn()
-                await self._come_back(left_at)
+                ready = self._ready()
+                await self._park()
+                yield ready
+                await self._resume()
         except GeneratorExit:
             raise
         except BaseException:
@@ -85,49 +110,66 @@ class Stream:
             raise
         finally:
             self._transport.streams.discard(self)
-            await self._give_back()
+            await self._end()
 
     @property
-    def is_left_alone(self) -> bool:
+    def is_parked(self) -> bool:
         """Whether it has a connection, and whoever takes the outcomes is busy elsewhere."""
-        return not self._is_taken and self._connection is not None
+        return self._life.is_in(StreamState.PARKED) and self._connection is not None
 
-    async def settle_if_left_alone(self) -> None:
+    async def reclaim_if_parked(self) -> None:
         """Settle what is on its way, and give the connection back, if whoever takes the outcomes is busy elsewhere: a
         session that is closed need not wait for that, nor a message that is sent meanwhile."""
-        async with self._turn:
-            if self._is_taken:
+        with self._mutex:
+            if not self._life.is_in(StreamState.PARKED):
                 return
-            self._is_taken = True
+            self._life.to(StreamState.RECLAIMED)
         try:
+            self._discount_absence()
             while self._on_their_way:
                 await self._settle_some()
             await self._give_back()
         finally:
-            await self._leave_turn()
+            with self._mutex:
+                has_ended = self._life.is_in(StreamState.ENDED)
+                if not has_ended:
+                    self._parked_at = self._transport.io.now()
+                    self._life.to(StreamState.PARKED)
+            if has_ended:
+                await self._give_back()
+            async with self._turn:
+                self._turn.notify_all()
 
-    async def _take_turn(self) -> None:
-        async with self._turn:
-            while self._is_taken:
-                with suppress(TimeoutError):
-                    await self._turn.wait(self._deadlines().end)
-            self._is_taken = True
-
-    async def _leave_turn(self) -> None:
-        async with self._turn:
-            self._is_taken = False
-            self._turn.notify_all()
-
-    async def _leave(self) -> float:
-        """Let whoever takes the outcomes do what it likes with them; return when that was."""
-        await self._leave_turn()
-        # After the turn was left: whoever comes to wait looks in the other order, so one of the two sees the other.
+    async def _park(self) -> None:
+        """Let whoever takes the outcomes do what it likes with them."""
+        with self._mutex:
+            self._parked_at = self._transport.io.now()
+            self._life.to(StreamState.PARKED)
+        # After it was parked: whoever comes to wait looks in the other order, so one of the two sees the other.
         if self._transport.pool.waiting:
-            await self.settle_if_left_alone()
-        return self._transport.io.now()
+            await self.reclaim_if_parked()
 
-    async def _come_back(self, left_at: float) -> None:
-        """After a long time the server may have closed the connection; it is asked before it is sent any content."""
+    async def _resume(self) -> None:
+        """The reader is back. After a long time the server may have closed the connection; it is asked before it is
+        sent any content."""
+        if not self._is_reading_again():
+            async with self._turn:
+                while not self._is_reading_again():
+                    with suppress(TimeoutError):
+                        await self._turn.wait(self._deadlines().end)
+        parked_at = self._parked_at
+        self._discount_absence()
+        await self._refresh(parked_at)
+
+    def _is_reading_again(self) -> bool:
+        with self._mutex:
+            if self._life.is_in(StreamState.RECLAIMED):
+                return False
+            self._life.to(StreamState.READING)
+            return True
+
+    async def _refresh(self, left_at: float) -> None:
+        """Treat the connection as one that has been idle since ``left_at``, if that is long ago."""
         now = self._transport.io.now()
         if now - left_at <= LONG_IDLE:
             return
@@ -136,6 +178,22 @@ class Stream:
         if self._connection is not None:
             self._connection.keep(left_at)
             self._connection.resume(now)
+
+    def _discount_absence(self) -> None:
+        """The time in which nobody took the outcomes is not the time of the messages on their way."""
+        away = self._transport.io.now() - self._parked_at
+        if away > ABSENCE:
+            for deadlines in {id(dispatch.deadlines): dispatch.deadlines for dispatch in self._all}.values():
+                deadlines.extend(away)
+
+    async def _end(self) -> None:
+        """Nobody takes outcomes any more. Whoever settles them in place of the reader gives the connection back, so
+        that nobody waits here."""
+        with self._mutex:
+            is_reclaimed = self._life.is_in(StreamState.RECLAIMED)
+            self._life.to(StreamState.ENDED)
+        if not is_reclaimed:
+            await self._give_back()
 
     async def _go_on(self, *, to_the_end: bool) -> bool:
         """Send what is to be sent, and settle what stands in its way, or everything; False when there is more to
@@ -153,9 +211,9 @@ class Stream:
         return True
 
     def _enter(self, mail: Mail) -> Dispatch:
-        # Those that are written together may as well have their time counted from the same moment.
-        if self._unflushed == 0 or not self._all:
-            self._latest = self._deadlines()
+        # Those that come together may as well have their time counted from the same moment.
+        if (now := self._transport.io.now()) - self._entered_at > TOGETHER or not self._all:
+            self._latest, self._entered_at = self._deadlines(), now
         dispatch = Dispatch(mail, self._latest)
         self._all.append(dispatch)
         return dispatch
@@ -200,7 +258,7 @@ class Stream:
             left_at = self._transport.io.now()
             await self._transport.io.sleep(pause)
             dispatch.deadlines = self._latest = self._deadlines()
-            await self._come_back(left_at)
+            await self._refresh(left_at)
             return await self._say(dispatch)
         if self._add(connection, dispatch):
             if self._unflushed >= FLUSH:
@@ -320,12 +378,20 @@ class Crew:
             await self._hand_out(waiting)
             if ready := await self._ready(at_most=0):
                 yield ready
-        except BaseException:
-            for worker in workers:
-                worker.cancel()
+        except GeneratorExit:  # nobody waits for what is on its way: the connections come back when it is settled
+            self._cancel(workers)
+            await self._stop()
             raise
-        finally:
+        except BaseException:
+            self._cancel(workers)
             await self._finish(workers)
+            raise
+        await self._finish(workers)
+
+    @staticmethod
+    def _cancel(workers: Sequence[Task[None]]) -> None:
+        for worker in workers:
+            worker.cancel()
 
     async def _hand_out(self, mails: list[Mail]) -> None:
         async with self._changed:
@@ -353,20 +419,18 @@ class Crew:
         with suppress(TimeoutError):
             await self._changed.wait(self._deadlines().end)
 
-    async def _finish(self, workers: Sequence[Task[None]]) -> None:
+    async def _stop(self) -> None:
         async with self._changed:
             self._is_over = True
             self._queue.clear()
             self._changed.notify_all()
+
+    async def _finish(self, workers: Sequence[Task[None]]) -> None:
+        await self._stop()
         for worker in workers:
             while not worker.is_done:
-                try:
-                    await worker.wait(self._deadlines().end)
-                except TimeoutError:
-                    continue
-                except BaseException:
-                    if not worker.is_done:
-                        raise
+                with suppress(TimeoutError):
+                    await worker.join(self._deadlines().end)
 
     async def _work(self) -> None:
         taken: deque[int] = deque()
