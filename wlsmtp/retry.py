@@ -58,6 +58,10 @@ class Circumstances(Protocol):
         """Whether it has delivered a message."""
 
     @property
+    def has_settled(self) -> bool:
+        """Whether it has answered a message in full, with whatever result."""
+
+    @property
     def is_closing(self) -> bool:
         """Whether the server has announced that it ends the connection."""
 
@@ -66,7 +70,7 @@ def again_after(
     outcome: Outcome, connection: Circumstances, *, had_free_retry: bool = False, has_others: bool = False
 ) -> Again:
     """What one try over ``connection`` calls for; ``has_others``: the session has more of them. A kept connection that
-    was dead, a connection that ended after it had delivered others, or that was one too many, an extension that does
+    was dead, a connection that ended after it had answered others, or that was one too many, an extension that does
     not work: none is a failure of the message."""
     error = outcome.error
     if error is None or not outcome.is_certainly_not_sent:
@@ -87,7 +91,7 @@ def _is_none_of_the_message(error: SMTPError, outcome: Outcome, connection: Circ
         is_about_mail = error.stage is Stage.MAIL and not (error.reply is not None and names_rate(error.reply))
         return is_about_mail and (connection.was_kept or connection.has_delivered)
     if isinstance(error, ConnectionFailed):
-        return connection.went_stale or connection.has_delivered or (connection.was_kept and connection.is_closing)
+        return connection.went_stale or connection.has_settled or (connection.was_kept and connection.is_closing)
     if error.reply is None or error.stage is not Stage.MAIL:
         return False
     return connection.was_kept and str(error.reply.enhanced) == "4.4.2"

@@ -11,7 +11,7 @@ import wlsmtp
 from tests.transports.test_stream import CHUNKING, PIPELINING, numbered, session_to, stored
 from tests.worlds import World
 from wlsmtp import RetryPolicy, Status
-from wlsmtp.testing import SMTPServer
+from wlsmtp.testing import CLOSE, HEAR, SMTPServer
 
 ONCE = RetryPolicy(attempts=1)
 GROUPS = pytest.mark.parametrize("extensions", [PIPELINING, CHUNKING], ids=["pipelining", "chunking"])
@@ -70,6 +70,18 @@ class TestServersThatTakeLess:
         assert len(receipts) == 2 and all(receipts) and sorted(stored(server)) == [0, 1]
 
 
+class TestNeighboursOfARefusedMessage:
+    """A connection that ends behind a refusal is no failure of the message that comes next."""
+
+    @pytest.mark.parametrize("stage", ["MAIL", "DATA", "CONTENT"])
+    def test_the_server_hangs_up_behind_a_refusal(self, world: World, stage: str) -> None:
+        with SMTPServer(extensions=[]) as server, session_to(world, server, retry=ONCE) as session:
+            server.reply_to(stage, ["450 4.3.0 Try later", HEAR, CLOSE], times=1)
+            receipts = list(session.send_many(numbered(3)))
+        assert [receipt.status for receipt in receipts] == [Status.ERROR, Status.SENT, Status.SENT]
+        assert stored(server) == [1, 2]
+
+
 class TestRecipientsInParts:
     MANY = [f"r{number}@example.org" for number in range(5)]
 
@@ -84,6 +96,17 @@ class TestRecipientsInParts:
         assert receipt.status is Status.PARTIAL
         assert [result.address for result in receipt.accepted] == self.MANY[2:]
         assert [result.address for result in receipt.refused] == self.MANY[:2]
+
+    def test_a_part_in_doubt_stops_no_other_part(self, world: World) -> None:
+        with (
+            SMTPServer(extensions=[*PIPELINING, "LIMITS RCPTMAX=2"]) as server,
+            session_to(world, server, retry=ONCE) as session,
+        ):
+            server.reply_to("CONTENT", CLOSE, times=1)
+            receipt = session.send(b"x", sender="ann@example.com", recipients=self.MANY)
+        assert receipt.status is Status.PARTIAL
+        assert [result.address for result in receipt.unknown] == self.MANY[:2]
+        assert [result.address for result in receipt.accepted] == self.MANY[2:]
 
     def test_a_full_mailbox_is_no_limit_on_recipients(self, world: World) -> None:
         with SMTPServer() as server, session_to(world, server, retry=ONCE) as session:

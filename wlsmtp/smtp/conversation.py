@@ -127,6 +127,11 @@ class Connection:
         return self.window.has_delivered
 
     @property
+    def has_settled(self) -> bool:
+        """Whether it has answered a message in full, with whatever result."""
+        return self.window.settled > 0
+
+    @property
     def is_closing(self) -> bool:
         """Whether the server has announced that it ends the connection."""
         return self.link.farewell is not None

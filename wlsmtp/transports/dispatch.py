@@ -108,8 +108,9 @@ class Dispatch:
             if beyond:
                 quirks.max_recipients = accepted
             left |= beyond
-        # That these recipients were refused says nothing of those that were not asked yet.
-        may_go_on = accepted or isinstance(latest.error, RecipientsRefused)
+        # That these recipients were refused, or are in doubt, says nothing of those that were not asked yet.
+        error = latest.error
+        may_go_on = accepted or isinstance(error, RecipientsRefused) or (error is not None and error.ambiguous)
         if not may_go_on or not left:
             self._settle(latest)
             return False
