@@ -121,6 +121,7 @@ CONNECTIONS, RATE, IDLENESS = judge.names_connections, judge.names_rate, judge.n
         ("421 4.7.0 Maximum number of connections from user+IP exceeded", [CONNECTIONS]),
         ("421 4.7.0 Too many messages in this connection", []),
         ("421 4.7.0 Message limit per connection reached", []),
+        ("421 4.3.2 too many messages", []),
         ("421 4.4.2 Message submission rate for this client has exceeded the configured limit", [RATE]),
         ("450 4.7.1 Error: too much mail from 192.0.2.1", [RATE]),
         ("550 5.7.0 Too many emails per second", [RATE]),

@@ -27,8 +27,7 @@ _NAMES_CONNECTIONS = re.compile(
     re.IGNORECASE,
 )
 _NAMES_RATE = re.compile(
-    r"\btoo much mail|\btoo many (?:e-?mails|messages)\b(?! \w+ (?:\w+ )?(?:connection|session))|"
-    r"\brates?\b|rate.?limit|\bthrottl|\bslow(?:ing)? down\b|\bper (?:second|minute|hour|day)\b",
+    r"\btoo much mail|\brates?\b|rate.?limit|\bthrottl|\bslow(?:ing)? down\b|\bper (?:second|minute|hour|day)\b",
     re.IGNORECASE,
 )
 _NAMES_IDLENESS = re.compile(r"time.?out|timed out|\bidle\b|inactiv", re.IGNORECASE)
