@@ -130,7 +130,7 @@ class Mailer:
             await self.close_abandoned()
         envelope = self.asking(envelope_of(message, sender=sender, recipients=recipients), options)
         if self._spooler is not None:
-            return await self._spooler.post(Mail(envelope, content_of(message)), **schedule)
+            return await self._spooler.post(Mail(envelope, content_of(message)), timeout, **schedule)
         _refuse(schedule)
         receipt = await self._deliver(content_of(message), envelope, timeout)
         return receipt.raise_for_status()

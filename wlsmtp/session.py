@@ -145,11 +145,11 @@ class SMTPSession(_Session):
         an ``SMTPError`` that carries the receipt; ``OutcomeUnknown`` when nobody can know (RFC 5321 §4.5.3.2.6).
 
         With ``mode="async"`` the message is put into the outbox and the receipt is ``PENDING``: nothing waits for a
-        server, and ``timeout`` has no meaning. Only what is wrong with the message (``MessageError``) or the outbox
-        (``OutboxError``) is raised. The rest is for that mode: ``send_at`` is when the message is sent at the earliest
-        and ``expires`` when it is given up, each a ``datetime`` or seconds from now; greater ``priority`` (-10 to 10)
-        goes first; with an ``idempotency_key`` that the outbox knows, nothing is stored, and the receipt is that of the
-        message which was.
+        server, and ``timeout`` bounds the wait for an outbox that others use (default: half a minute). Only what is
+        wrong with the message (``MessageError``) or the outbox (``OutboxError``) is raised. The rest is for that mode:
+        ``send_at`` is when the message is sent at the earliest and ``expires`` when it is given up, each a ``datetime``
+        or seconds from now; greater ``priority`` (-10 to 10) goes first; with an ``idempotency_key`` that the outbox
+        knows, nothing is stored, and the receipt is that of the message which was.
         """
         return run(
             self._mailer.send(

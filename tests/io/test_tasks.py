@@ -20,6 +20,31 @@ def play(world: World, function: Any) -> Any:
     return world.run(function(io)) if world.name == "asyncio" else run(function(io))
 
 
+class TestBell:
+    def test_is_heard_by_who_waits_and_by_who_comes_later_and_once(self, world: World) -> None:
+        async def core(io: IO) -> list[str]:
+            heard: list[str] = []
+            bell, answer = io.bell(), io.bell()
+
+            async def work() -> None:
+                await bell.wait(io.now() + 10)
+                heard.append("rung")
+                answer.ring()
+
+            task = io.spawn(work(), "hears")
+            bell.ring()
+            await answer.wait(io.now() + 10)
+            await task.wait(io.now() + 10)
+            bell.ring()
+            bell.ring()
+            await bell.wait(io.now())
+            with pytest.raises(TimeoutError):
+                await bell.wait(io.now() + 0.01)
+            return heard
+
+        assert play(world, core) == ["rung"]
+
+
 class TestSpawn:
     def test_gives_the_result_to_who_waits_for_it(self, world: World) -> None:
         async def core(io: IO) -> int:

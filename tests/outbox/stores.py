@@ -1,4 +1,4 @@
-"""An outbox of one of the worlds, to be called as a blocking one, under a clock that stands still."""
+"""An outbox of one of the worlds, to be called as a blocking one, under a system's clock that stands still."""
 
 from __future__ import annotations
 
@@ -26,8 +26,11 @@ class Store:
     def __init__(self, world: World, outbox: Outbox) -> None:
         self.outbox, self._world = outbox, world
         self.now = START
+        self._ahead = 0.0
         io: Any = AsyncioIO() if world.name == "asyncio" else BlockingIO()
+        monotonic = io.now
         io.wall = lambda: self.now
+        io.now = lambda: monotonic() + self._ahead
         outbox.io = io
         self.open()
 
@@ -36,6 +39,11 @@ class Store:
         if self._world.name == "asyncio":
             return lambda *args: self._world.run(method(*args))
         return lambda *args: run(method(*args))
+
+    def pass_by(self, seconds: float) -> None:
+        """Let time go by, on both clocks."""
+        self.now += seconds
+        self._ahead += seconds
 
     def entry(self, raw: bytes = RAW, to: str = "bob@example.org", **schedule: Any) -> Entry:
         """A mail that is put at the present moment."""

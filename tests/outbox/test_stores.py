@@ -109,7 +109,8 @@ class TestSettle:
     def test_who_lost_a_mail_changes_nothing(self, store: Store) -> None:
         store.stored()
         [claimed] = store.claim("slow", 1)
-        store.now += 61
+        store.agenda()
+        store.pass_by(61)
         assert ids(store.reclaim("quick")) == [claimed.receipt.id]
         store.claim("quick", 1)
         assert store.settle("slow", [finished(claimed, Status.ERROR)]) == [claimed.receipt.id]
@@ -120,7 +121,8 @@ class TestLeases:
     def test_a_mail_whose_worker_died_goes_again_and_is_counted(self, store: Store) -> None:
         store.stored()
         [claimed] = store.claim("dead", 1)
-        store.now += 61
+        store.agenda()
+        store.pass_by(61)
         [reclaimed] = store.reclaim("me")
         assert reclaimed.receipt.id == claimed.receipt.id and reclaimed.receipt.interruptions == 1
         assert store.reclaim("me") == []
@@ -138,11 +140,39 @@ class TestLeases:
         store = Store(world, make("sqlite", tmp_path))
         store.stored()
         store.claim("alive", 1)
-        store.now += 50
+        store.agenda()
+        store.pass_by(50)
         store.renew("alive")
-        store.now += 50
         assert store.reclaim("me") == []
-        store.now += 11
+        store.pass_by(50)
+        assert store.reclaim("me") == []
+        store.pass_by(11)
+        assert len(store.reclaim("me")) == 1
+        store.close()
+
+    @pytest.mark.parametrize("seconds", [300, 86400 * 365])
+    def test_a_clock_that_was_set_takes_no_lease_from_the_living(
+        self, world: World, tmp_path: Path, seconds: float
+    ) -> None:
+        store = Store(world, make("sqlite", tmp_path))
+        store.stored()
+        store.claim("alive", 1)
+        store.now += seconds
+        for _ in range(10):
+            assert store.reclaim("me") == []
+            store.pass_by(20)
+            store.renew("alive")
+        store.close()
+
+    def test_the_dead_are_found_although_the_clock_was_set_back(self, world: World, tmp_path: Path) -> None:
+        store = Store(world, make("sqlite", tmp_path))
+        store.stored()
+        store.claim("dead", 1)
+        store.now -= 86400
+        assert store.reclaim("me") == []
+        ahead = store.agenda().lease - store.now
+        assert 0 < ahead <= 60
+        store.pass_by(ahead)
         assert len(store.reclaim("me")) == 1
         store.close()
 
@@ -196,6 +226,24 @@ class TestRecords:
         assert store.get(old.receipt.id) is None
         assert store.get(new.receipt.id) is not None and store.get(waiting.receipt.id) is not None
         assert store.put([store.entry(idempotency_key="0")])[0].receipt.id != old.receipt.id
+
+    def test_a_clock_that_jumped_ahead_forgets_nothing(self, store: Store) -> None:
+        store.stored(idempotency_key="k")
+        store.settle("me", [finished(store.claim("me", 1)[0], now=store.now)])
+        store.now += 8 * 86400
+        assert store.purge(store.now - 7 * 86400) == 0
+        assert store.put([store.entry(idempotency_key="k")])[0].is_finished
+        store.pass_by(3601)  # it was steady since, so it is believed
+        assert store.purge(store.now - 7 * 86400) == 1
+
+    def test_what_was_put_while_the_clock_was_ahead_is_due_once_it_is_set(self, store: Store) -> None:
+        store.now += 86400
+        at_once, later = store.stored(), store.stored(send_at=60)
+        store.now -= 86400
+        assert store.claim("me", 10) == []
+        store.reclaim("me")
+        assert ids(store.claim("me", 10)) == [at_once.receipt.id]
+        assert store.get(later.receipt.id).due == later.due
 
     def test_the_content_of_what_failed_is_kept_for_another_try(self, store: Store) -> None:
         store.stored()

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,23 @@ def test_a_transport_that_raises_leaves_what_it_had_in_doubt_and_the_rest_alone(
         finals = [session.wait(receipt) for receipt in session.send_many([message()] * 3)]
     assert all(final.status is Status.UNKNOWN and isinstance(final.error, OutcomeUnknown) for final in finals)
     assert "the transport failed" in caplog.text
+
+
+def test_a_mail_that_cannot_be_used_is_an_error_of_its_own(world: World) -> None:
+    class Forgetful(MemoryOutbox):
+        async def claim(self, owner: str, limit: int) -> list[Entry]:
+            claimed = await super().claim(owner, limit)
+            return [replace(entry, content=None) if entry.key == "bad" else entry for entry in claimed]
+
+    transport = MemoryTransport()
+    options = {"outbox": Forgetful(), "transport": transport, "retry": QUICK}
+    with world.session("localhost", mode="async", **options) as session:
+        bad = session.send(message(), idempotency_key="bad", send_at=0.05)
+        good = session.send(message(), send_at=0.05)
+        assert session.wait(good)
+        final = session.wait(bad)
+    assert final.status is Status.ERROR and "cannot be used" in str(final.error)
+    assert len(transport.messages) == 1
 
 
 def test_what_came_of_a_mail_is_written_down_as_soon_as_that_can_be_done(

@@ -237,6 +237,29 @@ class AsyncioCondition:
         self._condition.notify_all()
 
 
+class AsyncioBell:
+    """A bell for a task of the same loop."""
+
+    def __init__(self) -> None:
+        self._is_rung = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def ring(self) -> None:
+        """See ``Bell.ring``."""
+        self._is_rung = True
+        _wake(self._waiter)
+
+    async def wait(self, deadline: float) -> None:
+        """See ``Bell.wait``."""
+        if not self._is_rung:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await _within(self._waiter, deadline)
+            finally:
+                self._waiter = None
+        self._is_rung = False
+
+
 class AsyncioTask(Generic[T]):
     """A task of the event loop."""
 
@@ -334,6 +357,10 @@ class AsyncioIO:
     def condition(self) -> AsyncioCondition:
         """A condition of tasks."""
         return AsyncioCondition()
+
+    def bell(self) -> AsyncioBell:
+        """A bell for a task."""
+        return AsyncioBell()
 
     def spawn(self, coroutine: Coroutine[Any, Any, T], name: str) -> AsyncioTask[T]:
         """See ``IO.spawn``: a task."""

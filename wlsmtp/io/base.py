@@ -139,6 +139,16 @@ class Condition(Protocol):
         """Wake all who wait."""
 
 
+class Bell(Protocol):
+    """Wakes one who waits. Nothing is held, so that an interrupt cannot leave anything held."""
+
+    def ring(self) -> None:
+        """Wake who waits, or who will wait next. Rung twice before that is as good as once."""
+
+    async def wait(self, deadline: float) -> None:
+        """Wait until it is rung, or was rung since the last wait. Raises ``TimeoutError`` at the deadline."""
+
+
 class Task(Protocol[T_co]):
     """Work that goes on beside the one who spawned it."""
 
@@ -190,6 +200,9 @@ class IO(Protocol):
 
     def condition(self) -> Condition:
         """A new lock with a waiting room."""
+
+    def bell(self) -> Bell:
+        """A new bell."""
 
     def spawn(self, coroutine: Coroutine[Any, Any, T], name: str) -> Task[T]:
         """Let ``coroutine`` run beside this one: in a thread that does not keep the program from ending, or a task.

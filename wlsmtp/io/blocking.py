@@ -265,6 +265,25 @@ class BlockingCondition:
         self._condition.notify_all()
 
 
+class BlockingBell:
+    """A lock that is free when the bell was rung: nothing but one call into C, which no interrupt can split."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def ring(self) -> None:
+        """See ``Bell.ring``."""
+        with suppress(RuntimeError):  # it was rung already
+            self._lock.release()
+
+    async def wait(self, deadline: float) -> None:
+        """See ``Bell.wait``."""
+        seconds = min(max(0.0, deadline - time.monotonic()), threading.TIMEOUT_MAX)
+        if not self._lock.acquire(timeout=seconds):
+            raise TimeoutError
+
+
 class BlockingTask(Generic[T]):
     """A thread that plays one coroutine."""
 
@@ -357,6 +376,10 @@ class BlockingIO:
     def condition(self) -> BlockingCondition:
         """A condition of threads."""
         return BlockingCondition()
+
+    def bell(self) -> BlockingBell:
+        """A bell for a thread."""
+        return BlockingBell()
 
     def spawn(self, coroutine: Coroutine[Any, Any, T], name: str) -> BlockingTask[T]:
         """See ``IO.spawn``: a thread."""

@@ -106,6 +106,8 @@ class OutboxStatistics:
     partial: int = 0
     error: int = 0
     unknown: int = 0
+    unreadable: int = 0
+    """Not counted above: those whose record this version cannot read. They are kept, and tried again."""
     interruptions: int = 0
     """How often a mail was on its way when its worker died, so that it may have arrived twice."""
     next_due: datetime | None = None
@@ -138,9 +140,10 @@ class Outbox(ABC):
         """Let go of files; what is kept stays."""
 
     @abstractmethod
-    async def put(self, entries: Sequence[Entry]) -> list[Entry]:
+    async def put(self, entries: Sequence[Entry], deadline: float | None = None) -> list[Entry]:
         """Keep mail, all of it or (on an error) none. In place of one whose key is known, the entry with that key is
-        given back, and nothing is stored."""
+        given back, and nothing is stored. ``deadline``, on the clock of ``IO.now``, is until when the caller waits for
+        an outbox that others use; None: as long as the outbox finds right."""
 
     @abstractmethod
     async def claim(self, owner: str, limit: int) -> list[Entry]:
@@ -159,7 +162,9 @@ class Outbox(ABC):
     @abstractmethod
     async def reclaim(self, owner: str) -> list[Entry]:
         """Take back what other workers than ``owner`` had on its way when their leases ended, for another try at once.
-        It counts as an interruption: they may have delivered it."""
+        It counts as an interruption: they may have delivered it. A lease must not be taken for ended because a clock
+        was set. Called when a worker begins, when the agenda says that a lease ends, and when the clock was set: mail
+        that was never to wait is due at once then."""
 
     @abstractmethod
     async def get(self, id: str) -> Entry | None:

@@ -9,27 +9,31 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import stat
 import weakref
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from wlsmtp.errors import MessageError, OutboxError, Stage
+from wlsmtp.events import log
 from wlsmtp.outbox import records
-from wlsmtp.outbox.base import Agenda, Entry, OutboxStatistics
+from wlsmtp.outbox.base import Entry, OutboxStatistics
 from wlsmtp.outbox.content import StoredContent, traits_of
 from wlsmtp.outbox.verdict import interrupted
 from wlsmtp.receipt import Status
 
 APPLICATION = 0x776C736D
 """``wlsm``, the mark of our files (PRAGMA application_id)."""
+BUSY = 0.2
+"""Seconds in one go to wait for another program that writes, so that those who only read get their turn."""
 PATIENCE = 30.0
-"""Seconds to wait for another program that writes."""
+"""Seconds to wait for the content of a mail that is being sent."""
 SMALL = 256 * 1024
 """Octets up to which a content is read when its mail is claimed; a larger one is streamed when it is sent."""
 CLAIMED = 8 * 1024 * 1024
@@ -81,6 +85,9 @@ _COLUMNS = (
     "traits, receipt"
 )
 _WAITS = "due IS NOT NULL AND owner IS NULL"
+_UNREADABLE = "unreadable"
+"""The status of a record that this version cannot read. It is set aside with its content: nobody claims, purges or
+shows it, and when it was due is kept in the column of the lease."""
 
 
 class Database:
@@ -89,19 +96,28 @@ class Database:
     def __init__(self, path: Path, synchronous: str) -> None:
         """Opens the file, and makes it what this version needs. Raises ``sqlite3.Error`` and ``OutboxError``."""
         self._path = path
-        _make_private(path)
-        self._connection = sqlite3.connect(path, PATIENCE, isolation_level=None, check_same_thread=False)
+        make_private(path)
+        self._connection = sqlite3.connect(path, BUSY, isolation_level=None, check_same_thread=False)
         weakref.finalize(self, self._connection.close).atexit = False
-        self._prepare(synchronous)
+        try:
+            self._prepare(synchronous)
+        except BaseException:
+            self._connection.close()
+            raise
+        self.identity = identity(path)
+        """Which file it is."""
 
     def _prepare(self, synchronous: str) -> None:
-        self._connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        # The lock is waited for only where there is something to write.
+        [version] = self._one("PRAGMA user_version")
+        if version == 0:
+            self._connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute(f"PRAGMA synchronous = {synchronous}")
         self._connection.execute("PRAGMA cache_size = -8000")
         self._connection.execute(f"PRAGMA wal_autocheckpoint = {PAGES}")
         self._connection.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
-        with self.transaction(writes=True):
+        with self.transaction(writes=version < len(MIGRATIONS)):
             self._migrate()
 
     def _migrate(self) -> None:
@@ -126,8 +142,8 @@ class Database:
     @contextmanager
     def transaction(self, *, writes: bool) -> Iterator[None]:
         """All or nothing of what is done inside. Only one program writes at a time; to read, nobody waits."""
-        self._connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
         try:
+            self._connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
             yield
             self._connection.execute("COMMIT")
         except BaseException:
@@ -154,7 +170,7 @@ class Database:
 
     def _put(self, entry: Entry) -> Entry:
         if entry.key is not None and (known := self._row("key = ?", entry.key)) is not None:
-            return self._entry(known)
+            return self._read(known)
         content, receipt = entry.content, entry.receipt
         assert content is not None
         number = self._connection.execute(
@@ -182,8 +198,9 @@ class Database:
                 size = row[13] if row[13] <= SMALL else 0
                 if claimed and in_memory + size > CLAIMED:
                     break
-                in_memory += size
-                claimed.append(self._lend(row, owner, now + lease))
+                if (entry := self._lend(row, owner, now + lease)) is not None:
+                    in_memory += size
+                    claimed.append(entry)
             if len(claimed) == limit or in_memory > CLAIMED // 2:
                 break
         return claimed
@@ -196,11 +213,17 @@ class Database:
             yield level
             [level] = self._one(f"{question} AND priority < ?", level)
 
-    def _lend(self, row: Any, owner: str, lease: float) -> Entry:
+    def _lend(self, row: Any, owner: str, lease: float) -> Entry | None:
+        """The mail for its worker; None for one that had to be set aside."""
         number, size = row[0], row[13]
+        try:
+            entry = self._read(row)
+        except OutboxError as error:
+            self._set_aside(row, error)
+            return None
         self._connection.execute("UPDATE mails SET owner = ?, lease = ? WHERE number = ?", (owner, lease, number))
-        read = partial(iter, self._octets(number)) if size <= SMALL else partial(_stream, self._path, number)
-        entry = self._entry(row)
+        large = partial(_stream, self._path, self.identity, number)
+        read = partial(iter, self._octets(number)) if size <= SMALL else large
         content = StoredContent(size, entry.receipt.message_id, row[14], size > SMALL, read)
         return replace(entry, owner=owner, content=content)
 
@@ -235,38 +258,66 @@ class Database:
             self._drop_content(found[0])
         return True
 
-    def reclaim(self, owner: str, now: float) -> list[Entry]:
-        """See ``Outbox.reclaim``."""
-        question = f"SELECT {_COLUMNS} FROM mails WHERE owner IS NOT NULL AND lease <= ? AND owner <> ?"
-        rows = self._connection.execute(question, (now, owner)).fetchall()
-        dead = [interrupted(self._entry(row), now) for row in rows]
-        for row, entry in zip(rows, dead, strict=True):
-            self._change(entry, "owner = ?", row[6])
-        return dead
+    def leases(self) -> dict[str, float]:
+        """Who has mail on its way, and how long, unless a sign of life comes before."""
+        return dict(
+            self._connection.execute("SELECT owner, max(lease) FROM mails WHERE owner IS NOT NULL GROUP BY owner")
+        )
+
+    def reclaim(self, dead: Mapping[str, float], now: float) -> list[Entry]:
+        """See ``Outbox.reclaim``; ``dead`` are owners with the leases that ended."""
+        self._take_up_again()
+        # Put when the clock was ahead of what it is now.
+        self._connection.execute(f"UPDATE mails SET due = ? WHERE {_WAITS} AND due > ? AND due = created", (now, now))
+        reclaimed: list[Entry] = []
+        for owner in dead.items() & self.leases().items():
+            rows = self._connection.execute(f"SELECT {_COLUMNS} FROM mails WHERE owner = ?", owner[:1]).fetchall()
+            for row in rows:
+                try:
+                    entry = interrupted(self._read(row), now)
+                except OutboxError as error:
+                    self._set_aside(row, error)
+                    continue
+                self._change(entry, "owner = ?", owner[0])
+                reclaimed.append(entry)
+        return reclaimed
+
+    def newest(self) -> float | None:
+        """When the newest mail was put."""
+        found = self._one("SELECT created FROM mails ORDER BY number DESC LIMIT 1")
+        return None if found is None else cast(float, found[0])
 
     def get(self, id: str) -> Entry | None:
-        """See ``Outbox.get``."""
+        """See ``Outbox.get``. Raises ``OutboxError`` for a record that cannot be read."""
         row = self._row("id = ?", id)
-        return None if row is None else self._entry(row)
+        return None if row is None else self._read(row)
 
     def page(self, statuses: Collection[Status], after: str, limit: int) -> list[Entry]:
         """See ``Outbox.page``."""
         places = ", ".join("?" * len(statuses))
         question = f"SELECT {_COLUMNS} FROM mails WHERE status IN ({places}) AND id > ? ORDER BY id LIMIT ?"
-        rows = self._connection.execute(question, (*(status.value for status in statuses), after, limit))
-        return [self._entry(row) for row in rows]
+        entries: list[Entry] = []
+        while not entries:
+            rows = self._connection.execute(question, (*(status.value for status in statuses), after, limit)).fetchall()
+            for row in rows:
+                after = row[1]
+                try:
+                    entries.append(self._read(row))
+                except OutboxError as error:
+                    log.error("%s", error.message)
+            if len(rows) < limit:
+                break
+        return entries
 
-    def agenda(self) -> Agenda:
-        """See ``Outbox.agenda``."""
+    def next_due(self) -> float | None:
+        """When the next mail is due, of those that nobody has on its way."""
         question = f"SELECT min(due) FROM mails WHERE {_WAITS} AND priority = ?"
-        due = min((self._one(question, level)[0] for level in self._levels()), default=None)
-        [lease] = self._one("SELECT min(lease) FROM mails WHERE owner IS NOT NULL")
-        return Agenda(due, lease)
+        return min((self._one(question, level)[0] for level in self._levels()), default=None)
 
     def statistics(self) -> OutboxStatistics:
         """See ``Outbox.statistics``."""
         counts = dict(self._connection.execute("SELECT status, count(*) FROM mails GROUP BY status").fetchall())
-        due = self.agenda().due
+        due = self.next_due()
         return OutboxStatistics(
             **counts,
             in_flight=self._one("SELECT count(*) FROM mails WHERE owner IS NOT NULL")[0],
@@ -300,6 +351,30 @@ class Database:
     def _one(self, question: str, *values: object) -> Any:
         return self._connection.execute(question, values).fetchone()
 
+    def _set_aside(self, row: Any, error: OutboxError) -> None:
+        """Keep a record that cannot be read, with its content, out of the way of the others."""
+        log.error("%s; it is set aside, and tried again by each worker that begins", error.message)
+        question = "UPDATE mails SET status = ?, due = NULL, owner = NULL, lease = ? WHERE number = ?"
+        self._connection.execute(question, (_UNREADABLE, row[5], row[0]))
+
+    def _take_up_again(self) -> None:
+        """Let mail be sent whose record could not be read, and can be now: by another version, for one."""
+        rows = self._connection.execute(f"SELECT {_COLUMNS}, lease FROM mails WHERE status = ?", (_UNREADABLE,))
+        for *row, due in rows.fetchall():
+            row[3] = Status.PENDING.value
+            with suppress(OutboxError):
+                self._read(row)
+                question = "UPDATE mails SET status = ?, due = ?, lease = NULL WHERE number = ?"
+                self._connection.execute(question, (Status.PENDING.value, due, row[0]))
+
+    def _read(self, row: Any) -> Entry:
+        """The mail of a row. Raises ``OutboxError`` for what another version, or a fault of the disk, has written."""
+        try:
+            return self._entry(row)
+        except Exception as error:
+            words = f"The record of message {row[1]} in {str(self._path)!r} cannot be read ({type(error).__name__})"
+            raise OutboxError(words, stage=Stage.SETTINGS, hint="It is kept, with its content") from error
+
     @staticmethod
     def _entry(row: Any) -> Entry:
         _, id, key, status, priority, due, owner, created, expires, finished, sender, options, *rest = row
@@ -318,8 +393,10 @@ def _parts(number: int) -> tuple[int, int]:
     return number * PARTS, (number + 1) * PARTS - 1
 
 
-def _stream(path: Path, number: int) -> Iterator[bytes]:
+def _stream(path: Path, file: object, number: int) -> Iterator[bytes]:
     """The octets of a large content, a part at a time, over a connection of its own, so that nobody waits for it."""
+    if identity(path) != file:  # the same number may be another message's in the file that is there now
+        raise MessageError("The outbox that had the content was deleted or replaced", stage=Stage.MESSAGE)
     address = f"file:{quote(str(path))}?mode=ro"
     question = "SELECT octets FROM contents WHERE part = ?"
     try:
@@ -332,10 +409,42 @@ def _stream(path: Path, number: int) -> Iterator[bytes]:
         raise MessageError(f"The content in the outbox cannot be read: {error}", stage=Stage.MESSAGE) from error
 
 
-def _make_private(path: Path) -> None:
-    """Make the file, if there is none, for its owner's eyes only: it will hold mail."""
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+def identity(path: Path) -> object:
+    """What tells a file from another one of the same name; None when there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def make_private(path: Path) -> None:
+    """See to it that the file, if it is ours or is yet to be made, can be read by its owner only: it holds mail. Raises
+    ``OutboxError`` when that cannot be had."""
+    real = Path(os.path.realpath(path))  # SQLite would follow a link to a file that is not there yet
+    try:
+        os.close(os.open(real, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        return
+    except FileExistsError:
+        pass
+    if os.name != "posix" or not _is_ours(real):
+        return
+    for name in (real, Path(f"{real}-wal"), Path(f"{real}-shm")):
+        with suppress(FileNotFoundError):
+            if stat.S_IMODE(name.stat().st_mode) & 0o077:
+                try:
+                    name.chmod(0o600)
+                except OSError as error:
+                    raise _unusable(
+                        path, f"can be read by others, and that cannot be changed ({error.strerror})"
+                    ) from error
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file is empty, or an outbox by its mark; what is of somebody else is left alone."""
+    with path.open("rb") as file:
+        header = file.read(72)
+    return not header or (header[:15] == b"SQLite format 3" and header[68:72] == APPLICATION.to_bytes(4, "big"))
 
 
 def _unusable(path: Path, why: str) -> OutboxError:

@@ -13,6 +13,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from wlsmtp.outbox.base import Agenda, Entry, Outbox, OutboxStatistics
+from wlsmtp.outbox.clock import Clock
 from wlsmtp.outbox.verdict import interrupted
 from wlsmtp.receipt import Status
 
@@ -51,11 +52,12 @@ class MemoryOutbox(Outbox):
         """See ``Outbox.open``."""
         if self._mutex is None:
             self._mutex = self.io.mutex()
+            self._clock = Clock(self.io.wall(), self.io.wall(), self.io.now())
 
     async def close(self) -> None:
         """See ``Outbox.close``."""
 
-    async def put(self, entries: Sequence[Entry]) -> list[Entry]:
+    async def put(self, entries: Sequence[Entry], deadline: float | None = None) -> list[Entry]:
         """See ``Outbox.put``."""
         with self._mutex:
             if self._process != os.getpid():  # a forked child; the mail is its parent's
@@ -136,6 +138,9 @@ class MemoryOutbox(Outbox):
             reclaimed = [interrupted(entry, now) for entry in dead]
             for entry in reclaimed:
                 self._store(entry)
+            for entry in list(self._entries.values()):  # put when the clock was ahead of what it is now
+                if entry.owner is None and entry.due == entry.created and entry.created > now:
+                    self._store(replace(entry, due=now))
             return reclaimed
 
     async def get(self, id: str) -> Entry | None:
@@ -187,6 +192,7 @@ class MemoryOutbox(Outbox):
     async def purge(self, before: float) -> int:
         """See ``Outbox.purge``."""
         with self._mutex:
+            before -= self._clock.excess(self.io.wall(), self.io.now())
             old = [id for id in self._finished if (self._entries[id].finished or 0.0) < before]
             kept = set(self._finished).difference(old)
             self._finished = deque(id for id in self._finished if id in kept)

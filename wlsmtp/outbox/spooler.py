@@ -82,14 +82,16 @@ class Spooler:
         self._phase = Phase.OPEN
         await self._call_worker()
 
-    async def post(self, mail: Mail, **schedule: Any) -> Receipt:
+    async def post(self, mail: Mail, timeout: float | None = None, **schedule: Any) -> Receipt:
         """Keep a message, to be sent as ``Schedule`` says."""
-        [receipt] = await self.post_all([mail], **schedule)
+        [receipt] = await self.post_all([mail], timeout, **schedule)
         return receipt
 
-    async def post_all(self, mails: Sequence[Mail], **schedule: Any) -> list[Receipt]:
-        """Keep messages, all or none. Raises ``OutboxError``, and nothing is kept, when nobody could send them."""
+    async def post_all(self, mails: Sequence[Mail], timeout: float | None = None, **schedule: Any) -> list[Receipt]:
+        """Keep messages, all or none. Raises ``OutboxError``, and nothing is kept, when nobody could send them, or the
+        outbox is not free within ``timeout`` seconds."""
         self._refuse_when_closed()
+        deadline = None if timeout is None else self._deadlines(timeout).end
         now = self._io.wall()
         # A microsecond apart, as their ids and their turns follow the time.
         entries = [Schedule(**schedule).entry(mail, now + place * 1e-6) for place, mail in enumerate(mails)]
@@ -99,7 +101,7 @@ class Spooler:
         # Whoever is interrupted from here on leaves no mail that nobody knows of: there is a worker, and the end of the
         # program is seen to, before there is mail.
         try:
-            kept = await self._outbox.put(entries)
+            kept = await self._outbox.put(entries, deadline)
         finally:
             await self._call_worker_if_any()
         return [self._shown(entry) for entry in kept]
@@ -294,13 +296,15 @@ class Spooler:
             self._task = self._io.spawn(self._run(hired, forget), "wlsmtp-outbox")
         except BaseException as error:
             # If its thread has begun, it works, and all is well; else it finds that it was given up.
-            if hired is not None and hired.lifecycle.move(State.ENDED, only_from=State.NEW) and forget:
-                forget()
-            if isinstance(error, OSError):
-                words = f"No thread can be started to send what is in the outbox ({error.strerror})"
-                failure = OutboxError(words, stage=Stage.SETTINGS)
-                failure.is_passing = True
-                raise failure from error
+            if hired is not None and hired.lifecycle.move(State.ENDED, only_from=State.NEW):
+                if forget is not None:
+                    forget()
+                if isinstance(error, OSError):
+                    words = f"No thread can be started to send what is in the outbox ({error.strerror})"
+                    failure = OutboxError(words, stage=Stage.SETTINGS)
+                    failure.is_passing = True
+                    raise failure from error
+                self._hire_worker()  # we were interrupted, and others may count on it
             raise
 
     async def _run(self, worker: Worker, forget: Callable[[], None]) -> None:

@@ -1,6 +1,8 @@
 """An outbox in one SQLite file, safe for any number of programs on one machine.
 
-What is asked for at the same time is done in one transaction: ten threads that put a mail each wait for the disk once.
+A clerk, which is a thread or a task of its own, does what the others ask for, and what is asked for at the same time in
+one transaction: ten threads that put a mail each wait for the disk once. Who asks waits for the answer and no longer
+than it wants to; an interrupt finds it outside of the database.
 """
 
 from __future__ import annotations
@@ -8,32 +10,41 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections import deque
-from functools import partial
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from wlsmtp.errors import ConfigError, OutboxError, Stage
+from wlsmtp.events import log
 from wlsmtp.outbox.base import Agenda, Entry, Outbox, OutboxStatistics
-from wlsmtp.outbox.database import Database
+from wlsmtp.outbox.clock import Clock, Watch
+from wlsmtp.outbox.database import Database, identity
+from wlsmtp.outbox.lifecycle import Lifecycle, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
+    from wlsmtp.io.base import Bell, Task
     from wlsmtp.receipt import Status
 
 T = TypeVar("T")
 
+PATIENCE = 30.0
+"""Seconds to wait for another program that writes, unless the caller has less time."""
 TOGETHER = 1000
 """Jobs in one transaction at most, so that other programs get their turn."""
+IDLE_EXIT_AFTER = 5.0
+"""Seconds for which a clerk without work stays."""
 
 
 class _Job:
-    """Something to be done with the database."""
+    """Something to be done with the database. It waits in a queue; whoever takes it out of there answers for it: the
+    clerk, or the caller who does not want to wait any longer."""
 
-    def __init__(self, function: Callable[[Database], Any], writes: bool) -> None:
-        self.function, self.writes = function, writes
+    def __init__(self, function: Callable[[Database], Any], bell: Bell) -> None:
+        self.function, self.bell = function, bell
         self.result: Any = None
-        self.failure: BaseException | None = None
+        self.failure: Exception | None = None
         self.is_done = False
 
     def play(self, database: Database) -> None:
@@ -70,23 +81,32 @@ class SQLiteOutbox(Outbox):
         self._synchronous = synchronous
         self._database: Database | None = None
         self._process = os.getpid()
-        self._queue: deque[_Job] = deque()
+        self._reads: deque[_Job] = deque()
+        self._writes: deque[_Job] = deque()
+        self._closings: deque[_Job] = deque()
+        self._clerk: Lifecycle | None = None
+        self._task: Task[None] | None = None
+        """Kept so that it is not collected."""
+        self._watch = Watch(lease)
 
     async def open(self) -> None:
         """See ``Outbox.open``."""
-        self._turn = self.io.condition()
-        await self._do(lambda database: None)
+        if self._clerk is None:
+            self._mutex = self.io.mutex()
+        if self._clerk is None or self._clerk.state is State.ENDED:
+            self._bell = self.io.bell()  # one of the event loop that runs now
+        newest = await self._look(lambda database: database.newest())
+        wall = self.io.wall()
+        self._clock = Clock(wall if newest is None else newest, wall, self.io.now())
 
     async def close(self) -> None:
         """See ``Outbox.close``; the next call opens the file again."""
-        async with self._turn:
-            database, self._database = self._database, None
-            if database is not None:
-                await self.io.offload(database.close)
+        if self._database is not None:
+            await self._ask(self._closings, lambda _: None, self.io.now() + PATIENCE)
 
-    async def put(self, entries: Sequence[Entry]) -> list[Entry]:
+    async def put(self, entries: Sequence[Entry], deadline: float | None = None) -> list[Entry]:
         """See ``Outbox.put``."""
-        return await self._do(lambda database: database.put(entries))
+        return await self._do(lambda database: database.put(entries), deadline)
 
     async def claim(self, owner: str, limit: int) -> list[Entry]:
         """See ``Outbox.claim``."""
@@ -102,8 +122,11 @@ class SQLiteOutbox(Outbox):
         return await self._do(lambda database: database.settle(owner, entries))
 
     async def reclaim(self, owner: str) -> list[Entry]:
-        """See ``Outbox.reclaim``."""
-        return await self._do(lambda database: database.reclaim(owner, self.io.wall()))
+        """See ``Outbox.reclaim``. Records that could not be read are tried again, as another version may have."""
+        leases = await self._look(lambda database: database.leases())
+        rests = self._watch.look(leases, self.io.wall(), self.io.now())
+        dead = {name: leases[name] for name, rest in rests.items() if rest <= 0 and name != owner}
+        return await self._do(lambda database: database.reclaim(dead, self.io.wall()))
 
     async def get(self, id: str) -> Entry | None:
         """See ``Outbox.get``."""
@@ -120,64 +143,140 @@ class SQLiteOutbox(Outbox):
 
     async def agenda(self) -> Agenda:
         """See ``Outbox.agenda``."""
-        return await self._look(lambda database: database.agenda())
+        due, leases = await self._look(lambda database: (database.next_due(), database.leases()))
+        wall = self.io.wall()
+        rests = self._watch.look(leases, wall, self.io.now())
+        return Agenda(due, min((wall + rest for rest in rests.values()), default=None))
 
     async def statistics(self) -> OutboxStatistics:
         """See ``Outbox.statistics``."""
         return await self._look(lambda database: database.statistics())
 
     async def purge(self, before: float) -> int:
-        """See ``Outbox.purge``; gives the room back to the file system."""
-        return await self._do(lambda database: database.purge(before))
+        """See ``Outbox.purge``; gives the room back to the file system. A clock that may be ahead forgets less."""
+        certain = before - self._clock.excess(self.io.wall(), self.io.now())
+        return await self._do(lambda database: database.purge(certain))
 
     async def _look(self, function: Callable[[Database], T]) -> T:
-        """The same as ``_do`` for what only reads."""
-        return await self._do(function, writes=False)
+        """The same as ``_do`` for what only reads. It waits for no other program."""
+        return await self._ask(self._reads, function, self.io.now() + PATIENCE)
 
-    async def _do(self, function: Callable[[Database], T], *, writes: bool = True) -> T:
+    async def _do(self, function: Callable[[Database], T], deadline: float | None = None) -> T:
         """Have ``function`` done, together with whatever else is waiting for its turn."""
+        return await self._ask(self._writes, function, self.io.now() + PATIENCE if deadline is None else deadline)
+
+    async def _ask(self, queue: deque[_Job], function: Callable[[Database], T], deadline: float) -> T:
         self._check_process()
-        job = _Job(function, writes)
-        self._queue.append(job)
+        job = _Job(function, self.io.bell())
+        queue.append(job)
         try:
-            async with self._turn:
-                if not job.is_done:
-                    await self.io.offload(partial(self._play, job))
+            self._call_clerk()
+            while not job.is_done:
+                try:
+                    await job.bell.wait(deadline)
+                except TimeoutError:
+                    if _take_back(queue, job):
+                        raise self._busy() from None
+                    deadline = self.io.now() + PATIENCE  # the clerk is at it
         except BaseException:
-            if not job.is_done and job in self._queue:
-                self._queue.remove(job)
+            _take_back(queue, job)
             raise
         if job.failure is not None:
             raise job.failure
         result: T = job.result
         return result
 
-    def _play(self, first: _Job) -> None:
-        """Do all jobs in one transaction. When it fails, none is done."""
-        jobs = [first]
-        while self._queue and len(jobs) < TOGETHER:
-            job = self._queue.popleft()
-            if job is not first and not job.is_done:
-                jobs.append(job)
+    def _call_clerk(self) -> None:
+        """See to it that the jobs are done. Raises ``OutboxError`` when there is no thread for that."""
+        self._bell.ring()
+        hired: Lifecycle | None = None
         try:
-            database = self._opened()
-            with database.transaction(writes=any(job.writes for job in jobs)):
-                for job in jobs:
-                    job.play(database)
-        except BaseException as failure:
-            for job in jobs:
-                job.failure = self._as_outbox_error(failure)
-            if not isinstance(failure, Exception):
-                raise
+            with self._mutex:
+                if self._clerk is not None and self._clerk.state is not State.ENDED:
+                    return
+                hired = self._clerk = Lifecycle(self.io.mutex())
+            self._task = self.io.spawn(self._serve(hired), "wlsmtp-outbox-clerk")
+        except BaseException as error:
+            if hired is not None and hired.move(State.ENDED, only_from=State.NEW):
+                if isinstance(error, OSError):
+                    raise self._as_outbox_error(error) from error
+                self._call_clerk()  # we were interrupted, and others may count on it
+            raise
+
+    async def _serve(self, clerk: Lifecycle) -> None:
+        """The clerk's work."""
+        if not clerk.move(State.RUNNING):
+            return
+        try:
+            while self._has_jobs or await self._has_more():
+                for job in await self.io.offload(self._play):
+                    job.bell.ring()
         finally:
+            clerk.move(State.ENDED)
+        if self._has_jobs:  # asked for between the last look and the end
+            with suppress(OutboxError):
+                self._call_clerk()
+
+    @property
+    def _has_jobs(self) -> bool:
+        return bool(self._reads or self._writes or self._closings)
+
+    async def _has_more(self) -> bool:
+        """Wait for jobs, unless the outbox was closed."""
+        if self._database is None:
+            return False
+        with suppress(TimeoutError):
+            await self._bell.wait(self.io.now() + IDLE_EXIT_AFTER)
+        return self._has_jobs
+
+    def _play(self) -> list[_Job]:
+        """Do what can be done now, all writing in one transaction: when it fails, nothing of it is done. Jobs that
+        another program does not let us do stay in their queue."""
+        done: list[_Job] = []
+        for queue in (self._reads, self._writes):
+            jobs: list[_Job] = []
+            failure: Exception | None = None
+            try:
+                if queue:
+                    self._transact(queue, jobs)
+            except Exception as error:
+                if not jobs and _is_busy(error):
+                    continue
+                failure = error
+                jobs += _taken(queue) if not jobs else []
             for job in jobs:
+                if failure is not None:
+                    job.failure = self._as_outbox_error(failure)
                 job.is_done = True
+            done += jobs
+        if closings := _taken(self._closings):
+            self._let_go()
+            for job in closings:
+                job.is_done = True
+        return done + closings
+
+    def _transact(self, queue: deque[_Job], jobs: list[_Job]) -> None:
+        database = self._opened()
+        with database.transaction(writes=queue is self._writes):
+            jobs += _taken(queue)
+            for job in jobs:
+                job.play(database)
 
     def _opened(self) -> Database:
+        """The open file; another one when the one that was opened is not there any more."""
+        if self._database is not None and self._database.identity != identity(self.path):
+            words = "the outbox %s was deleted or replaced; what it held is not in the file that is used from now on"
+            log.error(words, self.path)
+            self._let_go()
         if self._database is None:
             self._database = Database(self.path, self._synchronous)
             self._process = os.getpid()
         return self._database
+
+    def _let_go(self) -> None:
+        database, self._database = self._database, None
+        if database is not None:
+            database.close()
 
     def _check_process(self) -> None:
         """A connection that came along through a fork must not be used, nor another one beside it: what SQLite knows of
@@ -188,7 +287,13 @@ class SQLiteOutbox(Outbox):
                 f"The outbox {str(self.path)!r} was opened before a fork", stage=Stage.SETTINGS, hint=hint
             )
 
-    def _as_outbox_error(self, failure: BaseException) -> OutboxError:
+    def _busy(self) -> OutboxError:
+        error = OutboxError(f"The outbox {str(self.path)!r} is locked by another program", stage=Stage.SETTINGS)
+        error.is_passing = True
+        error.hint = "Nothing was changed, and it may be tried again"
+        return error
+
+    def _as_outbox_error(self, failure: Exception) -> OutboxError:
         if isinstance(failure, OutboxError):
             return failure
         why = str(failure) or type(failure).__name__
@@ -198,3 +303,26 @@ class SQLiteOutbox(Outbox):
             error.hint = "Its directory does not exist; an absolute path has four slashes, as in sqlite:////var/mail.db"
         error.__cause__ = failure
         return error
+
+
+def _take_back(queue: deque[_Job], job: _Job) -> bool:
+    """Whether the job was not begun, and will not be."""
+    try:
+        queue.remove(job)
+    except ValueError:
+        return False
+    return True
+
+
+def _taken(queue: deque[_Job]) -> list[_Job]:
+    """Jobs to be done now; nobody can take them back any more."""
+    jobs: list[_Job] = []
+    with suppress(IndexError):
+        while len(jobs) < TOGETHER:
+            jobs.append(queue.popleft())
+    return jobs
+
+
+def _is_busy(error: Exception) -> bool:
+    """Whether another program writes."""
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from wlsmtp.errors import MessageError, OutboxError, SMTPError, Stage
 from wlsmtp.events import Interrupted, Retrying, log
+from wlsmtp.outbox.clock import Clock
 from wlsmtp.outbox.lifecycle import Lifecycle, State
 from wlsmtp.outbox.verdict import abandoned, after_try, concerns_all, expired
 from wlsmtp.receipt import Outcome
@@ -84,7 +85,8 @@ class Worker:
         self._purges_at = 0.0
         """On the same clock."""
         self._reclaims = True
-        """Whether mail of earlier workers may lie about."""
+        """Whether mail of earlier workers may lie about, or mail that waits because the clock was set."""
+        self._clock: Clock | None = None
         self._calls = 0
         self._answered = 0
         """How many of the calls were followed by a look at the outbox."""
@@ -181,11 +183,20 @@ class Worker:
             return POLL_INTERVAL
         now = self._io.now()
         rest = self._paused_until - now
+        if self._has_clock_jumped():
+            log.warning("the system's clock was set")
+            self._reclaims = True
         pause = None if due is None else max(due - self._io.wall(), rest)
         if self._reclaims:
             pause = rest
         until_purge = self._purges_at - now
         return pause if not self._stays() else min(until_purge if pause is None else pause, until_purge)
+
+    def _has_clock_jumped(self) -> bool:
+        wall, now = self._io.wall(), self._io.now()
+        if self._clock is None:
+            self._clock = Clock(wall, wall, now)
+        return self._clock.has_jumped(wall, now)
 
     async def _run_round(self) -> None:
         """All that is due, whatever happens to the outbox."""
