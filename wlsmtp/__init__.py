@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from wlsmtp.receipt import Status as Status
     from wlsmtp.session import AsyncSMTPSession as AsyncSMTPSession
     from wlsmtp.session import SMTPSession as SMTPSession
-    from wlsmtp.smtp.conversation import ServerInfo as ServerInfo
+    from wlsmtp.smtp.connection import ServerInfo as ServerInfo
     from wlsmtp.statistics import Statistics as Statistics
     from wlsmtp.transports.base import Transport as Transport
     from wlsmtp.transports.memory import MemoryTransport as MemoryTransport
@@ -87,7 +87,7 @@ _ROOMS = {
     "outbox.base": ("Outbox", "OutboxStatistics"),
     "outbox.memory": ("MemoryOutbox",),
     "outbox.sqlite": ("SQLiteOutbox",),
-    "smtp.conversation": ("ServerInfo",),
+    "smtp.connection": ("ServerInfo",),
     "statistics": ("Statistics",),
     "transports.base": ("Transport",),
     "transports.memory": ("MemoryTransport",),

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from wlsmtp.options import DeliveryOptions
     from wlsmtp.outbox.spooler import Spooler
     from wlsmtp.receipt import Outcome
-    from wlsmtp.smtp.conversation import ServerInfo
+    from wlsmtp.smtp.connection import ServerInfo
 
 TOGETHER = 100
 """Messages of a collection that are put into an outbox at once."""

@@ -12,7 +12,7 @@ from wlsmtp.smtp.judge import names_connections
 if TYPE_CHECKING:
     from wlsmtp.config import PoolLimits
     from wlsmtp.io.base import IO
-    from wlsmtp.smtp.conversation import Connection
+    from wlsmtp.smtp.connection import Connection
     from wlsmtp.smtp.deadlines import Deadlines
 
 GROWTH = 50

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wlsmtp.options import DeliveryOptions
     from wlsmtp.outbox.base import Outbox, OutboxStatistics
     from wlsmtp.outbox.schedule import When
-    from wlsmtp.smtp.conversation import ServerInfo
+    from wlsmtp.smtp.connection import ServerInfo
     from wlsmtp.statistics import Statistics
     from wlsmtp.transports.base import Transport
     from wlsmtp.wire.extensions import Capabilities

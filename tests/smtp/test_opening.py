@@ -11,8 +11,8 @@ import wlsmtp
 from wlsmtp import SessionConfig, Stage, Timeouts
 from wlsmtp.events import Announcer
 from wlsmtp.io.blocking import BlockingIO, run
-from wlsmtp.smtp.conversation import open_connection
 from wlsmtp.smtp.deadlines import Deadlines
+from wlsmtp.smtp.opening import open_connection
 from wlsmtp.smtp.quirks import ServerQuirks
 
 

@@ -112,7 +112,7 @@ def test_a_connection_that_is_old_is_replaced_in_the_middle_of_a_stream(world: W
 def test_a_server_that_hangs_up_while_the_receipts_are_looked_at_leaves_nothing_in_doubt(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wlsmtp.smtp.conversation.LONG_IDLE", -1.0)
+    monkeypatch.setattr("wlsmtp.smtp.connection.LONG_IDLE", -1.0)
     monkeypatch.setattr("wlsmtp.transports.stream.LONG_IDLE", -1.0)
     few = Pipelining(max_in_flight=4)
     with SMTPServer() as server, session_to(world, server, pipelining=few) as session:

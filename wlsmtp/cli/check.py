@@ -16,7 +16,7 @@ from wlsmtp.errors import ConfigError, SMTPError, Stage
 from wlsmtp.events import Event, Line
 from wlsmtp.io.base import TLSInfo
 from wlsmtp.session import SMTPSession
-from wlsmtp.smtp.conversation import ServerInfo
+from wlsmtp.smtp.connection import ServerInfo
 
 SETTINGS, CONNECT, GREETING, EHLO, TLS, AUTH, OFFERS = STAGES = (
     "settings", "connect", "greeting", "EHLO", "TLS", "AUTH", "offers",

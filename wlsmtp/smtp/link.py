@@ -83,7 +83,7 @@ class Link:
         self.server = server
         self.name = name
         """The identifier of this connection in events and logs."""
-        self.farewell: Reply | None = None
+        self.closing_reply: Reply | None = None
         """The 421 with which the server has announced that it closes (RFC 5321 §3.8)."""
         self.ended = False
         self.said = 0
@@ -99,15 +99,15 @@ class Link:
         """Whether the server has obeyed a command after it had said 421."""
 
     @property
-    def has_left(self) -> bool:
+    def has_closed(self) -> bool:
         """Whether the server has said 421 and has done nothing since but refuse: what is not answered, it has not
         done."""
-        return self.farewell is not None and self.farewell.code == 421 and not self._goes_on
+        return self.closing_reply is not None and self.closing_reply.code == 421 and not self._goes_on
 
     @property
     def is_usable(self) -> bool:
         """Whether nothing speaks against using the link, without asking the server."""
-        return not (self.ended or self.farewell or self._expected or self._unsent or not self._parser.is_empty)
+        return not (self.ended or self.closing_reply or self._expected or self._unsent or not self._parser.is_empty)
 
     @property
     def has_unsent(self) -> bool:
@@ -122,7 +122,7 @@ class Link:
     @property
     def can_go_on(self) -> bool:
         """Whether more may be said, behind what is not answered yet."""
-        return not self.ended and self.farewell is None
+        return not self.ended and self.closing_reply is None
 
     @property
     def wants_lines(self) -> bool:
@@ -182,7 +182,7 @@ class Link:
             await self._hear_last_words(deadline)
             self.end(error.message)
             if self._expected:
-                raise self._with_farewell(error) from error.__cause__
+                raise self._with_closing_reply(error) from error.__cause__
 
     async def write_content(self, data: bytes, deadline: float) -> None:
         """Write octets of content that were not queued."""
@@ -311,7 +311,7 @@ class Link:
         why = getattr(cause, "strerror", None) or str(cause or "the server closed the connection")
         error = self._lost(self.stage, why)
         self.end(error.message)
-        raise self._with_farewell(error) from cause
+        raise self._with_closing_reply(error) from cause
 
     def too_late(self, stage: Stage | None = None) -> DeadlineExceeded:
         """The error for a server that did not answer in time, or did not take what was said."""
@@ -330,7 +330,7 @@ class Link:
         expected = self._expected
         for reply in replies:
             is_good = reply.code < 300
-            if not is_good or self.farewell is not None:
+            if not is_good or self.closing_reply is not None:
                 self._note_closing(reply)
             if expected:
                 expectation = expected[0]
@@ -352,8 +352,8 @@ class Link:
     def _note_closing(self, reply: Reply) -> None:
         """Has the server announced that it closes, and does it do anything after that?"""
         if reply.code == 421:
-            self.farewell, self._goes_on = reply, False
-        elif self.farewell is not None and reply.code < 400:
+            self.closing_reply, self._goes_on = reply, False
+        elif self.closing_reply is not None and reply.code < 400:
             self._goes_on = self._goes_on or self.stage is not Stage.RSET
 
     async def _guard(self, waiting: Awaitable[T], stage: Stage) -> T:
@@ -389,8 +389,8 @@ class Link:
             self.end(about_client.message)
             raise about_client from error
 
-    def _with_farewell(self, error: ConnectionFailed) -> ConnectionFailed:
-        error.reply = error.reply or self.farewell
+    def _with_closing_reply(self, error: ConnectionFailed) -> ConnectionFailed:
+        error.reply = error.reply or self.closing_reply
         return error
 
     def _lost(self, stage: Stage, why: str) -> ConnectionFailed:

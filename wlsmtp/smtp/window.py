@@ -95,7 +95,7 @@ class Window:
 
     @property
     def _may_begin(self) -> bool:
-        return not self.link.ended and self.link.farewell is None and not self.must_end
+        return not self.link.ended and self.link.closing_reply is None and not self.must_end
 
     def add(self, plan: Plan) -> Transaction:
         """Let a message follow those in flight. It goes out with the next ``flush`` or ``settle``."""
@@ -320,7 +320,7 @@ class Window:
         """Send what may be sent now."""
         while self._queued and not self._must_wait():
             if not self._may_begin:
-                self._settle_queued(NotStarted("The server ends the connection", reply=self.link.farewell))
+                self._settle_queued(NotStarted("The server ends the connection", reply=self.link.closing_reply))
                 return
             self._begin(self._queued[0], is_followed=len(self._queued) > 1)
             self._queued.popleft()
@@ -351,7 +351,7 @@ class Window:
         """Let a transaction take its next step; return whether there was one."""
         if transaction.all_said:
             return False
-        learning.from_envelope(self._quirks, transaction, is_closing=self.link.farewell is not None)
+        learning.from_envelope(self._quirks, transaction, is_closing=self.link.closing_reply is not None)
         if not transaction.go_on(self.link):
             return False
         if self._queued and transaction.all_said and transaction.end_at is not None:
@@ -386,7 +386,7 @@ class Window:
         is_crowded = reply is not None and judge.names_connections(reply)
         self.must_end = self.must_end or is_crowded or self._quirks.rset is Trust.BROKEN
         if reply is not None and is_closing(reply):
-            self.link.farewell = self.link.farewell or reply
+            self.link.closing_reply = self.link.closing_reply or reply
             if error.stage is Stage.MAIL:
                 self._learn_limit(reply, self.settled - 1)
         learning.from_refusal(self._quirks, transaction)
@@ -412,11 +412,11 @@ class Window:
     def _learn_from_loss(self, error: SMTPError) -> None:
         if isinstance(error, Misunderstood | OutOfStep) or not self._open:
             return
-        head, farewell = self._open[0], self.link.farewell
-        if farewell is None:
+        head, closing_reply = self._open[0], self.link.closing_reply
+        if closing_reply is None:
             learning.from_loss(self._quirks, self._open, error, settled=self.settled)
         elif not isinstance(head, Trial) and not any(reply.is_positive for reply in head.rcpts):
-            self._learn_limit(farewell, self.settled)
+            self._learn_limit(closing_reply, self.settled)
 
     def _settle_all(self, error: SMTPError) -> None:
         """After 421 a server does nothing any more (RFC 5321 §3.8); what it had answered by then it may have done."""
@@ -424,7 +424,7 @@ class Window:
         for place, transaction in enumerate(self._open):
             if not isinstance(transaction, Trial) and transaction.outcome is None:
                 may_be_done = isinstance(error, ProtocolError) or transaction.is_answered
-                is_undone = self.link.has_left and not may_be_done
+                is_undone = self.link.has_closed and not may_be_done
                 cause = copy(error)  # it will carry the receipt of this message, and of no other
                 if isinstance(error, ProtocolError | Misunderstood) and not _is_culprit(transaction, place):
                     cause = Bystander(f"The connection ended because of another message: {error.message}")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wlsmtp.message.envelope import Envelope
     from wlsmtp.message.mail import Mail
     from wlsmtp.pool import PoolStatistics
-    from wlsmtp.smtp.conversation import ServerInfo
+    from wlsmtp.smtp.connection import ServerInfo
     from wlsmtp.smtp.deadlines import Deadlines
     from wlsmtp.urls import TransportURL
     from wlsmtp.wire.extensions import Capabilities

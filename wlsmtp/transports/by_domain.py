@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
     from wlsmtp.pool import PoolStatistics
-    from wlsmtp.smtp.conversation import ServerInfo
+    from wlsmtp.smtp.connection import ServerInfo
     from wlsmtp.smtp.deadlines import Deadlines
     from wlsmtp.transports.base import Context
     from wlsmtp.transports.registry import Given

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from wlsmtp.errors import LocalDeliveryFailed, OutcomeUnknown, Stage
-from wlsmtp.smtp.conversation import ServerInfo
+from wlsmtp.smtp.connection import ServerInfo
 from wlsmtp.transports.base import WholeTransport, reverse_path
 from wlsmtp.urls import wrong
 from wlsmtp.wire.content import with_unix_line_ends

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
 from wlsmtp.errors import ContentRefused, DeadlineExceeded, LocalDeliveryFailed, OutcomeUnknown, SMTPError, Stage
-from wlsmtp.smtp.conversation import ServerInfo
+from wlsmtp.smtp.connection import ServerInfo
 from wlsmtp.transports.base import WholeTransport, reverse_path
 from wlsmtp.wire.content import with_unix_line_ends
 from wlsmtp.wire.extensions import Capabilities

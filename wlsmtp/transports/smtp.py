@@ -12,7 +12,8 @@ from wlsmtp.pace import Pace
 from wlsmtp.pool import Pool, PoolStatistics
 from wlsmtp.retry import again_after
 from wlsmtp.smtp import judge
-from wlsmtp.smtp.conversation import Connection, ServerInfo, open_connection
+from wlsmtp.smtp.connection import Connection, ServerInfo
+from wlsmtp.smtp.opening import open_connection
 from wlsmtp.smtp.quirks import ServerQuirks
 from wlsmtp.transports.base import Transport
 from wlsmtp.transports.dispatch import Dispatch

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from wlsmtp.errors import SMTPError
 from wlsmtp.lifecycle import Lifecycle
-from wlsmtp.smtp.conversation import LONG_IDLE
+from wlsmtp.smtp.connection import LONG_IDLE
 from wlsmtp.transports.dispatch import Dispatch
 
 if TYPE_CHECKING:
     from wlsmtp.io.base import Task
     from wlsmtp.message.mail import Mail
     from wlsmtp.receipt import Outcome
-    from wlsmtp.smtp.conversation import Connection
+    from wlsmtp.smtp.connection import Connection
     from wlsmtp.smtp.deadlines import Deadlines
     from wlsmtp.transports.smtp import SMTPTransport
 

@@ -1,0 +1,182 @@
+"""``Connection``: a link that is greeted, secured and authenticated, until QUIT."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wlsmtp.errors import CommandRefused, ProtocolError, SMTPError, Stage
+from wlsmtp.smtp.plan import Planner
+from wlsmtp.smtp.quirks import Trust
+from wlsmtp.smtp.window import Window, is_closing
+from wlsmtp.wire import command
+
+if TYPE_CHECKING:
+    from wlsmtp.config import SessionConfig
+    from wlsmtp.io.base import IO, TLSInfo
+    from wlsmtp.message.content import Content
+    from wlsmtp.message.envelope import Envelope
+    from wlsmtp.smtp.deadlines import Deadlines
+    from wlsmtp.smtp.link import Link
+    from wlsmtp.smtp.plan import Plan
+    from wlsmtp.smtp.quirks import ServerQuirks
+    from wlsmtp.smtp.transaction import Transaction
+    from wlsmtp.wire.extensions import Capabilities
+    from wlsmtp.wire.reply import Reply
+
+LONG_IDLE = 1.0
+"""Seconds after which a connection may have died without a sign: the next message asks before it sends content."""
+
+FEW = 3
+"""Senders that may share a connection before the server was seen to take several messages at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """What ``verify`` found: the server, how the connection is secured, who is logged in, what is offered."""
+
+    server: str
+    name: str
+    """The name by which the server introduced itself."""
+    tls: TLSInfo | None
+    username: str | None
+    """The user that was authenticated; None without authentication, or when only the server knows the name."""
+    capabilities: Capabilities
+    mechanism: str | None = None
+    """The SASL mechanism that authenticated the user; None without authentication."""
+
+
+class Connection:
+    """A link that is greeted, secured and authenticated: ready for transactions."""
+
+    def __init__(self, link: Link, info: ServerInfo, config: SessionConfig, io: IO, quirks: ServerQuirks) -> None:
+        self.link = link
+        self.info = info
+        self.messages = 0
+        """Transactions begun over this connection."""
+        self.users = 0
+        """Senders that it is lent to."""
+        self.is_one_too_many = False
+        """Whether the server has said over it that there are too many connections, or too much mail."""
+        self.opened_at = self.idle_since = io.now()
+        self.planner = Planner(
+            info.capabilities,
+            config.pipelining,
+            quirks,
+            server=config.address,
+            all_or_nothing=config.partial == "abort",
+            is_lmtp=config.is_lmtp,
+        )
+        self.window = Window(link, self.planner, config.pipelining, quirks, io)
+        self._config = config
+        self._io = io
+        self._quirks = quirks
+        self._heard_when_kept: int | None = None
+        self._lay_idle = False
+        limits = (config.pool.max_messages, info.capabilities.limit("MAILMAX"))
+        self._max_messages = min((limit for limit in limits if limit), default=None)
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether nothing speaks against another message, without asking the server."""
+        return self.link.is_usable and self.window.is_empty and not self.window.must_end
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether it must not carry another message: it has had as many as it may have, or the server does not go on
+        with it."""
+        found = self._quirks.max_messages
+        if self.window.must_end or (found is not None and self.messages >= found):
+            return True
+        return self._max_messages is not None and self.messages >= self._max_messages
+
+    @property
+    def was_kept(self) -> bool:
+        """Whether it has lain idle since it was opened."""
+        return self._heard_when_kept is not None
+
+    @property
+    def went_stale(self) -> bool:
+        """Whether it had lain idle and has not been heard of since, so that the server may have closed it before."""
+        return self._heard_when_kept == self.link.heard
+
+    def retire(self) -> None:
+        """It takes no more messages."""
+        self._max_messages = 0
+
+    @property
+    def has_delivered(self) -> bool:
+        """Whether it has delivered a message."""
+        return self.window.has_delivered
+
+    @property
+    def has_settled(self) -> bool:
+        """Whether it has answered a message in full, with whatever result."""
+        return self.window.settled > 0
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the server has announced that it ends the connection."""
+        return self.link.closing_reply is not None
+
+    def keep(self, now: float) -> None:
+        """It lies idle from now on."""
+        self.idle_since, self._heard_when_kept = now, self.link.heard
+
+    def resume(self, now: float) -> None:
+        """It is used again."""
+        self._lay_idle = now - self.idle_since > LONG_IDLE
+        if self._lay_idle:
+            self.window.settled_when_idle = self.window.settled
+
+    def has_room(self, size: int) -> bool:
+        """Whether one more sender may use it beside the others, with a message of so many octets."""
+        trust = self.planner.window_trust
+        if not self.planner.may_group or trust is Trust.BROKEN:
+            return False
+        if self.is_spent or (self._max_messages is not None and self.messages + self.users >= self._max_messages):
+            return False
+        most = self._config.pipelining.max_in_flight if trust is Trust.PROVEN else FEW
+        return self.users < most and self.window.has_room(size)
+
+    def plan(self, envelope: Envelope, content: Content, *, expects_more: bool) -> Plan:
+        """How to send a message here. Raises ``MessageError`` or ``ExtensionMissing`` before a command is sent."""
+        may_be_dead = self._lay_idle and self.went_stale
+        return self.planner.plan(envelope, content, may_be_dead=may_be_dead, expects_more=expects_more)
+
+    def add(self, plan: Plan) -> Transaction:
+        """Let a message follow those in flight."""
+        self.messages += 1
+        return self.window.add(plan)
+
+    async def noop(self, deadlines: Deadlines) -> None:
+        """Ask whether the server is still there. Any reply shows that it is, as some servers do not know NOOP; raises
+        ``CommandRefused`` for one that ends the connection."""
+        reply = await self.link.ask(Stage.NOOP, command.NOOP, deadlines("command"))
+        check_in_place(self.link, Stage.NOOP, reply)
+        if is_closing(reply):
+            raise CommandRefused("The server ends the connection", stage=Stage.NOOP, reply=reply)
+        if reply.is_positive:
+            self._quirks.noop = Trust.PROVEN
+        elif reply.is_permanent:
+            self._quirks.noop = Trust.BROKEN
+
+    async def quit(self, deadlines: Deadlines) -> None:
+        """Take leave. Never raises: nothing depends on the answer, and mail that was acknowledged stays so."""
+        try:
+            if self.link.is_usable and not self.link.stream.has_input():
+                await self.link.ask(Stage.QUIT, command.QUIT, deadlines("quit"))
+        except SMTPError:
+            pass
+        finally:
+            await self.link.close()
+
+
+def check_in_place(link: Link, stage: Stage, reply: Reply) -> None:
+    """Raise ``ProtocolError`` for a 3xx reply, which asks for more where there is nothing more to send."""
+    if reply.code // 100 == 3:
+        link.end("a reply out of place")
+        words = f"{link.server} sent a reply that is no answer to {stage}"
+        if stage is Stage.GREETING:
+            words = f"{link.server} sent a reply that is no greeting"
+        raise ProtocolError(words, stage=stage, reply=reply)
