@@ -34,9 +34,8 @@ import wlsmtp
 from tests.worlds import Session, World
 from wlsmtp import TLS, Message, Network, PoolLimits, RecipientResult, RetryPolicy, SMTPSession, TLSInfo
 from wlsmtp.events import Connected, Event
-from wlsmtp.io import handshake as io_handshake
 from wlsmtp.io import tls as io_tls
-from wlsmtp.testing import Certificates, SMTPServer
+from wlsmtp.testing import CLOSE, RESET, Certificates, SMTPServer
 
 MESSAGE = Message(sender="ann@example.com", to="bob@example.org", text="x")
 
@@ -315,18 +314,14 @@ class TestWhatIsAgreed:
     @pytest.mark.parametrize("security", ["ssl", "tls"])
     @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
     def test_a_missing_client_certificate_is_named(self, world: World, security: str, version: ssl.TLSVersion) -> None:
-        if (world.name, security, version) == ("asyncio", "tls", ssl.TLSVersion.TLSv1_3):
-            pytest.skip("asyncio drops an alert that is unread when a write fails: EHLO crosses it")
         authority = trustme.CA()
         with SMTPServer(security=security) as server:
             assert server.tls_context is not None
             server.tls_context.maximum_version = version
             authority.configure_trust(server.tls_context)
             server.tls_context.verify_mode = ssl.CERT_REQUIRED
-            # The server closes with octets unread, so that a reset may overtake its alert.
-            lossy = RetryPolicy(attempts=5, backoff=0, jitter=0)
             with (
-                session_to(world, server, TLS(ca_file=server.ca_file), retry=lossy) as session,
+                session_to(world, server, TLS(ca_file=server.ca_file)) as session,
                 pytest.raises(wlsmtp.TLSError, match="client certificate") as caught,
             ):
                 session.send(MESSAGE)
@@ -343,51 +338,80 @@ class TestAnswersInTheClear:
     )
 
     @pytest.mark.parametrize("is_early", [True, False], ids=["before the handshake", "in the handshake"])
+    @pytest.mark.parametrize("closes", [True, False], ids=["and closes", "and waits"])
     @pytest.mark.parametrize(("parts", "code"), REFUSALS)
     def test_a_refusal_is_reported_in_the_words_of_the_server(
-        self, world: World, monkeypatch: pytest.MonkeyPatch, parts: list[bytes], code: int, is_early: bool
+        self, world: World, parts: list[bytes], code: int, is_early: bool, closes: bool
     ) -> None:
-        error = refused_by(world, monkeypatch, parts, is_early=is_early)
+        error = refused_by(world, parts, is_early=is_early, closes=closes)
         assert isinstance(error, wlsmtp.CommandRefused) and error.stage is wlsmtp.Stage.GREETING
         assert error.reply is not None and error.reply.code == code
         assert error.temporary is (code == 421)
 
     @pytest.mark.parametrize("is_early", [True, False], ids=["before the handshake", "in the handshake"])
-    @pytest.mark.parametrize("parts", [[b"220 mail.example ESMTP\r\n"], [b"4rubbish\r\n"], [b"354 Go ahead\r\n"]])
-    def test_anything_else_is_no_tls(
-        self, world: World, monkeypatch: pytest.MonkeyPatch, parts: list[bytes], is_early: bool
-    ) -> None:
-        error = refused_by(world, monkeypatch, parts, is_early=is_early)
+    @pytest.mark.parametrize(
+        "text",
+        [
+            b"220 mail.example ESMTP\r\n",
+            b"4rubbish\r\n",
+            b"354 Go ahead\r\n",
+            b"HTTP/1.1 400 Bad Request\r\n\r\n",
+            b"\0",
+        ],
+    )
+    def test_anything_else_is_no_tls(self, world: World, text: bytes, is_early: bool) -> None:
+        error = refused_by(world, [text], is_early=is_early)
         assert type(error) is wlsmtp.TLSError and "security='tls'" in (error.hint or "") and not error.temporary
+
+    @pytest.mark.parametrize("is_early", [True, False], ids=["before the handshake", "in the handshake"])
+    @pytest.mark.parametrize("parts", [[b"42"], [b"421-4.3.2 Busy\r\n"]])
+    def test_half_a_refusal_is_a_lost_connection(self, world: World, parts: list[bytes], is_early: bool) -> None:
+        error = refused_by(world, parts, is_early=is_early, closes=True)
+        assert isinstance(error, wlsmtp.ConnectionFailed) and error.temporary
+
+    def test_half_a_refusal_and_silence_took_too_long(self, world: World) -> None:
+        error = refused_by(world, [b"421"], is_early=False, timeout=0.2)
+        assert isinstance(error, wlsmtp.DeadlineExceeded) and error.temporary and error.hint is None
+
+    def test_text_behind_starttls_is_no_refusal(self, world: World, server: SMTPServer) -> None:
+        """Anybody on the way could send it, after the server has agreed."""
+        server.reply_to("HANDSHAKE", b"421 4.3.2 Busy\r\n")
+        with (
+            session_to(world, server, TLS(ca_file=server.ca_file)) as session,
+            pytest.raises(wlsmtp.TLSError, match="agreed to start TLS") as caught,
+        ):
+            session.verify()
+        assert caught.value.hint is None and caught.value.reply is None
+
+    @pytest.mark.parametrize("end", [CLOSE, RESET])
+    def test_the_end_behind_starttls_is_a_lost_connection(self, world: World, server: SMTPServer, end: str) -> None:
+        server.reply_to("STARTTLS", (b"220 go\r\n", end))
+        for _ in range(10):
+            with (
+                session_to(world, server, TLS(ca_file=server.ca_file)) as session,
+                pytest.raises(wlsmtp.ConnectionFailed) as caught,
+            ):
+                session.verify()
+            assert caught.value.temporary
 
 
 def refused_by(
-    world: World, monkeypatch: pytest.MonkeyPatch, parts: list[bytes], *, is_early: bool
+    world: World, parts: list[bytes], *, is_early: bool, closes: bool = False, timeout: float = 10
 ) -> wlsmtp.SMTPError:
-    """The error for a server that sends ``parts``, before the client does anything or while it waits for an answer."""
-    is_waiting = threading.Event()
-    look = io_handshake._Socket._check_first_octets
-
-    def look_and_tell(sock: Any, end: float) -> None:
-        if sock.gettimeout() != 0:
-            is_waiting.set()
-        look(sock, end)
-
-    monkeypatch.setattr(io_handshake._Socket, "_check_first_octets", look_and_tell)
+    """The error for a server that sends ``parts``, before the client does anything or in answer to it, and then closes
+    the connection, or waits for the client to do so."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
             sock, _ = listener.accept()
             with sock:
-                if not is_early:
-                    assert sock.recv(65536)
-                    assert world.name == "asyncio" or is_waiting.wait(10)
+                assert is_early or sock.recv(1)  # the rest is unread, so that to close is to reset
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 for part in parts:
                     sock.sendall(part)
                 sock.settimeout(10)
                 with suppress(OSError):
-                    while sock.recv(65536):
+                    while not closes and sock.recv(65536):
                         pass
 
         def connect(host: str, port: int) -> socket.socket:
@@ -400,7 +424,7 @@ def refused_by(
         thread.start()
         with (
             world.session(
-                "127.0.0.1", listener.getsockname()[1], security="ssl", timeout=10, retry=RetryPolicy(attempts=1),
+                "127.0.0.1", listener.getsockname()[1], security="ssl", timeout=timeout, retry=RetryPolicy(attempts=1),
                 network=Network(connector=connect),
             ) as session,
             pytest.raises(wlsmtp.SMTPError) as caught,
@@ -488,7 +512,7 @@ class TestResumption:
             for _ in range(20):
                 context.keep(f"{number}.example", object())  # type: ignore[arg-type]
         assert len(context._sessions) == 256 and {len(kept) for kept in context._sessions.values()} == {8}
-        assert context._take("0.example") is None and context._take("299.example") is not None
+        assert context.take("0.example") is None and context.take("299.example") is not None
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import socket
 import threading
+from pathlib import Path
+
+import pytest
 
 from tests.io.test_tasks import play
 from tests.worlds import World
+from wlsmtp.config import TLS
 from wlsmtp.io.base import IO, MAX_UNREAD
+from wlsmtp.io.engine import TLSEngine
+from wlsmtp.testing.certificates import default_certificates
 
 REPLIES = MAX_UNREAD - 500_000
 COMMANDS = 8_000_000
@@ -40,3 +46,49 @@ def test_replies_are_kept_while_a_write_waits(world: World) -> None:
         assert play(world, lambda io: core(listener, io)) == REPLIES
         server.join(10)
     assert read == [COMMANDS]
+
+
+def test_a_write_waits_while_a_new_handshake_must_come_first(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with TLS 1.2, of which Python's own servers cannot be made to begin one."""
+    certificates = default_certificates()
+    asked, read = threading.Event(), list[bytes]()
+    has_heard = False
+    decrypt, encrypt = TLSEngine.decrypt, TLSEngine.encrypt
+
+    def hear(engine: TLSEngine, octets: bytes) -> bytes:
+        nonlocal has_heard
+        text = decrypt(engine, octets)
+        has_heard |= bool(text)
+        return text
+
+    def hear_first(engine: TLSEngine, data: bytes, sizes: None = None) -> bytes:
+        if has_heard:
+            return encrypt(engine, data, sizes)
+        asked.set()
+        return b""
+
+    monkeypatch.setattr(TLSEngine, "decrypt", hear)
+    monkeypatch.setattr(TLSEngine, "encrypt", hear_first)
+
+    def serve(listener: socket.socket) -> None:
+        with certificates.server_context().wrap_socket(listener.accept()[0], server_side=True) as sock:
+            assert asked.wait(10)
+            sock.sendall(b"250 Ok")
+            read.append(sock.recv(65536))
+
+    async def core(listener: socket.socket, io: IO) -> bytes:
+        host, port = listener.getsockname()
+        stream = await io.connect(host, port, io.now() + 10)
+        await stream.start_tls(TLS(ca_file=Path(certificates.ca_file)), "localhost", io.now() + 10)
+        await stream.write(b"QUIT", io.now() + 10)
+        assert stream.sent == 4
+        heard = await stream.read(io.now() + 10)
+        await stream.close()
+        return heard
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=serve, args=(listener,))
+        server.start()
+        assert play(world, lambda io: core(listener, io)) == b"250 Ok"
+        server.join(10)
+    assert read == [b"QUIT"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
@@ -18,11 +17,12 @@ from wlsmtp.io.aio_dialing import dial, dial_through
 from wlsmtp.io.base import MAX_UNREAD, Ended, TLSInfo
 from wlsmtp.io.readiness import is_readable
 from wlsmtp.io.sockets import check_injected, read_dry, tune
-from wlsmtp.io.tls import handshake_error, inspect, keep_session, make_context
+from wlsmtp.io.tls import keep_session, secure
 from wlsmtp.network import Network, Proxy
 
 if TYPE_CHECKING:
     from wlsmtp.config import TLS
+    from wlsmtp.io.engine import TLSEngine
 
 T = TypeVar("T")
 
@@ -40,6 +40,7 @@ class _Wire(asyncio.Protocol):
         self.failure: Exception | None = None
         self.paused = False
         self.closed = asyncio.get_running_loop().create_future()
+        self.engine: TLSEngine | None = None
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
         self._transport: asyncio.Transport | None = None
@@ -48,10 +49,11 @@ class _Wire(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        self.received += data
-        if len(self.received) > MAX_UNREAD and self._transport is not None:
+        self._take_in(data)
+        if len(self.received) > MAX_UNREAD and self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
         _wake(self._reader)
+        _wake(self._writer)
 
     def eof_received(self) -> None:
         self.ended = True
@@ -59,14 +61,34 @@ class _Wire(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         # A write that fails makes asyncio close the socket, with what the server had said before it hung up unread.
-        if exc is not None and self._transport is not None and self._transport.get_extra_info("sslcontext") is None:
+        if exc is not None and self._transport is not None:
             for data in read_dry(self._transport.get_extra_info("socket")):
-                self.received += data
-        self.ended, self.failure = True, exc
+                self._take_in(data)
+        self.ended, self.failure = True, self.failure or exc
         if not self.closed.done():
             self.closed.set_result(None)
         _wake(self._reader)
         _wake(self._writer)
+
+    def secure(self, engine: TLSEngine) -> None:
+        """From here on all that comes is TLS; also what came while the last of the handshake was written."""
+        self.engine = engine
+        self._take_in(self.take())
+
+    def _take_in(self, data: bytes) -> None:
+        engine = self.engine
+        if engine is None:
+            self.received += data
+            return
+        self.received += engine.decrypt(data)
+        answer = engine.take()
+        if self._transport is not None and not self._transport.is_closing():
+            if answer:
+                self._transport.write(answer)
+            if engine.has_ended:
+                self._transport.close()
+        if engine.has_ended:
+            self.ended, self.failure = True, self.failure or engine.failure
 
     def pause_writing(self) -> None:
         self.paused = True
@@ -82,6 +104,12 @@ class _Wire(asyncio.Protocol):
             self._transport.resume_reading()
         return data
 
+    def lost(self) -> OSError:
+        """The error for a connection that has ended."""
+        if self.failure is None or isinstance(self.failure, OSError):
+            return self.failure or ConnectionResetError("the connection was lost")
+        return ConnectionResetError(str(self.failure))
+
     async def until_received(self, deadline: float) -> None:
         """Wait until something came, or the end."""
         self._reader = asyncio.get_running_loop().create_future()
@@ -91,7 +119,7 @@ class _Wire(asyncio.Protocol):
             self._reader = None
 
     async def until_resumed(self, deadline: float) -> None:
-        """Wait until the transport takes more."""
+        """Wait until the transport takes more, or something came."""
         self._writer = asyncio.get_running_loop().create_future()
         try:
             await _within(self._writer, deadline)
@@ -158,46 +186,42 @@ class AsyncioStream:
         if self._wire.received:
             return self._wire.take()
         if self._wire.failure is not None:
-            raise _as_os_error(self._wire.failure)
+            raise self._wire.lost()
         return b""
 
     async def write(self, data: bytes | memoryview, deadline: float) -> None:
         """See ``Stream.write``; waits while more lies unsent than the transport wants to hold."""
         if self._wire.closed.done() or self._transport.is_closing():
-            raise _as_os_error(self._wire.failure or ConnectionResetError("the connection was lost"))
-        self._transport.write(data)
+            raise self._wire.lost()
+        engine = self._wire.engine
+        self._transport.write(data if engine is None else await self._encrypt(engine, data, deadline))
         if self._transport.is_closing():  # the network took nothing of it, and asyncio tells nobody but the protocol
             await asyncio.sleep(0)
-            raise _as_os_error(self._wire.failure or ConnectionResetError("the connection was lost"))
+            raise self._wire.lost()
         # What the transport still holds may go out at any moment, so it counts as sent.
         self.sent += len(data)
         while self._wire.paused:
             await self._wire.until_resumed(deadline)
             if self._wire.closed.done():
-                raise _as_os_error(self._wire.failure or ConnectionResetError("the connection was lost"))
+                raise self._wire.lost()
+
+    async def _encrypt(self, engine: TLSEngine, data: bytes | memoryview, deadline: float) -> bytes:
+        """The octets to be sent, once TLS can send any."""
+        while not (octets := engine.encrypt(data)) and data:
+            await self._wire.until_resumed(deadline)
+            if self._wire.closed.done():
+                raise self._wire.lost()
+        return octets
 
     async def start_tls(self, settings: TLS, server_hostname: str, deadline: float) -> None:
         """See ``Stream.start_tls``."""
-        loop = asyncio.get_running_loop()
-        context = make_context(settings)
-        try:
-            async with asyncio.timeout_at(deadline):
-                secured = await loop.start_tls(
-                    self._transport, self._wire, context, server_hostname=server_hostname, ssl_handshake_timeout=86400
-                )
-        except TimeoutError:
-            raise
-        except (OSError, ValueError) as error:
-            raise handshake_error(error, server_hostname, context) from error
-        if secured is None:  # asyncio's answer when the connection was lost in the middle of the handshake
-            raise handshake_error(ConnectionResetError("the connection was lost"), server_hostname, context)
-        self._transport = secured
-        self._wire.connection_made(secured)
-        self.tls = inspect(cast(ssl.SSLObject, secured.get_extra_info("ssl_object")), settings)
+        engine, self.tls = await secure(self, settings, server_hostname, deadline)
+        self._wire.secure(engine)
 
     def keep_tls_session(self) -> None:
         """See ``Stream.keep_tls_session``."""
-        keep_session(cast(ssl.SSLObject, self._transport.get_extra_info("ssl_object")))
+        assert self._wire.engine is not None
+        keep_session(self._wire.engine.object)
 
     async def close(self) -> None:
         """See ``Stream.close``; waits for asyncio to let go of the socket."""
@@ -209,10 +233,6 @@ class AsyncioStream:
         """See ``Stream.abort``."""
         if not self._wire.closed.done():  # asyncio trips over a transport that is aborted after its end
             self._transport.abort()
-
-
-def _as_os_error(error: Exception) -> OSError:
-    return error if isinstance(error, OSError) else ConnectionResetError(str(error))
 
 
 class AsyncioCondition:

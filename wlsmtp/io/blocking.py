@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import socket
-import ssl
 import sys
 import threading
 import time
@@ -17,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.io.base import MAX_UNREAD, READ_SIZE, Ended, TLSInfo
 from wlsmtp.io.dialing import dial, dial_through, remaining
+from wlsmtp.io.engine import RECORD, OutgoingRecords, TLSEngine
 from wlsmtp.io.farewell import farewells
 from wlsmtp.io.readiness import is_readable, wait_until_ready, yield_processor
 from wlsmtp.io.sockets import check_injected, tune
-from wlsmtp.io.tls import handshake_error, inspect, keep_session, make_context
+from wlsmtp.io.tls import keep_session, secure
 from wlsmtp.network import Network, Proxy
 
 if TYPE_CHECKING:
@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-RECORD = 16 * 1024
-"""Octets in a TLS record at most (RFC 8446 §5.1). A server can read a record once all of it has come: so of a record
-that was begun, nothing was sent, and it is known exactly how much was."""
+BATCH = 4 * RECORD
+"""Octets of plain text that are encrypted at a time."""
 MOMENT = 100e-6
 """Seconds in which an answer counts as prompt: less than it takes to fall asleep twice."""
 PATIENCE = 0.5
@@ -96,6 +95,10 @@ class BlockingStream:
         self._is_direct = is_direct
         # OpenSSL takes one call at a time for a connection; and two that received would mix up what came.
         self._lock = threading.Lock()
+        self._engine: TLSEngine | None = None
+        self._records = OutgoingRecords()
+        self._wants_input = False
+        """Whether TLS can send nothing before something has come."""
         self._inbox: deque[bytes] = deque()
         self._unread = 0
         self._is_read = False
@@ -112,9 +115,7 @@ class BlockingStream:
 
     def has_input(self) -> bool:
         """Looks into the socket's buffer without waiting."""
-        if self._inbox or (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()):
-            return True
-        return is_readable(self._socket.fileno())
+        return bool(self._inbox) or self._has_ended or is_readable(self._socket.fileno())
 
     async def read(self, deadline: float) -> bytes:
         """See ``Stream.read``."""
@@ -124,7 +125,7 @@ class BlockingStream:
                 with self._lock:
                     if self._inbox:
                         return self._take()
-                    data = self._receive() if self.tls else None
+                    data = self._receive() if self._has_ended else None
                 if data is not None:
                     return data
                 self._wait(deadline)
@@ -138,7 +139,7 @@ class BlockingStream:
         """See ``Stream.write``; the deadline holds for the whole of ``data``."""
         view = memoryview(data)
         while view:
-            piece = view[:RECORD] if self.tls else view
+            piece = view[:BATCH] if self._engine else view
             before = self.sent
             # All of it may be out before this thread runs again, and another one read what the server says to it.
             self.sent = before + len(piece)
@@ -155,26 +156,20 @@ class BlockingStream:
 
     async def start_tls(self, settings: TLS, server_hostname: str, deadline: float) -> None:
         """See ``Stream.start_tls``."""
-        context = make_context(settings)
-        self._socket.settimeout(remaining(deadline))
-        try:
-            # The plain socket is detached by wrap_socket, so the handshake comes after the assignment: a failure
-            # must find the socket that is to be closed.
-            self._socket = secured = context.wrap_socket(
-                self._socket, server_hostname=server_hostname, do_handshake_on_connect=False
-            )
-            secured.do_handshake()
-            secured.setblocking(False)
-        except TimeoutError:
-            raise
-        except (OSError, ValueError) as error:
-            raise handshake_error(error, server_hostname, context) from error
-        self.tls = inspect(secured, settings)
+        engine, tls = await secure(self, settings, server_hostname, deadline)
+        with self._lock:
+            # What came while the last of the handshake was written is no plain text.
+            data = self._decrypt(engine, b"".join(self._inbox))
+            self._inbox = deque([data] if data else [])
+            self._unread = len(data)
+            self._engine = engine
+        self.tls = tls
 
     def keep_tls_session(self) -> None:
         """See ``Stream.keep_tls_session``."""
+        assert self._engine is not None
         with self._lock:
-            keep_session(cast(ssl.SSLSocket, self._socket))
+            keep_session(self._engine.object)
 
     async def close(self) -> None:
         """See ``Stream.close``; nobody may use the stream any more."""
@@ -184,10 +179,14 @@ class BlockingStream:
 
     def abort(self) -> None:
         """See ``Stream.abort``. It wakes a thread that waits for the socket, and leaves the rest to ``close``: the
-        number of a closed socket may be another one's before that thread looks at it. ``SSLSocket.shutdown`` would
-        forget the encryption first, and a thread that writes would go on in the clear."""
+        number of a closed socket may be another one's before that thread looks at it."""
         with suppress(OSError):
-            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    @property
+    def _has_ended(self) -> bool:
+        """Whether the server has ended TLS, which the socket does not show."""
+        return self._engine is not None and self._engine.has_ended
 
     def _take(self) -> bytes:
         """The oldest of what was kept."""
@@ -197,16 +196,39 @@ class BlockingStream:
 
     def _receive(self) -> bytes | None:
         """What has come; None when nothing has."""
+        engine = self._engine
+        if engine is not None and engine.has_ended:
+            if engine.failure is not None:
+                raise engine.failure
+            return b""
         try:
-            return self._socket.recv(READ_SIZE)
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            data = self._socket.recv(READ_SIZE)
+        except BlockingIOError:
             return None
+        if engine is None or not data:
+            return data
+        return self._decrypt(engine, data) or (self._receive() if engine.has_ended else None)
+
+    def _decrypt(self, engine: TLSEngine, octets: bytes) -> bytes:
+        data = engine.decrypt(octets)
+        if answer := engine.take():
+            is_free = not self._records.unsent
+            self._records.add(answer)
+            if is_free:
+                with suppress(OSError):  # the next write goes on with it, or fails
+                    self._records.sent(self._socket.send(answer))
+        return data
 
     def _send(self, view: memoryview) -> int:
-        """How many octets the network takes now."""
+        """How many octets the network takes now. Of what it does not take, the next call goes on with the same."""
         try:
-            return self._socket.send(view)
-        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            if self._engine is None:
+                return self._socket.send(view)
+            if not self._records.unsent:
+                self._records.encrypt(self._engine, view)
+            self._wants_input = not self._records.unsent
+            return self._records.sent(self._socket.send(self._records.unsent))
+        except BlockingIOError:
             return 0
 
     def _wait(self, deadline: float) -> None:
@@ -228,7 +250,7 @@ class BlockingStream:
         a server that cannot get rid of its replies would stop reading, and both sides would wait for ever."""
         listening = not self._is_read and self._unread < MAX_UNREAD
         seconds = remaining(deadline) if listening else min(remaining(deadline), PATIENCE)
-        ready = wait_until_ready(self._socket.fileno(), seconds, reading=listening, writing=True)
+        ready = wait_until_ready(self._socket.fileno(), seconds, reading=listening, writing=not self._wants_input)
         if not any(ready) and listening:
             raise TimeoutError
         if ready[0] and not ready[1]:

@@ -24,7 +24,7 @@ _SHORT = {
 }  # fmt: skip
 
 
-def read_certificate(tls: ssl.SSLObject | ssl.SSLSocket) -> Certificate | None:
+def read_certificate(tls: ssl.SSLObject) -> Certificate | None:
     """The certificate that the server showed."""
     der = tls.getpeercert(binary_form=True)
     if der is None:
@@ -48,7 +48,7 @@ def names_in(certificate: Mapping[str, Any]) -> list[str]:
     return [_clean(str(name)) for kind, name in pairs if kind in ("DNS", "IP Address")]
 
 
-def check_pins(tls: ssl.SSLObject | ssl.SSLSocket, settings: TLS) -> None:
+def check_pins(tls: ssl.SSLObject, settings: TLS) -> None:
     """Raise ``TLSError`` unless the certificate, or its key, is among those that are pinned."""
     der = tls.getpeercert(binary_form=True) or b""
     seen = hashlib.sha256(der).hexdigest()

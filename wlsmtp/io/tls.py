@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import ssl
 import sys
 import threading
@@ -16,12 +15,13 @@ from wlsmtp.errors import ConfigError, Stage, TLSError
 from wlsmtp.io.alerts import client_certificate_error
 from wlsmtp.io.base import TLSInfo
 from wlsmtp.io.certificate import check_pins, names_in, read_certificate, require_parser
-from wlsmtp.io.handshake import Context, shown_certificate
+from wlsmtp.io.engine import TLSEngine, shown_certificate
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from wlsmtp.config import TLS
+    from wlsmtp.io.base import Stream
 
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
@@ -41,12 +41,9 @@ def _exists(file: Path | str | None) -> TypeGuard[Path | str]:
     return file is not None and os.path.exists(file)
 
 
-class ResumingContext(Context):
-    """A context that offers each new connection the TLS session of an earlier one (RFC 8446 §2.2, RFC 5077).
-
-    It works where the connection is wrapped, as asyncio has no other place to name a session. A session is offered
-    once, as its reuse would let others link connections (RFC 8446 §C.4).
-    """
+class ResumingContext(ssl.SSLContext):
+    """A context that has TLS sessions of earlier connections for later ones (RFC 8446 §2.2, RFC 5077). A session is
+    given out once, as its reuse would let others link connections (RFC 8446 §C.4)."""
 
     _MAX_NAMES = 256
     _MAX_SESSIONS = 8
@@ -75,46 +72,58 @@ class ResumingContext(Context):
                 self._distrusted.add(server_hostname)
                 self._sessions.pop(server_hostname, None)
 
-    def _take(self, server_hostname: str | bytes | None) -> ssl.SSLSession | None:
-        name = cast("str | None", server_hostname)
+    def take(self, server_hostname: str) -> ssl.SSLSession | None:
+        """A session to be resumed with the server of that name; None when there is none."""
         with self._lock:
-            kept = self._sessions.get(name)
+            kept = self._sessions.get(server_hostname)
             if not kept:
-                self._offered.discard(name)
+                self._offered.discard(server_hostname)
                 return None
-            self._offered.add(name)
+            self._offered.add(server_hostname)
             return kept.pop()
 
-    def wrap_socket(
-        self,
-        sock: socket.socket,
-        server_side: bool = False,
-        do_handshake_on_connect: bool = True,
-        suppress_ragged_eofs: bool = True,
-        server_hostname: str | bytes | None = None,
-        session: ssl.SSLSession | None = None,
-    ) -> ssl.SSLSocket:
-        """See ``ssl.SSLContext.wrap_socket``."""
-        session = session or self._take(server_hostname)
-        return super().wrap_socket(
-            sock, server_side, do_handshake_on_connect, suppress_ragged_eofs, server_hostname, session
-        )
 
-    def wrap_bio(
-        self,
-        incoming: ssl.MemoryBIO,
-        outgoing: ssl.MemoryBIO,
-        server_side: bool = False,
-        server_hostname: str | bytes | None = None,
-        session: ssl.SSLSession | None = None,
-    ) -> ssl.SSLObject:
-        """See ``ssl.SSLContext.wrap_bio``."""
-        return super().wrap_bio(
-            incoming, outgoing, server_side, server_hostname, session or self._take(server_hostname)
-        )
+async def secure(stream: Stream, settings: TLS, server_hostname: str, deadline: float) -> tuple[TLSEngine, TLSInfo]:
+    """Do the handshake over a stream in the clear, with nothing unread that came before. What has come behind the
+    handshake is with the engine: ``decrypt(b"")`` gives it.
+
+    Raises ``TLSError``, but ``OSError`` when the connection was lost meanwhile, and ``TimeoutError`` at the deadline.
+    """
+    context = make_context(settings)
+    sent = stream.sent
+    try:
+        session = context.take(server_hostname) if isinstance(context, ResumingContext) else None
+        engine = TLSEngine(context, server_hostname, session)
+        await _shake_hands(stream, engine, deadline)
+    except TimeoutError:
+        raise
+    except (OSError, ValueError) as error:
+        raise handshake_error(error, server_hostname, context) from error
+    finally:
+        stream.sent = sent  # nothing of the conversation
+    return engine, inspect(engine.object, settings)
 
 
-def keep_session(tls: ssl.SSLObject | ssl.SSLSocket) -> None:
+async def _shake_hands(stream: Stream, engine: TLSEngine, deadline: float) -> None:
+    octets, is_done = b"", False
+    while not is_done:
+        try:
+            is_done = engine.handshake(octets)
+        except ssl.SSLError:
+            with suppress(OSError):  # the server need not learn why
+                await stream.write(engine.take(), deadline)
+            raise
+        try:
+            await stream.write(engine.take(), deadline)
+        except TimeoutError:
+            raise
+        except OSError:
+            pass  # a server that has hung up may have said why
+        if not is_done and not (octets := await stream.read(deadline)):
+            raise ConnectionResetError("the server closed the connection")
+
+
+def keep_session(tls: ssl.SSLObject) -> None:
     """Let a later connection resume the session of this one, where the settings and the server allow it."""
     session = tls.session
     if isinstance(tls.context, ResumingContext) and session is not None and (session.has_ticket or session.id):
@@ -126,8 +135,6 @@ def keep_session(tls: ssl.SSLObject | ssl.SSLSocket) -> None:
 def _make_context(settings: TLS, _changes: tuple[tuple[str, int], ...]) -> ssl.SSLContext:
     context = _bare_context(settings)
     context.minimum_version = _VERSIONS[settings.minimum_version]
-    if ssl.HAS_NEVER_CHECK_COMMON_NAME and isinstance(context, Context):
-        context.hostname_checks_common_name = settings.check_common_name
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     if settings.strict_x509:
         context.verify_flags |= ssl.VERIFY_X509_STRICT
@@ -155,8 +162,10 @@ def _bare_context(settings: TLS) -> ssl.SSLContext:
             import truststore
 
             return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    kind = ResumingContext if settings.resumption else Context
-    return kind(ssl.PROTOCOL_TLS_CLIENT)
+    context = (ResumingContext if settings.resumption else ssl.SSLContext)(ssl.PROTOCOL_TLS_CLIENT)
+    if ssl.HAS_NEVER_CHECK_COMMON_NAME:
+        context.hostname_checks_common_name = settings.check_common_name
+    return context
 
 
 def _system_is_not_openssl() -> bool:
@@ -204,7 +213,7 @@ def _load_authorities(context: ssl.SSLContext, settings: TLS) -> None:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
 
 
-def inspect(tls: ssl.SSLObject | ssl.SSLSocket, settings: TLS) -> TLSInfo:
+def inspect(tls: ssl.SSLObject, settings: TLS) -> TLSInfo:
     """What the handshake agreed on. Raises ``TLSError`` when the certificate is not the pinned one."""
     if settings.pins:
         check_pins(tls, settings)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable
-from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from wlsmtp.errors import (
@@ -225,10 +224,14 @@ class Link:
         try:
             await self._guard(self.stream.start_tls(settings, server_hostname, deadline), Stage.TLS)
         except TLSError as error:
-            # The class of the cause lives in io/, where the ssl module is.
-            if not self.said and (octets := getattr(error.__cause__, "octets", b"")):
+            # The class of the cause lives in io/, where the ssl module is. The stream goes on in the clear.
+            octets = getattr(error.__cause__, "octets", b"")
+            if octets and not self.said:
                 await self._raise_refusal(octets, deadline)
             self.end(str(error))
+            if octets and self.said:
+                words = f"{self.server} agreed to start TLS, and then sent something else"
+                raise TLSError(words, stage=Stage.TLS) from error.__cause__
             raise
         except SMTPError as error:
             self.end(str(error))
@@ -261,12 +264,17 @@ class Link:
         if octets[:1] not in (b"4", b"5"):
             return
         expectation = self.expect(Stage.GREETING)
-        with suppress(SMTPError):
+        try:
             self.hear(octets)
-            await self.reply(expectation, deadline)
-        if expectation.reply is not None:
-            self.end("refused before the TLS handshake")
-            raise self.refused_at_greeting(expectation.reply)
+            reply = await self.reply(expectation, deadline)
+        except DeadlineExceeded as error:
+            raise self.too_late(Stage.TLS) from error
+        except ProtocolError:
+            if expectation.reply is None:
+                return
+            reply = expectation.reply
+        self.end("refused before the TLS handshake")
+        raise self.refused_at_greeting(reply)
 
     def refused_at_greeting(self, reply: Reply) -> CommandRefused:
         """The error for a server that refuses the connection."""
@@ -317,7 +325,7 @@ class Link:
         """The error for a server that did not answer in time, or did not take what was said."""
         stage = stage or self.stage
         hint = None
-        if stage is Stage.GREETING:
+        if stage is Stage.GREETING and self.stream.tls is None:
             hint = "If the server expects TLS from the first byte (customary on port 465), use security='ssl'"
         return DeadlineExceeded(f"{self.server} took too long at {stage}", stage=stage, hint=hint)
 
