@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import sys
 from collections.abc import Callable
 
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from wlsmtp.errors import MessageError
 from wlsmtp.wire import address
-from wlsmtp.wire.address import Mailbox, parse_address, parse_mailbox, parse_mailbox_list, parse_path
+from wlsmtp.wire.address import Address, Mailbox, parse_address, parse_mailbox, parse_mailbox_list, parse_path
 
 ACCEPTED = [
     ("ann@example.com", "ann@example.com"),
@@ -139,6 +141,17 @@ def test_a_header_value_may_have_groups_comments_and_folding() -> None:
 def test_a_malformed_header_value_is_refused(text: str) -> None:
     with pytest.raises(MessageError):
         parse_mailbox_list(text)
+
+
+def test_nothing_changes_an_address_which_others_may_share() -> None:
+    address = parse_address("ann@example.com")
+    assert parse_address("ann@example.com") is address
+    with pytest.raises(AttributeError):
+        address.local = "eve"  # type: ignore[misc]
+    with pytest.raises(AttributeError):
+        del address.domain
+    assert copy.deepcopy(address) == pickle.loads(pickle.dumps(address)) == address == Address("ann", "example.com")
+    assert hash(address) == hash(Address("ann", "example.com"))
 
 
 def test_mailboxes_compare_by_value() -> None:

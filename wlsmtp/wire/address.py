@@ -45,14 +45,19 @@ _NEVER_IN_ADDRESS = {"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"}
 _NEVER_IN_NAME = {"Cc", "Cs", "Zl", "Zp"}
 
 
-@dataclass(slots=True, unsafe_hash=True)  # not frozen: that would take three times as long to make
+@dataclass(frozen=True, slots=True, init=False)
 class Address:
-    """An address as it was given; ``parse_address`` makes and checks it, and nothing changes it."""
+    """An address as it was given; ``parse_address`` makes and checks it, and nothing can change it."""
 
     local: str
     """The part before the @, in quotes if it was."""
     domain: str
     """The part after it: a domain, perhaps in Unicode, or an address literal in brackets."""
+
+    def __init__(self, local: str, domain: str) -> None:
+        # The __init__ of a frozen dataclass takes twice as long.
+        _set_local(self, local)
+        _set_domain(self, domain)
 
     def __str__(self) -> str:
         return f"{self.local}@{self.domain}"
@@ -71,6 +76,10 @@ class Address:
     def needs_smtputf8(self) -> bool:
         """Whether only SMTPUTF8 (RFC 6531) can carry it: a local part has no ASCII form."""
         return not self.local.isascii()
+
+
+_set_local = vars(Address)["local"].__set__
+_set_domain = vars(Address)["domain"].__set__
 
 
 @dataclass(frozen=True, slots=True)
