@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import socket
 import threading
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import wlsmtp
-from tests.worlds import World
+from tests.worlds import Session, World
 from wlsmtp import Envelope, MemoryTransport, Message, Receipt, RetryPolicy, SMTPSession, Status
 from wlsmtp.testing import SMTPServer
 
@@ -226,6 +229,54 @@ class TestLostConnections:
             session.open()
             assert session.send(message())
             session.close()
+
+    @pytest.mark.parametrize("mode", ["sync", "async"])
+    def test_a_with_statement_opens_a_closed_session_again(self, world: World, mode: str) -> None:
+        async def each_time(face: wlsmtp.AsyncSMTPSession) -> None:
+            for _ in range(3):
+                async with face:
+                    await face.send(message())
+
+        with SMTPServer() as server:
+            face = session_to(world, server, mode=mode).face
+            if isinstance(face, SMTPSession):
+                for _ in range(3):
+                    with face:
+                        face.send(message())
+            else:
+                world.run(each_time(face))
+            assert len(server.messages) == server.connections == 3
+
+
+class TestCopies:
+    @pytest.mark.parametrize("mode", ["sync", "async"])
+    @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda face: pickle.loads(pickle.dumps(face))])
+    def test_a_copy_has_the_settings_and_nothing_else(self, world: World, mode: str, copied: Any) -> None:
+        with (
+            SMTPServer(users={"ann": "secret"}) as server,
+            session_to(world, server, mode=mode, username="ann", password="secret") as session,
+        ):
+            receipt = session.send(message())
+            other = Session(copied(session.face), world.run)
+            assert type(other.face) is type(session.face) and other.face.config == session.face.config
+            assert other.statistics().connections_opened == other.statistics().sent == 0
+            if mode == "async":
+                with pytest.raises(wlsmtp.NotInOutbox):
+                    other.status(receipt.id)
+            other.send(message())
+            other.close()
+        assert len(server.messages) == server.connections == 2
+
+    def test_an_outbox_is_copied_without_its_mail(self, world: World, tmp_path: Path) -> None:
+        for outbox in (wlsmtp.MemoryOutbox(keep=7.0), wlsmtp.SQLiteOutbox(tmp_path / "outbox.db", lease=7.0, keep=7.0)):
+            with world.session("localhost", mode="async", outbox=outbox, outbox_worker=False) as session:
+                session.send(message(), send_at=3600)
+                other = pickle.loads(pickle.dumps(outbox))
+                assert (other.lease, other.keep) == (outbox.lease, 7.0)
+                if isinstance(other, wlsmtp.MemoryOutbox):
+                    with world.session("localhost", mode="async", outbox=other) as another:
+                        assert another.pending() == []
+                session.cancel(session.pending()[0].id)
 
 
 class TestSendMany:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Collection, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Collection, Iterable, Mapping, Sequence
+from contextlib import aclosing, suppress
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from wlsmtp.batch import Batch
 from wlsmtp.config import Mode, SessionConfig
 from wlsmtp.errors import ConfigError, ExtensionMissing, MessageError, SMTPError, Stage
 from wlsmtp.events import Announcer, Failed, Sent, log
+from wlsmtp.io.place import Kept
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.mail import Mail
 from wlsmtp.message.render import Sendable, content_of, envelope_of, is_one_message
@@ -53,10 +54,12 @@ class Mailer:
         self._all_or_nothing = config.partial == "abort"
         self._session = uuid.uuid4().hex[:16]
         self._numbers = itertools.count(1)
-        self._spooler = self._make_spooler() if config.mode is Mode.ASYNC else None
+        self._is_closed = False
+        self._spoolers = self._keep_spoolers() if config.mode is Mode.ASYNC else None
         self._counts = dict.fromkeys(("sent", "partial", "failed", "unknown", "retries"), 0)
 
-    def _make_spooler(self) -> Spooler:
+    def _keep_spoolers(self) -> Kept[Spooler]:
+        """One for each process and event loop, over the same outbox."""
         from wlsmtp.outbox.choice import make_outbox
         from wlsmtp.outbox.spooler import Spooler
         from wlsmtp.outbox.verdict import Rules
@@ -66,14 +69,45 @@ class Mailer:
         hire = partial(
             Worker, outbox, self.transport, rules, self.io, self.announce, deadlines=self.deadlines, count=self._count
         )
-        return Spooler(self.config, outbox, self.transport, self.io, self.deadlines, hire)
+
+        def make(others: Sequence[Spooler]) -> Spooler:
+            if any(other.is_at_work for other in others):
+                words = "The outbox of the session is in use in another event loop, which is not closed"
+                hint = "Close the session there first, or make one for each event loop"
+                raise ConfigError(words, stage=Stage.SETTINGS, hint=hint)
+            return Spooler(
+                self.config, outbox, self.transport, self.io, self.deadlines, hire, self, is_closed=self._is_closed
+            )
+
+        return Kept(self.io.here, make)
 
     @property
     def spooler(self) -> Spooler:
-        """The outbox's side of the session. Raises ``ConfigError`` in mode ``sync``."""
-        if self._spooler is None:
+        """The outbox's side of the session. Raises ``ConfigError`` in mode ``sync``, and when the outbox is at work in
+        another event loop."""
+        if self._spoolers is None:
             raise ConfigError("The session has no outbox", stage=Stage.SETTINGS, hint="Use mode='async'")
-        return self._spooler
+        return self._spoolers.get()
+
+    def wait(self, id: str, timeout: float | None) -> Receipt:
+        """See ``Follower.wait``."""
+        return self.io.play(self.follow(id, timeout))
+
+    async def follow(self, id: str, timeout: float | None = None) -> Receipt:
+        """See ``Follower.follow``."""
+        return await self.spooler.follow(id, timeout)
+
+    def receipts(self, *statuses: Status) -> AsyncGenerator[list[Receipt], None]:
+        """See ``Spooler.receipts``. The generator may be made where no event loop runs."""
+        if self._spoolers is None:
+            return self.spooler.receipts()  # raises
+
+        async def receipts() -> AsyncGenerator[list[Receipt], None]:
+            async with aclosing(self.spooler.receipts(*statuses)) as pages:
+                async for page in pages:
+                    yield page
+
+        return receipts()
 
     @property
     def capabilities(self) -> Capabilities | None:
@@ -83,17 +117,28 @@ class Mailer:
     async def open(self) -> None:
         """Get ready: connect and log in now rather than at the first message. In mode ``async``, begin to work."""
         await self.close_abandoned()
-        if self._spooler is not None:
-            await self._spooler.open()
+        if self._spoolers is not None:
+            await self.spooler.open()
         else:
             await self.transport.open(self.deadlines())
+        self._is_closed = False
+
+    async def enter(self) -> None:
+        """Open again what was closed."""
+        if self._is_closed and self._spoolers is not None:
+            self.spooler.reopen()
+            self._is_closed = False
+        elif self._is_closed:
+            await self.open()
 
     async def close(self, *, drain: bool = True, timeout: float | None = None) -> None:
         """Let what is on its way finish, then close; all of it within one time."""
         deadlines = self.deadlines(self.config.close_timeout if timeout is None else timeout)
+        spooler = self.spooler if self._spoolers is not None else None
+        self._is_closed = True
         try:
-            if self._spooler is not None:
-                await self._spooler.close(deadlines, drain=drain)
+            if spooler is not None:
+                await spooler.close(deadlines, drain=drain)
             else:
                 await self.transport.close(deadlines)
         finally:
@@ -129,8 +174,8 @@ class Mailer:
         if self.io.abandoned:
             await self.close_abandoned()
         envelope = self.asking(envelope_of(message, sender=sender, recipients=recipients), options)
-        if self._spooler is not None:
-            return await self._spooler.post(Mail(envelope, content_of(message)), timeout, **schedule)
+        if self._spoolers is not None:
+            return await self.spooler.post(Mail(envelope, content_of(message)), timeout, **schedule)
         _refuse(schedule)
         receipt = await self._deliver(content_of(message), envelope, timeout)
         return receipt.raise_for_status()
@@ -149,24 +194,22 @@ class Mailer:
             hint = "Use send(message), or send_many([message, …])"
             words = f"send_many takes an iterable of messages, not one {type(items).__name__}"
             raise MessageError(words, stage=Stage.MESSAGE, hint=hint)
-        if self._spooler is not None:
-            return self._post_many(self._spooler, items)
+        if self._spoolers is not None:
+            return self._post_many(items)
         return Batch(self, items, connections).receipts()
 
-    async def _post_many(
-        self, spooler: Spooler, items: Iterable[Item] | AsyncIterable[Item]
-    ) -> AsyncGenerator[list[Receipt], None]:
+    async def _post_many(self, items: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[list[Receipt], None]:
         async for together in _batches(items):
-            yield await self._post(spooler, together)
+            yield await self._post(together)
 
-    async def _post(self, spooler: Spooler, items: list[Item]) -> list[Receipt]:
+    async def _post(self, items: list[Item]) -> list[Receipt]:
         """Put messages into the outbox, together if nothing is wrong with any of them."""
         try:
-            return await spooler.post_all([self.mail_of(item) for item in items])
+            return await self.spooler.post_all([self.mail_of(item) for item in items])
         except (MessageError, ExtensionMissing) as error:
             if len(items) == 1:
                 return [self.not_a_message(error)]
-        return [receipt for item in items for receipt in await self._post(spooler, [item])]
+        return [receipt for item in items for receipt in await self._post([item])]
 
     def statistics(self) -> Statistics:
         """The counts of now."""

@@ -48,8 +48,10 @@ class Pool:
         limits: PoolLimits,
         connect: Callable[[Deadlines], Awaitable[Connection]],
         make_room: Callable[[], Awaitable[None]],
+        *,
+        is_closed: bool = False,
     ) -> None:
-        """``make_room`` is awaited before somebody waits."""
+        """``make_room`` is awaited before somebody waits. A pool belongs to the place where it is made."""
         self._io = io
         self._limits = limits
         self._connect = connect
@@ -58,7 +60,8 @@ class Pool:
         """How many wait for a connection."""
         self._idle: list[Connection] = []
         self._shared: list[Connection] = []
-        self._is_closed = False
+        self._is_closed = is_closed
+        self._home = io.here()
         # A stream that nobody reads to its end gives its connection back when it is collected: in any place.
         self._mutex = io.mutex(reentrant=True)
         self._changed = io.condition()
@@ -106,6 +109,9 @@ class Pool:
     async def release(self, connection: Connection, deadlines: Deadlines, *, reason: str | None = None) -> None:
         """Take a connection back. One that cannot be used again is closed once nobody uses it; ``reason`` says that
         nobody knows any more which reply would come next."""
+        if self.is_elsewhere:  # a generator ends in a forked child, say
+            await connection.link.stream.close()
+            return
         try:
             if reason is not None:
                 connection.link.end(reason)
@@ -156,6 +162,25 @@ class Pool:
                 return
             finally:
                 self._sleepers -= 1
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it is the pool of another process or event loop, of which only ``forget`` and ``release`` can be used
+        here."""
+        here = self._io.here()
+        return here is not self._home and here != self._home
+
+    def check_place(self, what: str) -> None:
+        """Raise ``ConfigError`` for ``what`` has begun elsewhere, with connections of this pool."""
+        if self.is_elsewhere:
+            raise self._home.error(what)
+
+    def forget(self) -> PoolStatistics:
+        """Let go of the connections of a place that is gone, without a word to the server; return the counts. No lock
+        is held, as those of a parent may be held for ever."""
+        for connection in (*self._idle, *self._shared):
+            connection.link.stream.abort()
+        return self.count()
 
     @property
     def has_others(self) -> bool:

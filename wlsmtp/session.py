@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 
 class _Session:
-    """What both faces share: their settings."""
+    """What both faces share: their settings. A session that is pickled or copied becomes one with the same settings,
+    their secrets included, and nothing else: no connections, no counts, no mail of an outbox in memory."""
 
     def __init__(
         self,
@@ -103,6 +104,13 @@ class _Session:
         number. Empty for transports without a server."""
         return self._mailer.transport.findings
 
+    def __getstate__(self) -> SessionConfig:
+        return self.config
+
+    def __setstate__(self, config: SessionConfig) -> None:
+        self.config = config
+        self._mailer = Mailer(config, self._io())
+
     def __repr__(self) -> str:
         user = f", username={self.config.username!r}" if self.config.username else ""
         return f"{type(self).__name__}({self.config.address!r}, security={self.config.security.value!r}{user})"
@@ -112,7 +120,7 @@ class SMTPSession(_Session):
     """A session that blocks the calling thread. Any number of threads may share it.
 
     Connections are opened when they are first needed, kept for the next message, and replaced when the server has
-    closed them.
+    closed them. A forked child has connections of its own, and no mail of an outbox in memory.
 
     >>> with SMTPSession("smtp.example.com", security="tls", username="ann@example.com", password="…") as session:
     ...     receipt = session.send(message)
@@ -196,7 +204,7 @@ class SMTPSession(_Session):
 
     def receipts(self, *statuses: Status) -> ReceiptIterator:
         """The messages in the outbox that are in one of these states (without any: all), the oldest first."""
-        return ReceiptIterator(self._mailer.spooler.receipts(*statuses), self._mailer.io)
+        return ReceiptIterator(self._mailer.receipts(*statuses), self._mailer.io)
 
     def pending(self) -> ReceiptIterator:
         """The messages that are still to be sent, the oldest first."""
@@ -240,6 +248,7 @@ class SMTPSession(_Session):
         run(self._mailer.close(drain=drain, timeout=timeout))
 
     def __enter__(self) -> Self:
+        run(self._mailer.enter())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -282,7 +291,8 @@ task of its own, and two such tasks would trip over each other."""
 
 
 class AsyncSMTPSession(_Session):
-    """A session that blocks the calling task only. Any number of tasks of one event loop may share it.
+    """A session that blocks the calling task only. Any number of tasks may share it. Each event loop has connections of
+    its own, which end with it; in mode ``async`` one event loop at a time may use it (``ConfigError``).
 
     Everything is as in ``SMTPSession``, with ``await``.
 
@@ -341,7 +351,7 @@ class AsyncSMTPSession(_Session):
 
     def receipts(self, *statuses: Status) -> AsyncGenerator[Receipt, None]:
         """See ``SMTPSession.receipts``."""
-        return self._flattened(self._mailer.spooler.receipts(*statuses))
+        return self._flattened(self._mailer.receipts(*statuses))
 
     def pending(self) -> AsyncGenerator[Receipt, None]:
         """See ``SMTPSession.pending``."""
@@ -386,6 +396,7 @@ class AsyncSMTPSession(_Session):
                 _being_read.discard(batches)
 
     async def __aenter__(self) -> Self:
+        await self._mailer.enter()
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -403,25 +403,6 @@ class TestProcesses:
         assert session_on(path).outbox_statistics().pending == 80
 
 
-def test_a_forked_child_may_not_use_the_connection_of_its_parent(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    store.stored()
-    pid = os.getpid()
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "getpid", lambda: pid + 1)
-        with pytest.raises(OutboxError, match="before a fork"):
-            store.stored()
-    store.stored()
-
-
-def test_a_forked_child_does_not_send_its_parents_mail_from_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    store = Store(World("blocking"), make("memory", Path()))
-    store.stored()
-    pid = os.getpid()
-    monkeypatch.setattr(os, "getpid", lambda: pid + 1)
-    store.stored()
-    assert store.statistics().pending == 1
-
-
 def test_the_blocking_world_blocks(path: Path) -> None:
     outbox = SQLiteOutbox(path)
     outbox.io = BlockingIO()

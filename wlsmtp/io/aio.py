@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import time
 from collections import deque
@@ -14,7 +15,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.io.aio_dialing import dial, dial_through
+from wlsmtp.io.aio_end import close_with_loop
 from wlsmtp.io.base import MAX_UNREAD, Ended, TLSInfo
+from wlsmtp.io.place import Place
 from wlsmtp.io.readiness import is_readable
 from wlsmtp.io.sockets import check_injected, read_dry, tune
 from wlsmtp.io.tls import keep_session, secure
@@ -151,12 +154,18 @@ class AsyncioStream:
     keeps_unread = True
     """A task is cancelled where it waits, and what came meanwhile stays with the wire."""
 
-    def __init__(self, transport: asyncio.Transport, wire: _Wire, *, is_direct: bool = True) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, wire: _Wire, sock: socket.socket, *, is_direct: bool = True
+    ) -> None:
+        """``sock`` is what the transport works on."""
         self.sent = 0
+        self._socket = sock
         self._transport = transport
         self._wire = wire
+        self._place = _here()
         self._is_direct = is_direct
         self.tls: TLSInfo | None = None
+        close_with_loop(self)
 
     @property
     def local_ip(self) -> str | None:
@@ -175,6 +184,7 @@ class AsyncioStream:
 
     async def read(self, deadline: float) -> bytes:
         """See ``Stream.read``."""
+        self._check_place()
         while not self._wire.received and not self._wire.ended:
             try:
                 await self._wire.until_received(deadline)
@@ -191,6 +201,7 @@ class AsyncioStream:
 
     async def write(self, data: bytes | memoryview, deadline: float) -> None:
         """See ``Stream.write``; waits while more lies unsent than the transport wants to hold."""
+        self._check_place()
         if self._wire.closed.done() or self._transport.is_closing():
             raise self._wire.lost()
         engine = self._wire.engine
@@ -215,6 +226,7 @@ class AsyncioStream:
 
     async def start_tls(self, settings: TLS, server_hostname: str, deadline: float) -> None:
         """See ``Stream.start_tls``."""
+        self._check_place()
         engine, self.tls = await secure(self, settings, server_hostname, deadline)
         self._wire.secure(engine)
 
@@ -226,13 +238,23 @@ class AsyncioStream:
     async def close(self) -> None:
         """See ``Stream.close``; waits for asyncio to let go of the socket."""
         self.abort()
-        if not self._wire.closed.done():
+        if not self._wire.closed.done() and self._place == _here():
             await asyncio.wait([self._wire.closed], timeout=1)
 
     def abort(self) -> None:
         """See ``Stream.abort``."""
-        if not self._wire.closed.done():  # asyncio trips over a transport that is aborted after its end
+        if self._wire.closed.done():  # asyncio trips over a transport that is aborted after its end
+            return
+        if self._place.is_gone:  # the loop cannot be asked, and a parent goes on over its own descriptor
+            self._socket.close()
+        elif self._place == _here():
             self._transport.abort()
+        else:
+            self._place.loop.call_soon_threadsafe(self.abort)
+
+    def _check_place(self) -> None:
+        if self._place != _here():
+            raise self._place.error("A connection")
 
 
 class AsyncioCondition:
@@ -323,14 +345,29 @@ async def _wrap(sock: socket.socket, *, is_direct: bool = True) -> AsyncioStream
     except BaseException:
         sock.close()
         raise
-    return AsyncioStream(transport, wire, is_direct=is_direct)
+    return AsyncioStream(transport, wire, sock, is_direct=is_direct)
+
+
+_latest = Place(0)
+
+
+def _here() -> Place:
+    global _latest
+    here, loop = _latest, asyncio._get_running_loop()
+    if here.loop is not loop or here.process != os.getpid():
+        here = _latest = Place(os.getpid(), loop)
+    return here
 
 
 _NONE: deque[AsyncGenerator[Any, None]] = deque()
 
 
 class AsyncioIO:
-    """The world of one event loop."""
+    """The world of event loops."""
+
+    def here(self) -> Place:
+        """See ``IO.here``: this process and the running loop."""
+        return _here()
 
     @property
     def abandoned(self) -> deque[AsyncGenerator[Any, None]]:
@@ -362,9 +399,15 @@ class AsyncioIO:
 
     async def connect_unix(self, path: str, deadline: float) -> AsyncioStream:
         """See ``IO.connect_unix``."""
-        async with asyncio.timeout_at(deadline):
-            transport, wire = await asyncio.get_running_loop().create_unix_connection(_Wire, path)
-        return AsyncioStream(transport, wire)
+        sock = socket.socket(socket.AF_UNIX)
+        sock.setblocking(False)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await asyncio.get_running_loop().sock_connect(sock, path)
+        except BaseException:
+            sock.close()
+            raise
+        return await _wrap(sock)
 
     async def sleep(self, seconds: float) -> None:
         """Lets other tasks run meanwhile."""

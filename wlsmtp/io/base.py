@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from wlsmtp.config import TLS
+    from wlsmtp.io.place import Place
     from wlsmtp.network import Network, Proxy
 
 T = TypeVar("T")
@@ -85,7 +86,11 @@ class Ended:
 
 
 class Stream(Protocol):
-    """One connection's bytes, both ways. One sender at a time reads, and one writes, and the two may be different."""
+    """One connection's bytes, both ways. One sender at a time reads, and one writes, and the two may be different.
+
+    It belongs to the place where it was made. Elsewhere, to read, to write and to secure it raise ``ConfigError``, and
+    to close it lets go of the descriptor only: in a forked child the server sees nothing, and the parent goes on.
+    """
 
     tls: TLSInfo | None
     sent: int
@@ -170,6 +175,9 @@ class Task(Protocol[T_co]):
 
 class IO(Protocol):
     """One world."""
+
+    def here(self) -> Place:
+        """Where the caller runs. What was kept elsewhere must not be used: see ``io.place``."""
 
     @property
     def abandoned(self) -> deque[AsyncGenerator[Any, None]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import sys
 import threading
@@ -18,6 +19,7 @@ from wlsmtp.io.base import MAX_UNREAD, READ_SIZE, Ended, TLSInfo
 from wlsmtp.io.dialing import dial, dial_through, remaining
 from wlsmtp.io.engine import RECORD, OutgoingRecords, TLSEngine
 from wlsmtp.io.farewell import farewells
+from wlsmtp.io.place import Place
 from wlsmtp.io.readiness import is_readable, wait_until_ready, yield_processor
 from wlsmtp.io.sockets import check_injected, tune
 from wlsmtp.io.tls import keep_session, secure
@@ -92,6 +94,7 @@ class BlockingStream:
     def __init__(self, sock: socket.socket, *, is_direct: bool = True) -> None:
         sock.setblocking(False)
         self._socket = sock
+        self._process = os.getpid()
         self._is_direct = is_direct
         # OpenSSL takes one call at a time for a connection; and two that received would mix up what came.
         self._lock = threading.Lock()
@@ -119,6 +122,7 @@ class BlockingStream:
 
     async def read(self, deadline: float) -> bytes:
         """See ``Stream.read``."""
+        self._check_process()
         self._is_read = True
         try:
             while True:
@@ -137,6 +141,7 @@ class BlockingStream:
 
     async def write(self, data: bytes | memoryview, deadline: float) -> None:
         """See ``Stream.write``; the deadline holds for the whole of ``data``."""
+        self._check_process()
         view = memoryview(data)
         while view:
             piece = view[:BATCH] if self._engine else view
@@ -156,6 +161,7 @@ class BlockingStream:
 
     async def start_tls(self, settings: TLS, server_hostname: str, deadline: float) -> None:
         """See ``Stream.start_tls``."""
+        self._check_process()
         engine, tls = await secure(self, settings, server_hostname, deadline)
         with self._lock:
             # What came while the last of the handshake was written is no plain text.
@@ -173,13 +179,17 @@ class BlockingStream:
 
     async def close(self) -> None:
         """See ``Stream.close``; nobody may use the stream any more."""
-        self.abort()
+        if self._process == os.getpid():
+            self.abort()
         with suppress(OSError):
             self._socket.close()
 
     def abort(self) -> None:
         """See ``Stream.abort``. It wakes a thread that waits for the socket, and leaves the rest to ``close``: the
         number of a closed socket may be another one's before that thread looks at it."""
+        if self._process != os.getpid():  # the connection goes on, in the process that forked
+            self._socket.close()
+            return
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
@@ -187,6 +197,10 @@ class BlockingStream:
     def _has_ended(self) -> bool:
         """Whether the server has ended TLS, which the socket does not show."""
         return self._engine is not None and self._engine.has_ended
+
+    def _check_process(self) -> None:
+        if self._process != os.getpid():
+            raise Place(self._process).error("A connection")
 
     def _take(self) -> bytes:
         """The oldest of what was kept."""
@@ -331,12 +345,6 @@ class BlockingTask(Generic[T]):
         """See ``Task.is_done``."""
         return not self._thread.is_alive()
 
-    async def join(self, deadline: float) -> None:
-        """See ``Task.join``."""
-        self._thread.join(max(0.0, deadline - time.monotonic()))
-        if self._thread.is_alive():
-            raise TimeoutError
-
     async def wait(self, deadline: float) -> T:
         """See ``Task.wait``."""
         await self.join(deadline)
@@ -344,12 +352,26 @@ class BlockingTask(Generic[T]):
             raise self._failure
         return cast(T, self._result)
 
+    async def join(self, deadline: float) -> None:
+        """See ``Task.join``."""
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+        if self._thread.is_alive():
+            raise TimeoutError
+
     def cancel(self) -> None:
         """See ``Task.cancel``: nothing can interrupt a thread."""
 
 
 class BlockingIO:
     """The world of threads."""
+
+    _here = Place(os.getpid())
+
+    def here(self) -> Place:
+        """See ``IO.here``: this process."""
+        if self._here.process != os.getpid():
+            BlockingIO._here = Place(os.getpid())
+        return self._here
 
     now = staticmethod(time.monotonic)
     """The monotonic clock, which is asked several times for a message."""

@@ -13,31 +13,44 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from wlsmtp.errors import SMTPError
+from wlsmtp.io.place import Kept, this_process
 
 
 class Farewells:
-    """All of it, in the order of the latest first."""
+    """All of it, in the order of the latest first. A forked child has none of its parent's."""
+
+    def __init__(self) -> None:
+        self._kept = Kept(this_process, lambda _: _Works())
+
+    def add(self, work: Callable[[], None]) -> Callable[[], None]:
+        """Have ``work`` done at the end; returns what takes that back."""
+        works = self._kept.get()
+        works.add(work)
+        return lambda: works.remove(work)
+
+
+class _Works:
+    """Those of one process."""
 
     def __init__(self) -> None:
         self._works: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def add(self, work: Callable[[], None]) -> Callable[[], None]:
-        """Have ``work`` done at the end; returns what takes that back."""
+    def add(self, work: Callable[[], None]) -> None:
         with self._lock:
             self._works.append(work)
-            if self._thread is None or not self._thread.is_alive():  # a forked child has no threads but its main one
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._wait, name="wlsmtp-farewell", daemon=False)
                 try:
                     self._thread.start()
                 except RuntimeError as error:
                     self._works.remove(work)
                     raise OSError(errno.EAGAIN, str(error)) from error
-        return lambda: self._remove(work)
 
-    def _remove(self, work: Callable[[], None]) -> None:
-        with self._lock, suppress(ValueError):
+    def remove(self, work: Callable[[], None]) -> None:
+        # Without the lock: a child may take back what its parent had added, while a thread of the parent held it.
+        with suppress(ValueError):
             self._works.remove(work)
 
     def _wait(self) -> None:

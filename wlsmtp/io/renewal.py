@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 
 from wlsmtp.errors import SMTPError
+from wlsmtp.io.thread import Lock
 
 
 class Renewable:
@@ -18,7 +18,7 @@ class Renewable:
     def __init__(self, make: Callable[[], tuple[str, float]], early: float) -> None:
         self._make = make
         self._early = early
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._value: str | None = None
         self._renew_at = self._ends_at = 0.0
 

@@ -2,8 +2,35 @@
 
 from __future__ import annotations
 
-from threading import Lock, local
+import threading
+from contextlib import suppress
+from threading import local
+
+from wlsmtp.io.place import Kept, this_process
 
 ThreadLocal = local
+
+
+class Lock:
+    """A lock of threads for moments. A forked child has one of its own: who held the parent's is not there."""
+
+    def __init__(self) -> None:
+        self._locks = Kept(this_process, lambda _: threading.Lock())
+
+    def acquire(self, timeout: float) -> bool:
+        """Hold it; False when it was not free within ``timeout`` seconds."""
+        return self._locks.get().acquire(timeout=timeout)
+
+    def release(self) -> None:
+        """Let go of it; without effect in a child that was forked while it was held."""
+        with suppress(RuntimeError):
+            self._locks.get().release()
+
+    def __enter__(self) -> None:
+        self._locks.get().acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
 
 __all__ = ["Lock", "ThreadLocal"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import ssl
 import sys
-import threading
 from collections import deque
 from contextlib import suppress
 from functools import lru_cache
@@ -16,6 +15,7 @@ from wlsmtp.io.alerts import client_certificate_error
 from wlsmtp.io.base import TLSInfo
 from wlsmtp.io.certificate import check_pins, names_in, read_certificate, require_parser
 from wlsmtp.io.engine import TLSEngine, shown_certificate
+from wlsmtp.io.thread import Lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +49,8 @@ class ResumingContext(ssl.SSLContext):
     _MAX_SESSIONS = 8
 
     def __init__(self, *_: object) -> None:
-        self._lock = threading.Lock()
+        self._lock = Lock()
+        self._process = os.getpid()
         self._sessions: dict[str | None, deque[ssl.SSLSession]] = {}
         self._offered: set[str | None] = set()
         self._distrusted: set[str | None] = set()
@@ -57,6 +58,7 @@ class ResumingContext(ssl.SSLContext):
     def keep(self, server_hostname: str | None, session: ssl.SSLSession) -> None:
         """Keep a session for a later connection to the server of that name."""
         with self._lock:
+            self._forget_those_of_a_parent()
             if server_hostname in self._distrusted:
                 return
             if server_hostname not in self._sessions and len(self._sessions) >= self._MAX_NAMES:
@@ -68,6 +70,7 @@ class ResumingContext(ssl.SSLContext):
         """A handshake failed. If a session had been offered, that may be what the server tripped over: it is offered
         none again."""
         with self._lock:
+            self._forget_those_of_a_parent()
             if server_hostname in self._offered:
                 self._distrusted.add(server_hostname)
                 self._sessions.pop(server_hostname, None)
@@ -75,12 +78,19 @@ class ResumingContext(ssl.SSLContext):
     def take(self, server_hostname: str) -> ssl.SSLSession | None:
         """A session to be resumed with the server of that name; None when there is none."""
         with self._lock:
+            self._forget_those_of_a_parent()
             kept = self._sessions.get(server_hostname)
             if not kept:
                 self._offered.discard(server_hostname)
                 return None
             self._offered.add(server_hostname)
             return kept.pop()
+
+    def _forget_those_of_a_parent(self) -> None:
+        """In a forked child, the parent may offer them."""
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            self._sessions, self._offered = {}, set()
 
 
 async def secure(stream: Stream, settings: TLS, server_hostname: str, deadline: float) -> tuple[TLSEngine, TLSInfo]:

@@ -133,7 +133,8 @@ class Outbox(ABC):
 
     @abstractmethod
     async def open(self) -> None:
-        """Get ready; again after ``close``, and without harm when it is open."""
+        """Get ready; again after ``close``, in another event loop, and in a forked child, where nothing that the parent
+        has open may be used. Without harm when it is open."""
 
     @abstractmethod
     async def close(self) -> None:

@@ -12,7 +12,7 @@ import sqlite3
 import stat
 import weakref
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -24,6 +24,7 @@ from wlsmtp.errors import MessageError, OutboxError, Stage
 from wlsmtp.events import log
 from wlsmtp.outbox import records
 from wlsmtp.outbox.base import Entry, OutboxStatistics
+from wlsmtp.outbox.connections import connect, disconnect
 from wlsmtp.outbox.content import StoredContent, traits_of
 from wlsmtp.outbox.verdict import interrupted
 from wlsmtp.receipt import Status
@@ -97,12 +98,13 @@ class Database:
         """Opens the file, and makes it what this version needs. Raises ``sqlite3.Error`` and ``OutboxError``."""
         self._path = path
         make_private(path)
-        self._connection = sqlite3.connect(path, BUSY, isolation_level=None, check_same_thread=False)
-        weakref.finalize(self, self._connection.close).atexit = False
+        self._connection = connect(path, str(path), BUSY, isolation_level=None)
+        self._finalizer = weakref.finalize(self, disconnect, path, self._connection)
+        self._finalizer.atexit = False
         try:
             self._prepare(synchronous)
         except BaseException:
-            self._connection.close()
+            self.close()
             raise
         self.identity = identity(path)
         """Which file it is."""
@@ -137,7 +139,7 @@ class Database:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._connection.close()
+        self._finalizer()
 
     @contextmanager
     def transaction(self, *, writes: bool) -> Iterator[None]:
@@ -397,14 +399,16 @@ def _stream(path: Path, file: object, number: int) -> Iterator[bytes]:
     """The octets of a large content, a part at a time, over a connection of its own, so that nobody waits for it."""
     if identity(path) != file:  # the same number may be another message's in the file that is there now
         raise MessageError("The outbox that had the content was deleted or replaced", stage=Stage.MESSAGE)
-    address = f"file:{quote(str(path))}?mode=ro"
     question = "SELECT octets FROM contents WHERE part = ?"
     try:
-        with closing(sqlite3.connect(address, PATIENCE, uri=True, check_same_thread=False)) as connection:
+        connection = connect(path, f"file:{quote(str(path))}?mode=ro", PATIENCE, uri=True)
+        try:
             part, last = _parts(number)
             while part <= last and (row := connection.execute(question, (part,)).fetchone()) is not None:
                 yield row[0]
                 part += 1
+        finally:
+            disconnect(path, connection)
     except sqlite3.Error as error:
         raise MessageError(f"The content in the outbox cannot be read: {error}", stage=Stage.MESSAGE) from error
 

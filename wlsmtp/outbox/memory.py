@@ -40,6 +40,12 @@ class MemoryOutbox(Outbox):
         """Held for moments. Not a condition: a thread may be interrupted while it takes or leaves one."""
         self._forget()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {"keep": self.keep}
+
+    def __setstate__(self, settings: dict[str, Any]) -> None:
+        self.__init__(**settings)  # type: ignore[misc]
+
     def _forget(self) -> None:
         self._process = os.getpid()
         self._entries: dict[str, Entry] = {}
@@ -49,7 +55,10 @@ class MemoryOutbox(Outbox):
         self._in_flight: set[str] = set()
 
     async def open(self) -> None:
-        """See ``Outbox.open``."""
+        """See ``Outbox.open``. A forked child has none of its parent's mail."""
+        if self._process != os.getpid():
+            self._forget()
+            self._mutex = None
         if self._mutex is None:
             self._mutex = self.io.mutex()
             self._clock = Clock(self.io.wall(), self.io.wall(), self.io.now())
@@ -60,8 +69,6 @@ class MemoryOutbox(Outbox):
     async def put(self, entries: Sequence[Entry], deadline: float | None = None) -> list[Entry]:
         """See ``Outbox.put``."""
         with self._mutex:
-            if self._process != os.getpid():  # a forked child; the mail is its parent's
-                self._forget()
             return [self._put(entry) for entry in entries]
 
     def _put(self, entry: Entry) -> Entry:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from wlsmtp.io.base import IO, Condition, Task
     from wlsmtp.message.mail import Mail
     from wlsmtp.outbox.base import Agenda, Entry, Outbox, OutboxStatistics
+    from wlsmtp.outbox.receipt import Follower
     from wlsmtp.receipt import Receipt
     from wlsmtp.smtp.deadlines import Deadlines
     from wlsmtp.transports.base import Transport
@@ -47,16 +48,19 @@ class Spooler:
 
     def __init__(
         self, config: SessionConfig, outbox: Outbox, transport: Transport, io: IO,
-        deadlines: Callable[[float | None], Deadlines], hire: Callable[..., Worker],
+        deadlines: Callable[[float | None], Deadlines], hire: Callable[..., Worker], follower: Follower,
+        *, is_closed: bool = False,
     ) -> None:  # fmt: skip
         """``hire`` makes a worker for this outbox; it is given ``finish`` and ``stays``. ``transport`` is opened and
-        closed here, as it must not be closed while a worker has mail on its way."""
+        closed here, as it must not be closed while a worker has mail on its way. A spooler belongs to the place where
+        it is made; ``follower`` follows a message wherever its receipt is asked."""
         self._outbox = outbox
         self._outbox.io = io
         self._transport = transport
         self._io = io
         self._deadlines = deadlines
         self._hire = hire
+        self._follower = follower
         self._on_sent: Callback | None = config.on_sent
         self._on_error: Callback | None = config.on_error
         self._works = config.outbox_worker
@@ -71,11 +75,21 @@ class Spooler:
         """The one that is not ``ENDED``, if there is any."""
         self._task: Task[None] | None = None
         """Kept so that it is not collected."""
-        self._phase = Phase.ON_CALL
+        self._phase = Phase.CLOSED if is_closed else Phase.ON_CALL
         self._is_outbox_open = False
-        self._is_transport_closed = False
+        self._is_transport_closed = is_closed
         self._is_closed_by_worker = False
         """Whether ``close`` gave up waiting for the worker, so that the rest of closing is done when it has ended."""
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether it has anything to do with the outbox, or may have at any moment."""
+        return self._is_outbox_open and not (self._phase is Phase.CLOSED and self._has_no_worker)
+
+    def reopen(self) -> None:
+        """Take messages again after ``close``."""
+        if self._phase is Phase.CLOSED:
+            self._phase = Phase.ON_CALL
 
     async def open(self) -> None:
         """Begin to work, also on what other programs put, until ``close``."""
@@ -364,10 +378,6 @@ class Spooler:
         except Exception:
             log.exception("a callback failed on message %s", receipt.id)
 
-    def wait(self, id: str, timeout: float | None) -> Receipt:
-        """See ``Follower.wait``."""
-        return self._io.play(self.follow(id, timeout))
-
     async def follow(self, id: str, timeout: float | None = None) -> Receipt:
         """See ``Follower.follow``."""
         deadline = math.inf if timeout is None else self._io.now() + timeout
@@ -388,11 +398,12 @@ class Spooler:
         await self._ready()
         entry = await self._outbox.get(id)
         if entry is None:
-            raise NotInOutbox(f"The outbox knows no message {id!r}", stage=Stage.MESSAGE)
+            hint = None if self._outbox.is_durable else "In memory there is only what this process has sent"
+            raise NotInOutbox(f"The outbox knows no message {id!r}", stage=Stage.MESSAGE, hint=hint)
         return entry
 
     def _shown(self, entry: Entry) -> Receipt:
-        return entry.receipt.followed_by(self)
+        return entry.receipt.followed_by(self._follower)
 
 
 def _named(entries: Sequence[Entry]) -> str:

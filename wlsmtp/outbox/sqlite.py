@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from wlsmtp.errors import ConfigError, OutboxError, Stage
 from wlsmtp.events import log
+from wlsmtp.io.forks import watch_forks
+from wlsmtp.io.thread import Lock
 from wlsmtp.outbox.base import Agenda, Entry, Outbox, OutboxStatistics
 from wlsmtp.outbox.clock import Clock, Watch
 from wlsmtp.outbox.database import Database, identity
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from wlsmtp.io.base import Bell, Task
+    from wlsmtp.io.place import Place
     from wlsmtp.receipt import Status
 
 T = TypeVar("T")
@@ -35,6 +38,8 @@ TOGETHER = 1000
 """Jobs in one transaction at most, so that other programs get their turn."""
 IDLE_EXIT_AFTER = 5.0
 """Seconds for which a clerk without work stays."""
+FORK_PATIENCE = 5.0
+"""Seconds for which a fork waits for a transaction at most."""
 
 
 class _Job:
@@ -80,17 +85,49 @@ class SQLiteOutbox(Outbox):
         self.keep = keep
         self._synchronous = synchronous
         self._database: Database | None = None
-        self._process = os.getpid()
+        self._in_use = Lock()
+        """Held while the database is used: it must not be open while the process forks."""
+        self._is_forking = False
+        self._home: Place | None = None
+        self._begin()
+        watch_forks(self)
+
+    def _begin(self) -> None:
+        """What waits for its turn in another process or event loop is not for the clerk of this one."""
         self._reads: deque[_Job] = deque()
         self._writes: deque[_Job] = deque()
         self._closings: deque[_Job] = deque()
         self._clerk: Lifecycle | None = None
         self._task: Task[None] | None = None
         """Kept so that it is not collected."""
-        self._watch = Watch(lease)
+        self._watch = Watch(self.lease)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "synchronous": self._synchronous, "lease": self.lease, "keep": self.keep}
+
+    def __setstate__(self, settings: dict[str, Any]) -> None:
+        self.__init__(**settings)  # type: ignore[misc]
+
+    def before_fork(self) -> None:
+        """See ``Forkable``. While another thread uses the database for long it stays open, and the child cannot use the
+        outbox."""
+        self._is_forking = self._in_use.acquire(FORK_PATIENCE)
+        if self._is_forking:
+            self._let_go()
+
+    def after_fork(self) -> None:
+        """See ``Forkable``; the next call opens the file again."""
+        if self._is_forking:
+            self._is_forking = False
+            self._in_use.release()
 
     async def open(self) -> None:
         """See ``Outbox.open``."""
+        if self._home != self.io.here():
+            if self._home is not None and self._home.is_forked_off:
+                self._database = None
+            self._home = self.io.here()
+            self._begin()
         if self._clerk is None:
             self._mutex = self.io.mutex()
         if self._clerk is None or self._clerk.state is State.ENDED:
@@ -166,7 +203,8 @@ class SQLiteOutbox(Outbox):
         return await self._ask(self._writes, function, self.io.now() + PATIENCE if deadline is None else deadline)
 
     async def _ask(self, queue: deque[_Job], function: Callable[[Database], T], deadline: float) -> T:
-        self._check_process()
+        if self._home is not None and self._home.is_gone:
+            raise self._home.error("An open outbox")
         job = _Job(function, self.io.bell())
         queue.append(job)
         try:
@@ -232,6 +270,10 @@ class SQLiteOutbox(Outbox):
     def _play(self) -> list[_Job]:
         """Do what can be done now, all writing in one transaction: when it fails, nothing of it is done. Jobs that
         another program does not let us do stay in their queue."""
+        with self._in_use:
+            return self._play_all()
+
+    def _play_all(self) -> list[_Job]:
         done: list[_Job] = []
         for queue in (self._reads, self._writes):
             jobs: list[_Job] = []
@@ -270,22 +312,12 @@ class SQLiteOutbox(Outbox):
             self._let_go()
         if self._database is None:
             self._database = Database(self.path, self._synchronous)
-            self._process = os.getpid()
         return self._database
 
     def _let_go(self) -> None:
         database, self._database = self._database, None
         if database is not None:
             database.close()
-
-    def _check_process(self) -> None:
-        """A connection that came along through a fork must not be used, nor another one beside it: what SQLite knows of
-        its own locks was copied with it (sqlite.org/howtocorrupt.html §2.6)."""
-        if self._database is not None and self._process != os.getpid():
-            hint = "Let each process make its own session, after the fork"
-            raise OutboxError(
-                f"The outbox {str(self.path)!r} was opened before a fork", stage=Stage.SETTINGS, hint=hint
-            )
 
     def _busy(self) -> OutboxError:
         error = OutboxError(f"The outbox {str(self.path)!r} is locked by another program", stage=Stage.SETTINGS)

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from wlsmtp.io.place import Place
     from wlsmtp.smtp.refused_login import RefusedLogin, Turns
 
 
@@ -112,8 +113,8 @@ class ServerQuirks:
     one is left."""
     refused_login: RefusedLogin | None = None
     """The last refusal of a secret, until a login succeeds or somebody wants the server to be asked again."""
-    login_turns: dict[str, Turns] = field(default_factory=dict, repr=False)
-    """At most one, made when it is needed: whose turn it is to log in."""
+    login_turns: dict[Place, Turns] = field(default_factory=dict, repr=False)
+    """At most one for each process and event loop, made when it is needed: whose turn it is to log in."""
     _group_losses: int = 0
     """Connections in a row that failed at a group before any was answered."""
     _lost_after: int | None = None

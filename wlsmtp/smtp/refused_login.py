@@ -107,11 +107,18 @@ class Turns:
             self._changed.notify_all()
 
 
+def _turns_here(quirks: ServerQuirks, io: IO) -> Turns:
+    for place in tuple(quirks.login_turns):
+        if place.is_gone:
+            quirks.login_turns.pop(place, None)
+    # Two threads may both make one, and then use the same.
+    return quirks.login_turns.setdefault(io.here(), Turns(io))
+
+
 @asynccontextmanager
 async def own_turn(quirks: ServerQuirks, io: IO, deadlines: Deadlines) -> AsyncIterator[None]:
     """While no login of the session has succeeded, or the last one was refused: one login at a time."""
-    # Two threads may both make one, and then use the same.
-    turns = quirks.login_turns.setdefault("", Turns(io)) if quirks.is_login_unproven else None
+    turns = _turns_here(quirks, io) if quirks.is_login_unproven else None
     is_first = turns is not None and await turns.take(quirks, deadlines("command"), io)
     try:
         yield

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import DeadlineExceeded, SMTPError, Stage
+from wlsmtp.io.place import Kept
+from wlsmtp.io.thread import Lock
 from wlsmtp.message.mail import Mail
 from wlsmtp.pace import Pace
 from wlsmtp.pool import Pool, PoolStatistics
@@ -20,7 +22,7 @@ from wlsmtp.transports.dispatch import Dispatch
 from wlsmtp.transports.stream import Crew, Stream, abandon_if_unsure
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 
     from wlsmtp.config import SessionConfig
     from wlsmtp.events import Announcer
@@ -42,15 +44,17 @@ class SMTPTransport(Transport):
         self.io = io
         self.config = config
         self.quirks = ServerQuirks()
-        self.pool = Pool(io, config.pool, self._connect, self._make_room)
-        self.streams: set[Stream] = set()
-        """Those that are not at their end."""
-        self._reclaiming: list[Task[None]] = []
+        self._pools = Kept(io.here, self._make_pool, self._forget_pool)
+        self._streams: Kept[set[Stream]] = Kept(io.here, lambda _: set())
+        self._reclaiming: Kept[list[Task[None]]] = Kept(io.here, lambda _: [])
+        self._forgotten = PoolStatistics()
+        """The counts of pools that a fork or the end of an event loop took away."""
+        self._is_closed = False
         self._announce = announce
         self._capabilities: Capabilities | None = None
         rate = config.pool.messages_per
         self._pace = Pace(*rate) if rate is not None else None
-        self._mutex = io.mutex()
+        self._lock = Lock()
         self.all_or_nothing = config.partial == "abort"
         """Whether a message is for all its recipients or for nobody."""
 
@@ -70,19 +74,42 @@ class SMTPTransport(Transport):
         return self.quirks.findings()
 
     @property
+    def pool(self) -> Pool:
+        """The connections of this process and, in the asyncio world, of the running loop."""
+        return self._pools.get()
+
+    @property
+    def streams(self) -> set[Stream]:
+        """Those that are not at their end."""
+        return self._streams.get()
+
+    @property
     def statistics(self) -> PoolStatistics:
         """See ``Transport.statistics``."""
-        return replace(self.pool.count())
+        counts = [pool.count() for pool in self._pools.all()]  # asked first, as it may forget some
+        counts = [self._forgotten, *(counts or [PoolStatistics(allowed=self.config.pool.max_connections)])]
+        return PoolStatistics(*map(sum, zip(*map(astuple, counts), strict=True)))
+
+    def _make_pool(self, _: Sequence[Pool]) -> Pool:
+        return Pool(self.io, self.config.pool, self._connect, self._make_room, is_closed=self._is_closed)
+
+    def _forget_pool(self, pool: Pool) -> None:
+        count = pool.forget()
+        self._forgotten.opened += count.opened
+        self._forgotten.resumed += count.resumed
+        self._forgotten.lost += count.lost + count.open
 
     async def open(self, deadlines: Deadlines) -> None:
         """Connect and log in, also after ``close``."""
+        self._is_closed = False
         await self.pool.open()
         await self.verify(deadlines)
 
     async def close(self, deadlines: Deadlines) -> None:
         """Close all connections, those in use once they are given back."""
+        self._is_closed = True
         await self._make_room()
-        for task in tuple(self._reclaiming):
+        for task in tuple(self._reclaiming.get()):
             with suppress(TimeoutError):
                 await task.join(deadlines.end)
         await self.pool.close(deadlines)
@@ -148,7 +175,7 @@ class SMTPTransport(Transport):
         if dispatch.has_turn or self._pace is None:
             return 0.0
         dispatch.has_turn = True
-        with self._mutex:
+        with self._lock:
             return self._pace.reserve(self.io.now())
 
     def plan(self, connection: Connection, dispatch: Dispatch, *, expects_more: bool) -> Plan:
@@ -208,12 +235,13 @@ class SMTPTransport(Transport):
 
     async def _make_room(self) -> None:
         """Whoever waits for a connection may be the one that a stream waits for, with its connection in its hands."""
-        self._reclaiming = [task for task in self._reclaiming if not task.is_done]
+        reclaiming = self._reclaiming.get()
+        reclaiming[:] = [task for task in reclaiming if not task.is_done]
         for stream in tuple(self.streams):
             if not stream.is_parked:
                 continue
             try:
-                self._reclaiming.append(self.io.spawn(stream.reclaim_if_parked(), "wlsmtp-reclaim"))
+                reclaiming.append(self.io.spawn(stream.reclaim_if_parked(), "wlsmtp-reclaim"))
             except OSError:  # no thread can be started, so this one does the work
                 await stream.reclaim_if_parked()
 

@@ -74,6 +74,7 @@ class Stream:
         self._life = Lifecycle(StreamState.READING, _ALLOWED)
         self._parked_at = self._entered_at = 0.0
         self._mutex = transport.io.mutex()
+        self._pool = transport.pool
         self._turn = transport.io.condition()
 
     async def outcomes(self) -> AsyncGenerator[list[Outcome], None]:
@@ -105,7 +106,7 @@ class Stream:
         except GeneratorExit:
             raise
         except BaseException:
-            if self._connection is not None:
+            if self._connection is not None and not self._pool.is_elsewhere:
                 await abandon_if_unsure(self._connection)
             raise
         finally:
@@ -146,12 +147,13 @@ class Stream:
             self._parked_at = self._transport.io.now()
             self._life.to(StreamState.PARKED)
         # After it was parked: whoever comes to wait looks in the other order, so one of the two sees the other.
-        if self._transport.pool.waiting:
+        if self._pool.waiting:
             await self.reclaim_if_parked()
 
     async def _resume(self) -> None:
         """The reader is back. After a long time the server may have closed the connection; it is asked before it is
-        sent any content."""
+        sent any content. Raises ``ConfigError`` in a forked child: its parent sends these messages."""
+        self._pool.check_place("The stream of messages")
         if not self._is_reading_again():
             async with self._turn:
                 while not self._is_reading_again():
@@ -189,6 +191,9 @@ class Stream:
     async def _end(self) -> None:
         """Nobody takes outcomes any more. Whoever settles them in place of the reader gives the connection back, so
         that nobody waits here."""
+        if self._pool.is_elsewhere:  # whoever had the mutex is not here
+            await self._give_back()
+            return
         with self._mutex:
             is_reclaimed = self._life.is_in(StreamState.RECLAIMED)
             self._life.to(StreamState.ENDED)
@@ -279,7 +284,7 @@ class Stream:
                 return None
             await self._give_back()
         if self._connection is None:
-            self._connection = await self._transport.pool.acquire(
+            self._connection = await self._pool.acquire(
                 dispatch.deadlines, size=dispatch.content.size, opened_after=dispatch.not_before
             )
         return self._connection
@@ -311,7 +316,7 @@ class Stream:
         self._to_send.extendleft(reversed(again))
         if connection.link.ended:
             await self._give_back()
-        elif self._transport.pool.is_worn(connection):
+        elif self._pool.is_worn(connection):
             connection.retire()
 
     @property
@@ -329,7 +334,7 @@ class Stream:
     async def _give_back(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            await self._transport.pool.release(connection, self._deadlines())
+            await self._pool.release(connection, self._deadlines())
 
 
 async def abandon_if_unsure(connection: Connection) -> None:
@@ -353,6 +358,7 @@ class Crew:
         self._mails = mails
         self._deadlines = deadlines
         self._width = width
+        self._pool = transport.pool
         self._changed = transport.io.condition()
         self._queue: deque[tuple[int, Mail]] = deque()
         self._outcomes: dict[int, Outcome] = {}
@@ -375,16 +381,19 @@ class Crew:
                     ready = await self._ready(at_most=0 if mail is None else most)
                     if ready or mail is None:
                         yield ready
+                        self._pool.check_place("The stream of messages")
             await self._hand_out(waiting)
             if ready := await self._ready(at_most=0):
                 yield ready
         except GeneratorExit:  # nobody waits for what is on its way: the connections come back when it is settled
-            self._cancel(workers)
-            await self._stop()
+            if not self._pool.is_elsewhere:
+                self._cancel(workers)
+                await self._stop()
             raise
         except BaseException:
-            self._cancel(workers)
-            await self._finish(workers)
+            if not self._pool.is_elsewhere:
+                self._cancel(workers)
+                await self._finish(workers)
             raise
         await self._finish(workers)
 

@@ -1,0 +1,66 @@
+"""Which files are open in SQLite, and which were open when this process was forked.
+
+What SQLite knows of its locks is copied with the memory of the process. So in the child no connection to such a file
+can be used, not even a new one, nor be closed (sqlite.org/howtocorrupt.html §2.6).
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from wlsmtp.errors import OutboxError, Stage
+from wlsmtp.io.thread import Lock
+
+
+class _Files:
+    """The files of one process."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._process = os.getpid()
+        self._counts: Counter[Path] = Counter()
+        self._inherited: set[Path] = set()
+        self.never_closed: list[sqlite3.Connection] = []
+
+    def add(self, path: Path, count: int) -> None:
+        with self._lock:
+            self._look_for_fork()
+            self._counts[path] += count
+
+    def is_inherited(self, path: Path) -> bool:
+        with self._lock:
+            self._look_for_fork()
+            return path in self._inherited
+
+    def _look_for_fork(self) -> None:
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            self._inherited.update(path for path, count in self._counts.items() if count > 0)
+            self._counts.clear()
+
+
+_files = _Files()
+
+
+def connect(path: Path, address: str, timeout: float, **options: Any) -> sqlite3.Connection:
+    """A connection to the file ``path`` by ``address``; it may be used in any thread. Raises ``OutboxError`` for a file
+    that was open when this process was forked."""
+    if _files.is_inherited(path):
+        hint = "Fork before mail is sent, or let a new program (multiprocessing's 'spawn') use the outbox"
+        raise OutboxError(f"The outbox {str(path)!r} was open during a fork", stage=Stage.SETTINGS, hint=hint)
+    connection: sqlite3.Connection = sqlite3.connect(address, timeout=timeout, check_same_thread=False, **options)
+    _files.add(path, 1)
+    return connection
+
+
+def disconnect(path: Path, connection: sqlite3.Connection) -> None:
+    """Close a connection, unless it is the parent's."""
+    if _files.is_inherited(path):
+        _files.never_closed.append(connection)
+        return
+    connection.close()
+    _files.add(path, -1)
