@@ -42,6 +42,9 @@ class Session:
     def verify(self) -> ServerInfo:
         return self._run(self.face.verify())  # type: ignore[no-any-return]
 
+    def examine(self) -> dict[str, str]:
+        return dict(self._run(self.face.examine()))
+
     def open(self) -> None:
         self._run(self.face.open())
 

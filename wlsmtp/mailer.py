@@ -160,6 +160,10 @@ class Mailer:
         await self.close_abandoned()
         return await self.transport.verify(self.deadlines(timeout))
 
+    async def examine(self, timeout: float | None = None) -> Mapping[str, str]:
+        """Find out without mail what the server does."""
+        return await self.transport.examine(self.deadlines(timeout))
+
     async def send(
         self,
         message: Sendable,

@@ -192,6 +192,14 @@ class SMTPSession(_Session):
         way."""
         return run(self._mailer.verify(timeout))
 
+    def examine(self, timeout: float | None = None) -> Mapping[str, str]:
+        """Find out, without sending mail, what the server does with NOOP, RSET, a group of commands (RFC 2920) and the
+        octets of a chunk that it refuses (RFC 3030); return that with all else that is known, as ``findings`` has it.
+        What only mail shows stays ``"unproven"``. The session relies on groups only once one with a message has
+        worked. ``timeout`` bounds the whole call, in seconds. Raises nothing of its own: where the server takes no
+        connection, nothing is found out."""
+        return run(self._mailer.examine(timeout))
+
     def status(self, id: str) -> Status:
         """The state of a message in the outbox, by its receipt's ``id``. Raises ``NotInOutbox``; so do the methods
         below that take an id, and all of them raise ``ConfigError`` in mode ``sync``."""
@@ -340,6 +348,10 @@ class AsyncSMTPSession(_Session):
     async def verify(self, timeout: float | None = None) -> ServerInfo:
         """See ``SMTPSession.verify``."""
         return await self._mailer.verify(timeout)
+
+    async def examine(self, timeout: float | None = None) -> Mapping[str, str]:
+        """See ``SMTPSession.examine``."""
+        return await self._mailer.examine(timeout)
 
     async def status(self, id: str) -> Status:
         """See ``SMTPSession.status``."""

@@ -224,11 +224,52 @@ class TestCheck:
             result = run("check", url, "--ca-file", str(server.ca_file))
             assert server.messages == []
         assert result.exit_code == 0, result.output
-        assert [line.split()[:2] for line in result.stdout.splitlines()] == [
+        assert [line.split()[:2] for line in result.stdout.splitlines()[:7]] == [
             ["✓", name] for name in ("settings", "connect", "greeting", "EHLO", "TLS", "AUTH", "offers")
         ]
         assert "TLSv1." in result.stdout and "issued by" in result.stdout and "valid until" in result.stdout
         assert "logged in as ann" in result.stdout and SECRET not in result.output
+
+    @pytest.mark.parametrize(
+        ("quirks", "extensions", "words"),
+        [
+            ([], ["PIPELINING", "CHUNKING"], [
+                "✓ several commands in one group (PIPELINING, RFC 2920): works",
+                "✓ RSET: works",
+                "✓ NOOP: works",
+                "✓ a refused BDAT takes its octets with it (CHUNKING, RFC 3030): works",
+                "– BDAT: only mail shows it",  # noqa: RUF001
+                "– commands right behind content sent by DATA: only mail shows it",  # noqa: RUF001
+            ]),
+            (["no-noop", "unread-chunk"], ["PIPELINING", "CHUNKING"], [
+                "✗ NOOP: does not work; instead: any reply counts as a sign of life",
+                "✗ a refused BDAT takes its octets with it (CHUNKING, RFC 3030): does not work; instead: DATA",
+            ]),
+            (["refuses-groups"], ["PIPELINING", "CHUNKING"], [
+                "✗ several commands in one group (PIPELINING, RFC 2920): does not work; instead: one command at a time",
+                "– a refused BDAT takes its octets with it (CHUNKING, RFC 3030): not found out",  # noqa: RUF001
+            ]),
+            ([], ["PIPELINING"], [
+                "✓ several commands in one group (PIPELINING, RFC 2920): works",
+                "– BDAT: not offered (CHUNKING)",  # noqa: RUF001
+            ]),
+            ([], ["8BITMIME"], [
+                "– several commands in one group (PIPELINING, RFC 2920): not offered (PIPELINING)",  # noqa: RUF001
+            ]),
+        ],
+        ids=["all works", "no NOOP, no chunks", "no groups", "no CHUNKING", "no PIPELINING"],
+    )  # fmt: skip
+    def test_what_the_server_does_is_found_out(
+        self, quirks: list[str], extensions: list[str], words: list[str]
+    ) -> None:
+        with SMTPServer(quirks=quirks, extensions=extensions) as server:
+            result = run("check", url_of(server))
+            found = json.loads(run("check", url_of(server), "--json").stdout)["findings"]
+            assert server.messages == []
+        assert result.exit_code == 0 and "found out without sending mail" in result.stdout
+        lines = [line.strip() for line in result.stdout.splitlines()]
+        assert [line for line in words if line not in lines] == []
+        assert found["noop"] == ("broken" if "no-noop" in quirks else "proven") and found["bdat"] == "unproven"
 
     def test_what_secures_the_connection_is_told_as_json(self) -> None:
         with SMTPServer(security="tls") as server:

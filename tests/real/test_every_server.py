@@ -257,6 +257,18 @@ def test_a_session_is_opened_and_verified(real: Real) -> None:
     real.assert_stored_once([message])
 
 
+def test_what_is_found_out_without_mail_is_true(real: Real) -> None:
+    messages = [new_message() for _ in range(4)]
+    with real.session() as session:
+        found = session.examine()
+        assert {found["rset"], found["noop"]} <= {"proven", "broken"}
+        assert all(list(session.send_many([(message, Envelope(SENDER, [RECIPIENT])) for message in messages])))
+        later = session.face.findings
+        known = [name for name, state in found.items() if state != "unproven"]
+        assert {name: later[name] for name in known} == {name: found[name] for name in known}
+    real.assert_stored_once(messages)
+
+
 def test_nothing_was_stored_twice_and_nothing_that_was_refused(real: Real) -> None:
     """The last test of the file: of all that the others sent."""
     message = new_message()

@@ -193,7 +193,8 @@ def check(
     as_json: opt.Json = False,
     verbose: opt.Verbose = False,
 ) -> None:
-    """Connect and log in without sending, and tell stage by stage what happens, what is offered and what is wrong.
+    """Connect and log in without sending, and tell stage by stage what happens, what is offered and what is wrong;
+    then what the server does with NOOP, RSET, groups of commands and refused chunks, and what only mail would show.
 
     \b
     Exit codes:

@@ -1,11 +1,12 @@
-"""``wlsmtp check``: the opening of a connection stage by stage, up to the login, and what stands in the way.
+"""``wlsmtp check``: the opening of a connection stage by stage, up to the login, and what stands in the way; then what
+the server does with commands that cost nothing.
 
 The stages are told from what ``verify()`` returns or raises, and from the conversation; nothing is sent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from wlsmtp.events import Event, Line
 from wlsmtp.io.base import TLSInfo
 from wlsmtp.session import SMTPSession
 from wlsmtp.smtp.connection import ServerInfo
+from wlsmtp.smtp.quirks import BEHAVIOURS, Behaviour, Trust
 
 SETTINGS, CONNECT, GREETING, EHLO, TLS, AUTH, OFFERS = STAGES = (
     "settings", "connect", "greeting", "EHLO", "TLS", "AUTH", "offers",
@@ -77,6 +79,8 @@ class Findings:
     server: str | None = None
     info: ServerInfo | None = None
     error: SMTPError | None = None
+    behaviour: Mapping[str, str] = field(default_factory=dict)
+    """What the server was found to do, by the names of ``session.findings``."""
 
     @property
     def exit_code(self) -> int:
@@ -96,9 +100,11 @@ def check(make_config: Callable[[Hearing], SessionConfig]) -> Findings:
     try:
         with SMTPSession(config) as session:
             info = session.verify()
+            steps = _success_steps(config, hearing, info)
+            behaviour = session.examine()
     except SMTPError as error:
         return Findings(_failure_steps(config, hearing, error), config.address, error=error)
-    return Findings(_success_steps(config, hearing, info), config.address, info)
+    return Findings(steps, config.address, info, behaviour=behaviour)
 
 
 def _order(config: SessionConfig) -> tuple[str, ...]:
@@ -174,6 +180,26 @@ def show_findings(screen: Screen, findings: Findings) -> None:
         screen.line(screen.mark(step.passed), f" {step.name:<9} {step.detail}".rstrip())
         if step.passed is False and findings.error is not None:
             _show_advice(screen, findings.error)
+    if findings.info is not None and findings.behaviour:
+        screen.line()
+        screen.line("What the server does, found out without sending mail:")
+        for behaviour in BEHAVIOURS:
+            trust = Trust(findings.behaviour[behaviour.name])
+            words = f" {behaviour.title}: {_in_words(behaviour, trust, findings.info)}"
+            screen.line("  ", screen.mark(_SIGNS[trust]), words)
+
+
+_SIGNS = {Trust.PROVEN: True, Trust.BROKEN: False, Trust.UNPROVEN: None}
+
+
+def _in_words(behaviour: Behaviour, trust: Trust, info: ServerInfo) -> str:
+    if trust is Trust.PROVEN:
+        return "works"
+    if trust is Trust.BROKEN:
+        return f"does not work; instead: {behaviour.fallback}"
+    if missing := [name for name in behaviour.extensions if name not in info.capabilities]:
+        return f"not offered ({', '.join(missing)})"
+    return "only mail shows it" if behaviour.needs_mail else "not found out"
 
 
 def _show_advice(screen: Screen, error: SMTPError) -> None:
@@ -197,5 +223,6 @@ def findings_as_json(findings: Findings) -> dict[str, Any]:
         "username": info.username if info else None,
         "mechanism": info.mechanism if info else None,
         "capabilities": {name: list(words) for name, words in info.capabilities.extensions.items()} if info else None,
+        "findings": dict(findings.behaviour),
         "error": error_as_json(findings.error),
     }

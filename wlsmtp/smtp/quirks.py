@@ -34,6 +34,10 @@ class Behaviour:
     disproof: str
     fallback: str
     """What the session does instead."""
+    extensions: tuple[str, ...] = ()
+    """What a server offers that has it."""
+    needs_mail: bool = False
+    """Whether only mail shows it."""
 
 
 BEHAVIOURS = (
@@ -43,6 +47,7 @@ BEHAVIOURS = (
         "503, 502 or 500 to a command of the first group, unless the reply names a policy (x.7.x); a reply that names "
         "pipelining or synchronisation; two connections in a row that fail at a first group",
         "one command at a time",
+        ("PIPELINING",),
     ),
     Behaviour(
         "rset", "RSET",
@@ -62,24 +67,28 @@ BEHAVIOURS = (
         "were not read as a command",
         "four replies, or a BDAT without a transaction that is accepted",
         "DATA",
+        ("PIPELINING", "CHUNKING"),
     ),
     Behaviour(
         "bdat", "BDAT",
         "content sent by BDAT is accepted",
         "500, 502 or 503 to content sent by BDAT, unless the reply names a policy (x.7.x)",
         "DATA",
+        ("PIPELINING", "CHUNKING"), needs_mail=True,
     ),
     Behaviour(
         "behind_data", "commands right behind content sent by DATA",
         "an RSET in the same write as the end of the content is answered",
         "silence, or the end of the connection, instead of that answer",
         "the next message waits for the reply to the content",
+        ("PIPELINING",), needs_mail=True,
     ),
     Behaviour(
         "behind_bdat", "commands right behind content sent by BDAT, and so whole messages behind one another",
         "an RSET in the same write as the end of the content is answered",
         "silence, or the end of the connection, instead of that answer",
         "the next message waits for the reply to the content",
+        ("PIPELINING", "CHUNKING"), needs_mail=True,
     ),
 )  # fmt: skip
 """In the order in which a session meets them."""

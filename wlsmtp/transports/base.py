@@ -98,6 +98,10 @@ class Transport(ABC):
         words = f"{type(self).__name__} has no server to ask"
         raise ConfigError(words, stage=Stage.SETTINGS)
 
+    async def examine(self, deadlines: Deadlines) -> Mapping[str, str]:
+        """Find out what can be found out about the server without mail; like ``findings``."""
+        return self.findings
+
     @property
     def findings(self) -> Mapping[str, str]:
         """What was found out about the server: the state of each behaviour, and limits, by their names."""

@@ -13,10 +13,10 @@ from wlsmtp.message.mail import Mail
 from wlsmtp.pace import Pace
 from wlsmtp.pool import Pool, PoolStatistics
 from wlsmtp.retry import again_after
-from wlsmtp.smtp import judge
+from wlsmtp.smtp import examination, judge
 from wlsmtp.smtp.connection import Connection, ServerInfo
 from wlsmtp.smtp.opening import open_connection
-from wlsmtp.smtp.quirks import ServerQuirks
+from wlsmtp.smtp.quirks import ServerQuirks, Trust
 from wlsmtp.transports.base import Transport
 from wlsmtp.transports.dispatch import Dispatch
 from wlsmtp.transports.stream import Crew, Stream, abandon_if_unsure
@@ -130,6 +130,37 @@ class SMTPTransport(Transport):
             else:
                 await self.pool.release(connection, deadlines)
                 return connection.info
+
+    async def examine(self, deadlines: Deadlines) -> Mapping[str, str]:
+        """See ``Transport.examine``. What cannot be found out, as the server takes no connection for it, stays open."""
+        found = examination.known(self.quirks)
+        connection: Connection | None = None
+        try:
+            for question in examination.QUESTIONS:
+                losses = 0
+                while losses < (question.losses or 1):
+                    connection = connection or await self.pool.acquire(deadlines)
+                    if not question.is_due(found, connection.info.capabilities):
+                        break
+                    answer = await question.put(connection.link, self.io.now(), deadlines)
+                    is_lost = answer is None
+                    losses += is_lost
+                    if answer is not None or (losses == question.losses and not connection.is_closing):
+                        found[question.behaviour] = answer or Trust.BROKEN
+                    if not connection.is_reusable:
+                        used, connection = connection, None
+                        await self.pool.release(used, deadlines)
+                    if not is_lost:
+                        break
+        except SMTPError:
+            pass
+        finally:
+            if connection is not None:
+                # Some servers count commands that are about no mail, and hang up.
+                connection.retire()
+                await self.pool.release(connection, deadlines)
+        examination.keep(self.quirks, found)
+        return {**self.findings, **{behaviour: trust.value for behaviour, trust in found.items()}}
 
     async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
         """See ``Transport.deliver``. A kept connection that turns out to be dead is replaced silently: that the server
