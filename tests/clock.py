@@ -19,6 +19,7 @@ class Clock:
         def now() -> float:
             return real() + self._ahead
 
+        self.now = now
         monkeypatch.setattr(time, "monotonic", now)
         monkeypatch.setattr(BlockingIO, "now", staticmethod(now))
 

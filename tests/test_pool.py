@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
 import wlsmtp
+from tests.clock import Clock
 from tests.worlds import World
-from wlsmtp import Message, PoolLimits, RetryPolicy, SMTPSession
+from wlsmtp import AsyncSMTPSession, Message, PoolLimits, RetryPolicy, SMTPSession
+from wlsmtp.events import Disconnected, Event, Line
 from wlsmtp.io.blocking import BlockingIO, run
 from wlsmtp.pool import Pool
 from wlsmtp.smtp.deadlines import Deadlines
@@ -137,7 +140,7 @@ def test_who_waits_looks_again_even_if_nobody_wakes_it(what: str, monkeypatch: p
         run(pool.release(lent, deadlines))
         waiter.join(10)
         assert not waiter.is_alive()
-        run(lent.quit(deadlines))
+        run(lent.link.close())
 
 
 def test_room_is_made_while_nothing_is_held() -> None:
@@ -157,3 +160,108 @@ def test_room_is_made_while_nothing_is_held() -> None:
         assert run(pool.acquire(deadlines)) is lent and pool.waiting == 0
         run(pool.release(lent, deadlines))
         run(pool.close(deadlines))
+
+
+class TestTheEndOfAConnection:
+    """It is no concern of the messages."""
+
+    PATIENT = wlsmtp.Timeouts(quit=600.0)
+
+    @pytest.mark.parametrize(
+        "limits",
+        [
+            PoolLimits(max_connections=1, max_messages=1),
+            PoolLimits(max_connections=1, idle_timeout=30),
+            PoolLimits(max_connections=1, max_age=30),
+            PoolLimits(max_connections=4, max_messages=1),
+        ],
+        ids=["worn", "stale", "old", "worn among others"],
+    )
+    def test_keeps_no_message_waiting(self, world: World, clock: Clock, limits: PoolLimits) -> None:
+        with SMTPServer() as server:
+            server.reply_to("QUIT", server.SILENCE)
+            session = world.session(server.host, server.port, pool=limits, timeout=self.PATIENT)
+            for _ in range(6):
+                assert session.send(MESSAGE, timeout=20)
+                clock.leap(60)
+            assert server.connections == 6
+            assert session.statistics().connections_open <= 1
+            session.close(timeout=0.05)
+            assert session.statistics().connections_open == 0
+
+    def test_is_answered_before_the_session_is_closed(self, world: World) -> None:
+        with SMTPServer() as server:
+            session = world.session(server.host, server.port, pool=PoolLimits(max_messages=2), timeout=self.PATIENT)
+            for _ in range(5):
+                assert session.send(MESSAGE)
+            session.close()
+            said = [(number, line[:3]) for number, who, line in server.transcript if who == "S"]
+        assert sorted(number for number, reply in said if reply == b"221") == sorted({number for number, _ in said})
+
+    def test_comes_for_all_idle_ones_at_once(self, world: World) -> None:
+        """So the time that one of them takes is the time that all take."""
+        order: list[str] = []
+
+        def hear(event: Event) -> None:
+            if isinstance(event, Disconnected) or (isinstance(event, Line) and event.text == "QUIT"):
+                order.append(type(event).__name__)
+
+        async def leave_idle(transport: Any, count: int) -> None:
+            deadlines = Deadlines(transport.io, transport.config.timeout)
+            for connection in [await transport.pool.acquire(deadlines) for _ in range(count)]:
+                await transport.pool.release(connection, deadlines)
+
+        with SMTPServer() as server:
+            timeout = wlsmtp.Timeouts(quit=0.05)
+            with world.session(server.host, server.port, timeout=timeout, listeners=(hear,)) as session:
+                left = leave_idle(session.face.transport, 4)
+                run(left) if world.name == "blocking" else world.run(left)
+                assert session.statistics().connections_idle == 4
+                server.reply_to("QUIT", server.SILENCE)
+        assert order == ["Line"] * 4 + ["Disconnected"] * 4
+
+
+class TestWhoWaitsForItself:
+    """The input of a stream sends a message through the session of the stream."""
+
+    FULL: dict[str, Any] = {"pool": PoolLimits(max_connections=1), "pipelining": False}
+
+    def test_is_told_so_at_once_in_the_blocking_world(self) -> None:
+        def items() -> Iterator[Message]:
+            yield MESSAGE
+            session.send(MESSAGE)
+
+        with SMTPServer() as server, SMTPSession(server.host, server.port, **self.FULL) as session:
+            receipts = session.send_many(items())
+            assert next(receipts)
+            with pytest.raises(wlsmtp.ConnectionFailed, match="in use by whoever waits"):
+                next(receipts)
+            assert session.send(MESSAGE) and session.statistics().connections_open == 1
+
+    def test_is_told_so_at_once_in_asyncio(self) -> None:
+        async def main(server: SMTPServer) -> None:
+            async def items() -> AsyncIterator[Message]:
+                yield MESSAGE
+                await session.send(MESSAGE)
+
+            async with AsyncSMTPSession(server.host, server.port, **self.FULL) as session:
+                receipts = session.send_many(items())
+                assert await anext(receipts)
+                with pytest.raises(wlsmtp.ConnectionFailed, match="in use by whoever waits"):
+                    await anext(receipts)
+                assert await session.send(MESSAGE) and session.statistics().connections_open == 1
+
+        with SMTPServer() as server:
+            asyncio.run(main(server))
+
+    def test_shares_its_connection_where_there_is_room(self) -> None:
+        def items() -> Iterator[Message]:
+            yield MESSAGE
+            assert session.send(MESSAGE)
+            yield MESSAGE
+
+        limits = PoolLimits(max_connections=1)
+        with SMTPServer() as server, SMTPSession(server.host, server.port, pool=limits) as session:
+            assert all(session.send_many([MESSAGE] * 3))
+            assert all(session.send_many(items()))
+            assert len(server.messages) == 6

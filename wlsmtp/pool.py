@@ -1,12 +1,18 @@
-"""Connections lent to senders: kept, shared when there are no more, and replaced when they are old, tired or dead."""
+"""Connections lent to senders: kept, shared when there are no more, and replaced when they are old, worn or dead.
+
+A connection that is not wanted any more is sent QUIT at once, and its answer is read when there is time: no message
+waits for that.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ConnectionFailed, DeadlineExceeded, SMTPError, Stage
+from wlsmtp.smtp.connection import ConnectionState
 from wlsmtp.smtp.judge import names_connections
 
 if TYPE_CHECKING:
@@ -19,8 +25,7 @@ GROWTH = 50
 """Messages that must go well before one more connection is allowed, after the server had said that there are too
 many."""
 LOOKS = 1.0
-"""Seconds after which who waits looks again, unasked: what is given back by the garbage collector, in this very thread,
-may be given back just before it begins to wait."""
+"""Seconds after which who waits looks again, unasked."""
 
 
 @dataclass(slots=True)
@@ -60,10 +65,15 @@ class Pool:
         """How many wait for a connection."""
         self._idle: list[Connection] = []
         self._shared: list[Connection] = []
+        self._quitting: deque[Connection] = deque()
+        """Those that were sent QUIT, and have not answered yet."""
+        self._holders: Counter[Hashable] = Counter()
+        """The threads or tasks that have connections, or are about to; how many each."""
         self._is_closed = is_closed
+        self._closers = 0
+        """How many are in ``close``."""
         self._home = io.here()
-        # A stream that nobody reads to its end gives its connection back when it is collected: in any place.
-        self._mutex = io.mutex(reentrant=True)
+        self._mutex = io.mutex()
         self._changed = io.condition()
         self._sleepers = 0
         """How many wait for a change. They look again once they are counted here, so that none is missed."""
@@ -78,15 +88,15 @@ class Pool:
         """A connection that is ready, kept or new; with ``size``, the octets of a message that may share it, perhaps
         one that others use. Kept ones that were opened before ``opened_after`` are not used: another one of that age
         has just turned out to be dead. Every connection must come back through ``release``."""
-        tired: list[Connection] = []
+        worn: list[Connection] = []
         connection: Connection | None = None
         has_place = False
         try:
-            has_place, connection = self._look_for_place(tired, size, opened_after)
-            while tired:
-                await tired.pop().quit(deadlines)
+            has_place, connection = self._look_for_place(worn, size, opened_after)
+            if worn or self._quitting:
+                await self._part_with(worn, deadlines)
             if not has_place:
-                connection = await self._wait_for_place(tired, deadlines, size, opened_after)
+                connection = await self._wait_for_place(worn, deadlines, size, opened_after)
                 has_place = True
             while connection is None:
                 connection = await self._open_another(deadlines)
@@ -94,10 +104,10 @@ class Pool:
                     await self._lend(connection, shared=size is not None)
                     break
                 has_place = False
-                connection = await self._wait_for_place(tired, deadlines, size, opened_after)
+                connection = await self._wait_for_place(worn, deadlines, size, opened_after)
                 has_place = True
         except BaseException:
-            for old in tired:
+            for old in worn:
                 await old.link.close()
             if connection is not None:
                 await self.release(connection, deadlines, reason="interrupted")
@@ -105,6 +115,19 @@ class Pool:
                 await self._give_up_place()
             raise
         return connection
+
+    def hold(self) -> Hashable:
+        """To be called before ``acquire``, and ``let_go`` of what it returns after ``release``: so no thread or task
+        waits for itself."""
+        caller = self._io.caller()
+        self._holders[caller] += 1
+        return caller
+
+    def let_go(self, caller: Hashable) -> None:
+        """The end of ``hold``."""
+        self._holders[caller] -= 1
+        if not self._holders[caller]:
+            del self._holders[caller]
 
     async def release(self, connection: Connection, deadlines: Deadlines, *, reason: str | None = None) -> None:
         """Take a connection back. One that cannot be used again is closed once nobody uses it; ``reason`` says that
@@ -130,33 +153,58 @@ class Pool:
             return False
         if connection in self._shared:
             self._shared.remove(connection)
-        if self._is_closed or not connection.is_reusable or self.is_worn(connection):
+        is_good = connection.is_reusable and not self.is_worn(connection)
+        if self._is_closed or not is_good or self._has_too_many:
+            connection.life.to(ConnectionState.ENDED)
             return True
-        if self._has_too_many:
-            return True
+        connection.life.to(ConnectionState.IDLE)
         connection.keep(self._io.now())
         self._idle.append(connection)
         return False
+
+    def retire(self, connection: Connection) -> None:
+        """Let a connection take no more messages; it is closed once nobody uses it."""
+        with self._mutex:
+            self._retire_locked(connection)
+
+    def _retire_locked(self, connection: Connection) -> None:
+        if connection.life.is_in(ConnectionState.LENT, ConnectionState.SHARED):
+            connection.life.to(ConnectionState.RETIRED)
 
     async def open(self) -> None:
         """Lend again after ``close``."""
         self._is_closed = False
 
     async def close(self, deadlines: Deadlines) -> None:
-        """Lend no more, close what is idle, and wait for what is lent, so that mail on its way is finished."""
+        """Lend no more, close what is idle, and wait for what is lent, so that mail on its way is finished. What the
+        caller has itself, as in a listener, is not waited for."""
         with self._mutex:
             self._is_closed = True
+            self._closers += 1
             for connection in self._shared:
-                connection.retire()
+                self._retire_locked(connection)
             idle, self._idle = self._idle, []
+            for connection in idle:
+                connection.life.to(ConnectionState.ENDED)
             self.statistics.open -= len(idle)
-        await self._wake()
-        for connection in idle:
-            await connection.quit(deadlines)
+        try:
+            await self._wake()
+            await self._part_with(idle, deadlines)
+            await self._until_given_back(deadlines)
+        finally:
+            while idle:  # interrupted
+                await idle.pop().link.close()
+            with self._mutex:
+                self._closers -= 1
+                quitting, self._quitting = self._quitting, deque()
+            while quitting:
+                await quitting.popleft().end_quit(deadlines.end)
+
+    async def _until_given_back(self, deadlines: Deadlines) -> None:
         async with self._changed:
             self._sleepers += 1
             try:
-                while self.statistics.open > 0:
+                while self.statistics.open > self._holders[self._io.caller()]:
                     await self._wait_a_while(deadlines)
             except TimeoutError:
                 return
@@ -201,8 +249,11 @@ class Pool:
                 connection.is_one_too_many = True
                 if connection.is_spent:
                     self._leaving.add(connection)
-            self._successes = 0
-            self.statistics.allowed = max(1, min(self.statistics.allowed, self.statistics.open) - 1)
+            self._shrink_locked()
+
+    def _shrink_locked(self) -> None:
+        self._successes = 0
+        self.statistics.allowed = max(1, min(self.statistics.allowed, self.statistics.open) - 1)
 
     def succeeded(self, count: int = 1) -> None:
         """Messages went well: after enough of them there may be one more connection again."""
@@ -226,6 +277,7 @@ class Pool:
     async def _open_another(self, deadlines: Deadlines) -> Connection | None:
         """A new connection; None, and the place is given up, when the server refuses it for now while others are open:
         one of those will do. Raises the error when there is none to wait for."""
+        await self._make_place()
         try:
             connection = await self._connect(deadlines)
         except SMTPError as error:
@@ -234,7 +286,7 @@ class Pool:
             with self._mutex:
                 has_others = self.has_others
                 if has_others or names_connections(error.reply):
-                    self.shrink()
+                    self._shrink_locked()
             if not has_others:
                 raise
             await self._give_up_place()
@@ -248,44 +300,47 @@ class Pool:
         if not shared:
             return
         with self._mutex:
+            connection.life.to(ConnectionState.SHARED)
             self._shared.append(connection)
         await self._wake()
 
     def _look_for_place(
-        self, tired: list[Connection], size: int | None, opened_after: float | None
+        self, worn: list[Connection], size: int | None, opened_after: float | None
     ) -> tuple[bool, Connection | None]:
         """Whether there is one, and the connection; None for the right to open one. Those that have had their time go
-        to ``tired``."""
+        to ``worn``."""
         with self._mutex:
             if self._is_closed:
                 raise closed_error()
-            if (kept := self._take_idle(tired, opened_after)) is not None:
+            if (kept := self._take_idle(worn, opened_after)) is not None:
                 kept.users = 1
                 kept.resume(self._io.now())
+                kept.life.to(ConnectionState.LENT if size is None else ConnectionState.SHARED)
                 if size is not None:
                     self._shared.append(kept)
                 return True, kept
             if self.statistics.open < self.statistics.allowed:
                 self.statistics.open += 1
                 return True, None
-            # The search may set the garbage collector off, and that give back the very one that was found.
-            if size is not None and (shared := self._roomiest(size)) is not None and shared in self._shared:
+            if size is not None and (shared := self._roomiest(size)) is not None:
                 shared.users += 1
                 return True, shared
             return False, None
 
     async def _wait_for_place(
-        self, tired: list[Connection], deadlines: Deadlines, size: int | None, opened_after: float | None
+        self, worn: list[Connection], deadlines: Deadlines, size: int | None, opened_after: float | None
     ) -> Connection | None:
+        if self._holders[self._io.caller()] > 1:
+            raise self._waits_for_itself()
         self._count_waiting(1)
         try:
             while True:
                 # Nothing is held meanwhile: it may start threads.
                 await self._make_room()
                 async with self._changed:
-                    has_place, connection = await self._look_again(tired, deadlines, size, opened_after)
-                while tired:
-                    await tired.pop().quit(deadlines)
+                    has_place, connection = await self._look_again(worn, deadlines, size, opened_after)
+                if worn:
+                    await self._part_with(worn, deadlines)
                 if has_place:
                     return connection
         except TimeoutError as error:
@@ -296,15 +351,15 @@ class Pool:
             self._count_waiting(-1)
 
     async def _look_again(
-        self, tired: list[Connection], deadlines: Deadlines, size: int | None, opened_after: float | None
+        self, worn: list[Connection], deadlines: Deadlines, size: int | None, opened_after: float | None
     ) -> tuple[bool, Connection | None]:
         """What there is now or, if that is nothing, once something has changed, or after a while."""
         self._sleepers += 1
         try:
-            found = self._look_for_place(tired, size, opened_after)
+            found = self._look_for_place(worn, size, opened_after)
             if not found[0]:
                 await self._wait_a_while(deadlines)
-                found = self._look_for_place(tired, size, opened_after)
+                found = self._look_for_place(worn, size, opened_after)
             return found
         finally:
             self._sleepers -= 1
@@ -327,13 +382,14 @@ class Pool:
             async with self._changed:
                 self._changed.notify_all()
 
-    def _take_idle(self, tired: list[Connection], opened_after: float | None) -> Connection | None:
+    def _take_idle(self, worn: list[Connection], opened_after: float | None) -> Connection | None:
         while self._idle:
             connection = self._idle.pop()
             is_new_enough = opened_after is None or connection.opened_at > opened_after
             if is_new_enough and not self._has_too_many and self._is_fit(connection):
                 return connection
-            tired.append(connection)
+            connection.life.to(ConnectionState.ENDED)
+            worn.append(connection)
             self.statistics.open -= 1
         return None
 
@@ -345,10 +401,51 @@ class Pool:
         if connection.link.ended:
             self.statistics.lost += 1
         try:
-            await connection.quit(deadlines)
+            await self._part_with([connection], deadlines)
         finally:
             self._leaving.discard(connection)
             await self._give_up_place()
+
+    async def _part_with(self, connections: list[Connection], deadlines: Deadlines) -> None:
+        """Send QUIT over ``connections``, and close those that have answered it. Nothing is waited for."""
+        while connections:
+            connection = connections.pop()
+            if not await connection.begin_quit(deadlines):
+                continue
+            with self._mutex:
+                has_closed = self._is_closed and not self._closers
+                if not has_closed:
+                    self._quitting.append(connection)
+            if has_closed:
+                await connection.end_quit(self._io.now())
+        for _ in range(len(self._quitting)):
+            with self._mutex:
+                quitting = self._quitting.popleft() if self._quitting else None
+                if quitting is not None and not quitting.has_answered_quit:
+                    self._quitting.append(quitting)
+                    quitting = None
+            if quitting is not None:
+                await quitting.end_quit(self._io.now())
+
+    async def _make_place(self) -> None:
+        """Before another connection is opened: one that has not answered QUIT is not waited for, but closed."""
+        while True:
+            with self._mutex:
+                is_full = self.statistics.open + len(self._quitting) > self.statistics.allowed
+                quitting = self._quitting.popleft() if is_full and self._quitting else None
+            if quitting is None:
+                return
+            await quitting.end_quit(self._io.now())
+
+    def _waits_for_itself(self) -> ConnectionFailed:
+        words = "The only connections that could become free are in use by whoever waits for one"
+        hint = (
+            "A listener, or an input of send_many, that sends through its own session needs a connection more: "
+            "PoolLimits(max_connections=…)"
+        )
+        error = ConnectionFailed(words, stage=Stage.CONNECT, hint=hint)
+        error.is_lasting = True
+        return error
 
     async def _give_up_place(self) -> None:
         with self._mutex:

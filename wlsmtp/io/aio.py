@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from inspect import isawaitable, iscoroutinefunction
@@ -315,6 +315,8 @@ class AsyncioTask(Generic[T]):
 
     async def join(self, deadline: float) -> None:
         """See ``Task.join``."""
+        if self._task is asyncio.current_task():
+            return
         seconds = max(0.0, deadline - asyncio.get_running_loop().time())
         await asyncio.wait([self._task], timeout=seconds)
         if not self._task.done():
@@ -416,6 +418,10 @@ class AsyncioIO:
     def mutex(self, *, reentrant: bool = False) -> AbstractContextManager[object]:
         """None is needed: nothing else runs between two awaits."""
         return nullcontext()
+
+    def caller(self) -> Hashable:
+        """See ``IO.caller``: the task."""
+        return asyncio.current_task()
 
     def condition(self) -> AsyncioCondition:
         """A condition of tasks."""

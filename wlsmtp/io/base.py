@@ -9,7 +9,7 @@ stage and says the rest. Deadlines are absolute, on the clock of ``IO.now``.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -162,7 +162,8 @@ class Task(Protocol[T_co]):
         """Whether it has ended, in whatever way."""
 
     async def join(self, deadline: float) -> None:
-        """Wait until it has ended, in whatever way. Raises ``TimeoutError`` at the deadline, and the work goes on."""
+        """Wait until it has ended, in whatever way. Raises ``TimeoutError`` at the deadline, and the work goes on. The
+        work itself does not wait for its own end."""
 
     async def wait(self, deadline: float) -> T_co:
         """What the work returned, or the exception that ended it. Raises ``TimeoutError`` at the deadline, and the work
@@ -205,6 +206,9 @@ class IO(Protocol):
     def mutex(self, *, reentrant: bool = False) -> AbstractContextManager[object]:
         """A lock for moments: nothing waits while it is held. A ``reentrant`` one may be held again by who holds it:
         the garbage collector ends generators wherever it comes by."""
+
+    def caller(self) -> Hashable:
+        """Who is at work: the thread, or the task."""
 
     def condition(self) -> Condition:
         """A new lock with a waiting room."""

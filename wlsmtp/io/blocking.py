@@ -354,6 +354,8 @@ class BlockingTask(Generic[T]):
 
     async def join(self, deadline: float) -> None:
         """See ``Task.join``."""
+        if self._thread is threading.current_thread():
+            return
         self._thread.join(max(0.0, deadline - time.monotonic()))
         if self._thread.is_alive():
             raise TimeoutError
@@ -416,6 +418,9 @@ class BlockingIO:
     def mutex(self, *, reentrant: bool = False) -> AbstractContextManager[object]:
         """A lock of threads."""
         return threading.RLock() if reentrant else threading.Lock()
+
+    caller = staticmethod(threading.get_ident)
+    """See ``IO.caller``: the thread."""
 
     def condition(self) -> BlockingCondition:
         """A condition of threads."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import CommandRefused, ProtocolError, SMTPError, Stage
+from wlsmtp.lifecycle import Lifecycle
 from wlsmtp.smtp.plan import Planner
 from wlsmtp.smtp.quirks import Trust
 from wlsmtp.smtp.window import Window, is_closing
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
     from wlsmtp.smtp.deadlines import Deadlines
-    from wlsmtp.smtp.link import Link
+    from wlsmtp.smtp.link import Expectation, Link
     from wlsmtp.smtp.plan import Plan
     from wlsmtp.smtp.quirks import ServerQuirks
     from wlsmtp.smtp.transaction import Transaction
@@ -46,12 +48,42 @@ class ServerInfo:
     """The SASL mechanism that authenticated the user; None without authentication."""
 
 
+class ConnectionState(Enum):
+    """Where a connection is in its life; see docs/lifecycle.md. The pool changes it."""
+
+    LENT = auto()
+    """One sender has it, and nobody else may join."""
+    SHARED = auto()
+    """One sender or several have it, each with messages of its own."""
+    IDLE = auto()
+    """Nobody has it; it waits for the next message."""
+    RETIRED = auto()
+    """Senders have it still, and it takes no more messages."""
+    ENDED = auto()
+    """It has left the pool: QUIT was sent, or it was lost."""
+
+
+ALLOWED = {
+    ConnectionState.LENT: frozenset(
+        {ConnectionState.SHARED, ConnectionState.IDLE, ConnectionState.RETIRED, ConnectionState.ENDED}
+    ),
+    ConnectionState.SHARED: frozenset({ConnectionState.IDLE, ConnectionState.RETIRED, ConnectionState.ENDED}),
+    ConnectionState.IDLE: frozenset({ConnectionState.LENT, ConnectionState.SHARED, ConnectionState.ENDED}),
+    ConnectionState.RETIRED: frozenset({ConnectionState.ENDED}),
+    ConnectionState.ENDED: frozenset[ConnectionState](),
+}
+"""Which states may follow a state."""
+
+
 class Connection:
     """A link that is greeted, secured and authenticated: ready for transactions."""
 
     def __init__(self, link: Link, info: ServerInfo, config: SessionConfig, io: IO, quirks: ServerQuirks) -> None:
         self.link = link
         self.info = info
+        self.life = Lifecycle(ConnectionState.LENT, ALLOWED)
+        self.quit_by = 0.0
+        """Until when the answer to QUIT is waited for."""
         self.messages = 0
         """Transactions begun over this connection."""
         self.users = 0
@@ -73,6 +105,7 @@ class Connection:
         self._quirks = quirks
         self._heard_when_kept: int | None = None
         self._lay_idle = False
+        self._goodbye: Expectation | None = None
         limits = (config.pool.max_messages, info.capabilities.limit("MAILMAX"))
         self._max_messages = min((limit for limit in limits if limit), default=None)
 
@@ -85,8 +118,10 @@ class Connection:
     def is_spent(self) -> bool:
         """Whether it must not carry another message: it has had as many as it may have, or the server does not go on
         with it."""
+        if self.window.must_end or self.life.is_in(ConnectionState.RETIRED):
+            return True
         found = self._quirks.max_messages
-        if self.window.must_end or (found is not None and self.messages >= found):
+        if found is not None and self.messages >= found:
             return True
         return self._max_messages is not None and self.messages >= self._max_messages
 
@@ -99,10 +134,6 @@ class Connection:
     def went_stale(self) -> bool:
         """Whether it had lain idle and has not been heard of since, so that the server may have closed it before."""
         return self._heard_when_kept == self.link.heard
-
-    def retire(self) -> None:
-        """It takes no more messages."""
-        self._max_messages = 0
 
     @property
     def has_delivered(self) -> bool:
@@ -161,11 +192,37 @@ class Connection:
         elif reply.is_permanent:
             self._quirks.noop = Trust.BROKEN
 
-    async def quit(self, deadlines: Deadlines) -> None:
-        """Take leave. Never raises: nothing depends on the answer, and mail that was acknowledged stays so."""
+    async def begin_quit(self, deadlines: Deadlines) -> bool:
+        """Send QUIT, without waiting for anything; return whether an answer is to come, for ``end_quit``. Without one
+        the connection is closed."""
         try:
             if self.link.is_usable and not self.link.stream.has_input():
-                await self.link.ask(Stage.QUIT, command.QUIT, deadlines("quit"))
+                self.quit_by = deadlines.uncut("quit")
+                self._goodbye = self.link.say(Stage.QUIT, command.QUIT)
+                await self.link.flush(self._io.now())
+                return True
+        except SMTPError:
+            pass
+        except BaseException:
+            try:
+                self.link.end("interrupted at QUIT")
+            finally:
+                await self.link.stream.close()
+            raise
+        await self.link.close()
+        return False
+
+    @property
+    def has_answered_quit(self) -> bool:
+        """Whether nothing need be waited for any more."""
+        return self.link.stream.has_input() or self._io.now() >= self.quit_by
+
+    async def end_quit(self, end: float) -> None:
+        """Wait for the answer to QUIT, until ``end`` at most, and close. Nothing depends on the answer, and mail that
+        was acknowledged stays so."""
+        try:
+            assert self._goodbye is not None
+            await self.link.reply(self._goodbye, min(self.quit_by, end))
         except SMTPError:
             pass
         finally:

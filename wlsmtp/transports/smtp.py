@@ -117,19 +117,14 @@ class SMTPTransport(Transport):
     async def verify(self, deadlines: Deadlines) -> ServerInfo:
         """Connect and log in, or ask a kept connection whether it is alive; a dead one is replaced."""
         self.quirks.refused_login = None
-        while True:
-            connection = await self.pool.acquire(deadlines)
-            try:
-                if connection.was_kept:  # a new one has just answered
-                    await connection.noop(deadlines)
-            except SMTPError as error:
-                await self.pool.release(connection, deadlines, reason=error.message)
-            except BaseException:
-                await self.pool.release(connection, deadlines, reason="interrupted")
-                raise
-            else:
-                await self.pool.release(connection, deadlines)
-                return connection.info
+        pool = self.pool
+        caller = pool.hold()
+        try:
+            while (info := await _verify_one(pool, deadlines)) is None:
+                pass
+        finally:
+            pool.let_go(caller)
+        return info
 
     async def examine(self, deadlines: Deadlines) -> Mapping[str, str]:
         """See ``Transport.examine``. What cannot be found out, as the server takes no connection for it, stays open."""
@@ -157,7 +152,7 @@ class SMTPTransport(Transport):
         finally:
             if connection is not None:
                 # Some servers count commands that are about no mail, and hang up.
-                connection.retire()
+                self.pool.retire(connection)
                 await self.pool.release(connection, deadlines)
         examination.keep(self.quirks, found)
         return {**self.findings, **{behaviour: trust.value for behaviour, trust in found.items()}}
@@ -233,30 +228,39 @@ class SMTPTransport(Transport):
         return dispatch.take(outcome, self.quirks, all_or_nothing=self.all_or_nothing)
 
     async def _deliver_part(self, dispatch: Dispatch) -> None:
+        pool = self.pool
+        caller = pool.hold()
+        try:
+            outcome = await self._deliver_over_one(pool, dispatch)
+        except SMTPError as error:
+            dispatch.fail(error)
+        else:
+            if outcome is not None:
+                self.take(dispatch, outcome)
+        finally:
+            pool.let_go(caller)
+
+    async def _deliver_over_one(self, pool: Pool, dispatch: Dispatch) -> Outcome | None:
+        """What came of one transaction; None when another one must follow at once, over another connection. The
+        connection comes back whatever is raised."""
         content, deadlines = dispatch.content, dispatch.deadlines
         may_wait = content.size > self.config.pipelining.early_content or content.is_streamed or self.all_or_nothing
-        try:
-            size = None if may_wait else content.size
-            connection = await self.pool.acquire(deadlines, size=size, opened_after=dispatch.not_before)
-        except SMTPError as error:
-            dispatch.fail(error)
-            return
+        size = None if may_wait else content.size
+        connection = await pool.acquire(deadlines, size=size, opened_after=dispatch.not_before)
         try:
             outcome = await self._deliver_over(connection, dispatch)
-        except SMTPError as error:
-            dispatch.fail(error)
-            await self.pool.release(connection, deadlines)
-            return
+            is_sent_again = self.is_sent_again(dispatch, outcome, connection)
+        except SMTPError:
+            await pool.release(connection, deadlines)
+            raise
         except BaseException:
             try:
                 await abandon_if_unsure(connection)
             finally:
-                await self.pool.release(connection, deadlines)
+                await pool.release(connection, deadlines)
             raise
-        is_sent_again = self.is_sent_again(dispatch, outcome, connection)
-        await self.pool.release(connection, deadlines)
-        if not is_sent_again:
-            self.take(dispatch, outcome)
+        await pool.release(connection, deadlines)
+        return None if is_sent_again else outcome
 
     async def _deliver_over(self, connection: Connection, dispatch: Dispatch) -> Outcome:
         # A program that sends one message is spared what only pays with several.
@@ -280,3 +284,19 @@ class SMTPTransport(Transport):
         connection = await open_connection(self.io, self.config, self._announce, deadlines, self.quirks)
         self._capabilities = connection.info.capabilities
         return connection
+
+
+async def _verify_one(pool: Pool, deadlines: Deadlines) -> ServerInfo | None:
+    """What is known of the server over one connection; None when that was kept, and is dead."""
+    connection = await pool.acquire(deadlines)
+    try:
+        if connection.was_kept:  # a new one has just answered
+            await connection.noop(deadlines)
+    except SMTPError as error:
+        await pool.release(connection, deadlines, reason=error.message)
+        return None
+    except BaseException:
+        await pool.release(connection, deadlines, reason="interrupted")
+        raise
+    await pool.release(connection, deadlines)
+    return connection.info

@@ -5,7 +5,7 @@ side by side. Outcomes come in the order of the input.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Sequence
 from contextlib import suppress
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -47,12 +47,13 @@ class StreamState(Enum):
     ENDED = auto()
 
 
-_ALLOWED = {
+ALLOWED = {
     StreamState.READING: frozenset({StreamState.PARKED, StreamState.ENDED}),
     StreamState.PARKED: frozenset({StreamState.READING, StreamState.RECLAIMED, StreamState.ENDED}),
     StreamState.RECLAIMED: frozenset({StreamState.PARKED, StreamState.ENDED}),
     StreamState.ENDED: frozenset[StreamState](),
 }
+"""Which states may follow a state."""
 
 
 class Stream:
@@ -71,8 +72,9 @@ class Stream:
         self._connection: Connection | None = None
         self._unflushed = 0
         """Octets of content that were said since the last writing."""
-        self._life = Lifecycle(StreamState.READING, _ALLOWED)
+        self._life = Lifecycle(StreamState.READING, ALLOWED)
         self._parked_at = self._entered_at = 0.0
+        self._holder: Hashable | None = None
         self._mutex = transport.io.mutex()
         self._pool = transport.pool
         self._turn = transport.io.condition()
@@ -80,6 +82,7 @@ class Stream:
     async def outcomes(self) -> AsyncGenerator[list[Outcome], None]:
         """The outcomes, as many at a time as there are."""
         self._transport.streams.add(self)
+        self._hold()
         try:
             async for mail in self._mails:
                 if mail is not None:
@@ -125,6 +128,7 @@ class Stream:
             if not self._life.is_in(StreamState.PARKED):
                 return
             self._life.to(StreamState.RECLAIMED)
+        caller = self._pool.hold()
         try:
             self._discount_absence()
             while self._on_their_way:
@@ -136,13 +140,25 @@ class Stream:
                 if not has_ended:
                     self._parked_at = self._transport.io.now()
                     self._life.to(StreamState.PARKED)
-            if has_ended:
-                await self._give_back()
+            try:
+                if has_ended:
+                    await self._give_back()
+            finally:
+                self._pool.let_go(caller)
             async with self._turn:
                 self._turn.notify_all()
 
+    def _hold(self) -> None:
+        self._holder = self._pool.hold()
+
+    def _let_go(self) -> None:
+        holder, self._holder = self._holder, None
+        if holder is not None:
+            self._pool.let_go(holder)
+
     async def _park(self) -> None:
         """Let whoever takes the outcomes do what it likes with them."""
+        self._let_go()
         with self._mutex:
             self._parked_at = self._transport.io.now()
             self._life.to(StreamState.PARKED)
@@ -159,6 +175,7 @@ class Stream:
                 while not self._is_reading_again():
                     with suppress(TimeoutError):
                         await self._turn.wait(self._deadlines().end)
+        self._hold()
         parked_at = self._parked_at
         self._discount_absence()
         await self._refresh(parked_at)
@@ -199,6 +216,7 @@ class Stream:
             self._life.to(StreamState.ENDED)
         if not is_reclaimed:
             await self._give_back()
+        self._let_go()
 
     async def _go_on(self, *, to_the_end: bool) -> bool:
         """Send what is to be sent, and settle what stands in its way, or everything; False when there is more to
@@ -273,7 +291,11 @@ class Stream:
             return False
         # What cannot be among others goes alone, over a connection that nobody else can join.
         await self._give_back()
-        await self._transport.deliver_dispatch(dispatch)
+        self._let_go()
+        try:
+            await self._transport.deliver_dispatch(dispatch)
+        finally:
+            self._hold()
         return True
 
     async def _connection_for(self, dispatch: Dispatch) -> Connection | None:
@@ -317,7 +339,7 @@ class Stream:
         if connection.link.ended:
             await self._give_back()
         elif self._pool.is_worn(connection):
-            connection.retire()
+            self._pool.retire(connection)
 
     @property
     def _has_ready(self) -> bool:
