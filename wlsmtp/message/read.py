@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.message import headers
 from wlsmtp.message.content import BytesContent, head_of
+from wlsmtp.message.folding import fold, fold_head, has_long_line, is_signed
+from wlsmtp.message.transfer import MAX_LINE
 from wlsmtp.wire.address import Address, Mailbox, parse_address, parse_mailbox_list
 from wlsmtp.wire.content import has_clean_line_ends
 
@@ -43,8 +45,9 @@ _POLICY_7BIT = policy.SMTP.clone(refold_source="none", cte_type="7bit")
 
 
 def email_content(message: AnyEmail) -> BytesContent:
-    """A stdlib message as it is, without Bcc and Resent-Bcc; the object itself is left alone."""
-    prepared = _prepared(message, _NEVER_SENT)
+    """A stdlib message as it is, without Bcc and Resent-Bcc, and with no header line over 998 octets; the object itself
+    is left alone. Raises ``MessageError`` for what cannot be written, and where a signature forbids folding."""
+    prepared = _prepared(message, _NEVER_SENT, is_signed=is_signed(message))
     return BytesContent(_written(prepared, _POLICY), to_7bit=lambda: _written(prepared, _POLICY_7BIT))
 
 
@@ -54,14 +57,17 @@ def email_fields(message: AnyEmail) -> list[Field]:
 
 
 def raw_content(data: bytes) -> BytesContent:
-    """Octets as they are, apart from line ends, and without the Bcc fields of their header section."""
+    """Octets as they are, apart from line ends and header lines over 998 octets, and without the Bcc fields of their
+    header section. Raises ``MessageError`` for a line that is too long and cannot be folded."""
     # Line ends come first: after a bare CR there is a field too.
     content = BytesContent(data)
     head = content.head
-    if b"bcc" not in head.lower():
+    if len(head) <= MAX_LINE and b"bcc" not in head.lower():
         return content
     kept = _BCC.sub(b"", head)
-    return content if len(kept) == len(head) else BytesContent(kept + content.data[len(head) :])
+    if has_long_line(kept):
+        kept = fold_head(kept)
+    return content if kept == head else BytesContent(kept + content.data[len(head) :])
 
 
 def raw_fields(data: bytes) -> list[Field]:
@@ -133,7 +139,7 @@ def _with_utf8(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8")
 
 
-def _prepared(part: AnyEmail, left_out: Iterable[str] = ()) -> AnyEmail:
+def _prepared(part: AnyEmail, left_out: Iterable[str] = (), *, is_signed: bool) -> AnyEmail:
     """A copy to be written: fields in their final form, so that the generator has nothing to fold or to invent in the
     user's object."""
     clone = copy.copy(part)
@@ -141,16 +147,19 @@ def _prepared(part: AnyEmail, left_out: Iterable[str] = ()) -> AnyEmail:
         del clone[name]
     for name, value in part.raw_items():
         if name.lower() not in left_out:
-            clone.set_raw(name, _final(name, value))
+            clone.set_raw(name, fold(name, _final(name, value), is_signed=is_signed))
     payload = part.get_payload()
     if isinstance(payload, list):
-        children = [_prepared(child) if isinstance(child, email.message.Message) else child for child in payload]
+        children = [
+            _prepared(child, is_signed=is_signed) if isinstance(child, email.message.Message) else child
+            for child in payload
+        ]
         clone.set_payload(children)
     return clone
 
 
-def _final(name: str, value: Any) -> Any:
-    """A field's value for ``set_raw``: raw text that is folded already, or a header object that folds itself well."""
+def _final(name: str, value: Any) -> str:
+    """A field's value for ``set_raw``: raw text that is folded already, where somebody has folded it."""
     text = value.encode(linesep="\r\n") if isinstance(value, Header) else str(value)
     if not _FIELD_NAME.fullmatch(name) or _BROKEN_LINE.search(text):
         words = f"The header {name[:80]!r} contains a line end or NUL"
@@ -159,7 +168,7 @@ def _final(name: str, value: Any) -> Any:
     if not is_object and (text.isascii() or _SURROGATE.search(text)):
         return text
     if is_object and (name.lower().startswith("content-") or any(group.display_name for group in _groups(value))):
-        return value
+        return _value_of(name, value.fold(policy=_POLICY))
     return _rewritten(name, value, text)
 
 
@@ -175,6 +184,10 @@ def _rewritten(name: str, value: Any, text: str) -> str:
         field = headers.other_field(name, text)
     else:
         field = headers.text_field(name, text)
+    return _value_of(name, field)
+
+
+def _value_of(name: str, field: str) -> str:
     return field[len(name) + 1 :].removesuffix("\r\n").removeprefix(" ")
 
 

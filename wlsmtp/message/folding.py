@@ -1,0 +1,138 @@
+"""Header lines of messages that somebody else made: one that is longer than 998 octets (RFC 5322 §2.1.1) is folded, all
+others stay as they are.
+
+A line is folded before white space, where every field allows it. Where there is none, an address list is written anew,
+a list of identifiers is spaced out, and free text becomes encoded words; anything else is refused.
+"""
+
+from __future__ import annotations
+
+import email.message
+import re
+from typing import TYPE_CHECKING, Any
+
+from wlsmtp.errors import MessageError, Stage
+from wlsmtp.message import headers
+from wlsmtp.message.transfer import MAX_LINE
+from wlsmtp.wire.address import parse_mailbox_list
+
+if TYPE_CHECKING:
+    AnyEmail = email.message.Message[Any, Any]
+
+_AIM = 78
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[ \t]*((?:[^\n]*\n)(?:[ \t][^\n]*\n)*)")
+_PIECE = re.compile(r"[ \t]*[^ \t]+(?:[ \t]+\Z)?")
+_TIGHT = re.compile(r'(?<=>)(?=<)|(?<=>,)(?=<)|(?<=;)(?=[^ \t])|("(?:[^"\\]|\\.)*"|<[^<>]*>)')
+"""Where a space may be added in a structured field: between identifiers, after a URL, between parameters."""
+_SIGNATURES = re.compile(
+    rb"^(?:(?:DKIM|DomainKey)-Signature|ARC-(?:Message-Signature|Seal))[ \t]*:"
+    rb"|^Content-Type[ \t]*:[ \t\r\n]*multipart/signed\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+_SIGNATURE_FIELDS = frozenset({"dkim-signature", "domainkey-signature", "arc-message-signature", "arc-seal"})
+_FREE_TEXT = frozenset({"subject", "comments", "organization", "content-description", "x-mailer"})
+
+
+def has_long_line(head: bytes) -> bool:
+    """Whether a line of a header section is longer than may leave."""
+    return len(head) > MAX_LINE and max(map(len, head.split(b"\r\n"))) > MAX_LINE
+
+
+def fold_head(head: bytes) -> bytes:
+    """A header section, with CRLF line ends, in which each line that was too long is folded. Raises ``MessageError``
+    for a line that cannot be folded, and for a signed message, which must not be changed."""
+    is_signed = _SIGNATURES.search(head) is not None
+    folded: list[bytes] = []
+    position = 0
+    for field in _FIELD.finditer(head):
+        if has_long_line(field[0]):
+            folded += [head[position : field.start()], _folded_field(field, is_signed)]
+            position = field.end()
+    whole = b"".join((*folded, head[position:]))
+    if has_long_line(whole):
+        raise MessageError(
+            "A line of the header section is no field and longer than 998 octets (RFC 5322 §2.1.1)",
+            stage=Stage.MESSAGE,
+        )
+    return whole
+
+
+def _folded_field(field: re.Match[bytes], is_signed: bool) -> bytes:
+    name, value = field[1].decode("ascii"), field[2].decode("ascii", "surrogateescape").removesuffix("\r\n")
+    return f"{name}: {fold(name, value, is_signed=is_signed)}\r\n".encode("ascii", "surrogateescape")
+
+
+def is_signed(message: AnyEmail) -> bool:
+    """Whether a signature covers a part of the message, or its header fields."""
+    return any(
+        part.get_content_type() == "multipart/signed" or not _SIGNATURE_FIELDS.isdisjoint(map(str.lower, part.keys()))
+        for part in message.walk()
+    )
+
+
+def fold(name: str, value: str, *, is_signed: bool) -> str:
+    """The value of a field, as it is if all its lines are short enough. Raises ``MessageError``, see ``fold_head``."""
+    if len(name) + len(": ") + len(value) <= MAX_LINE // 4 or _fits(name, value):
+        return value
+    if is_signed:
+        raise _refusal(name, "cannot be folded, as the message is signed", "Fold its fields before it is signed")
+    for way in (_as_it_is, _spaced_out, _rewritten):
+        if _fits(name, folded := _folded(name, way(name, value))):
+            return folded
+    raise _refusal(name, "has a word that no line can hold", "Shorten the value")
+
+
+def _fits(name: str, value: str) -> bool:
+    return max(map(_octets, re.split(r"\r?\n", f"{name}: {value}"))) <= MAX_LINE
+
+
+def _octets(line: str) -> int:
+    return len(line.encode("utf-8", "surrogateescape"))
+
+
+def _folded(name: str, value: str) -> str:
+    lines = re.split(r"\r?\n", value)
+    first = len(name) + len(": ")
+    return "\r\n".join(_folded_line(line, 0 if number else first) for number, line in enumerate(lines))
+
+
+def _folded_line(line: str, column: int) -> str:
+    if column + _octets(line) <= MAX_LINE:
+        return line
+    pieces: list[str] = []
+    for piece in _PIECE.findall(line):
+        if pieces and column + len(piece) > _AIM:
+            pieces.append("\r\n")
+            column = 0
+        pieces.append(piece)
+        column += len(piece)
+    # An empty line would end the header section.
+    return "".join(pieces) or line[:1]
+
+
+def _as_it_is(_name: str, value: str) -> str:
+    return value
+
+
+def _spaced_out(name: str, value: str) -> str:
+    return value if name.lower() in _FREE_TEXT else _TIGHT.sub(lambda found: found[1] or " ", value)
+
+
+def _rewritten(name: str, value: str) -> str:
+    """An address list, or free text, in the form that this library writes."""
+    try:
+        text = re.sub(r"\r?\n(?=[ \t])", "", value).encode("utf-8", "surrogateescape").decode()
+        if name.lower() in headers.ADDRESS_FIELDS:
+            field = headers.address_field(name, parse_mailbox_list(text))
+        elif name.lower() in _FREE_TEXT or name.lower().startswith("x-"):
+            field = headers.text_field(name, text)
+        else:
+            return value
+    except (MessageError, UnicodeError):
+        return value
+    return field[len(name) + 1 :].removesuffix("\r\n").removeprefix(" ")
+
+
+def _refusal(name: str, why: str, hint: str) -> MessageError:
+    words = f"The header {name[:80]!r} {why}: a line has 998 octets at most (RFC 5322 §2.1.1)"
+    return MessageError(words, stage=Stage.MESSAGE, hint=hint)
