@@ -171,8 +171,11 @@ def test_a_wrong_token_is_refused_with_the_servers_word(world: World) -> None:
         ("SIZE 10", {}),
         ("HELP", {"recipients": "b\u00f6b@example.com"}),
         ("HELP", {"options": DeliveryOptions(require_tls=True)}),
+        ("SMTPUTF8", {"message": "Subject: x\r\n\r\nb\u00f6b\r\n".encode()}),
+        ("SMTPUTF8", {"message": "Subject: b\u00f6b\r\n\r\nx\r\n".encode()}),
+        ("LIMITS RCPTMAX=1", {"recipients": ["b@example.com", "c@example.com"]}),
     ],
-    ids=["size", "SMTPUTF8", "REQUIRETLS"],
+    ids=["size", "SMTPUTF8", "REQUIRETLS", "8BITMIME", "UTF-8 headers", "too many for all or nothing"],
 )
 def test_an_error_before_the_message_names_the_server_by_host_and_port(
     world: World, offer: str, options: dict[str, Any]
@@ -180,8 +183,23 @@ def test_an_error_before_the_message_names_the_server_by_host_and_port(
     script = f"S: 220 liar hi\nC: EHLO *\nS: 250-liar\nS: 250 {offer}\n{BYE}"
     with (
         ScriptedPeer(script) as peer,
-        world.session("127.0.0.1", peer.port, timeout=5) as session,
+        world.session("127.0.0.1", peer.port, timeout=5, partial="abort") as session,
         pytest.raises((wlsmtp.MessageError, wlsmtp.ExtensionMissing)) as caught,
     ):
-        session.send(RAW, sender="a@example.com", **{"recipients": "b@example.com", **options})
+        session.send(**{"message": RAW, "sender": "a@example.com", "recipients": "b@example.com", **options})
     assert f"127.0.0.1:{peer.port} " in caught.value.message and "liar" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["hello", "250-a\nS: 251 b", "250 " + 5000 * "x", "250 a\nS: 250 b"],
+    ids=["no reply", "two codes", "too long", "two replies"],
+)
+def test_an_error_about_a_reply_names_the_server_by_host_and_port(world: World, said: str) -> None:
+    with (
+        ScriptedPeer(f"S: 220 liar hi\nC: EHLO *\nS: {said}\n") as peer,
+        world.session("127.0.0.1", peer.port, timeout=5) as session,
+        pytest.raises(wlsmtp.ProtocolError) as caught,
+    ):
+        session.verify()
+    assert f"127.0.0.1:{peer.port} " in caught.value.message

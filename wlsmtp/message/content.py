@@ -12,6 +12,7 @@ from wlsmtp.wire.content import with_clean_line_ends
 CHUNK = 64 * 1024
 """Octets in a chunk: few system calls, little memory."""
 
+_SERVER = "the server"
 _MESSAGE_ID = re.compile(rb"^Message-ID[ \t]*:(?:\r\n[ \t]|[ \t])*(<[^<>\r\n]{1,990}>)", re.IGNORECASE | re.MULTILINE)
 
 
@@ -47,8 +48,9 @@ class Content(Protocol):
         """The octets, with CRLF line ends; each call gives the same ones from the start. Raises ``MessageError`` when
         an attachment is not as it was, before all octets are given."""
 
-    def as_7bit(self) -> Content:
-        """The same message without octets above 127. Raises ``ExtensionMissing`` when it cannot be had."""
+    def as_7bit(self, server: str = _SERVER) -> Content:
+        """The same message without octets above 127. Raises ``ExtensionMissing``, which names the ``server`` that needs
+        it so, when it cannot be had."""
 
     def as_binary(self) -> Content:
         """The same message with its attachments unencoded, when that makes it smaller; else this content itself."""
@@ -94,13 +96,13 @@ class BytesContent:
         """See ``Content.chunks``."""
         return in_chunks(self.data)
 
-    def as_7bit(self) -> Content:
+    def as_7bit(self, server: str = _SERVER) -> Content:
         """See ``Content.as_7bit``."""
         if not self.is_8bit:
             return self
         again = BytesContent(self._to_7bit()) if self._to_7bit else self
         if again.is_8bit:
-            raise _missing(self.has_utf8_headers)
+            raise _missing(self.has_utf8_headers, server)
         return again
 
     def as_binary(self) -> Content:
@@ -181,12 +183,12 @@ class ComposedContent:
         for piece in self._pieces:
             yield from in_chunks(piece) if isinstance(piece, bytes) else piece.chunks()
 
-    def as_7bit(self) -> Content:
+    def as_7bit(self, server: str = _SERVER) -> Content:
         """See ``Content.as_7bit``: it is already, but for header fields that have no other form."""
         if self._to_7bit is not None:
-            return self._to_7bit().as_7bit()
+            return self._to_7bit().as_7bit(server)
         if self.is_8bit:
-            raise _missing(self.has_utf8_headers)
+            raise _missing(self.has_utf8_headers, server)
         return self
 
     def as_binary(self) -> Content:
@@ -223,10 +225,10 @@ def _joined(pieces: Iterable[bytes | Body]) -> list[bytes | Body]:
     return [*joined, b"".join(together)]
 
 
-def _missing(in_headers: bool) -> ExtensionMissing:
+def _missing(in_headers: bool, server: str) -> ExtensionMissing:
     if in_headers:
         words = "The message has raw UTF-8 in its headers: it needs SMTPUTF8 (RFC 6531) and 8BITMIME"
-        return ExtensionMissing(f"{words}, which the server does not offer", stage=Stage.MAIL)
-    words = "The message has octets above 127, and the server does not offer 8BITMIME (RFC 6152)"
+        return ExtensionMissing(f"{words}, which {server} does not offer", stage=Stage.MAIL)
+    words = f"The message has octets above 127, and {server} does not offer 8BITMIME (RFC 6152)"
     hint = "Encode its parts as quoted-printable or base64; a Message does so by itself"
     return ExtensionMissing(words, stage=Stage.MAIL, hint=hint)

@@ -51,13 +51,13 @@ class StoredContent:
         if left:
             raise MessageError("The content in the outbox is not what was put there", stage=Stage.MESSAGE)
 
-    def as_7bit(self) -> Content:
+    def as_7bit(self, server: str = "the server") -> Content:
         """See ``Content.as_7bit``. Only a message that was in memory once, as a stdlib message, is written anew."""
         if not self.is_8bit:
             return self
         data = b"".join(self.chunks())
         content = email_content(message_from_bytes(data)) if self.traits & _REWRITABLE else BytesContent(data)
-        return content.as_7bit()
+        return content.as_7bit(server)
 
     def as_binary(self) -> Content:
         """See ``Content.as_binary``: what was rendered stays as it is."""

@@ -273,7 +273,8 @@ class _Player:
         """The server asks on and on: end the exchange (RFC 4954 §4), and fail if it does not end even so."""
         reply = await self._link.ask(Stage.AUTH, command.CANCEL_AUTH, self._deadlines("command"))
         if reply.is_intermediate or reply.is_positive:
-            raise ProtocolError("The server does not end the authentication exchange", stage=Stage.AUTH, reply=reply)
+            words = f"{self._link.server} does not end the authentication exchange"
+            raise ProtocolError(words, stage=Stage.AUTH, reply=reply)
         return reply
 
 

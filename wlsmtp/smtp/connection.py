@@ -186,7 +186,7 @@ class Connection:
         reply = await self.link.ask(Stage.NOOP, command.NOOP, deadlines("command"))
         check_in_place(self.link, Stage.NOOP, reply)
         if is_closing(reply):
-            raise CommandRefused("The server ends the connection", stage=Stage.NOOP, reply=reply)
+            raise CommandRefused(f"{self.link.server} ends the connection", stage=Stage.NOOP, reply=reply)
         if reply.is_positive:
             self._quirks.noop = Trust.PROVEN
         elif reply.is_permanent:

@@ -53,7 +53,7 @@ async def _is_refused_early(link: Link, transaction: Transaction, deadlines: Dea
     if reply is None:
         return False
     if any(reply.is_positive or reply.is_intermediate for reply in final.replies):
-        words = "The server acknowledged content that it had not been sent yet"
+        words = f"{link.server} acknowledged content that it had not been sent yet"
         raise ProtocolError(words, stage=Stage.CONTENT, reply=reply)
     link.end(f"content refused in the middle: {reply}")
     return True

@@ -90,7 +90,7 @@ class Link:
         self.heard = 0
         """Replies paired so far."""
         self._announce = announce
-        self._parser = ReplyParser()
+        self._parser = ReplyParser(server)
         self._expected: deque[Expectation] = deque()
         self._unsent: list[bytes] = []
         self._answered = Stage.GREETING
@@ -256,7 +256,7 @@ class Link:
             hint = "Use security='tls' (STARTTLS, customary on port 587); security='ssl' is for port 465"
             raise TLSError(f"{self.server} does not speak TLS from the first byte", stage=Stage.TLS, hint=hint)
         self.end("bytes before the TLS handshake")
-        words = "The server sent bytes in the clear after it agreed to start TLS: somebody may be injecting replies"
+        words = f"{self.server} sent bytes in the clear after it agreed to start TLS: somebody may be injecting replies"
         raise ProtocolError(words, stage=Stage.STARTTLS)
 
     async def _raise_refusal(self, octets: bytes, deadline: float) -> None:
@@ -350,7 +350,7 @@ class Link:
                     expected.popleft()
                     self._answered = expectation.stages[-1]
             elif reply.code != 421:
-                error = ProtocolError("The server sent a reply that answers nothing", reply=reply)
+                error = ProtocolError(f"{self.server} sent a reply that answers nothing", reply=reply)
                 break
         if error is not None:
             error.stage = self.stage

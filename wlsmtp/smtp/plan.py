@@ -115,7 +115,7 @@ class Planner:
         if self._takes_binary and content.size >= WORTH_BINARY and self._may_use_bdat:
             content = content.as_binary()
         if content.is_8bit and not content.is_binary and not self._takes_8bit:
-            content = content.as_7bit()
+            content = content.as_7bit(self._capabilities.name)
         size = content.size
         if self._size_limit is not None and size > self._size_limit:
             raise self._too_large(size)

@@ -60,7 +60,8 @@ class Dispatch:
         self._is_part = len(parts) > 1
         if self._is_part and all_or_nothing:
             count = len(parts[0].recipients)
-            words = f"The server takes {count} recipients at a time, and partial='abort' needs them all in one"
+            server = connection.info.server
+            words = f"{server} takes {count} recipients at a time, and partial='abort' needs them all in one"
             raise MessageError(words, stage=Stage.MAIL)
         return parts[0]
 

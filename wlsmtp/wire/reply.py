@@ -177,7 +177,9 @@ class ReplyParser:
     mistake could pair a reply with the wrong command. Memory is bounded: see ``MAX_LINE``, ``MAX_LINES``, ``MAX_SIZE``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, server: str = "The server") -> None:
+        """``server`` is what errors call it."""
+        self._server = server
         self._buffer = bytearray()
         self._searched = 0
         self._code: int | None = None
@@ -227,9 +229,9 @@ class ReplyParser:
 
     def _check_rest(self) -> None:
         if self._searched > MAX_LINE + len(b"\r"):
-            raise ProtocolError(f"The server sent a reply line of more than {MAX_LINE} octets.")
+            raise ProtocolError(f"{self._server} sent a reply line of more than {MAX_LINE} octets.")
         if self._buffer.startswith(_TLS_RECORDS):  # a TLS alert has no line end: waiting for one would hide the reason
-            raise _no_smtp(bytes(self._buffer))
+            raise _no_smtp(bytes(self._buffer), self._server)
 
     def _line(self, raw: bytes) -> Reply | None:
         if self._code is None and (simple := _SIMPLE.fullmatch(raw)):
@@ -242,15 +244,15 @@ class ReplyParser:
             return reply
         line = raw[:-1] if raw.endswith(b"\r") else raw
         if len(line) > MAX_LINE:
-            raise ProtocolError(f"The server sent a reply line of more than {MAX_LINE} octets.")
-        code, more, text = _split(line)
+            raise ProtocolError(f"{self._server} sent a reply line of more than {MAX_LINE} octets.")
+        code, more, text = _split(line, self._server)
         if self._code is not None and code != self._code:
-            raise ProtocolError(f"The server changed the code inside one reply, from {self._code} to {code}.")
+            raise ProtocolError(f"{self._server} changed the code inside one reply, from {self._code} to {code}.")
         self._code = code
         self._lines.append(text)
         self._size += len(line)
         if len(self._lines) > MAX_LINES or self._size > MAX_SIZE:
-            raise ProtocolError(f"The server sent a reply of more than {MAX_LINES} lines or {MAX_SIZE} octets.")
+            raise ProtocolError(f"{self._server} sent a reply of more than {MAX_LINES} lines or {MAX_SIZE} octets.")
         return None if more else self._finish(code)
 
     def _finish(self, code: int) -> Reply:
@@ -259,16 +261,16 @@ class ReplyParser:
         return reply
 
 
-def _split(line: bytes) -> tuple[int, bool, str]:
+def _split(line: bytes, server: str) -> tuple[int, bool, str]:
     """Code, whether more lines follow, and the printable text of one line."""
     digits, separator = line[:3], line[3:4]
     if not (len(digits) == 3 and digits.isdigit() and digits[:1] in b"2345" and separator in (b"", b" ", b"-", b"\t")):
-        raise _no_smtp(line)
+        raise _no_smtp(line, server)
     return int(digits), separator == b"-", printable(line[4:])
 
 
-def _no_smtp(line: bytes) -> ProtocolError:
-    return ProtocolError(f"The server did not answer in SMTP: {printable(line[:80])!r}.", hint=_what_it_is(line))
+def _no_smtp(line: bytes, server: str) -> ProtocolError:
+    return ProtocolError(f"{server} did not answer in SMTP: {printable(line[:80])!r}.", hint=_what_it_is(line))
 
 
 def printable(raw: bytes) -> str:
