@@ -364,6 +364,11 @@ class TestAnswersInTheClear:
         assert type(error) is wlsmtp.TLSError and "security='tls'" in (error.hint or "") and not error.temporary
 
     @pytest.mark.parametrize("is_early", [True, False], ids=["before the handshake", "in the handshake"])
+    def test_an_alert_is_tls(self, world: World, is_early: bool) -> None:
+        error = refused_by(world, [b"\x15\x03\x03\0\2", b"\2\x50"], is_early=is_early)
+        assert type(error) is wlsmtp.TLSError and "internal error" in error.message
+
+    @pytest.mark.parametrize("is_early", [True, False], ids=["before the handshake", "in the handshake"])
     @pytest.mark.parametrize("parts", [[b"42"], [b"421-4.3.2 Busy\r\n"]])
     def test_half_a_refusal_is_a_lost_connection(self, world: World, parts: list[bytes], is_early: bool) -> None:
         error = refused_by(world, parts, is_early=is_early, closes=True)

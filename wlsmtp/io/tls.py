@@ -94,8 +94,8 @@ class ResumingContext(ssl.SSLContext):
 
 
 async def secure(stream: Stream, settings: TLS, server_hostname: str, deadline: float) -> tuple[TLSEngine, TLSInfo]:
-    """Do the handshake over a stream in the clear, with nothing unread that came before. What has come behind the
-    handshake is with the engine: ``decrypt(b"")`` gives it.
+    """Do the handshake over a stream in the clear. What is unread belongs to it already, and what has come behind it is
+    with the engine: ``decrypt(b"")`` gives that.
 
     Raises ``TLSError``, but ``OSError`` when the connection was lost meanwhile, and ``TimeoutError`` at the deadline.
     """
@@ -116,6 +116,8 @@ async def secure(stream: Stream, settings: TLS, server_hostname: str, deadline: 
 
 async def _shake_hands(stream: Stream, engine: TLSEngine, deadline: float) -> None:
     octets, is_done = b"", False
+    if stream.has_input() and not (octets := await stream.read(deadline)):
+        raise ConnectionResetError("the server closed the connection")
     while not is_done:
         try:
             is_done = engine.handshake(octets)

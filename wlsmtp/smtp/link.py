@@ -219,7 +219,7 @@ class Link:
     async def start_tls(self, settings: TLS, server_hostname: str, deadline: float) -> None:
         """Secure the stream. Raises ``CommandRefused`` when the server refuses the connection in the clear, on a port
         where TLS comes first: anybody on the way could end the connection as well."""
-        if not self._parser.is_empty or self.stream.has_input():
+        if self.said and (not self._parser.is_empty or self.stream.has_input()):
             await self._refuse_clear_octets(deadline)
         try:
             await self._guard(self.stream.start_tls(settings, server_hostname, deadline), Stage.TLS)
@@ -238,23 +238,18 @@ class Link:
             raise
 
     async def _refuse_clear_octets(self, deadline: float) -> None:
-        """Raise the error for what came before the handshake: the server that it will prove has not sent it."""
-        octets = b""
+        """Raise the error for what came behind the 220 to STARTTLS: the server that the handshake will prove has not
+        sent it. It may be the end of the connection."""
         if self._parser.is_empty:
             try:
-                octets = await self._guard(self.stream.read(deadline), Stage.TLS)
+                is_lost = not await self._guard(self.stream.read(deadline), Stage.TLS)
             except ConnectionFailed as error:
                 self.end(error.message)
                 raise
-            if not octets:
+            if is_lost:
                 lost = self._lost(Stage.TLS, "the server closed the connection")
                 self.end(lost.message)
                 raise lost
-        if not self.said:
-            await self._raise_refusal(octets, deadline)
-            self.end("bytes before the TLS handshake")
-            hint = "Use security='tls' (STARTTLS, customary on port 587); security='ssl' is for port 465"
-            raise TLSError(f"{self.server} does not speak TLS from the first byte", stage=Stage.TLS, hint=hint)
         self.end("bytes before the TLS handshake")
         words = f"{self.server} sent bytes in the clear after it agreed to start TLS: somebody may be injecting replies"
         raise ProtocolError(words, stage=Stage.STARTTLS)
