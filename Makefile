@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test lint format bench fuzz soak clean
+.PHONY: help demo test test-other lint format bench fuzz soak clean
 
 help:
 	@echo "make demo    send real messages to the embedded server, and show what happens"
 	@echo "make test    lint, types and all tests, with real mail servers where they can be had"
+	@echo "make test-other  the tests that touch the interpreter, with one more version of Python, or PYTHON=…"
 	@echo "make lint    ruff and mypy"
 	@echo "make format  let ruff put the code in form"
 	@echo "make bench   speed, memory and round trips, against eleven other clients in one run; writes benchmarks/RESULTS.md"
@@ -30,6 +31,9 @@ test: $(STAMP) lint
 	if command -v krb5-config >/dev/null; then $(BIN)/python -m pip install --quiet "pyspnego[kerberos]"; fi
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
+test-other:
+	sh scripts/test-other-python.sh $(if $(filter command% environment,$(origin PYTHON)),$(PYTHON))
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -50,4 +54,4 @@ soak: $(STAMP)
 	$(BIN)/python -m tests.chaos
 
 clean:
-	rm -rf $(VENV) .servers .coverage .coverage.* htmlcov fuzz/.work benchmarks/.work .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .venv-3* .servers .coverage .coverage.* htmlcov fuzz/.work benchmarks/.work .mypy_cache .ruff_cache .hypothesis build dist

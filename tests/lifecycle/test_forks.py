@@ -229,7 +229,7 @@ class TestOutbox:
 
     def test_the_child_does_not_do_what_its_parent_does_at_its_end(self, server: SMTPServer) -> None:
         program = """
-            import os, sys
+            import os, sys, warnings
             from wlsmtp import Message, SMTPSession
 
             def send(session, subject, **when):
@@ -237,6 +237,7 @@ class TestOutbox:
 
             parents = SMTPSession(sys.argv[1], int(sys.argv[2]), mode="async")
             send(parents, "parent", send_at=1.0)
+            warnings.simplefilter("ignore")  # Python 3.12 and later warn of forks beside threads
             if os.fork() == 0:
                 childs = SMTPSession(sys.argv[1], int(sys.argv[2]), mode="async")
                 send(childs, "child")

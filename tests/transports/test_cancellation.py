@@ -17,9 +17,13 @@ from wlsmtp.testing import SMTPServer
 SENDERS = 4
 
 
-@types.coroutine
-def cancelled_at(coroutine: Coroutine[Any, Any, Any], number: int) -> Generator[Any, Any, Any]:
+async def cancelled_at(coroutine: Coroutine[Any, Any, Any], number: int) -> Any:
     """Play ``coroutine``, and cancel its task at its suspension ``number``."""
+    return await _cancelled_at(coroutine, number)
+
+
+@types.coroutine
+def _cancelled_at(coroutine: Coroutine[Any, Any, Any], number: int) -> Generator[Any, Any, Any]:
     count, sent, failure = 0, None, None
     while True:
         try:

@@ -1,0 +1,38 @@
+#!/bin/sh
+# Runs the tests that touch the interpreter (sqlite3, asyncio, ssl, email, threads, forks) with one more version of Python
+# than the one that the whole suite runs with, and says which: test-other-python.sh PYTHON, or none for the newest that is
+# installed. Where none is installed, this says so and succeeds.
+set -eu
+cd "$(dirname "$0")/.."
+
+# What pyenv puts into the path may be a shim for a version that is not switched on, so each is tried.
+works() { "$1" -c 'import ensurepip, venv, sqlite3, ssl' >/dev/null 2>&1; }
+
+newest() {
+    for version in 3.13 3.12; do
+        for python in "python$version" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$version".*/bin/python3; do
+            if works "$python"; then
+                echo "$python"
+                return
+            fi
+        done
+    done
+}
+
+python=${1:-$(newest)}
+if [ -z "$python" ]; then
+    echo "No other version of Python is installed, so the tests ran with one only."
+    exit 0
+fi
+version=$("$python" -c 'import platform; print(platform.python_version())')
+venv=.venv-$version
+if [ ! -e "$venv/.installed" ]; then
+    "$python" -m venv "$venv"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+        -e ".[idna,testing,certifi,scram,ntlm,smime,tls]" hypothesis pytest-timeout
+    touch "$venv/.installed"
+fi
+echo "Some tests once more, with Python $version:"
+exec "$venv/bin/python" -m pytest -q -m "not real" tests/lifecycle tests/io tests/test_tls.py tests/test_session.py \
+    tests/outbox/test_sqlite.py tests/outbox/test_stores.py tests/transports/test_cancellation.py \
+    tests/transports/test_interrupts.py tests/smtp/test_authentication.py tests/message
