@@ -35,7 +35,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,6 +78,10 @@ _BEFORE_MAIL = frozenset(
 class SMTPError(Exception):
     """The root of the tree. ``str()`` gives one sentence of what happened, the server's words, and the hint."""
 
+    _record: Mapping[str, Any] = MappingProxyType({})
+    """Of an error that was read from a record: what this class has no place for, as the answers of a class that is not
+    known here."""
+
     def __init__(
         self,
         message: str,
@@ -105,18 +109,23 @@ class SMTPError(Exception):
     @property
     def temporary(self) -> bool:
         """Whether the same message, sent later to the same server, may well succeed."""
+        if "temporary" in self._record:
+            return bool(self._record["temporary"])
         return self.reply is not None and self.reply.may_pass
 
     @property
     def retry_after(self) -> float | None:
         """Seconds after which the server wants to be asked again, when it named a time, or a limit of mail in an hour
         or a day; else None."""
+        if "retry_after" in self._record:
+            seconds = self._record["retry_after"]
+            return None if seconds is None else float(seconds)
         return self.reply.retry_after if self.reply is not None else None
 
     @property
     def ambiguous(self) -> bool:
         """Whether the message may have been delivered in spite of the error; if so, sending again may duplicate it."""
-        return False
+        return bool(self._record.get("ambiguous", False))
 
 
 class ConfigError(SMTPError, ValueError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,24 @@ from wlsmtp.wire.reply import Reply
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, SMTPError)]
 
 texts = st.text(max_size=40)
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "is_lasting": st.booleans(),
+    "is_passing": st.booleans(),
+    "mechanism": st.none() | texts,
+    "rests": st.none() | st.floats(0, 1e6),
+    "problem": st.dictionaries(texts, texts, max_size=3),
+}
+"""What each attribute may be that some classes have beside those of all."""
+
+
+def attributes(kind: type[SMTPError]) -> list[str]:
+    """The public attributes that are neither methods nor answers; mail that a session leaves is not written down."""
+    own = [vars(one) for one in kind.__mro__ if issubclass(one, SMTPError)]
+    values = {name: value for names in own for name, value in names.items() if name[0] != "_" and name != "left"}
+    names = [name for name, value in values.items() if not callable(value) and not isinstance(value, property)]
+    return list(dict.fromkeys(names))
+
+
 replies = st.builds(Reply, st.integers(200, 599), st.lists(texts, min_size=1, max_size=3).map(tuple))
 
 
@@ -28,8 +47,8 @@ def failures(draw: Any) -> SMTPError:
     kind = draw(st.sampled_from(KINDS))
     stage, reply, hint = draw(st.none() | st.sampled_from(Stage)), draw(st.none() | replies), draw(st.none() | texts)
     error: SMTPError = kind(draw(texts), stage=stage, reply=reply, hint=hint or None)
-    if isinstance(error, ConnectionFailed):
-        error.is_lasting = draw(st.booleans())
+    for name in attributes(kind):
+        setattr(error, name, draw(VALUES[name]))
     return error
 
 
@@ -57,16 +76,10 @@ receipts = st.builds(
 def answers(error: SMTPError | None) -> Any:
     if error is None:
         return None
-    return (
-        type(error),
-        error.message,
-        error.stage,
-        error.reply,
-        error.hint,
-        error.temporary,
-        error.ambiguous,
-        str(error),
-    )
+    names = [name for name in dir(type(error)) if name[0] != "_" and isinstance(getattr(type(error), name), property)]
+    assert {"temporary", "ambiguous", "retry_after"} <= set(names)
+    names += ["message", "stage", "reply", "hint", *attributes(type(error))]
+    return type(error), str(error), {name: getattr(error, name) for name in names}
 
 
 @given(receipts)
@@ -84,12 +97,73 @@ def test_a_receipt_comes_back_as_it_was(receipt: OutboxReceipt) -> None:
 
 
 def test_an_error_of_somebody_elses_class_comes_back_as_the_root() -> None:
-    class OwnError(SMTPError):
+    class Unheard(SMTPError):
         pass
 
-    receipt = OutboxReceipt("1", Status.ERROR, (), error=OwnError("broken", stage=Stage.MAIL))
+    receipt = OutboxReceipt("1", Status.ERROR, (), error=Unheard("broken", stage=Stage.MAIL))
     back = records.load("1", Status.ERROR, records.dump(receipt))
     assert type(back.error) is SMTPError and back.error.message == "broken" and back.error.stage is Stage.MAIL
+
+
+def round_trip(error: SMTPError) -> SMTPError:
+    back = records.load("1", Status.PENDING, records.dump(OutboxReceipt("1", Status.PENDING, (), error=error)))
+    assert back.error is not None
+    return back.error
+
+
+def test_a_refused_login_that_was_said_with_4xx_stays_what_it_was() -> None:
+    error = errors.AuthenticationFailed("no", stage=Stage.AUTH, reply=Reply(454, ("4.7.0 Too many logins",)))
+    error.is_lasting, error.rests, error.mechanism, error.problem = True, 300.0, "XOAUTH2", {"status": "401"}
+    back = round_trip(error)
+    assert answers(back) == answers(error) and back.retry_after == 300.0 and not back.temporary
+
+
+class OwnError(SMTPError):
+    temporary = property(lambda self: True)
+    retry_after = property(lambda self: 12.0)
+
+
+class OwnLoss(ConnectionFailed):
+    pass
+
+
+class OwnRefusal(errors.ReplyError):
+    temporary = property(lambda self: False)
+
+
+def test_the_answers_of_somebody_elses_class_are_kept() -> None:
+    assert (round_trip(OwnError("x")).temporary, round_trip(OwnError("x")).retry_after) == (True, 12.0)
+    assert round_trip(round_trip(OwnError("x"))).temporary
+    lost = OwnLoss("x")
+    lost.is_lasting = True
+    assert type(round_trip(lost)) is ConnectionFailed and not round_trip(lost).temporary
+    assert not round_trip(OwnRefusal("x", reply=Reply(450, ("later",)))).temporary
+
+
+def test_what_a_newer_version_wrote_is_kept() -> None:
+    reply = [250, "2.0.0 queued as 4711"]
+    newer: dict[str, Any] = {
+        "recipients": [["a@x.org", "accepted", reply, 0], ["b@x.org", "deferred", [], 1, "more"],
+                       ["c@x.org", "not sent", [], 2]],
+        "reply": reply,
+        "error": 1,
+        "errors": [
+            {"type": "QuotaExceeded", "message": "full", "stage": "BURL", "temporary": True, "retry_after": 60,
+             "more": {"quota": 5}, "new": [1]},
+            {"type": "ConnectionFailed", "message": "lost", "more": {"is_lasting": True, "ttl": 3}},
+        ],
+        "tls": {"protocol": "TLSv1.4", "cipher": "X", "certificate": ["f", None, None, None, "k"],
+                "is": [True, False, 1], "ech": True},
+        "signature": {"d": "x.org"},
+    }  # fmt: skip
+    receipt = records.load("1", Status.PENDING, json.dumps(newer))
+    assert [result.status for result in receipt.recipients] == [
+        RecipientStatus.ACCEPTED, RecipientStatus.UNKNOWN, RecipientStatus.NOT_SENT,
+    ]  # fmt: skip
+    assert receipt.error is not None and receipt.error.temporary and receipt.error.retry_after == 60
+    assert receipt.tls is not None and receipt.tls.cipher == "X"
+    later = receipt.changed(attempts=1)
+    assert json.loads(records.dump(later)) == {**newer, "attempts": 1}
 
 
 def test_what_is_asked_of_the_server_comes_back_as_it_was() -> None:

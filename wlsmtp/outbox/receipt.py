@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from wlsmtp.receipt import Receipt, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Mapping, Sequence
     from datetime import datetime
+
+    from wlsmtp.io.base import TLSInfo
 
 
 class Follower(Protocol):
@@ -21,15 +24,28 @@ class Follower(Protocol):
         """Wait until the message is finished."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What a newer version has written into the record of a receipt, and this one does not know: it is kept."""
+
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    recipients: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """By address: the state if that is not known, else None, and what follows what is known."""
+    tls: tuple[TLSInfo, Mapping[str, Any]] | None = None
+    """What was read, and what it was read from."""
+
+
 class OutboxReceipt(Receipt):
     """See ``Receipt``; a value, which ``changed`` replaces."""
 
-    __slots__ = ("_follower", "interruptions", "next_attempt")
+    __slots__ = ("_follower", "interruptions", "next_attempt", "unread")
 
     def __init__(self, *args: Any, next_attempt: datetime | None = None, interruptions: int = 0, **fields: Any) -> None:
         super().__init__(*args, **fields)
         self.next_attempt = next_attempt
         self.interruptions = interruptions
+        self.unread = Unread()
+        """What its record has of a newer version."""
         self._follower: Follower | None = None
 
     def changed(self, **fields: object) -> Self:

@@ -1,41 +1,48 @@
 """Pure: a receipt as text, and back, for outboxes that outlive the program.
 
-An error comes back as its class with all that it answers, without its traceback and its cause. A class of somebody
-else's comes back as ``SMTPError``. Of a certificate its names, its end and its fingerprint come back.
+An error comes back as its class with all that it answers, without its traceback and its cause; one of a class that is
+not known here as the nearest class that answers the same. Of a certificate its names, its end and its fingerprint come
+back. What a newer version has written, and this one does not know, is kept, and written again.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from wlsmtp import errors
-from wlsmtp.errors import ConnectionFailed, SMTPError, Stage
+from wlsmtp.errors import SMTPError, Stage
 from wlsmtp.io.base import Certificate, TLSInfo
 from wlsmtp.options import DeliveryOptions
-from wlsmtp.outbox.receipt import OutboxReceipt
+from wlsmtp.outbox.receipt import OutboxReceipt, Unread
 from wlsmtp.receipt import RecipientResult, RecipientStatus, Status
 from wlsmtp.wire.reply import Reply
+
+_KINDS = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, SMTPError)}
+_ANSWERS = ("temporary", "ambiguous", "retry_after")
+"""What any error answers; a class that is not known here has the answers in its record."""
+_FIELDS_OF_ERRORS = frozenset({"type", "message", "stage", "reply", "hint", "lasting", "more", *_ANSWERS})
+_FIELDS = frozenset(
+    {"recipients", "reply", "message_id", "attempts", "error", "errors", "elapsed", "tls", "interruptions"}
+)
 
 
 def dump(receipt: OutboxReceipt) -> str:
     """All of a receipt but its id, its status and its next attempt."""
-    errors = _Errors()
-    recipients = [
-        [result.address, result.status.value, _reply(result.reply), errors.place(result.error)]
-        for result in receipt.recipients
-    ]
+    errors, unread = _Errors(), receipt.unread
     fields = {
-        "recipients": recipients,
+        "recipients": [_row(result, errors, unread) for result in receipt.recipients],
         "reply": _reply(receipt.reply),
         "message_id": receipt.message_id,
         "attempts": receipt.attempts,
         "error": errors.place(receipt.error),
         "errors": [_error(error) for error in errors.known],
         "elapsed": receipt.elapsed,
-        "tls": None if receipt.tls is None else _tls(receipt.tls),
+        "tls": _tls(receipt.tls, unread),
         "interruptions": receipt.interruptions,
+        **unread.fields,
     }
     return json.dumps({name: value for name, value in fields.items() if value}, separators=(",", ":"))
 
@@ -60,27 +67,57 @@ def load(id: str, status: Status, text: str) -> OutboxReceipt:
     """The receipt."""
     fields = json.loads(text)
     errors = [None, *map(_to_error, fields.get("errors", ()))]
+    tls = _to_tls(fields["tls"]) if "tls" in fields else None
     receipt = OutboxReceipt(
         id=id,
         status=status,
         recipients=tuple(
-            RecipientResult(address, RecipientStatus(state), _to_reply(reply), errors[place])
-            for address, state, reply, place in fields.get("recipients", ())
+            RecipientResult(address, _to_state(state), _to_reply(reply), errors[place])
+            for address, state, reply, place, *_ in fields.get("recipients", ())
         ),
         reply=_to_reply(fields.get("reply")),
         message_id=fields.get("message_id"),
         attempts=fields.get("attempts", 0),
         error=errors[fields.get("error", 0)],
         elapsed=fields.get("elapsed", 0.0),
-        tls=_to_tls(fields["tls"]) if "tls" in fields else None,
+        tls=tls,
         interruptions=fields.get("interruptions", 0),
     )
+    receipt.unread = _unread(fields, tls)
     if receipt.error is not None:
         receipt.error.receipt = receipt
     return receipt
 
 
-def _tls(tls: TLSInfo) -> dict[str, Any]:
+def _unread(fields: dict[str, Any], tls: TLSInfo | None) -> Unread:
+    recipients = {}
+    for address, state, _, _, *more in fields.get("recipients", ()):
+        if more or state not in _STATES:
+            recipients[address] = (None if state in _STATES else state, *more)
+    others = {name: value for name, value in fields.items() if name not in _FIELDS}
+    return Unread(others, recipients, (tls, fields["tls"]) if tls is not None else None)
+
+
+_STATES = frozenset(state.value for state in RecipientStatus)
+
+
+def _row(result: RecipientResult, errors: _Errors, unread: Unread) -> list[Any]:
+    state, *more = unread.recipients.get(result.address, (None,))
+    if state is None or result.status is not RecipientStatus.UNKNOWN:
+        state = result.status.value
+    return [result.address, state, _reply(result.reply), errors.place(result.error), *more]
+
+
+def _to_state(state: str) -> RecipientStatus:
+    """Of a state that is not known here nothing is known: nobody sends the message again."""
+    return RecipientStatus(state) if state in _STATES else RecipientStatus.UNKNOWN
+
+
+def _tls(tls: TLSInfo | None, unread: Unread) -> Mapping[str, Any] | None:
+    if tls is None:
+        return None
+    if unread.tls is not None and unread.tls[0] is tls:
+        return unread.tls[1]
     found = tls.certificate
     expiry = found.not_after.isoformat() if found is not None and found.not_after is not None else None
     certificate = None if found is None else [found.fingerprint, found.subject, found.issuer, expiry]
@@ -91,9 +128,10 @@ def _tls(tls: TLSInfo) -> dict[str, Any]:
 def _to_tls(fields: dict[str, Any]) -> TLSInfo:
     certificate = None
     if fields["certificate"] is not None:
-        fingerprint, subject, issuer, expiry = fields["certificate"]
+        fingerprint, subject, issuer, expiry, *_ = fields["certificate"]
         certificate = Certificate(fingerprint, subject, issuer, datetime.fromisoformat(expiry) if expiry else None)
-    return TLSInfo(fields["protocol"], fields["cipher"], certificate, *fields["is"])
+    verified, resumed, *_ = fields["is"]
+    return TLSInfo(fields["protocol"], fields["cipher"], certificate, verified, resumed)
 
 
 def dump_options(options: DeliveryOptions | None) -> str | None:
@@ -115,26 +153,71 @@ def _to_reply(parts: Any) -> Reply | None:
 
 
 def _error(error: SMTPError) -> dict[str, Any]:
+    kind = next(kind for kind in type(error).__mro__ if kind in _KINDS.values())
+    fields = _fields_of(error, kind)
+    # A class of somebody else's may answer otherwise than the one that it comes from.
+    if kind is not type(error) and _answers(_to_error(fields)) != _answers(error):
+        fields = {**_fields_of(error, SMTPError), **{name: getattr(error, name) for name in _ANSWERS}}
+    return {**fields, **error._record}
+
+
+def _fields_of(error: SMTPError, kind: type[SMTPError]) -> dict[str, Any]:
     fields = {
-        "type": type(error).__name__,
+        "type": kind.__name__,
         "message": error.message,
         "stage": error.stage.value if error.stage is not None else None,
         "reply": _reply(error.reply),
         "hint": error.hint,
-        "lasting": isinstance(error, ConnectionFailed) and error.is_lasting,
+        "more": _attributes_of(error, kind),
     }
-    return {name: value for name, value in fields.items() if value}
+    return {name: value for name, value in fields.items() if value} | _answers(error)
+
+
+def _attributes_of(error: SMTPError, kind: type[SMTPError]) -> dict[str, Any]:
+    """The attributes that a class has beside those of all, where they are not as the class has them."""
+    names = [name for one in kind.__mro__ if one in _KINDS.values() for name in attributes(one)]
+    values = {name: getattr(error, name) for name in names if getattr(error, name) != getattr(kind, name)}
+    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}
+
+
+def attributes(kind: type[SMTPError]) -> list[str]:
+    """The names of what an error of this class may be given, and of what can be written down. ``OutboxNotEmpty.left``,
+    the mail itself, cannot."""
+    plain = (bool, int, float, str, Mapping, type(None))
+    return [name for name, value in vars(kind).items() if name[0] != "_" and isinstance(value, plain)]
+
+
+def _answers(error: SMTPError) -> dict[str, Any]:
+    return {name: answer for name in _ANSWERS if (answer := getattr(error, name))}
 
 
 def _to_error(fields: dict[str, Any]) -> SMTPError:
-    kind = getattr(errors, fields["type"], SMTPError)
-    is_known = isinstance(kind, type) and issubclass(kind, SMTPError)
-    error: SMTPError = (kind if is_known else SMTPError)(
+    kind, stage = _KINDS.get(fields["type"]), fields.get("stage", "")
+    is_stage = stage in _STAGES
+    error = (kind or SMTPError)(
         fields.get("message", ""),
-        stage=Stage(fields["stage"]) if "stage" in fields else None,
+        stage=Stage(stage) if is_stage else None,
         reply=_to_reply(fields.get("reply")),
         hint=fields.get("hint"),
     )
-    if isinstance(error, ConnectionFailed):
-        error.is_lasting = fields.get("lasting", False)
+    unknown = {name: value for name, value in fields.items() if name not in _FIELDS_OF_ERRORS}
+    if stage and not is_stage:
+        unknown["stage"] = stage
+    known = {name for one in type(error).__mro__ if one in _KINDS.values() for name in attributes(one)}
+    more = fields.get("more", {})
+    for name in known & more.keys():
+        setattr(error, name, more[name])
+    if "lasting" in fields and "is_lasting" in known:  # as it was written before "more"
+        error.is_lasting = fields["lasting"]  # type: ignore[attr-defined]
+    if kind is None:
+        unknown["type"] = fields["type"]
+    if more.keys() - known:
+        unknown["more"] = more
+    if kind in (None, SMTPError):
+        unknown |= {name: fields[name] for name in _ANSWERS if name in fields}
+    if unknown:
+        error._record = unknown
     return error
+
+
+_STAGES = frozenset(stage.value for stage in Stage)
