@@ -63,9 +63,9 @@ def nothing_secret_is_told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder
     recorder = Recorder()
     announce, init = Announcer.__call__, SMTPError.__init__
 
-    def listen(self: Announcer, event: Event) -> None:
+    def listen(self: Announcer, event: Event, *muted: Any) -> None:
         recorder.said.append(repr(event))
-        announce(self, event)
+        announce(self, event, *muted)
 
     def note(self: SMTPError, *args: Any, **options: Any) -> None:
         recorder.errors.append(self)

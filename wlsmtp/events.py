@@ -1,15 +1,21 @@
-"""What a session tells while it works: plain values handed to listeners, and the listener that writes to ``logging``.
+"""What a session reports while it works: plain values handed to listeners, and the listener that writes to ``logging``.
 
-A listener is any callable of one event. It is called in the thread or task that does the work, so it must be quick;
-if it raises, the error is logged and the mail goes on. Secrets never get here: the link masks them before.
+A listener is any callable of one event; ``listener`` makes one that is called for some kinds of events only. It is
+called in the thread or task that does the work, so it must be quick; if it raises, the error is logged and the mail
+goes on. No lock is held meanwhile, so it may use its session. What it sends there is not reported to it: a listener
+that answers each failure with an alert, or a ``logging`` handler that mails, would else never come to an end. Secrets
+never get here: the link masks them before.
 """
 
 from __future__ import annotations
 
 import logging
+import sys
+import traceback
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, overload
 
 if TYPE_CHECKING:
     from wlsmtp.errors import SMTPError
@@ -92,7 +98,55 @@ class Disconnected:
 
 
 Event = Connected | Line | Sent | Failed | Retrying | Attempted | Interrupted | Disconnected
-Listener = Callable[[Event], None]
+Listener = Callable[[Event], object]
+
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+
+
+@dataclass(frozen=True)
+class Selecting:
+    """A listener that is called for some kinds of events only; ``listener`` makes it."""
+
+    events: tuple[type[Any], ...]
+    function: Callable[[Any], object]
+
+    def __call__(self, event: Event) -> object:
+        """Hand the event over, whatever it is: the session has selected it."""
+        return self.function(event)
+
+
+@overload
+def listener(kind: type[A], /) -> Callable[[Callable[[A], object]], Listener]: ...
+@overload
+def listener(kind: type[A], other: type[B], /) -> Callable[[Callable[[A | B], object]], Listener]: ...
+@overload
+def listener(
+    kind: type[A], other: type[B], third: type[C], /
+) -> Callable[[Callable[[A | B | C], object]], Listener]: ...
+@overload
+def listener(*kinds: type[Any]) -> Callable[[Callable[[Any], object]], Listener]: ...
+def listener(*kinds: type[Any]) -> Callable[[Callable[[Any], object]], Listener]:
+    """Make a function a listener that is called for these kinds of events only. The others cost nothing:
+    a session whose listeners do not want ``Line`` does not make the lines of its conversation.
+
+    >>> @listener(Sent, Failed)
+    ... def count(event: Sent | Failed) -> None: ...
+    >>> SMTPSession("smtp.example.com", listeners=[count, listener(Retrying)(metrics.count_retry)])
+
+    Raises ``TypeError`` for what is no kind of event.
+    """
+    if not kinds or any(kind not in _KINDS for kind in kinds):
+        raise TypeError(f"listener takes kinds of events: {', '.join(kind.__name__ for kind in _KINDS)}")
+    return lambda function: Selecting(kinds, function)
+
+
+_KINDS: tuple[type[Any], ...] = get_args(Event)
+
+Muted = frozenset[int]
+_at_work: ContextVar[Muted] = ContextVar("wlsmtp_listeners_at_work", default=frozenset())
+"""The listeners that have caused what goes on here, each by its ``id``."""
 
 
 def log_event(event: Event) -> None:
@@ -122,23 +176,47 @@ class Announcer:
     """Hands events to the listeners, and shields the work from them."""
 
     def __init__(self, listeners: Sequence[Listener] = ()) -> None:
-        self._listeners = (log_event, *listeners)
-        self._own = len(listeners) > 0
+        self._listeners: dict[type[Any], tuple[Listener, ...]] = {
+            kind: (log_event, *(one for one in listeners if not isinstance(one, Selecting) or kind in one.events))
+            for kind in _KINDS
+        }
+        self._has_line_listeners = len(self._listeners[Line]) > 1
+        self._has_success_listeners = any(len(self._listeners[kind]) > 1 for kind in (Sent, Attempted))
 
     @property
     def wants_lines(self) -> bool:
         """Whether anybody would read the lines of the conversation: they cost time, so they are made on demand."""
-        return self._own or log.isEnabledFor(logging.DEBUG)
+        return self._has_line_listeners or log.isEnabledFor(logging.DEBUG)
 
     @property
     def wants_successes(self) -> bool:
         """Whether anybody would hear that a message was sent."""
-        return self._own or log.isEnabledFor(logging.INFO)
+        return self._has_success_listeners or log.isEnabledFor(logging.INFO)
 
-    def __call__(self, event: Event) -> None:
-        """Tell every listener."""
-        for listener in self._listeners:
+    @property
+    def muted(self) -> Muted:
+        """The listeners that must not hear of what is done here, as they are doing it."""
+        return _at_work.get()
+
+    def __call__(self, event: Event, muted: Muted = frozenset()) -> None:
+        """Tell every listener that wants it. Nothing may be held that another sender could wait for."""
+        muted |= _at_work.get()
+        for one in self._listeners[type(event)]:
+            if id(one) in muted:
+                continue
+            token = _at_work.set(muted | {id(one)})
             try:
-                listener(event)
+                one(event)
             except Exception:
-                log.exception("a listener failed on %s", type(event).__name__)
+                _complain(event)
+            finally:
+                _at_work.reset(token)
+
+
+def _complain(event: Event) -> None:
+    """A listener has failed; a ``logging`` handler may fail in its turn."""
+    try:
+        log.exception("a listener failed on %s", type(event).__name__)
+    except Exception:
+        if logging.raiseExceptions and sys.stderr is not None:
+            traceback.print_exc()

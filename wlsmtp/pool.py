@@ -141,10 +141,13 @@ class Pool:
         finally:
             with self._mutex:
                 is_over = self._take_back(connection)
-            if is_over:
-                await self._end(connection, deadlines)
-            elif self._sleepers:
-                await self._wake()
+            try:
+                if is_over:
+                    await self._end(connection, deadlines)
+                elif self._sleepers:
+                    await self._wake()
+            finally:
+                connection.link.tell()
 
     def _take_back(self, connection: Connection) -> bool:
         """Keep a connection that nobody uses any more; return whether it is to be closed."""

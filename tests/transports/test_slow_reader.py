@@ -57,7 +57,7 @@ def test_what_another_sender_settles_meanwhile_is_sent(world: World, clock: Cloc
 def test_what_failed_for_now_is_tried_again(world: World, clock: Clock) -> None:
     with SMTPServer() as server, proven(world, server) as session:
         for number in (3, 25):
-            server.reply_to(f"RCPT TO:<n{number}@example.org>", "450 4.2.1 Later", times=1)
+            server.reply_to(f"RCPT <n{number}@example.org>", "450 4.2.1 Later", times=1)
         assert all(read_slowly(session, clock, 40))
         assert sorted(stored(server)) == list(range(40))
 

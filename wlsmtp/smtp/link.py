@@ -28,7 +28,7 @@ from wlsmtp.wire.reply import Reply, ReplyParser, printable
 
 if TYPE_CHECKING:
     from wlsmtp.config import TLS
-    from wlsmtp.events import Announcer
+    from wlsmtp.events import Announcer, Event, Muted
     from wlsmtp.io.base import Stream
 
 T = TypeVar("T")
@@ -90,6 +90,8 @@ class Link:
         self.heard = 0
         """Replies paired so far."""
         self._announce = announce
+        self._events: deque[tuple[Event, Muted]] = deque()
+        self._is_telling = False
         self._parser = ReplyParser(server)
         self._expected: deque[Expectation] = deque()
         self._unsent: list[bytes] = []
@@ -170,6 +172,7 @@ class Link:
 
     async def flush(self, deadline: float) -> None:
         """Write what was said. A server that has hung up may have said why: that is for ``reply`` to find out."""
+        self.tell()
         await self.write(self.take_unsent(), self.stage, deadline)
 
     async def write(self, data: bytes, stage: Stage, deadline: float) -> None:
@@ -185,13 +188,17 @@ class Link:
 
     async def write_content(self, data: bytes, deadline: float) -> None:
         """Write octets of content that were not queued."""
+        self.tell()
         self.said += len(data)
         await self.write(data, Stage.CONTENT, deadline)
 
     async def reply(self, expectation: Expectation, deadline: float) -> Reply:
         """The last reply that belongs to ``expectation``, once all older ones have come."""
         while not expectation.is_complete:
-            self.hear(await self.read(deadline))
+            try:
+                self.hear(await self.read(deadline))
+            finally:
+                self.tell()
         return expectation.replies[-1]
 
     async def last_reply(self, expectation: Expectation, deadline: float) -> Reply:
@@ -279,19 +286,37 @@ class Link:
         """End the link in good order, after QUIT."""
         if not self.ended:
             self.ended = True
-            self._announce(Disconnected(self.name, None))
-        await self.stream.close()
+            self._note(Disconnected(self.name, None))
+        try:
+            await self.stream.close()
+        finally:
+            self.tell()
 
     def end(self, reason: str) -> None:
         """Give the link up."""
         was_ended, self.ended = self.ended, True
         self.stream.abort()
         if not was_ended:
-            self._announce(Disconnected(self.name, reason))
+            self._note(Disconnected(self.name, reason))
+
+    def _note(self, event: Event) -> None:
+        """Keep an event for ``tell``: whoever causes it may hold a lock that a listener would wait for."""
+        self._events.append((event, self._announce.muted))
+
+    def tell(self) -> None:
+        """Hand the events to the listeners, in order. Nothing may be held. While one thread is at it, it does so on
+        behalf of all."""
+        while self._events and not self._is_telling:
+            self._is_telling = True
+            try:
+                while self._events:
+                    self._announce(*self._events.popleft())
+            finally:
+                self._is_telling = False
 
     def show(self, text: str) -> None:
         """Tell listeners what was said: a line, or ``[…]`` for content."""
-        self._announce(Line(self.name, "client", text))
+        self._note(Line(self.name, "client", text))
 
     def show_content(self, size: int) -> None:
         """Tell listeners that content of ``size`` octets went out."""
@@ -402,4 +427,4 @@ class Link:
     def _show_reply(self, reply: Reply) -> None:
         last = len(reply.lines) - 1
         for number, text in enumerate(reply.lines):
-            self._announce(Line(self.name, "server", f"{reply.code}{' ' if number == last else '-'}{text}"))
+            self._note(Line(self.name, "server", f"{reply.code}{' ' if number == last else '-'}{text}"))

@@ -55,17 +55,21 @@ async def _open(
         opening = _Opening(link, config, deadlines)
         await opening.greet()
         login = await authenticate(link, config, opening.capabilities, io, deadlines, quirks)
+        info = ServerInfo(
+            config.address, opening.capabilities.name, stream.tls, login.username, opening.capabilities, login.mechanism
+        )
+        link.tell()
+        announce(Connected(
+            link.name, info.server, str(info.tls) if info.tls else None, info.username, info.capabilities,
+            resumed=info.tls is not None and info.tls.resumed,
+        ))  # fmt: skip
     except BaseException as error:
         link.end(type(error).__name__)
-        await stream.close()
+        try:
+            await stream.close()
+        finally:
+            link.tell()
         raise
-    info = ServerInfo(
-        config.address, opening.capabilities.name, stream.tls, login.username, opening.capabilities, login.mechanism
-    )
-    announce(Connected(
-        link.name, info.server, str(info.tls) if info.tls else None, info.username, info.capabilities,
-        resumed=info.tls is not None and info.tls.resumed,
-    ))  # fmt: skip
     return Connection(link, info, config, io, quirks)
 
 

@@ -14,7 +14,7 @@ from wlsmtp.errors import AuthenticationFailed, DeadlineExceeded, Stage
 from wlsmtp.smtp.refusal import REFUSED_LOGIN_RESTS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Hashable
 
     from wlsmtp.config import SessionConfig
     from wlsmtp.io.base import IO, Condition
@@ -86,9 +86,13 @@ class Turns:
     def __init__(self, io: IO) -> None:
         self._changed: Condition = io.condition()
         self._is_taken = False
+        self._owner: Hashable | None = None
 
     async def take(self, quirks: ServerQuirks, deadline: float, io: IO) -> bool:
         """Wait until no other login is on its way or one has succeeded; return whether this one is now the first."""
+        caller = io.caller()
+        if self._is_taken and self._owner == caller:
+            return False  # a listener of the login on its way
         async with self._changed:
             while self._is_taken and quirks.is_login_unproven:
                 if io.now() >= deadline:
@@ -97,7 +101,7 @@ class Turns:
                     await self._changed.wait(min(deadline, io.now() + _LOOKS))
                 except TimeoutError:
                     continue
-            self._is_taken = quirks.is_login_unproven
+            self._is_taken, self._owner = quirks.is_login_unproven, caller
             return self._is_taken
 
     async def give_back(self) -> None:

@@ -118,6 +118,7 @@ class Window:
     async def flush(self, deadlines: Deadlines) -> None:
         """Write what was said, unless somebody is at it. That the connection was lost comes out where its replies are
         read: the server may have said why."""
+        self.link.tell()
         while True:
             with self._mutex:
                 if self._is_writing or self._is_broken or not self.link.has_unsent:
@@ -142,10 +143,11 @@ class Window:
             await self.flush(deadlines)
             if transaction.wants_writer:
                 await self._write_content(transaction, deadlines)
-            elif self._is_first_to_read():
+            elif self._is_first_to_read(transaction):
                 await self._read(transaction, deadlines)
             else:
                 await self._wait(transaction, deadlines)
+        self.link.tell()
         return transaction.outcome
 
     async def _write_content(self, transaction: Transaction, deadlines: Deadlines) -> None:
@@ -166,6 +168,7 @@ class Window:
         """One sender was interrupted anywhere, as threads are: nobody knows what was half done."""
         self.fail(_interrupted(self.link.stage))
         await self._wake()
+        self.link.tell()
 
     def fail(self, error: SMTPError) -> None:
         """Give the connection up: all that is on its way is not sent, or in doubt."""
@@ -175,9 +178,9 @@ class Window:
             finally:
                 self._settle_all(error)
 
-    def _is_first_to_read(self) -> bool:
+    def _is_first_to_read(self, transaction: Transaction) -> bool:
         with self._mutex:
-            if self._is_reading:
+            if self._is_reading or transaction.outcome is not None:  # another sender may have read it meanwhile
                 return False
             self._is_reading = True
             return True
