@@ -9,7 +9,8 @@ from typing import Any
 from fuzz.pieces import text_of
 from wlsmtp.errors import MessageError
 from wlsmtp.wire import command
-from wlsmtp.wire.address import Address, Mailbox, parse_address, parse_mailbox, parse_mailbox_list
+from wlsmtp.wire.address import Address, Mailbox, parse_address, parse_mailbox
+from wlsmtp.wire.mailboxes import parse_mailbox_list
 
 _PATH = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^"<>\s@\\,;:()\[\]]+)@(?:\[[^][\\\s<>]*\]|[A-Za-z0-9.-]+)', re.DOTALL)
 """A local part and a domain that no server can read in two ways."""

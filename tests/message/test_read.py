@@ -189,20 +189,140 @@ class TestOctets:
             assert recipients(raw) == ["b@x.org", "c@x.org"]
 
 
+class TestBrokenSections:
+    """What one reader takes for a field another takes for text: nobody may be lost, and no Bcc may be shown."""
+
+    RAW = b"From: a@b.com\r\nTo: c@d.com\r\nX-Note: one\r\n%b\r\nCc: e@f.com\r\nBcc: g@h.com\r\n\r\nbody\r\n"
+
+    @pytest.mark.parametrize("line", [b"second line, not folded", b"d@d.com, e@e.com", b"N\xe9: x", b": x", b"a b: x"])
+    def test_a_line_that_is_no_field_is_refused_in_all_ways(self, line: bytes) -> None:
+        raw = self.RAW % line
+        for form in (raw, message_from_bytes(raw), message_from_bytes(raw, policy=policy.default)):
+            for ask in (content_of, envelope_of):
+                with pytest.raises(MessageError, match="no field"):
+                    ask(form)
+
+    def test_without_a_bcc_and_with_recipients_octets_are_as_they_are(self) -> None:
+        for raw in (b"just text\r\n", b"X: y\r\nno field\r\n\r\nBcc: text\r\n"):
+            assert octets(raw) == raw
+            with pytest.raises(MessageError, match="no field"):
+                envelope_of(raw)
+
+    def test_the_line_that_begins_a_message_in_a_mailbox_file_is_no_field(self) -> None:
+        raw = b"From a@x.org Sat Nov 28 10:00:00 2026\r\nFrom: a@x.org\r\nTo: b@x.org\r\nBcc: c@x.org\r\n\r\nx\r\n"
+        for form in (raw, message_from_bytes(raw)):
+            assert recipients(form) == ["b@x.org", "c@x.org"] and octets(form).startswith(b"From: a@x.org\r\nTo")
+
+    def test_two_from_fields_are_refused(self) -> None:
+        mail: Any = MIMEText("x")
+        mail["From"], mail["To"] = "a@x.org", "b@x.org"
+        mail["from"] = "eve@x.org"
+        for ask in (content_of, envelope_of):
+            with pytest.raises(MessageError, match=r"more than one From.*del"):
+                ask(mail)
+        with pytest.raises(MessageError, match="more than one From"):
+            envelope_of(mail.as_bytes())
+
+
+LOST = [
+    "ann@example.org, bob@example.org; cleo@example.org, dan@example.org",
+    "alice@example.org <bob@example.com>",
+    "Joe <joe@exa mple.com>",
+    "a@x.org b@y.org",
+    "Doe, John <j@x.org>",
+    "A: a@x.org, b@x.org",
+    "Ann <a@x.org> <b@x.org>",
+    "a@b@c.org",
+    "a@x.org;",
+    "<a@x.org",
+]
+
+
+@pytest.mark.parametrize("to", LOST)
+def test_what_the_standard_library_would_lose_is_refused_and_shown(to: str) -> None:
+    new = EmailMessage()
+    new["From"], new["To"] = "me@example.com", to
+    old: Any = MIMEText("x")
+    old["From"], old["To"] = "me@example.com", to
+    for mail in (new, old, old.as_bytes(), message_from_bytes(old.as_bytes(), policy=policy.default)):
+        with pytest.raises(MessageError) as caught:
+            envelope_of(mail)
+        assert to[:12] in caught.value.message and caught.value.message.startswith("To: ")
+    if "A:" not in to:
+        with pytest.raises(MessageError):
+            content_of(new)
+
+
+RFC_5322_APPENDIX_A = [
+    (
+        b"From: John Doe <jdoe@machine.example>\nSender: Michael Jones <mjones@machine.example>\n"
+        b"To: Mary Smith <mary@example.net>",
+        "mjones@machine.example mary@example.net",
+    ),
+    (
+        b'From: "Joe Q. Public" <john.q.public@example.com>\n'
+        b"To: Mary Smith <mary@x.test>, jdoe@example.org, Who? <one@y.test>\n"
+        b'Cc: <boss@nil.test>, "Giant; \\"Big\\" Box" <sysservices@example.net>',
+        "john.q.public@example.com mary@x.test jdoe@example.org one@y.test boss@nil.test sysservices@example.net",
+    ),
+    (
+        b"From: Pete <pete@silly.example>\nTo: A Group:Ed Jones <c@a.test>,joe@where.test,John <jdoe@one.test>;\n"
+        b"Cc: Undisclosed recipients:;",
+        "pete@silly.example c@a.test joe@where.test jdoe@one.test",
+    ),
+    (
+        b"From: Pete(A nice \\) chap) <pete(his account)@silly.test(his host)>\nTo:A Group(Some people)\n"
+        b"     :Chris Jones <c@(Chris's host.)public.example>,\n         joe@example.org,\n"
+        b"  John <jdoe@one.test> (my dear friend); (the end of the group)\n"
+        b"Cc:(Empty list)(start)Hidden recipients  :(nobody(that I know))  ;",
+        "pete@silly.test c@public.example joe@example.org jdoe@one.test",
+    ),
+    (
+        b"From: Joe Q. Public <john.q.public@example.com>\n"
+        b"To: Mary Smith <@node.test:mary@example.net>, , jdoe@test  . example",
+        "john.q.public@example.com mary@example.net jdoe@test.example",
+    ),
+    (
+        b"From  : John Doe <jdoe@machine(comment).  example>\nTo    : Mary Smith\n  \n          <mary@example.net>",
+        "jdoe@machine.example mary@example.net",
+    ),
+]
+
+
+@pytest.mark.parametrize(("head", "found"), RFC_5322_APPENDIX_A)
+def test_the_examples_of_rfc_5322(head: bytes, found: str) -> None:
+    raw = head + b"\nSubject: x\n\nx\n"
+    for form in (raw, message_from_bytes(raw), message_from_bytes(raw, policy=policy.default)):
+        if b"  :" in head[:10] and form is not raw:  # the standard library's parser does not read so far
+            with pytest.raises(MessageError, match="no field"):
+                envelope_of(form)
+            continue
+        assert [str(envelope_of(form).sender), *recipients(form)] == found.split()
+        assert octets(form).endswith(b"\r\n\r\nx\r\n")
+
+
 PIECES = [b"Bcc", b"bCC", b"Resent-", b"X", b"\xe9", b":", b" ", b"\t", b"\r", b"\n", b"\r\n", b"c@x.org"]
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map(b"".join))
 @example(b"X: y\rBcc: c@x.org\r\n c@x.org\n\nBcc: text")
 @example(b"BCC: c@x.org")
+@example(b"X: y\nno field\nBcc: c@x.org")
 def test_octets_are_what_they_are_line_by_line(raw: bytes) -> None:
     lines = re.split(b"\r\n|\r|\n", raw)
     lines = lines if lines[-1] else lines[:-1]
-    kept, in_head, in_bcc = [], True, False
+    kept, in_head, in_bcc, has_bcc, is_clear, in_field = [], True, False, False, True, False
     for line in lines:
         in_head = in_head and line != b""
+        in_field = bool(re.match(rb"[!-9;-~]+[ \t]*:", line) or (in_field and line[:1] in b" \t"))
+        is_clear &= in_field or not in_head
         in_bcc = in_head and (in_bcc if line[:1] in b" \t" else bool(re.match(rb"(?i:(resent-)?bcc)[ \t]*:", line)))
+        has_bcc |= in_bcc
         kept += [] if in_bcc else [line + b"\r\n"]
+    if has_bcc and not is_clear:
+        with pytest.raises(MessageError, match="no field"):
+            content_of(raw)
+        return
     content = content_of(raw)
     assert octets(raw) == b"".join(kept) and content.size == len(octets(raw))
 

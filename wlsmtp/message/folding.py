@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.message import headers
+from wlsmtp.message.section import fields_of
 from wlsmtp.message.transfer import MAX_LINE
-from wlsmtp.wire.address import parse_mailbox_list
+from wlsmtp.wire.mailboxes import parse_mailbox_list
 
 if TYPE_CHECKING:
     AnyEmail = email.message.Message[Any, Any]
 
 _AIM = 78
-_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[ \t]*((?:[^\n]*\n)(?:[ \t][^\n]*\n)*)")
 _PIECE = re.compile(r"[ \t]*[^ \t]+(?:[ \t]+\Z)?")
 _TIGHT = re.compile(r'(?<=>)(?=<)|(?<=>,)(?=<)|(?<=;)(?=[^ \t])|("(?:[^"\\]|\\.)*"|<[^<>]*>)')
 """Where a space may be added in a structured field: between identifiers, after a URL, between parameters."""
@@ -40,26 +40,16 @@ def has_long_line(head: bytes) -> bool:
 
 def fold_head(head: bytes) -> bytes:
     """A header section, with CRLF line ends, in which each line that was too long is folded. Raises ``MessageError``
-    for a line that cannot be folded, and for a signed message, which must not be changed."""
+    for a line that cannot be folded or is no field, and for a signed message, which must not be changed."""
     is_signed = _SIGNATURES.search(head) is not None
-    folded: list[bytes] = []
-    position = 0
-    for field in _FIELD.finditer(head):
-        if has_long_line(field[0]):
-            folded += [head[position : field.start()], _folded_field(field, is_signed)]
-            position = field.end()
-    whole = b"".join((*folded, head[position:]))
-    if has_long_line(whole):
-        raise MessageError(
-            "A line of the header section is no field and longer than 998 octets (RFC 5322 §2.1.1)",
-            stage=Stage.MESSAGE,
-        )
-    return whole
+    fields = fields_of(head)
+    return b"".join([_folded_field(field, is_signed) if has_long_line(field[0]) else field[0] for field in fields])
 
 
 def _folded_field(field: re.Match[bytes], is_signed: bool) -> bytes:
-    name, value = field[1].decode("ascii"), field[2].decode("ascii", "surrogateescape").removesuffix("\r\n")
-    return f"{name}: {fold(name, value, is_signed=is_signed)}\r\n".encode("ascii", "surrogateescape")
+    name, value = field[1].decode("ascii"), field[2].decode("ascii", "surrogateescape")
+    folded = fold(name, value.removesuffix("\r\n").removeprefix(" "), is_signed=is_signed)
+    return f"{name}: {folded}\r\n".encode("ascii", "surrogateescape")
 
 
 def is_signed(message: AnyEmail) -> bool:

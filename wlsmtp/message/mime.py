@@ -17,8 +17,8 @@ from wlsmtp.message import headers
 from wlsmtp.message.content import Body, ComposedContent, Content
 from wlsmtp.message.source import Source
 from wlsmtp.message.transfer import base64_lines, base64_size, encode_text, is_7bit, measure_7bit
-from wlsmtp.wire.address import parse_mailbox_list
 from wlsmtp.wire.content import normalise, with_clean_line_ends
+from wlsmtp.wire.mailboxes import parse_mailbox_list
 
 if TYPE_CHECKING:
     from wlsmtp.message.attachment import Attachment

@@ -10,10 +10,17 @@ import email.message
 import re
 from collections.abc import Iterable, Iterator
 from email import policy
+from email.errors import (
+    FirstHeaderLineIsContinuationDefect,
+    InvalidHeaderDefect,
+    MisplacedEnvelopeHeaderDefect,
+    MissingHeaderBodySeparatorDefect,
+    NonASCIILocalPartDefect,
+    ObsoleteHeaderDefect,
+)
 from email.errors import MessageError as EmailError
 from email.generator import BytesGenerator
 from email.header import Header
-from email.parser import BytesHeaderParser
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +28,11 @@ from wlsmtp.errors import MessageError, Stage
 from wlsmtp.message import headers
 from wlsmtp.message.content import BytesContent, head_of
 from wlsmtp.message.folding import fold, fold_head, has_long_line, is_signed
+from wlsmtp.message.section import read_fields, without_bcc
 from wlsmtp.message.transfer import MAX_LINE
-from wlsmtp.wire.address import Address, Mailbox, parse_address, parse_mailbox_list
+from wlsmtp.wire.address import Address, Mailbox, parse_address, refuse
 from wlsmtp.wire.content import has_clean_line_ends
+from wlsmtp.wire.mailboxes import parse_mailbox_list
 
 if TYPE_CHECKING:
     AnyEmail = email.message.Message[Any, Any]
@@ -32,12 +41,18 @@ else:
 Field = tuple[str, Any]
 
 _HINT = "Pass sender= and recipients="
-_BCC = re.compile(rb"^(?:Resent-)?Bcc[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*", re.IGNORECASE | re.MULTILINE)
-_SPACE_BEFORE_COLON = re.compile(rb"^([!-9;-~]+)[ \t]+:", re.MULTILINE)
 # The standard library writes a line end for VT, FF, FS, GS and RS, too: what follows would be a field of its own.
 _BROKEN_LINE = re.compile(r"(?>\r\n|[\r\n\v\f\x1c-\x1e])(?![ \t])|\x00")
 _FIELD_NAME = re.compile(r"[!-9;-~]+")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+_BROKEN_SECTION = (
+    MissingHeaderBodySeparatorDefect,
+    FirstHeaderLineIsContinuationDefect,
+    MisplacedEnvelopeHeaderDefect,
+    InvalidHeaderDefect,
+)
+_FIELD_TAKEN_FOR_A_LINE = re.compile(r"From[ \t]+:")
+"""In this form the parser takes From for the line that begins a message in a mailbox file."""
 _NEVER_SENT = {"bcc", "resent-bcc"}
 # Not refolded: the standard library loses the quotes around a comma in it (cpython issue 121284).
 _POLICY = policy.SMTP.clone(refold_source="none", cte_type="8bit")
@@ -47,13 +62,33 @@ _POLICY_7BIT = policy.SMTP.clone(refold_source="none", cte_type="7bit")
 def email_content(message: AnyEmail) -> BytesContent:
     """A stdlib message as it is, without Bcc and Resent-Bcc, and with no header line over 998 octets; the object itself
     is left alone. Raises ``MessageError`` for what cannot be written, and where a signature forbids folding."""
+    _check_section(message)
     prepared = _prepared(message, _NEVER_SENT, is_signed=is_signed(message))
     return BytesContent(_written(prepared, _POLICY), to_7bit=lambda: _written(prepared, _POLICY_7BIT))
 
 
 def email_fields(message: AnyEmail) -> list[Field]:
-    """The header fields of a stdlib message."""
+    """The header fields of a stdlib message. Raises ``MessageError`` where its parser did not get through them."""
+    _check_section(message)
     return list(message.raw_items())
+
+
+def _check_section(message: AnyEmail) -> None:
+    """Refuse a message in which the parser took a part of the header section for text, because of a line that is no
+    field: recipients may be in it, or a Bcc. Two From fields are refused as well: each reader takes another one."""
+    is_broken = any(isinstance(defect, _BROKEN_SECTION) for defect in message.defects)
+    if is_broken or _FIELD_TAKEN_FOR_A_LINE.match(message.get_unixfrom() or ""):
+        words = "The header section has a line that is no field, and what follows it was read as text"
+        hint = "Put a colon behind each name, and a space before a folded line"
+        raise MessageError(words, stage=Stage.MESSAGE, hint=hint)
+    _check_from([*message])
+
+
+def _check_from(names: Iterable[str]) -> None:
+    """Refuse more than one From field (RFC 5322 §3.6)."""
+    if [name.lower() for name in names].count("from") > 1:
+        hint = "Delete the first before you set another: del message['From']"
+        raise MessageError("The message has more than one From field", stage=Stage.MESSAGE, hint=hint)
 
 
 def raw_content(data: bytes) -> BytesContent:
@@ -64,17 +99,16 @@ def raw_content(data: bytes) -> BytesContent:
     head = content.head
     if len(head) <= MAX_LINE and b"bcc" not in head.lower():
         return content
-    kept = _BCC.sub(b"", head)
+    kept = without_bcc(head)
     if has_long_line(kept):
         kept = fold_head(kept)
     return content if kept == head else BytesContent(kept + content.data[len(head) :])
 
 
 def raw_fields(data: bytes) -> list[Field]:
-    """The header fields of a message in octets; nothing beyond its header section is read."""
-    # To the parser "To :" (RFC 5322 §4.5) ends the header section; its recipients would be lost.
-    head = _SPACE_BEFORE_COLON.sub(rb"\1:", _raw_head(data))
-    return list(BytesHeaderParser(policy=policy.compat32).parsebytes(head).raw_items())
+    """The header fields of a message in octets; nothing beyond its header section is read. Raises ``MessageError``
+    for a line that is no field."""
+    return [*read_fields(_raw_head(data))]
 
 
 def _raw_head(data: bytes) -> bytes:
@@ -85,6 +119,7 @@ def _raw_head(data: bytes) -> bytes:
 
 def sender_in(fields: list[Field]) -> Address:
     """Sender, else From. Raises ``MessageError`` when neither is there."""
+    _check_from(name for name, _ in fields)
     prefix = _prefix(fields)
     senders = _mailboxes(fields, f"{prefix}sender") or _mailboxes(fields, f"{prefix}from")
     if not senders:
@@ -123,11 +158,22 @@ def _parsed(name: str, value: Any) -> list[Mailbox]:
     """
     try:
         if hasattr(value, "addresses"):
+            _check_defects(value)
             return [Mailbox(item.display_name, _address(item.addr_spec)) for item in value.addresses]
         return parse_mailbox_list(_with_utf8(value.encode() if isinstance(value, Header) else str(value)))
     except (MessageError, EmailError, UnicodeError) as error:
         words = error.message if isinstance(error, MessageError) else error
         raise MessageError(f"{name}: {words}", stage=Stage.MESSAGE, hint=_HINT) from None
+
+
+def _check_defects(value: Any) -> None:
+    """Refuse a field that was set and of which the standard library has lost a part, or made something else."""
+    for defect in value.defects:
+        # It repairs what is wrong around an encoded word, and an obsolete form is no fault.
+        is_harmless = isinstance(defect, ObsoleteHeaderDefect | NonASCIILocalPartDefect) or "encoded" in str(defect)
+        if not is_harmless:
+            given = str(getattr(value, "_parse_tree", value))
+            refuse(given, str(defect) or type(defect).__name__, "Give it an Address of email.headerregistry, or a list")
 
 
 def _address(addr_spec: str) -> Address:

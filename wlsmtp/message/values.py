@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 
+from wlsmtp.errors import MessageError
 from wlsmtp.message.headers import ADDRESS_FIELDS, MAX_WORD
 from wlsmtp.wire.address import (
     Address,
@@ -15,12 +16,12 @@ from wlsmtp.wire.address import (
     check_name,
     parse_address,
     parse_mailbox,
-    parse_mailbox_list,
     plain_address,
 )
+from wlsmtp.wire.mailboxes import parse_mailbox_list
 
 AddressLike = str | Address | Mailbox | tuple[str, str]
-"""``"ann@example.com"``, ``"Ann <ann@example.com>"``, or a pair (name, address)."""
+"""``"ann@example.com"``, ``"Ann <ann@example.com>"``, or a pair (name, address), whose name is taken as it is."""
 AddressesLike = AddressLike | Iterable[AddressLike]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -62,17 +63,31 @@ def mailboxes(value: object) -> tuple[Mailbox, ...]:
 
 
 def several(value: object) -> Iterable[object]:
-    """The addresses in a field's value. A pair of two addresses is two addresses, and not a name with an address."""
+    """The addresses in a field's value. A tuple of two strings is a pair (name, address), and refused where it could be
+    two addresses as well."""
     if value is None:
         return ()
     if isinstance(value, str | Address | Mailbox):
         return (value,)
     match value:
-        case (str(name), str(address)) if isinstance(value, tuple) and "@" not in name and "@" in address:
+        case (str(name), str()) if isinstance(value, tuple):
+            if _is_mailbox(name):
+                raise ValueError(
+                    f"{value!r} could be a name with an address, or two addresses: "
+                    "give two addresses as a list, [a, b], and a name with an address as [(name, address)]"
+                )
             return (value,)
     if isinstance(value, bytes) or not isinstance(value, Iterable):
         raise ValueError(f"must be an address or a list of them, not {type(value).__name__}")
     return value
+
+
+def _is_mailbox(text: str) -> bool:
+    try:
+        parse_mailbox(text)
+    except MessageError:
+        return False
+    return True
 
 
 def field_name(name: object) -> str:

@@ -1,7 +1,8 @@
 """Addresses: text to ``Address`` and ``Mailbox``, checked once and strictly, so that nothing behind here needs to.
 
-Here belong the grammar of RFC 5321 §4.1.2 (what goes into the envelope), that of RFC 5322 §3.4 (a name with an
-address, and lists of them), and internationalised domains. How an address is written into a header does not.
+Here belong the grammar of RFC 5321 §4.1.2 (what goes into the envelope), a name with an address (RFC 5322 §3.4), and
+internationalised domains. Lists of them are read in ``mailboxes.py``; how an address is written into a header does not
+belong here.
 
 The parser is written by hand: a display name, a comment or a quoted local part that a lenient parser takes for the
 address sends mail to somebody else (CVE-2023-27043 and its kin).
@@ -17,6 +18,7 @@ from functools import lru_cache
 from typing import NoReturn
 
 from wlsmtp.errors import MessageError, Stage
+from wlsmtp.wire.encoded_words import decode_words
 
 MAX_LOCAL = 64
 """Octets before the @ (RFC 5321 §4.5.3.1.1)."""
@@ -36,7 +38,6 @@ _DOT_ATOM = re.compile(rf"[\x80-\U0010ffff{_ATEXT}]+(?:\.[\x80-\U0010ffff{_ATEXT
 _QUOTED = re.compile(r'"(?:[^"\\]|\\[ -~])*"')
 _SPLIT = re.compile(r'("(?:[^"\\]|\\.)*"|[^"@]*)@(.*)', re.DOTALL)
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\[[^][\\]*\]|\s+|[^\s"(),:;<>@\[\]\\]+|.', re.DOTALL)
-_COMMENT_PIECE = re.compile(r"\\.|[()]", re.DOTALL)
 
 _JOINERS = "\u200c\u200d"
 _DEVIATIONS = frozenset("ßẞς" + _JOINERS)
@@ -107,18 +108,18 @@ def _read_address(text: str) -> Address:
     if plain := plain_address(text):
         return plain
     if not text:
-        _refuse(text, "it is empty")
+        refuse(text, "it is empty")
     if len(text) > MAX_LOCAL + 1 + MAX_DOMAIN:
-        _refuse(text, f"it is longer than {MAX_ADDRESS} octets")
+        refuse(text, f"it is longer than {MAX_ADDRESS} octets")
     _check_characters(text)
     split = _SPLIT.fullmatch(text)
     if split is None:
-        _refuse(text, "a quotation mark is out of place" if "@" in text else "it has no @")
+        refuse(text, "a quotation mark is out of place" if "@" in text else "it has no @")
     address = Address(split[1], split[2])
     _check_local(text, address.local)
     _check_domain(text, address.domain)
     if len(address.wire.encode()) > MAX_ADDRESS:
-        _refuse(text, f"it is longer than {MAX_ADDRESS} octets")
+        refuse(text, f"it is longer than {MAX_ADDRESS} octets")
     return address
 
 
@@ -152,7 +153,8 @@ def plain_address(text: str) -> Address | None:
 def _read_mailbox(text: str) -> Mailbox:
     if plain := plain_address(text):
         return Mailbox("", plain)
-    if named := _NAMED.fullmatch(text):
+    # Encoded words are for the tokens below.
+    if "=?" not in text and (named := _NAMED.fullmatch(text)):
         quoted, unquoted, local, domain = named.groups()
         if _fits(local, domain):
             return Mailbox((quoted or unquoted or "").strip(), Address(local, domain))
@@ -171,37 +173,12 @@ def _read_by_tokens(text: str) -> Mailbox:
     tokens = list(_tokens(text))
     if tokens.count("@") > 1 or tokens.count("<") > 1 or "," in tokens or ";" in tokens:
         hint = 'Give several addresses as a list; a comma in a name needs double quotes: "Example, Ann" <ann@…>'
-        _refuse(text, "it holds more than one address, or an @ or a comma too many", hint)
+        refuse(text, "it holds more than one address, or an @ or a comma too many", hint)
     if "(" in tokens or ")" in tokens:
-        _refuse(text, "comments in parentheses are not taken", 'Put the name in double quotes: "Ann (work)" <ann@…>')
+        refuse(text, "comments in parentheses are not taken", 'Put the name in double quotes: "Ann (work)" <ann@…>')
     if ":" in tokens:
-        _refuse(text, "a colon must be in double quotes")
+        refuse(text, "a colon must be in double quotes")
     return _mailbox(text, tokens)
-
-
-def parse_mailbox_list(text: str) -> list[Mailbox]:
-    """Read the value of an address header (RFC 5322 §3.4): mailboxes and groups, comments and folding.
-
-    Encoded words in names stay as they are. Raises ``MessageError`` for whatever is malformed.
-    """
-    text = re.sub(r"\r?\n(?=[ \t])", "", text)
-    check_name(text, text.replace("\t", " "))
-    found: list[Mailbox] = []
-    entry: list[str] = []
-    in_angle = False
-    for token in [*_tokens(_without_comments(text)), ","]:
-        in_angle = token == "<" or (in_angle and token != ">")
-        if token in (",", ";") and not in_angle:
-            if "".join(entry).strip():
-                found.append(_mailbox(text, entry))
-            entry = []
-        elif token == ":" and not in_angle:
-            entry = []  # What came before is the name of a group.
-        else:
-            entry.append(token)
-    if "".join(entry).strip():
-        _refuse(text, "an angle bracket is not closed")
-    return found
 
 
 def check_name(text: str, name: str) -> None:
@@ -210,28 +187,29 @@ def check_name(text: str, name: str) -> None:
         return
     for character in name:
         if unicodedata.category(character) in _NEVER_IN_NAME:
-            _refuse(text, f"it contains the control character {character!r}")
+            refuse(text, f"it contains the control character {character!r}")
 
 
 def _tokens(text: str) -> Iterator[str]:
     for match in _TOKEN.finditer(text):
         if match[0] == '"':
-            _refuse(text, "a quotation mark is not closed")
+            refuse(text, "a quotation mark is not closed")
         yield match[0]
 
 
 def _mailbox(text: str, tokens: list[str]) -> Mailbox:
     if "<" not in tokens:
-        return Mailbox("", _address_within(text, "".join(tokens).strip()))
+        return Mailbox("", address_within(text, "".join(tokens).strip()))
     start = tokens.index("<")
     end = tokens.index(">", start) if ">" in tokens[start:] else 0
     if not end or "".join(tokens[end + 1 :]).strip():
-        _refuse(text, "the address in angle brackets must come last, and end with >")
-    address = _address_within(text, "".join(tokens[start + 1 : end]).strip())
-    return Mailbox(_name(text, tokens[:start]), address)
+        refuse(text, "the address in angle brackets must come last, and end with >")
+    address = address_within(text, "".join(tokens[start + 1 : end]).strip())
+    return Mailbox(phrase(text, tokens[:start]), address)
 
 
-def _address_within(text: str, part: str) -> Address:
+def address_within(text: str, part: str) -> Address:
+    """The address that is a part of a longer text, which an error shows."""
     try:
         return parse_address(part)
     except MessageError as error:
@@ -240,41 +218,19 @@ def _address_within(text: str, part: str) -> Address:
         raise MessageError(f"In {_shown(text)}: {error.message}", stage=Stage.MESSAGE, hint=error.hint) from None
 
 
-def _name(text: str, tokens: list[str]) -> str:
-    words = []
+def phrase(text: str, tokens: list[str]) -> str:
+    """The name that the tokens of a phrase make (RFC 5322 §3.2.5). Encoded words are decoded, unless in quotes."""
+    words: list[str] = []
+    bare = ""
     for token in tokens:
         if token.startswith('"'):
-            words.append(re.sub(r"\\(.)", r"\1", token[1:-1]))
+            words += [decode_words(bare), re.sub(r"\\(.)", r"\1", token[1:-1])]
+            bare = ""
         elif token in "@>\\" or token[0] == "[":
-            _refuse(text, f"{token[0]} in a name must be in double quotes")
+            refuse(text, f"{token[0]} in a name must be in double quotes")
         else:
-            words.append(token)
-    return "".join(words).replace("\t", " ").strip()
-
-
-def _without_comments(text: str) -> str:
-    """The text with a space for each comment (RFC 5322 §3.2.2); they nest, and quotes mean nothing in them."""
-    kept: list[str] = []
-    position = 0
-    while (match := _TOKEN.match(text, position)) is not None:
-        position = match.end()
-        if match[0] == "(":
-            position = _end_of_comment(text, position)
-            kept.append(" ")
-        else:
-            kept.append(match[0])
-            if match[0] == '"':
-                break
-    return "".join(kept)
-
-
-def _end_of_comment(text: str, start: int) -> int:
-    depth = 1
-    for match in _COMMENT_PIECE.finditer(text, start):
-        depth += {"(": 1, ")": -1}.get(match[0], 0)
-        if depth == 0:
-            return match.end()
-    _refuse(text, "a comment is not closed")
+            bare += token
+    return "".join((*words, decode_words(bare))).replace("\t", " ").strip()
 
 
 def _check_characters(text: str) -> None:
@@ -282,20 +238,20 @@ def _check_characters(text: str) -> None:
     for character in text:
         if character not in " " + _JOINERS and unicodedata.category(character) in _NEVER_IN_ADDRESS:
             kind = "space" if unicodedata.category(character) == "Zs" else "control character"
-            _refuse(text, f"it contains the {kind} {character!r}")
+            refuse(text, f"it contains the {kind} {character!r}")
 
 
 def _check_local(text: str, local: str) -> None:
     if not local:
-        _refuse(text, "nothing is before the @")
+        refuse(text, "nothing is before the @")
     if len(local.encode()) > MAX_LOCAL:
-        _refuse(text, f"the part before the @ is longer than {MAX_LOCAL} octets")
+        refuse(text, f"the part before the @ is longer than {MAX_LOCAL} octets")
     if local.startswith('"'):
         if not _QUOTED.fullmatch(local):
-            _refuse(text, "a backslash in quotes must stand before an ASCII character")
+            refuse(text, "a backslash in quotes must stand before an ASCII character")
     elif not _DOT_ATOM.fullmatch(local):
         wrong = re.search(rf"[^.\x80-\U0010ffff{_ATEXT}]", local)
-        _refuse(text, f"{wrong[0]!r} cannot be before the @" if wrong else "a dot before the @ is out of place")
+        refuse(text, f"{wrong[0]!r} cannot be before the @" if wrong else "a dot before the @ is out of place")
 
 
 def _check_domain(text: str, domain: str) -> None:
@@ -303,12 +259,12 @@ def _check_domain(text: str, domain: str) -> None:
         _check_literal(text, domain)
         return
     if "@" in domain:
-        _refuse(text, "it has more than one @", "Give several addresses as a list")
+        refuse(text, "it has more than one @", "Give several addresses as a list")
     ascii_domain = domain if domain.isascii() else _a_labels(domain, text)
     if len(ascii_domain) > MAX_DOMAIN:
-        _refuse(text, f"the domain is longer than {MAX_DOMAIN} octets")
+        refuse(text, f"the domain is longer than {MAX_DOMAIN} octets")
     if not _LDH_DOMAIN.fullmatch(ascii_domain):
-        _refuse(text, _domain_fault(ascii_domain))
+        refuse(text, _domain_fault(ascii_domain))
 
 
 def _domain_fault(domain: str) -> str:
@@ -335,7 +291,7 @@ def _check_literal(text: str, literal: str) -> None:
         else:
             IPv4Address(inner)
     except ValueError:
-        _refuse(text, "the address literal must be like [192.0.2.1] or [IPv6:2001:db8::1]")
+        refuse(text, "the address literal must be like [192.0.2.1] or [IPv6:2001:db8::1]")
 
 
 @lru_cache(maxsize=1024)
@@ -347,23 +303,24 @@ def _a_labels(domain: str, text: str | None = None) -> str:
     try:
         return idna.encode(domain, uts46=True).decode("ascii")
     except (idna.IDNAError, UnicodeError) as error:
-        _refuse(text or domain, f"the domain is not valid in IDNA 2008: {error}")
+        refuse(text or domain, f"the domain is not valid in IDNA 2008: {error}")
 
 
 def _a_labels_of_2003(domain: str, text: str) -> str:
     """What the standard library can do; where IDNA 2003 leads to another domain it must not be done."""
     if found := _DEVIATIONS.intersection(domain):
         hint = 'Install it with: pip install "wlsmtp[idna]"'
-        _refuse(text, f"a domain with {min(found)!r} needs IDNA 2008, from the package idna", hint)
+        refuse(text, f"a domain with {min(found)!r} needs IDNA 2008, from the package idna", hint)
     try:
         return domain.encode("idna").decode("ascii")
     except UnicodeError as error:
-        _refuse(text, f"the domain is not valid: {error}")
+        refuse(text, f"the domain is not valid: {error}")
 
 
 def _shown(text: str) -> str:
     return repr(text if len(text) <= 80 else text[:77] + "…")
 
 
-def _refuse(text: str, why: str, hint: str | None = None) -> NoReturn:
+def refuse(text: str, why: str, hint: str | None = None) -> NoReturn:
+    """Raise the ``MessageError`` that shows the text, in short."""
     raise MessageError(f"{_shown(text)} is not an email address: {why}", stage=Stage.MESSAGE, hint=hint)

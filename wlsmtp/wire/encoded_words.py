@@ -1,0 +1,39 @@
+"""Encoded words read (RFC 2047): a name that somebody wrote in ASCII becomes the name that was meant."""
+
+from __future__ import annotations
+
+import re
+from binascii import Error, a2b_base64, a2b_qp
+
+_WORD = r"=\?([!-)+->@-~]+)(?:\*[!->@-~]*)?\?([BbQq])\?([!->@-~]*)\?="
+_ONE = re.compile(_WORD)
+_RUN = re.compile(rf"(?<![^ \t]){_WORD}(?:[ \t]+{_WORD})*(?![^ \t])")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def decode_words(text: str) -> str:
+    """``text`` with its encoded words decoded. What cannot be decoded, or would hold a control character, stays."""
+    return _RUN.sub(_decoded, text) if "=?" in text else text
+
+
+def _decoded(run: re.Match[str]) -> str:
+    """Words that follow each other: the space between them means nothing (§6.2), and a character may be cut in two."""
+    pieces: list[tuple[str, bytes]] = []
+    try:
+        for charset, encoding, encoded in _ONE.findall(run[0]):
+            octets = _octets(encoding, encoded)
+            if pieces and pieces[-1][0] == charset.lower():
+                pieces[-1] = (charset.lower(), pieces[-1][1] + octets)
+            else:
+                pieces.append((charset.lower(), octets))
+        text = "".join([octets.decode(charset) for charset, octets in pieces])
+    except (Error, LookupError, UnicodeError, ValueError):
+        return run[0]
+    return run[0] if _CONTROL.search(text) else text
+
+
+def _octets(encoding: str, encoded: str) -> bytes:
+    if encoding in "Qq":
+        return a2b_qp(encoded, header=True)
+    # Padding that is missing is the fault seen most; a wrong one shows in the text.
+    return a2b_base64(encoded + "=" * (-len(encoded) % 4))

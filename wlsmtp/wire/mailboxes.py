@@ -1,0 +1,178 @@
+"""Address lists, as address header fields hold them (RFC 5322 §3.4), and groups.
+
+One strict reader for header fields of octets, of parsed and of composed messages: with comments, folding, and the
+obsolete forms of §4.4, as somebody may have written them, and no others. What could mean two things is refused: a
+lenient reader loses a recipient, or sends to one whom nobody named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from wlsmtp.wire.address import Address, Mailbox, address_within, check_name, phrase, plain_address, refuse
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\[[^][\\]*\]|\s+|[^\s"(),.:;<>@\[\]\\]+|.', re.DOTALL)
+_COMMENT_PIECE = re.compile(r"\\.|[()]", re.DOTALL)
+_FOLD = re.compile(r"\r?\n(?=[ \t])")
+_LIST_HINT = 'A comma is between two addresses; a name with one needs double quotes: "Example, Ann" <ann@…>'
+_END = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Mailboxes with a name for all of them (RFC 5322 §3.4): ``Team: ann@example.com, bob@example.org;``. It may be
+    empty, as in ``undisclosed-recipients:;``."""
+
+    name: str
+    members: tuple[Mailbox, ...] = ()
+
+    def __str__(self) -> str:
+        escaped = self.name.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}": {", ".join(map(str, self.members))};'
+
+
+def parse_mailbox_list(text: str) -> list[Mailbox]:
+    """Read the value of an address field: all its mailboxes, also those in groups. Raises ``MessageError`` for whatever
+    is malformed."""
+    if plain := plain_address(text):
+        return [Mailbox("", plain)]
+    return mailboxes_in(parse_address_list(text))
+
+
+def mailboxes_in(items: list[Mailbox | Group]) -> list[Mailbox]:
+    """The mailboxes of a list, with those in its groups."""
+    return [box for item in items for box in ((item,) if isinstance(item, Mailbox) else item.members)]
+
+
+def parse_address_list(text: str) -> list[Mailbox | Group]:
+    """Read the value of an address field: mailboxes and groups. Encoded words in names are decoded. Raises
+    ``MessageError`` that shows the text for whatever is malformed."""
+    unfolded = _FOLD.sub("", text)
+    check_name(text, unfolded.replace("\t", " "))
+    return _Reader(unfolded).items()
+
+
+class _Reader:
+    """Reads one list. ``_entry`` holds the tokens since the last separator."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._items: list[Mailbox | Group] = []
+        self._group: str | None = None
+        self._members: list[Mailbox] = []
+        self._entry: list[str] = []
+        self._is_behind_group = False
+
+    def items(self) -> list[Mailbox | Group]:
+        in_angle = False
+        for token in _tokens(self._text):
+            if in_angle and token != _END:
+                in_angle = token != ">"
+                self._entry.append(token)
+            elif token in (",", ";", ":", _END):
+                self._separate(token)
+            else:
+                in_angle = token == "<"
+                self._add(token)
+        return self._items
+
+    def _add(self, token: str) -> None:
+        if self._is_behind_group and not token.isspace():
+            refuse(self._text, "a comma must be between a group and what follows it")
+        self._entry.append(token)
+
+    def _separate(self, token: str) -> None:
+        if token == ":":
+            self._begin_group()
+            return
+        self._is_behind_group = False
+        if "".join(self._entry).strip():
+            mailbox = _mailbox(self._text, self._entry)
+            (self._items if self._group is None else self._members).append(mailbox)
+        self._entry = []
+        if token == ";":
+            self._end_group()
+        elif token == _END and self._group is not None:
+            refuse(self._text, "a group must end with a semicolon")
+
+    def _begin_group(self) -> None:
+        if self._group is not None:
+            refuse(self._text, "there is no group in a group; a colon in a name must be in double quotes")
+        if self._is_behind_group:
+            refuse(self._text, "a comma must be between two groups")
+        if "<" in self._entry:
+            refuse(self._text, "a colon is out of place")
+        name = phrase(self._text, self._entry)
+        if not name:
+            refuse(self._text, "a group must have a name before its colon")
+        self._group, self._entry = name, []
+
+    def _end_group(self) -> None:
+        if self._group is None:
+            refuse(self._text, "a semicolon ends a group, and there is none", "Put commas between addresses")
+        self._items.append(Group(self._group, tuple(self._members)))
+        self._group, self._members, self._is_behind_group = None, [], True
+
+
+def _mailbox(text: str, tokens: list[str]) -> Mailbox:
+    if "<" not in tokens:
+        return Mailbox("", _address(text, tokens))
+    start = tokens.index("<")
+    end = tokens.index(">", start) if ">" in tokens[start:] else 0
+    if not end or "".join(tokens[end + 1 :]).strip():
+        refuse(text, "the address in angle brackets must come last, and end with >", _LIST_HINT)
+    return Mailbox(phrase(text, tokens[:start]), _address(text, _without_route(text, tokens[start + 1 : end])))
+
+
+def _without_route(text: str, tokens: list[str]) -> list[str]:
+    """An address in angle brackets without ``@a.example,@b.example:``, a way that nobody takes any more (§4.4)."""
+    if ":" not in tokens:
+        return tokens
+    colon = tokens.index(":")
+    domains = "".join(tokens[:colon]).replace(" ", "").strip(",").split(",")
+    if not all(re.fullmatch(r"@[^@<]+|", domain) for domain in domains) or not any(domains):
+        refuse(text, "a colon is out of place")
+    return tokens[colon + 1 :]
+
+
+def _address(text: str, tokens: list[str]) -> Address:
+    """The address, without comments and white space around @ and dots (obs-local-part and obs-domain)."""
+    words = [token for token in tokens if not token.isspace()]
+    if len(words) < len(tokens):
+        previous = "."
+        pending = False
+        for token in tokens:
+            if token.isspace():
+                if token.strip(" \t"):
+                    refuse(text, f"it contains the space {token!r}")
+                pending = True
+                continue
+            if pending and previous not in ".@" and token not in ".@":
+                refuse(text, "a space is within an address, or a comma is missing between two", _LIST_HINT)
+            previous, pending = token, False
+    return address_within(text, "".join(words))
+
+
+def _tokens(text: str) -> Iterator[str]:
+    """The tokens, with a space for each comment (§3.2.2), and an empty one at the end."""
+    position = 0
+    while match := _TOKEN.match(text, position):
+        token, position = match[0], match.end()
+        if token == '"':
+            refuse(text, "a quotation mark is not closed")
+        if token == "(":
+            token, position = " ", _end_of_comment(text, position)
+        yield token
+    yield _END
+
+
+def _end_of_comment(text: str, start: int) -> int:
+    """Comments nest, and quotes mean nothing in them."""
+    depth = 1
+    for match in _COMMENT_PIECE.finditer(text, start):
+        depth += {"(": 1, ")": -1}.get(match[0], 0)
+        if depth == 0:
+            return match.end()
+    refuse(text, "a comment is not closed")
