@@ -253,7 +253,8 @@ class AsyncioStream:
             self._place.loop.call_soon_threadsafe(self.abort)
 
     def _check_place(self) -> None:
-        if self._place != _here():
+        here = _here()
+        if here is not self._place and here != self._place:
             raise self._place.error("A connection")
 
 

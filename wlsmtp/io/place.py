@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from wlsmtp.errors import ConfigError, Stage
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A process and, in the asyncio world, an event loop."""
 
     process: int
@@ -64,12 +62,19 @@ class Kept(Generic[T]):
         self._forget = forget
         # No lock: a thread that is not there in a forked child may have held it. Each step is atomic.
         self._all: dict[Place, T] = {}
+        self._latest: tuple[Place, T] | None = None
+        """What was asked for last, which mostly is what is asked for next."""
 
     def get(self) -> T:
         """What is kept here."""
-        here = self._here()
+        here, latest = self._here(), self._latest
+        if latest is not None and latest[0] is here:
+            return latest[1]
         kept = self._all.get(here)
-        return self._all.setdefault(here, self._make(self.all())) if kept is None else kept
+        if kept is None:
+            kept = self._all.setdefault(here, self._make(self.all()))
+        self._latest = here, kept
+        return kept
 
     def all(self) -> Sequence[T]:
         """What is kept for all places of this process."""

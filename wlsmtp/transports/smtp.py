@@ -221,10 +221,10 @@ class SMTPTransport(Transport):
         )
         return dispatch.is_sent_again(outcome, again, self.io.now(), all_or_nothing=self.all_or_nothing)
 
-    def take(self, dispatch: Dispatch, outcome: Outcome) -> bool:
-        """Take what came of one transaction; return whether there must be another one."""
+    def take(self, dispatch: Dispatch, outcome: Outcome, pool: Pool) -> bool:
+        """Take what came of one transaction over a connection of ``pool``; return whether there must be another one."""
         if outcome.error is None:
-            self.pool.succeeded()
+            pool.succeeded()
         return dispatch.take(outcome, self.quirks, all_or_nothing=self.all_or_nothing)
 
     async def _deliver_part(self, dispatch: Dispatch) -> None:
@@ -236,7 +236,7 @@ class SMTPTransport(Transport):
             dispatch.fail(error)
         else:
             if outcome is not None:
-                self.take(dispatch, outcome)
+                self.take(dispatch, outcome, pool)
         finally:
             pool.let_go(caller)
 

@@ -330,7 +330,7 @@ class Stream:
             self._on_their_way.popleft()
             outcome = dispatch.transaction.outcome
             if not self._transport.is_sent_again(dispatch, outcome, connection):
-                self._transport.take(dispatch, outcome)
+                self._transport.take(dispatch, outcome, self._pool)
             if dispatch.outcome is None:
                 again.append(dispatch)
         # What the server refused itself goes last, as it may end the next connection as well.
