@@ -26,8 +26,9 @@ from wlsmtp.validation import Seconds, Settings
 
 TokenProvider = Callable[[], str | Awaitable[str]]
 """Returns an OAuth 2.0 access token, or (in the async world) an awaitable of one; asked anew for each connection, and
-once more when the server has refused the token. A plain function is called in a thread in the async world. If it has a
-method ``forget(token)``, that is told of the refused token first. See ``wlsmtp.oauth`` for ready-made ones."""
+once more when the server has refused the token. A plain function is called in a thread of its own, and left behind at
+the deadline of the login. If it has a method ``forget(token)``, that is told of the refused token first. See
+``wlsmtp.oauth`` for ready-made ones."""
 
 WITHOUT_SECRET = frozenset({"EXTERNAL", "GSSAPI", "ANONYMOUS"})
 """The mechanisms that need neither password nor token; they are used only when ``mechanisms`` names them."""

@@ -58,7 +58,7 @@ class TokenEndpoint(Settings):
     early: Annotated[float, Field(ge=0)] = 60.0
     """Seconds before its end at which a token is renewed; half its lifetime, if that is shorter."""
     timeout: Seconds = 30.0
-    """The longest wait for the endpoint, in seconds."""
+    """The longest that the whole exchange with the endpoint may take, in seconds."""
     tls: TLS = TLS()
     """How the endpoint's certificate is checked."""
 
@@ -103,7 +103,11 @@ class TokenEndpoint(Settings):
         form = {**self._grant(), "scope": self.scope or "", **self._client(), **self.extra}
         form = {name: value for name, value in form.items() if value}
         try:
-            status, body = post_form(self.token_url, form, headers=self._headers(), tls=self.tls, timeout=self.timeout)
+            status, body = post_form(
+                self.token_url, form, headers=self._headers(), tls=self.tls, timeout=self.timeout,
+                # What goes over loopback may be in the clear, and nowhere else.
+                may_use_proxy=not _is_local(urlsplit(self.token_url).hostname or ""),
+            )  # fmt: skip
         except OSError as error:
             words = f"The token endpoint {self._place} could not be reached ({error})"
             raise ConnectionFailed(words, stage=Stage.AUTH) from error

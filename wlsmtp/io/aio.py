@@ -14,12 +14,13 @@ from inspect import isawaitable, iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from wlsmtp.errors import ConfigError, Stage
+from wlsmtp.io.aio_aside import await_aside
 from wlsmtp.io.aio_dialing import dial, dial_through
 from wlsmtp.io.aio_end import close_with_loop
 from wlsmtp.io.base import MAX_UNREAD, Ended, TLSInfo
 from wlsmtp.io.place import Place
 from wlsmtp.io.readiness import is_readable
-from wlsmtp.io.sockets import check_injected, read_dry, tune
+from wlsmtp.io.sockets import Connecting, check_injected, read_dry, tune
 from wlsmtp.io.tls import keep_session, secure
 from wlsmtp.network import Network, Proxy
 
@@ -391,7 +392,12 @@ class AsyncioIO:
         """See ``IO.connect``."""
         network = network or Network()
         if network.connector is not None:
-            sock = check_injected(await self.call(partial(network.connector, host, port), deadline))
+            connecting = Connecting(partial(network.connector, host, port))
+            try:
+                sock = check_injected(await self.call(connecting, deadline))
+            except BaseException:
+                connecting.give_up()
+                raise
             sock.setblocking(False)
             tune(sock, network)
             return await _wrap(sock, is_direct=False)
@@ -460,8 +466,8 @@ class AsyncioIO:
         """See ``IO.at_exit``: a loop that ends cancels its tasks."""
         return lambda: None
 
-    async def call(self, function: Callable[[], T | Awaitable[T]], deadline: float) -> T:
-        """See ``IO.call``; what is no ``async def`` is called in a thread."""
+    async def call(self, function: Callable[[], T | Awaitable[T]], deadline: float, *, in_place: bool = False) -> T:
+        """See ``IO.call``; an ``async def`` is awaited in this task."""
         async with asyncio.timeout_at(deadline):
-            result = function() if iscoroutinefunction(function) else await asyncio.to_thread(function)
+            result = function() if iscoroutinefunction(function) else await await_aside(function)
             return await result if isawaitable(result) else result

@@ -6,11 +6,13 @@ import asyncio
 import errno
 import socket
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wlsmtp.errors import SMTPError
+from wlsmtp.io.aio_aside import await_aside
 from wlsmtp.io.base import ATTEMPT_DELAY
-from wlsmtp.io.sockets import Address, choose, open_socket
+from wlsmtp.io.sockets import Address, addresses_of, choose, look_up, open_socket
 
 if TYPE_CHECKING:
     from wlsmtp.network import Network, Proxy
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
 
 async def dial(host: str, port: int, network: Network) -> socket.socket:
     """A socket connected to the first address of ``host`` that answers."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found = addresses_of(host, port)
+    if found is None:
+        found = await await_aside(partial(look_up, host, port))
     return await _race(choose(found, network), network)
 
 

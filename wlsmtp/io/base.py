@@ -237,10 +237,11 @@ class IO(Protocol):
         """Have ``work`` done when the program ends, while its threads still run; returns what takes that back. Worlds
         that cancel their tasks at the end do nothing here. Raises ``OSError`` when no thread can be started."""
 
-    async def call(self, function: Callable[[], T | Awaitable[T]], deadline: float) -> T:
-        """Call a function that may block (a user's, key derivation), so that only this caller waits for it; it may
-        return an awaitable in worlds that can wait for one. Raises ``TimeoutError`` at the deadline, in those worlds
-        only, and the function goes on then."""
+    async def call(self, function: Callable[[], T | Awaitable[T]], deadline: float, *, in_place: bool = False) -> T:
+        """Call a function that may block or hang (a user's, key derivation) in a thread of its own, so that only this
+        caller waits for it; it may return an awaitable in worlds that can wait for one. Raises ``TimeoutError`` at the
+        deadline, and the function goes on then, without keeping the program from its end. ``in_place`` asks for the
+        thread of the caller, and for no deadline, in worlds that block."""
 
 
 def interleave(addresses: Iterable[tuple[int, object]]) -> list[tuple[int, object]]:

@@ -11,17 +11,19 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from wlsmtp.errors import ConfigError, Stage
+from wlsmtp.io.aside import call_aside
 from wlsmtp.io.base import MAX_UNREAD, READ_SIZE, Ended, TLSInfo
 from wlsmtp.io.dialing import dial, dial_through, remaining
 from wlsmtp.io.engine import RECORD, OutgoingRecords, TLSEngine
 from wlsmtp.io.farewell import farewells
 from wlsmtp.io.place import Place
 from wlsmtp.io.readiness import is_readable, wait_until_ready, yield_processor
-from wlsmtp.io.sockets import check_injected, tune
+from wlsmtp.io.sockets import Connecting, check_injected, tune
 from wlsmtp.io.tls import keep_session, secure
 from wlsmtp.network import Network, Proxy
 
@@ -392,7 +394,12 @@ class BlockingIO:
         """See ``IO.connect``."""
         network = network or Network()
         if network.connector is not None:
-            sock = check_injected(network.connector(host, port))
+            connecting = Connecting(partial(network.connector, host, port))
+            try:
+                sock = check_injected(call_aside(connecting, remaining(deadline)))
+            except BaseException:
+                connecting.give_up()
+                raise
             tune(sock, network)
         elif proxy is not None:
             sock = dial_through(proxy, host, port, network, deadline)
@@ -452,9 +459,9 @@ class BlockingIO:
         """See ``IO.at_exit``."""
         return farewells.add(lambda: run(work()))
 
-    async def call(self, function: Callable[[], T | Awaitable[T]], deadline: float) -> T:
+    async def call(self, function: Callable[[], T | Awaitable[T]], deadline: float, *, in_place: bool = False) -> T:
         """See ``IO.call``; an awaitable is a ``ConfigError`` here, as nothing could wait for it."""
-        result = function()
+        result = function() if in_place else call_aside(function, remaining(deadline))
         if not isawaitable(result):
             return result
         if isinstance(result, Coroutine):

@@ -6,14 +6,14 @@ import errno
 import os
 import selectors
 import socket
-import threading
 import time
-from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from wlsmtp.errors import SMTPError
+from wlsmtp.io.aside import call_aside
 from wlsmtp.io.base import ATTEMPT_DELAY
-from wlsmtp.io.sockets import Address, choose, open_socket
+from wlsmtp.io.sockets import Address, addresses_of, choose, look_up, open_socket
 
 if TYPE_CHECKING:
     from wlsmtp.network import Network, Proxy
@@ -43,26 +43,9 @@ def dial_through(proxy: Proxy, host: str, port: int, network: Network, deadline:
 
 
 def _resolve(host: str, port: int, deadline: float) -> list[Any]:
-    """What ``getaddrinfo`` finds. It knows no deadline, so it runs in a thread that is left behind."""
-    found: list[Any] = []
-
-    def look_up() -> None:
-        try:
-            found.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except (OSError, UnicodeError) as error:
-            found.append(error)
-
-    with suppress(OSError):
-        found.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
-    if not found:
-        thread = threading.Thread(target=look_up, name="wlsmtp-resolver", daemon=True)
-        thread.start()
-        thread.join(remaining(deadline))
-    if not found:
-        raise TimeoutError
-    if isinstance(found[0], Exception):
-        raise found[0]
-    return cast("list[Any]", found[0])
+    """What ``getaddrinfo`` finds. It knows no deadline, so it is called aside, unless ``host`` is an address."""
+    found = addresses_of(host, port)
+    return call_aside(partial(look_up, host, port), remaining(deadline)) if found is None else found
 
 
 def _race(addresses: list[Address], network: Network, deadline: float) -> socket.socket:

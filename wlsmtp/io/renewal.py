@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections.abc import Callable
 
@@ -9,8 +11,20 @@ from wlsmtp.errors import SMTPError
 from wlsmtp.io.thread import Lock
 
 
+class _Renewal:
+    """One attempt to make a new value, which all who ask meanwhile share."""
+
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        self.is_done = threading.Event()
+        self.waiting = 0
+        self.error: BaseException | None = None
+        self.value: str | None = None
+
+
 class Renewable:
-    """Made by one thread at a time, while the others wait for it; renewed ``early`` seconds before its end.
+    """Made by one thread at a time, while the others wait for what comes of it; renewed ``early`` seconds before its
+    end. It is for ``make`` to end in time.
 
     ``make`` returns the value and the seconds that it is good for.
     """
@@ -21,18 +35,34 @@ class Renewable:
         self._lock = Lock()
         self._value: str | None = None
         self._renew_at = self._ends_at = 0.0
+        self._renewal: _Renewal | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for a new value that another one makes."""
+        renewal = self._renewal
+        return 0 if renewal is None else renewal.waiting
 
     def get(self) -> str:
         """The value. A renewal that fails does no harm while the old value is good."""
         with self._lock:
             if self._value is not None and time.monotonic() < self._renew_at:
                 return self._value
-            try:
-                return self._renew()
-            except SMTPError:
-                if self._value is None or time.monotonic() >= self._ends_at:
-                    raise
-                return self._value
+            renewal = self._renewal
+            # The one of the process that forked this one ends there.
+            is_mine = renewal is None or renewal.process != os.getpid()
+            if renewal is None or is_mine:
+                renewal = self._renewal = _Renewal()
+            else:
+                renewal.waiting += 1
+        if is_mine:
+            self._renew(renewal)
+        else:
+            renewal.is_done.wait()
+        if renewal.value is not None:
+            return renewal.value
+        assert renewal.error is not None
+        raise renewal.error
 
     def forget(self, value: str | None) -> None:
         """Make a new one next time, if ``value`` is the present one: another thread may have renewed it meanwhile."""
@@ -40,10 +70,20 @@ class Renewable:
             if self._value == value:
                 self._value = None
 
-    def _renew(self) -> str:
+    def _renew(self, renewal: _Renewal) -> None:
         asked_at = time.monotonic()
-        self._value, seconds = self._make()
-        self._ends_at = asked_at + seconds
-        # What lives shorter than twice the margin would else be renewed all the time.
-        self._renew_at = self._ends_at - min(self._early, seconds / 2)
-        return self._value
+        try:
+            value, seconds = self._make()
+            with self._lock:
+                self._value, self._ends_at = value, asked_at + seconds
+                # What lives shorter than twice the margin would else be renewed all the time.
+                self._renew_at = self._ends_at - min(self._early, seconds / 2)
+            renewal.value = value
+        except BaseException as error:
+            renewal.error = error
+            if isinstance(error, SMTPError) and self._value is not None and time.monotonic() < self._ends_at:
+                renewal.value = self._value
+        finally:
+            with self._lock:
+                self._renewal = None
+            renewal.is_done.set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +90,41 @@ def read_dry(opened: Any) -> Iterator[bytes]:
                 yield data
         finally:
             sock.detach()
+
+
+def addresses_of(host: str, port: int) -> list[tuple[Any, ...]] | None:
+    """What ``look_up`` would find, if ``host`` is an address: that asks nobody, so it cannot hang."""
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):
+        return None
+
+
+def look_up(host: str, port: int) -> list[tuple[Any, ...]]:
+    """The addresses of a name. It may hang as long as the resolver does."""
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+
+class Connecting:
+    """A call of a connector. What it returns when nobody waits any more is closed."""
+
+    def __init__(self, connector: Callable[[], object]) -> None:
+        self._connector = connector
+        self._sock: object = None
+        self._is_given_up = False
+
+    def __call__(self) -> object:
+        """Connect; in asyncio it may return an awaitable."""
+        self._sock = self._connector()
+        if self._is_given_up:
+            self.give_up()
+        return self._sock
+
+    def give_up(self) -> None:
+        """Nobody waits for it any more."""
+        self._is_given_up = True
+        if isinstance(self._sock, socket.socket):
+            self._sock.close()
 
 
 def check_injected(sock: object) -> socket.socket:

@@ -374,7 +374,7 @@ class Spooler:
         if callback is None:
             return
         try:
-            await self._io.call(partial(callback, receipt), self._io.now() + CALLBACK)
+            await self._io.call(partial(callback, receipt), self._io.now() + CALLBACK, in_place=True)
         except Exception:
             log.exception("a callback failed on message %s", receipt.id)
 

@@ -1,0 +1,17 @@
+"""Functions that may hang, waited for by a task; see ``aside.py``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from wlsmtp.io.aside import start_aside
+
+T = TypeVar("T")
+
+
+async def await_aside(function: Callable[[], T]) -> T:
+    """What ``function`` returns or raises; a caller that is cancelled leaves it behind. Raises ``OSError`` when no
+    thread can be started."""
+    return await asyncio.wrap_future(start_aside(function))
