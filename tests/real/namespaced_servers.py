@@ -8,9 +8,16 @@ from . import namespace
 from .cyrus_lmtp import CyrusServer
 from .exim import Exim498Server, EximServer
 from .opensmtpd import OpenSMTPDServer
+from .sendmail import SendmailServer
 from .server import RealServer
 
-_CLASSES: tuple[type[namespace.NamespacedServer], ...] = (EximServer, Exim498Server, CyrusServer, OpenSMTPDServer)
+_CLASSES: tuple[type[namespace.NamespacedServer], ...] = (
+    EximServer,
+    Exim498Server,
+    CyrusServer,
+    OpenSMTPDServer,
+    SendmailServer,
+)
 
 SERVERS: list[Callable[[], RealServer]] = list(_CLASSES)
 """What makes each of them. Endpoints have their names at once, and their ports once the server runs."""

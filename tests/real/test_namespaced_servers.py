@@ -6,18 +6,23 @@ import re
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from email import message_from_bytes
 from typing import Any
 
 import pytest
 
+import wlsmtp
 from tests.worlds import Session, World
 from wlsmtp import Envelope, Pipelining, RecipientStatus, RetryPolicy, Status
+from wlsmtp.options import DeliverBy, DeliveryOptions
 
 from . import poll
 from .exim import MAIL_LIMIT, RECIPIENT_LIMIT, EximServer
+from .namespace import HOST
 from .namespaced_servers import SERVERS, what_is_missing
 from .registry import RunningServers, endpoint_of
+from .sendmail import SendmailServer
 from .server import DOMAIN, Endpoint, RealServer
 
 NO_RETRY = RetryPolicy(attempts=1)
@@ -150,3 +155,25 @@ def test_who_is_accepted_beside_too_many_recipients_has_the_message(reached: Rea
         return {address.strip() for header in headers for address in header.split(",")}
 
     assert poll(lambda: reached_by_it() == set(accepted), 20.0), reached_by_it()
+
+
+SENDMAIL = pytest.mark.parametrize("reached", [pytest.param((SendmailServer, "Sendmail 8.18"), id="")], indirect=True)
+
+
+@SENDMAIL
+def test_a_time_for_the_delivery_is_asked_for(reached: Reached) -> None:
+    mark, message = marked()
+    options = DeliveryOptions(deliver_by=DeliverBy(within=timedelta(hours=1)))
+    with reached.session() as session:
+        assert session.send(message, sender=SENDER, recipients=BOB, options=options)
+    reached.expect([mark])
+
+
+@SENDMAIL
+def test_an_address_that_the_server_cannot_take_is_not_offered_to_it(reached: Reached) -> None:
+    mark, message = marked()
+    with reached.session() as session:
+        with pytest.raises(wlsmtp.ExtensionMissing, match=f"SMTPUTF8.*{HOST}:{reached.endpoint.port} "):
+            session.send(message, sender=SENDER, recipients=f"b\N{LATIN SMALL LETTER O WITH DIAERESIS}b@{DOMAIN}")
+        assert session.send(message, sender=SENDER, recipients=BOB)
+    reached.expect([mark])
