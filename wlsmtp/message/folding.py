@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.message import headers
+from wlsmtp.message.headers import MAX_LINE
 from wlsmtp.message.section import fields_of
-from wlsmtp.message.transfer import MAX_LINE
-from wlsmtp.wire.mailboxes import parse_mailbox_list
+from wlsmtp.wire.mailboxes import parse_address_list
 
 if TYPE_CHECKING:
     AnyEmail = email.message.Message[Any, Any]
@@ -113,7 +113,7 @@ def _rewritten(name: str, value: str) -> str:
     try:
         text = re.sub(r"\r?\n(?=[ \t])", "", value).encode("utf-8", "surrogateescape").decode()
         if name.lower() in headers.ADDRESS_FIELDS:
-            field = headers.address_field(name, parse_mailbox_list(text))
+            field = headers.address_field(name, parse_address_list(text))
         elif name.lower() in _FREE_TEXT or name.lower().startswith("x-"):
             field = headers.text_field(name, text)
         else:

@@ -10,14 +10,17 @@ from __future__ import annotations
 import re
 from binascii import b2a_base64
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from urllib.parse import quote
 
-from wlsmtp.wire.address import Address, Mailbox
+from wlsmtp.wire.address import Mailbox
+from wlsmtp.wire.mailboxes import Group, parse_address_list
 
 LINE = 76
 """The longest line with an encoded word in it (RFC 2047 §2); other lines aim at it."""
+MAX_LINE = 998
+"""Octets in a line without its CRLF (RFC 5322 §2.1.1)."""
 MAX_WORD = 900
 """A longer word would not fit the 998 octets of a line (RFC 5322 §2.1.1), so it is encoded."""
 
@@ -26,8 +29,20 @@ ADDRESS_FIELDS = frozenset(
 ) | {"disposition-notification-to", "return-receipt-to", "errors-to", "mail-reply-to", "mail-followup-to"}
 """The fields, in lower case, whose values are addresses, in which only a name may be an encoded word."""
 
-_NAME_LINE = LINE - 30
-"""The longest display name in one piece: it fits a line with the longest name of a field before it."""
+IDENTIFIER_FIELDS = frozenset({"references", "in-reply-to", "resent-message-id", "original-message-id", "supersedes"})
+"""Fields of identifiers with a space between them."""
+URL_FIELDS = frozenset(f"list-{name}" for name in ("unsubscribe", "help", "post", "subscribe", "owner", "archive"))
+"""Fields of URLs in angle brackets with commas between them (RFC 2369)."""
+_STRUCTURED = IDENTIFIER_FIELDS | URL_FIELDS | {
+    "list-id", "list-unsubscribe-post", "autocrypt", "autocrypt-gossip", "dkim-signature", "domainkey-signature",
+    "authentication-results", "arc-authentication-results", "arc-message-signature", "arc-seal", "received",
+    "received-spf", "return-path", "delivered-to", "auto-submitted", "precedence", "priority", "importance",
+    "sensitivity", "x-priority", "resent-date", "expires", "expiry-date", "reply-by", "deferred-delivery",
+    "archived-at", "message-context", "tls-required", "require-recipient-valid-since", "accept-language", "openpgp",
+    "original-recipient", "jabber-id", "bimi-selector",
+}  # fmt: skip
+_LIST_ID = re.compile(r'"?([^"<>]*?)"? *(<[!-;=?-~]+>)')
+_GAP = re.compile(r" (?! )")
 
 _FRAME = len("=?utf-8?q?") + len("?=")
 _SHORTEST = 24
@@ -40,6 +55,17 @@ _Q_SAFE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-"
 _Q = ["_" if octet == 0x20 else chr(octet) if octet in _Q_SAFE else f"={octet:02X}" for octet in range(256)]
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def field(name: str, value: str) -> str:
+    """A field by its name: of addresses, of words that programs read, or of text. Raises ``ValueError`` for a value
+    that cannot be written: only names and texts can have characters outside ASCII."""
+    kind = name.lower()
+    if kind in ADDRESS_FIELDS:
+        return address_field(name, parse_address_list(value))
+    if kind in _STRUCTURED:
+        return _structured_field(name, value)
+    return other_field(name, value)
 
 
 def text_field(name: str, value: str) -> str:
@@ -56,6 +82,18 @@ def other_field(name: str, value: str) -> str:
     return text_field(name, value)
 
 
+def _structured_field(name: str, value: str) -> str:
+    """A field that programs read: no word of it may be encoded, but for the phrase of a List-Id (RFC 2919)."""
+    words = _GAP.split(value.strip(" "))
+    if not value.isascii() and name.lower() == "list-id" and (parts := _LIST_ID.fullmatch(value)):
+        words = [*_phrase(parts[1]), parts[2]]
+    if not all(map(str.isascii, words)):
+        raise ValueError("must be ASCII: no program would decode it (write a URL with percent signs)")
+    if len(name) + len(": ") + max(map(len, words)) > MAX_LINE:
+        raise ValueError(f"has a word that no line can hold: {MAX_LINE} octets at most (RFC 5322 §2.1.1)")
+    return _folded_words(name, words)
+
+
 def identifier_field(name: str, value: str) -> str:
     """A field that is never folded or encoded, such as Message-ID: it is compared octet by octet."""
     return f"{name}: {value}\r\n"
@@ -67,19 +105,26 @@ def date_field(name: str, value: datetime) -> str:
 
 
 @lru_cache(maxsize=64)
-def _date(value: datetime, _offset: timedelta | None) -> str:
+def _date(value: datetime, offset: timedelta | None) -> str:
     """Remembered, as many messages are made within a second; by its offset too, as times in two zones may be equal."""
+    if offset is not None and offset.total_seconds() % 60:
+        # A zone has whole minutes there; in Amsterdam it had seconds until 1937.
+        value = value.astimezone(timezone(timedelta(minutes=int(offset.total_seconds() / 60))))
     iso = value.isoformat(" ", "seconds")
     day = f"{_DAYS[value.weekday()]}, {iso[8:10]} {_MONTHS[value.month]} {iso[:4]}"
     return f"{day} {iso[11:19]} {iso[19:22]}{iso[23:25]}"
 
 
-def address_field(name: str, mailboxes: Sequence[Mailbox]) -> str:
-    """A field of addresses, folded between them. Domains are in A-labels; a local part outside ASCII is in UTF-8."""
-    written = [_mailbox(box.name, box.address) for box in mailboxes]
-    if len(written) == 1 and len(name) + 2 + len(written[0]) <= LINE:
-        return f"{name}: {written[0]}\r\n"
-    return _folded_words(name, [f"{text}," for text in written[:-1]] + written[-1:])
+def address_field(name: str, items: Sequence[Mailbox | Group]) -> str:
+    """A field of mailboxes and groups, folded between them. Domains are in A-labels; a local part outside ASCII is in
+    UTF-8."""
+    words: list[str] = []
+    for item in items:
+        if words:
+            words[-1] += ","
+        words += _mailbox(item) if isinstance(item, Mailbox) else _group(item)
+    line = f"{name}: {' '.join(words)}\r\n"
+    return line if len(line) - 2 <= LINE else _folded_words(name, words, from_next_line=True)
 
 
 def parameter(name: str, value: str) -> Iterator[str]:
@@ -109,31 +154,33 @@ def mime_field(name: str, value: str, parameters: Iterable[str]) -> str:
 
 
 def encoded_words(text: str, first: int = LINE - 1) -> list[str]:
-    """``text`` as encoded words, each with whole characters (RFC 2047 §5); the first has ``first`` octets at most."""
+    """``text`` as encoded words, each with whole characters (RFC 2047 §5), cut behind a space where there is one; the
+    first has ``first`` octets at most. No text, no words."""
     octets = text.encode()
     special = len(octets.translate(None, _Q_SAFE))
     encode = _q if special * 3 <= len(octets) else _b
-    whole = encode(octets)
-    if len(whole) <= first:
-        return [whole]
+    if len(octets) <= first and len(whole := encode(octets)) <= first:
+        return [whole] if text else []
     words: list[str] = []
-    rest = text
-    while rest:
+    start = 0
+    while start < len(text):
         room = (LINE - 1 if words else first) - _FRAME
-        count = _how_many_fit(rest, room, encode is _q)
-        words.append(encode(rest[:count].encode()))
-        rest = rest[count:]
+        end = start + _how_many_fit(text[start : start + room], room, encode is _q)
+        if end < len(text):
+            end = text.rfind(" ", start, end) + 1 or end
+        words.append(encode(text[start:end].encode()))
+        start = end
     return words
 
 
 def _how_many_fit(text: str, room: int, in_q: bool) -> int:
     budget = room if in_q else room // 4 * 3
-    for count, character in enumerate(text[:room]):
+    for count, character in enumerate(text):
         octets = character.encode()
         budget -= sum(len(_Q[octet]) for octet in octets) if in_q else len(octets)
         if budget < 0:
             return count
-    return min(len(text), room)
+    return len(text)
 
 
 def _q(octets: bytes) -> str:
@@ -156,27 +203,36 @@ def _encoded_field(name: str, value: str) -> str:
     return f"{name}: " + "\r\n ".join(encoded_words(value, first)) + "\r\n"
 
 
-def _mailbox(name: str, address: Address) -> str:
-    return _named(name, address.wire) if name else address.wire
+def _mailbox(box: Mailbox) -> tuple[str, ...]:
+    return _named(box.name, box.address.wire) if box.name else (box.address.wire,)
 
 
 @lru_cache(maxsize=1024)
-def _named(name: str, address: str) -> str:
-    """A mailbox as it is written, remembered, as people get more than one message."""
-    phrase = _phrase(name)
-    # Two words are as good as a line: where one ends the next may begin a line.
-    is_long = len(phrase) + len(address) > _NAME_LINE
-    return f"{phrase}\r\n <{address}>" if is_long else f"{phrase} <{address}>"
+def _named(name: str, address: str) -> tuple[str, ...]:
+    """A mailbox in the pieces between which it may be folded; remembered, as people get more than one message."""
+    words = (*_phrase(name), f"<{address}>")
+    whole = " ".join(words)
+    return (whole,) if len(whole) < LINE - 1 else words
 
 
-def _phrase(name: str) -> str:
-    """A display name (RFC 5322 §3.2.5): as it is, in quotes, or in encoded words."""
-    if "=?" not in name and _PRINTABLE.fullmatch(name):
+def _group(group: Group) -> list[str]:
+    words = _phrase(group.name)
+    # A colon next to an encoded word could be taken for a part of it.
+    words[-1] += " :" if words[-1].startswith("=?") else ":"
+    for number, member in enumerate(group.members):
+        words[-1] += "," if number else ""
+        words += _mailbox(member)
+    words[-1] += ";"
+    return words
+
+
+def _phrase(name: str) -> list[str]:
+    """A display name (RFC 5322 §3.2.5) in its words: as it is, in quotes, or in encoded words; what is ASCII stays so.
+    It is not cut within a word if it need not be: CPython's parser reads a space there."""
+    if "=?" not in name and _is_plain(name):
         escaped = name.replace("\\", "\\\\").replace('"', '\\"')
-        written = name if _PHRASE.fullmatch(name) else f'"{escaped}"'
-        if len(written) <= _NAME_LINE:
-            return written
-    return "\r\n ".join(encoded_words(name, _NAME_LINE))
+        return (name if _PHRASE.fullmatch(name) else f'"{escaped}"').split(" ")
+    return encoded_words(name)
 
 
 def _folded(name: str, value: str) -> str:
@@ -185,20 +241,17 @@ def _folded(name: str, value: str) -> str:
     return _folded_words(name, value.split(" "))
 
 
-def _folded_words(name: str, words: Iterable[str]) -> str:
-    """The words with a space between, and a line end before that space where the line would grow too long."""
+def _folded_words(name: str, words: Iterable[str], *, from_next_line: bool = False) -> str:
+    """The words with a space between, and a line end before that space where the line would grow too long; before the
+    first word only if that is asked for, and helps: some readers find white space in a text then."""
     pieces = [f"{name}:"]
     column = len(pieces[0])
     for word in words:
-        first = last = len(word)
-        if is_folded := "\r\n" in word:
-            first, last = word.index("\r\n"), len(word) - word.rindex("\n") - 1
-        # After the field's name only where it helps: some readers are not used to it.
-        if column + 1 + first > LINE and (len(pieces) > 1 or first < LINE):
+        if column + 1 + len(word) > LINE and (len(pieces) > 1 or (from_next_line and len(word) < LINE)):
             pieces.append("\r\n")
             column = 0
         pieces.append(f" {word}")
-        column = last if is_folded else column + 1 + last
+        column += 1 + len(word)
     return "".join(pieces) + "\r\n"
 
 

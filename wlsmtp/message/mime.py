@@ -18,7 +18,6 @@ from wlsmtp.message.content import Body, ComposedContent, Content
 from wlsmtp.message.source import Source
 from wlsmtp.message.transfer import base64_lines, base64_size, encode_text, is_7bit, measure_7bit
 from wlsmtp.wire.content import normalise, with_clean_line_ends
-from wlsmtp.wire.mailboxes import parse_mailbox_list
 
 if TYPE_CHECKING:
     from wlsmtp.message.attachment import Attachment
@@ -63,10 +62,7 @@ def _head(message: Message) -> str:
 def _extra_fields(message: Message) -> Iterator[str]:
     for name, values in message.headers.items():
         for value in values:
-            if name.lower() in headers.ADDRESS_FIELDS:
-                yield headers.address_field(name, parse_mailbox_list(value))
-            else:
-                yield headers.other_field(name, value)
+            yield headers.field(name, value)
 
 
 class _Writer:
@@ -174,9 +170,9 @@ def _attachment_head(
     kind: str, parameters: str, encoding: str, filename: str | None, disposition: str, content_id: str | None
 ) -> bytes:
     given = [parameter.strip() for parameter in _PARAMETER.findall(parameters)]
-    if filename is not None and not any(parameter.lower().startswith("name=") for parameter in given):
+    if filename and not any(parameter.lower().startswith("name=") for parameter in given):
         given += headers.old_parameter("name", filename)
-    names = headers.parameter("filename", filename) if filename is not None else ()
+    names = headers.parameter("filename", filename) if filename else ()
     head = headers.mime_field("Content-Type", kind, given)
     head += f"Content-Transfer-Encoding: {encoding}\r\n"
     head += headers.mime_field("Content-Disposition", disposition, names)

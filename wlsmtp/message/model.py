@@ -30,6 +30,7 @@ from wlsmtp.message.values import (
     text_or_none,
 )
 from wlsmtp.wire.address import Mailbox
+from wlsmtp.wire.mailboxes import Group, mailboxes_in
 
 AttachmentLike = Attachment | str | os.PathLike[str]
 
@@ -61,11 +62,11 @@ class Message:
     """
 
     sender: Mailbox
-    to: tuple[Mailbox, ...]
-    cc: tuple[Mailbox, ...]
-    bcc: tuple[Mailbox, ...]
+    to: tuple[Mailbox | Group, ...]
+    cc: tuple[Mailbox | Group, ...]
+    bcc: tuple[Mailbox | Group, ...]
     """Get the message and are named nowhere in it."""
-    reply_to: tuple[Mailbox, ...]
+    reply_to: tuple[Mailbox | Group, ...]
     subject: str
     text: str | None = field(repr=False)
     html: str | None = field(repr=False)
@@ -124,7 +125,10 @@ class Message:
 
     def envelope(self) -> Envelope:
         """From the sender to all of to, cc and bcc. Raises ``MessageError`` when nobody is there."""
-        recipients = [mailbox.address for mailbox in (*self.to, *self.cc, *self.bcc)]
+        items = (*self.to, *self.cc, *self.bcc)
+        recipients = [item.address for item in items if isinstance(item, Mailbox)]
+        if len(recipients) < len(items):
+            recipients = [mailbox.address for mailbox in mailboxes_in(items)]
         return Envelope.of_checked(self.sender.address, recipients)
 
     def render(self) -> Content:

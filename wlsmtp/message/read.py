@@ -28,11 +28,11 @@ from wlsmtp.errors import MessageError, Stage
 from wlsmtp.message import headers
 from wlsmtp.message.content import BytesContent, head_of
 from wlsmtp.message.folding import fold, fold_head, has_long_line, is_signed
+from wlsmtp.message.headers import MAX_LINE
 from wlsmtp.message.section import read_fields, without_bcc
-from wlsmtp.message.transfer import MAX_LINE
 from wlsmtp.wire.address import Address, Mailbox, parse_address, refuse
 from wlsmtp.wire.content import has_clean_line_ends
-from wlsmtp.wire.mailboxes import parse_mailbox_list
+from wlsmtp.wire.mailboxes import Group, mailboxes_in, parse_address_list
 
 if TYPE_CHECKING:
     AnyEmail = email.message.Message[Any, Any]
@@ -123,7 +123,8 @@ def sender_in(fields: list[Field]) -> Address:
     prefix = _prefix(fields)
     senders = _mailboxes(fields, f"{prefix}sender") or _mailboxes(fields, f"{prefix}from")
     if not senders:
-        raise MessageError("The message has no From header", stage=Stage.MESSAGE, hint="Pass sender=")
+        words = f"The message has no {'Resent-From' if prefix else 'From'} header"
+        raise MessageError(words, stage=Stage.MESSAGE, hint="Pass sender=")
     return senders[0].address
 
 
@@ -148,22 +149,29 @@ def _prefix(fields: list[Field]) -> str:
 
 
 def _mailboxes(fields: Iterable[Field], wanted: str) -> list[Mailbox]:
-    return [box for name, value in fields if name.lower() == wanted for box in _parsed(name, value)]
+    return [box for name, value in fields if name.lower() == wanted for box in mailboxes_in(_parsed(name, value))]
 
 
-def _parsed(name: str, value: Any) -> list[Mailbox]:
-    """The mailboxes in a field: as the standard library has them for a field that was set, from the source else.
+def _parsed(name: str, value: Any) -> list[Mailbox | Group]:
+    """What is in an address field: as the standard library has it for a field that was set, from the source else.
 
     A decoded text is not parsed: a comma in an encoded name would begin another address.
     """
     try:
-        if hasattr(value, "addresses"):
+        if hasattr(value, "groups"):
             _check_defects(value)
-            return [Mailbox(item.display_name, _address(item.addr_spec)) for item in value.addresses]
-        return parse_mailbox_list(_with_utf8(value.encode() if isinstance(value, Header) else str(value)))
+            return list(_items(value.groups))
+        return parse_address_list(_with_utf8(value.encode() if isinstance(value, Header) else str(value)))
     except (MessageError, EmailError, UnicodeError) as error:
         words = error.message if isinstance(error, MessageError) else error
         raise MessageError(f"{name}: {words}", stage=Stage.MESSAGE, hint=_HINT) from None
+
+
+def _items(groups: Iterable[Any]) -> Iterator[Mailbox | Group]:
+    for group in groups:
+        members = [Mailbox(item.display_name, _address(item.addr_spec)) for item in group.addresses]
+        # A mailbox by itself is a group without a name there.
+        yield from members if group.display_name is None else (Group(group.display_name, tuple(members)),)
 
 
 def _check_defects(value: Any) -> None:
@@ -213,23 +221,19 @@ def _final(name: str, value: Any) -> str:
     is_object = hasattr(value, "fold")
     if not is_object and (text.isascii() or _SURROGATE.search(text)):
         return text
-    if is_object and (name.lower().startswith("content-") or any(group.display_name for group in _groups(value))):
+    if is_object and name.lower().startswith("content-"):
         return _value_of(name, value.fold(policy=_POLICY))
     return _rewritten(name, value, text)
 
 
-def _groups(value: Any) -> Iterator[Any]:
-    """The groups in an address field, which only the standard library writes."""
-    return (group for group in getattr(value, "groups", ()) if group.display_name is not None)
-
-
 def _rewritten(name: str, value: Any, text: str) -> str:
-    if name.lower() in headers.ADDRESS_FIELDS:
-        field = headers.address_field(name, _parsed(name, value))
-    elif text.isascii():
-        field = headers.other_field(name, text)
-    else:
-        field = headers.text_field(name, text)
+    try:
+        is_list = name.lower() in headers.ADDRESS_FIELDS
+        field = headers.address_field(name, _parsed(name, value)) if is_list else headers.field(name, text)
+    except MessageError:
+        raise
+    except ValueError as error:
+        raise MessageError(f"{name}: {error}", stage=Stage.MESSAGE) from None
     return _value_of(name, field)
 
 

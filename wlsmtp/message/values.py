@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from wlsmtp.errors import MessageError
-from wlsmtp.message.headers import ADDRESS_FIELDS, MAX_WORD
+from wlsmtp.message.headers import ADDRESS_FIELDS, IDENTIFIER_FIELDS, MAX_WORD, URL_FIELDS, field
 from wlsmtp.wire.address import (
     Address,
     Mailbox,
@@ -18,11 +18,12 @@ from wlsmtp.wire.address import (
     parse_mailbox,
     plain_address,
 )
-from wlsmtp.wire.mailboxes import parse_mailbox_list
+from wlsmtp.wire.mailboxes import Group, parse_address_list
 
 AddressLike = str | Address | Mailbox | tuple[str, str]
 """``"ann@example.com"``, ``"Ann <ann@example.com>"``, or a pair (name, address), whose name is taken as it is."""
-AddressesLike = AddressLike | Iterable[AddressLike]
+AddressesLike = AddressLike | Group | Iterable[AddressLike | Group]
+"""One or several; a group is a ``Group``, or text like ``"undisclosed-recipients:;"``."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -53,13 +54,24 @@ def mailbox(value: object) -> Mailbox:
     raise ValueError(f"must be an address or a pair (name, address), not {type(value).__name__}")
 
 
-def mailboxes(value: object) -> tuple[Mailbox, ...]:
-    """The addresses in a field's value, each with or without a name."""
+def mailboxes(value: object) -> tuple[Mailbox | Group, ...]:
+    """The addresses in a field's value, each with or without a name, and groups of them."""
     if type(value) is str:
         # Most messages have one recipient, without a name, and another one each: nothing is to be remembered.
         plain = plain_address(value)
-        return (parse_mailbox(value) if plain is None else Mailbox("", plain),)
-    return tuple([mailbox(item) for item in several(value)])
+        return (_mailbox_or_group(value) if plain is None else Mailbox("", plain),)
+    return tuple([_mailbox_or_group(item) for item in several(value)])
+
+
+def _mailbox_or_group(value: object) -> Mailbox | Group:
+    if isinstance(value, Group):
+        check_name(value.name, value.name)
+        return Group(exactly_str(value.name), tuple(mailbox(member) for member in value.members))
+    if isinstance(value, str) and value.endswith(";") and ":" in value:
+        items = parse_address_list(exactly_str(value))
+        if len(items) == 1:
+            return items[0]
+    return mailbox(value)
 
 
 def several(value: object) -> Iterable[object]:
@@ -67,7 +79,7 @@ def several(value: object) -> Iterable[object]:
     two addresses as well."""
     if value is None:
         return ()
-    if isinstance(value, str | Address | Mailbox):
+    if isinstance(value, str | Address | Mailbox | Group):
         return (value,)
     match value:
         case (str(name), str()) if isinstance(value, tuple):
@@ -103,21 +115,31 @@ def field_name(name: object) -> str:
 
 
 def field_values(name: str, values: object) -> tuple[str, ...]:
-    """One value or several of a further header field."""
+    """One value or several of a further header field; in one where RFC 5322 §3.6 and RFC 2369 allow one field only."""
     given = [values] if isinstance(values, str) else values
     if isinstance(given, bytes) or not isinstance(given, Iterable):
         raise ValueError(f"{name}: must be a str or a list of them")
-    return tuple(_field_value(name, value) for value in given)
-
-
-def _field_value(name: str, value: object) -> str:
+    kind = name.lower()
     try:
-        text = line(value)
-        if name.lower() in ADDRESS_FIELDS:
-            parse_mailbox_list(text)
+        texts = [line(value) for value in given]
+        if len(texts) > 1 and not kind.startswith("resent-"):
+            separator = " " if kind in IDENTIFIER_FIELDS else ", "
+            if kind in IDENTIFIER_FIELDS | URL_FIELDS | ADDRESS_FIELDS:
+                texts = [separator.join(texts)]
+        for text in texts:
+            _check_field(kind, name, text)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
-    return text
+    return tuple(texts)
+
+
+def _check_field(kind: str, name: str, text: str) -> None:
+    if kind in ADDRESS_FIELDS:
+        items = parse_address_list(text)
+        if not items or (kind in ("sender", "resent-sender") and (len(items) > 1 or isinstance(items[0], Group))):
+            raise ValueError("must name one address" if items else "names nobody")
+    else:
+        field(name, text)
 
 
 def exactly_str(value: object) -> str:

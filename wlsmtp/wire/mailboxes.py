@@ -8,7 +8,7 @@ lenient reader loses a recipient, or sends to one whom nobody named.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from wlsmtp.wire.address import Address, Mailbox, address_within, check_name, phrase, plain_address, refuse
@@ -41,7 +41,7 @@ def parse_mailbox_list(text: str) -> list[Mailbox]:
     return mailboxes_in(parse_address_list(text))
 
 
-def mailboxes_in(items: list[Mailbox | Group]) -> list[Mailbox]:
+def mailboxes_in(items: Iterable[Mailbox | Group]) -> list[Mailbox]:
     """The mailboxes of a list, with those in its groups."""
     return [box for item in items for box in ((item,) if isinstance(item, Mailbox) else item.members)]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from wlsmtp.errors import MessageError, SMTPError, Stage
 from wlsmtp.io.thread import ThreadLocal
+from wlsmtp.wire.mailboxes import mailboxes_in
 from wlsmtp.wlanguage import constants
 from wlsmtp.wlanguage.errors import WLanguageError, failed, succeeded
 from wlsmtp.wlanguage.french_members import FrenchAttachment, FrenchEmail
@@ -172,7 +173,7 @@ class EmailVariable(FrenchEmail, Variable):
         octets = _signed(bytes(message), self.Certificate) if self.Certificate else bytes(message)
         if not with_bcc or not message.bcc:
             return octets
-        return f"Bcc: {', '.join(str(mailbox.address) for mailbox in message.bcc)}\r\n".encode() + octets
+        return f"Bcc: {', '.join(str(mailbox.address) for mailbox in mailboxes_in(message.bcc))}\r\n".encode() + octets
 
     def _composed(self) -> model.Message:
         from wlsmtp.message.model import Message
