@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from tests.faults.gates import Gate
+from tests.faults.gates import Gate, Reached
 from tests.lifecycle.child import failure_of
 from tests.outbox.programs import copies
 from wlsmtp import TLS, AsyncSMTPSession, Message, PoolLimits, Receipt, Status
 from wlsmtp.testing import SMTPServer
-from wlsmtp.transports.stream import Crew
+from wlsmtp.transports.crew import Crew
 
 
 def message(subject: str) -> Message:
@@ -135,6 +135,31 @@ class TestOutbox:
             await session.close()
 
         asyncio.run(go_on())
+        assert copies(server) == {"first": 1, "second": 1}
+
+    @pytest.mark.parametrize(
+        "stage, first", [("STORED", Status.UNKNOWN), ("RCPT <first@example.org>", Status.SENT)], ids=["whole", "begun"]
+    )
+    def test_what_was_on_its_way_when_the_loop_ended_is_not_sent_twice(
+        self, server: SMTPServer, outbox: str, stage: str, first: Status
+    ) -> None:
+        reached = Reached()
+        server.reply_to(stage, reached, 1)
+        session = AsyncSMTPSession(server.host, server.port, mode="async", outbox=outbox)
+
+        async def begin() -> Receipt:
+            receipt = await session.send(message("first"))
+            assert await asyncio.to_thread(reached.event.wait, 30)
+            return receipt
+
+        async def go_on() -> list[Receipt]:
+            receipts = [await receipt, await (await session.send(message("second")))]
+            await session.close()
+            return receipts
+
+        receipt = asyncio.run(begin())
+        statuses = [receipt.status for receipt in asyncio.run(go_on())]
+        assert statuses == [first, Status.SENT]
         assert copies(server) == {"first": 1, "second": 1}
 
     def test_another_loop_is_refused_while_one_is_at_work(self, server: SMTPServer, outbox: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
+    from wlsmtp.receipt import Outcome
 
 
 @dataclass(slots=True)
@@ -18,3 +19,5 @@ class Mail:
     content: Content
     had_free_retry: bool = False
     """Whether it was sent again at once, without that counting as a try: that happens once (``retry.py``)."""
+    known: Outcome | None = None
+    """What is certain of it, set when whoever carries it is interrupted before giving its outcome."""

@@ -381,6 +381,8 @@ class Spooler:
     async def follow(self, id: str, timeout: float | None = None) -> Receipt:
         """See ``Follower.follow``."""
         deadline = math.inf if timeout is None else self._io.now() + timeout
+        if self._has_no_worker and self._phase is not Phase.CLOSED:  # the one that had the message was of another loop
+            await self._call_worker_if_any()
         with self._mutex:
             room = self._rooms.setdefault(id, self._io.condition())
         pause = POLL_INTERVAL / 10

@@ -76,8 +76,10 @@ class Worker:
         """Lent to us, and not given to the transport yet."""
         self._has_no_leases = False
         """Whether all that it had claimed is settled or given back, for good."""
-        self._in_flight: deque[Entry] = deque()
+        self._in_flight: deque[tuple[Entry, Mail]] = deque()
         """Given to the transport, in order, without an outcome yet."""
+        self._given: list[tuple[Entry, Outcome]] = []
+        """Outcomes that are being written down."""
         self._failures = 0
         """Failures in a row that stand in the way of all mail."""
         self._paused_until = 0.0
@@ -213,23 +215,40 @@ class Worker:
 
     async def _work(self) -> None:
         """All that is due, as one stream through the transport."""
+        self._given = []
         try:
             async with (
                 aclosing(self._feed()) as mails,
                 aclosing(self._transport.deliver_many(mails, self._deadlines)) as delivering,
             ):
                 async for outcomes in delivering:
-                    await self._settle([(self._in_flight.popleft(), outcome) for outcome in outcomes])
+                    self._given = [(self._in_flight.popleft()[0], outcome) for outcome in outcomes]
+                    await self._settle(self._given)
+                    self._given = []
         except OutboxError:
             raise
         except Exception as failure:  # a transport must not raise; what it had is in doubt then
             log.exception("the transport failed")
-            await self._settle([(entry, abandoned(entry, failure)) for entry in self._taken()])
+            await self._settle([(entry, abandoned(entry, failure)) for entry, _ in self._taken()])
             self._pause(SMTPError(f"The transport failed: {type(failure).__name__}"), is_passing=True)
+        except BaseException:  # the event loop ends
+            await self._settle_interrupted()
+            raise
         finally:
             await self._give_back()
 
-    def _taken(self) -> list[Entry]:
+    async def _settle_interrupted(self) -> None:
+        """Write down what is certain of the mail on its way, and give back what was certainly not sent. What the
+        transport says nothing of is taken back later, as after the death of the program."""
+        tried, self._given = self._given, []
+        for entry, mail in self._taken():
+            if mail.known is not None and mail.known.is_certainly_not_sent:
+                self._claimed.append(entry)
+            elif mail.known is not None:
+                tried.append((entry, mail.known))
+        await self._settle(tried)
+
+    def _taken(self) -> list[tuple[Entry, Mail]]:
         taken = list(self._in_flight)
         self._in_flight.clear()
         return taken
@@ -243,7 +262,7 @@ class Worker:
                 if entry.expires is not None and entry.expires <= self._io.wall():
                     await self._record([expired(entry, self._io.wall())])
                 elif (mail := await self._mail_of(entry)) is not None:
-                    self._in_flight.append(entry)
+                    self._in_flight.append((entry, mail))
                     yield mail
                     if is_probe:
                         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wlsmtp.errors import MessageError, RecipientsRefused, ReplyError, Stage
+from wlsmtp.errors import ConnectionFailed, MessageError, RecipientsRefused, ReplyError, Stage
 from wlsmtp.receipt import Outcome, RecipientStatus
 from wlsmtp.retry import Again
 from wlsmtp.smtp.transaction import NotStarted
@@ -87,6 +87,20 @@ class Dispatch:
             self._mail.had_free_retry = self._mail.had_free_retry or not isinstance(latest.error, NotStarted)
             self.not_before = now
         return True
+
+    def interrupt(self, sent: int | None) -> None:
+        """Nobody waits for the outcome any more: leave with the mail what is certain of it. ``sent`` counts the octets
+        that went out over its connection, which carries no more; None when others go on with what was begun."""
+        error = ConnectionFailed("The sender of the message was interrupted", stage=Stage.MAIL)
+        transaction = self.transaction
+        if self.outcome is None and transaction is None:
+            self.fail(error)
+        elif self.outcome is None and transaction is not None:
+            if transaction.outcome is None:
+                transaction.interrupt(error, sent or 0, is_going_out=sent is None)
+            assert transaction.outcome is not None
+            self._settle(transaction.outcome)
+        self._mail.known = self.outcome
 
     def fail(self, error: SMTPError) -> None:
         """Nobody more is reached."""

@@ -18,8 +18,9 @@ from wlsmtp.smtp.connection import Connection, ServerInfo
 from wlsmtp.smtp.opening import open_connection
 from wlsmtp.smtp.quirks import ServerQuirks, Trust
 from wlsmtp.transports.base import Transport
+from wlsmtp.transports.crew import Crew
 from wlsmtp.transports.dispatch import Dispatch
-from wlsmtp.transports.stream import Crew, Stream, abandon_if_unsure
+from wlsmtp.transports.stream import Stream, abandon_if_unsure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
@@ -266,7 +267,8 @@ class SMTPTransport(Transport):
         # A program that sends one message is spared what only pays with several.
         expects_more = self.quirks.has_delivered or connection.users > 1
         plan = self.plan(connection, dispatch, expects_more=expects_more)
-        return await connection.window.settle(connection.add(plan), dispatch.deadlines)
+        dispatch.transaction = connection.add(plan)
+        return await connection.window.settle(dispatch.transaction, dispatch.deadlines)
 
     async def _make_room(self) -> None:
         """Whoever waits for a connection may be the one that a stream waits for, with its connection in its hands."""

@@ -1,11 +1,11 @@
-"""A stream of messages over one connection after the other, as many on their way as the window takes; or over several
-side by side. Outcomes come in the order of the input.
+"""A stream of messages over one connection after the other, as many on their way as the window takes. Outcomes come in
+the order of the input.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable
 from contextlib import suppress
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -16,7 +16,6 @@ from wlsmtp.smtp.connection import LONG_IDLE
 from wlsmtp.transports.dispatch import Dispatch
 
 if TYPE_CHECKING:
-    from wlsmtp.io.base import Task
     from wlsmtp.message.mail import Mail
     from wlsmtp.receipt import Outcome
     from wlsmtp.smtp.connection import Connection
@@ -25,10 +24,6 @@ if TYPE_CHECKING:
 
 FLUSH = 32 * 1024
 """Octets of content that are written at once, while the next are being made."""
-AT_ONCE = 16
-"""Messages that are handed to one of several connections at once."""
-
-
 TOGETHER = 0.01
 """Seconds within which messages are entered that share one deadline."""
 ABSENCE = 0.001
@@ -114,7 +109,17 @@ class Stream:
             raise
         finally:
             self._transport.streams.discard(self)
+            if self._all and not self._pool.is_elsewhere:
+                self._leave_what_is_known()
             await self._end()
+
+    def _leave_what_is_known(self) -> None:
+        """Nobody takes the outcomes of these messages: what is certain of each stays with its mail."""
+        connection, is_reclaimed = self._connection, self._life.is_in(StreamState.RECLAIMED)
+        is_ours = connection is not None and connection.users == 1 and not is_reclaimed
+        sent = connection.link.stream.sent if is_ours and connection is not None else None
+        for dispatch in self._all:
+            dispatch.interrupt(sent)
 
     @property
     def is_parked(self) -> bool:
@@ -364,132 +369,3 @@ async def abandon_if_unsure(connection: Connection) -> None:
     any place; a task only where it waits."""
     if not connection.link.stream.keeps_unread:
         await connection.window.abandon()
-
-
-class Crew:
-    """Several streams side by side."""
-
-    def __init__(
-        self,
-        transport: SMTPTransport,
-        mails: AsyncIterator[Mail | None],
-        deadlines: Callable[[], Deadlines],
-        width: int,
-    ) -> None:
-        self._transport = transport
-        self._mails = mails
-        self._deadlines = deadlines
-        self._width = width
-        self._pool = transport.pool
-        self._changed = transport.io.condition()
-        self._queue: deque[tuple[int, Mail]] = deque()
-        self._outcomes: dict[int, Outcome] = {}
-        self._given = self._taken = 0
-        self._is_over = False
-        self._failure: BaseException | None = None
-
-    async def outcomes(self) -> AsyncGenerator[list[Outcome], None]:
-        """The outcomes, as many at a time as there are."""
-        io = self._transport.io
-        workers = [io.spawn(self._work(), f"wlsmtp-stream-{number}") for number in range(self._width)]
-        most = self._width * self._transport.config.pipelining.max_in_flight * 2
-        waiting: list[Mail] = []
-        try:
-            async for mail in self._mails:
-                if mail is not None:
-                    waiting.append(mail)
-                if mail is None or len(waiting) >= AT_ONCE:
-                    await self._hand_out(waiting)
-                    ready = await self._ready(at_most=0 if mail is None else most)
-                    if ready or mail is None:
-                        yield ready
-                        self._pool.check_place("The stream of messages")
-            await self._hand_out(waiting)
-            if ready := await self._ready(at_most=0):
-                yield ready
-        except GeneratorExit:  # nobody waits for what is on its way: the connections come back when it is settled
-            if not self._pool.is_elsewhere:
-                self._cancel(workers)
-                await self._stop()
-            raise
-        except BaseException:
-            if not self._pool.is_elsewhere:
-                self._cancel(workers)
-                await self._finish(workers)
-            raise
-        await self._finish(workers)
-
-    @staticmethod
-    def _cancel(workers: Sequence[Task[None]]) -> None:
-        for worker in workers:
-            worker.cancel()
-
-    async def _hand_out(self, mails: list[Mail]) -> None:
-        async with self._changed:
-            for mail in mails:
-                self._queue.append((self._taken, mail))
-                self._taken += 1
-            mails.clear()
-            self._changed.notify_all()
-
-    async def _ready(self, *, at_most: int) -> list[Outcome]:
-        """The outcomes that are there in order, once no more than ``at_most`` messages are still on their way."""
-        async with self._changed:
-            while self._taken - self._given - len(self._outcomes) > at_most and not self._is_over:
-                await self._wait()
-            ready: list[Outcome] = []
-            while (outcome := self._outcomes.pop(self._given, None)) is not None:
-                ready.append(outcome)
-                self._given += 1
-        if self._failure is not None:
-            raise self._failure
-        return ready
-
-    async def _wait(self) -> None:
-        """Until something has changed; how long that may take is for each message to say, and for the input."""
-        with suppress(TimeoutError):
-            await self._changed.wait(self._deadlines().end)
-
-    async def _stop(self) -> None:
-        async with self._changed:
-            self._is_over = True
-            self._queue.clear()
-            self._changed.notify_all()
-
-    async def _finish(self, workers: Sequence[Task[None]]) -> None:
-        await self._stop()
-        for worker in workers:
-            while not worker.is_done:
-                with suppress(TimeoutError):
-                    await worker.join(self._deadlines().end)
-
-    async def _work(self) -> None:
-        taken: deque[int] = deque()
-        outcomes = Stream(self._transport, self._source(taken), self._deadlines).outcomes()
-        try:
-            async for batch in outcomes:
-                async with self._changed:
-                    for outcome in batch:
-                        self._outcomes[taken.popleft()] = outcome
-                    self._changed.notify_all()
-        except BaseException as failure:
-            async with self._changed:
-                self._failure, self._is_over = self._failure or failure, True
-                self._changed.notify_all()
-        finally:
-            await outcomes.aclose()
-
-    async def _source(self, taken: deque[int]) -> AsyncIterator[Mail | None]:
-        """What one of the streams is to send; None when it must settle what it has before it waits for more."""
-        while True:
-            async with self._changed:
-                while not self._queue and not taken and not self._is_over:
-                    await self._wait()
-                if self._is_over:
-                    return
-                batch = [self._queue.popleft() for _ in range(min(AT_ONCE, len(self._queue)))]
-                taken.extend(number for number, _ in batch)
-            if not batch:
-                yield None
-            for _, mail in batch:
-                yield mail
