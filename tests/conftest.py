@@ -10,11 +10,14 @@ from hypothesis import settings
 
 from tests.clock import Clock
 from tests.worlds import World
+from wlsmtp.io.order import order
 from wlsmtp.io.tls import _make_context
 
 # No test depends on how fast the machine is; and where a failure cannot be looked into, each run tries the same.
 settings.register_profile("wlsmtp", deadline=None, derandomize=os.environ.get("CI") == "true")
 settings.load_profile("wlsmtp")
+
+order.is_checked = True  # locks that are taken in another order than theirs are found wherever that happens
 
 pytest_plugins = ["pytester", "tests.no_secrets"]
 

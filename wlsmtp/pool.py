@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ConnectionFailed, DeadlineExceeded, SMTPError, Stage
+from wlsmtp.io.order import Rank
 from wlsmtp.smtp.connection import ConnectionState
 from wlsmtp.smtp.judge import names_connections
 
@@ -73,8 +74,8 @@ class Pool:
         self._closers = 0
         """How many are in ``close``."""
         self._home = io.here()
-        self._mutex = io.mutex()
-        self._changed = io.condition()
+        self._mutex = io.mutex(Rank.POOL)
+        self._changed = io.condition(Rank.POOL_CHANGED)
         self._sleepers = 0
         """How many wait for a change. They look again once they are counted here, so that none is missed."""
         self._successes = 0

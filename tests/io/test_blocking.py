@@ -14,6 +14,7 @@ import pytest
 from wlsmtp.config import TLS
 from wlsmtp.io.base import interleave
 from wlsmtp.io.blocking import BlockingIO, BlockingStream, run
+from wlsmtp.io.order import Rank
 from wlsmtp.testing import SMTPServer
 
 
@@ -198,7 +199,7 @@ class TestInterruptedCondition:
     @pytest.mark.parametrize("name", ["acquire", "release"])
     @pytest.mark.parametrize("is_behind", [False, True], ids=["before", "behind"])
     def test_is_free_for_others_afterwards(self, name: str, is_behind: bool) -> None:
-        condition = BlockingIO().condition()
+        condition = BlockingIO().condition(Rank.PROGRESS)
         real = getattr(condition._condition, name)
 
         def interrupted_once() -> None:

@@ -12,6 +12,7 @@ from tests.worlds import World
 from wlsmtp.io.aio import AsyncioIO
 from wlsmtp.io.base import IO
 from wlsmtp.io.blocking import BlockingIO, run
+from wlsmtp.io.order import Rank
 
 
 def play(world: World, function: Any) -> Any:
@@ -60,7 +61,7 @@ class TestSpawn:
     def test_both_sides_go_on_at_once(self, world: World) -> None:
         async def core(io: IO) -> list[str]:
             said: list[str] = []
-            changed = io.condition()
+            changed = io.condition(Rank.PROGRESS)
 
             async def work() -> None:
                 async with changed:
@@ -93,7 +94,7 @@ class TestSpawn:
 
     def test_a_wait_has_a_deadline_and_the_work_goes_on(self, world: World) -> None:
         async def core(io: IO) -> str:
-            changed = io.condition()
+            changed = io.condition(Rank.PROGRESS)
             may_end: list[bool] = []
 
             async def work() -> str:

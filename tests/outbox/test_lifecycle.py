@@ -15,6 +15,7 @@ from tests.outbox.programs import copies, start
 from tests.worlds import World
 from wlsmtp import MemoryTransport, Message, OutboxError, OutboxNotEmpty, SMTPSession, Status
 from wlsmtp.io.blocking import BlockingIO
+from wlsmtp.io.order import Rank
 from wlsmtp.outbox.lifecycle import ALLOWED, Lifecycle, State
 from wlsmtp.receipt import Outcome
 from wlsmtp.testing import SMTPServer
@@ -59,7 +60,7 @@ def wait_until_taken(session: Any, transport: Held) -> None:
 @pytest.mark.parametrize(("before", "after"), list(itertools.product(State, State)))
 def test_a_state_is_followed_by_those_that_the_table_allows(before: State, after: State) -> None:
     io = BlockingIO()
-    lifecycle = Lifecycle(io.mutex())
+    lifecycle = Lifecycle(io.mutex(Rank.LIFE))
     way = {State.NEW: [], State.RUNNING: [State.RUNNING], State.STOPPING: [State.STOPPING], State.ENDED: [State.ENDED]}
     assert all(lifecycle.move(state) for state in way[before])
     assert lifecycle.move(after) is (after in ALLOWED[before])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import threading
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
@@ -18,6 +19,7 @@ from wlsmtp.io.aio_aside import await_aside
 from wlsmtp.io.aio_dialing import dial, dial_through
 from wlsmtp.io.aio_end import close_with_loop
 from wlsmtp.io.base import MAX_UNREAD, Ended, TLSInfo
+from wlsmtp.io.order import CheckedMutex, Rank, order
 from wlsmtp.io.place import Place
 from wlsmtp.io.readiness import is_readable
 from wlsmtp.io.sockets import Connecting, check_injected, read_dry, tune
@@ -259,20 +261,37 @@ class AsyncioStream:
             raise self._place.error("A connection")
 
 
+def _caller() -> Hashable:
+    """The task, or the thread where none runs."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return threading.get_ident()
+
+
 class AsyncioCondition:
     """A condition of tasks."""
 
-    def __init__(self) -> None:
+    def __init__(self, rank: Rank) -> None:
+        self._rank = rank
         self._condition = asyncio.Condition()
 
     async def __aenter__(self) -> None:
-        await self._condition.acquire()
+        if order.is_checked:
+            order.take(_caller(), self._rank)
+        try:
+            await self._condition.acquire()
+        except BaseException:
+            order.leave(_caller(), self._rank)
+            raise
 
     async def __aexit__(self, *_: object) -> None:
         self._condition.release()
+        order.leave(_caller(), self._rank)
 
     async def wait(self, deadline: float) -> None:
         """See ``Condition.wait``."""
+        order.wait(_caller(), self._rank)
         async with asyncio.timeout_at(deadline):
             await self._condition.wait()
 
@@ -319,6 +338,7 @@ class AsyncioTask(Generic[T]):
         """See ``Task.join``."""
         if self._task is asyncio.current_task():
             return
+        order.wait(_caller())
         seconds = max(0.0, deadline - asyncio.get_running_loop().time())
         await asyncio.wait([self._task], timeout=seconds)
         if not self._task.done():
@@ -420,19 +440,20 @@ class AsyncioIO:
 
     async def sleep(self, seconds: float) -> None:
         """Lets other tasks run meanwhile."""
+        order.wait(_caller())
         await asyncio.sleep(seconds)
 
-    def mutex(self, *, reentrant: bool = False) -> AbstractContextManager[object]:
+    def mutex(self, rank: Rank) -> AbstractContextManager[object]:
         """None is needed: nothing else runs between two awaits."""
-        return nullcontext()
+        return CheckedMutex(rank, _caller) if order.is_checked else nullcontext()
 
     def caller(self) -> Hashable:
         """See ``IO.caller``: the task."""
         return asyncio.current_task()
 
-    def condition(self) -> AsyncioCondition:
+    def condition(self, rank: Rank) -> AsyncioCondition:
         """A condition of tasks."""
-        return AsyncioCondition()
+        return AsyncioCondition(rank)
 
     def bell(self) -> AsyncioBell:
         """A bell for a task."""

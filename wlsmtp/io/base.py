@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from wlsmtp.config import TLS
+    from wlsmtp.io.order import Rank
     from wlsmtp.io.place import Place
     from wlsmtp.network import Network, Proxy
 
@@ -203,15 +204,14 @@ class IO(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Wait."""
 
-    def mutex(self, *, reentrant: bool = False) -> AbstractContextManager[object]:
-        """A lock for moments: nothing waits while it is held. A ``reentrant`` one may be held again by who holds it:
-        the garbage collector ends generators wherever it comes by."""
+    def mutex(self, rank: Rank) -> AbstractContextManager[object]:
+        """A lock for moments: nothing waits while it is held. ``rank`` says which locks may be taken inside."""
 
     def caller(self) -> Hashable:
         """Who is at work: the thread, or the task."""
 
-    def condition(self) -> Condition:
-        """A new lock with a waiting room."""
+    def condition(self, rank: Rank) -> Condition:
+        """A new lock with a waiting room; ``rank`` as for ``mutex``."""
 
     def bell(self) -> Bell:
         """A new bell."""

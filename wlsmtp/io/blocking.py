@@ -21,6 +21,7 @@ from wlsmtp.io.base import MAX_UNREAD, READ_SIZE, Ended, TLSInfo
 from wlsmtp.io.dialing import dial, dial_through, remaining
 from wlsmtp.io.engine import RECORD, OutgoingRecords, TLSEngine
 from wlsmtp.io.farewell import farewells
+from wlsmtp.io.order import CheckedMutex, Rank, order
 from wlsmtp.io.place import Place
 from wlsmtp.io.readiness import is_readable, wait_until_ready, yield_processor
 from wlsmtp.io.sockets import Connecting, check_injected, tune
@@ -44,7 +45,7 @@ class _Held(threading.local):
     """The conditions that this thread holds, or was about to take or to leave when it was interrupted."""
 
     def __init__(self) -> None:
-        self.locks: list[threading.Condition] = []
+        self.locks: list[BlockingCondition] = []
 
 
 _held = _Held()
@@ -62,8 +63,7 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
         return cast(T, end.value)
     except BaseException:
         while len(_held.locks) > before:
-            with suppress(RuntimeError):  # not taken yet, or released already
-                _held.locks.pop().release()
+            _held.locks.pop().release()
         raise
     coroutine.close()
     raise RuntimeError("a coroutine of the blocking world was suspended")
@@ -250,6 +250,7 @@ class BlockingStream:
     def _wait(self, deadline: float) -> None:
         """Wait for input. While the server answers within a moment, that moment is waited awake: to sleep and be woken
         takes longer than such an answer does, and a processor that was asleep goes on at half its speed."""
+        order.wait(threading.get_ident())
         fileno, began, was_prompt = self._socket.fileno(), time.monotonic(), self._is_prompt
         while self._is_prompt:
             if is_readable(fileno):
@@ -282,19 +283,30 @@ class BlockingStream:
 class BlockingCondition:
     """A condition of threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, rank: Rank) -> None:
+        self._rank = rank
         self._condition = threading.Condition()
 
     async def __aenter__(self) -> None:
-        _held.locks.append(self._condition)
+        if order.is_checked:
+            order.take(threading.get_ident(), self._rank)
+        _held.locks.append(self)
         self._condition.acquire()
 
     async def __aexit__(self, *_: object) -> None:
         self._condition.release()
         _held.locks.pop()
+        order.leave(threading.get_ident(), self._rank)
+
+    def release(self) -> None:
+        """Let go of it if this thread holds it, which an interrupt has left open."""
+        with suppress(RuntimeError):  # not taken yet, or released already
+            self._condition.release()
+        order.leave(threading.get_ident(), self._rank)
 
     async def wait(self, deadline: float) -> None:
         """See ``Condition.wait``."""
+        order.wait(threading.get_ident(), self._rank)
         if not self._condition.wait(remaining(deadline)):
             raise TimeoutError
 
@@ -358,6 +370,7 @@ class BlockingTask(Generic[T]):
         """See ``Task.join``."""
         if self._thread is threading.current_thread():
             return
+        order.wait(threading.get_ident())
         self._thread.join(max(0.0, deadline - time.monotonic()))
         if self._thread.is_alive():
             raise TimeoutError
@@ -420,18 +433,20 @@ class BlockingIO:
 
     async def sleep(self, seconds: float) -> None:
         """Sleeps in this thread."""
+        order.wait(threading.get_ident())
         time.sleep(seconds)  # noqa: ASYNC251 - to block is what this world is for
 
-    def mutex(self, *, reentrant: bool = False) -> AbstractContextManager[object]:
+    def mutex(self, rank: Rank) -> AbstractContextManager[object]:
         """A lock of threads."""
-        return threading.RLock() if reentrant else threading.Lock()
+        lock = threading.Lock()
+        return CheckedMutex(rank, threading.get_ident, lock) if order.is_checked else lock
 
     caller = staticmethod(threading.get_ident)
     """See ``IO.caller``: the thread."""
 
-    def condition(self) -> BlockingCondition:
+    def condition(self, rank: Rank) -> BlockingCondition:
         """A condition of threads."""
-        return BlockingCondition()
+        return BlockingCondition(rank)
 
     def bell(self) -> BlockingBell:
         """A bell for a thread."""

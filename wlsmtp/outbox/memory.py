@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from wlsmtp.io.order import Rank
 from wlsmtp.outbox.base import Agenda, Entry, Outbox, OutboxStatistics
 from wlsmtp.outbox.clock import Clock
 from wlsmtp.outbox.verdict import interrupted
@@ -60,7 +61,7 @@ class MemoryOutbox(Outbox):
             self._forget()
             self._mutex = None
         if self._mutex is None:
-            self._mutex = self.io.mutex()
+            self._mutex = self.io.mutex(Rank.OUTBOX)
             self._clock = Clock(self.io.wall(), self.io.wall(), self.io.now())
 
     async def close(self) -> None:

@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 
 from wlsmtp.errors import NotInOutbox, OutboxError, OutboxNotEmpty, SMTPError, Stage
 from wlsmtp.events import log
+from wlsmtp.io.order import Rank
 from wlsmtp.outbox.lifecycle import Phase, State
 from wlsmtp.outbox.schedule import Schedule
 from wlsmtp.outbox.verdict import again, cancelled
@@ -65,10 +66,10 @@ class Spooler:
         self._on_error: Callback | None = config.on_error
         self._works = config.outbox_worker
         self._close_timeout = config.close_timeout
-        self._mutex = io.mutex()
+        self._mutex = io.mutex(Rank.SPOOLER)
         """For the one worker, and for the rooms."""
-        self._opening = io.condition()
-        self._progress = io.condition()
+        self._opening = io.condition(Rank.OPENING)
+        self._progress = io.condition(Rank.PROGRESS)
         self._rooms: WeakValueDictionary[str, Condition] = WeakValueDictionary()
         """Where those wait who wait for one message."""
         self._worker: Worker | None = None
@@ -384,7 +385,7 @@ class Spooler:
         if self._has_no_worker and self._phase is not Phase.CLOSED:  # the one that had the message was of another loop
             await self._call_worker_if_any()
         with self._mutex:
-            room = self._rooms.setdefault(id, self._io.condition())
+            room = self._rooms.setdefault(id, self._io.condition(Rank.ROOM))
         pause = POLL_INTERVAL / 10
         while True:
             # Looked up inside the room, so that the news cannot come between the look and the wait.

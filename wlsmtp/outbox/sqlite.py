@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from wlsmtp.errors import ConfigError, OutboxError, Stage
 from wlsmtp.events import log
 from wlsmtp.io.forks import watch_forks
+from wlsmtp.io.order import Rank
 from wlsmtp.io.thread import Lock
 from wlsmtp.outbox.base import Agenda, Entry, Outbox, OutboxStatistics
 from wlsmtp.outbox.clock import Clock, Watch
@@ -129,7 +130,7 @@ class SQLiteOutbox(Outbox):
             self._home = self.io.here()
             self._begin()
         if self._clerk is None:
-            self._mutex = self.io.mutex()
+            self._mutex = self.io.mutex(Rank.SPOOLER)
         if self._clerk is None or self._clerk.state is State.ENDED:
             self._bell = self.io.bell()  # one of the event loop that runs now
         newest = await self._look(lambda database: database.newest())
@@ -232,7 +233,7 @@ class SQLiteOutbox(Outbox):
             with self._mutex:
                 if self._clerk is not None and self._clerk.state is not State.ENDED:
                     return
-                hired = self._clerk = Lifecycle(self.io.mutex())
+                hired = self._clerk = Lifecycle(self.io.mutex(Rank.LIFE))
             self._task = self.io.spawn(self._serve(hired), "wlsmtp-outbox-clerk")
         except BaseException as error:
             if hired is not None and hired.move(State.ENDED, only_from=State.NEW):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from wlsmtp.errors import MessageError, OutboxError, SMTPError, Stage
 from wlsmtp.events import Interrupted, Retrying, log
+from wlsmtp.io.order import Rank
 from wlsmtp.outbox.clock import Clock
 from wlsmtp.outbox.lifecycle import Lifecycle, State
 from wlsmtp.outbox.verdict import abandoned, after_try, concerns_all, expired
@@ -59,7 +60,7 @@ class Worker:
     ) -> None:  # fmt: skip
         """``count`` and ``finish`` are told of mail of which the outcome is final and written down. ``stays`` says
         whether to look for more work when there is none."""
-        self.lifecycle = Lifecycle(io.mutex())
+        self.lifecycle = Lifecycle(io.mutex(Rank.LIFE))
         self._outbox = outbox
         self._transport = transport
         self._rules = rules
@@ -70,8 +71,8 @@ class Worker:
         self._finish = finish
         self._stays = stays
         self._owner = uuid.uuid4().hex
-        self._changed = io.condition()
-        self._ending = io.condition()
+        self._changed = io.condition(Rank.WORKER_CHANGED)
+        self._ending = io.condition(Rank.WORKER_CHANGED)
         self._claimed: deque[Entry] = deque()
         """Lent to us, and not given to the transport yet."""
         self._has_no_leases = False

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import AuthenticationFailed, DeadlineExceeded, Stage
+from wlsmtp.io.order import Rank
 from wlsmtp.smtp.refusal import REFUSED_LOGIN_RESTS
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Turns:
     """Lets one login go first; the others wait until it has succeeded or failed."""
 
     def __init__(self, io: IO) -> None:
-        self._changed: Condition = io.condition()
+        self._changed: Condition = io.condition(Rank.LOGIN)
         self._is_taken = False
         self._owner: Hashable | None = None
 

@@ -17,6 +17,7 @@ from copy import copy
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ConnectionFailed, DeadlineExceeded, ProtocolError, SMTPError, Stage
+from wlsmtp.io.order import Rank
 from wlsmtp.smtp import delivery, judge, learning
 from wlsmtp.smtp.link import BLOCK
 from wlsmtp.smtp.plan import Flow
@@ -62,8 +63,8 @@ class Window:
         self._must_reset = False
         """Whether the server may still keep an envelope, so that RSET must come first (RFC 5321 §4.1.1.5)."""
         self._io = io
-        self._mutex = io.mutex()
-        self._changed = io.condition()
+        self._mutex = io.mutex(Rank.WINDOW)
+        self._changed = io.condition(Rank.WINDOW_CHANGED)
         self._waiters = 0
         self._is_reading = self._is_writing = self._is_broken = False
         self._due: float | None = None

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from wlsmtp.io.order import Rank
 from wlsmtp.transports.stream import Stream
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Crew:
         self._deadlines = deadlines
         self._width = width
         self._pool = transport.pool
-        self._changed = transport.io.condition()
+        self._changed = transport.io.condition(Rank.CREW)
         self._queue: deque[tuple[int, Mail]] = deque()
         self._outcomes: dict[int, Outcome] = {}
         self._given = self._taken = 0

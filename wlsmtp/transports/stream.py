@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import SMTPError
+from wlsmtp.io.order import Rank
 from wlsmtp.lifecycle import Lifecycle
 from wlsmtp.smtp.connection import LONG_IDLE
 from wlsmtp.transports.dispatch import Dispatch
@@ -70,9 +71,9 @@ class Stream:
         self._life = Lifecycle(StreamState.READING, ALLOWED)
         self._parked_at = self._entered_at = 0.0
         self._holder: Hashable | None = None
-        self._mutex = transport.io.mutex()
+        self._mutex = transport.io.mutex(Rank.STREAM)
         self._pool = transport.pool
-        self._turn = transport.io.condition()
+        self._turn = transport.io.condition(Rank.TURN)
 
     async def outcomes(self) -> AsyncGenerator[list[Outcome], None]:
         """The outcomes, as many at a time as there are."""

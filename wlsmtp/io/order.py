@@ -1,0 +1,112 @@
+"""The order of locks, and a check of it that tests switch on.
+
+Whoever holds a lock may take only those that stand further down. Two threads can then never wait for each other. While
+a mutex is held, nothing waits at all: no I/O, no condition, no ``await`` that could suspend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager, nullcontext
+from enum import IntEnum
+
+
+class Rank(IntEnum):
+    """The locks, from the outermost to the innermost. Those up to ``WINDOW_CHANGED`` are conditions, whose holders may
+    wait; the others are mutexes."""
+
+    OPENING = 1
+    """The outbox is being opened."""
+    PROGRESS = 2
+    """Something in the outbox has changed."""
+    ROOM = 3
+    """One message of the outbox has changed."""
+    WORKER_CHANGED = 4
+    """The worker of the outbox was called."""
+    CREW = 5
+    """Several streams hand over their results."""
+    TURN = 6
+    """A stream was reclaimed, and its reader may go on."""
+    POOL_CHANGED = 7
+    """A connection came back."""
+    LOGIN = 8
+    """A login succeeded or failed."""
+    WINDOW_CHANGED = 9
+    """Messages were answered."""
+    SPOOLER = 10
+    """Which worker there is."""
+    LIFE = 11
+    """The state of a worker."""
+    STREAM = 12
+    """The state of a stream."""
+    POOL = 13
+    """Which connections there are, and their states."""
+    WINDOW = 14
+    """The messages on their way over a connection."""
+    OUTBOX = 15
+    """The messages of an outbox in memory."""
+
+    @property
+    def is_mutex(self) -> bool:
+        """Whether nothing may wait while it is held."""
+        return self > Rank.WINDOW_CHANGED
+
+
+class Order:
+    """Who holds what. A violation is an ``AssertionError`` where it happens, whatever other threads do."""
+
+    def __init__(self) -> None:
+        self.is_checked = False
+        """Whether locks that are made from now on are checked."""
+        self._held: dict[Hashable, list[Rank]] = {}
+
+    def take(self, caller: Hashable, rank: Rank) -> None:
+        """``caller`` is about to take a lock."""
+        held = self._held.setdefault(caller, [])
+        if held and max(held) >= rank:
+            names = ", ".join(one.name for one in held)
+            raise AssertionError(f"{rank.name} is taken by who holds {names}: see wlsmtp/io/order.py")
+        held.append(rank)
+
+    def leave(self, caller: Hashable, rank: Rank) -> None:
+        """``caller`` has let go of a lock."""
+        held = self._held.get(caller, [])
+        if rank in held:
+            held.remove(rank)
+        if not held:
+            self._held.pop(caller, None)
+
+    def wait(self, caller: Hashable, rank: Rank | None = None) -> None:
+        """``caller`` is about to wait: for a condition of this rank, which it holds, or for something else."""
+        wrong = [one for one in self._held.get(caller, []) if one is not rank and (rank is not None or one.is_mutex)]
+        if wrong:
+            raise AssertionError(f"something waits under {', '.join(one.name for one in wrong)}")
+
+
+order = Order()
+
+
+class CheckedMutex:
+    """A mutex that knows its rank."""
+
+    def __init__(
+        self, rank: Rank, caller: Callable[[], Hashable], lock: AbstractContextManager[object] | None = None
+    ) -> None:
+        """Without a ``lock`` nobody else may even try to take it while it is held, as in asyncio."""
+        self._rank = rank
+        self._caller = caller
+        self._lock = lock if lock is not None else nullcontext()
+        self._is_exclusive = lock is None
+        self._is_held = False
+
+    def __enter__(self) -> None:
+        if self._is_exclusive and self._is_held:
+            raise AssertionError(f"another task waits while it holds {self._rank.name}")
+        order.take(self._caller(), self._rank)
+        self._lock.__enter__()
+        self._is_held = True
+
+    def __exit__(self, *_: object) -> None:
+        self._is_held = False
+        self._lock.__exit__(None, None, None)
+        order.leave(self._caller(), self._rank)
