@@ -1,5 +1,6 @@
 #!/bin/sh
-# Unpacks the mail servers that Debian does not let one install beside each other: Exim, Cyrus and OpenSMTPD or Sendmail.
+# Unpacks the mail servers that Debian does not let one install beside each other: Exim, Cyrus, OpenSMTPD and Sendmail,
+# and Dovecot of a later Debian.
 #
 # Each goes into a folder of its own, .servers/NAME, with the libraries that this machine lacks. The tests lay that folder
 # over the system's files in a private mount namespace (tests/real/namespace.py); nothing is installed or started here.
@@ -15,7 +16,8 @@ exim-4.96 bookworm exim4-daemon-heavy exim4-base
 exim-4.98 bookworm-backports exim4-daemon-heavy exim4-base
 cyrus-3.6 bookworm cyrus-imapd
 sendmail-8.18 bookworm-backports sendmail-bin
-opensmtpd-7.4 bookworm-backports opensmtpd"
+opensmtpd-7.4 bookworm-backports opensmtpd
+dovecot-2.4 trixie dovecot-submissiond"
 
 is_unpacked() { # the stamp holds the line that it was unpacked by
     [ "$(cat "$root/$1/.unpacked" 2>/dev/null)" = "$*" ]
@@ -39,49 +41,59 @@ if ! grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release || ! command -v apt-g
     exit 0
 fi
 
-# The system's own list of sources and its archives are left alone.
-use_private_apt() {
-    mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$apt/sources"
+# The system's own list of sources and its archives are left alone. Servers of another release of Debian are unpacked with
+# all that they need, the C library too, as if nothing were installed here.
+use_apt_of() { # RELEASE
+    private=$apt/$1
+    export APT_CONFIG="$private/apt.conf"
+    if [ -e "$APT_CONFIG" ]; then return; fi
+    mkdir -p "$private/lists/partial" "$private/sources"
     keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-    cat >"$apt/sources/debian.sources" <<END
+    status=/var/lib/dpkg/status suites="bookworm bookworm-updates bookworm-backports"
+    if [ "$1" != bookworm ]; then
+        status=$private/status suites=$1
+        : >"$status"
+    fi
+    cat >"$private/sources/debian.sources" <<END
 Types: deb
 URIs: http://deb.debian.org/debian
-Suites: bookworm bookworm-updates bookworm-backports
+Suites: $suites
 Components: main
 Signed-By: $keyring
 
 Types: deb
 URIs: http://deb.debian.org/debian-security
-Suites: bookworm-security
+Suites: $1-security
 Components: main
 Signed-By: $keyring
 END
-    cat >"$apt/apt.conf" <<END
+    cat >"$private/apt.conf" <<END
 Dir::Etc::sourcelist "/dev/null";
-Dir::Etc::sourceparts "$apt/sources";
-Dir::State::lists "$apt/lists";
-Dir::Cache "$apt/cache";
+Dir::Etc::sourceparts "$private/sources";
+Dir::State::lists "$private/lists";
+Dir::State::status "$status";
+Dir::Cache "$private/cache";
+Acquire::Languages "none";
 END
-    export APT_CONFIG="$apt/apt.conf"
     apt-get update -q
 }
 
 unpack() {
     folder=$root/$1 suite=$2 line=$*
     shift 2
-    rm -rf "$folder" "$apt/cache/archives"
-    mkdir -p "$apt/cache/archives/partial" "$folder/usr/lib" "$folder/usr/bin" "$folder/usr/sbin"
+    use_apt_of "${suite%%-*}"
+    rm -rf "$folder" "$private/cache"
+    mkdir -p "$private/cache/archives/partial" "$folder/usr/lib" "$folder/usr/lib64" "$folder/usr/bin" "$folder/usr/sbin"
     # It would remove another server; but it only downloads: the packages, and what they need and is not here.
     apt-get install -y -q --download-only --no-install-recommends -t "$suite" "$@"
     # As in the system itself, where these are links.
-    for name in lib bin sbin; do ln -s "usr/$name" "$folder/$name"; done
-    for package in "$apt"/cache/archives/*.deb; do
+    for name in lib lib64 bin sbin; do ln -s "usr/$name" "$folder/$name"; done
+    for package in "$private"/cache/archives/*.deb; do
         dpkg-deb --fsys-tarfile "$package" | tar -x -p --keep-directory-symlink -C "$folder"
     done
     echo "$line" >"$folder/.unpacked"
 }
 
-use_private_apt
 echo "$servers" | while read -r line; do
     # shellcheck disable=SC2086 # words are meant to be split
     is_unpacked $line || unpack $line

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from . import namespace
 from .cyrus_lmtp import CyrusServer
+from .dovecot_submission_24 import DovecotSubmission24
 from .exim import Exim498Server, EximServer
 from .opensmtpd import OpenSMTPDServer
 from .sendmail import SendmailServer
@@ -17,6 +18,7 @@ _CLASSES: tuple[type[namespace.NamespacedServer], ...] = (
     CyrusServer,
     OpenSMTPDServer,
     SendmailServer,
+    DovecotSubmission24,
 )
 
 SERVERS: list[Callable[[], RealServer]] = list(_CLASSES)

@@ -18,6 +18,7 @@ from wlsmtp import Envelope, Pipelining, RecipientStatus, RetryPolicy, Status
 from wlsmtp.options import DeliverBy, DeliveryOptions
 
 from . import poll
+from .dovecot_submission_24 import DovecotSubmission24
 from .exim import MAIL_LIMIT, RECIPIENT_LIMIT, EximServer
 from .namespace import HOST
 from .namespaced_servers import SERVERS, what_is_missing
@@ -175,5 +176,30 @@ def test_an_address_that_the_server_cannot_take_is_not_offered_to_it(reached: Re
     with reached.session() as session:
         with pytest.raises(wlsmtp.ExtensionMissing, match=f"SMTPUTF8.*{HOST}:{reached.endpoint.port} "):
             session.send(message, sender=SENDER, recipients=f"b\N{LATIN SMALL LETTER O WITH DIAERESIS}b@{DOMAIN}")
+        assert session.send(message, sender=SENDER, recipients=BOB)
+    reached.expect([mark])
+
+
+@pytest.mark.parametrize(
+    ("mechanisms", "used"),
+    [
+        (None, "SCRAM-SHA-256"),
+        (["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"], "SCRAM-SHA-256"),
+        (["SCRAM-SHA-256-PLUS", "PLAIN"], "PLAIN"),
+    ],
+    ids=["by default", "bound if possible", "bound or plain"],
+)
+@pytest.mark.parametrize(
+    "reached", [pytest.param((DovecotSubmission24, DovecotSubmission24.name), id="")], indirect=True
+)
+def test_a_server_that_binds_by_another_way_costs_no_login(
+    mechanisms: list[str] | None, used: str, reached: Reached
+) -> None:
+    """Dovecot 2.4 binds SCRAM to TLS 1.3 by tls-exporter (RFC 9266) alone, and cuts an exchange with another one."""
+    with reached.session(mechanisms=mechanisms) as session:
+        info = session.verify()
+        assert "SCRAM-SHA-256-PLUS" in info.capabilities.mechanisms
+        assert info.mechanism == used and info.tls is not None and info.tls.protocol == "TLSv1.3"
+        mark, message = marked()
         assert session.send(message, sender=SENDER, recipients=BOB)
     reached.expect([mark])
