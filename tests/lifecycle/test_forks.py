@@ -164,6 +164,37 @@ class TestConnections:
         assert set(copies(server).values()) == {1} and len(copies(server)) == 200
         assert server.connections == connections
 
+    @pytest.mark.parametrize("call", ["session.send(message)", "list(session.send_many([message]))"])
+    def test_what_is_sent_while_the_process_forks_is_the_parents(self, server: SMTPServer, call: str) -> None:
+        """A listener forks, and the child comes back from it into the middle of the conversation."""
+        program = f"""
+            import os, sys, warnings
+            from wlsmtp import Message, SMTPSession
+            from wlsmtp.events import Line
+
+            warnings.simplefilter("ignore")  # Python 3.12 and later warn of forks beside threads
+            parent = os.getpid()
+
+            def fork(event):
+                if isinstance(event, Line) and event.text.startswith("MAIL") and os.getpid() == parent and os.fork():
+                    os.wait()
+
+            message = Message(sender="a@example.com", to="b@example.org", subject="mine", text="x")
+            session = SMTPSession(sys.argv[1], int(sys.argv[2]), listeners=[fork])
+            try:
+                {call}
+                print(os.getpid() == parent, "sent")
+            except Exception as error:
+                print(os.getpid() == parent, error)
+            session.close()
+        """
+        said, errors = start(program, server.host, server.port).communicate(timeout=30)
+        assert errors == ""
+        childs, parents = said.splitlines()
+        assert childs.startswith("False A connection of the process that forked this one cannot be used here")
+        assert parents == "True sent"
+        assert copies(server) == {"mine": 1}
+
     def test_a_closed_session_is_closed_in_the_child(self, world: World, server: SMTPServer) -> None:
         session = world.session(server.host, server.port)
         session.send(message("before"))
