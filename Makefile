@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-other lint format bench fuzz soak clean
+.PHONY: help demo test coverage test-other lint format bench fuzz soak clean
 
 help:
 	@echo "make demo    send real messages to the embedded server, and show what happens"
 	@echo "make test    lint, types and all tests, with real mail servers where they can be had"
+	@echo "make coverage  the same, and which lines no test runs (it takes longer)"
 	@echo "make test-other  the tests that touch the interpreter, with one more version of Python, or PYTHON=…"
 	@echo "make lint    ruff and mypy"
 	@echo "make format  let ruff put the code in form"
@@ -29,7 +30,10 @@ test: $(STAMP) lint
 	sh scripts/install-test-servers.sh
 	sh scripts/unpack-test-servers.sh
 	if command -v krb5-config >/dev/null; then $(BIN)/python -m pip install --quiet "pyspnego[kerberos]"; fi
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest $(COVERAGE)
+
+coverage: COVERAGE = --cov --cov-report=term:skip-covered
+coverage: test
 
 test-other:
 	sh scripts/test-other-python.sh $(if $(filter command% environment,$(origin PYTHON)),$(PYTHON))
