@@ -171,7 +171,7 @@ class TestConnector:
 
         options = {"network": Network(connector=connect), "retry": NO_RETRY}
         with world.session("x.example", 25, **options) as session:
-            with pytest.raises(wlsmtp.ConnectionFailed, match="could not be opened") as caught:
+            with pytest.raises(wlsmtp.ConnectionFailed, match="the connector failed") as caught:
                 session.send(MESSAGE)
             assert isinstance(caught.value.__cause__, KeyError) and not caught.value.temporary
             assert caught.value.receipt is not None and caught.value.receipt.status is wlsmtp.Status.ERROR

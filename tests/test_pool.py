@@ -89,7 +89,7 @@ def no_collection() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("in_flight", [1, 64])
-@pytest.mark.parametrize("search", ["_take_idle", "_roomiest"])
+@pytest.mark.parametrize("search", ["_next_idle", "_roomiest"])
 @pytest.mark.usefixtures("no_collection")
 def test_a_stream_that_is_collected_in_the_middle_of_a_search_gives_its_connection_back(
     search: str, in_flight: int, monkeypatch: pytest.MonkeyPatch

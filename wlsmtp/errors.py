@@ -75,6 +75,10 @@ _BEFORE_MAIL = frozenset(
 )
 
 
+NOTHING_SENT = "No command of a message was sent: the connection was being opened."
+"""A note on an exception of another kind than those below, which leaves no message in doubt."""
+
+
 class SMTPError(Exception):
     """The root of the tree. ``str()`` gives one sentence of what happened, the server's words, and the hint."""
 

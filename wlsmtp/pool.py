@@ -45,6 +45,18 @@ class PoolStatistics:
     """How many may be open now."""
 
 
+@dataclass(slots=True)
+class _Place:
+    """What a caller of ``acquire`` has so far. A thread may be interrupted wherever a function is called or returns, so
+    what is noted here is noted together with what it changes."""
+
+    size: int | None = None
+    opened_after: float | None = None
+    connection: Connection | None = None
+    is_taken: bool = False
+    """Whether it counts as an open connection."""
+
+
 class Pool:
     """Never more than ``max_connections`` open. Who comes then shares one that has room, or waits."""
 
@@ -90,32 +102,27 @@ class Pool:
         one that others use. Kept ones that were opened before ``opened_after`` are not used: another one of that age
         has just turned out to be dead. Every connection must come back through ``release``."""
         worn: list[Connection] = []
-        connection: Connection | None = None
-        has_place = False
+        place = _Place(size, opened_after)
         try:
-            has_place, connection = self._look_for_place(worn, size, opened_after)
+            self._look_for_place(place, worn)
             if worn or self._quitting:
                 await self._part_with(worn, deadlines)
-            if not has_place:
-                connection = await self._wait_for_place(worn, deadlines, size, opened_after)
-                has_place = True
-            while connection is None:
-                connection = await self._open_another(deadlines)
-                if connection is not None:
-                    await self._lend(connection, shared=size is not None)
-                    break
-                has_place = False
-                connection = await self._wait_for_place(worn, deadlines, size, opened_after)
-                has_place = True
+            while place.connection is None:
+                if not place.is_taken:
+                    await self._wait_for_place(place, worn, deadlines)
+                    continue
+                place.connection = await self._open_another(place, deadlines)
+                if place.connection is not None:
+                    await self._lend(place.connection, shared=size is not None)
         except BaseException:
             for old in worn:
                 await old.link.close()
-            if connection is not None:
-                await self.release(connection, deadlines, reason="interrupted")
-            elif has_place:
-                await self._give_up_place()
+            if place.connection is not None:
+                await self.release(place.connection, deadlines, reason="interrupted")
+            elif place.is_taken:
+                await self._give_up(place)
             raise
-        return connection
+        return place.connection
 
     def hold(self) -> Hashable:
         """To be called before ``acquire``, and ``let_go`` of what it returns after ``release``: so no thread or task
@@ -133,28 +140,31 @@ class Pool:
     async def release(self, connection: Connection, deadlines: Deadlines, *, reason: str | None = None) -> None:
         """Take a connection back. One that cannot be used again is closed once nobody uses it; ``reason`` says that
         nobody knows any more which reply would come next."""
-        if self.is_elsewhere:  # a generator ends in a forked child, say
-            await connection.link.stream.close()
-            return
+        is_counted = False
         try:
+            if self.is_elsewhere:  # a generator ends in a forked child, say
+                await connection.link.stream.close()
+                return
             if reason is not None:
                 connection.link.end(reason)
-        finally:
             with self._mutex:
-                is_over = self._take_back(connection)
-            try:
-                if is_over:
-                    await self._end(connection, deadlines)
-                elif self._sleepers:
-                    await self._wake()
-            finally:
-                connection.link.tell()
+                connection.users -= 1
+                is_counted = True
+                is_over = connection.users <= 0 and self._take_back(connection)
+        except BaseException:
+            connection.users -= not is_counted
+            await self._recover(connection)
+            raise
+        try:
+            if is_over:
+                await self._end(connection, deadlines)
+            elif self._sleepers:
+                await self._wake()
+        finally:
+            connection.link.tell()
 
     def _take_back(self, connection: Connection) -> bool:
         """Keep a connection that nobody uses any more; return whether it is to be closed."""
-        connection.users -= 1
-        if connection.users > 0:
-            return False
         if connection in self._shared:
             self._shared.remove(connection)
         is_good = connection.is_reusable and not self.is_worn(connection)
@@ -165,6 +175,18 @@ class Pool:
         connection.keep(self._io.now())
         self._idle.append(connection)
         return False
+
+    async def _recover(self, connection: Connection) -> None:
+        """Close a connection that an interrupt has left between its states, and give its place to others."""
+        connection.link.end("interrupted")
+        with self._mutex:
+            if connection.users > 0:  # others have it still
+                return
+            for kept in (self._idle, self._shared):
+                if connection in kept:
+                    kept.remove(connection)
+        await connection.link.close()
+        await self._give_up(_Place(is_taken=True))
 
     def retire(self, connection: Connection) -> None:
         """Let a connection take no more messages; it is closed once nobody uses it."""
@@ -182,16 +204,19 @@ class Pool:
     async def close(self, deadlines: Deadlines) -> None:
         """Lend no more, close what is idle, and wait for what is lent, so that mail on its way is finished. What the
         caller has itself, as in a listener, is not waited for."""
-        with self._mutex:
-            self._is_closed = True
-            self._closers += 1
-            for connection in self._shared:
-                self._retire_locked(connection)
-            idle, self._idle = self._idle, []
-            for connection in idle:
-                connection.life.to(ConnectionState.ENDED)
-            self.statistics.open -= len(idle)
+        idle: list[Connection] = []
+        is_counted = False
         try:
+            with self._mutex:
+                self._is_closed = is_counted = True
+                self._closers += 1
+                for connection in self._shared:
+                    self._retire_locked(connection)
+                count = len(self._idle)
+                idle, self._idle = self._idle, idle
+                self.statistics.open -= count  # no call since the line before, so that no interrupt comes between
+                for connection in idle:
+                    connection.life.to(ConnectionState.ENDED)
             await self._wake()
             await self._part_with(idle, deadlines)
             await self._until_given_back(deadlines)
@@ -199,7 +224,7 @@ class Pool:
             while idle:  # interrupted
                 await idle.pop().link.close()
             with self._mutex:
-                self._closers -= 1
+                self._closers -= is_counted
                 quitting, self._quitting = self._quitting, deque()
             while quitting:
                 await quitting.popleft().end_quit(deadlines.end)
@@ -278,7 +303,7 @@ class Pool:
         age = self._limits.max_age
         return connection.is_spent or (age is not None and self._io.now() - connection.opened_at > age)
 
-    async def _open_another(self, deadlines: Deadlines) -> Connection | None:
+    async def _open_another(self, place: _Place, deadlines: Deadlines) -> Connection | None:
         """A new connection; None, and the place is given up, when the server refuses it for now while others are open:
         one of those will do. Raises the error when there is none to wait for."""
         await self._make_place()
@@ -293,7 +318,7 @@ class Pool:
                     self._shrink_locked()
             if not has_others:
                 raise
-            await self._give_up_place()
+            await self._give_up(place)
             return None
         connection.users = 1
         self.statistics.opened += 1
@@ -308,45 +333,39 @@ class Pool:
             self._shared.append(connection)
         await self._wake()
 
-    def _look_for_place(
-        self, worn: list[Connection], size: int | None, opened_after: float | None
-    ) -> tuple[bool, Connection | None]:
-        """Whether there is one, and the connection; None for the right to open one. Those that have had their time go
-        to ``worn``."""
+    def _look_for_place(self, place: _Place, worn: list[Connection]) -> None:
+        """Take one, if there is any: with a connection, or with the right to open one. Those that have had their time
+        go to ``worn``. What is counted and what ``place`` says of it is changed without a call between."""
         with self._mutex:
             if self._is_closed:
                 raise closed_error()
-            if (kept := self._take_idle(worn, opened_after)) is not None:
-                kept.users = 1
+            size = place.size
+            if (kept := self._next_idle(worn, place.opened_after)) is not None:
+                place.connection, kept.users, place.is_taken = kept, 1, True
+                self._idle.remove(kept)
                 kept.resume(self._io.now())
                 kept.life.to(ConnectionState.LENT if size is None else ConnectionState.SHARED)
                 if size is not None:
                     self._shared.append(kept)
-                return True, kept
-            if self.statistics.open < self.statistics.allowed:
+            elif self.statistics.open < self.statistics.allowed:
                 self.statistics.open += 1
-                return True, None
-            if size is not None and (shared := self._roomiest(size)) is not None:
+                place.is_taken = True
+            elif size is not None and (shared := self._roomiest(size)) is not None:
                 shared.users += 1
-                return True, shared
-            return False, None
+                place.connection, place.is_taken = shared, True
 
-    async def _wait_for_place(
-        self, worn: list[Connection], deadlines: Deadlines, size: int | None, opened_after: float | None
-    ) -> Connection | None:
+    async def _wait_for_place(self, place: _Place, worn: list[Connection], deadlines: Deadlines) -> None:
         if self._holders[self._io.caller()] > 1:
             raise self._waits_for_itself()
         self._count_waiting(1)
         try:
-            while True:
+            while not place.is_taken:
                 # Nothing is held meanwhile: it may start threads.
                 await self._make_room()
                 async with self._changed:
-                    has_place, connection = await self._look_again(worn, deadlines, size, opened_after)
+                    await self._look_again(place, worn, deadlines)
                 if worn:
                     await self._part_with(worn, deadlines)
-                if has_place:
-                    return connection
         except TimeoutError as error:
             words = f"None of the {self._limits.max_connections} connections became free in time"
             hint = "Allow more with PoolLimits(max_connections=…), or more time with timeout=…"
@@ -354,17 +373,14 @@ class Pool:
         finally:
             self._count_waiting(-1)
 
-    async def _look_again(
-        self, worn: list[Connection], deadlines: Deadlines, size: int | None, opened_after: float | None
-    ) -> tuple[bool, Connection | None]:
+    async def _look_again(self, place: _Place, worn: list[Connection], deadlines: Deadlines) -> None:
         """What there is now or, if that is nothing, once something has changed, or after a while."""
         self._sleepers += 1
         try:
-            found = self._look_for_place(worn, size, opened_after)
-            if not found[0]:
+            self._look_for_place(place, worn)
+            if not place.is_taken:
                 await self._wait_a_while(deadlines)
-                found = self._look_for_place(worn, size, opened_after)
-            return found
+                self._look_for_place(place, worn)
         finally:
             self._sleepers -= 1
 
@@ -386,15 +402,17 @@ class Pool:
             async with self._changed:
                 self._changed.notify_all()
 
-    def _take_idle(self, worn: list[Connection], opened_after: float | None) -> Connection | None:
+    def _next_idle(self, worn: list[Connection], opened_after: float | None) -> Connection | None:
+        """The last of those that are kept, once those that cannot be used are not."""
         while self._idle:
-            connection = self._idle.pop()
+            connection = self._idle[-1]
             is_new_enough = opened_after is None or connection.opened_at > opened_after
             if is_new_enough and not self._has_too_many and self._is_fit(connection):
                 return connection
-            connection.life.to(ConnectionState.ENDED)
             worn.append(connection)
             self.statistics.open -= 1
+            self._idle.remove(connection)
+            connection.life.to(ConnectionState.ENDED)
         return None
 
     def _roomiest(self, size: int) -> Connection | None:
@@ -408,7 +426,7 @@ class Pool:
             await self._part_with([connection], deadlines)
         finally:
             self._leaving.discard(connection)
-            await self._give_up_place()
+            await self._give_up(_Place(is_taken=True))
 
     async def _part_with(self, connections: list[Connection], deadlines: Deadlines) -> None:
         """Send QUIT over ``connections``, and close those that have answered it. Nothing is waited for."""
@@ -451,9 +469,10 @@ class Pool:
         error.is_lasting = True
         return error
 
-    async def _give_up_place(self) -> None:
+    async def _give_up(self, place: _Place) -> None:
         with self._mutex:
-            self.statistics.open -= 1
+            self.statistics.open -= place.is_taken
+            place.is_taken = False
         await self._wake()
 
     def _is_fit(self, connection: Connection) -> bool:

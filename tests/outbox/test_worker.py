@@ -14,7 +14,17 @@ from typing import Any
 import pytest
 
 from tests.worlds import World
-from wlsmtp import MemoryOutbox, MemoryTransport, Message, OutboxError, OutcomeUnknown, RetryPolicy, Status
+from wlsmtp import (
+    ConnectionFailed,
+    MemoryOutbox,
+    MemoryTransport,
+    Message,
+    OutboxError,
+    OutcomeUnknown,
+    RecipientStatus,
+    RetryPolicy,
+    Status,
+)
 from wlsmtp.errors import Stage
 from wlsmtp.outbox import spooler, worker
 from wlsmtp.outbox.base import Entry
@@ -59,6 +69,27 @@ def test_a_transport_that_raises_leaves_what_it_had_in_doubt_and_the_rest_alone(
     with world.session("localhost", mode="async", transport=Broken(), retry=QUICK) as session:
         finals = [session.wait(receipt) for receipt in session.send_many([message()] * 3)]
     assert all(final.status is Status.UNKNOWN and isinstance(final.error, OutcomeUnknown) for final in finals)
+    assert "the transport failed" in caplog.text
+
+
+def test_what_fails_while_a_connection_is_opened_leaves_nothing_in_doubt(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def breaks(reply: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("wlsmtp.smtp.opening.parse_ehlo", breaks)
+    with SMTPServer() as server:
+        session = world.session(server.host, server.port, mode="async", retry=QUICK)
+        pending = session.send(message())
+        while session.receipt(pending.id).error is None and session.status(pending.id) is Status.PENDING:
+            session.flush(0.02)
+        known = session.receipt(pending.id)
+        session.cancel(pending.id)
+        session.close()
+        with world.session(server.host, server.port) as session, pytest.raises(ZeroDivisionError):
+            session.send(message())
+    assert isinstance(known.error, ConnectionFailed) and known.recipients[0].status is RecipientStatus.NOT_SENT
     assert "the transport failed" in caplog.text
 
 

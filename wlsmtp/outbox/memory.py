@@ -61,8 +61,9 @@ class MemoryOutbox(Outbox):
             self._forget()
             self._mutex = None
         if self._mutex is None:
-            self._mutex = self.io.mutex(Rank.OUTBOX)
-            self._clock = Clock(self.io.wall(), self.io.wall(), self.io.now())
+            wall = self.io.wall()
+            self._clock = Clock(wall, wall, self.io.now())
+            self._mutex = self.io.mutex(Rank.OUTBOX)  # the last, as an interrupted call is made again
 
     async def close(self) -> None:
         """See ``Outbox.close``."""

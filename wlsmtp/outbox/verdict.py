@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wlsmtp.errors import DeadlineExceeded, MessageCancelled, OutcomeUnknown, ProtocolError, Stage
+from wlsmtp.errors import (
+    NOTHING_SENT,
+    ConnectionFailed,
+    DeadlineExceeded,
+    MessageCancelled,
+    OutcomeUnknown,
+    ProtocolError,
+    Stage,
+)
 from wlsmtp.receipt import Outcome, RecipientStatus, Status, overall_status
 from wlsmtp.retry import may_retry, pause_between
 
@@ -96,7 +104,13 @@ def interrupted(entry: Entry, now: float) -> Entry:
 
 
 def abandoned(entry: Entry, cause: BaseException) -> Outcome:
-    """What is known of a mail when its transport failed in a way that it should not have: nothing."""
+    """What is known of a mail when its transport failed in a way that it should not have: nothing, unless a connection
+    was being opened."""
+    if NOTHING_SENT in getattr(cause, "__notes__", ()):
+        failure = ConnectionFailed(f"The connection could not be opened ({type(cause).__name__})", stage=Stage.CONNECT)
+        failure.is_lasting = True
+        failure.__cause__ = cause
+        return Outcome.failed(entry.waiting, failure)
     words = f"The transport failed while it had the message ({type(cause).__name__})"
     hint = "It may or may not have been delivered: sending it again may deliver it twice"
     error = OutcomeUnknown(words, stage=Stage.CONTENT, hint=hint)

@@ -7,7 +7,15 @@ import os
 from typing import TYPE_CHECKING
 
 from wlsmtp.config import Security
-from wlsmtp.errors import CommandRefused, ConnectionFailed, DeadlineExceeded, SMTPError, Stage, TLSError
+from wlsmtp.errors import (
+    NOTHING_SENT,
+    CommandRefused,
+    ConnectionFailed,
+    DeadlineExceeded,
+    SMTPError,
+    Stage,
+    TLSError,
+)
 from wlsmtp.events import Connected
 from wlsmtp.smtp.authentication import ExchangeCut, authenticate
 from wlsmtp.smtp.connection import Connection, ServerInfo, check_in_place
@@ -39,11 +47,9 @@ async def open_connection(
             continue
         except SMTPError:
             raise
-        except Exception as error:  # of a connector, for one; no message is in doubt because of it
-            words = f"The connection to {config.address} could not be opened ({type(error).__name__})"
-            failure = ConnectionFailed(words, stage=Stage.CONNECT, hint="The error's __cause__ says more")
-            failure.is_lasting = True
-            raise failure from error
+        except Exception as error:  # a mistake, or what a signal handler raises; no message is in doubt because of it
+            error.add_note(NOTHING_SENT)
+            raise
 
 
 async def _open(
@@ -86,6 +92,17 @@ async def _connect(io: IO, config: SessionConfig, deadlines: Deadlines) -> Strea
         raise DeadlineExceeded(words, stage=Stage.CONNECT, hint=_firewall_hint(config)) from error
     except (OSError, UnicodeError) as error:
         raise _unreachable(config, error) from error
+    except Exception as error:
+        if config.network.connector is None:
+            raise
+        raise _connector_failed(config, error) from error
+
+
+def _connector_failed(config: SessionConfig, error: Exception) -> ConnectionFailed:
+    words = f"The connection to {config.address} could not be opened: the connector failed ({type(error).__name__})"
+    failure = ConnectionFailed(words, stage=Stage.CONNECT, hint="The error's __cause__ says more")
+    failure.is_lasting = True
+    return failure
 
 
 def _unreachable(config: SessionConfig, error: OSError | UnicodeError) -> ConnectionFailed:

@@ -1,0 +1,15 @@
+"""The main thread is interrupted at random places: see ``interrupts.py``, whose ``python -m`` is the long form."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.chaos.interrupts import CASES, play_many
+
+ROUNDS = {"memory": 60, "sqlite": 20, "sync": 60}
+
+
+@pytest.mark.parametrize(("mode", "victim"), CASES)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # what an interrupt left is collected
+def test_receipts_are_true_and_the_session_goes_on(mode: str, victim: str) -> None:
+    assert play_many(mode, victim, seed=4711, rounds=ROUNDS[mode]) == []
