@@ -11,7 +11,7 @@ import pytest
 
 import wlsmtp
 from tests.worlds import Session, World
-from wlsmtp import Envelope, PoolLimits, Receipt, RetryPolicy, SMTPError, Status
+from wlsmtp import TLS, Envelope, PoolLimits, Receipt, RetryPolicy, SMTPError, Status
 from wlsmtp.testing import SMTPServer, profiles
 from wlsmtp.testing.profiles import Situation
 
@@ -152,6 +152,28 @@ def test_a_refusal_is_taken_for_what_it_is(world: World, name: str, what: str) -
         assert sent(session, 1) and stored(server) == once_each(range(1, 2))
 
 
+@pytest.mark.parametrize("name", [name for name in PROFILES if "mail without login" in PROFILES[name].situations])
+def test_who_sends_without_a_login_is_told_to_log_in(world: World, name: str) -> None:
+    with (
+        Server(profile=name, users=USERS, require_auth=True) as server,
+        world.session(server.host, server.port, retry=AT_ONCE) as session,
+    ):
+        error = sent(session, 0)
+        assert isinstance(error, SMTPError) and not error.temporary and "username" in str(error.hint)
+
+
+def test_a_limit_of_recipients_is_learned(world: World) -> None:
+    recipients = [f"r{number}@example.org" for number in range(5)]
+    with Server(profile="gmail", quirks=["max-recipients:2"], users=USERS) as server:
+        with session_to(world, server) as session:
+            for _ in range(2):
+                receipt = session.send(text(0), sender="ann@example.com", recipients=recipients)
+                assert receipt.status is Status.SENT and receipt.attempts == 1
+            assert session.face.findings["max_recipients"] == "2"
+        assert [len(message.recipients) for message in server.messages] == [2, 2, 1] * 2
+        assert times_said(server, PROFILES["gmail"].situations["too many recipients"]) == 3
+
+
 @each(OF_A_MESSAGE)
 def test_what_is_said_once_is_over_with_the_next_message(world: World, name: str, what: str) -> None:
     situation = PROFILES[name].situations[what]
@@ -205,6 +227,15 @@ class TestOneConnectionTooMany:
                 opened, allowed = server.connections, session.statistics().connections_allowed
             assert stored(server) == once_each(range(COUNT)) and not mails_behind_a_refusal(server)
         assert opened <= 4 and allowed >= 3
+
+    def test_where_it_is_told_before_any_tls(self, world: World) -> None:
+        with Server(quirks=["max-connections-in-clear:2"], security="ssl", extensions=["8BITMIME"]) as server:
+            options = {"security": "ssl", "tls": TLS(ca_file=server.ca_file), "retry": RetryPolicy(attempts=1)}
+            with world.session(server.host, server.port, **options) as session:
+                calls = [partial(session.face.send, text(number), **envelope(number)) for number in range(COUNT)]
+                results = world.together(*((None, call) for call in calls))
+            assert all(isinstance(result, Receipt) and result.attempts == 1 for result in results), results
+            assert stored(server) == once_each(range(COUNT))
 
     def test_the_last_one_is_tried_again_as_the_policy_says(self, world: World) -> None:
         with Server(profile="office365", users=USERS) as server, session_to(world, server) as session:

@@ -31,22 +31,34 @@ _NAMES_RATE = re.compile(
     re.IGNORECASE,
 )
 _NAMES_IDLENESS = re.compile(r"time.?out|timed out|\bidle\b|inactiv", re.IGNORECASE)
+_NAMES_LOGIN = re.compile(
+    r"\bunauthenticated\b|\bnot (?:logged in|authenticated)\b|\b(?:authenticate|log ?in) first\b|"
+    r"\b(?:authentication|login) (?:is )?required\b|\brelay(?:ing)? (?:access )?(?:denied|not permitted|not allowed)",
+    re.IGNORECASE,
+)
+"""Words of a 5xx that a stranger gets; 530 is the code for it (RFC 4954 §6)."""
 _NEEDS_TRANSITION = "4.7.12"
 """432 with this means that a user must log in by password once (RFC 4954 §6)."""
 
 
 def sender_refused(recipients: Sequence[str], reply: Reply) -> Outcome:
     """MAIL was refused, so nobody gets the message."""
-    # RFC 4954 §6: 530 is for mail that needs a login.
-    hint = "The server wants a login: set username and password" if reply.code == 530 else None
-    error = SenderRefused("The server refused the sender", stage=Stage.MAIL, reply=reply, hint=hint)
+    error = SenderRefused("The server refused the sender", stage=Stage.MAIL, reply=reply, hint=_advice(reply))
     return Outcome.of(recipients, RecipientStatus.REFUSED, reply=reply, error=error)
 
 
 def recipients_refused(recipients: Sequence[str], replies: Sequence[Reply | None]) -> Outcome:
     """Nothing is delivered, because all recipients were refused, or some while all or nothing was asked for."""
     results = _by_recipient(recipients, replies, RecipientStatus.NOT_SENT, None)
-    return Outcome(results, error=refusal(results))
+    error = refusal(results)
+    error.hint = _advice(error.reply)
+    return Outcome(results, error=error)
+
+
+def _advice(reply: Reply | None) -> str | None:
+    if reply is None or not (reply.code == 530 or (reply.is_permanent and _NAMES_LOGIN.search(reply.text))):
+        return None
+    return "The server wants a login: set username and password"
 
 
 def content_refused(recipients: Sequence[str], replies: Sequence[Reply | None], reply: Reply, stage: Stage) -> Outcome:
