@@ -30,7 +30,8 @@ def test_large_content_comes_in_chunks() -> None:
     [
         (b"A: b\n\nc", False, False),
         (b"A: b\n\n\xe9", True, False),
-        (b"A: \xe9\n\nc", True, True),
+        (b"A: \xc3\xa9\n\nc", True, True),
+        (b"A: \xe9\n\nc", True, False),
         (b"\n\xe9", True, False),
     ],
 )

@@ -212,6 +212,7 @@ def test_a_message_as_attachment_is_not_encoded() -> None:
         message(text="x", attachments=[Attachment.from_bytes(inner, "a", "message/rfc822")])
     ).iter_attachments()
     assert part.get_content()["Subject"] == "inner"
-    eight = Attachment.from_bytes(b"A: b\r\n\r\n\xe9", "a", "message/rfc822")
-    (part,) = read(message(text="x", attachments=[eight])).iter_attachments()
-    assert part.get_content_type() == "application/octet-stream" and part.get_content() == b"A: b\r\n\r\n\xe9"
+    for data in (b"A: b\r\n\r\n\0", b"A: b\r\n\r\n" + b"\xe9" * 999):
+        odd = Attachment.from_bytes(data, "a", "message/rfc822")
+        (part,) = read(message(text="x", attachments=[odd])).iter_attachments()
+        assert part.get_content_type() == "application/octet-stream" and part.get_content() == data

@@ -111,7 +111,7 @@ def test_utf8_headers_stay_what_they_are_in_binary() -> None:
 def test_a_message_as_attachment_goes_as_it_is_or_as_a_file(large: bool, path: Path) -> None:
     fill = b"x" * 70 + b"\r\n"
     inner = b"Subject: inner\n\n" + fill * (SMALL // len(fill) + 1 if large else 1)
-    for octets_in, kind in ((inner, "message/rfc822"), (inner + b"\xe9", "application/octet-stream")):
+    for octets_in, kind in ((inner, "message/rfc822"), (inner + b"\0", "application/octet-stream")):
         path.write_bytes(octets_in)
         file = Attachment.from_path(path, content_type="message/rfc822")
         content = message(attachments=[file]).render()
@@ -123,6 +123,22 @@ def test_a_message_as_attachment_goes_as_it_is_or_as_a_file(large: bool, path: P
             assert part.get_content()["Subject"] == "inner"
         else:
             assert part.get_payload(decode=True) == octets_in, "a file keeps its line ends"
+
+
+@pytest.mark.parametrize("large", [True, False])
+def test_a_message_in_8bit_as_attachment_is_encoded_inside_where_it_must_be(large: bool, path: Path) -> None:
+    fill = b"x" * 69 + b"\xe9\r\n"
+    inner = b"Subject: inner\r\n\r\n" + fill * (SMALL // len(fill) + 1 if large else 1)
+    path.write_bytes(inner)
+    content = message(attachments=[Attachment.from_path(path, content_type="message/rfc822")]).render()
+    assert content.is_8bit and content.is_streamed is large and inner in octets(content)
+    assert octets(content).count(b"Content-Transfer-Encoding: 8bit\r\n") == 2, "the message and what it is in"
+    again = content.as_7bit()
+    assert octets(again).isascii() and not again.is_8bit
+    read: Any = message_from_bytes(octets(again), policy=policy.SMTP)
+    part = next(iter(read.iter_attachments()))
+    assert part.get_content_type() == "message/rfc822"
+    assert part.get_content().get_payload(decode=True) == inner.partition(b"\r\n\r\n")[2]
 
 
 def test_a_large_message_that_holds_the_boundary_goes_as_a_file(path: Path) -> None:

@@ -38,7 +38,8 @@ class Content(Protocol):
 
     @property
     def has_utf8_headers(self) -> bool:
-        """Whether an octet in the header section is above 127, which takes SMTPUTF8 (RFC 6532)."""
+        """Whether the header section has UTF-8 in it, which takes SMTPUTF8 (RFC 6532). Octets above 127 in another
+        charset are no such thing; nobody can promise what becomes of them."""
 
     @property
     def message_id(self) -> str | None:
@@ -62,8 +63,9 @@ class BytesContent:
     is_binary = False
     is_streamed = False
 
-    def __init__(self, data: bytes, *, to_7bit: Callable[[], bytes] | None = None) -> None:
-        """Line ends are set right. ``to_7bit`` writes the message again for ``as_7bit``."""
+    def __init__(self, data: bytes, *, to_7bit: Callable[[str], bytes] | None = None) -> None:
+        """Line ends are set right. ``to_7bit`` writes the message again for ``as_7bit``, given the server's
+        name for an error."""
         clean = with_clean_line_ends(data)
         self.data = clean + b"\r\n" if clean and not clean.endswith(b"\r\n") else clean
         """All octets."""
@@ -83,7 +85,7 @@ class BytesContent:
     @property
     def has_utf8_headers(self) -> bool:
         """See ``Content.has_utf8_headers``."""
-        return self.is_8bit and not self.head.isascii()
+        return self.is_8bit and not self.head.isascii() and _is_utf8(self.head)
 
     @property
     def message_id(self) -> str | None:
@@ -100,7 +102,7 @@ class BytesContent:
         """See ``Content.as_7bit``."""
         if not self.is_8bit:
             return self
-        again = BytesContent(self._to_7bit()) if self._to_7bit else self
+        again = BytesContent(self._to_7bit(server)) if self._to_7bit else self
         if again.is_8bit:
             raise _missing(self.has_utf8_headers, server)
         return again
@@ -113,9 +115,12 @@ class BytesContent:
 class Body:
     """The octets of a part that is too large to be in memory, sized now and read when they are sent."""
 
-    def __init__(self, name: str, size: int, chunks: Callable[[], Iterator[bytes]], *, is_file: bool) -> None:
-        """``name`` is for the error when there are more or fewer octets than ``size``."""
-        self.name, self.size, self.is_file = name, size, is_file
+    def __init__(
+        self, name: str, size: int, chunks: Callable[[], Iterator[bytes]], *, is_file: bool, is_8bit: bool = False
+    ) -> None:
+        """``name`` is for the error when there are more or fewer octets than ``size``. ``is_8bit``: any of them may be
+        above 127."""
+        self.name, self.size, self.is_file, self.is_8bit = name, size, is_file, is_8bit
         self._chunks = chunks
 
     def chunks(self) -> Iterator[bytes]:
@@ -141,9 +146,10 @@ class ComposedContent:
         *,
         to_binary: Callable[[], Content] | None = None,
         to_7bit: Callable[[], Content] | None = None,
+        is_binary: bool = False,
     ) -> None:
-        """The first piece holds the header section. ``to_binary`` writes the message again for ``as_binary``. What is
-        in binary has ``to_7bit``, which does so for ``as_7bit``."""
+        """The first piece holds the header section. ``to_binary`` writes the message again for ``as_binary``, and
+        ``to_7bit`` for ``as_7bit``."""
         self._pieces = _joined(pieces)
         self.size = 0
         """See ``Content.size``."""
@@ -151,13 +157,14 @@ class ComposedContent:
         """See ``Content.is_streamed``."""
         self.message_id: str | None = message_id
         """See ``Content.message_id``."""
-        self.is_8bit = self.is_binary = to_7bit is not None
+        self.is_8bit = self.is_binary = is_binary
         """See ``Content.is_8bit`` and ``Content.is_binary``."""
         self._to_binary, self._to_7bit = to_binary, to_7bit
         for piece in self._pieces:
             if isinstance(piece, Body):
                 self.size += piece.size
                 self.is_streamed |= piece.is_file
+                self.is_8bit |= piece.is_8bit
             else:
                 self.size += len(piece)
                 self.is_8bit |= not piece.isascii()
@@ -184,12 +191,18 @@ class ComposedContent:
             yield from in_chunks(piece) if isinstance(piece, bytes) else piece.chunks()
 
     def as_7bit(self, server: str = _SERVER) -> Content:
-        """See ``Content.as_7bit``: it is already, but for header fields that have no other form."""
-        if self._to_7bit is not None:
-            return self._to_7bit().as_7bit(server)
-        if self.is_8bit:
+        """See ``Content.as_7bit``: it is already, but for attached messages, and header fields that have no other
+        form."""
+        if not self.is_8bit:
+            return self
+        if self._to_7bit is None:
             raise _missing(self.has_utf8_headers, server)
-        return self
+        return self._to_7bit().as_7bit(server)
+
+    @property
+    def is_rewritable(self) -> bool:
+        """Whether ``as_7bit`` may write the message anew."""
+        return self._to_7bit is not None
 
     def as_binary(self) -> Content:
         """See ``Content.as_binary``."""
@@ -212,6 +225,14 @@ def in_chunks(data: bytes) -> Iterator[bytes]:
     return (data[start : start + CHUNK] for start in range(0, len(data), CHUNK))
 
 
+def _is_utf8(octets: bytes) -> bool:
+    try:
+        octets.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _joined(pieces: Iterable[bytes | Body]) -> list[bytes | Body]:
     """The pieces, with those in memory joined between one body and the next."""
     joined: list[bytes | Body] = []
@@ -230,5 +251,5 @@ def _missing(in_headers: bool, server: str) -> ExtensionMissing:
         words = "The message has raw UTF-8 in its headers: it needs SMTPUTF8 (RFC 6531) and 8BITMIME"
         return ExtensionMissing(f"{words}, which {server} does not offer", stage=Stage.MAIL)
     words = f"The message has octets above 127, and {server} does not offer 8BITMIME (RFC 6152)"
-    hint = "Encode its parts as quoted-printable or base64; a Message does so by itself"
+    hint = "Encode its parts as quoted-printable or base64, and its header fields as encoded words; a Message does"
     return ExtensionMissing(words, stage=Stage.MAIL, hint=hint)

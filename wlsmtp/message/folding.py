@@ -29,7 +29,6 @@ _SIGNATURES = re.compile(
     rb"|^Content-Type[ \t]*:[ \t\r\n]*multipart/signed\b",
     re.IGNORECASE | re.MULTILINE,
 )
-_SIGNATURE_FIELDS = frozenset({"dkim-signature", "domainkey-signature", "arc-message-signature", "arc-seal"})
 _FREE_TEXT = frozenset({"subject", "comments", "organization", "content-description", "x-mailer"})
 
 
@@ -50,14 +49,6 @@ def _folded_field(field: re.Match[bytes], is_signed: bool) -> bytes:
     name, value = field[1].decode("ascii"), field[2].decode("ascii", "surrogateescape")
     folded = fold(name, value.removesuffix("\r\n").removeprefix(" "), is_signed=is_signed)
     return f"{name}: {folded}\r\n".encode("ascii", "surrogateescape")
-
-
-def is_signed(message: AnyEmail) -> bool:
-    """Whether a signature covers a part of the message, or its header fields."""
-    return any(
-        part.get_content_type() == "multipart/signed" or not _SIGNATURE_FIELDS.isdisjoint(map(str.lower, part.keys()))
-        for part in message.walk()
-    )
 
 
 def fold(name: str, value: str, *, is_signed: bool) -> str:

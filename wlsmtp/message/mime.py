@@ -1,7 +1,7 @@
 """A ``Message`` written as MIME (RFC 2045 to 2049): header section, parts, transfer encodings.
 
-The result is 7-bit (but for addresses that only UTF-8 can write), and the same message gives the same octets. On demand
-attachments are written in binary (RFC 3030 §3).
+The result is 7-bit, but for addresses that only UTF-8 can write, and attached messages, which are not encoded unless
+they must be. The same message gives the same octets. On demand attachments are written in binary (RFC 3030 §3).
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from wlsmtp.message import headers
 from wlsmtp.message.content import Body, ComposedContent, Content
+from wlsmtp.message.recode import message_in_7bit
 from wlsmtp.message.source import Source
-from wlsmtp.message.transfer import base64_lines, base64_size, encode_text, is_7bit, measure_7bit
+from wlsmtp.message.transfer import base64_lines, base64_size, encode_text, is_7bit, is_8bit, measure_7bit, measure_8bit
 from wlsmtp.wire.content import normalise, with_clean_line_ends
 
 if TYPE_CHECKING:
@@ -34,14 +35,20 @@ def write(message: Message) -> Content:
     writer = _Writer(message.message_id)
     pieces = [_head(message).encode(), *writer.body(message)]
     to_binary = (lambda: _write_in_binary(message)) if writer.has_base64 else None
-    return ComposedContent(pieces, message.message_id, to_binary=to_binary)
+    to_7bit = (lambda: _write_in_7bit(message)) if writer.has_8bit else None
+    return ComposedContent(pieces, message.message_id, to_binary=to_binary, to_7bit=to_7bit)
 
 
 def _write_in_binary(message: Message) -> Content:
     # An attachment that is not encoded may hold any boundary but one that nobody could know.
     writer = _Writer(secrets.token_hex(16), in_binary=True)
     pieces = [_head(message).encode(), *writer.body(message)]
-    return ComposedContent(pieces, message.message_id, to_7bit=lambda: write(message))
+    return ComposedContent(pieces, message.message_id, to_7bit=lambda: write(message), is_binary=True)
+
+
+def _write_in_7bit(message: Message) -> Content:
+    writer = _Writer(message.message_id, in_7bit=True)
+    return ComposedContent([_head(message).encode(), *writer.body(message)], message.message_id)
 
 
 def _head(message: Message) -> str:
@@ -68,12 +75,14 @@ def _extra_fields(message: Message) -> Iterator[str]:
 class _Writer:
     """Writes the parts of one message, with boundaries that only this message has, as they are made of its ``mark``."""
 
-    def __init__(self, mark: str, *, in_binary: bool = False) -> None:
+    def __init__(self, mark: str, *, in_binary: bool = False, in_7bit: bool = False) -> None:
         self._mark = mark
         self._multiparts = 0
-        self._in_binary = in_binary
+        self._in_binary, self._in_7bit = in_binary, in_7bit
         self.has_base64 = False
         """Whether an attachment is larger here than it would be in binary."""
+        self.has_8bit = False
+        """Whether an attached message has octets above 127."""
 
     def body(self, message: Message) -> Entity:
         """The message's own entity."""
@@ -107,6 +116,8 @@ class _Writer:
         if self._in_binary:
             # What holds binary says so itself (RFC 2045 §6.4).
             field += "Content-Transfer-Encoding: binary\r\n"
+        elif self.has_8bit:
+            field += "Content-Transfer-Encoding: 8bit\r\n"
         delimiter = f"--{boundary}\r\n".encode()
         entity: Entity = [field.encode(), b"\r\n"]
         for part in parts:
@@ -127,11 +138,11 @@ class _Writer:
     def _attachment(self, attachment: Attachment) -> Entity:
         source = attachment.source
         kind, _, parameters = attachment.content_type.partition(";")
-        encoding, body = "7bit", self._message(source) if kind.lower().startswith("message/") else None
-        if body is None:
+        found = self._message(kind.strip().lower(), source) if kind.lower().startswith("message/") else None
+        if found is None and kind.lower().startswith("message/"):
             # RFC 2046 §5.2.1 allows no encoding of a message; what cannot go as it is goes as a file.
-            kind = "application/octet-stream" if kind.lower().startswith("message/") else kind
-            encoding, body = self._file(source)
+            kind = "application/octet-stream"
+        encoding, body = self._file(source) if found is None else found
         named = (attachment.filename, attachment.disposition, attachment.content_id)
         return [_attachment_head(kind.strip(), parameters, encoding, *named), body]
 
@@ -145,18 +156,31 @@ class _Writer:
             return "base64", source.base64()
         return "base64", _body(source, base64_size(size), lambda: map(base64_lines, source.blocks(size)))
 
-    def _message(self, source: Source) -> bytes | Body | None:
-        """The octets of a message with right line ends, if they need no encoding."""
+    def _message(self, kind: str, source: Source) -> tuple[str, bytes | Body] | None:
+        """The octets of a message with right line ends, if they need no encoding; else, where octets above 127 cannot
+        be sent, those of the same message with its parts encoded."""
         size, boundary = source.size(), self._boundary.encode()
-        if size <= source.limit:
-            octets = with_clean_line_ends(source.read())
-            return octets if is_7bit(octets) and boundary not in octets else None
-        measured = measure_7bit(normalise(source.blocks(size)), but=boundary)
-        return None if measured is None else _body(source, measured, lambda: normalise(source.blocks(size)))
+        if size > source.limit:
+            measured = measure_7bit(normalise(source.blocks(size)), but=boundary)
+            if measured is not None:
+                return "7bit", _body(source, measured, lambda: normalise(source.blocks(size)))
+            measured = measure_8bit(normalise(source.blocks(size)), but=boundary) if kind == "message/rfc822" else None
+            if measured is None:
+                return None
+            if not self._in_7bit:
+                self.has_8bit = True
+                return "8bit", _body(source, measured, lambda: normalise(source.blocks(size)), is_8bit=True)
+        octets: bytes | None = with_clean_line_ends(source.read())
+        if octets is not None and kind == "message/rfc822" and not octets.isascii() and is_8bit(octets):
+            if not self._in_7bit and boundary not in octets:
+                self.has_8bit = True
+                return "8bit", octets
+            octets = message_in_7bit(octets)
+        return ("7bit", octets) if octets is not None and is_7bit(octets) and boundary not in octets else None
 
 
-def _body(source: Source, size: int, chunks: Callable[[], Iterator[bytes]]) -> Body:
-    return Body(source.name, size, chunks, is_file=source.is_file)
+def _body(source: Source, size: int, chunks: Callable[[], Iterator[bytes]], *, is_8bit: bool = False) -> Body:
+    return Body(source.name, size, chunks, is_file=source.is_file, is_8bit=is_8bit)
 
 
 @lru_cache(maxsize=16)

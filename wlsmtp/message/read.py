@@ -19,15 +19,13 @@ from email.errors import (
     ObsoleteHeaderDefect,
 )
 from email.errors import MessageError as EmailError
-from email.generator import BytesGenerator
 from email.header import Header
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from wlsmtp.errors import MessageError, Stage
-from wlsmtp.message import headers
+from wlsmtp.message import headers, recode
 from wlsmtp.message.content import BytesContent, head_of
-from wlsmtp.message.folding import fold, fold_head, has_long_line, is_signed
+from wlsmtp.message.folding import fold, fold_head, has_long_line
 from wlsmtp.message.headers import MAX_LINE
 from wlsmtp.message.section import read_fields, without_bcc
 from wlsmtp.wire.address import Address, Mailbox, parse_address, refuse
@@ -54,17 +52,17 @@ _BROKEN_SECTION = (
 _FIELD_TAKEN_FOR_A_LINE = re.compile(r"From[ \t]+:")
 """In this form the parser takes From for the line that begins a message in a mailbox file."""
 _NEVER_SENT = {"bcc", "resent-bcc"}
-# Not refolded: the standard library loses the quotes around a comma in it (cpython issue 121284).
 _POLICY = policy.SMTP.clone(refold_source="none", cte_type="8bit")
-_POLICY_7BIT = policy.SMTP.clone(refold_source="none", cte_type="7bit")
 
 
 def email_content(message: AnyEmail) -> BytesContent:
     """A stdlib message as it is, without Bcc and Resent-Bcc, and with no header line over 998 octets; the object itself
     is left alone. Raises ``MessageError`` for what cannot be written, and where a signature forbids folding."""
     _check_section(message)
-    prepared = _prepared(message, _NEVER_SENT, is_signed=is_signed(message))
-    return BytesContent(_written(prepared, _POLICY), to_7bit=lambda: _written(prepared, _POLICY_7BIT))
+    prepared = recode.without_binary(
+        _prepared(message, _NEVER_SENT, is_signed=any(map(recode.is_signed, message.walk())))
+    )
+    return BytesContent(_written(prepared), to_7bit=lambda server: _written(recode.in_7bit(prepared, server)))
 
 
 def email_fields(message: AnyEmail) -> list[Field]:
@@ -246,11 +244,5 @@ def _is_raw_utf8(value: Any) -> bool:
     return not hasattr(value, "fold") and not value.isascii() and not _SURROGATE.search(value)
 
 
-def _written(message: AnyEmail, how: policy.EmailPolicy[Any]) -> bytes:
-    needs_utf8 = any(_is_raw_utf8(value) for _, value in message.raw_items())
-    buffer = BytesIO()
-    try:
-        BytesGenerator(buffer, mangle_from_=False, policy=how.clone(utf8=needs_utf8)).flatten(message)
-    except (EmailError, ValueError, TypeError, LookupError, AttributeError) as error:
-        raise MessageError(f"The message cannot be written: {error}", stage=Stage.MESSAGE) from error
-    return buffer.getvalue()
+def _written(message: AnyEmail) -> bytes:
+    return recode.write(message, utf8=any(_is_raw_utf8(value) for _, value in message.raw_items()))

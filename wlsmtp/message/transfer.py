@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from struct import Struct
+
+from wlsmtp.wire.content import has_clean_line_ends
 
 MAX_LINE = 998
 """Octets in a line without its CRLF (RFC 5322 §2.1.1)."""
@@ -77,18 +79,32 @@ def is_7bit(octets: bytes) -> bool:
     return not octets.translate(None, _ASCII_BUT_NUL) and _has_short_lines(octets)
 
 
+def is_8bit(octets: bytes) -> bool:
+    """Whether the octets are 8bit as RFC 2045 §2.8 has it, or 7bit: short lines that end in CRLF, without NUL."""
+    return b"\0" not in octets and has_clean_line_ends(octets) and _has_short_lines(octets)
+
+
 def measure_7bit(chunks: Iterable[bytes], *, but: bytes) -> int | None:
     """Octets in all, if they are 7bit and do not contain ``but``, which has no line end in it; else None."""
+    return _measure(chunks, but, is_7bit)
+
+
+def measure_8bit(chunks: Iterable[bytes], *, but: bytes) -> int | None:
+    """The same for 8bit."""
+    return _measure(chunks, but, is_8bit)
+
+
+def _measure(chunks: Iterable[bytes], but: bytes, is_fit: Callable[[bytes], bool]) -> int | None:
     size, held = 0, b""
     for chunk in chunks:
         octets = held + chunk
         end = octets.rfind(b"\r\n") + 2 if b"\r\n" in octets else 0
         lines, held = octets[:end], octets[end:]
         # A line that goes on beyond the chunk is looked at when it is whole, or too long already.
-        if not is_7bit(lines) or but in lines or len(held) > MAX_LINE + 1:
+        if not is_fit(lines) or but in lines or len(held) > MAX_LINE + 1:
             return None
         size += len(chunk)
-    return size if is_7bit(held) and but not in held else None
+    return size if is_fit(held) and but not in held else None
 
 
 def _has_short_lines(octets: bytes) -> bool:

@@ -7,7 +7,7 @@ from email import message_from_bytes
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import MessageError, Stage
-from wlsmtp.message.content import BytesContent, Content
+from wlsmtp.message.content import BytesContent, ComposedContent, Content
 from wlsmtp.message.read import email_content
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class StoredContent:
             raise MessageError("The content in the outbox is not what was put there", stage=Stage.MESSAGE)
 
     def as_7bit(self, server: str = "the server") -> Content:
-        """See ``Content.as_7bit``. Only a message that was in memory once, as a stdlib message, is written anew."""
+        """See ``Content.as_7bit``. Only a message that was not given as octets is written anew."""
         if not self.is_8bit:
             return self
         data = b"".join(self.chunks())
@@ -68,5 +68,5 @@ def traits_of(content: Content) -> int:
     """What must be remembered of a content beside its octets."""
     if not content.is_8bit:
         return 0
-    is_rewritable = isinstance(content, BytesContent) and content.is_rewritable
+    is_rewritable = isinstance(content, BytesContent | ComposedContent) and content.is_rewritable
     return _8BIT | _UTF8_HEADERS * content.has_utf8_headers | _REWRITABLE * is_rewritable

@@ -170,7 +170,7 @@ class EmailVariable(FrenchEmail, Variable):
 
     def _source(self, *, with_bcc: bool) -> bytes:
         message = self._composed()
-        octets = _signed(bytes(message), self.Certificate) if self.Certificate else bytes(message)
+        octets = _signed(_in_7bit(message), self.Certificate) if self.Certificate else bytes(message)
         if not with_bcc or not message.bcc:
             return octets
         return f"Bcc: {', '.join(str(mailbox.address) for mailbox in mailboxes_in(message.bcc))}\r\n".encode() + octets
@@ -223,6 +223,12 @@ class EmailVariable(FrenchEmail, Variable):
             yield "Sensitivity", _SENSITIVITY[self.Sensitivity]
         if self.Reference:
             yield "References", self.Reference
+
+
+def _in_7bit(message: model.Message) -> bytes:
+    """What is signed must pass every relay unchanged (RFC 8551 §3.1.3)."""
+    content = message.render()
+    return b"".join((content if content.has_utf8_headers else content.as_7bit()).chunks())
 
 
 def _signed(octets: bytes, certificate: str) -> bytes:

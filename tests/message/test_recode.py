@@ -1,0 +1,179 @@
+"""What is not ASCII arrives at every server as it was meant, or is refused: a signed part is never changed."""
+
+from __future__ import annotations
+
+from email import charset, message_from_bytes, policy
+from email.message import EmailMessage
+from email.message import Message as OldMessage
+from email.mime.message import MIMEMessage
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.worlds import World
+from wlsmtp.errors import ExtensionMissing, MessageError
+from wlsmtp.message.content import Content
+from wlsmtp.message.model import Attachment, Message
+from wlsmtp.message.render import content_of
+from wlsmtp.testing import SMTPServer
+
+HEAD = b"From: a@x.org\r\nTo: b@x.org\r\n"
+UTF8_IN_8BIT: Any = charset.Charset("utf-8")
+UTF8_IN_8BIT.body_encoding = None  # as Django 5 has it
+
+
+def octets(content: Content) -> bytes:
+    return b"".join(content.chunks())
+
+
+def in_7bit(mail: Any) -> Any:
+    """The message as a server without 8BITMIME gets it, read again."""
+    sent = octets(content_of(mail).as_7bit())
+    assert sent.isascii()
+    return message_from_bytes(sent, policy=policy.default)
+
+
+def text_in_8bit(text: str) -> Any:
+    mail: Any = MIMEText("", "plain")
+    del mail["Content-Transfer-Encoding"]
+    mail.set_payload(text, UTF8_IN_8BIT)
+    mail["From"], mail["To"] = "a@x.org", "b@x.org"
+    return mail
+
+
+SIGNED = (
+    HEAD + b'Content-Type: multipart/signed; boundary="b"\r\n\r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\n'
+    b"Content-Transfer-Encoding: 8bit\r\n\r\nGr\xc3\xbc\xc3\x9fe\r\n\r\n"
+    b"--b\r\nContent-Type: x/y\r\n\r\nAAA\r\n--b--\r\n"
+)
+DKIM = b"DKIM-Signature: v=1; b=abc\r\n" + HEAD + b"Content-Transfer-Encoding: 8bit\r\n\r\n\xc3\xbc\r\n"
+
+
+@pytest.mark.parametrize("raw", [SIGNED, DKIM])
+def test_a_signed_part_arrives_as_it_is_or_the_extension_is_missing(world: World, raw: bytes) -> None:
+    for extensions in (("8BITMIME",), ()):
+        with SMTPServer(extensions=extensions) as server, world.session(server.host, server.port) as session:
+            for form in (raw, message_from_bytes(raw), message_from_bytes(raw, policy=policy.default)):
+                if extensions:
+                    session.send(form)
+                    assert server.messages[-1].content == raw
+                else:
+                    with pytest.raises(ExtensionMissing, match=f"{server.port} does not offer 8BITMIME"):
+                        session.send(form)
+            assert len(server.messages) == (3 if extensions else 0)
+
+
+def test_a_signed_part_in_ascii_needs_nothing() -> None:
+    raw = SIGNED.replace("Grüße".encode(), b"Hello")
+    mail: Any = MIMEMultipart()
+    mail.attach(message_from_bytes(raw))
+    mail.attach(text_in_8bit("ü"))
+    assert octets(content_of(message_from_bytes(raw)).as_7bit()) == raw
+    assert b"Content-Transfer-Encoding: 8bit\r\n\r\nHello" in octets(content_of(mail).as_7bit())
+
+
+def test_text_whose_charset_says_8bit_goes_to_every_server(world: World) -> None:
+    for extensions in (("8BITMIME",), ()):
+        with SMTPServer(extensions=extensions) as server, world.session(server.host, server.port) as session:
+            session.send(text_in_8bit("Text ü\n"))
+        found: Any = server.messages[0].email
+        assert found.get_payload(decode=True).decode().splitlines() == ["Text ü"]
+        assert server.messages[0].content.isascii() is not bool(extensions)
+
+
+@pytest.mark.parametrize("label", ["us-ascii", "no-such-charset", "utf-8", "iso-8859-1"])
+def test_octets_are_kept_whatever_their_charset_is_called(label: str) -> None:
+    raw = HEAD + f"Content-Type: text/plain; charset={label}\r\n\r\n".encode() + b"\xe4\xff a longer line of text\r\n"
+    for form in (message_from_bytes(raw), message_from_bytes(raw, policy=policy.default)):
+        assert in_7bit(form).get_payload(decode=True) == b"\xe4\xff a longer line of text\r\n"
+    with pytest.raises(ExtensionMissing, match="8BITMIME"):
+        content_of(raw).as_7bit()
+
+
+def test_characters_that_are_no_octets_need_a_charset() -> None:
+    mail = OldMessage()
+    mail["From"], mail["To"] = "a@x.org", "b@x.org"
+    mail.set_payload("Grüße\n")
+    with pytest.raises(MessageError, match=r"names no charset.*set_content"):
+        content_of(mail)
+    mail["Content-Type"] = "text/plain; charset=utf-8"
+    assert "Grüße".encode() in octets(content_of(mail))
+    assert in_7bit(mail).get_content().strip() == "Grüße"
+    mail.replace_header("Content-Type", "text/plain; charset=us-ascii")
+    with pytest.raises(MessageError, match="'us-ascii' has no such characters"):
+        content_of(mail)
+
+
+@given(
+    st.binary(max_size=400) | st.lists(st.sampled_from([b"\r", b"\n", b"\0", b"a", b"\xff"]), max_size=9).map(b"".join)
+)
+@example(bytes(range(256)) * 4)
+def test_binary_parts_keep_their_octets(data: bytes) -> None:
+    mail = EmailMessage()
+    mail["From"], mail["To"] = "a@x.org", "b@x.org"
+    mail.add_attachment(data, maintype="application", subtype="octet-stream", cte="binary")
+    mail.add_attachment(data, maintype="text", subtype="csv", cte="binary", filename="a.csv")
+    for sent in (octets(content_of(mail)), octets(content_of(mail).as_7bit())):
+        parts: Any = list(message_from_bytes(sent).walk())[1:]
+        assert [part.get_payload(decode=True) for part in parts] == [data, data]
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), min_size=1)
+
+
+@given(st.lists(TEXTS, max_size=3).map(lambda texts: [*texts, "ü"]))
+def test_parts_in_8bit_read_back_in_7bit(texts: list[str]) -> None:
+    mail: Any = MIMEMultipart()
+    mail["From"], mail["Content-Transfer-Encoding"] = "a@x.org", "8bit"
+    for text in texts:
+        mail.attach(text_in_8bit(text))
+    read = in_7bit(mail)
+    assert str(read["Content-Transfer-Encoding"]) == "7bit"
+    found = [part.get_payload(decode=True).decode().replace("\r\n", "\n") for part in read.iter_parts()]
+    assert [text.rstrip("\n") for text in found] == [text.rstrip("\n") for text in texts]
+
+
+def test_an_attached_message_is_encoded_inside() -> None:
+    inner = text_in_8bit("Grüße\n")
+    mail: Any = MIMEMultipart()
+    mail["From"], mail["To"] = "a@x.org", "b@x.org"
+    part = MIMEMessage(inner)
+    part["Content-Transfer-Encoding"] = "8bit"
+    mail.attach(part)
+    (attached,) = in_7bit(mail).iter_attachments()
+    assert attached.get_content_type() == "message/rfc822" and attached["Content-Transfer-Encoding"] == "7bit"
+    assert attached.get_content().get_content().strip() == "Grüße"
+    assert inner["Content-Transfer-Encoding"] == "8bit", "the user's own is left alone"
+
+
+@pytest.mark.parametrize(
+    ("inner", "kind"), [(HEAD + b"\r\n\xc3\xbc\r\n", "message/rfc822"), (SIGNED, "application/octet-stream")]
+)
+def test_a_message_from_a_file_goes_as_a_message_in_8bit(world: World, inner: bytes, kind: str) -> None:
+    mail = Message("a@x.org", "b@x.org", text="forwarded", attachments=[Attachment.from_bytes(inner, "mail.eml")])
+    for extensions in (("8BITMIME",), ()):
+        with SMTPServer(extensions=extensions) as server, world.session(server.host, server.port) as session:
+            session.send(mail)
+        received: Any = message_from_bytes(server.messages[0].content, policy=policy.default)
+        (part,) = received.iter_attachments()
+        assert part.get_content_type() == ("message/rfc822" if extensions else kind)
+        assert server.messages[0].content.isascii() is not bool(extensions)
+        if extensions:
+            assert inner in server.messages[0].content
+        elif kind != "message/rfc822":
+            assert part.get_content() == inner, "a signed message goes as a file rather than changed"
+
+
+def test_headers_in_another_charset_do_not_claim_to_be_utf8(world: World) -> None:
+    raw = HEAD + "Subject: Grüße\r\n\r\nx\r\n".encode("latin-1")
+    with SMTPServer() as server, world.session(server.host, server.port) as session:
+        for form in (raw, message_from_bytes(raw), raw.decode("latin-1").encode()):
+            session.send(form)
+    assert [bool(mail.mail_parameters.get("SMTPUTF8")) for mail in server.messages] == [False, False, True]
+    assert [mail.content for mail in server.messages[:2]] == [raw, raw]
+    with pytest.raises(ExtensionMissing, match="8BITMIME"):
+        content_of(raw).as_7bit()

@@ -1,0 +1,179 @@
+"""Parts of stdlib messages put into another transfer encoding: what a server cannot take as it is.
+
+What a signature covers is never changed. The standard library's own way to 7bit changes that too, and fails with the
+errors of a codec where a text is not in the charset that it names.
+"""
+
+from __future__ import annotations
+
+import copy
+import email.message
+import re
+from collections.abc import Callable
+from email import message_from_bytes, policy
+from email.errors import MessageError as EmailError
+from email.generator import BytesGenerator
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from wlsmtp.errors import ExtensionMissing, MessageError, Stage
+from wlsmtp.message.transfer import base64_lines, encode_text, is_7bit, is_8bit
+from wlsmtp.wire.content import with_clean_line_ends
+
+if TYPE_CHECKING:
+    AnyEmail = email.message.Message[Any, Any]
+
+# Not refolded: the standard library loses the quotes around a comma in it (cpython issue 121284).
+_POLICY: Any = policy.SMTP.clone(refold_source="none", cte_type="8bit")
+_CTE = "Content-Transfer-Encoding"
+_SIGNATURE_FIELDS = frozenset({"dkim-signature", "domainkey-signature", "arc-message-signature", "arc-seal"})
+_AS_IT_IS = ("", "7bit", "8bit", "binary")
+_BEYOND_OCTETS = re.compile(r"[^\x00-\x7f\udc80-\udcff]")
+"""A character that stands for no octet."""
+
+
+def write(message: AnyEmail, *, utf8: bool = False) -> bytes:
+    """The message in octets, its parts in the encodings that they have; ``utf8``: with raw UTF-8 in its header fields.
+    Raises ``MessageError`` when it cannot be written."""
+    buffer = BytesIO()
+    try:
+        BytesGenerator(buffer, mangle_from_=False, policy=_POLICY.clone(utf8=utf8)).flatten(message)
+    except (EmailError, ValueError, TypeError, LookupError, AttributeError) as error:
+        raise MessageError(f"The message cannot be written: {error}", stage=Stage.MESSAGE) from error
+    return buffer.getvalue()
+
+
+def is_signed(part: AnyEmail) -> bool:
+    """Whether a signature covers what is in this part."""
+    has_fields = not _SIGNATURE_FIELDS.isdisjoint([name.lower() for name in part])
+    return has_fields or part.get_content_type() == "multipart/signed"
+
+
+def without_binary(message: AnyEmail) -> AnyEmail:
+    """The message with its binary parts in base64, where their octets would not arrive otherwise, and texts that hold
+    characters in octets; itself when there are none. Raises ``MessageError`` when that is not possible."""
+    try:
+        return _recoded(message, _in_lines)
+    except _Unencodable as error:
+        words, hint = error.args
+        raise MessageError(words, stage=Stage.MESSAGE, hint=hint) from None
+
+
+def in_7bit(message: AnyEmail, server: str) -> AnyEmail:
+    """The message with each part encoded that has octets above 127. Raises ``ExtensionMissing``, which names the
+    server, when that is not possible."""
+    try:
+        return _recoded(message, _in_7bit)
+    except _Unencodable as error:
+        words, hint = error.args
+        words = f"{words}, and {server} does not offer 8BITMIME (RFC 6152)"
+        raise ExtensionMissing(words, stage=Stage.MAIL, hint=hint) from None
+
+
+def message_in_7bit(octets: bytes) -> bytes | None:
+    """A message that goes as a part of another, without octets above 127; None when it cannot be had."""
+    try:
+        written = write(_recoded(message_from_bytes(octets), _in_7bit))
+    except (MessageError, _Unencodable):
+        return None
+    return written if is_7bit(written) else None
+
+
+class _Unencodable(Exception):
+    """A part that must stay as it is: the words of an error, and its hint."""
+
+
+def _recoded(part: AnyEmail, recode: Callable[[AnyEmail, bytes], tuple[str, bytes] | None]) -> AnyEmail:
+    payload = part.get_payload()
+    if not isinstance(payload, list):
+        encoded = recode(part, _octets(part))
+        if encoded is None:
+            return part
+        if part.get_content_maintype() in ("message", "multipart"):
+            words = f"A part of the type {part.get_content_type()} is not ASCII and cannot be encoded"
+            raise _Unencodable(words, "Attach it as application/octet-stream")
+        changed = _leaf(part, *encoded)
+    else:
+        children = [_recoded(child, recode) if isinstance(child, email.message.Message) else child for child in payload]
+        if all(child is before for child, before in zip(children, payload, strict=True)):
+            return part if recode is _in_lines else _container(part, children)
+        changed = _container(part, children)
+    if is_signed(part):
+        raise _Unencodable("A signed part must not be changed", "Encode what is not ASCII before it is signed")
+    return changed
+
+
+def _container(part: AnyEmail, children: list[Any]) -> AnyEmail:
+    """A part that holds others; those say for themselves how they are encoded."""
+    clone = copy.copy(part)
+    clone.set_payload(children)
+    fields = [(name, "7bit" if name.lower() == _CTE.lower() else value) for name, value in part.raw_items()]
+    _set_fields(clone, fields)
+    # Nobody is shown what stands before the first part and behind the last.
+    clone.preamble = part.preamble if (part.preamble or "").isascii() else None
+    clone.epilogue = part.epilogue if (part.epilogue or "").isascii() else None
+    return clone
+
+
+def _set_fields(part: AnyEmail, fields: list[tuple[str, Any]]) -> None:
+    for name in set(part.keys()):
+        del part[name]
+    for name, value in fields:
+        part.set_raw(name, value)
+
+
+def _leaf(part: AnyEmail, encoding: str, octets: bytes) -> AnyEmail:
+    clone = copy.copy(part)
+    fields = [(name, value) for name, value in part.raw_items() if name.lower() != _CTE.lower()]
+    _set_fields(clone, [*fields, (_CTE, encoding)])
+    clone.set_payload(octets.decode("ascii", "surrogateescape"))
+    return clone
+
+
+def _octets(part: AnyEmail) -> bytes:
+    """The octets of a part as they are in the message, whatever its encoding; get_payload() may lose some."""
+    payload: Any = part._payload  # type: ignore[attr-defined]
+    if not isinstance(payload, str):
+        return b""
+    try:
+        return payload.encode("ascii", "surrogateescape")
+    except UnicodeEncodeError:
+        return _encoded(payload, part)
+
+
+def _encoded(text: str, part: AnyEmail) -> bytes:
+    charset = part.get_content_charset()
+    try:
+        return text.encode(charset or "ascii", "surrogateescape")
+    except (UnicodeError, LookupError):
+        known = f"its charset {charset!r} has no such characters" if charset else "it names no charset"
+        words = f"A text part has characters outside ASCII, and {known}"
+        raise MessageError(
+            words, stage=Stage.MESSAGE, hint="Use set_content(text) or set_payload(text, 'utf-8')"
+        ) from None
+
+
+def _encoding_of(part: AnyEmail) -> str:
+    return str(part.get(_CTE, "")).strip().lower()
+
+
+def _in_lines(part: AnyEmail, octets: bytes) -> tuple[str, bytes] | None:
+    """Binary is not cut into lines: what stands at their ends is a part of it, unless it is a text to be read."""
+    encoding = _encoding_of(part)
+    is_text = part.get_content_maintype() == "text" and part.get_content_disposition() != "attachment"
+    if encoding == "binary" and not is_text and not is_8bit(octets):
+        return "base64", base64_lines(octets)
+    if octets.isascii() or _BEYOND_OCTETS.search(part._payload) is None:  # type: ignore[attr-defined]
+        return None
+    return encoding or "8bit", octets
+
+
+def _in_7bit(part: AnyEmail, octets: bytes) -> tuple[str, bytes] | None:
+    if octets.isascii():
+        return None
+    if _encoding_of(part) not in _AS_IT_IS:
+        raise _Unencodable(f"A part is not ASCII although it is in {_encoding_of(part)}", "Encode it anew")
+    encoding, body = encode_text(with_clean_line_ends(octets), but=b"")
+    is_text = part.get_content_maintype() == "text" and encoding == "quoted-printable"
+    # In base64 the line ends are those that were given.
+    return (encoding, body) if is_text else ("base64", base64_lines(octets))
