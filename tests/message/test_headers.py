@@ -16,7 +16,7 @@ from wlsmtp.errors import MessageError
 from wlsmtp.message import headers
 from wlsmtp.message.model import Attachment, Message
 from wlsmtp.message.render import content_of
-from wlsmtp.wire.mailboxes import Group, parse_mailbox_list
+from wlsmtp.wire.mailboxes import Group, parse_address_list, parse_mailbox_list
 
 
 def message(**fields: Any) -> Message:
@@ -121,7 +121,8 @@ def test_a_subject_begins_behind_its_colon() -> None:
 
 def test_groups_are_written_as_groups() -> None:
     team = "Friends: ann@example.org, bob@example.org;"
-    mail = message(to=team, cc=["undisclosed-recipients:;", "cy@x.org"], bcc=Group("B"), headers={"Resent-To": team})
+    (friends,) = parse_address_list(team)
+    mail = message(to=friends, cc=["undisclosed-recipients:;", "cy@x.org"], bcc=Group("B"), headers={"Resent-To": team})
     assert raw(mail, "To") == raw(mail, "Resent-To") == [team]
     assert raw(mail, "Cc") == ["undisclosed-recipients:;, cy@x.org"]
     assert mail.envelope().addresses == ("ann@example.org", "bob@example.org", "cy@x.org")
@@ -131,11 +132,11 @@ def test_groups_are_written_as_groups() -> None:
         long = message(to=Group(name, tuple(parse_mailbox_list(", ".join(f"Ü <user{n}@x.org>" for n in range(40))))))
         (group,) = read(long)["To"].groups
         assert group.display_name == name and len(group.addresses) == 40
-    for wrong in ("undisclosed-recipients:", "A: a@x.org; b@x.org;", Group("a\r\nBcc: x")):
+    for wrong in (team, [team], "A: a@x.org;", "undisclosed-recipients:", "A: a@x.org; b@x.org;", Group("a\r\nBcc: x")):
         with pytest.raises(MessageError, match="to: "):
             message(to=wrong)
     with pytest.raises(MessageError, match="sender: "):
-        message(sender=team)
+        message(sender=friends)
 
 
 def test_groups_of_stdlib_messages_are_written_with_their_names() -> None:

@@ -17,13 +17,14 @@ from wlsmtp.wire.address import (
     parse_address,
     parse_mailbox,
     plain_address,
+    refuse,
 )
 from wlsmtp.wire.mailboxes import Group, parse_address_list
 
 AddressLike = str | Address | Mailbox | tuple[str, str]
 """``"ann@example.com"``, ``"Ann <ann@example.com>"``, or a pair (name, address), whose name is taken as it is."""
 AddressesLike = AddressLike | Group | Iterable[AddressLike | Group]
-"""One or several; a group is a ``Group``, or text like ``"undisclosed-recipients:;"``."""
+"""One or several; a group is a ``Group``, and text only if it is empty: ``"undisclosed-recipients:;"``."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -68,10 +69,17 @@ def _mailbox_or_group(value: object) -> Mailbox | Group:
         check_name(value.name, value.name)
         return Group(exactly_str(value.name), tuple(mailbox(member) for member in value.members))
     if isinstance(value, str) and value.endswith(";") and ":" in value:
-        items = parse_address_list(exactly_str(value))
-        if len(items) == 1:
-            return items[0]
+        return _empty_group(exactly_str(value))
     return mailbox(value)
+
+
+def _empty_group(text: str) -> Group:
+    """``undisclosed-recipients:;``, and no other group: one text never becomes two recipients."""
+    items = parse_address_list(text)
+    if len(items) == 1 and isinstance(items[0], Group) and not items[0].members:
+        return items[0]
+    hint = "Give a Group, of email.headerregistry or of wlsmtp.wire.mailboxes, or a list of its members"
+    refuse(text, "it is a group with members, which only an object can be", hint)
 
 
 def several(value: object) -> Iterable[object]:
