@@ -3,15 +3,18 @@ twice."""
 
 from __future__ import annotations
 
+import select
+import socket
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.faults.table import BOB, CLEO, SENDER, Mode
 from tests.worlds import World
-from wlsmtp import Envelope, Receipt, RetryPolicy, Status
+from wlsmtp import TLS, Envelope, Network, Pipelining, Receipt, RetryPolicy, Status
 from wlsmtp.testing import CLOSE, RESET, SMTPServer
 from wlsmtp.testing.conversation import Scripted
 
@@ -97,3 +100,46 @@ def test_every_message_is_accounted_for(
         while reply == HANGS_UP_WHEN_ALL_IS_WELL and server.connections == server.open_connections == 1:
             threading.Event().wait(0.005)
         assert session.send(content(COUNT), sender=SENDER, recipients=[BOB])
+
+
+@pytest.mark.parametrize("security", ["default", "ssl"])
+def test_what_was_acknowledged_before_a_write_failed_is_not_in_doubt(world: World, security: str) -> None:
+    """The client is busy while the server acknowledges a message, says 421 and resets the connection."""
+    is_second, is_written, warm = threading.Event(), threading.Event(), 5
+
+    class Busy(socket.socket):
+        def send(self, data: Any, flags: int = 0) -> int:
+            if is_second.is_set() and not is_written.is_set():
+                is_written.set()
+                until_reset = select.poll()
+                until_reset.register(self, 0)
+                assert until_reset.poll(10_000)
+            return super().send(data, flags)
+
+    def connect(*address: Any) -> socket.socket:
+        sock = Busy()
+        sock.connect(address)
+        return sock
+
+    class LetsTheFirstBeFollowed:
+        def __iter__(self) -> Iterator[str]:
+            is_second.set()
+            yield "250 2.1.0 Sender ok"
+            assert is_written.wait(10)
+
+    with (
+        SMTPServer(security=security) as server,
+        world.session(
+            server.host, server.port, security=security, tls=TLS(ca_file=server.ca_file), retry=ONCE, timeout=20,
+            network=Network(connector=connect), pipelining=Pipelining(max_in_flight=2),
+        ) as session,
+    ):  # fmt: skip
+        assert all(session.send_many(items()[:warm]))
+        server.messages.clear()
+        server.reply_to("MAIL", LetsTheFirstBeFollowed(), 1, after=1)
+        server.reply_to("STORED", ("250 2.0.0 Queued", "421 4.7.0 Enough", RESET), 1, after=1)
+        receipts = list(session.send_many(items()))
+        assert is_written.is_set() and server.connections > 1
+        for number, receipt in enumerate(receipts):
+            assert receipt.status is Status.SENT, receipt
+            check_account(receipt, copies(server, number))
