@@ -59,7 +59,8 @@ def _check_list(text: str) -> None:
     except MessageError:
         return
     for mailbox in mailboxes:
-        _check_path(mailbox.address)
+        if mailbox.address.domain:
+            _check_path(mailbox.address)
     assert parse_mailbox_list(", ".join(map(str, mailboxes))) == mailboxes
     _check_with_the_standard_library(text, mailboxes)
 

@@ -236,6 +236,10 @@ class Mailer:
         envelope = envelope.asking(options, self.config.options)
         if not self.transport.says_options:
             envelope.asked_of(Capabilities(self.transport.name))
+        if (names := envelope.local_names) and not self.transport.serves_local_names:
+            words = f"{names[0]!r} has no domain, and {self.transport.name} is not a server of this machine"
+            hint = "Add one, as in root@example.com; names are for LMTP, unix sockets and sendmail"
+            raise MessageError(words, stage=Stage.MESSAGE, hint=hint)
         return envelope
 
     def not_a_message(self, error: SMTPError) -> Receipt:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+from email.headerregistry import Address as HeaderAddress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -74,3 +76,35 @@ def test_checked_addresses_are_unique_too_and_pass_the_gate_of_commands() -> Non
         Envelope.of_checked(bob, [])
     with pytest.raises(MessageError, match="control character"):
         _ = Envelope.of_checked(bob, [Address("b", "x.org>\r\nDATA")]).rcpt_lines
+
+
+def test_names_without_a_domain_are_kept_and_told() -> None:
+    envelope = Envelope("root", ["Postmaster", "www-data", "ann@x.org"])
+    assert envelope.addresses == ("Postmaster", "www-data", "ann@x.org")
+    assert envelope.mail_line == b"MAIL FROM:<root>\r\n" and envelope.rcpt_lines[0] == b"RCPT TO:<Postmaster>\r\n"
+    assert envelope.local_names == ("www-data", "root")
+    assert Envelope("<>", "postmaster").local_names == () and Envelope("<>", "postmaster").sender is None
+    assert Envelope(None, envelope.recipients).addresses == envelope.addresses
+    for wrong in (
+        "a b",
+        "ü",
+        "|/bin/sh",
+        "/etc/passwd",
+        "-bs",
+        "a!b",
+        "a%b",
+        "<root>",
+        "root,ann",
+        "a" * 65,
+        "a..b",
+        "Postmaster\r\nDATA",
+    ):
+        with pytest.raises(MessageError):
+            Envelope("", wrong)
+
+
+def test_mailboxes_of_other_libraries_are_recipients() -> None:
+    bob: Any = SimpleNamespace(name="Bob", email="b@x.org")  # as pydantic's NameEmail
+    envelope = Envelope(HeaderAddress("Ann", "ann", "x.org"), [HeaderAddress("", "a b", "x.org"), bob])
+    assert str(envelope.sender) == "ann@x.org" and envelope.addresses == ('"a b"@x.org', "b@x.org")
+    assert Envelope("", HeaderAddress("", "c", "x.org")).addresses == ("c@x.org",)

@@ -8,13 +8,16 @@ from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.message.model import Attachment, Message
 from wlsmtp.wire.address import Address, Mailbox, parse_address
+from wlsmtp.wire.mailboxes import mailboxes_in
 
 
 def message(**fields: Any) -> Message:
@@ -234,3 +237,50 @@ def test_a_message_is_frozen_and_has_one_identity() -> None:
 def test_its_repr_shows_no_content() -> None:
     mail = message(text="secret", html="secret", attachments=[Attachment.from_bytes(b"secret", "a")])
     assert "secret" not in repr(mail)
+
+
+def test_mailboxes_and_groups_of_other_libraries_are_taken() -> None:
+    from email.headerregistry import Address as HeaderAddress
+    from email.headerregistry import Group as HeaderGroup
+
+    ann = HeaderAddress("Lukas, A", "user", "example.com")
+    bob = SimpleNamespace(name="Bob", email="bob@x.org")  # as pydantic's NameEmail
+    mail = message(sender=ann, to=[ann, bob], cc=bob, bcc=HeaderGroup("Team", (ann,)))
+    assert [(box.name, str(box.address)) for box in mailboxes_in((mail.sender, *mail.to, *mail.cc, *mail.bcc))] == [
+        *[("Lukas, A", "user@example.com")] * 2,
+        *[("Bob", "bob@x.org")] * 2,
+        ("Lukas, A", "user@example.com"),
+    ]
+    with pytest.raises(MessageError, match=r"to: .*control"):
+        message(to=SimpleNamespace(name="a\r\nBcc: eve@x.org", email="bob@x.org"))
+
+
+class _Lazy:
+    """As frameworks have it for translations: it becomes a text when it is needed."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(str(self), name)
+
+    def __iter__(self) -> Any:
+        return iter(str(self))
+
+
+def test_lazy_texts_are_taken_everywhere() -> None:
+    lazy: Any = _Lazy
+    mail = message(
+        to=lazy("bob@x.org"), cc=(lazy("Cy"), "cy@x.org"), subject=lazy("Hi"), text=lazy("text"), html=lazy("html"),
+        headers={"X-A": lazy("1"), "X-B": [lazy("2")]},
+    )  # fmt: skip
+    assert mail.envelope().addresses == ("bob@x.org", "cy@x.org") and mail.headers == {"X-A": ("1",), "X-B": ("2",)}
+    assert (mail.subject, mail.text, mail.html) == ("Hi", "text", "html") and type(mail.text) is str
+    with pytest.raises(MessageError, match=r"subject: .*control"):
+        message(subject=lazy("a\r\nBcc: eve@x.org"))
+    for odd in (Mock(), 5, b"x"):
+        with pytest.raises(MessageError, match="subject: must be a str"):
+            message(subject=odd)

@@ -20,6 +20,8 @@ ACCEPTED = [
     ("ann@example.com", "ann@example.com"),
     ("ann.b+tag@sub.example.com", "ann.b+tag@sub.example.com"),
     ("root@localhost", "root@localhost"),
+    ("ann@mail_server", "ann@mail_server"),
+    ("ann@a_b.example.com", "ann@a_b.example.com"),
     ('"a b@c,<d>"@example.com', '"a b@c,<d>"@example.com'),
     ("ann@[127.0.0.1]", "ann@[127.0.0.1]"),
     ("ann@[IPv6:::1]", "ann@[IPv6:::1]"),
@@ -34,7 +36,7 @@ REFUSED = [
     "ann@exam ple.com", " ann@example.com", "ann@example.com ", "<ann@example.com>", "ann@example.com>",
     "a,b@example.com",
     ".ann@example.com", "ann.@example.com", "a..b@example.com", "ann@.example.com", "ann@example.com.", "ann@a..b",
-    "ann@-a.com", "ann@a-.com", "ann@a_b.com", "ann@" + "a" * 64 + ".com", "a" * 65 + "@example.com",
+    "ann@-a.com", "ann@a-.com", "ann@" + "a" * 64 + ".com", "a" * 65 + "@example.com",
     "a@" + ".".join(["b" * 60] * 5), "x" * 100_000 + "@example.com", "ü" * 33 + "@example.com",
     "ann@[127.0.0.256]", "ann@[127.0.0.1", "ann@[IPv6:fe80::1%eth0]", "ann@[x:y]",
     '"ann@example.com', 'a"b"@example.com',
@@ -63,8 +65,16 @@ def test_what_is_no_address_is_refused_and_shown_in_short(text: str) -> None:
         assert len(caught.value.message) < 500
 
 
+@pytest.mark.parametrize("local", ["a..b", "ab.", ".ab"])
+def test_a_dot_out_of_place_may_be_meant_and_quoted(local: str) -> None:
+    with pytest.raises(MessageError) as caught:
+        parse_address(f"{local}@docomo.example")
+    assert caught.value.hint is not None and caught.value.hint.endswith(f'"{local}"@docomo.example')
+    assert str(parse_address(f'"{local}"@docomo.example')) == f'"{local}"@docomo.example'
+
+
 def test_only_a_path_may_be_empty() -> None:
-    assert parse_path("") is None
+    assert parse_path("") is None and parse_path("<>") is None
     assert str(parse_path("ann@example.com")) == "ann@example.com"
 
 

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.options import DeliveryOptions
-from wlsmtp.wire.address import Address, parse_address, parse_mailbox, plain_address
+from wlsmtp.wire.address import (
+    Address,
+    foreign_mailbox,
+    local_name,
+    parse_address,
+    parse_mailbox,
+    plain_address,
+    text_of,
+)
 from wlsmtp.wire.command import line, mail, rcpt
 from wlsmtp.wire.parameters import mail_parameters, rcpt_parameters
 
 if TYPE_CHECKING:
+    from email.headerregistry import Address as HeaderAddress
+
+    from pydantic import NameEmail
+
     from wlsmtp.wire.extensions import Capabilities
+
+PathLike: TypeAlias = "str | Address | HeaderAddress | NameEmail"
+"""An address, perhaps with a name, which the envelope has no use for."""
 
 
 @dataclass(frozen=True, init=False)
@@ -40,11 +55,13 @@ class Envelope:
 
     def __init__(
         self,
-        sender: str | Address | None,
-        recipients: str | Address | Iterable[str | Address],
+        sender: PathLike | None,
+        recipients: PathLike | Iterable[PathLike],
         options: DeliveryOptions | None = None,
     ) -> None:
-        """``sender`` may be "" or None. A repeated recipient counts once. Raises ``MessageError``."""
+        """``sender`` may be "", "<>" or None: the null reverse-path. A name without a domain, such as ``root``, is for
+        delivery on this machine; Postmaster is known everywhere. A repeated recipient counts once. Raises
+        ``MessageError``."""
         self._fill(_sender(sender), _addresses(recipients))
         if options is not None:
             self.__dict__["options"] = _checked(options)
@@ -59,7 +76,7 @@ class Envelope:
 
     def _fill(self, sender: Address | None, recipients: Sequence[Address]) -> None:
         unique = recipients if len(recipients) == 1 else _unique(recipients)
-        addresses = tuple([f"{address.local}@{address.domain}" for address in unique])
+        addresses = tuple([f"{to.local}@{to.domain}" if to.domain else to.local for to in unique])
         if "".join(addresses).isascii():
             on_the_wire, needs_smtputf8 = addresses, False
         else:
@@ -72,6 +89,14 @@ class Envelope:
         fields["mail_line"] = mail("" if sender is None else sender.wire)
         fields["rcpt_lines"] = tuple([rcpt(address) for address in on_the_wire])
         fields["needs_smtputf8"] = needs_smtputf8 or (sender is not None and sender.needs_smtputf8)
+
+    @property
+    def local_names(self) -> tuple[str, ...]:
+        """What has no domain, but for the recipient Postmaster, whom every server knows (RFC 5321 §4.1.1.3)."""
+        if all([to.domain for to in self.recipients]) and (self.sender is None or self.sender.domain):
+            return ()
+        names = [to.local for to in self.recipients if not to.domain and to.local.lower() != "postmaster"]
+        return (*names, *([self.sender.local] if self.sender is not None and not self.sender.domain else ()))
 
     def only(self, recipients: Iterable[Address]) -> Envelope:
         """The same envelope for some of its recipients."""
@@ -123,25 +148,34 @@ def _unique(addresses: Sequence[Address]) -> tuple[Address, ...]:
     return tuple(unique.values())
 
 
-def _addresses(given: str | Address | Iterable[str | Address]) -> list[Address]:
+def _addresses(given: PathLike | Iterable[PathLike]) -> list[Address]:
     if isinstance(given, (str, Address)):
         return [_address(given)]
     if isinstance(given, (list, tuple)):  # as it mostly is; the next question takes longer to answer
         return [_address(item) for item in given]
+    if text_of(given) is not None or foreign_mailbox(given) is not None:
+        return [_address(given)]
     if isinstance(given, bytes) or not isinstance(given, Iterable):
         raise MessageError(f"recipients: must be addresses, not {type(given).__name__}", stage=Stage.MESSAGE)
     return [_address(item) for item in given]
 
 
 def _sender(given: object) -> Address | None:
-    if given is None or given == "":
+    if given is None or given == "" or given == "<>":
         return None
     # Many messages have the same sender, which the parser remembers; recipients differ.
-    return parse_mailbox(given).address if isinstance(given, str) else _address(given)
+    return parse_mailbox(given).address if isinstance(given, str) and "@" in given else _address(given)
 
 
 def _address(given: object) -> Address:
     if type(given) is str and (plain := plain_address(given)) is not None:
         return plain
     # An Address may have been made by hand: it is checked like any text.
-    return parse_address(str(given)) if isinstance(given, Address) else parse_mailbox(given).address  # type: ignore[arg-type]
+    text = str(given) if isinstance(given, Address) else text_of(given)
+    if text is None and (found := foreign_mailbox(given)) is not None:
+        text = found[1]
+    if text is not None and (name := local_name(text)) is not None:
+        return name
+    if isinstance(given, Address):
+        return parse_address(str(given))
+    return parse_mailbox(given if text is None else text).address  # type: ignore[arg-type]

@@ -28,7 +28,7 @@ from wlsmtp.message.content import BytesContent, head_of
 from wlsmtp.message.folding import fold, fold_head, has_long_line
 from wlsmtp.message.headers import MAX_LINE
 from wlsmtp.message.section import read_fields, without_bcc
-from wlsmtp.wire.address import Address, Mailbox, parse_address, refuse
+from wlsmtp.wire.address import Address, Mailbox, local_name, parse_address, refuse
 from wlsmtp.wire.content import has_clean_line_ends
 from wlsmtp.wire.mailboxes import Group, mailboxes_in, parse_address_list
 
@@ -177,13 +177,14 @@ def _check_defects(value: Any) -> None:
     for defect in value.defects:
         # It repairs what is wrong around an encoded word, and an obsolete form is no fault.
         is_harmless = isinstance(defect, ObsoleteHeaderDefect | NonASCIILocalPartDefect) or "encoded" in str(defect)
+        is_harmless |= "with no domain" in str(defect) and not any(item.domain for item in value.addresses)
         if not is_harmless:
             given = str(getattr(value, "_parse_tree", value))
             refuse(given, str(defect) or type(defect).__name__, "Give it an Address of email.headerregistry, or a list")
 
 
 def _address(addr_spec: str) -> Address:
-    return parse_address("" if addr_spec == "<>" else addr_spec)
+    return local_name(addr_spec) or parse_address("" if addr_spec == "<>" else addr_spec)
 
 
 def _with_utf8(text: str) -> str:

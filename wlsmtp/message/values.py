@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import TYPE_CHECKING, TypeAlias
 
 from wlsmtp.errors import MessageError
 from wlsmtp.message.headers import ADDRESS_FIELDS, IDENTIFIER_FIELDS, MAX_WORD, URL_FIELDS, field
@@ -14,16 +15,25 @@ from wlsmtp.wire.address import (
     Address,
     Mailbox,
     check_name,
+    foreign_mailbox,
     parse_address,
     parse_mailbox,
     plain_address,
     refuse,
+    text_of,
 )
 from wlsmtp.wire.mailboxes import Group, parse_address_list
 
-AddressLike = str | Address | Mailbox | tuple[str, str]
-"""``"ann@example.com"``, ``"Ann <ann@example.com>"``, or a pair (name, address), whose name is taken as it is."""
-AddressesLike = AddressLike | Group | Iterable[AddressLike | Group]
+if TYPE_CHECKING:
+    from email.headerregistry import Address as HeaderAddress
+    from email.headerregistry import Group as HeaderGroup
+
+    from pydantic import NameEmail
+
+AddressLike: TypeAlias = "str | Address | Mailbox | HeaderAddress | NameEmail | tuple[str, str]"
+"""``"ann@example.com"``, ``"Ann <ann@example.com>"``, or a pair (name, address), whose name is taken as it is; or what
+the standard library and pydantic have for it."""
+AddressesLike: TypeAlias = "AddressLike | Group | HeaderGroup | Iterable[AddressLike | Group | HeaderGroup]"
 """One or several; a group is a ``Group``, and text only if it is empty: ``"undisclosed-recipients:;"``."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -46,13 +56,22 @@ def mailbox(value: object) -> Mailbox:
             name = exactly_str(name)
             check_name(name, name)
             return Mailbox(name, parse_address(str(address)))
-        case (str(name), str(address)) if isinstance(value, tuple):
-            name, address = exactly_str(name), exactly_str(address)
-            check_name(name, name)
-            return Mailbox(name.strip(), parse_address(address))
         case Address():
             return Mailbox("", parse_address(str(value)))
+    if (pair := _pair(value) or foreign_mailbox(value)) is not None:
+        shown = exactly_str(pair[0])
+        check_name(shown, shown)
+        return Mailbox(shown.strip(), parse_address(exactly_str(pair[1])))
+    if (text := text_of(value)) is not None:
+        return parse_mailbox(exactly_str(text))
     raise ValueError(f"must be an address or a pair (name, address), not {type(value).__name__}")
+
+
+def _pair(value: object) -> tuple[str, str] | None:
+    if not isinstance(value, tuple) or len(value) != 2:
+        return None
+    name, address = map(text_of, value)
+    return (name, address) if name is not None and address is not None else None
 
 
 def mailboxes(value: object) -> tuple[Mailbox | Group, ...]:
@@ -70,7 +89,16 @@ def _mailbox_or_group(value: object) -> Mailbox | Group:
         return Group(exactly_str(value.name), tuple(mailbox(member) for member in value.members))
     if isinstance(value, str) and value.endswith(";") and ":" in value:
         return _empty_group(exactly_str(value))
-    return mailbox(value)
+    found = _foreign_group(value) if not isinstance(value, str) else None
+    return mailbox(value) if found is None else _mailbox_or_group(found)
+
+
+def _foreign_group(value: object) -> Group | None:
+    """The ``Group`` of ``email.headerregistry``."""
+    name, members = getattr(value, "display_name", None), getattr(value, "addresses", None)
+    if not isinstance(name, str) or not isinstance(members, tuple):
+        return None
+    return Group(name, tuple(map(mailbox, members)))
 
 
 def _empty_group(text: str) -> Group:
@@ -87,16 +115,17 @@ def several(value: object) -> Iterable[object]:
     two addresses as well."""
     if value is None:
         return ()
-    if isinstance(value, str | Address | Mailbox | Group):
+    if isinstance(value, str | Address | Mailbox | Group) or text_of(value) is not None:
         return (value,)
-    match value:
-        case (str(name), str()) if isinstance(value, tuple):
-            if _is_mailbox(name):
-                raise ValueError(
-                    f"{value!r} could be a name with an address, or two addresses: "
-                    "give two addresses as a list, [a, b], and a name with an address as [(name, address)]"
-                )
-            return (value,)
+    if (pair := _pair(value)) is not None:
+        if _is_mailbox(pair[0]):
+            raise ValueError(
+                f"{value!r} could be a name with an address, or two addresses: "
+                "give two addresses as a list, [a, b], and a name with an address as [(name, address)]"
+            )
+        return (value,)
+    if foreign_mailbox(value) is not None or _foreign_group(value) is not None:
+        return (value,)
     if isinstance(value, bytes) or not isinstance(value, Iterable):
         raise ValueError(f"must be an address or a list of them, not {type(value).__name__}")
     return value
@@ -124,7 +153,7 @@ def field_name(name: object) -> str:
 
 def field_values(name: str, values: object) -> tuple[str, ...]:
     """One value or several of a further header field; in one where RFC 5322 §3.6 and RFC 2369 allow one field only."""
-    given = [values] if isinstance(values, str) else values
+    given = [values] if text_of(values) is not None else values
     if isinstance(given, bytes) or not isinstance(given, Iterable):
         raise ValueError(f"{name}: must be a str or a list of them")
     kind = name.lower()
@@ -151,12 +180,14 @@ def _check_field(kind: str, name: str, text: str) -> None:
 
 
 def exactly_str(value: object) -> str:
-    """A str, of no class of its own: the member of an enumeration, say, would be written by its name."""
+    """A str, of no class of its own: the member of an enumeration, say, would be written by its name. A lazy text, such
+    as a translation, is asked for now."""
     if type(value) is str:
         return value
-    if not isinstance(value, str):
+    text = text_of(value)
+    if text is None:
         raise ValueError(f"must be a str, not {type(value).__name__}")
-    return str.__str__(value)
+    return str.__str__(text)
 
 
 def text_or_none(value: object) -> str | None:

@@ -67,6 +67,11 @@ class Transport(ABC):
         one that does not, what is asked for and not optional is refused before ``deliver``."""
         return False
 
+    @property
+    def serves_local_names(self) -> bool:
+        """Whether it takes addresses without a domain, such as ``root``. Others are refused before ``deliver``."""
+        return True
+
     @abstractmethod
     async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
         """Try once to deliver, and tell what came of it for each recipient, in their order. Failures are told, not

@@ -96,6 +96,12 @@ class ByDomainTransport(Transport):
         return all(transport.says_options for transport in self._routes.values())
 
     @property
+    def serves_local_names(self) -> bool:
+        """Whether the route for all others does."""
+        others = self._routes.get(ANY)
+        return others is not None and others.serves_local_names
+
+    @property
     def statistics(self) -> PoolStatistics | None:
         """Those of all together."""
         return total(self._routes.values())

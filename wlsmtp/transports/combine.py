@@ -176,6 +176,11 @@ class FailoverTransport(Transport):
         return all(member.transport.says_options for member in self._members)
 
     @property
+    def serves_local_names(self) -> bool:
+        """Whether all do, as any of them may get the message."""
+        return all(member.transport.serves_local_names for member in self._members)
+
+    @property
     def capabilities(self) -> Capabilities | None:
         """Those of the first that has said so."""
         known = (member.transport.capabilities for member in self._members)

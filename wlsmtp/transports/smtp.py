@@ -65,6 +65,11 @@ class SMTPTransport(Transport):
         return self.config.address
 
     @property
+    def serves_local_names(self) -> bool:
+        """Over LMTP or a unix socket: only then is a name that of somebody on the server's machine."""
+        return self.config.is_lmtp or self.config.is_unix
+
+    @property
     def capabilities(self) -> Capabilities | None:
         """What the server offered on the latest connection."""
         return self._capabilities

@@ -28,12 +28,15 @@ MAX_ADDRESS = 254
 """Octets in all: a path has 256 at most, its angle brackets included (§4.5.3.1.3)."""
 
 _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~-"
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+# The underscore is no letter of RFC 5321, but the names of many internal hosts have it.
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _LDH_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _PLAIN = re.compile(rf"([{_ATEXT}]+(?:\.[{_ATEXT}]+)*)@({_LDH_DOMAIN.pattern})")
 _UNSEEN = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
 _NAMED = re.compile(rf'(?:"([^{_UNSEEN}"\\]*)" *|([^{_UNSEEN}"(),:;<>@\[\]\\]*))<{_PLAIN.pattern}>')
 """The two usual ways to put a name before an address; whatever else is allowed is for the tokens below to tell."""
+_LOCAL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+=-]*(?:\.[A-Za-z0-9_+=-]+)*")
+"""No name that a mail system could take for a program, a file or a route: those begin with | or /, or have ! or %."""
 _DOT_ATOM = re.compile(rf"[\x80-\U0010ffff{_ATEXT}]+(?:\.[\x80-\U0010ffff{_ATEXT}]+)*")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\[ -~])*"')
 _SPLIT = re.compile(r'("(?:[^"\\]|\\.)*"|[^"@]*)@(.*)', re.DOTALL)
@@ -53,7 +56,7 @@ class Address:
     local: str
     """The part before the @, in quotes if it was."""
     domain: str
-    """The part after it: a domain, perhaps in Unicode, or an address literal in brackets."""
+    """The part after it: a domain, perhaps in Unicode, or an address literal in brackets. Empty for a local name."""
 
     def __init__(self, local: str, domain: str) -> None:
         # The __init__ of a frozen dataclass takes twice as long.
@@ -61,12 +64,12 @@ class Address:
         _set_domain(self, domain)
 
     def __str__(self) -> str:
-        return f"{self.local}@{self.domain}"
+        return f"{self.local}@{self.domain}" if self.domain else self.local
 
     @property
     def wire(self) -> str:
         """The address for envelope and headers: an internationalised domain in its A-labels (RFC 5890 §2.3.2.1)."""
-        return f"{self.local}@{self.domain if self.domain.isascii() else _a_labels(self.domain)}"
+        return str(self) if self.domain.isascii() else f"{self.local}@{_a_labels(self.domain)}"
 
     @property
     def wire_domain(self) -> str:
@@ -127,8 +130,33 @@ _remembered_address = lru_cache(maxsize=1024)(_read_address)
 
 
 def parse_path(text: str) -> Address | None:
-    """Read a reverse-path: an address, or "" for the null reverse-path ``<>`` (RFC 5321 §4.5.5), which is None."""
-    return parse_address(text) if text != "" else None
+    """Read a reverse-path: an address, or "" or "<>" for the null reverse-path (RFC 5321 §4.5.5), which is None."""
+    return parse_address(text) if text not in ("", "<>") else None
+
+
+def local_name(text: str) -> Address | None:
+    """A name without a domain, such as ``root`` or ``Postmaster``, if the text is nothing else: for delivery on the
+    machine itself, and in RCPT for Postmaster (RFC 5321 §4.1.1.3)."""
+    return Address(text, "") if len(text) <= MAX_LOCAL and _LOCAL_NAME.fullmatch(text) else None
+
+
+def foreign_mailbox(value: object) -> tuple[str, str] | None:
+    """Name and address of an object that other libraries have for a mailbox: ``Address`` of ``email.headerregistry``,
+    or ``NameEmail`` of pydantic."""
+    for name, address in (("display_name", "addr_spec"), ("name", "email")):
+        found = getattr(value, name, None), getattr(value, address, None)
+        if isinstance(found[0], str) and isinstance(found[1], str):
+            return found  # type: ignore[return-value]
+    return None
+
+
+def text_of(value: object) -> str | None:
+    """The text of a str, or of an object that stands for one until it is needed, such as a lazy translation."""
+    if isinstance(value, str):
+        return value
+    # Classes for that have nothing in common but the methods of a str.
+    casefold = getattr(value, "casefold", None)
+    return str(value) if callable(casefold) and isinstance(casefold(), str) else None
 
 
 def parse_mailbox(text: str) -> Mailbox:
@@ -251,7 +279,10 @@ def _check_local(text: str, local: str) -> None:
             refuse(text, "a backslash in quotes must stand before an ASCII character")
     elif not _DOT_ATOM.fullmatch(local):
         wrong = re.search(rf"[^.\x80-\U0010ffff{_ATEXT}]", local)
-        refuse(text, f"{wrong[0]!r} cannot be before the @" if wrong else "a dot before the @ is out of place")
+        if wrong:
+            refuse(text, f"{wrong[0]!r} cannot be before the @")
+        quoted = f'"{local}"@{text.rpartition("@")[2]}'
+        refuse(text, "a dot before the @ is out of place", f"If it is right so, put double quotes around it: {quoted}")
 
 
 def _check_domain(text: str, domain: str) -> None:
@@ -268,7 +299,7 @@ def _check_domain(text: str, domain: str) -> None:
 
 
 def _domain_fault(domain: str) -> str:
-    if wrong := re.search(r"[^A-Za-z0-9.-]", domain):
+    if wrong := re.search(r"[^A-Za-z0-9._-]", domain):
         return f"{wrong[0]!r} cannot be in a domain"
     labels = domain.split(".")
     if not all(labels):

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from wlsmtp.wire.address import Address, Mailbox, address_within, check_name, phrase, plain_address, refuse
+from wlsmtp.wire.address import Address, Mailbox, address_within, check_name, local_name, phrase, plain_address, refuse
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\[[^][\\]*\]|\s+|[^\s"(),.:;<>@\[\]\\]+|.', re.DOTALL)
 _COMMENT_PIECE = re.compile(r"\\.|[()]", re.DOTALL)
@@ -64,6 +64,7 @@ class _Reader:
         self._members: list[Mailbox] = []
         self._entry: list[str] = []
         self._is_behind_group = False
+        self._names, self._addresses = 0, 0
 
     def items(self) -> list[Mailbox | Group]:
         in_angle = False
@@ -76,6 +77,8 @@ class _Reader:
             else:
                 in_angle = token == "<"
                 self._add(token)
+        if self._names and self._addresses:
+            refuse(self._text, "an entry has no @", _LIST_HINT)
         return self._items
 
     def _add(self, token: str) -> None:
@@ -89,13 +92,22 @@ class _Reader:
             return
         self._is_behind_group = False
         if "".join(self._entry).strip():
-            mailbox = _mailbox(self._text, self._entry)
+            mailbox = self._local_name() or _mailbox(self._text, self._entry)
             (self._items if self._group is None else self._members).append(mailbox)
         self._entry = []
         if token == ";":
             self._end_group()
         elif token == _END and self._group is not None:
             refuse(self._text, "a group must end with a semicolon")
+
+    def _local_name(self) -> Mailbox | None:
+        """A name without a domain, as in ``To: root``; not among addresses, where it is a part of a name."""
+        words = [token for token in self._entry if not token.isspace()]
+        is_name = len(words) == 1 or "." in words[1:-1]
+        name = local_name("".join(words)) if is_name else None
+        self._names += name is not None
+        self._addresses += name is None
+        return Mailbox("", name) if name is not None else None
 
     def _begin_group(self) -> None:
         if self._group is not None:
