@@ -235,11 +235,13 @@ def _error_of(results: Sequence[RecipientResult], latest: SMTPError | None) -> S
     return latest if latest in fitting else next(iter(fitting), None) or refusal(results)
 
 
-def refusal(results: Sequence[RecipientResult], stage: Stage = Stage.RCPT) -> RecipientsRefused:
-    """The error for those who were refused."""
+def refusal(
+    results: Sequence[RecipientResult], stage: Stage = Stage.RCPT, server: str = "The server"
+) -> RecipientsRefused:
+    """The error for those who were refused; ``server`` is what it calls the server."""
     refused = [result for result in results if result.status is RecipientStatus.REFUSED]
     names = ", ".join(result.address for result in refused[:3]) + (", …" if len(refused) > 3 else "")
-    words = f"The server refused {len(refused)} of {len(results)} recipients: {names}"
+    words = f"{server} refused {len(refused)} of {len(results)} recipients: {names}"
     # The most hopeful of the replies decides whether another try makes sense.
     said = sorted((result.reply for result in refused if result.reply), key=lambda reply: reply.code)
     return RecipientsRefused(words, stage=stage, reply=said[0] if said else None)

@@ -203,3 +203,29 @@ def test_an_error_about_a_reply_names_the_server_by_host_and_port(world: World, 
     ):
         session.verify()
     assert f"127.0.0.1:{peer.port} " in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("stage", "reply", "kind"),
+    [
+        ("MAIL", "550 5.7.1 No", wlsmtp.SenderRefused),
+        ("RCPT", "550 5.1.1 No", wlsmtp.RecipientsRefused),
+        ("DATA", "554 5.7.1 No", wlsmtp.ContentRefused),
+        (".", "554 5.7.1 No", wlsmtp.ContentRefused),
+        ("EHLO", "421 4.3.2 No", wlsmtp.CommandRefused),
+        ("DATA", "334 dXNlcm5hbWU6", wlsmtp.ProtocolError),
+        ("MAIL", "354 Go ahead", wlsmtp.ProtocolError),
+        (".", "354 Go ahead", wlsmtp.OutcomeUnknown),
+    ],
+)
+def test_an_error_of_a_message_names_the_server_by_host_and_port(
+    world: World, stage: str, reply: str, kind: type[wlsmtp.SMTPError]
+) -> None:
+    with (
+        SMTPServer(hostname="liar.example") as server,
+        world.session(server.host, server.port, retry=RetryPolicy(attempts=1)) as session,
+    ):
+        server.reply_to(stage, reply)
+        with pytest.raises(kind) as caught:
+            session.send(RAW, sender="a@example.com", recipients="b@example.com")
+    assert f"{server.host}:{server.port} " in caught.value.message and "liar" not in caught.value.message

@@ -16,6 +16,8 @@ from wlsmtp.receipt import Outcome, RecipientResult, RecipientStatus, refusal
 if TYPE_CHECKING:
     from wlsmtp.wire.reply import Reply
 
+_SERVER = "The server"
+"""What errors call it where its name is not known."""
 _OUT_OF_ORDER = frozenset({500, 502, 503})
 """Unknown, not implemented, bad sequence of commands (RFC 5321 §4.2.4)."""
 _POLICY = 7
@@ -41,16 +43,16 @@ _NEEDS_TRANSITION = "4.7.12"
 """432 with this means that a user must log in by password once (RFC 4954 §6)."""
 
 
-def sender_refused(recipients: Sequence[str], reply: Reply) -> Outcome:
+def sender_refused(recipients: Sequence[str], reply: Reply, server: str = _SERVER) -> Outcome:
     """MAIL was refused, so nobody gets the message."""
-    error = SenderRefused("The server refused the sender", stage=Stage.MAIL, reply=reply, hint=_advice(reply))
+    error = SenderRefused(f"{server} refused the sender", stage=Stage.MAIL, reply=reply, hint=_advice(reply))
     return Outcome.of(recipients, RecipientStatus.REFUSED, reply=reply, error=error)
 
 
-def recipients_refused(recipients: Sequence[str], replies: Sequence[Reply | None]) -> Outcome:
+def recipients_refused(recipients: Sequence[str], replies: Sequence[Reply | None], server: str = _SERVER) -> Outcome:
     """Nothing is delivered, because all recipients were refused, or some while all or nothing was asked for."""
     results = _by_recipient(recipients, replies, RecipientStatus.NOT_SENT, None)
-    error = refusal(results)
+    error = refusal(results, server=server)
     error.hint = _advice(error.reply)
     return Outcome(results, error=error)
 
@@ -61,17 +63,21 @@ def _advice(reply: Reply | None) -> str | None:
     return "The server wants a login: set username and password"
 
 
-def content_refused(recipients: Sequence[str], replies: Sequence[Reply | None], reply: Reply, stage: Stage) -> Outcome:
+def content_refused(
+    recipients: Sequence[str], replies: Sequence[Reply | None], reply: Reply, stage: Stage, server: str = _SERVER
+) -> Outcome:
     """DATA or the content was refused, which refuses the message for those whose RCPT was accepted."""
-    error = ContentRefused("The server refused the message", stage=stage, reply=reply)
+    error = ContentRefused(f"{server} refused the message", stage=stage, reply=reply)
     return Outcome(_by_recipient(recipients, replies, RecipientStatus.REFUSED, reply), reply, error)
 
 
-def delivered(recipients: Sequence[str], replies: Sequence[Reply | None], reply: Reply) -> Outcome:
+def delivered(
+    recipients: Sequence[str], replies: Sequence[Reply | None], reply: Reply, server: str = _SERVER
+) -> Outcome:
     """The content was acknowledged, for those whose RCPT was accepted."""
     results = _by_recipient(recipients, replies, RecipientStatus.ACCEPTED, reply)
     is_partial = any(result.status is RecipientStatus.REFUSED for result in results)
-    return Outcome(results, reply, refusal(results) if is_partial else None)
+    return Outcome(results, reply, refusal(results, server=server) if is_partial else None)
 
 
 def are_positive(replies: Iterable[Reply]) -> bool:
@@ -87,14 +93,16 @@ def accepted(recipients: Sequence[str], reply: Reply) -> Outcome:
     return Outcome(tuple([RecipientResult(address, RecipientStatus.ACCEPTED, reply) for address in recipients]), reply)
 
 
-def concluded(recipients: Sequence[str], rcpts: Sequence[Reply], last: Reply, stage: Stage) -> Outcome:
+def concluded(
+    recipients: Sequence[str], rcpts: Sequence[Reply], last: Reply, stage: Stage, server: str = _SERVER
+) -> Outcome:
     """Everything was answered, and some recipient was accepted; ``last`` is the reply to the content, or to DATA when
     that was refused."""
     if not last.is_positive:
-        return content_refused(recipients, rcpts, last, stage)
+        return content_refused(recipients, rcpts, last, stage, server)
     if are_positive(rcpts):
         return accepted(recipients, last)
-    return delivered(recipients, rcpts, last)
+    return delivered(recipients, rcpts, last, server)
 
 
 def out_of_step(recipients: Sequence[str], error: SMTPError, *, end_written: bool) -> Outcome:
@@ -149,7 +157,12 @@ def names_idleness(reply: Reply) -> bool:
 
 
 def answered_each(
-    recipients: Sequence[str], replies: Sequence[Reply | None], finals: Sequence[Reply], broken: SMTPError | None = None
+    recipients: Sequence[str],
+    replies: Sequence[Reply | None],
+    finals: Sequence[Reply],
+    broken: SMTPError | None = None,
+    *,
+    server: str = _SERVER,
 ) -> Outcome:
     """LMTP answers the content once for each recipient whose RCPT was accepted, in their order (RFC 2033 §4.2). When
     the connection is ``broken``, those that were not answered are in doubt."""
@@ -160,7 +173,7 @@ def answered_each(
     if broken is not None and None in words:
         return Outcome(results, best, _unknown(broken))
     is_partial = any(result.status is RecipientStatus.REFUSED for result in results)
-    return Outcome(results, best, refusal(results, Stage.CONTENT) if is_partial else None)
+    return Outcome(results, best, refusal(results, Stage.CONTENT, server) if is_partial else None)
 
 
 def _answered(address: str, word: Reply | None) -> RecipientResult:
@@ -181,13 +194,14 @@ def interrupted(
     *,
     end_written: bool,
     mail: Reply | None = None,
+    server: str = _SERVER,
 ) -> Outcome:
     """The connection failed. Before the end of the content was written nothing is delivered; after it, who knows, but
     for those who were refused."""
     if mail is not None and not mail.is_positive:
-        return sender_refused(recipients, mail)
+        return sender_refused(recipients, mail, server)
     if all(reply is not None and not reply.is_positive for reply in replies):
-        return recipients_refused(recipients, replies)
+        return recipients_refused(recipients, replies, server)
     if not end_written:
         return Outcome(_by_recipient(recipients, replies, RecipientStatus.NOT_SENT, None), None, error)
     return Outcome(_by_recipient(recipients, replies, RecipientStatus.UNKNOWN, None), None, _unknown(error))

@@ -39,7 +39,9 @@ def _from_group(quirks: ServerQuirks, transaction: Transaction) -> None:
     resets = [reply for reply in (*probed[:1], transaction.cleared) if reply is not None]
     if judge.mishandles_groups(resets, transaction.mail, transaction.rcpts, transaction.data, probed[1:]):
         quirks.groups = Trust.BROKEN
-        raise _misunderstood(transaction, Misunderstood.about("a group of commands", transaction.last))
+        raise _misunderstood(
+            transaction, Misunderstood.about(transaction.plan.server, "a group of commands", transaction.last)
+        )
     if quirks.groups is Trust.UNPROVEN:
         quirks.groups = Trust.PROVEN
 
@@ -54,7 +56,7 @@ def _from_probe(quirks: ServerQuirks, transaction: Transaction, probe: ChunkProb
     if quirks.swallows_chunk is not Trust.PROVEN:
         transaction.by_bdat = False
         if transaction.plan.content.is_binary:
-            raise _misunderstood(transaction, Misunderstood.about("BDAT", probe.replies[1]))
+            raise _misunderstood(transaction, Misunderstood.about(transaction.plan.server, "BDAT", probe.replies[1]))
 
 
 def from_reset(quirks: ServerQuirks, reply: Reply, transaction: Transaction | None = None) -> None:
@@ -63,10 +65,11 @@ def from_reset(quirks: ServerQuirks, reply: Reply, transaction: Transaction | No
         if quirks.rset is Trust.UNPROVEN:
             quirks.rset = Trust.PROVEN
     elif reply.code != 421:
+        server = transaction.plan.server if transaction is not None else "The server"
         if quirks.rset is Trust.PROVEN:
-            raise OutOfStep("The server refused RSET, which it had accepted before", stage=Stage.RSET, reply=reply)
+            raise OutOfStep(f"{server} refused RSET, which it had accepted before", stage=Stage.RSET, reply=reply)
         quirks.rset = Trust.BROKEN
-        raise _misunderstood(transaction, Misunderstood.about("RSET", reply, Stage.RSET))
+        raise _misunderstood(transaction, Misunderstood.about(server, "RSET", reply, Stage.RSET))
 
 
 def from_trial(quirks: ServerQuirks, trial: Trial) -> None:
@@ -93,7 +96,7 @@ def from_refusal(quirks: ServerQuirks, transaction: Transaction) -> None:
         quirks.bdat = Trust.PROVEN if quirks.bdat is Trust.UNPROVEN else quirks.bdat
         return
     quirks.bdat = Trust.BROKEN
-    raise _misunderstood(transaction, Misunderstood.about("BDAT", transaction.last))
+    raise _misunderstood(transaction, Misunderstood.about(transaction.plan.server, "BDAT", transaction.last))
 
 
 def from_loss(
@@ -109,7 +112,7 @@ def from_loss(
     is_group = head.flow is not Flow.STEP_BY_STEP and quirks.groups is not Trust.PROVEN
     if is_group and head.end_at is None and judge.names_groups(answered):
         quirks.groups = Trust.BROKEN
-        _misunderstood(head, Misunderstood.about("a group of commands", answered[-1]))
+        _misunderstood(head, Misunderstood.about(head.plan.server, "a group of commands", answered[-1]))
         return
     if head.probe is not None and not head.probe.is_complete and quirks.swallows_chunk is Trust.UNPROVEN:
         quirks.swallows_chunk = Trust.BROKEN

@@ -180,7 +180,9 @@ class _Opening:
         if not reply.is_positive:
             hint = "Set local_hostname to the DNS name of this machine" if reply.is_permanent else None
             verb = "LHLO" if self._config.is_lmtp else "EHLO"
-            raise CommandRefused(f"The server refused {verb} {name}", stage=Stage.EHLO, reply=reply, hint=hint)
+            raise CommandRefused(
+                f"{self._config.address} refused {verb} {name}", stage=Stage.EHLO, reply=reply, hint=hint
+            )
         self.capabilities = parse_ehlo(reply)
 
     async def _start_tls(self) -> None:
@@ -194,7 +196,10 @@ class _Opening:
         if not reply.is_positive:
             hint = "With security='default', opportunistic_tls=False goes on without TLS"
             raise TLSError(
-                "The server refused STARTTLS after offering it", stage=Stage.STARTTLS, reply=reply, hint=hint
+                f"{self._config.address} refused STARTTLS after offering it",
+                stage=Stage.STARTTLS,
+                reply=reply,
+                hint=hint,
             )
         await self._secure()
         # Whatever was said in the clear may have been an attacker's word (RFC 3207 §4.2).

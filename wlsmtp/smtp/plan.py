@@ -55,6 +55,8 @@ class Plan:
     """Whether the connection may have ended without a sign, so that nothing of the content goes before an answer."""
     expects_more: bool = False
     """Whether further messages are likely, so that finding out what the server supports is worth it."""
+    server: str = "The server"
+    """What errors call it: host and port."""
 
     @property
     def goes_alone(self) -> bool:
@@ -123,8 +125,9 @@ class Planner:
         is_large = size > self._pipelining.early_content or content.is_streamed
         waits = is_large or self._is_lmtp or self._all_or_nothing
         return Plan(
-            envelope, mail, content, waits, is_large, self._all_or_nothing, self._is_lmtp, may_be_dead, expects_more
-        )
+            envelope, mail, content, waits, is_large, self._all_or_nothing, self._is_lmtp, may_be_dead, expects_more,
+            self._capabilities.name,
+        )  # fmt: skip
 
     def flow(self, plan: Plan, *, behind: bool, reset: bool) -> tuple[Flow, bool, bool]:
         """How to send a plan now: the flow, whether its content goes by BDAT, and whether to find out first what

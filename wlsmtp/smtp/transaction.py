@@ -36,9 +36,9 @@ class Misunderstood(ConnectionFailed):
     """An advertised extension does not work: the message is sent again without it, at once."""
 
     @classmethod
-    def about(cls, what: str, reply: Reply | None, stage: Stage = Stage.MAIL) -> Misunderstood:
+    def about(cls, server: str, what: str, reply: Reply | None, stage: Stage = Stage.MAIL) -> Misunderstood:
         """The error, with the server's reply."""
-        return cls(f"The server did not understand {what}, which it offers", stage=stage, reply=reply)
+        return cls(f"{server} did not understand {what}, which it offers", stage=stage, reply=reply)
 
 
 class Bystander(ConnectionFailed):
@@ -167,12 +167,14 @@ class Transaction:
         if data is None:
             return self._begin_content(link)
         if data.code == 334:
-            raise OutOfStep("The server answered DATA with a challenge for a login", stage=Stage.DATA, reply=data)
+            words = f"{self.plan.server} answered DATA with a challenge for a login"
+            raise OutOfStep(words, stage=Stage.DATA, reply=data)
         if not data.is_intermediate:
             return False
         if not self.mail.is_positive:
             # Even a lone dot might deliver something now, from nobody knows whom.
-            raise ProtocolError("The server asks for content although it refused the sender", stage=Stage.DATA)
+            words = f"{self.plan.server} asks for content although it refused the sender"
+            raise ProtocolError(words, stage=Stage.DATA)
         self._say_content(link)
         return True
 
@@ -304,43 +306,43 @@ class Transaction:
         for place, reply in enumerate(self.replies[: self.with_reset + 1 + len(self.plan.envelope.rcpt_lines)]):
             if reply.is_intermediate:
                 stage = stages_of(len(self.plan.envelope.rcpt_lines), None, self.with_reset)[place]
-                words = "The server asks for content where no content was announced"
+                words = f"{self.plan.server} asks for content where no content was announced"
                 raise OutOfStep(words, stage=stage, reply=reply)
 
     def _check_content(self) -> None:
         content = self.data if self.flow is Flow.PIPELINED_BDAT else None
         if content is not None and content.is_positive and not self.is_wanted:
-            words = "The server accepted the content although it had accepted no recipient"
+            words = f"{self.plan.server} accepted the content although it had accepted no recipient"
             raise OutOfStep(words, stage=Stage.CONTENT, reply=content)
         if content is None and not self.chunks and self.data is not None and self.data.is_positive:
-            words = "The server answered DATA as if the message had been sent already"
+            words = f"{self.plan.server} answered DATA as if the message had been sent already"
             raise ProtocolError(words, stage=Stage.DATA, reply=self.data)
         for final in (*self.finals, *([content] if content is not None else [])):
             if final.is_intermediate:
-                words = "The server asks for content that it has already"
+                words = f"{self.plan.server} asks for content that it has already"
                 raise ProtocolError(words, stage=Stage.CONTENT, reply=final)
         finals = self.finals
         has_end = self.by_bdat and self.end_at is not None and len(finals) > 1
         if has_end and finals[-1].is_positive and not judge.are_positive(finals):
-            words = "The server refused a part of the content and accepted its end"
+            words = f"{self.plan.server} refused a part of the content and accepted its end"
             raise OutOfStep(words, stage=Stage.CONTENT, reply=finals[-1])
 
     def _outcome(self) -> Outcome:
-        recipients, finals = self.plan.envelope.addresses, self.finals
+        recipients, finals, server = self.plan.envelope.addresses, self.finals, self.plan.server
         content = self.data if self.flow is Flow.PIPELINED_BDAT else None
         if self.cleared is not None and not self.cleared.is_positive and not (content and content.is_positive):
-            return judge.sender_refused(recipients, self.cleared)
+            return judge.sender_refused(recipients, self.cleared, server)
         if not self.mail.is_positive:
-            return judge.sender_refused(recipients, self.mail)
+            return judge.sender_refused(recipients, self.mail, server)
         if not self.is_wanted or (self.data is None and not finals):
-            return judge.recipients_refused(recipients, self.rcpts)
+            return judge.recipients_refused(recipients, self.rcpts, server)
         if finals and self.plan.is_lmtp:
-            return judge.answered_each(recipients, self.rcpts, finals)
+            return judge.answered_each(recipients, self.rcpts, finals, server=server)
         if finals:
             final = next((reply for reply in finals if not reply.is_positive), finals[-1])
-            return judge.concluded(recipients, self.rcpts, final, Stage.CONTENT)
+            return judge.concluded(recipients, self.rcpts, final, Stage.CONTENT, server)
         assert self.data is not None
-        return judge.concluded(recipients, self.rcpts, self.data, Stage.CONTENT if content else Stage.DATA)
+        return judge.concluded(recipients, self.rcpts, self.data, Stage.CONTENT if content else Stage.DATA, server)
 
     def interrupt(
         self, error: SMTPError, sent: int, *, is_going_out: bool = False, is_out_of_step: bool = False
@@ -355,10 +357,12 @@ class Transaction:
         rcpts: list[Reply | None] = [*self.rcpts]
         rcpts += [None] * (len(recipients) - len(rcpts))
         if end_written and self.plan.is_lmtp:
-            self.outcome = judge.answered_each(recipients, rcpts, self.finals, error)
+            self.outcome = judge.answered_each(recipients, rcpts, self.finals, error, server=self.plan.server)
             return
         mail = self.mail if len(self.replies) > self.with_reset else None
-        self.outcome = judge.interrupted(recipients, rcpts, error, end_written=end_written, mail=mail)
+        self.outcome = judge.interrupted(
+            recipients, rcpts, error, end_written=end_written, mail=mail, server=self.plan.server
+        )
 
     def _show(self, link: Link, commands: bytes, size: int | None = None) -> None:
         for line in commands.decode("utf-8", "replace").splitlines():
