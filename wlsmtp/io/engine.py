@@ -15,6 +15,7 @@ RECORD = 16 * 1024
 """Octets of plain text in a TLS record at most (RFC 8446 §5.1)."""
 _FIRST_OCTETS_OF_TLS = (0x15, 0x16)
 """The record types with which a server may begin: alert and handshake (RFC 8446 §5.1)."""
+_NOTHING = memoryview(b"")
 _WAITS = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -109,7 +110,7 @@ class OutgoingRecords:
     so of a record that was begun, nothing was sent, and it is known exactly how much was."""
 
     def __init__(self) -> None:
-        self.unsent = memoryview(b"")
+        self.unsent = _NOTHING
         self._sizes: deque[tuple[int, int]] = deque()
         """Of each record, its octets of plain text, and those of the record itself that are not sent."""
 
@@ -125,7 +126,8 @@ class OutgoingRecords:
     def sent(self, count: int) -> int:
         """So many octets were sent; how many octets of plain text are in the records that are complete now."""
         plain = 0
-        self.unsent = self.unsent[count:]
+        # An idle connection keeps nothing of what it has sent.
+        self.unsent = self.unsent[count:] if count < len(self.unsent) else _NOTHING
         while self._sizes and count >= self._sizes[0][1]:
             size, left = self._sizes.popleft()
             plain, count = plain + size, count - left
