@@ -62,6 +62,15 @@ def test_silence_is_an_answer_too(world: World, monkeypatch: pytest.MonkeyPatch)
         assert found["groups"] == PROVEN and found["swallows_chunk"] == BROKEN
 
 
+def test_a_kept_connection_that_was_dead_is_no_answer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examination, "LONGEST", 0.1)
+    with SMTPServer() as server, world.session(server.host, server.port) as session:
+        session.verify()
+        server.reply_to("NOOP", SILENCE, times=1)  # as behind a firewall that has forgotten the connection
+        found = session.examine()
+        assert [found[name] for name in ASKED] == [PROVEN] * 4
+
+
 def test_a_server_that_takes_leave_says_nothing(world: World) -> None:
     with SMTPServer() as server, world.session(server.host, server.port) as session:
         server.reply_to("RSET", ("421 4.3.2 Going down", server.CLOSE))

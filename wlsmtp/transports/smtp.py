@@ -134,34 +134,38 @@ class SMTPTransport(Transport):
 
     async def examine(self, deadlines: Deadlines) -> Mapping[str, str]:
         """See ``Transport.examine``. What cannot be found out, as the server takes no connection for it, stays open."""
-        found = examination.known(self.quirks)
+        found, pool = examination.known(self.quirks), self.pool
+        caller = pool.hold()
+        try:
+            with suppress(SMTPError):
+                await self._examine(pool, found, deadlines)
+        finally:
+            pool.let_go(caller)
+        examination.keep(self.quirks, found)
+        return {**self.findings, **{behaviour: trust.value for behaviour, trust in found.items()}}
+
+    async def _examine(self, pool: Pool, found: dict[str, Trust], deadlines: Deadlines) -> None:
         connection: Connection | None = None
         try:
             for question in examination.QUESTIONS:
-                losses = 0
-                while losses < (question.losses or 1):
-                    connection = connection or await self.pool.acquire(deadlines)
+                answer, losses = None, 0
+                while answer is None and losses < (question.losses or 1):
+                    connection = connection or await pool.acquire(deadlines)
                     if not question.is_due(found, connection.info.capabilities):
                         break
                     answer = await question.put(connection.link, self.io.now(), deadlines)
-                    is_lost = answer is None
-                    losses += is_lost
+                    # A kept connection may have been dead before it was asked.
+                    losses += answer is None and not connection.went_stale
                     if answer is not None or (losses == question.losses and not connection.is_closing):
                         found[question.behaviour] = answer or Trust.BROKEN
                     if not connection.is_reusable:
                         used, connection = connection, None
-                        await self.pool.release(used, deadlines)
-                    if not is_lost:
-                        break
-        except SMTPError:
-            pass
+                        await pool.release(used, deadlines)
         finally:
             if connection is not None:
                 # Some servers count commands that are about no mail, and hang up.
-                self.pool.retire(connection)
-                await self.pool.release(connection, deadlines)
-        examination.keep(self.quirks, found)
-        return {**self.findings, **{behaviour: trust.value for behaviour, trust in found.items()}}
+                pool.retire(connection)
+                await pool.release(connection, deadlines)
 
     async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
         """See ``Transport.deliver``. A kept connection that turns out to be dead is replaced silently: that the server
