@@ -59,3 +59,18 @@ def test_what_is_in_a_file_stays_there(closed_port: int, tmp_path: Path) -> None
     assert process.returncode == 0 and errors == ""
     counts = SMTPSession("localhost", mode="async", outbox=outbox).outbox_statistics()
     assert (counts.pending, counts.in_flight) == (50, 0)
+
+
+TWO_THREADS = """
+    import os
+    from wlsmtp.io.exit_hooks import exit_hooks
+
+    exit_hooks.add(lambda: os.write(1, b"first "))
+    exit_hooks._kept.get()._thread = None  # as the interrupted start of the thread may leave it
+    exit_hooks.add(lambda: os.write(1, b"second "))
+"""
+
+
+def test_threads_for_the_end_do_not_wait_for_each_other() -> None:
+    output, errors = start(TWO_THREADS).communicate(timeout=20)
+    assert sorted(output.split()) == ["first", "second"] and errors == ""

@@ -13,10 +13,20 @@ import pytest
 
 from tests.outbox.programs import copies, start
 from tests.worlds import World
-from wlsmtp import MemoryTransport, Message, OutboxError, OutboxNotEmpty, SMTPSession, Status
+from wlsmtp import (
+    ConfigError,
+    MemoryTransport,
+    Message,
+    OutboxError,
+    OutboxNotEmpty,
+    Receipt,
+    SMTPError,
+    SMTPSession,
+    Status,
+)
 from wlsmtp.io.blocking import BlockingIO
 from wlsmtp.io.order import Rank
-from wlsmtp.outbox.lifecycle import ALLOWED, Lifecycle, State
+from wlsmtp.outbox.lifecycle import ALLOWED, State, WorkerLife
 from wlsmtp.receipt import Outcome
 from wlsmtp.testing import SMTPServer
 
@@ -60,7 +70,7 @@ def wait_until_taken(session: Any, transport: Held) -> None:
 @pytest.mark.parametrize(("before", "after"), list(itertools.product(State, State)))
 def test_a_state_is_followed_by_those_that_the_table_allows(before: State, after: State) -> None:
     io = BlockingIO()
-    lifecycle = Lifecycle(io.mutex(Rank.LIFE))
+    lifecycle = WorkerLife(io.mutex(Rank.LIFE))
     way = {State.NEW: [], State.RUNNING: [State.RUNNING], State.STOPPING: [State.STOPPING], State.ENDED: [State.ENDED]}
     assert all(lifecycle.move(state) for state in way[before])
     assert lifecycle.move(after) is (after in ALLOWED[before])
@@ -124,6 +134,59 @@ class TestClose:
         with world.session("localhost", transport=transport, close_timeout=7):
             pass
         assert 0 < transport.closing_time <= 7
+
+
+class TestCallbacks:
+    """The worker waits for ``on_sent``, so nothing there may wait for the worker."""
+
+    def test_may_close_their_session(self, world: World, outbox: str) -> None:
+        [done] = self.call_back(world, outbox, lambda face: face.close())
+        assert isinstance(done, OutboxNotEmpty) if outbox == "memory:" else done is None
+
+    def test_are_told_at_once_how_many_are_left(self, world: World, outbox: str) -> None:
+        assert self.call_back(world, outbox, lambda face: face.flush()) == [1]
+
+    def test_cannot_wait_for_a_message(self, world: World, outbox: str) -> None:
+        async def wait(session: Any) -> Any:
+            return await (await session.send(message(), send_at=60))
+
+        def block(session: Any) -> Any:
+            return session.send(message(), send_at=60).wait()
+
+        [error] = self.call_back(world, outbox, block if world.name == "blocking" else wait)
+        assert isinstance(error, ConfigError) and "wait for itself" in str(error)
+
+    @staticmethod
+    def call_back(world: World, outbox: str, call: Callable[[Any], Any]) -> list[Any]:
+        """What a call of the session gives in ``on_sent``, while one more message is pending."""
+        results: list[Any] = []
+
+        async def later(receipt: Receipt) -> None:
+            try:
+                results.append(await call(session.face))
+            except SMTPError as error:
+                results.append(error)
+
+        def at_once(receipt: Receipt) -> None:
+            try:
+                results.append(call(session.face))
+            except SMTPError as error:
+                results.append(error)
+
+        session = world.session(
+            "localhost", mode="async", outbox=outbox, transport=MemoryTransport(),
+            on_sent=later if world.name == "asyncio" else at_once,
+        )  # fmt: skip
+        later_id = session.send(message(), send_at=60).id
+        sent = session.send(message())
+        while not results:
+            session.receipt(sent.id)  # the event loop runs meanwhile
+        session.open()
+        for receipt in session.pending():
+            session.cancel(receipt.id)
+        session.close()
+        assert session.status(sent.id) is Status.SENT and session.status(later_id) is Status.ERROR
+        return results
 
 
 class TestInterruptedHiring:

@@ -20,7 +20,7 @@ from wlsmtp.io.aside import call_aside
 from wlsmtp.io.base import MAX_UNREAD, READ_SIZE, Ended, TLSInfo
 from wlsmtp.io.dialing import dial, dial_through, remaining
 from wlsmtp.io.engine import RECORD, OutgoingRecords, TLSEngine
-from wlsmtp.io.farewell import farewells
+from wlsmtp.io.exit_hooks import exit_hooks
 from wlsmtp.io.order import CheckedMutex, Rank, order
 from wlsmtp.io.place import Place
 from wlsmtp.io.readiness import is_readable, wait_until_ready, yield_processor
@@ -344,8 +344,10 @@ class BlockingTask(Generic[T]):
         self._thread = threading.Thread(target=self._play, name=name, daemon=True)
         try:
             self._thread.start()
-        except RuntimeError as error:  # too many of them, or the interpreter ends
-            coroutine.close()
+        except (RuntimeError, KeyError) as error:
+            if error.__context__ is not None:  # threading's, which trips over what an interrupt left half done
+                raise error.__context__ from None
+            coroutine.close()  # there are too many of them, or the interpreter ends
             raise OSError(errno.EAGAIN, str(error)) from error
 
     def _play(self) -> None:
@@ -472,7 +474,7 @@ class BlockingIO:
 
     def at_exit(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
         """See ``IO.at_exit``."""
-        return farewells.add(lambda: run(work()))
+        return exit_hooks.add(lambda: run(work()))
 
     async def call(self, function: Callable[[], T | Awaitable[T]], deadline: float, *, in_place: bool = False) -> T:
         """See ``IO.call``; an awaitable is a ``ConfigError`` here, as nothing could wait for it."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from wlsmtp.lifecycle import Lifecycle
+
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
@@ -45,23 +47,21 @@ class Phase(Enum):
     """``close()`` was called: ``send`` is refused, and a worker that ends is not replaced."""
 
 
-class Lifecycle:
-    """The state of one worker. Any thread may ask for it, or move it on."""
+class WorkerLife(Lifecycle[State]):
+    """The state of one worker. Any thread may ask for it, or try to move it on: there may be another one that is
+    quicker, so what cannot be is no mistake here."""
+
+    __slots__ = ("_mutex",)
 
     def __init__(self, mutex: AbstractContextManager[object]) -> None:
+        super().__init__(State.NEW, ALLOWED)
         self._mutex = mutex
-        self._state = State.NEW
-
-    @property
-    def state(self) -> State:
-        """The present one."""
-        return self._state
 
     def move(self, state: State, *, only_from: State | None = None) -> bool:
         """Go on to ``state``; False, and nothing changes, when it may not follow the present one, or that is not
         ``only_from``."""
         with self._mutex:
-            if state not in ALLOWED[self._state] or only_from not in (None, self._state):
+            if state not in ALLOWED[self.state] or only_from not in (None, self.state):
                 return False
-            self._state = state
+            self.state = state
             return True

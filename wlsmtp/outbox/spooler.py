@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from wlsmtp.errors import NotInOutbox, OutboxError, OutboxNotEmpty, SMTPError, Stage
+from wlsmtp.errors import ConfigError, NotInOutbox, OutboxError, OutboxNotEmpty, SMTPError, Stage
 from wlsmtp.events import log
 from wlsmtp.io.order import Rank
 from wlsmtp.outbox.lifecycle import Phase, State
@@ -163,7 +163,8 @@ class Spooler:
     async def flush(self, timeout: float | None) -> int:
         """Wait until all is sent that can be sent in time; tell how many are pending."""
         self._refuse_when_closed()
-        await self._drain(self._deadlines(timeout).end)
+        if not self._is_in_callback:
+            await self._drain(self._deadlines(timeout).end)
         return (await self._outbox.statistics()).pending
 
     async def close(self, deadlines: Deadlines, *, drain: bool) -> None:
@@ -178,7 +179,7 @@ class Spooler:
                 await self._let_go(deadlines)
 
     async def _finish_work(self, deadlines: Deadlines, *, drain: bool) -> None:
-        if drain and self._works:
+        if drain and self._works and not self._is_in_callback:
             try:
                 await self._drain(deadlines.end, patient=not self._outbox.is_durable)
             except OutboxError as error:  # what is left is reported below
@@ -231,10 +232,18 @@ class Spooler:
         if worker is None:
             return
         await worker.stop()
+        if self._is_in_callback:
+            return
         async with self._progress:
             with suppress(TimeoutError):
                 while worker.state is not State.ENDED:
                     await self._progress.wait(deadline)
+
+    @property
+    def _is_in_callback(self) -> bool:
+        """Whether the worker itself asks, from ``on_sent`` or ``on_error``: it cannot wait for itself."""
+        worker = self._worker
+        return worker is not None and worker.state is not State.ENDED and worker.caller == self._io.caller()
 
     def _refuse_when_closed(self) -> None:
         if self._phase is Phase.CLOSED:
@@ -381,6 +390,10 @@ class Spooler:
 
     async def follow(self, id: str, timeout: float | None = None) -> Receipt:
         """See ``Follower.follow``."""
+        if timeout != 0 and self._is_in_callback:
+            words = "The worker would wait for itself, as it waits for on_sent and on_error"
+            hint = "Wait in another thread or task, or once the callback has returned"
+            raise ConfigError(words, stage=Stage.SETTINGS, hint=hint)
         deadline = math.inf if timeout is None else self._io.now() + timeout
         if self._has_no_worker and self._phase is not Phase.CLOSED:  # the one that had the message was of another loop
             await self._call_worker_if_any()

@@ -22,7 +22,7 @@ from wlsmtp.io.thread import Lock
 from wlsmtp.outbox.base import Agenda, Entry, Outbox, OutboxStatistics
 from wlsmtp.outbox.clock import Clock, Watch
 from wlsmtp.outbox.database import Database, identity
-from wlsmtp.outbox.lifecycle import Lifecycle, State
+from wlsmtp.outbox.lifecycle import State, WorkerLife
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -98,7 +98,7 @@ class SQLiteOutbox(Outbox):
         self._reads: deque[_Job] = deque()
         self._writes: deque[_Job] = deque()
         self._closings: deque[_Job] = deque()
-        self._clerk: Lifecycle | None = None
+        self._clerk: WorkerLife | None = None
         self._task: Task[None] | None = None
         """Kept so that it is not collected."""
         self._watch = Watch(self.lease)
@@ -228,12 +228,12 @@ class SQLiteOutbox(Outbox):
     def _call_clerk(self) -> None:
         """See to it that the jobs are done. Raises ``OutboxError`` when there is no thread for that."""
         self._bell.ring()
-        hired: Lifecycle | None = None
+        hired: WorkerLife | None = None
         try:
             with self._mutex:
                 if self._clerk is not None and self._clerk.state is not State.ENDED:
                     return
-                hired = self._clerk = Lifecycle(self.io.mutex(Rank.LIFE))
+                hired = self._clerk = WorkerLife(self.io.mutex(Rank.LIFE))
             self._task = self.io.spawn(self._serve(hired), "wlsmtp-outbox-clerk")
         except BaseException as error:
             if hired is not None and hired.move(State.ENDED, only_from=State.NEW):
@@ -242,7 +242,7 @@ class SQLiteOutbox(Outbox):
                 self._call_clerk()  # we were interrupted, and others may count on it
             raise
 
-    async def _serve(self, clerk: Lifecycle) -> None:
+    async def _serve(self, clerk: WorkerLife) -> None:
         """The clerk's work."""
         if not clerk.move(State.RUNNING):
             return

@@ -15,13 +15,13 @@ from wlsmtp.errors import MessageError, OutboxError, SMTPError, Stage
 from wlsmtp.events import Interrupted, Retrying, log
 from wlsmtp.io.order import Rank
 from wlsmtp.outbox.clock import Clock
-from wlsmtp.outbox.lifecycle import Lifecycle, State
+from wlsmtp.outbox.lifecycle import State, WorkerLife
 from wlsmtp.outbox.verdict import abandoned, after_try, concerns_all, expired
 from wlsmtp.receipt import Outcome
 from wlsmtp.retry import pause_between
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
 
     from wlsmtp.events import Announcer
     from wlsmtp.io.base import IO, Task
@@ -60,7 +60,7 @@ class Worker:
     ) -> None:  # fmt: skip
         """``count`` and ``finish`` are told of mail of which the outcome is final and written down. ``stays`` says
         whether to look for more work when there is none."""
-        self.lifecycle = Lifecycle(io.mutex(Rank.LIFE))
+        self.lifecycle = WorkerLife(io.mutex(Rank.LIFE))
         self._outbox = outbox
         self._transport = transport
         self._rules = rules
@@ -95,6 +95,8 @@ class Worker:
         """How many of the calls were followed by a look at the outbox."""
         self.is_busy = False
         """Whether it has mail on its way, or is about to."""
+        self.caller: Hashable = None
+        """The thread or task that it is, once it runs."""
 
     @property
     def state(self) -> State:
@@ -127,6 +129,7 @@ class Worker:
 
     async def run(self) -> None:
         """Work, until nothing more is to be done or it was stopped. The caller moves it to ``ENDED``."""
+        self.caller = self._io.caller()
         if not self.lifecycle.move(State.RUNNING):
             return  # stopped before it began, or given up by who hired it
         keeper = self._io.spawn(self._keep_leases(), "wlsmtp-outbox-leases")

@@ -16,7 +16,7 @@ from wlsmtp.errors import SMTPError
 from wlsmtp.io.place import Kept, this_process
 
 
-class Farewells:
+class ExitHooks:
     """All of it, in the order of the latest first. A forked child has none of its parent's."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class _Works:
         with self._lock:
             self._works.append(work)
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._wait, name="wlsmtp-farewell", daemon=False)
+                self._thread = _ExitThread(target=self._wait, name="wlsmtp-exit", daemon=False)
                 try:
                     self._thread.start()
                 except RuntimeError as error:
@@ -58,19 +58,30 @@ class _Works:
         # A program lives as long as any such thread, and these may send until their end.
         while others := _others():
             others[0].join()
-        while self._works:
+        while (work := self._next()) is not None:
             try:
-                self._works.pop()()
+                work()
             except SMTPError as error:
                 sys.stderr.write(f"wlsmtp: {error}\n")
             except Exception:  # told on standard error like the end of any thread, and the others have their turn
                 threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
 
+    def _next(self) -> Callable[[], None] | None:
+        try:
+            return self._works.pop()
+        except IndexError:
+            return None
+
+
+class _ExitThread(threading.Thread):
+    """There may be two, when the start of the first was interrupted: they must not wait for each other."""
+
 
 def _others() -> list[threading.Thread]:
-    """The threads for which the interpreter waits, but the main one and this one."""
-    known = (threading.main_thread(), threading.current_thread())
-    return [thread for thread in threading.enumerate() if not thread.daemon and thread not in known]
+    """The threads for which the interpreter waits, but the main one and those that are here for its end."""
+    main = threading.main_thread()
+    threads = (thread for thread in threading.enumerate() if not thread.daemon and thread is not main)
+    return [thread for thread in threads if not isinstance(thread, _ExitThread)]
 
 
-farewells = Farewells()
+exit_hooks = ExitHooks()
