@@ -12,7 +12,7 @@ from wlsmtp.wire import command
 from wlsmtp.wire.address import Address, Mailbox, parse_address, parse_mailbox
 from wlsmtp.wire.mailboxes import parse_mailbox_list
 
-_PATH = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^"<>\s@\\,;:()\[\]]+)@(?:\[[^][\\\s<>]*\]|[A-Za-z0-9.-]+)', re.DOTALL)
+_PATH = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^"<>\s@\\,;:()\[\]]+)@(?:\[[^][\\\s<>]*\]|[A-Za-z0-9._-]+)', re.DOTALL)
 """A local part and a domain that no server can read in two ways."""
 
 

@@ -64,9 +64,11 @@ def test_what_programs_read_stays_in_ascii_as_it_is(name: str, value: str) -> No
         ("Sender", "a@x.org, b@x.org", "one address"),
         ("Sender", "Team: a@x.org;", "one address"),
         ("Resent-To", "", "names nobody"),
+        ("List-Id", ["<a.x.org>", "<b.x.org>"], "one field"),
+        ("Sender", ["a@x.org", "b@x.org"], "one address"),
     ],
 )
-def test_what_cannot_be_written_so_is_refused(name: str, value: str, words: str) -> None:
+def test_what_cannot_be_written_so_is_refused(name: str, value: Any, words: str) -> None:
     with pytest.raises(MessageError, match=f"headers: {name}: .*{words}"):
         message(headers={name: value})
 

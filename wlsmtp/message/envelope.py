@@ -161,10 +161,17 @@ def _addresses(given: PathLike | Iterable[PathLike]) -> list[Address]:
 
 
 def _sender(given: object) -> Address | None:
-    if given is None or given == "" or given == "<>":
+    if given is None or given in ("", "<>"):
         return None
-    # Many messages have the same sender, which the parser remembers; recipients differ.
-    return parse_mailbox(given).address if isinstance(given, str) and "@" in given else _address(given)
+    if isinstance(given, str):
+        # Many messages have the same sender, which the parser remembers; recipients differ.
+        try:
+            return parse_mailbox(given).address
+        except MessageError:
+            if (name := local_name(given)) is None:
+                raise
+            return name
+    return _address(given)
 
 
 def _address(given: object) -> Address:

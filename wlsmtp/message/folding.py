@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _AIM = 78
 _PIECE = re.compile(r"[ \t]*[^ \t]+(?:[ \t]+\Z)?")
-_TIGHT = re.compile(r'(?<=>)(?=<)|(?<=>,)(?=<)|(?<=;)(?=[^ \t])|("(?:[^"\\]|\\.)*"|<[^<>]*>)')
+_TIGHT = re.compile(r'(?<=>)(?=<)|(?<=>,)(?=<)|(?<=;)(?=[^ \t])|("(?:[^"\\]|\\.)*+(?:"|\Z)|<[^<>]*>)')
 """Where a space may be added in a structured field: between identifiers, after a URL, between parameters."""
 _SIGNATURES = re.compile(
     rb"^(?:(?:DKIM|DomainKey)-Signature|ARC-(?:Message-Signature|Seal))[ \t]*:"

@@ -33,6 +33,11 @@ IDENTIFIER_FIELDS = frozenset({"references", "in-reply-to", "resent-message-id",
 """Fields of identifiers with a space between them."""
 URL_FIELDS = frozenset(f"list-{name}" for name in ("unsubscribe", "help", "post", "subscribe", "owner", "archive"))
 """Fields of URLs in angle brackets with commas between them (RFC 2369)."""
+ONE_FIELD = frozenset({
+    "list-id", "list-unsubscribe-post", "auto-submitted", "precedence", "priority", "importance", "sensitivity",
+    "x-priority", "expires", "reply-by",
+})  # fmt: skip
+"""Fields of which there may be one, and whose values cannot be joined."""
 _STRUCTURED = IDENTIFIER_FIELDS | URL_FIELDS | {
     "list-id", "list-unsubscribe-post", "autocrypt", "autocrypt-gossip", "dkim-signature", "domainkey-signature",
     "authentication-results", "arc-authentication-results", "arc-message-signature", "arc-seal", "received",
@@ -41,7 +46,7 @@ _STRUCTURED = IDENTIFIER_FIELDS | URL_FIELDS | {
     "archived-at", "message-context", "tls-required", "require-recipient-valid-since", "accept-language", "openpgp",
     "original-recipient", "jabber-id", "bimi-selector",
 }  # fmt: skip
-_LIST_ID = re.compile(r'"?([^"<>]*?)"? *(<[!-;=?-~]+>)')
+_LIST_ID = re.compile(r'"?([^"<>]*+)"? *+(<[!-;=?-~]+>)')
 _GAP = re.compile(r" (?! )")
 
 _FRAME = len("=?utf-8?q?") + len("?=")
@@ -86,7 +91,7 @@ def _structured_field(name: str, value: str) -> str:
     """A field that programs read: no word of it may be encoded, but for the phrase of a List-Id (RFC 2919)."""
     words = _GAP.split(value.strip(" "))
     if not value.isascii() and name.lower() == "list-id" and (parts := _LIST_ID.fullmatch(value)):
-        words = [*_phrase(parts[1]), parts[2]]
+        words = [*_phrase(parts[1].strip()), parts[2]]
     if not all(map(str.isascii, words)):
         raise ValueError("must be ASCII: no program would decode it (write a URL with percent signs)")
     if len(name) + len(": ") + max(map(len, words)) > MAX_LINE:

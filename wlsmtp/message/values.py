@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from wlsmtp.errors import MessageError
-from wlsmtp.message.headers import ADDRESS_FIELDS, IDENTIFIER_FIELDS, MAX_WORD, URL_FIELDS, field
+from wlsmtp.message.headers import ADDRESS_FIELDS, IDENTIFIER_FIELDS, MAX_WORD, ONE_FIELD, URL_FIELDS, field
 from wlsmtp.wire.address import (
     Address,
     Mailbox,
@@ -163,6 +163,8 @@ def field_values(name: str, values: object) -> tuple[str, ...]:
             separator = " " if kind in IDENTIFIER_FIELDS else ", "
             if kind in IDENTIFIER_FIELDS | URL_FIELDS | ADDRESS_FIELDS:
                 texts = [separator.join(texts)]
+            elif kind in ONE_FIELD:
+                raise ValueError("there may be one field only")
         for text in texts:
             _check_field(kind, name, text)
     except ValueError as error:
