@@ -129,7 +129,8 @@ class TestAListenerThatSends:
                 assert await session.send(MESSAGE)
                 assert all([receipt async for receipt in session.send_many([MESSAGE] * 3)])
                 assert all(await asyncio.gather(*tasks))
-            return bool(tasks)
+            await asyncio.wait(tasks) if tasks else None  # one that begins while the session closes may be refused
+            return any(not task.exception() for task in tasks)
 
         for number in events():
             with SMTPServer(extensions=extensions) as server:

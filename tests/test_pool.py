@@ -15,7 +15,7 @@ import wlsmtp
 from tests.clock import Clock
 from tests.worlds import World
 from wlsmtp import AsyncSMTPSession, Message, PoolLimits, RetryPolicy, SMTPSession
-from wlsmtp.events import Disconnected, Event, Line
+from wlsmtp.events import Disconnected, Event, Line, listener
 from wlsmtp.io.blocking import BlockingIO, run
 from wlsmtp.pool import Pool
 from wlsmtp.smtp.deadlines import Deadlines
@@ -265,3 +265,52 @@ class TestWhoWaitsForItself:
             assert all(session.send_many([MESSAGE] * 3))
             assert all(session.send_many(items()))
             assert len(server.messages) == 6
+
+
+class TestClosing:
+    def test_goes_on_when_the_session_is_opened_meanwhile(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("wlsmtp.pool.LOOKS", 600.0)
+        with SMTPServer() as server, SMTPSession(server.host, server.port) as session:
+            io = BlockingIO()
+            deadlines = Deadlines(io, session.config.timeout)
+            pool = Pool(io, PoolLimits(max_connections=1), session.transport._connect, nothing)  # type: ignore[attr-defined]
+            lent = run(pool.acquire(deadlines))
+            closer = threading.Thread(target=lambda: run(pool.close(deadlines)), daemon=True)
+            closer.start()
+            while not pool._sleepers:
+                threading.Event().wait(0.001)
+            run(pool.open())
+            closer.join(10)
+            assert not closer.is_alive()
+            run(pool.release(lent, deadlines))
+            assert pool.count().idle == 1
+            run(pool.close(deadlines))
+
+    def test_settles_a_stream_whose_reader_turns_away_meanwhile(self) -> None:
+        """It was reading when the session began to close, and then never asks for more."""
+        has_read, is_over = threading.Event(), threading.Event()
+
+        @listener(Line)
+        def hold(event: Line) -> None:
+            if event.who == "server" and event.text.startswith("250 2.0.0 Ok: queued"):
+                has_read.set()
+                while not pool.waiting:
+                    threading.Event().wait(0.001)
+
+        def read() -> None:
+            receipts = session.send_many([MESSAGE] * 20)
+            assert next(receipts)
+            is_over.wait(30)
+
+        with SMTPServer() as server:
+            session = SMTPSession(server.host, server.port, listeners=(hold,))
+            pool = session.transport.pool  # type: ignore[attr-defined]
+            reader = threading.Thread(target=read, daemon=True)
+            reader.start()
+            assert has_read.wait(10)
+            closer = threading.Thread(target=session.close, kwargs={"timeout": 600}, daemon=True)
+            closer.start()
+            closer.join(20)
+            is_over.set()
+            reader.join(10)
+            assert not closer.is_alive() and session.statistics().connections_open == 0

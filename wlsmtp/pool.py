@@ -75,7 +75,7 @@ class Pool:
         self._connect = connect
         self._make_room = make_room
         self.waiting = 0
-        """How many wait for a connection."""
+        """How many wait for a connection, or for all to come back."""
         self._idle: list[Connection] = []
         self._shared: list[Connection] = []
         self._quitting: deque[Connection] = deque()
@@ -200,6 +200,7 @@ class Pool:
     async def open(self) -> None:
         """Lend again after ``close``."""
         self._is_closed = False
+        await self._wake()
 
     async def close(self, deadlines: Deadlines) -> None:
         """Lend no more, close what is idle, and wait for what is lent, so that mail on its way is finished. What the
@@ -230,15 +231,24 @@ class Pool:
                 await quitting.popleft().end_quit(deadlines.end)
 
     async def _until_given_back(self, deadlines: Deadlines) -> None:
-        async with self._changed:
-            self._sleepers += 1
-            try:
-                while self.statistics.open > self._holders[self._io.caller()]:
-                    await self._wait_a_while(deadlines)
-            except TimeoutError:
-                return
-            finally:
-                self._sleepers -= 1
+        """As a stream may be parked at any time, with a connection, room is made again and again. Who opens the session
+        meanwhile ends the wait."""
+        caller = self._io.caller()
+        self._count_waiting(1)
+        try:
+            while self._is_closed and self.statistics.open > self._holders[caller]:
+                await self._make_room()
+                async with self._changed:
+                    self._sleepers += 1
+                    try:
+                        if self._is_closed and self.statistics.open > self._holders[caller]:
+                            await self._wait_a_while(deadlines)
+                    finally:
+                        self._sleepers -= 1
+        except TimeoutError:
+            return
+        finally:
+            self._count_waiting(-1)
 
     @property
     def is_elsewhere(self) -> bool:

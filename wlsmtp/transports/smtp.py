@@ -114,10 +114,6 @@ class SMTPTransport(Transport):
     async def close(self, deadlines: Deadlines) -> None:
         """Close all connections, those in use once they are given back."""
         self._is_closed = True
-        await self._make_room()
-        for task in tuple(self._reclaiming.get()):
-            with suppress(TimeoutError):
-                await task.join(deadlines.end)
         await self.pool.close(deadlines)
 
     async def verify(self, deadlines: Deadlines) -> ServerInfo:
