@@ -6,6 +6,7 @@ a mutex is held, nothing waits at all: no I/O, no condition, no ``await`` that c
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager, nullcontext
 from enum import IntEnum
@@ -76,6 +77,10 @@ class Order:
         if not held:
             self._held.pop(caller, None)
 
+    def forget(self) -> None:
+        """A forked child has none of its parent's threads, and new ones may have their names."""
+        self._held.clear()
+
     def wait(self, caller: Hashable, rank: Rank | None = None) -> None:
         """``caller`` is about to wait: for a condition of this rank, which it holds, or for something else."""
         wrong = [one for one in self._held.get(caller, []) if one is not rank and (rank is not None or one.is_mutex)]
@@ -84,6 +89,8 @@ class Order:
 
 
 order = Order()
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=order.forget)
 
 
 class CheckedMutex:
