@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -161,6 +162,28 @@ class TestOutbox:
         statuses = [receipt.status for receipt in asyncio.run(go_on())]
         assert statuses == [first, Status.SENT]
         assert copies(server) == {"first": 1, "second": 1}
+
+    def test_loops_that_end_at_any_moment_lose_nothing_and_send_nothing_twice(
+        self, server: SMTPServer, outbox: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.CRITICAL)  # what is left in memory when a loop ends is logged
+        session = AsyncSMTPSession(server.host, server.port, mode="async", outbox=outbox)
+
+        async def send(number: int) -> None:
+            await session.send(message(str(number)))
+            for _ in range(5 * number):
+                await asyncio.sleep(0)
+
+        async def finish() -> int:
+            await session.flush(20)
+            statistics = await session.outbox_statistics()
+            await session.close()
+            return statistics.sent + statistics.unknown
+
+        for number in range(20):
+            asyncio.run(send(number))
+        assert asyncio.run(finish()) == 20
+        assert set(copies(server).values()) == {1}
 
     def test_another_loop_is_refused_while_one_is_at_work(self, server: SMTPServer, outbox: str) -> None:
         session = AsyncSMTPSession(server.host, server.port, mode="async", outbox=outbox)

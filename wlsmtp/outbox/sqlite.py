@@ -98,9 +98,13 @@ class SQLiteOutbox(Outbox):
         self._reads: deque[_Job] = deque()
         self._writes: deque[_Job] = deque()
         self._closings: deque[_Job] = deque()
+        self._done: deque[_Job] = deque()
+        """Whose callers are to be told."""
         self._clerk: WorkerLife | None = None
         self._task: Task[None] | None = None
-        """Kept so that it is not collected."""
+        """Of the clerk, once it has one."""
+        self._lingers = True
+        """Whether a clerk waits for more to do; not while the event loop ends, which nobody would wait for."""
         self._watch = Watch(self.lease)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -231,8 +235,9 @@ class SQLiteOutbox(Outbox):
         hired: WorkerLife | None = None
         try:
             with self._mutex:
-                if self._clerk is not None and self._clerk.state is not State.ENDED:
+                if self._clerk is not None and self._clerk.state is not State.ENDED and not self._is_clerk_lost:
                     return
+                self._task = None
                 hired = self._clerk = WorkerLife(self.io.mutex(Rank.LIFE))
             self._task = self.io.spawn(self._serve(hired), "wlsmtp-outbox-clerk")
         except BaseException as error:
@@ -246,15 +251,29 @@ class SQLiteOutbox(Outbox):
         """The clerk's work."""
         if not clerk.move(State.RUNNING):
             return
+        is_cancelled = True
         try:
-            while self._has_jobs or await self._has_more():
-                for job in await self.io.offload(self._play):
-                    job.bell.ring()
+            while self._has_jobs or (self._lingers and await self._has_more()):
+                await self.io.offload(self._play)
+                self._tell()
+            is_cancelled = False
         finally:
+            # An event loop that ends cancels all tasks: who writes down what is known of its mail still needs a clerk.
+            self._lingers = self._lingers and not is_cancelled
+            self._tell()
             clerk.move(State.ENDED)
-        if self._has_jobs:  # asked for between the last look and the end
-            with suppress(OutboxError):
-                self._call_clerk()
+            if self._has_jobs:  # asked for between the last look and the end
+                with suppress(OutboxError):
+                    self._call_clerk()
+
+    @property
+    def _is_clerk_lost(self) -> bool:
+        """Whether the event loop has cancelled the clerk's task before its first step."""
+        return self._task is not None and self._task.is_done
+
+    def _tell(self) -> None:
+        while self._done:
+            self._done.popleft().bell.ring()
 
     @property
     def _has_jobs(self) -> bool:
@@ -268,14 +287,13 @@ class SQLiteOutbox(Outbox):
             await self._bell.wait(self.io.now() + IDLE_EXIT_AFTER)
         return self._has_jobs
 
-    def _play(self) -> list[_Job]:
+    def _play(self) -> None:
         """Do what can be done now, all writing in one transaction: when it fails, nothing of it is done. Jobs that
         another program does not let us do stay in their queue."""
         with self._in_use:
-            return self._play_all()
+            self._play_all()
 
-    def _play_all(self) -> list[_Job]:
-        done: list[_Job] = []
+    def _play_all(self) -> None:
         for queue in (self._reads, self._writes):
             jobs: list[_Job] = []
             failure: Exception | None = None
@@ -291,12 +309,12 @@ class SQLiteOutbox(Outbox):
                 if failure is not None:
                     job.failure = self._as_outbox_error(failure)
                 job.is_done = True
-            done += jobs
+            self._done += jobs
         if closings := _taken(self._closings):
             self._let_go()
             for job in closings:
                 job.is_done = True
-        return done + closings
+            self._done += closings
 
     def _transact(self, queue: deque[_Job], jobs: list[_Job]) -> None:
         database = self._opened()

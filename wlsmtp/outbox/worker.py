@@ -17,7 +17,7 @@ from wlsmtp.io.order import Rank
 from wlsmtp.outbox.clock import Clock
 from wlsmtp.outbox.lifecycle import State, WorkerLife
 from wlsmtp.outbox.verdict import abandoned, after_try, concerns_all, expired
-from wlsmtp.receipt import Outcome
+from wlsmtp.receipt import Outcome, Status
 from wlsmtp.retry import pause_between
 
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ class Worker:
         """Given to the transport, in order, without an outcome yet."""
         self._given: list[tuple[Entry, Outcome]] = []
         """Outcomes that are being written down."""
+        self._is_claiming = False
+        """Whether mail may be lent to us that we do not know of."""
         self._failures = 0
         """Failures in a row that stand in the way of all mail."""
         self._paused_until = 0.0
@@ -219,7 +221,7 @@ class Worker:
 
     async def _work(self) -> None:
         """All that is due, as one stream through the transport."""
-        self._given = []
+        self._given, self._is_claiming = [], False
         try:
             async with (
                 aclosing(self._feed()) as mails,
@@ -244,13 +246,30 @@ class Worker:
     async def _settle_interrupted(self) -> None:
         """Write down what is certain of the mail on its way, and give back what was certainly not sent. What the
         transport says nothing of is taken back later, as after the death of the program."""
-        tried, self._given = self._given, []
-        for entry, mail in self._taken():
+        tried = [(entry, outcome) for entry, outcome in self._given if await self._has(entry)]
+        in_flight = self._taken()
+        for entry, mail in in_flight:
             if mail.known is not None and mail.known.is_certainly_not_sent:
                 self._claimed.append(entry)
             elif mail.known is not None:
                 tried.append((entry, mail.known))
         await self._settle(tried)
+        if self._is_claiming:
+            self._is_claiming = False
+            await self._find_claims({entry.receipt.id for entry, _ in in_flight})
+
+    async def _has(self, entry: Entry) -> bool:
+        """Whether the outcome of a mail is not written down yet."""
+        known = await self._outbox.get(entry.receipt.id)
+        return known is not None and known.owner == self._owner
+
+    async def _find_claims(self, known: set[str]) -> None:
+        """What was lent to us by a claim of which we did not hear: nobody else could have it before its lease ends."""
+        page = await self._outbox.page((Status.PENDING,), None, CLAIMED)
+        while page:
+            mine = (entry for entry in page if entry.owner == self._owner)
+            self._claimed.extend(entry for entry in mine if entry.receipt.id not in known)
+            page = await self._outbox.page((Status.PENDING,), page[-1], CLAIMED)
 
     def _taken(self) -> list[tuple[Entry, Mail]]:
         taken = list(self._in_flight)
@@ -286,7 +305,9 @@ class Worker:
         return None
 
     async def _claim(self, limit: int) -> bool:
+        self._is_claiming = True
         self._claimed.extend(await self._outbox.claim(self._owner, limit))
+        self._is_claiming = False
         return bool(self._claimed)
 
     @property
