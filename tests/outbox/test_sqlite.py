@@ -179,6 +179,23 @@ def wait_for(outbox: SQLiteOutbox, count: int, monkeypatch: pytest.MonkeyPatch) 
     return found
 
 
+def test_one_clerk_does_all(world: World, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hired: list[object] = []
+    serve = SQLiteOutbox._serve
+
+    async def counted(outbox: SQLiteOutbox, clerk: Any) -> None:
+        hired.append(clerk)
+        await serve(outbox, clerk)
+
+    monkeypatch.setattr(SQLiteOutbox, "_serve", counted)
+    options = {"mode": "async", "outbox": f"sqlite:///{path}", "outbox_worker": False}
+    with world.session("localhost", **options) as session:
+        for _ in range(20):
+            session.send(message())
+        assert session.outbox_statistics().pending == 20
+    assert len(hired) == 1
+
+
 class TestTogether:
     def test_what_waits_for_its_turn_is_done_in_one_transaction(
         self, path: Path, monkeypatch: pytest.MonkeyPatch

@@ -447,6 +447,9 @@ class AsyncioIO:
         """None is needed: nothing else runs between two awaits."""
         return CheckedMutex(rank, _caller) if order.is_checked else nullcontext()
 
+    is_ending = False
+    """See ``IO.is_ending``: tasks can be had as long as the loop runs."""
+
     def caller(self) -> Hashable:
         """See ``IO.caller``: the task."""
         return asyncio.current_task()

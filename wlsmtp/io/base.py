@@ -207,6 +207,10 @@ class IO(Protocol):
     def mutex(self, rank: Rank) -> AbstractContextManager[object]:
         """A lock for moments: nothing waits while it is held. ``rank`` says which locks may be taken inside."""
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether the program has begun to end, so that no new thread may be had for work (Python 3.12 and later)."""
+
     def caller(self) -> Hashable:
         """Who is at work: the thread, or the task."""
 

@@ -443,6 +443,11 @@ class BlockingIO:
         lock = threading.Lock()
         return CheckedMutex(rank, threading.get_ident, lock) if order.is_checked else lock
 
+    @property
+    def is_ending(self) -> bool:
+        """See ``IO.is_ending``."""
+        return not threading.main_thread().is_alive()
+
     caller = staticmethod(threading.get_ident)
     """See ``IO.caller``: the thread."""
 

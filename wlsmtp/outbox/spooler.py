@@ -274,7 +274,8 @@ class Spooler:
         deadline = self._io.now() + self._close_timeout
         self._phase = Phase.CLOSED
         if not self._outbox.is_durable:
-            await self._drain(deadline)
+            with suppress(OutboxError):  # no thread may be had now; what is left is told below
+                await self._drain(deadline)
         await self._dismiss(deadline)
         if self._outbox.is_durable:
             await self._report_left(is_late=self._io.now() >= deadline)

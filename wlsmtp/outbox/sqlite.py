@@ -281,10 +281,14 @@ class SQLiteOutbox(Outbox):
 
     async def _has_more(self) -> bool:
         """Wait for jobs, unless the outbox was closed."""
-        if self._database is None:
-            return False
-        with suppress(TimeoutError):
-            await self._bell.wait(self.io.now() + IDLE_EXIT_AFTER)
+        while self._database is not None:
+            try:
+                await self._bell.wait(self.io.now() + IDLE_EXIT_AFTER)
+            except TimeoutError:
+                if not self.io.is_ending:
+                    break
+            if self._has_jobs:  # it may have been rung for what was done meanwhile
+                return True
         return self._has_jobs
 
     def _play(self) -> None:

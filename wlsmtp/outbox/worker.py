@@ -169,7 +169,7 @@ class Worker:
                     has_waited = False
                     continue
                 # A sender that was interrupted may have put mail without calling: so there is a look after the wait.
-                if pause is None and has_waited and not self._stays():
+                if pause is None and has_waited and not self._stays() and not self._io.is_ending:
                     self.lifecycle.move(State.STOPPING)
                     return False
                 seconds = self._at_most(IDLE_EXIT_AFTER if pause is None else pause)
