@@ -62,7 +62,7 @@ def email_content(message: AnyEmail) -> BytesContent:
     prepared = recode.without_binary(
         _prepared(message, _NEVER_SENT, is_signed=any(map(recode.is_signed, message.walk())))
     )
-    return BytesContent(_written(prepared), to_7bit=lambda server: _written(recode.in_7bit(prepared, server)))
+    return BytesContent(recode.write(prepared), to_7bit=lambda server: recode.write(recode.in_7bit(prepared, server)))
 
 
 def email_fields(message: AnyEmail) -> list[Field]:
@@ -238,12 +238,3 @@ def _rewritten(name: str, value: Any, text: str) -> str:
 
 def _value_of(name: str, field: str) -> str:
     return field[len(name) + 1 :].removesuffix("\r\n").removeprefix(" ")
-
-
-def _is_raw_utf8(value: Any) -> bool:
-    """Whether a field must go out as UTF-8: ``_final`` leaves that to addresses that have no ASCII form."""
-    return not hasattr(value, "fold") and not value.isascii() and not _SURROGATE.search(value)
-
-
-def _written(message: AnyEmail) -> bytes:
-    return recode.write(message, utf8=any(_is_raw_utf8(value) for _, value in message.raw_items()))

@@ -23,8 +23,9 @@ from wlsmtp.wire.content import with_clean_line_ends
 if TYPE_CHECKING:
     AnyEmail = email.message.Message[Any, Any]
 
-# Not refolded: the standard library loses the quotes around a comma in it (cpython issue 121284).
-_POLICY: Any = policy.SMTP.clone(refold_source="none", cte_type="8bit")
+# Not refolded: the standard library loses the quotes around a comma in it (cpython issue 121284). Python 3.13 refolds
+# what is not ASCII all the same, unless it is told utf8; where that is not meant, header fields are ASCII before.
+_POLICY: Any = policy.SMTPUTF8.clone(refold_source="none", cte_type="8bit")
 _CTE = "Content-Transfer-Encoding"
 _SIGNATURE_FIELDS = frozenset({"dkim-signature", "domainkey-signature", "arc-message-signature", "arc-seal"})
 _AS_IT_IS = ("", "7bit", "8bit", "binary")
@@ -32,12 +33,11 @@ _BEYOND_OCTETS = re.compile(r"[^\x00-\x7f\udc80-\udcff]")
 """A character that stands for no octet."""
 
 
-def write(message: AnyEmail, *, utf8: bool = False) -> bytes:
-    """The message in octets, its parts in the encodings that they have; ``utf8``: with raw UTF-8 in its header fields.
-    Raises ``MessageError`` when it cannot be written."""
+def write(message: AnyEmail) -> bytes:
+    """The message in octets, its fields and parts as they are. Raises ``MessageError`` when it cannot be written."""
     buffer = BytesIO()
     try:
-        BytesGenerator(buffer, mangle_from_=False, policy=_POLICY.clone(utf8=utf8)).flatten(message)
+        BytesGenerator(buffer, mangle_from_=False, policy=_POLICY).flatten(message)
     except (EmailError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise MessageError(f"The message cannot be written: {error}", stage=Stage.MESSAGE) from error
     return buffer.getvalue()
