@@ -16,12 +16,12 @@ class Rank(IntEnum):
     """The locks, from the outermost to the innermost. Those up to ``WINDOW_CHANGED`` are conditions, whose holders may
     wait; the others are mutexes."""
 
-    OPENING = 1
-    """The outbox is being opened."""
-    PROGRESS = 2
+    PROGRESS = 1
     """Something in the outbox has changed."""
-    ROOM = 3
+    ROOM = 2
     """One message of the outbox has changed."""
+    OPENING = 3
+    """The outbox is being opened."""
     WORKER_CHANGED = 4
     """The worker of the outbox was called."""
     CREW = 5
