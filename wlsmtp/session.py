@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from wlsmtp.config import TLS, TokenProvider
     from wlsmtp.io.base import IO
+    from wlsmtp.io.place import Place
     from wlsmtp.message.render import Sendable
     from wlsmtp.options import DeliveryOptions
     from wlsmtp.outbox.base import Outbox, OutboxStatistics
@@ -293,9 +294,9 @@ class ReceiptIterator(Iterator[Receipt]):
         run(self._batches.aclose())
 
 
-_being_read: set[AsyncGenerator[list[Receipt], None]] = set()
+_being_read: dict[AsyncGenerator[list[Receipt], None], Place] = {}
 """Held, so that the garbage collector finds the outermost generator only: asyncio closes each one that it finds in a
-task of its own, and two such tasks would trip over each other."""
+task of its own, and two such tasks would trip over each other. No loop that is closed does that."""
 
 
 class AsyncSMTPSession(_Session):
@@ -394,9 +395,11 @@ class AsyncSMTPSession(_Session):
         """See ``SMTPSession.close``."""
         await self._mailer.close(drain=drain, timeout=timeout)
 
-    @staticmethod
-    async def _flattened(batches: AsyncGenerator[list[Receipt], None]) -> AsyncGenerator[Receipt, None]:
-        _being_read.add(batches)
+    async def _flattened(self, batches: AsyncGenerator[list[Receipt], None]) -> AsyncGenerator[Receipt, None]:
+        for other, place in tuple(_being_read.items()):
+            if place.is_gone and not place.is_forked_off:
+                _being_read.pop(other, None)
+        _being_read[batches] = self._mailer.io.here()
         try:
             async for receipts in batches:
                 for receipt in receipts:
@@ -405,7 +408,7 @@ class AsyncSMTPSession(_Session):
             try:
                 await batches.aclose()
             finally:
-                _being_read.discard(batches)
+                _being_read.pop(batches, None)
 
     async def __aenter__(self) -> Self:
         await self._mailer.enter()

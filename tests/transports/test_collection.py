@@ -7,6 +7,7 @@ import asyncio
 import gc
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -170,3 +171,26 @@ def test_asyncio_has_nothing_to_complain_of() -> None:
     with SMTPServer() as server:
         asyncio.run(main(server))
     assert complaints == []
+
+
+def test_what_was_read_in_a_loop_that_is_closed_is_forgotten() -> None:
+    from wlsmtp.session import _being_read
+
+    async def first(receipts: Any) -> Any:
+        return await anext(receipts)
+
+    async def all_of(server: SMTPServer) -> int:
+        async with wlsmtp.AsyncSMTPSession(server.host, server.port) as session:
+            return len([receipt async for receipt in session.send_many(numbered(3))])
+
+    with SMTPServer() as server, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # of asyncio, for the connection of the loop
+        loop = asyncio.new_event_loop()
+        receipts = wlsmtp.AsyncSMTPSession(server.host, server.port).send_many(numbered(12))
+        assert loop.run_until_complete(first(receipts))
+        loop.close()
+        assert any(place.is_gone for place in _being_read.values())
+        assert asyncio.run(all_of(server)) == 3
+        assert not any(place.is_gone for place in _being_read.values())
+        del receipts, loop
+        gc.collect()
