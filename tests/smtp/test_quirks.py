@@ -35,6 +35,27 @@ def test_a_stream_earns_whole_messages(world: World) -> None:
         assert len(server.messages) == 5
 
 
+def test_a_refusal_right_behind_content_is_about_its_place_and_not_about_rset(world: World) -> None:
+    with (
+        SMTPServer(quirks=["refuses-behind-content"], extensions=["PIPELINING"]) as server,
+        world.session(server.host, server.port) as session,
+    ):
+        server.refuse("nouser@example.org")
+        nobody = Envelope("ann@example.com", ["nouser@example.org"])
+        receipts = list(session.send_many([(MESSAGE, to) for to in (TO_BOB, TO_BOB, nobody, TO_BOB, TO_BOB)]))
+        assert [bool(receipt) for receipt in receipts] == [True, True, False, True, True]
+        found = session.face.findings
+        assert found["behind_data"] == "broken" and found["rset"] == "proven"
+        assert session.statistics().connections_opened == 1 and len(server.messages) == 4
+
+
+def test_a_server_that_refuses_only_now_what_follows_content_is_sent_its_messages_one_by_one(world: World) -> None:
+    with SMTPServer(extensions=["PIPELINING"]) as server, world.session(server.host, server.port) as session:
+        server.reply_to("RSET", "503 5.5.1 Bad sequence of commands", times=1, after=2)
+        assert all(session.send_many([(MESSAGE, TO_BOB)] * 6))
+        assert session.face.findings["behind_data"] == "broken" and len(server.messages) == 6
+
+
 def test_a_limit_that_was_found_is_shown() -> None:
     quirks = ServerQuirks()
     quirks.limit_messages(10)

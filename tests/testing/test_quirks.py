@@ -26,6 +26,8 @@ HELLO = (
 CASES = {
     "keeps-envelope": f"{MESSAGE}{SPAM}< 554\n{MAIL}\n< 503\n> RSET\n< 250\n{MESSAGE}",
     "discards-behind-content": f"{ENVELOPE}> DATA\n< 354\n{TEXT}{MAIL}\n{RCPT}\n< 250\n> VRFY x\n< 252\n{MESSAGE}",
+    "refuses-behind-content": f"{ENVELOPE}> DATA\n< 354\n{TEXT}> RSET\n{MAIL}\n< 250\n< 503\n< 503\n"
+    f"> VRFY x\n< 252\n{MESSAGE}",
     "drops-behind-content": f"{MESSAGE}{ENVELOPE}> DATA\n< 354\n{TEXT}> RSET\n< 250\n< closed",
     "crashes-without-rset": f"{ENVELOPE}> DATA\n< 354\n{TEXT}> RSET\n{MAIL}\n< 250\n< 250\n< 250\n{RCPT}\n< 250\n"
     f"> DATA\n< 354\n{TEXT}{MAIL}\n< 250\n< closed",

@@ -66,6 +66,8 @@ def from_reset(quirks: ServerQuirks, reply: Reply, transaction: Transaction | No
             quirks.rset = Trust.PROVEN
     elif reply.code != 421:
         server = transaction.plan.server if transaction is not None else "The server"
+        if transaction is not None and transaction.follows is not None:
+            quirks.set_behind(Trust.BROKEN, by_bdat=transaction.follows)
         if quirks.rset is Trust.PROVEN:
             raise OutOfStep(f"{server} refused RSET, which it had accepted before", stage=Stage.RSET, reply=reply)
         quirks.rset = Trust.BROKEN
@@ -73,11 +75,14 @@ def from_reset(quirks: ServerQuirks, reply: Reply, transaction: Transaction | No
 
 
 def from_trial(quirks: ServerQuirks, trial: Trial) -> None:
-    """The RSET right behind a content is answered."""
+    """The RSET right behind a content is answered. A refusal is about its place, and says nothing of RSET itself."""
     reply = trial.expectation.replies[0]
-    if reply.code != 421:
+    if reply.code == 421:
+        return
+    is_refused = reply.is_transient or reply.is_permanent
+    if not is_refused:
         from_reset(quirks, reply)
-        quirks.set_behind(Trust.PROVEN, by_bdat=trial.by_bdat)
+    quirks.set_behind(Trust.BROKEN if is_refused else Trust.PROVEN, by_bdat=trial.by_bdat)
 
 
 def from_delivery(quirks: ServerQuirks, transaction: Transaction, window_limit: int) -> None:

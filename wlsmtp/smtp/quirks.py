@@ -52,7 +52,7 @@ BEHAVIOURS = (
     Behaviour(
         "rset", "RSET",
         "a 2xx reply to RSET",
-        "any other reply to the first RSET, except 421",
+        "any other reply to the first RSET that does not come right behind content, except 421",
         "no message follows another without waiting, and a connection ends after a refused message",
     ),
     Behaviour(
@@ -78,15 +78,15 @@ BEHAVIOURS = (
     ),
     Behaviour(
         "behind_data", "commands right behind content sent by DATA",
-        "an RSET in the same write as the end of the content is answered",
-        "silence, or the end of the connection, instead of that answer",
+        "an RSET in the same write as the end of the content is accepted",
+        "a refusal, silence, or the end of the connection instead",
         "the next message waits for the reply to the content",
         ("PIPELINING",), needs_mail=True,
     ),
     Behaviour(
         "behind_bdat", "commands right behind content sent by BDAT, and so whole messages behind one another",
-        "an RSET in the same write as the end of the content is answered",
-        "silence, or the end of the connection, instead of that answer",
+        "an RSET in the same write as the end of the content is accepted",
+        "a refusal, silence, or the end of the connection instead",
         "the next message waits for the reply to the content",
         ("PIPELINING", "CHUNKING"), needs_mail=True,
     ),

@@ -150,6 +150,16 @@ def _(step: Step) -> None:
         step.side.received.clear()
 
 
+@_quirk("refuses-behind-content", "Haraka 3.3.4")
+def _(step: Step) -> None:
+    """Each command that was received behind the final dot by the time the content is answered is answered 503."""
+    step.proceed()
+    if step.verb == "DATA" and step.side.last_reply[:1] != "3":
+        commands = step.side.received.count(b"\n")
+        step.side.received.clear()
+        step.side.say(["503 Bad sequence of commands - pipelined after end of DATA"] * commands)
+
+
 @_quirk("drops-behind-content", "not known by name")
 def _(step: Step) -> None:
     """The content is answered, and the connection is closed if anything was received behind it."""
