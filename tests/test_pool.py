@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -41,6 +43,50 @@ def test_connections_are_replaced_by_count_age_and_idleness(world: World, limits
         for _ in range(5):
             assert session.send(MESSAGE)
         assert server.connections == connections
+
+
+ONCE = {"retry": RetryPolicy(attempts=1), "timeout": wlsmtp.Timeouts(greeting=1)}
+
+
+class ServesOneAtATime(SMTPServer):
+    """Accepts every connection, and greets it once the one before has ended."""
+
+    def __init__(self, **options: Any) -> None:
+        self.turn = threading.Lock()
+        super().__init__(**options)
+
+    def _serve(self, sock: socket.socket, number: int) -> None:
+        with self.turn:
+            super()._serve(sock, number)
+
+
+class TestAServerThatServesOneConnectionAtATime:
+    """The others are left without a greeting, while the first one is kept: nobody waits for that."""
+
+    @pytest.fixture(autouse=True)
+    def impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("wlsmtp.pool.PATIENCE", 0.1)
+
+    def test_senders_share_what_there_is(self, world: World) -> None:
+        with ServesOneAtATime() as server, world.session(server.host, server.port, **ONCE) as session:
+            receipts = world.together(*((None, partial(session.face.send, MESSAGE)) for _ in range(8)))
+            assert all(receipt.status is wlsmtp.Status.SENT for receipt in receipts), receipts
+            assert len(server.messages) == 8
+
+    @pytest.mark.parametrize("extensions", [(), ("PIPELINING",), ("PIPELINING", "CHUNKING")])
+    def test_streams_share_what_there_is(self, world: World, extensions: Sequence[str]) -> None:
+        with (
+            ServesOneAtATime(extensions=extensions) as server,
+            world.session(server.host, server.port, **ONCE) as session,
+        ):
+            assert all(session.send_many([MESSAGE] * 40, connections=4))
+            assert len(server.messages) == 40
+
+    def test_alone_a_connection_has_all_the_time_that_it_was_given(self, world: World) -> None:
+        with ServesOneAtATime() as server, world.session(server.host, server.port, timeout=5) as session:
+            assert server.turn.acquire(timeout=5)
+            threading.Timer(0.3, server.turn.release).start()
+            assert session.send(MESSAGE) and server.connections == 1
 
 
 def test_who_finds_no_free_connection_waits_no_longer_than_allowed() -> None:

@@ -27,6 +27,9 @@ GROWTH = 50
 many."""
 LOOKS = 1.0
 """Seconds after which who waits looks again, unasked."""
+PATIENCE = 5.0
+"""Seconds for one more connection to be ready while there are others, or three times what the slowest took. A server
+that serves so many at a time accepts the next one, and does not greet it before another one has ended."""
 
 
 @dataclass(slots=True)
@@ -91,6 +94,8 @@ class Pool:
         self._sleepers = 0
         """How many wait for a change. They look again once they are counted here, so that none is missed."""
         self._successes = 0
+        self._slowest = 0.0
+        """Seconds that a connection took to be ready, at most."""
         self._leaving: set[Connection] = set()
         """Open ones that carry no other message, as they are too many: no other one need be closed for them."""
         self.statistics = PoolStatistics(allowed=limits.max_connections)
@@ -314,22 +319,28 @@ class Pool:
         return connection.is_spent or (age is not None and self._io.now() - connection.opened_at > age)
 
     async def _open_another(self, place: _Place, deadlines: Deadlines) -> Connection | None:
-        """A new connection; None, and the place is given up, when the server refuses it for now while others are open:
-        one of those will do. Raises the error when there is none to wait for."""
+        """A new connection; None, and the place is given up, when the server refuses it for now, or leaves it without a
+        greeting, while others are open: one of those will do. Raises the error when there is none to wait for."""
         await self._make_place()
+        began, is_another = self._io.now(), self.has_others
         try:
-            connection = await self._connect(deadlines)
+            hurried = deadlines.within(max(PATIENCE, 3 * self._slowest)) if is_another else deadlines
+            connection = await self._connect(hurried)
         except SMTPError as error:
-            if error.reply is None or not error.temporary:
-                raise
             with self._mutex:
                 has_others = self.has_others
-                if has_others or names_connections(error.reply):
+                # The first one has all the time that it was given.
+                is_stuck = isinstance(error, DeadlineExceeded) and (is_another or has_others)
+                is_stuck = is_stuck and deadlines("connect") > self._io.now()
+                if not is_stuck and (error.reply is None or not error.temporary):
+                    raise
+                if has_others or (error.reply is not None and names_connections(error.reply)):
                     self._shrink_locked()
-            if not has_others:
+            if not has_others and not is_stuck:
                 raise
             await self._give_up(place)
             return None
+        self._slowest = max(self._slowest, self._io.now() - began)
         connection.users = 1
         self.statistics.opened += 1
         self.statistics.resumed += connection.info.tls is not None and connection.info.tls.resumed

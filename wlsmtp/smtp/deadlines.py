@@ -35,11 +35,13 @@ class Deadlines:
     def share(self, parts: int) -> Deadlines:
         """The same, but no wait before the content takes more than its part of the time that is left, so that others
         have theirs after it."""
-        if parts <= 1:
-            return self
-        shared = copy(self)
-        shared._before_content = min(self._before_content, self._io.now() + self.remaining / parts)
-        return shared
+        return self if parts <= 1 else self.within(self.remaining / parts)
+
+    def within(self, seconds: float) -> Deadlines:
+        """The same, but all that comes before the content must be over in so many seconds."""
+        hurried = copy(self)
+        hurried._before_content = min(self._before_content, self._io.now() + seconds)
+        return hurried
 
     def extend(self, seconds: float) -> None:
         """Put the end of the send off: somebody else has used up that time."""
