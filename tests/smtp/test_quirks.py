@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.worlds import World
-from wlsmtp import Envelope
+from wlsmtp import Envelope, RetryPolicy
 from wlsmtp.smtp.quirks import BEHAVIOURS, ServerQuirks, Trust
 from wlsmtp.testing import SMTPServer
 
@@ -54,6 +54,15 @@ def test_a_server_that_refuses_only_now_what_follows_content_is_sent_its_message
         server.reply_to("RSET", "503 5.5.1 Bad sequence of commands", times=1, after=2)
         assert all(session.send_many([(MESSAGE, TO_BOB)] * 6))
         assert session.face.findings["behind_data"] == "broken" and len(server.messages) == 6
+
+
+def test_a_server_that_ends_connections_at_the_first_error_is_asked_once_about_chunks(
+    world: World,
+) -> None:
+    once = RetryPolicy(attempts=1)
+    with SMTPServer(quirks=["max-errors:1"]) as server, world.session(server.host, server.port, retry=once) as session:
+        assert all(session.send_many([(MESSAGE, TO_BOB)] * 5)) and len(server.messages) == 5
+        assert session.face.findings["swallows_chunk"] == "broken" and server.connections == 2
 
 
 def test_a_limit_that_was_found_is_shown() -> None:

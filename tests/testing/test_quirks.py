@@ -52,6 +52,7 @@ CASES = {
     "max-messages-452:1": f"{MESSAGE}{MAIL}\n< 452\n{RCPT}\n< 503\n= 2\n{MAIL}\n< 250",
     "max-messages-at-rset:1": f"> RSET\n< 250\n{MESSAGE}> RSET\n< 421\n< closed",
     "421-behind-content:1": f"{MESSAGE}< 421\n< closed\n= 2\n{MAIL}\n< 250",
+    "max-errors:2": f"{MAIL}\n< 250\n{NOUSER}\n< 550\n{NOUSER}\n< 550\n< 421\n< closed\n= 2\n{MESSAGE}",
     "closes-silently:1": f"{MESSAGE}> NOOP\n< 250\n{MAIL}\n< closed\n= 2\n{MAIL}\n< 250",
     "max-recipients:1": f"{ENVELOPE}{RCPT}\n< 452 4.5.3\n> DATA\n< 354\n{TEXT}< 250",
     "max-recipients-451:1": f"{ENVELOPE}{RCPT}\n< 451 4.5.3\n> DATA\n< 354\n{TEXT}< 250",

@@ -22,7 +22,13 @@ from wlsmtp.testing.conversation import Scripted, ServerSide
 
 COUNT, SPAM, NOBODY = 40, 10, 20
 AT_ONCE = RetryPolicy(backoff=0, jitter=0)
-NUMBERS = {"max-recipients": 2, "max-recipients-451": 2, "max-connections": 2, "max-connections-432": 2}
+NUMBERS = {
+    "max-recipients": 2,
+    "max-recipients-451": 2,
+    "max-connections": 2,
+    "max-connections-432": 2,
+    "max-errors": 1,
+}
 PLAYED = [f"{name}:{NUMBERS.get(name, 7)}" if quirk.takes_number else name for name, quirk in QUIRKS.items()]
 FLOWS = {"pipelining": ["PIPELINING"], "chunking": ["PIPELINING", "CHUNKING"]}
 

@@ -104,6 +104,14 @@ def from_refusal(quirks: ServerQuirks, transaction: Transaction) -> None:
     raise _misunderstood(transaction, Misunderstood.about(transaction.plan.server, "BDAT", transaction.last))
 
 
+def from_lost_probe(quirks: ServerQuirks, transaction: Transaction, probe: ChunkProbe) -> None:
+    """The connection ended at the refused BDATs with which nothing but the server was tried: it has no patience with
+    errors, as Postfix has none while all its processes are busy."""
+    if quirks.swallows_chunk is Trust.UNPROVEN:
+        quirks.swallows_chunk = Trust.BROKEN
+    _misunderstood(transaction, Misunderstood.about(transaction.plan.server, "BDAT", probe.last_reply))
+
+
 def from_loss(
     quirks: ServerQuirks, in_flight: Sequence[Transaction | Trial], error: SMTPError, *, settled: int
 ) -> None:
@@ -120,7 +128,7 @@ def from_loss(
         _misunderstood(head, Misunderstood.about(head.plan.server, "a group of commands", answered[-1]))
         return
     if head.probe is not None and not head.probe.is_complete and quirks.swallows_chunk is Trust.UNPROVEN:
-        quirks.swallows_chunk = Trust.BROKEN
+        from_lost_probe(quirks, head, head.probe)
         return
     if quirks.groups is Trust.UNPROVEN and head.flow is not Flow.STEP_BY_STEP:
         quirks.group_lost()

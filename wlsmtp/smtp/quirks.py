@@ -65,7 +65,7 @@ BEHAVIOURS = (
         "swallows_chunk", "a refused BDAT takes its octets with it (CHUNKING, RFC 3030)",
         "RSET, BDAT with six octets, BDAT with none, in one group, get three replies: the octets, themselves an RSET, "
         "were not read as a command",
-        "four replies, or a BDAT without a transaction that is accepted",
+        "four replies, a BDAT without a transaction that is accepted, or the end of the connection",
         "DATA",
         ("PIPELINING", "CHUNKING"),
     ),

@@ -66,6 +66,16 @@ class ChunkProbe(Expectation):
         super().__init__((Stage.RSET,) * 3)
 
     @property
+    def was_begun(self) -> bool:
+        """Whether the server has come to the first BDAT."""
+        return bool(self.replies) and self.replies[0].is_positive
+
+    @property
+    def last_reply(self) -> Reply | None:
+        """The latest reply, if any has come."""
+        return self.replies[-1] if self.replies else None
+
+    @property
     def is_swallowed(self) -> bool:
         """Whether a refused chunk takes its octets with it."""
         return len(self.replies) == 3 and not self.replies[1].is_positive

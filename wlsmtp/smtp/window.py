@@ -419,6 +419,8 @@ class Window:
         head, closing_reply = self._open[0], self.link.closing_reply
         if closing_reply is None:
             learning.from_loss(self._quirks, self._open, error, settled=self.settled)
+        elif isinstance(head, Transaction) and head.probe is not None and head.probe.was_begun:
+            learning.from_lost_probe(self._quirks, head, head.probe)
         elif not isinstance(head, Trial) and not any(reply.is_positive for reply in head.rcpts):
             self._learn_limit(closing_reply, self.settled)
 

@@ -288,6 +288,16 @@ def _(step: Step) -> None:
         step.side.say(["421 4.4.2 Service closing transmission channel", CLOSE])
 
 
+@_quirk("max-errors:N", "Postfix: 20, but 1 while all its processes are busy")
+def _(step: Step) -> None:
+    """The Nth refusal over a connection is followed by 421, and the connection closed."""
+    step.proceed()
+    if step.side.last_reply[:1] in ("4", "5"):
+        step.side.commands["refused"] += 1
+        if step.side.commands["refused"] >= step.limit:
+            step.side.say(("421 4.7.0 Error: too many errors", CLOSE))
+
+
 @_quirk("closes-silently:N", "any server that is restarted")
 def _(step: Step) -> None:
     """MAIL behind the Nth message of a connection has no answer: the connection is closed."""
