@@ -15,6 +15,7 @@ from wlsmtp.errors import ConnectionFailed, DeadlineExceeded, SMTPError, Stage
 from wlsmtp.io.order import Rank
 from wlsmtp.smtp.connection import ConnectionState
 from wlsmtp.smtp.judge import names_connections
+from wlsmtp.statistics import PoolStatistics
 
 if TYPE_CHECKING:
     from wlsmtp.config import PoolLimits
@@ -28,24 +29,8 @@ many."""
 LOOKS = 1.0
 """Seconds after which who waits looks again, unasked."""
 PATIENCE = 5.0
-"""Seconds for one more connection to be ready while there are others, or three times what the slowest took. A server
-that serves so many at a time accepts the next one, and does not greet it before another one has ended."""
-
-
-@dataclass(slots=True)
-class PoolStatistics:
-    """Counts of connections."""
-
-    opened: int = 0
-    """Since the session was made."""
-    resumed: int = 0
-    """Of those, the ones that went on with the TLS session of an earlier one."""
-    lost: int = 0
-    """Of those, the ones that ended in any other way than by QUIT."""
-    open: int = 0
-    idle: int = 0
-    allowed: int = 0
-    """How many may be open now."""
+"""Seconds for one more connection to be ready, or three times what the slowest took: a server that serves so many at a
+time may accept the next one and not greet it."""
 
 
 @dataclass(slots=True)
@@ -322,16 +307,15 @@ class Pool:
         """A new connection; None, and the place is given up, when the server refuses it for now, or leaves it without a
         greeting, while others are open: one of those will do. Raises the error when there is none to wait for."""
         await self._make_place()
-        began, is_another = self._io.now(), self.has_others
+        began, is_another = self._io.now(), self.has_others  # the first one has all the time that it was given
         try:
             hurried = deadlines.within(max(PATIENCE, 3 * self._slowest)) if is_another else deadlines
             connection = await self._connect(hurried)
         except SMTPError as error:
             with self._mutex:
                 has_others = self.has_others
-                # The first one has all the time that it was given.
-                is_stuck = isinstance(error, DeadlineExceeded) and (is_another or has_others)
-                is_stuck = is_stuck and deadlines("connect") > self._io.now()
+                is_late = isinstance(error, DeadlineExceeded) and deadlines("connect") > self._io.now()
+                is_stuck = is_late and (is_another or has_others)
                 if not is_stuck and (error.reply is None or not error.temporary):
                     raise
                 if has_others or (error.reply is not None and names_connections(error.reply)):

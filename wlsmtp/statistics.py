@@ -29,3 +29,19 @@ class Statistics:
     connections_allowed: int = 0
     """How many may be open now: fewer than ``PoolLimits.max_connections`` for a while after the server has said that
     there are too many."""
+
+
+@dataclass(slots=True)
+class PoolStatistics:
+    """Counts of connections."""
+
+    opened: int = 0
+    """Since the session was made."""
+    resumed: int = 0
+    """Of those, the ones that went on with the TLS session of an earlier one."""
+    lost: int = 0
+    """Of those, the ones that ended in any other way than by QUIT."""
+    open: int = 0
+    idle: int = 0
+    allowed: int = 0
+    """How many may be open now."""

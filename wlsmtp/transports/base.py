@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
     from wlsmtp.message.mail import Mail
-    from wlsmtp.pool import PoolStatistics
     from wlsmtp.smtp.connection import ServerInfo
     from wlsmtp.smtp.deadlines import Deadlines
+    from wlsmtp.statistics import PoolStatistics
     from wlsmtp.urls import TransportURL
     from wlsmtp.wire.extensions import Capabilities
     from wlsmtp.wire.reply import Reply

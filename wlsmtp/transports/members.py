@@ -15,7 +15,7 @@ from wlsmtp.errors import (
     SenderRefused,
     SMTPError,
 )
-from wlsmtp.pool import PoolStatistics
+from wlsmtp.statistics import PoolStatistics
 
 if TYPE_CHECKING:
     from wlsmtp.message.mail import Mail

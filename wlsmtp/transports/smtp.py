@@ -11,12 +11,13 @@ from wlsmtp.io.place import Kept
 from wlsmtp.io.thread import Lock
 from wlsmtp.message.mail import Mail
 from wlsmtp.pace import Pace
-from wlsmtp.pool import Pool, PoolStatistics
+from wlsmtp.pool import Pool
 from wlsmtp.retry import again_after
 from wlsmtp.smtp import examination, judge
 from wlsmtp.smtp.connection import Connection, ServerInfo
 from wlsmtp.smtp.opening import open_connection
 from wlsmtp.smtp.quirks import ServerQuirks, Trust
+from wlsmtp.statistics import PoolStatistics
 from wlsmtp.transports.base import Transport
 from wlsmtp.transports.crew import Crew
 from wlsmtp.transports.dispatch import Dispatch
