@@ -402,9 +402,10 @@ class Spooler:
             room = self._rooms.setdefault(id, self._io.condition(Rank.ROOM))
         pause = POLL_INTERVAL / 10
         while True:
+            await self._ready()
             # Looked up inside the room, so that the news cannot come between the look and the wait.
             async with room:
-                receipt = await self.receipt(id)
+                receipt = self._shown(await self._known(id))
                 if receipt.status is not Status.PENDING or self._io.now() >= deadline:
                     return receipt
                 pause = min(2 * pause, POLL_INTERVAL) if self._outbox.is_shared else A_DAY
@@ -413,6 +414,9 @@ class Spooler:
 
     async def _get(self, id: str) -> Entry:
         await self._ready()
+        return await self._known(id)
+
+    async def _known(self, id: str) -> Entry:
         entry = await self._outbox.get(id)
         if entry is None:
             hint = None if self._outbox.is_durable else "In memory there is only what this process has sent"
