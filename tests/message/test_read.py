@@ -209,9 +209,14 @@ class TestBrokenSections:
                 envelope_of(raw)
 
     def test_the_line_that_begins_a_message_in_a_mailbox_file_is_no_field(self) -> None:
-        raw = b"From a@x.org Sat Nov 28 10:00:00 2026\r\nFrom: a@x.org\r\nTo: b@x.org\r\nBcc: c@x.org\r\n\r\nx\r\n"
-        for form in (raw, message_from_bytes(raw)):
-            assert recipients(form) == ["b@x.org", "c@x.org"] and octets(form).startswith(b"From: a@x.org\r\nTo")
+        line, long = b"From a@x.org Sat Nov 28 10:00:00 2026\r\n", b"Subject: " + b"word " * 300 + b"\r\n"
+        head = b"From: a@x.org\r\nTo: b@x.org\r\n"
+        for more in (b"", long):
+            raw = line + head + b"Bcc: c@x.org\r\n" + more + b"\r\nx\r\n"
+            for form in (raw, message_from_bytes(raw)):
+                assert recipients(form) == ["b@x.org", "c@x.org"]
+            assert octets(raw).startswith(line + head) and octets(message_from_bytes(raw)).startswith(head)
+            assert b"c@x.org" not in octets(raw)
 
     def test_two_from_fields_are_refused(self) -> None:
         mail: Any = MIMEText("x")

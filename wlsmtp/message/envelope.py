@@ -161,17 +161,17 @@ def _addresses(given: PathLike | Iterable[PathLike]) -> list[Address]:
 
 
 def _sender(given: object) -> Address | None:
-    if given is None or given in ("", "<>"):
+    if given is None or given == "":
         return None
-    if isinstance(given, str):
-        # Many messages have the same sender, which the parser remembers; recipients differ.
-        try:
-            return parse_mailbox(given).address
-        except MessageError:
-            if (name := local_name(given)) is None:
-                raise
-            return name
-    return _address(given)
+    if not isinstance(given, str):
+        return _address(given)
+    # Many messages have the same sender, which the parser remembers; recipients differ.
+    try:
+        return parse_mailbox(given).address
+    except MessageError:
+        if given != "<>" and local_name(given) is None:
+            raise
+        return local_name(given)
 
 
 def _address(given: object) -> Address:

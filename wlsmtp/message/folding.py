@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.message import headers
 from wlsmtp.message.headers import MAX_LINE
-from wlsmtp.message.section import fields_of
+from wlsmtp.message.section import fields_of, start_of
 from wlsmtp.wire.mailboxes import parse_address_list
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ def fold_head(head: bytes) -> bytes:
     """A header section, with CRLF line ends, in which each line that was too long is folded. Raises ``MessageError``
     for a line that cannot be folded or is no field, and for a signed message, which must not be changed."""
     is_signed = _SIGNATURES.search(head) is not None
-    fields = fields_of(head)
-    return b"".join([_folded_field(field, is_signed) if has_long_line(field[0]) else field[0] for field in fields])
+    fields = [_folded_field(field, is_signed) if has_long_line(field[0]) else field[0] for field in fields_of(head)]
+    return b"".join((head[: start_of(head)], *fields))
 
 
 def _folded_field(field: re.Match[bytes], is_signed: bool) -> bytes:

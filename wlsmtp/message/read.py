@@ -150,7 +150,7 @@ def _mailboxes(fields: Iterable[Field], wanted: str) -> list[Mailbox]:
     return [box for name, value in fields if name.lower() == wanted for box in mailboxes_in(_parsed(name, value))]
 
 
-def _parsed(name: str, value: Any) -> list[Mailbox | Group]:
+def _parsed(name: str, value: Any, hint: str = _HINT) -> list[Mailbox | Group]:
     """What is in an address field: as the standard library has it for a field that was set, from the source else.
 
     A decoded text is not parsed: a comma in an encoded name would begin another address.
@@ -162,7 +162,7 @@ def _parsed(name: str, value: Any) -> list[Mailbox | Group]:
         return parse_address_list(_with_utf8(value.encode() if isinstance(value, Header) else str(value)))
     except (MessageError, EmailError, UnicodeError) as error:
         words = error.message if isinstance(error, MessageError) else error
-        raise MessageError(f"{name}: {words}", stage=Stage.MESSAGE, hint=_HINT) from None
+        raise MessageError(f"{name}: {words}", stage=Stage.MESSAGE, hint=hint) from None
 
 
 def _items(groups: Iterable[Any]) -> Iterator[Mailbox | Group]:
@@ -228,7 +228,11 @@ def _final(name: str, value: Any) -> str:
 def _rewritten(name: str, value: Any, text: str) -> str:
     try:
         is_list = name.lower() in headers.ADDRESS_FIELDS
-        field = headers.address_field(name, _parsed(name, value)) if is_list else headers.field(name, text)
+        field = (
+            headers.address_field(name, _parsed(name, value, "Correct the field"))
+            if is_list
+            else headers.field(name, text)
+        )
     except MessageError:
         raise
     except ValueError as error:

@@ -14,11 +14,16 @@ _MAILBOX_LINE = (b"From ", b">From ")
 _HINT = "A line that begins with neither a name and a colon nor a space may belong to the field before it"
 
 
+def start_of(head: bytes) -> int:
+    """Where the fields begin: behind the line that a mailbox file has before them, if it is there."""
+    is_from_a_file = head.startswith(_MAILBOX_LINE) and not _FIELD.match(head)
+    return head.find(b"\n") + 1 if is_from_a_file else 0
+
+
 def fields_of(head: bytes) -> Iterator[re.Match[bytes]]:
     """The fields of a header section whose lines end in CRLF: name, and value with its folds and its last CRLF. Raises
     ``MessageError`` for a line that is no part of a field: nobody can tell what others will make of it."""
-    is_from_a_file = head.startswith(_MAILBOX_LINE) and not _FIELD.match(head)
-    position = head.find(b"\n") + 1 if is_from_a_file else 0
+    position = start_of(head)
     while position < len(head):
         field = _FIELD.match(head, position)
         if field is None:
@@ -40,7 +45,8 @@ def without_bcc(head: bytes) -> bytes:
     ``MessageError``, see ``fields_of``."""
     if not _MAY_BE_BCC.search(head):
         return head
-    return b"".join([field[0] for field in fields_of(head) if field[1].lower() not in (b"bcc", b"resent-bcc")])
+    kept = [field[0] for field in fields_of(head) if field[1].lower() not in (b"bcc", b"resent-bcc")]
+    return b"".join((head[: start_of(head)], *kept))
 
 
 def _refusal(line: bytes) -> MessageError:

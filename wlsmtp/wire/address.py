@@ -69,7 +69,8 @@ class Address:
     @property
     def wire(self) -> str:
         """The address for envelope and headers: an internationalised domain in its A-labels (RFC 5890 §2.3.2.1)."""
-        return str(self) if self.domain.isascii() else f"{self.local}@{_a_labels(self.domain)}"
+        domain = self.domain if self.domain.isascii() else _a_labels(self.domain)
+        return f"{self.local}@{domain}" if domain else self.local
 
     @property
     def wire_domain(self) -> str:
