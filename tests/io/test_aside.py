@@ -53,7 +53,7 @@ def test_the_deadline_of_a_message_holds(world: World, what_hangs: dict[str, Any
         options = {"server": server.host, "port": server.port, "retry": RetryPolicy(attempts=1), **what_hangs}
         with world.session(options.pop("server"), options.pop("port"), **options) as session:
             with pytest.raises(wlsmtp.DeadlineExceeded):
-                session.send(MESSAGE, timeout=0.2)
+                session.send(MESSAGE, timeout=0.05)
             assert session.statistics().connections_open == 0
 
 
@@ -73,14 +73,14 @@ socket.getaddrinfo = lambda host, *args, **options: (
 
 async def main(options):
     async with AsyncSMTPSession(**options) as session:
-        await session.send(message, timeout=0.1)
+        await session.send(message, timeout=0.05)
 
 for what in (
     {"server": "mail.example"}, {"username": "ann", "token": hang}, {"network": Network(connector=hang)}
 ):
     options = {"retry": RetryPolicy(attempts=1), "server": "127.0.0.1", "port": int(port), **what}
     try:
-        asyncio.run(main(options)) if world == "asyncio" else SMTPSession(**options).send(message, timeout=0.1)
+        asyncio.run(main(options)) if world == "asyncio" else SMTPSession(**options).send(message, timeout=0.05)
     except DeadlineExceeded:
         print("told")
 """

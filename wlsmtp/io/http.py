@@ -126,7 +126,7 @@ def post_form(
         try:
             answer = _exchange(_opener(tls, deadline, may_use_proxy), request, timeout)
         except (OSError, HTTPException) as error:
-            if deadline.is_over:
+            if deadline.is_over or isinstance(getattr(error, "reason", error), TimeoutError):
                 raise _too_late(timeout) from error
             if isinstance(error, OSError):
                 raise
