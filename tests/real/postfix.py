@@ -134,6 +134,8 @@ _AUTHENTICATED = (
 )
 _PUBLIC_SERVICES = {
     "plain": (),
+    # What Postfix sets for itself while all its processes are in use (STRESS_README).
+    "busy": ("smtpd_hard_error_limit=1", "smtpd_junk_command_limit=1"),
     "small": (f"message_size_limit={SMALL_SIZE_LIMIT}",),
     "submission": ("smtpd_tls_security_level=encrypt", *_AUTHENTICATED),
     "login": ("smtpd_tls_security_level=none", "smtpd_tls_auth_only=no", *_AUTHENTICATED),
@@ -202,7 +204,8 @@ class PostfixServer:
     All ports accept connections on every address of `hosts`:
 
     - `plain_port`: neither TLS nor authentication; messages up to SIZE_LIMIT bytes;
-    - `small_port`: the same, up to SMALL_SIZE_LIMIT bytes;
+    - `busy_port`: the same, and the first error ends the connection;
+    - `small_port`: like the plain one, up to SMALL_SIZE_LIMIT bytes;
     - `submission_port`: STARTTLS required, then authentication;
     - `smtps_port`: TLS from the first byte, and authentication; a client may show a certificate;
     - `login_port`: authentication required, by any mechanism, without TLS;

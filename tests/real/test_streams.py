@@ -50,3 +50,13 @@ def test_several_connections_share_the_work(world: World, postfix: PostfixServer
         assert session.statistics().connections_opened > 1
     assert all(receipts)
     assert len(postfix.wait_for_message(mailbox, 200)) == 200
+
+
+@pytest.mark.parametrize("connections", [1, 4])
+def test_a_server_whose_processes_are_all_busy_has_no_patience_with_errors_and_gets_all_mail(
+    connections: int, world: World, postfix: PostfixServer, mailbox: str
+) -> None:
+    with world.session("localhost", port=postfix.port_of("busy"), retry=NO_RETRY) as session:
+        receipts = list(session.send_many(numbered(postfix, 50, mailbox, set()), connections=connections))
+    assert all(receipts)
+    assert len(postfix.wait_for_message(mailbox, 50)) == 50
