@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from tests.chaos.interrupts import CASES, play_many
@@ -13,3 +15,4 @@ ROUNDS = {"memory": 60, "sqlite": 20, "sync": 60}
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # what an interrupt left is collected
 def test_receipts_are_true_and_the_session_goes_on(mode: str, victim: str) -> None:
     assert play_many(mode, victim, seed=4711, rounds=ROUNDS[mode]) == []
+    gc.collect()

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -60,12 +59,8 @@ class TestOneAfterTheOther:
         loop.close()
         assert asyncio.run(session.send(message("second"))).attempts == 1
         assert copies(server) == {"first": 1, "second": 1}
-        with (
-            warnings.catch_warnings()
-        ):  # asyncio complains of such a loop's transports, which it could not close itself
-            warnings.simplefilter("ignore", ResourceWarning)
-            del loop
-            gc.collect()
+        del loop
+        gc.collect()  # and nothing that asyncio would complain of
 
     def test_a_stream_is_of_the_loop_that_began_it(self, server: SMTPServer) -> None:
         session = AsyncSMTPSession(server.host, server.port)
@@ -127,7 +122,7 @@ class TestOutbox:
         workers = asyncio.all_tasks(loop)
         for worker in workers:
             worker.cancel()
-        loop.run_until_complete(asyncio.wait(workers))
+        loop.run_until_complete(asyncio.gather(*workers, return_exceptions=True))
         loop.close()
 
         async def go_on() -> None:

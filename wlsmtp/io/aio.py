@@ -250,6 +250,8 @@ class AsyncioStream:
             return
         if self._place.is_gone:  # the loop cannot be asked, and a parent goes on over its own descriptor
             self._socket.close()
+            with suppress(AttributeError):  # asyncio's own transports would complain that nobody has closed them
+                self._transport._sock = None  # type: ignore[attr-defined]
         elif self._place == _here():
             self._transport.abort()
         else:
