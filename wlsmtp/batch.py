@@ -146,7 +146,7 @@ class Batch:
         message, envelope = item if isinstance(item, tuple) else (item, None)
         try:
             envelope = self._mailer.asking(envelope or envelope_of(message))
-            entry = _Entry(Mail(envelope, content_of(message)), started, self._absent)
+            entry = _Entry(Mail(envelope, content_of(message), entered_at=started), started, self._absent)
         except (MessageError, ExtensionMissing) as error:
             entry = _Entry(None, started, self._absent)
             entry.receipt = self._mailer.not_a_message(error)

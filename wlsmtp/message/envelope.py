@@ -93,7 +93,9 @@ class Envelope:
     @property
     def local_names(self) -> tuple[str, ...]:
         """What has no domain, but for the recipient Postmaster, whom every server knows (RFC 5321 §4.1.1.3)."""
-        if all([to.domain for to in self.recipients]) and (self.sender is None or self.sender.domain):
+        recipients = self.recipients  # mostly one, and this is asked for each message
+        has_domains = recipients[0].domain if len(recipients) == 1 else all([to.domain for to in recipients])
+        if has_domains and (self.sender is None or self.sender.domain):
             return ()
         names = [to.local for to in self.recipients if not to.domain and to.local.lower() != "postmaster"]
         return (*names, *([self.sender.local] if self.sender is not None and not self.sender.domain else ()))

@@ -21,3 +21,5 @@ class Mail:
     """Whether it was sent again at once, without that counting as a try: that happens once (``retry.py``)."""
     known: Outcome | None = None
     """What is certain of it, set when whoever carries it is interrupted before giving its outcome."""
+    entered_at: float | None = None
+    """When it was taken from the input, on the clock of ``IO.now``, where that was a moment ago."""

@@ -118,7 +118,7 @@ class Connection:
     def is_spent(self) -> bool:
         """Whether it must not carry another message: it has had as many as it may have, or the server does not go on
         with it."""
-        if self.window.must_end or self.life.is_in(ConnectionState.RETIRED):
+        if self.window.must_end or self.life.state is ConnectionState.RETIRED:  # asked for each message
             return True
         found = self._quirks.max_messages
         if found is not None and self.messages >= found:

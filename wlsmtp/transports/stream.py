@@ -241,7 +241,8 @@ class Stream:
 
     def _enter(self, mail: Mail) -> Dispatch:
         # Those that come together may as well have their time counted from the same moment.
-        if (now := self._transport.io.now()) - self._entered_at > TOGETHER or not self._all:
+        now = self._transport.io.now() if mail.entered_at is None else mail.entered_at
+        if now - self._entered_at > TOGETHER or not self._all:
             self._latest, self._entered_at = self._deadlines(), now
         dispatch = Dispatch(mail, self._latest)
         self._all.append(dispatch)
