@@ -233,10 +233,12 @@ class Mailer:
     def asking(self, envelope: Envelope, options: DeliveryOptions | None = None) -> Envelope:
         """The envelope with the options that count for it. Raises ``MessageError`` for those that do not fit it, and
         ``ExtensionMissing`` when the transport cannot ask for them."""
-        envelope = envelope.asking(options, self.config.options)
+        default = self.config.options
+        if options is not None or envelope.options is not None or default is not None:
+            envelope = envelope.asking(options, default)
         if not self.transport.says_options:
             envelope.asked_of(Capabilities(self.transport.name))
-        if (names := envelope.local_names) and not self.transport.serves_local_names:
+        if not envelope.has_domains and (names := envelope.local_names) and not self.transport.serves_local_names:
             words = f"{names[0]!r} has no domain, and {self.transport.name} is not a server of this machine"
             hint = "Add one, as in root@example.com; names are for LMTP, unix sockets and sendmail"
             raise MessageError(words, stage=Stage.MESSAGE, hint=hint)

@@ -50,6 +50,8 @@ class Envelope:
     """A whole RCPT command for each recipient."""
     needs_smtputf8: bool = field(init=False, repr=False, compare=False)
     """Whether an address has characters outside ASCII before its @ (RFC 6531)."""
+    has_domains: bool = field(init=False, repr=False, compare=False)
+    """Whether every address has a domain; see ``local_names``."""
     options: DeliveryOptions | None = None
     """What to ask of the server beyond delivery. None: what the session's settings ask for."""
 
@@ -75,28 +77,32 @@ class Envelope:
         return envelope
 
     def _fill(self, sender: Address | None, recipients: Sequence[Address]) -> None:
-        unique = recipients if len(recipients) == 1 else _unique(recipients)
-        addresses = tuple([f"{to.local}@{to.domain}" if to.domain else to.local for to in unique])
-        if "".join(addresses).isascii():
-            on_the_wire, needs_smtputf8 = addresses, False
+        has_domains = sender is None or sender.domain != ""
+        needs_smtputf8 = sender is not None and sender.needs_smtputf8
+        unique: tuple[Address, ...]
+        addresses: tuple[str, ...]
+        lines: tuple[bytes, ...]
+        if len(recipients) == 1 and (text := str(recipients[0])).isascii():  # as it mostly is
+            unique, addresses, lines = (recipients[0],), (text,), (rcpt(text),)
+            has_domains = has_domains and recipients[0].domain != ""
         else:
-            on_the_wire = tuple([address.wire for address in unique])
-            needs_smtputf8 = any(address.needs_smtputf8 for address in unique)
+            unique = _unique(recipients)
+            addresses = tuple([str(to) for to in unique])
+            lines = tuple([rcpt(to.wire) for to in unique])
+            has_domains = has_domains and all([to.domain for to in unique])
+            needs_smtputf8 = needs_smtputf8 or any([to.needs_smtputf8 for to in unique])
         fields = self.__dict__  # past the __setattr__ that refuses changes
         fields["sender"] = sender
-        fields["recipients"] = tuple(unique)
+        fields["recipients"] = unique
         fields["addresses"] = addresses
         fields["mail_line"] = mail("" if sender is None else sender.wire)
-        fields["rcpt_lines"] = tuple([rcpt(address) for address in on_the_wire])
-        fields["needs_smtputf8"] = needs_smtputf8 or (sender is not None and sender.needs_smtputf8)
+        fields["rcpt_lines"] = lines
+        fields["needs_smtputf8"] = needs_smtputf8
+        fields["has_domains"] = has_domains
 
     @property
     def local_names(self) -> tuple[str, ...]:
         """What has no domain, but for the recipient Postmaster, whom every server knows (RFC 5321 §4.1.1.3)."""
-        recipients = self.recipients  # mostly one, and this is asked for each message
-        has_domains = recipients[0].domain if len(recipients) == 1 else all([to.domain for to in recipients])
-        if has_domains and (self.sender is None or self.sender.domain):
-            return ()
         names = [to.local for to in self.recipients if not to.domain and to.local.lower() != "postmaster"]
         return (*names, *([self.sender.local] if self.sender is not None and not self.sender.domain else ()))
 
