@@ -185,7 +185,8 @@ class Batch:
         if pause is None:
             return False
         entry.outcome = outcome
-        entry.mail = Mail(entry.campaign.rest(outcome), entry.mail.content, entry.mail.had_free_retry)
+        envelope, mail = entry.campaign.rest(outcome), entry.mail
+        entry.mail = Mail(envelope, mail.content, mail.had_free_retry, mail.is_suspect)
         entry.due = now + pause
         heapq.heappush(self._waiting, entry)
         return True

@@ -41,12 +41,19 @@ def observe(endpoint: Endpoint) -> Observed:
     """Ask one endpoint for everything, each question over a connection of its own."""
     observed = {}
     for item in fields(Observed):
-        with Wire(endpoint) as wire:
-            try:
-                observed[item.name] = _PROBES[item.name](wire)
-            except HungUp:
-                observed[item.name] = _HUNG_UP
+        try:
+            observed[item.name] = _answer(endpoint, item.name)
+        except TimeoutError:  # some relays lose a reply now and then: asked again, they show what they are
+            observed[item.name] = _answer(endpoint, item.name)
     return Observed(**observed)
+
+
+def _answer(endpoint: Endpoint, name: str) -> str:
+    with Wire(endpoint) as wire:
+        try:
+            return _PROBES[name](wire)
+        except HungUp:
+            return _HUNG_UP
 
 
 def _content() -> bytes:

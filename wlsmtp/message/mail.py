@@ -19,6 +19,9 @@ class Mail:
     content: Content
     had_free_retry: bool = False
     """Whether it was sent again at once, without that counting as a try: that happens once (``retry.py``)."""
+    is_suspect: bool = False
+    """Whether a connection ended with a refusal of it. Nothing follows it then before it is answered, so that it takes
+    no other message with it again."""
     known: Outcome | None = None
     """What is certain of it, set when whoever carries it is interrupted before giving its outcome."""
     entered_at: float | None = None

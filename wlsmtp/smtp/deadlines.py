@@ -24,6 +24,8 @@ class Deadlines:
         """When the whole send must be over."""
         self.had_free_retry = False
         """Whether the message was sent again at once, without that counting as a try: that happens once."""
+        self.is_suspect = False
+        """Whether a connection ended with a refusal of the message."""
         self._before_content = self.end
 
     def __call__(self, stage: StageName) -> float:

@@ -57,6 +57,8 @@ class Plan:
     """Whether further messages are likely, so that finding out what the server supports is worth it."""
     server: str = "The server"
     """What errors call it: host and port."""
+    is_suspect: bool = False
+    """Whether nothing may follow it before it is answered, as a connection ended with a refusal of it."""
 
     @property
     def goes_alone(self) -> bool:

@@ -115,6 +115,7 @@ class Transaction:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self.is_suspect = plan.is_suspect
         self.replies: list[Reply] = []
         self.chunks: list[Expectation] = []
         """The places of the replies to content that was sent on its own, one for DATA and one for each chunk."""
@@ -387,6 +388,7 @@ class Trial:
     __slots__ = ("by_bdat", "expectation")
 
     is_trial = True
+    is_suspect = False
     all_said = False
     wants_writer = False
     outcome = None

@@ -88,6 +88,8 @@ class Window:
         load = len(self._open) + len(self._queued)
         if load == 0:
             return True
+        if self._open and self._open[-1].is_suspect:
+            return False
         if not self._planner.has_earned_windows and (trust := self._planner.window_trust) is not Trust.PROVEN:
             # Two may wait behind the first: with the next content, what the server does behind content is found out.
             return trust is Trust.UNPROVEN and load < 3
@@ -299,7 +301,9 @@ class Window:
         if not self._open:
             return False
         last, quirks = self._open[-1], self._quirks
-        return not last.all_said or (quirks.behind_bdat if last.by_bdat else quirks.behind_data) is not Trust.PROVEN
+        if not last.all_said or last.is_suspect:
+            return True
+        return (quirks.behind_bdat if last.by_bdat else quirks.behind_data) is not Trust.PROVEN
 
     def _begin(self, transaction: Transaction, *, is_followed: bool) -> None:
         """Send the first step. Other messages in flight may leave an envelope behind, so RSET separates them."""

@@ -70,6 +70,15 @@ class Dispatch:
         """Whether it was sent again already for no reason of its own."""
         return self._mail.had_free_retry
 
+    @property
+    def is_suspect(self) -> bool:
+        """Whether a connection ended with a refusal of the message."""
+        return self._mail.is_suspect
+
+    def suspect(self) -> None:
+        """A connection ended with a refusal of the message."""
+        self._mail.is_suspect = True
+
     def is_sent_again(self, latest: Outcome, again: Again, now: float, *, all_or_nothing: bool) -> bool:
         """Whether the message is sent again at once, over another connection, as a failure is none of its own."""
         if again not in (Again.AT_ONCE, Again.ELSEWHERE):

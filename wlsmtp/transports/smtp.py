@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import astuple
 from typing import TYPE_CHECKING
 
-from wlsmtp.errors import DeadlineExceeded, SMTPError, Stage
+from wlsmtp.errors import DeadlineExceeded, ReplyError, SMTPError, Stage
 from wlsmtp.io.place import Kept
 from wlsmtp.io.thread import Lock
 from wlsmtp.message.mail import Mail
@@ -167,9 +167,9 @@ class SMTPTransport(Transport):
     async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
         """See ``Transport.deliver``. A kept connection that turns out to be dead is replaced silently: that the server
         had closed it is no failure of the message."""
-        mail = Mail(envelope, content, deadlines.had_free_retry)
+        mail = Mail(envelope, content, deadlines.had_free_retry, deadlines.is_suspect)
         outcome = await self.deliver_dispatch(Dispatch(mail, deadlines))
-        deadlines.had_free_retry = mail.had_free_retry
+        deadlines.had_free_retry, deadlines.is_suspect = mail.had_free_retry, mail.is_suspect
         return outcome
 
     async def deliver_dispatch(self, dispatch: Dispatch) -> Outcome:
@@ -214,13 +214,18 @@ class SMTPTransport(Transport):
     def plan(self, connection: Connection, dispatch: Dispatch, *, expects_more: bool) -> Plan:
         """What to send next for a message. Raises ``MessageError`` or ``ExtensionMissing``."""
         part = dispatch.next_part(connection, all_or_nothing=self.all_or_nothing)
-        return connection.plan(part, dispatch.content, expects_more=expects_more)
+        plan = connection.plan(part, dispatch.content, expects_more=expects_more)
+        if dispatch.is_suspect:
+            plan.is_suspect = True
+        return plan
 
     def is_sent_again(self, dispatch: Dispatch, outcome: Outcome, connection: Connection) -> bool:
         """Whether a message is sent again at once, as nothing that failed has to do with it."""
         error = outcome.error
         if error is None:
             return False
+        if isinstance(error, ReplyError) and (connection.is_closing or connection.link.ended):
+            dispatch.suspect()
         if error.reply is not None and (judge.names_connections(error.reply) or judge.names_rate(error.reply)):
             self.pool.shrink(connection)
         again = again_after(
