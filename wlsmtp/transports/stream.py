@@ -61,6 +61,7 @@ class Stream:
         self._transport = transport
         self._mails = mails
         self._deadlines = deadlines
+        self._latest = deadlines()
         self._all: deque[Dispatch] = deque()
         """In the order of the input, up to the first whose outcome was not given yet."""
         self._to_send: deque[Dispatch] = deque()
@@ -363,7 +364,8 @@ class Stream:
     async def _give_back(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            await self._pool.release(connection, self._deadlines())
+            # With deadlines that are there already: an interrupt in making some would lose the connection.
+            await self._pool.release(connection, self._latest)
 
 
 async def abandon_if_unsure(connection: Connection) -> None:
