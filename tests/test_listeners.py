@@ -82,7 +82,7 @@ def events() -> Iterator[int]:
 
 
 def is_told_that_it_waits_for_itself(error: BaseException) -> bool:
-    return isinstance(error, wlsmtp.ConnectionFailed) and "in use by whoever waits" in str(error)
+    return isinstance(error, wlsmtp.ConnectionFailed) and "in use by this caller" in str(error)
 
 
 class TestAListenerThatSends:

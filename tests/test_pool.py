@@ -280,7 +280,7 @@ class TestWhoWaitsForItself:
         with SMTPServer() as server, SMTPSession(server.host, server.port, **self.FULL) as session:
             receipts = session.send_many(items())
             assert next(receipts)
-            with pytest.raises(wlsmtp.ConnectionFailed, match="in use by whoever waits"):
+            with pytest.raises(wlsmtp.ConnectionFailed, match="in use by this caller"):
                 next(receipts)
             assert session.send(MESSAGE) and session.statistics().connections_open == 1
 
@@ -293,7 +293,7 @@ class TestWhoWaitsForItself:
             async with AsyncSMTPSession(server.host, server.port, **self.FULL) as session:
                 receipts = session.send_many(items())
                 assert await anext(receipts)
-                with pytest.raises(wlsmtp.ConnectionFailed, match="in use by whoever waits"):
+                with pytest.raises(wlsmtp.ConnectionFailed, match="in use by this caller"):
                     await anext(receipts)
                 assert await session.send(MESSAGE) and session.statistics().connections_open == 1
 

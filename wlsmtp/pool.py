@@ -465,7 +465,7 @@ class Pool:
             await quitting.end_quit(self._io.now())
 
     def _waits_for_itself(self) -> ConnectionFailed:
-        words = "The only connections that could become free are in use by whoever waits for one"
+        words = "The connections that could become free are in use by this caller"
         hint = (
             "A listener, or an input of send_many, that sends through its own session needs a connection more: "
             "PoolLimits(max_connections=…)"
