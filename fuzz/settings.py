@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fuzz.pieces import text_of
-from wlsmtp.config import SessionConfig
 from wlsmtp.errors import ConfigError
+from wlsmtp.settings.config import SessionConfig
 
 _SECRET = "s3cr3t-pAss"
 

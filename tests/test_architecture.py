@@ -22,11 +22,12 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # The names at the top of the package stand above all rooms.
 LADDER = [
     {"errors", "receipt", "statistics", "lifecycle"},
-    {"events", "validation", "urls", "network", "options", "config", "presets", "sources"},
+    {"events", "settings", "presets"},
     {"wire", "sasl", "message"},
     {"io"},
     {"smtp", "oauth"},
-    {"pool", "pace", "retry"},
+    {"retry"},
+    {"relay"},
     {"transports"},
     {"outbox"},
     {"mailer", "batch"},

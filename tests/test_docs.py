@@ -10,7 +10,7 @@ import pytest
 
 from wlsmtp import TLS, Network, Pipelining, PoolLimits, RetryPolicy, SessionConfig, Timeouts
 from wlsmtp.sasl import MECHANISMS
-from wlsmtp.validation import Validated
+from wlsmtp.settings.validation import Validated
 
 TESTS = Path(__file__).parent
 DOCS = TESTS.parent / "docs"

@@ -6,14 +6,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wlsmtp.config import TLS as TLS
-    from wlsmtp.config import Mode as Mode
-    from wlsmtp.config import Pipelining as Pipelining
-    from wlsmtp.config import PoolLimits as PoolLimits
-    from wlsmtp.config import RetryPolicy as RetryPolicy
-    from wlsmtp.config import Security as Security
-    from wlsmtp.config import SessionConfig as SessionConfig
-    from wlsmtp.config import Timeouts as Timeouts
     from wlsmtp.errors import AuthenticationFailed as AuthenticationFailed
     from wlsmtp.errors import CommandRefused as CommandRefused
     from wlsmtp.errors import ConfigError as ConfigError
@@ -40,14 +32,8 @@ if TYPE_CHECKING:
     from wlsmtp.message.envelope import Envelope as Envelope
     from wlsmtp.message.model import Attachment as Attachment
     from wlsmtp.message.model import Message as Message
-    from wlsmtp.network import Network as Network
-    from wlsmtp.network import Proxy as Proxy
     from wlsmtp.oauth import ClientCredentials as ClientCredentials
     from wlsmtp.oauth import RefreshToken as RefreshToken
-    from wlsmtp.options import DSN as DSN
-    from wlsmtp.options import DeliverBy as DeliverBy
-    from wlsmtp.options import DeliveryOptions as DeliveryOptions
-    from wlsmtp.options import RecipientDSN as RecipientDSN
     from wlsmtp.outbox.base import Outbox as Outbox
     from wlsmtp.outbox.base import OutboxStatistics as OutboxStatistics
     from wlsmtp.outbox.memory import MemoryOutbox as MemoryOutbox
@@ -58,6 +44,20 @@ if TYPE_CHECKING:
     from wlsmtp.receipt import Status as Status
     from wlsmtp.session import AsyncSMTPSession as AsyncSMTPSession
     from wlsmtp.session import SMTPSession as SMTPSession
+    from wlsmtp.settings.config import TLS as TLS
+    from wlsmtp.settings.config import Mode as Mode
+    from wlsmtp.settings.config import Pipelining as Pipelining
+    from wlsmtp.settings.config import PoolLimits as PoolLimits
+    from wlsmtp.settings.config import RetryPolicy as RetryPolicy
+    from wlsmtp.settings.config import Security as Security
+    from wlsmtp.settings.config import SessionConfig as SessionConfig
+    from wlsmtp.settings.config import Timeouts as Timeouts
+    from wlsmtp.settings.network import Network as Network
+    from wlsmtp.settings.network import Proxy as Proxy
+    from wlsmtp.settings.options import DSN as DSN
+    from wlsmtp.settings.options import DeliverBy as DeliverBy
+    from wlsmtp.settings.options import DeliveryOptions as DeliveryOptions
+    from wlsmtp.settings.options import RecipientDSN as RecipientDSN
     from wlsmtp.smtp.connection import ServerInfo as ServerInfo
     from wlsmtp.statistics import Statistics as Statistics
     from wlsmtp.transports.base import Transport as Transport
@@ -73,7 +73,9 @@ _ROOMS = {
     "message.model": ("Message", "Attachment"),
     "message.envelope": ("Envelope",),
     "receipt": ("Receipt", "RecipientResult", "RecipientStatus", "Status"),
-    "config": ("SessionConfig", "Security", "Mode", "TLS", "Timeouts", "PoolLimits", "Pipelining", "RetryPolicy"),
+    "settings.config": (
+        "SessionConfig", "Security", "Mode", "TLS", "Timeouts", "PoolLimits", "Pipelining", "RetryPolicy",
+    ),
     "errors": (
         "SMTPError", "ConfigError", "MessageError", "ConnectionFailed", "DeadlineExceeded", "TLSError",
         "AuthenticationFailed", "ReplyError", "SenderRefused", "RecipientsRefused", "ContentRefused", "CommandRefused",
@@ -81,8 +83,8 @@ _ROOMS = {
         "NotInOutbox", "OutboxNotEmpty", "Stage",
     ),
     "oauth": ("ClientCredentials", "RefreshToken"),
-    "options": ("DeliveryOptions", "DSN", "RecipientDSN", "DeliverBy"),
-    "network": ("Network", "Proxy"),
+    "settings.options": ("DeliveryOptions", "DSN", "RecipientDSN", "DeliverBy"),
+    "settings.network": ("Network", "Proxy"),
     "io.base": ("TLSInfo", "Certificate"),
     "outbox.base": ("Outbox", "OutboxStatistics"),
     "outbox.memory": ("MemoryOutbox",),

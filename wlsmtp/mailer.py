@@ -11,7 +11,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from wlsmtp.batch import Batch
-from wlsmtp.config import Mode, SessionConfig
 from wlsmtp.errors import ConfigError, ExtensionMissing, MessageError, SMTPError, Stage
 from wlsmtp.events import Announcer, Failed, Sent, log
 from wlsmtp.io.place import Kept
@@ -20,6 +19,7 @@ from wlsmtp.message.mail import Mail
 from wlsmtp.message.render import Sendable, content_of, envelope_of, is_one_message
 from wlsmtp.receipt import Receipt, RecipientStatus, Status, overall_status
 from wlsmtp.retry import Campaign, keep_trying
+from wlsmtp.settings.config import Mode, SessionConfig
 from wlsmtp.smtp.authentication import check_mechanisms
 from wlsmtp.smtp.deadlines import Deadlines
 from wlsmtp.statistics import Statistics
@@ -30,9 +30,9 @@ from wlsmtp.wire.extensions import Capabilities
 if TYPE_CHECKING:
     from wlsmtp.io.base import IO
     from wlsmtp.message.content import Content
-    from wlsmtp.options import DeliveryOptions
     from wlsmtp.outbox.spooler import Spooler
     from wlsmtp.receipt import Outcome
+    from wlsmtp.settings.options import DeliveryOptions
     from wlsmtp.smtp.connection import ServerInfo
 
 TOGETHER = 100

@@ -17,11 +17,11 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import Field, PrivateAttr, SecretStr, field_validator
 
-from wlsmtp.config import TLS
 from wlsmtp.errors import AuthenticationFailed, ConnectionFailed, Stage
 from wlsmtp.events import log
 from wlsmtp.io.renewal import Renewable
-from wlsmtp.validation import Seconds, Settings
+from wlsmtp.settings.config import TLS
+from wlsmtp.settings.validation import Seconds, Settings
 from wlsmtp.wire.reply import printable
 
 UNTOLD_LIFETIME = 300.0

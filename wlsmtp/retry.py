@@ -20,11 +20,11 @@ from wlsmtp.smtp.judge import names_connections, names_rate
 from wlsmtp.smtp.transaction import Bystander, Misunderstood, NotStarted, OutOfStep
 
 if TYPE_CHECKING:
-    from wlsmtp.config import RetryPolicy
     from wlsmtp.errors import SMTPError
     from wlsmtp.events import Announcer
     from wlsmtp.io.base import IO
     from wlsmtp.message.envelope import Envelope
+    from wlsmtp.settings.config import RetryPolicy
     from wlsmtp.smtp.deadlines import Deadlines
 
 Attempt = Callable[["Envelope"], Awaitable[Outcome]]

@@ -6,21 +6,21 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from wlsmtp.config import Mode, Pipelining, PoolLimits, RetryPolicy, Security, SessionConfig, Timeouts
 from wlsmtp.io.blocking import BlockingIO, advance, run
 from wlsmtp.mailer import Item, Mailer
 from wlsmtp.receipt import Receipt, Status
+from wlsmtp.settings.config import Mode, Pipelining, PoolLimits, RetryPolicy, Security, SessionConfig, Timeouts
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from wlsmtp.config import TLS, TokenProvider
     from wlsmtp.io.base import IO
     from wlsmtp.io.place import Place
     from wlsmtp.message.render import Sendable
-    from wlsmtp.options import DeliveryOptions
     from wlsmtp.outbox.base import Outbox, OutboxStatistics
     from wlsmtp.outbox.schedule import When
+    from wlsmtp.settings.config import TLS, TokenProvider
+    from wlsmtp.settings.options import DeliveryOptions
     from wlsmtp.smtp.connection import ServerInfo
     from wlsmtp.statistics import Statistics
     from wlsmtp.transports.base import Transport

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from wlsmtp.config import TLS
 from wlsmtp.io.base import interleave
 from wlsmtp.io.blocking import BlockingIO, BlockingStream, run
 from wlsmtp.io.order import Rank
+from wlsmtp.settings.config import TLS
 from wlsmtp.testing import SMTPServer
 
 

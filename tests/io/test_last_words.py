@@ -12,8 +12,8 @@ import pytest
 
 from tests.io.test_tasks import play
 from tests.worlds import World
-from wlsmtp.config import TLS
 from wlsmtp.io.base import IO
+from wlsmtp.settings.config import TLS
 from wlsmtp.testing.certificates import default_certificates
 
 WORDS = b"250 2.0.0 Ok\r\n" * 2000 + b"421 4.7.0 Enough\r\n"

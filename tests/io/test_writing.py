@@ -10,9 +10,9 @@ import pytest
 
 from tests.io.test_tasks import play
 from tests.worlds import World
-from wlsmtp.config import TLS
 from wlsmtp.io.base import IO, MAX_UNREAD
 from wlsmtp.io.engine import TLSEngine
+from wlsmtp.settings.config import TLS
 from wlsmtp.testing.certificates import default_certificates
 
 REPLIES = MAX_UNREAD - 500_000

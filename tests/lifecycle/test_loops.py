@@ -17,8 +17,8 @@ from tests.faults.gates import Gate, Reached
 from tests.lifecycle.child import failure_of
 from tests.outbox.programs import copies
 from wlsmtp import TLS, AsyncSMTPSession, Message, PoolLimits, Receipt, Status
+from wlsmtp.relay.crew import Crew
 from wlsmtp.testing import SMTPServer
-from wlsmtp.transports.crew import Crew
 
 
 def message(subject: str) -> Message:

@@ -8,10 +8,10 @@ from enum import Enum, auto
 import pytest
 
 from wlsmtp.lifecycle import Lifecycle
+from wlsmtp.relay.pipeline import ALLOWED as OF_STREAMS
+from wlsmtp.relay.pipeline import StreamState
 from wlsmtp.smtp.connection import ALLOWED as OF_CONNECTIONS
 from wlsmtp.smtp.connection import ConnectionState
-from wlsmtp.transports.stream import ALLOWED as OF_STREAMS
-from wlsmtp.transports.stream import StreamState
 
 
 class _Light(Enum):

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from wlsmtp import errors
 from wlsmtp.errors import ConnectionFailed, SMTPError, Stage
 from wlsmtp.io.base import Certificate, TLSInfo
-from wlsmtp.options import DSN, DeliverBy, DeliveryOptions, RecipientDSN
 from wlsmtp.outbox import records
-from wlsmtp.outbox.receipt import OutboxReceipt
-from wlsmtp.receipt import RecipientResult, RecipientStatus, Status
+from wlsmtp.receipt import OutboxReceipt, RecipientResult, RecipientStatus, Status
+from wlsmtp.settings.options import DSN, DeliverBy, DeliveryOptions, RecipientDSN
 from wlsmtp.wire.reply import Reply
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, SMTPError)]

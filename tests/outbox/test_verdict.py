@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from wlsmtp.config import RetryPolicy
 from wlsmtp.errors import (
     AuthenticationFailed,
     ConnectionFailed,
@@ -23,8 +22,8 @@ from wlsmtp.errors import (
 )
 from wlsmtp.outbox import verdict
 from wlsmtp.outbox.base import Entry
-from wlsmtp.outbox.receipt import OutboxReceipt
-from wlsmtp.receipt import Outcome, RecipientResult, RecipientStatus, Status
+from wlsmtp.receipt import OutboxReceipt, Outcome, RecipientResult, RecipientStatus, Status
+from wlsmtp.settings.config import RetryPolicy
 from wlsmtp.wire.reply import Reply
 
 NOW = 1_700_000_000.0

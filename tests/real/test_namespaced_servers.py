@@ -15,7 +15,7 @@ import pytest
 import wlsmtp
 from tests.worlds import Session, World
 from wlsmtp import Envelope, Pipelining, RecipientStatus, RetryPolicy, Status
-from wlsmtp.options import DeliverBy, DeliveryOptions
+from wlsmtp.settings.options import DeliverBy, DeliveryOptions
 
 from . import poll
 from .dovecot_submission_24 import DovecotSubmission24

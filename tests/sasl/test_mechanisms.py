@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wlsmtp import AuthenticationFailed, ConfigError
-from wlsmtp.config import WITHOUT_SECRET
 from wlsmtp.sasl import MECHANISMS, Confirmed, Proof, Secrets, choose
+from wlsmtp.settings.config import WITHOUT_SECRET
 
 PASSWORD = Secrets("ann", password="s3cret")
 TOKEN = Secrets("ann", token="t0ken")

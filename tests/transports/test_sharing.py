@@ -113,7 +113,7 @@ def test_a_server_that_hangs_up_while_the_receipts_are_looked_at_leaves_nothing_
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wlsmtp.smtp.connection.LONG_IDLE", -1.0)
-    monkeypatch.setattr("wlsmtp.transports.stream.LONG_IDLE", -1.0)
+    monkeypatch.setattr("wlsmtp.relay.pipeline.LONG_IDLE", -1.0)
     few = Pipelining(max_in_flight=4)
     with SMTPServer() as server, session_to(world, server, pipelining=few) as session:
         receipts = []

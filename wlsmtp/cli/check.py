@@ -12,11 +12,11 @@ from typing import Any
 
 from wlsmtp.cli.report import error_as_json, tls_as_json
 from wlsmtp.cli.screen import Screen, masked
-from wlsmtp.config import Security, SessionConfig
 from wlsmtp.errors import ConfigError, SMTPError, Stage
 from wlsmtp.events import Event, Line
 from wlsmtp.io.base import TLSInfo
 from wlsmtp.session import SMTPSession
+from wlsmtp.settings.config import Security, SessionConfig
 from wlsmtp.smtp.connection import ServerInfo
 from wlsmtp.smtp.quirks import BEHAVIOURS, Behaviour, Trust
 

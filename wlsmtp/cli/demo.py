@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from wlsmtp.cli.report import show_receipt
 from wlsmtp.cli.screen import Screen
-from wlsmtp.config import TLS, Security
 from wlsmtp.message.model import Attachment, Message
 from wlsmtp.receipt import Receipt
 from wlsmtp.session import AsyncSMTPSession, SMTPSession
+from wlsmtp.settings.config import TLS, Security
 from wlsmtp.testing import SMTPServer
 
 if TYPE_CHECKING:

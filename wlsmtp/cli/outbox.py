@@ -19,7 +19,6 @@ from wlsmtp.cli import settings as opt
 from wlsmtp.cli.report import FAILED, USAGE, receipt_as_json, show_error, show_receipt, write_json
 from wlsmtp.cli.screen import Screen
 from wlsmtp.cli.settings import ServerOptions, wrong
-from wlsmtp.config import SessionConfig
 from wlsmtp.errors import ConfigError, NotInOutbox, SMTPError
 from wlsmtp.events import Event, Failed, Interrupted, Sent
 from wlsmtp.outbox.base import OutboxStatistics
@@ -27,6 +26,7 @@ from wlsmtp.outbox.choice import make_outbox
 from wlsmtp.outbox.sqlite import SQLiteOutbox
 from wlsmtp.receipt import Receipt, Status
 from wlsmtp.session import SMTPSession
+from wlsmtp.settings.config import SessionConfig
 
 Where = Annotated[
     str, typer.Option("--outbox", "-o", envvar="WLSMTP_OUTBOX", metavar="PATH", help="The file, or sqlite:///PATH?…")

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from wlsmtp.config import TLS, RetryPolicy, Security, SessionConfig
 from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.events import Listener
+from wlsmtp.settings.config import TLS, RetryPolicy, Security, SessionConfig
 
 Url = Annotated[
     str | None, typer.Option("--url", "-u", metavar="URL", help="smtp+tls://user:password@host:587, smtp://, smtps://")

@@ -24,11 +24,11 @@ from wlsmtp.io.place import Place
 from wlsmtp.io.readiness import is_readable
 from wlsmtp.io.sockets import Connecting, check_injected, read_dry, tune
 from wlsmtp.io.tls import keep_session, secure
-from wlsmtp.network import Network, Proxy
+from wlsmtp.settings.network import Network, Proxy
 
 if TYPE_CHECKING:
-    from wlsmtp.config import TLS
     from wlsmtp.io.engine import TLSEngine
+    from wlsmtp.settings.config import TLS
 
 T = TypeVar("T")
 

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from wlsmtp.config import TLS
     from wlsmtp.io.order import Rank
     from wlsmtp.io.place import Place
-    from wlsmtp.network import Network, Proxy
+    from wlsmtp.settings.config import TLS
+    from wlsmtp.settings.network import Network, Proxy
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

@@ -26,10 +26,10 @@ from wlsmtp.io.place import Place
 from wlsmtp.io.readiness import is_readable, wait_until_ready, yield_processor
 from wlsmtp.io.sockets import Connecting, check_injected, tune
 from wlsmtp.io.tls import keep_session, secure
-from wlsmtp.network import Network, Proxy
+from wlsmtp.settings.network import Network, Proxy
 
 if TYPE_CHECKING:
-    from wlsmtp.config import TLS
+    from wlsmtp.settings.config import TLS
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from wlsmtp.io.base import Certificate
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate as Parsed
 
-    from wlsmtp.config import TLS
+    from wlsmtp.settings.config import TLS
 
 _SHORT = {
     "commonName": "CN", "organizationName": "O", "organizationalUnitName": "OU", "countryName": "C",

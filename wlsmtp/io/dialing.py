@@ -16,7 +16,7 @@ from wlsmtp.io.base import ATTEMPT_DELAY
 from wlsmtp.io.sockets import Address, addresses_of, choose, look_up, open_socket
 
 if TYPE_CHECKING:
-    from wlsmtp.network import Network, Proxy
+    from wlsmtp.settings.network import Network, Proxy
 
 
 def dial(host: str, port: int, network: Network, deadline: float) -> socket.socket:

@@ -23,13 +23,13 @@ from urllib.request import (
 
 from wlsmtp.io.dialing import dial
 from wlsmtp.io.tls import make_context
-from wlsmtp.network import Network
+from wlsmtp.settings.network import Network
 
 if TYPE_CHECKING:
     from ssl import SSLContext
     from typing import Any
 
-    from wlsmtp.config import TLS
+    from wlsmtp.settings.config import TLS
 
 MAX_ANSWER = 1 << 20
 """Octets of an answer that are read."""

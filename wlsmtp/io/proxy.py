@@ -20,7 +20,7 @@ except ImportError:
     raise ConfigError("proxy: needs python-socks.", stage=Stage.SETTINGS, hint=_hint) from None
 
 if TYPE_CHECKING:
-    from wlsmtp.network import Proxy
+    from wlsmtp.settings.network import Proxy
 
 _MAX_HEADER = 16384
 _LASTING = frozenset({2, 401, 403, 405, 407})

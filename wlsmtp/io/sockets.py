@@ -12,7 +12,7 @@ from wlsmtp.errors import ConfigError, ConnectionFailed, Stage
 from wlsmtp.io.base import READ_SIZE, interleave
 
 if TYPE_CHECKING:
-    from wlsmtp.network import Network
+    from wlsmtp.settings.network import Network
 
 Address = tuple[int, Any]
 """An address family with an address of it."""

@@ -20,8 +20,8 @@ from wlsmtp.io.thread import Lock
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wlsmtp.config import TLS
     from wlsmtp.io.base import Stream
+    from wlsmtp.settings.config import TLS
 
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 

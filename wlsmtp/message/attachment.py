@@ -13,7 +13,7 @@ from pydantic import Field, PrivateAttr, field_validator
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.message.source import FileSource, OctetsSource, Source, readable_file, stream_source
 from wlsmtp.message.values import identifier, without_controls
-from wlsmtp.validation import Validated
+from wlsmtp.settings.validation import Validated
 
 _TOKEN = r"[\w!#$&^.+-]+"
 # In quotes, too, there is printable ASCII only: a line end there would begin another header field.

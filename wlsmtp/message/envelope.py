@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 from wlsmtp.errors import MessageError, Stage
-from wlsmtp.options import DeliveryOptions
+from wlsmtp.settings.options import DeliveryOptions
 from wlsmtp.wire.address import (
     Address,
     foreign_mailbox,

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from wlsmtp.io.base import IO
     from wlsmtp.message.content import Content
-    from wlsmtp.options import DeliveryOptions
-    from wlsmtp.outbox.receipt import OutboxReceipt
+    from wlsmtp.receipt import OutboxReceipt
+    from wlsmtp.settings.options import DeliveryOptions
 
 PRIORITIES = range(-10, 11)
 """Greater goes first. Few, so that to claim the best of 100,000 mails is a look at each level and no search."""

@@ -15,9 +15,8 @@ from typing import Any
 from wlsmtp import errors
 from wlsmtp.errors import SMTPError, Stage
 from wlsmtp.io.base import Certificate, TLSInfo
-from wlsmtp.options import DeliveryOptions
-from wlsmtp.outbox.receipt import OutboxReceipt, Unread
-from wlsmtp.receipt import RecipientResult, RecipientStatus, Status
+from wlsmtp.receipt import OutboxReceipt, RecipientResult, RecipientStatus, Status, Unread
+from wlsmtp.settings.options import DeliveryOptions
 from wlsmtp.wire.reply import Reply
 
 _KINDS = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, SMTPError)}

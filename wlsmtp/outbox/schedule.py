@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.outbox.base import PRIORITIES, Entry
-from wlsmtp.outbox.receipt import OutboxReceipt
-from wlsmtp.receipt import RecipientResult, RecipientStatus, Status
+from wlsmtp.receipt import OutboxReceipt, RecipientResult, RecipientStatus, Status
 
 if TYPE_CHECKING:
     from wlsmtp.message.mail import Mail

@@ -20,18 +20,17 @@ from wlsmtp.outbox.lifecycle import Phase, State
 from wlsmtp.outbox.schedule import Schedule
 from wlsmtp.outbox.verdict import again, cancelled
 from wlsmtp.outbox.worker import POLL_INTERVAL, Worker
-from wlsmtp.pool import closed_error
 from wlsmtp.receipt import Status
+from wlsmtp.relay.pool import closed_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
-    from wlsmtp.config import Callback, SessionConfig
     from wlsmtp.io.base import IO, Condition, Task
     from wlsmtp.message.mail import Mail
     from wlsmtp.outbox.base import Agenda, Entry, Outbox, OutboxStatistics
-    from wlsmtp.outbox.receipt import Follower
-    from wlsmtp.receipt import Receipt
+    from wlsmtp.receipt import Follower, Receipt
+    from wlsmtp.settings.config import Callback, SessionConfig
     from wlsmtp.smtp.deadlines import Deadlines
     from wlsmtp.transports.base import Transport
 

@@ -18,10 +18,10 @@ from wlsmtp.receipt import Outcome, RecipientStatus, Status, overall_status
 from wlsmtp.retry import may_retry, pause_between
 
 if TYPE_CHECKING:
-    from wlsmtp.config import RetryPolicy
     from wlsmtp.errors import SMTPError
     from wlsmtp.outbox.base import Entry
     from wlsmtp.receipt import RecipientResult
+    from wlsmtp.settings.config import RetryPolicy
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,10 +35,10 @@ from wlsmtp.wire import command
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wlsmtp.config import SessionConfig
     from wlsmtp.io.base import IO
     from wlsmtp.sasl import Mechanism
     from wlsmtp.sasl.base import Exchange
+    from wlsmtp.settings.config import SessionConfig
     from wlsmtp.smtp.deadlines import Deadlines
     from wlsmtp.smtp.link import Link
     from wlsmtp.smtp.quirks import ServerQuirks

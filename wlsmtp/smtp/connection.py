@@ -14,10 +14,10 @@ from wlsmtp.smtp.window import Window, is_closing
 from wlsmtp.wire import command
 
 if TYPE_CHECKING:
-    from wlsmtp.config import SessionConfig
     from wlsmtp.io.base import IO, TLSInfo
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
+    from wlsmtp.settings.config import SessionConfig
     from wlsmtp.smtp.deadlines import Deadlines
     from wlsmtp.smtp.link import Expectation, Link
     from wlsmtp.smtp.plan import Plan

@@ -6,8 +6,8 @@ from copy import copy
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from wlsmtp.config import Timeouts
     from wlsmtp.io.base import IO
+    from wlsmtp.settings.config import Timeouts
 
 StageName = Literal["connect", "tls", "greeting", "command", "data", "block", "content", "quit"]
 

@@ -27,9 +27,9 @@ from wlsmtp.io.alerts import client_certificate_error
 from wlsmtp.wire.reply import Reply, ReplyParser, printable
 
 if TYPE_CHECKING:
-    from wlsmtp.config import TLS
     from wlsmtp.events import Announcer, Event, Muted
     from wlsmtp.io.base import Stream
+    from wlsmtp.settings.config import TLS
 
 T = TypeVar("T")
 

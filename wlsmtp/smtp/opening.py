@@ -6,7 +6,6 @@ import itertools
 import os
 from typing import TYPE_CHECKING
 
-from wlsmtp.config import Security
 from wlsmtp.errors import (
     NOTHING_SENT,
     CommandRefused,
@@ -17,6 +16,7 @@ from wlsmtp.errors import (
     TLSError,
 )
 from wlsmtp.events import Connected
+from wlsmtp.settings.config import Security
 from wlsmtp.smtp.authentication import ExchangeCut, authenticate
 from wlsmtp.smtp.connection import Connection, ServerInfo, check_in_place
 from wlsmtp.smtp.link import Link
@@ -25,9 +25,9 @@ from wlsmtp.wire import command
 from wlsmtp.wire.extensions import Capabilities, parse_ehlo
 
 if TYPE_CHECKING:
-    from wlsmtp.config import SessionConfig
     from wlsmtp.events import Announcer
     from wlsmtp.io.base import IO, Stream
+    from wlsmtp.settings.config import SessionConfig
     from wlsmtp.smtp.deadlines import Deadlines
     from wlsmtp.smtp.quirks import ServerQuirks
     from wlsmtp.wire.reply import Reply

@@ -12,9 +12,9 @@ from wlsmtp.errors import ExtensionMissing, MessageError, Stage
 from wlsmtp.smtp.quirks import Trust
 
 if TYPE_CHECKING:
-    from wlsmtp.config import Pipelining
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
+    from wlsmtp.settings.config import Pipelining
     from wlsmtp.smtp.quirks import ServerQuirks
     from wlsmtp.wire.address import Address
     from wlsmtp.wire.extensions import Capabilities

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from wlsmtp.errors import AuthenticationFailed, Stage
 from wlsmtp.sasl import MECHANISMS
-from wlsmtp.sources import advice_for
+from wlsmtp.settings.sources import advice_for
 from wlsmtp.wire.reply import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wlsmtp.config import SessionConfig
     from wlsmtp.sasl import Mechanism
+    from wlsmtp.settings.config import SessionConfig
     from wlsmtp.wire.extensions import Capabilities
     from wlsmtp.wire.reply import Reply
 

@@ -17,8 +17,8 @@ from wlsmtp.smtp.refusal import REFUSED_LOGIN_RESTS
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable
 
-    from wlsmtp.config import SessionConfig
     from wlsmtp.io.base import IO, Condition
+    from wlsmtp.settings.config import SessionConfig
     from wlsmtp.smtp.deadlines import Deadlines
     from wlsmtp.smtp.quirks import ServerQuirks
 

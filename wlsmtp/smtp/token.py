@@ -11,8 +11,8 @@ from pydantic import SecretStr
 from wlsmtp.errors import AuthenticationFailed, ConfigError, ConnectionFailed, DeadlineExceeded, SMTPError, Stage
 
 if TYPE_CHECKING:
-    from wlsmtp.config import SessionConfig
     from wlsmtp.io.base import IO
+    from wlsmtp.settings.config import SessionConfig
     from wlsmtp.smtp.deadlines import Deadlines
 
 T = TypeVar("T")

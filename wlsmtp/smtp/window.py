@@ -27,9 +27,9 @@ from wlsmtp.smtp.transaction import Bystander, Misunderstood, NotStarted, OutOfS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wlsmtp.config import Pipelining
     from wlsmtp.io.base import IO
     from wlsmtp.receipt import Outcome
+    from wlsmtp.settings.config import Pipelining
     from wlsmtp.smtp.deadlines import Deadlines, StageName
     from wlsmtp.smtp.link import Link
     from wlsmtp.smtp.plan import Plan, Planner

@@ -12,16 +12,16 @@ from wlsmtp.receipt import Outcome, RecipientStatus
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
-    from wlsmtp.config import SessionConfig
     from wlsmtp.events import Announcer
     from wlsmtp.io.base import IO
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
     from wlsmtp.message.mail import Mail
+    from wlsmtp.settings.config import SessionConfig
+    from wlsmtp.settings.urls import TransportURL
     from wlsmtp.smtp.connection import ServerInfo
     from wlsmtp.smtp.deadlines import Deadlines
     from wlsmtp.statistics import PoolStatistics
-    from wlsmtp.urls import TransportURL
     from wlsmtp.wire.extensions import Capabilities
     from wlsmtp.wire.reply import Reply
 

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Self
 
 from wlsmtp.errors import ConfigError, MessageError, SMTPError, Stage
 from wlsmtp.receipt import Outcome, RecipientStatus
+from wlsmtp.settings.urls import wrong
 from wlsmtp.transports.base import Transport
 from wlsmtp.transports.members import total
 from wlsmtp.transports.registry import make_transport
-from wlsmtp.urls import wrong
 from wlsmtp.wire.address import parse_address
 
 if TYPE_CHECKING:
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
+    from wlsmtp.settings.urls import TransportURL
     from wlsmtp.smtp.connection import ServerInfo
     from wlsmtp.smtp.deadlines import Deadlines
     from wlsmtp.statistics import PoolStatistics
     from wlsmtp.transports.base import Context
     from wlsmtp.transports.registry import Given
-    from wlsmtp.urls import TransportURL
     from wlsmtp.wire.address import Address
 
 ANY = "*"

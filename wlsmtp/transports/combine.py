@@ -14,20 +14,20 @@ from wlsmtp.errors import ConfigError, SMTPError, Stage
 from wlsmtp.events import Attempted
 from wlsmtp.message.mail import Mail
 from wlsmtp.receipt import Outcome, RecipientResult, RecipientStatus
+from wlsmtp.settings.urls import wrong
 from wlsmtp.transports.base import Transport
 from wlsmtp.transports.members import Member, Source, spread, total
 from wlsmtp.transports.registry import make_transport
-from wlsmtp.urls import wrong
 
 if TYPE_CHECKING:
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
+    from wlsmtp.settings.urls import TransportURL
     from wlsmtp.smtp.connection import ServerInfo
     from wlsmtp.smtp.deadlines import Deadlines
     from wlsmtp.statistics import PoolStatistics
     from wlsmtp.transports.base import Context
     from wlsmtp.transports.registry import Given
-    from wlsmtp.urls import TransportURL
     from wlsmtp.wire.extensions import Capabilities
 
 RETRY_AFTER = 60.0

@@ -19,17 +19,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from wlsmtp.errors import LocalDeliveryFailed, OutcomeUnknown, Stage
+from wlsmtp.settings.urls import wrong
 from wlsmtp.smtp.connection import ServerInfo
 from wlsmtp.transports.base import WholeTransport, reverse_path
-from wlsmtp.urls import wrong
 from wlsmtp.wire.content import with_unix_line_ends
 from wlsmtp.wire.extensions import Capabilities
 
 if TYPE_CHECKING:
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
+    from wlsmtp.settings.urls import TransportURL
     from wlsmtp.smtp.deadlines import Deadlines
-    from wlsmtp.urls import TransportURL
 
 _MAY_PASS = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR}
 

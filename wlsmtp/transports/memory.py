@@ -10,7 +10,7 @@ from wlsmtp.transports.base import WholeTransport
 if TYPE_CHECKING:
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
-    from wlsmtp.options import DeliveryOptions
+    from wlsmtp.settings.options import DeliveryOptions
     from wlsmtp.smtp.deadlines import Deadlines
 
 

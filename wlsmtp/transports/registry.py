@@ -5,11 +5,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from wlsmtp.config import SessionConfig
-from wlsmtp.sources import fields_from_url
+from wlsmtp.settings.config import SessionConfig
+from wlsmtp.settings.sources import fields_from_url
+from wlsmtp.settings.urls import SMTP_SCHEMES, TransportURL, home_of, parse_transport, wrong
 from wlsmtp.transports.base import Transport
 from wlsmtp.transports.smtp import SMTPTransport
-from wlsmtp.urls import SMTP_SCHEMES, TransportURL, home_of, parse_transport, wrong
 
 if TYPE_CHECKING:
     from wlsmtp.transports.base import Context

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from wlsmtp.io.base import Ended
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
+    from wlsmtp.settings.urls import TransportURL
     from wlsmtp.smtp.deadlines import Deadlines
-    from wlsmtp.urls import TransportURL
 
 PROGRAM = "/usr/sbin/sendmail"
 

@@ -10,8 +10,11 @@ from wlsmtp.errors import DeadlineExceeded, ReplyError, SMTPError, Stage
 from wlsmtp.io.place import Kept
 from wlsmtp.io.thread import Lock
 from wlsmtp.message.mail import Mail
-from wlsmtp.pace import Pace
-from wlsmtp.pool import Pool
+from wlsmtp.relay.crew import Crew
+from wlsmtp.relay.dispatch import Dispatch
+from wlsmtp.relay.pace import Pace
+from wlsmtp.relay.pipeline import Stream, abandon_if_unsure
+from wlsmtp.relay.pool import Pool
 from wlsmtp.retry import again_after
 from wlsmtp.smtp import examination, judge
 from wlsmtp.smtp.connection import Connection, ServerInfo
@@ -19,19 +22,16 @@ from wlsmtp.smtp.opening import open_connection
 from wlsmtp.smtp.quirks import ServerQuirks, Trust
 from wlsmtp.statistics import PoolStatistics
 from wlsmtp.transports.base import Transport
-from wlsmtp.transports.crew import Crew
-from wlsmtp.transports.dispatch import Dispatch
-from wlsmtp.transports.stream import Stream, abandon_if_unsure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 
-    from wlsmtp.config import SessionConfig
     from wlsmtp.events import Announcer
     from wlsmtp.io.base import IO, Task
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
     from wlsmtp.receipt import Outcome
+    from wlsmtp.settings.config import SessionConfig
     from wlsmtp.smtp.deadlines import Deadlines
     from wlsmtp.smtp.plan import Plan
     from wlsmtp.wire.extensions import Capabilities

@@ -14,7 +14,7 @@ from wlsmtp.wire.command import xtext
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from wlsmtp.options import DSN, DeliverBy, DeliveryOptions
+    from wlsmtp.settings.options import DSN, DeliverBy, DeliveryOptions
     from wlsmtp.wire.extensions import Capabilities
 
 MAX_ENVID, MAX_ORCPT = 100, 500

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from wlsmtp.errors import MessageError, Stage
-from wlsmtp.validation import Validated
+from wlsmtp.settings.validation import Validated
 
 Kind = Literal["success", "failure", "delay", "never"]
 _MAX_SECONDS = 999_999_999

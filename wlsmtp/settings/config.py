@@ -18,11 +18,11 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.events import Listener
-from wlsmtp.network import Network, Proxy
-from wlsmtp.options import DeliveryOptions
 from wlsmtp.receipt import Receipt
-from wlsmtp.urls import TransportURL
-from wlsmtp.validation import Seconds, Settings
+from wlsmtp.settings.network import Network, Proxy
+from wlsmtp.settings.options import DeliveryOptions
+from wlsmtp.settings.urls import TransportURL
+from wlsmtp.settings.validation import Seconds, Settings
 
 TokenProvider = Callable[[], str | Awaitable[str]]
 """Returns an OAuth 2.0 access token, or (in the async world) an awaitable of one; asked anew for each connection, and
@@ -338,7 +338,7 @@ class SessionConfig(Settings):
     @field_validator("transport")
     @classmethod
     def _transport(cls, value: object) -> object:
-        from wlsmtp.sources import transport_from_url
+        from wlsmtp.settings.sources import transport_from_url
 
         if isinstance(value, str):
             return transport_from_url(value)
@@ -429,7 +429,7 @@ class SessionConfig(Settings):
         User and password are percent-decoded; ``smtp+unix:///path`` is a unix socket; the query may set any plain
         field. Keywords win over the URL. Raises ``ConfigError``, which never repeats the URL's password.
         """
-        from wlsmtp.sources import fields_from_url
+        from wlsmtp.settings.sources import fields_from_url
 
         return cls(**{**fields_from_url(url), **fields})
 
@@ -438,7 +438,7 @@ class SessionConfig(Settings):
         """Settings from ``WLSMTP_URL``, or from ``WLSMTP_SERVER``, ``WLSMTP_PORT``, ``WLSMTP_SECURITY``,
         ``WLSMTP_USERNAME``, ``WLSMTP_PASSWORD``, ``WLSMTP_TOKEN``, ``WLSMTP_TIMEOUT``, ``WLSMTP_LOCAL_HOSTNAME`` and
         so on for every plain field. Single variables win over the URL, keywords over both. Raises ``ConfigError``."""
-        from wlsmtp.sources import fields_from_env
+        from wlsmtp.settings.sources import fields_from_env
 
         return cls(**{**fields_from_env(environ, prefix), **fields})
 
@@ -448,6 +448,6 @@ class SessionConfig(Settings):
 
         Keywords win over the preset. Raises ``ConfigError`` with the nearest names when the provider is not known.
         """
-        from wlsmtp.sources import fields_from_preset
+        from wlsmtp.settings.sources import fields_from_preset
 
         return cls(**{**fields_from_preset(provider), **fields})

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from wlsmtp.errors import SMTPError
 from wlsmtp.io.order import Rank
 from wlsmtp.lifecycle import Lifecycle
+from wlsmtp.relay.dispatch import Dispatch
 from wlsmtp.smtp.connection import LONG_IDLE
-from wlsmtp.transports.dispatch import Dispatch
 
 if TYPE_CHECKING:
     from wlsmtp.message.mail import Mail

@@ -18,8 +18,8 @@ from wlsmtp.smtp.judge import names_connections
 from wlsmtp.statistics import PoolStatistics
 
 if TYPE_CHECKING:
-    from wlsmtp.config import PoolLimits
     from wlsmtp.io.base import IO
+    from wlsmtp.settings.config import PoolLimits
     from wlsmtp.smtp.connection import Connection
     from wlsmtp.smtp.deadlines import Deadlines
 

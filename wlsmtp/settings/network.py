@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from wlsmtp.errors import ConfigError, Stage
-from wlsmtp.validation import Seconds, Settings
+from wlsmtp.settings.validation import Seconds, Settings
 
 Connector = Callable[[str, int], Any]
 """Is given host and port, and returns a connected ``socket.socket`` or (in the async world) an awaitable of one; called

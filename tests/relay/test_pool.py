@@ -19,7 +19,7 @@ from tests.worlds import World
 from wlsmtp import AsyncSMTPSession, Message, PoolLimits, RetryPolicy, SMTPSession
 from wlsmtp.events import Disconnected, Event, Line, listener
 from wlsmtp.io.blocking import BlockingIO, run
-from wlsmtp.pool import Pool
+from wlsmtp.relay.pool import Pool
 from wlsmtp.smtp.deadlines import Deadlines
 from wlsmtp.testing import SMTPServer
 
@@ -65,7 +65,7 @@ class TestAServerThatServesOneConnectionAtATime:
 
     @pytest.fixture(autouse=True)
     def impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("wlsmtp.pool.PATIENCE", 0.1)
+        monkeypatch.setattr("wlsmtp.relay.pool.PATIENCE", 0.1)
 
     def test_senders_share_what_there_is(self, world: World) -> None:
         with ServesOneAtATime() as server, world.session(server.host, server.port, **ONCE) as session:
@@ -173,7 +173,7 @@ def test_who_waits_looks_again_even_if_nobody_wakes_it(what: str, monkeypatch: p
         """Wakes."""
 
     monkeypatch.setattr(Pool, "_wake", nobody)
-    monkeypatch.setattr("wlsmtp.pool.LOOKS", 0.01)
+    monkeypatch.setattr("wlsmtp.relay.pool.LOOKS", 0.01)
     with SMTPServer() as server, SMTPSession(server.host, server.port) as session:
         io = BlockingIO()
         deadlines = Deadlines(io, session.config.timeout)
@@ -315,7 +315,7 @@ class TestWhoWaitsForItself:
 
 class TestClosing:
     def test_goes_on_when_the_session_is_opened_meanwhile(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("wlsmtp.pool.LOOKS", 600.0)
+        monkeypatch.setattr("wlsmtp.relay.pool.LOOKS", 600.0)
         with SMTPServer() as server, SMTPSession(server.host, server.port) as session:
             io = BlockingIO()
             deadlines = Deadlines(io, session.config.timeout)

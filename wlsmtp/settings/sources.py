@@ -9,10 +9,10 @@ from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from wlsmtp.config import SessionConfig
 from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.presets import PRESETS
-from wlsmtp.urls import SMTP_SCHEMES, TransportURL, home_of, parse_transport
+from wlsmtp.settings.config import SessionConfig
+from wlsmtp.settings.urls import SMTP_SCHEMES, TransportURL, home_of, parse_transport
 
 _BARE = "url: a '#', '@', '/' or '?' in the user name, the password or the query must be percent-encoded"
 _NOT_PLAIN = frozenset({"tls", "pool", "retry", "listeners", "on_sent", "on_error", "transport", "network", "options"})

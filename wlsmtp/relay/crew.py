@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from wlsmtp.io.order import Rank
-from wlsmtp.transports.stream import Stream
+from wlsmtp.relay.pipeline import Stream
 
 if TYPE_CHECKING:
     from wlsmtp.io.base import Task

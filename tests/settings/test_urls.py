@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wlsmtp import ConfigError, SessionConfig, SMTPSession
-from wlsmtp.urls import MAX_DEPTH, Member, TransportURL, parse_transport
+from wlsmtp.settings.urls import MAX_DEPTH, Member, TransportURL, parse_transport
 
 MEMORY = TransportURL("memory", "memory:")
 

@@ -8,7 +8,7 @@ import pytest
 
 from wlsmtp import ConfigError, SessionConfig
 from wlsmtp.presets import PRESETS
-from wlsmtp.sources import advice_for
+from wlsmtp.settings.sources import advice_for
 
 ROWS = PRESETS.items()
 URL = "smtp://ann:s3cret-Pa55@localhost"
