@@ -10,7 +10,15 @@ from types import ModuleType
 
 import pytest
 
-from . import chasquid_server, go_smtp_server, namespaced_servers, restricted_postfix, submission, twisted_server
+from . import (
+    chasquid_server,
+    go_smtp_server,
+    namespaced_servers,
+    perl_server,
+    restricted_postfix,
+    submission,
+    twisted_server,
+)
 from .server import Endpoint, RealServer
 
 MakeServer = Callable[[], RealServer]
@@ -69,6 +77,7 @@ REGISTERED: tuple[Registered, ...] = (
     Registered(twisted_server.TwistedServer, twisted_server.what_is_missing),
     Registered(go_smtp_server.GoSMTPServer, go_smtp_server.what_is_missing),
     Registered(chasquid_server.ChasquidServer, chasquid_server.what_is_missing),
+    Registered(perl_server.PerlServer, perl_server.what_is_missing),
     *_of(namespaced_servers),
 )
 ENDPOINTS: dict[str, Registered] = {name: server for server in REGISTERED for name in server.endpoint_names()}

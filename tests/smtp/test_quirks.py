@@ -49,6 +49,14 @@ def test_a_refusal_right_behind_content_is_about_its_place_and_not_about_rset(wo
         assert session.statistics().connections_opened == 1 and len(server.messages) == 4
 
 
+def test_a_server_known_to_store_what_follows_content_is_never_tried(world: World) -> None:
+    greeting = "220 mail.example.com ESMTP Net::Server::Mail (Perl) Service ready"
+    with SMTPServer(extensions=["PIPELINING"]) as server, world.session(server.host, server.port) as session:
+        server.reply_to("CONNECT", greeting)
+        assert all(session.send_many([(MESSAGE, TO_BOB)] * 6)) and len(server.messages) == 6
+        assert session.face.findings["behind_data"] == "broken" and session.face.findings["rset"] == "unproven"
+
+
 def test_a_server_that_refuses_only_now_what_follows_content_is_sent_its_messages_one_by_one(world: World) -> None:
     with SMTPServer(extensions=["PIPELINING"]) as server, world.session(server.host, server.port) as session:
         server.reply_to("RSET", "503 5.5.1 Bad sequence of commands", times=1, after=2)

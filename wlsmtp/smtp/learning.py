@@ -23,6 +23,17 @@ if TYPE_CHECKING:
     from wlsmtp.wire.reply import Reply
 
 
+STORES_WHAT_FOLLOWS = ("Net::Server::Mail",)
+"""Words of the greetings of servers that obey the commands right behind content sent by DATA, and store them as part of
+that content besides. No reply shows it, so the name has to do."""
+
+
+def from_greeting(quirks: ServerQuirks, greeting: Reply) -> None:
+    """The server has greeted: is it one whose fault is known by name?"""
+    if any(name in greeting.text for name in STORES_WHAT_FOLLOWS):
+        quirks.behind_data = Trust.BROKEN
+
+
 def from_envelope(quirks: ServerQuirks, transaction: Transaction, *, is_closing: bool) -> None:
     """The envelope is answered; ``is_closing``: the server has said that it ends the connection."""
     # Another connection may have found it broken since this group was sent.

@@ -17,6 +17,7 @@ from wlsmtp.errors import (
 )
 from wlsmtp.events import Connected
 from wlsmtp.settings.config import Security
+from wlsmtp.smtp import learning
 from wlsmtp.smtp.authentication import ExchangeCut, authenticate
 from wlsmtp.smtp.connection import Connection, ServerInfo, check_in_place
 from wlsmtp.smtp.link import Link
@@ -59,7 +60,7 @@ async def _open(
     link = Link(stream, config.address, f"#{next(_numbers)}", announce)
     try:
         opening = _Opening(link, config, deadlines)
-        await opening.greet()
+        await opening.greet(quirks)
         login = await authenticate(link, config, opening.capabilities, io, deadlines, quirks)
         info = ServerInfo(
             config.address, opening.capabilities.name, stream.tls, login.username, opening.capabilities, login.mechanism
@@ -143,7 +144,7 @@ class _Opening:
         self._deadlines = deadlines
         self.capabilities = Capabilities()
 
-    async def greet(self) -> None:
+    async def greet(self, quirks: ServerQuirks) -> None:
         """Everything up to authentication."""
         if self._config.security is Security.SSL:
             await self._secure()
@@ -151,6 +152,7 @@ class _Opening:
         check_in_place(self._link, Stage.GREETING, greeting)
         if not greeting.is_positive:
             raise self._link.refused_at_greeting(greeting)
+        learning.from_greeting(quirks, greeting)
         await self._introduce()
         if self._config.security is Security.TLS or self._may_upgrade():
             await self._start_tls()

@@ -79,7 +79,8 @@ BEHAVIOURS = (
     Behaviour(
         "behind_data", "commands right behind content sent by DATA",
         "an RSET in the same write as the end of the content is accepted",
-        "a refusal, silence, or the end of the connection instead",
+        "a refusal, silence, or the end of the connection instead; a greeting of Net::Server::Mail, which stores them "
+        "as part of the content",
         "the next message waits for the reply to the content",
         ("PIPELINING",), needs_mail=True,
     ),
