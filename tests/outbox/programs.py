@@ -37,6 +37,35 @@ WORKER = """
 """Sends what is in the outbox until it is told to stop."""
 
 
+NEWER = """
+    import json
+    from wlsmtp.outbox import records
+
+    dump, dump_options, load_options = records.dump, records.dump_options, records.load_options
+
+    def newer_dump(receipt):
+        return json.dumps({**json.loads(dump(receipt)), "signature": {"d": "example.com"}})
+
+    def newer_dump_options(options):
+        return json.dumps({**json.loads(dump_options(options) or "{}"), "by_burl": True})
+
+    def newer_load_options(text):
+        known = {name: value for name, value in json.loads(text or "{}").items() if name != "by_burl"}
+        return load_options(json.dumps(known)) if known else None
+
+    records.dump, records.load_options = newer_dump, newer_load_options
+    if {wants_options}:
+        records.dump_options = newer_dump_options
+"""
+"""What makes a program one of a newer version: its receipts have a field, and with ``wants_options`` its messages an
+option, that this version does not know."""
+
+
+def newer(program: str, *, wants_options: bool = False) -> str:
+    """The program as a newer version would run it."""
+    return textwrap.dedent(NEWER).replace("{wants_options}", str(wants_options)) + textwrap.dedent(program)
+
+
 def start(program: str, *arguments: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", textwrap.dedent(program), *map(str, arguments)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
