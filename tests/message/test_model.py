@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import pickle
+import tempfile
 from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 from enum import StrEnum
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +21,10 @@ from wlsmtp.errors import MessageError, Stage
 from wlsmtp.message.model import Attachment, Message
 from wlsmtp.wire.address import Address, Mailbox, parse_address
 from wlsmtp.wire.mailboxes import mailboxes_in
+
+
+def parsed(octets: bytes) -> EmailMessage:
+    return message_from_bytes(octets, policy=policy.default)
 
 
 def message(**fields: Any) -> Message:
@@ -84,6 +91,20 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"headers": {"Sender": "no address"}}, "headers: Sender: "),
     ({"attachments": [5]}, "attachments: "),
     ({"attachments": b"octets"}, "attachments: .*from_bytes"),
+    ({"attachments": {"a": b"octets"}}, "attachments: .*list"),
+    ({"attachments": [b"octets"]}, r"attachments: .*\(name, octets\)"),
+    ({"attachments": [("a",)]}, "attachments: a tuple must be"),
+    ({"attachments": [(b"octets", "a")]}, "attachments: a tuple must be"),
+    ({"attachments": [("a", 5)]}, "attachments: the content of 'a' must be"),
+    ({"attachments": [("a", b"", 5)]}, "attachments: the media type of 'a'"),
+    ({"attachments": [("a", b"", "x\r\nBcc: eve@x.org")]}, "attachments: content_type: "),
+    ({"attachments": [("a\r\nBcc: eve@x.org", b"")]}, "attachments: filename: .*control"),
+    ({"attachments": [("a.pdf", "/tmp/a.pdf")]}, "attachments: .*'a.pdf'.*Path"),
+    ({"attachments": [("a.png", "text")]}, "attachments: .*'a.png'"),
+    ({"attachments": [("a.txt", "\ud800")]}, "attachments: .*'a.txt'.*UTF-8"),
+    ({"attachments": [io.BytesIO(b"octets")]}, r"attachments: BytesIO has no name.*\(name, file\)"),
+    ({"attachments": [io.StringIO("text")]}, "attachments: StringIO has no name"),
+    ({"attachments": [("a.csv", io.StringIO("text"))]}, "attachments: .*'a.csv'.*open as text"),
     ({"attachments": ["/no/such/file"]}, "attachments: .*/no/such/file"),
     ({"attachments": ["/"]}, "attachments: .*'/'.*directory"),
     ({"attachments": ["a\x00b"]}, "attachments: "),
@@ -143,6 +164,50 @@ def test_a_path_is_checked_at_once_and_read_at_render(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(MessageError, match=r"note\.txt"):
         mail.render()
+
+
+def test_an_attachment_may_be_an_open_file_or_a_pair(tmp_path: Path) -> None:
+    path = tmp_path / "note.pdf"
+    path.write_bytes(b"octets")
+    with path.open("rb") as file, path.open("rb") as same:
+        given = [file, ("a.pdf", same), ("b.pdf", path), ("c", b"octets", "application/pdf"), ("d.pdf", b"octets")]
+        mail = message(attachments=given)
+    found = [(item.filename, item.content_type, item.read()) for item in mail.attachments]
+    names = ("note.pdf", "a.pdf", "b.pdf", "c", "d.pdf")
+    assert found == [(name, "application/pdf", b"octets") for name in names]
+    with path.open("rb") as file:
+        assert message(attachments=file).attachments[0].filename == "note.pdf"
+    assert message(attachments=("a.pdf", b"octets")).attachments[0].filename == "a.pdf"
+    with tempfile.TemporaryFile() as file, pytest.raises(MessageError, match="no name"):
+        message(attachments=[file])
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.csv", 'text/csv; charset="utf-8"'),
+        ("a.html", 'text/html; charset="utf-8"'),
+        ("a.json", "application/json"),
+        ("a.svg", "image/svg+xml"),
+        ("README", 'text/plain; charset="utf-8"'),
+        (None, 'text/plain; charset="utf-8"'),
+    ],
+)
+def test_text_may_be_a_file(name: str | None, kind: str) -> None:
+    made = [Attachment.from_text("Grüße\n", name)]
+    made += message(attachments=[(name, "Grüße\n")]).attachments if name else ()
+    assert {(item.filename, item.content_type, item.read()) for item in made} == {(name, kind, "Grüße\n".encode())}
+    sent = parsed(bytes(message(text="x", attachments=made)))
+    files = list(sent.iter_attachments())
+    assert [file.get_content() for file in files if file.get_content_maintype() == "text"] == [
+        "Grüße\n" for _ in made if kind.startswith("text/")
+    ]
+
+
+def test_text_may_be_of_any_type_that_is_named() -> None:
+    assert Attachment.from_text("%PDF", "a.pdf", "application/pdf").read() == b"%PDF"
+    with pytest.raises(MessageError, match="text: must be a str, not bytes"):
+        Attachment.from_text(b"octets", "a.txt")  # type: ignore[arg-type]
 
 
 def test_a_stream_is_read_once() -> None:
@@ -210,6 +275,12 @@ class TestBut:
         with pytest.raises(TypeError, match="nonsense"):
             message().but(nonsense=1)  # type: ignore[call-arg]
 
+    def test_replace_is_another_name_for_it(self) -> None:
+        first = message(text="one")
+        second, third = first.replace(text="two"), first.__replace__(text="three")
+        assert (second.text, third.text, second.to) == ("two", "three", first.to)
+        assert len({first.message_id, second.message_id, third.message_id}) == 3
+
     def test_attachments_are_shared(self) -> None:
         first = message(attachments=[Attachment.from_bytes(b"octets", "a")])
         assert first.but(to="c@x.org").attachments[0] is first.attachments[0]
@@ -234,9 +305,53 @@ def test_a_message_is_frozen_and_has_one_identity() -> None:
         mail.subject = "other"  # type: ignore[misc]
 
 
-def test_its_repr_shows_no_content() -> None:
-    mail = message(text="secret", html="secret", attachments=[Attachment.from_bytes(b"secret", "a")])
-    assert "secret" not in repr(mail)
+def test_its_repr_is_one_line_without_content() -> None:
+    mail = message(subject="a" * 99, text="secret", html="secret", attachments=[("a", b"secret")], bcc=["c@x.org"])
+    shown = f"<Message from ann@example.com to bob@example.org and 1 more: '{'a' * 59}…' (text, html, 1 attachment)>"
+    assert repr(mail) == str(mail) == shown
+    many = message(
+        to=[Mailbox(f"{n}" * 99, parse_address(f"{n}@{'x' * 60}.org")) for n in range(9)], subject="\x85"[:0]
+    )
+    assert len(repr(many)) < 200 and repr(Message("ann@example.com")) == "<Message from ann@example.com: ''>"
+
+
+def test_a_preview_is_what_people_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.pdf"
+    path.write_bytes(b"octets")
+    mail = message(
+        to=["Bob <bob@example.org>", *(f"{n}@x.org" for n in range(20))],
+        bcc="cy@x.org",
+        subject="Grüße",
+        text="Hello\x1b[2J\nsecond\r\nthird",
+        html="<p>",
+        attachments=[path, Attachment.inline(b"gif", "logo")],
+        headers={"X-A": ["1", "2"]},
+        date=datetime(2024, 2, 29, tzinfo=UTC),
+    )
+    assert mail.preview(lines=2).splitlines() == [
+        "From: ann@example.com",
+        'To: "Bob" <bob@example.org>, ' + ", ".join(f"{n}@x.org" for n in range(9)) + " and 11 more",
+        "Bcc: cy@x.org",
+        "Subject: Grüße",
+        "Date: 2024-02-29 00:00:00+00:00",
+        "X-A: 1",
+        "X-A: 2",
+        "Attachment: a.pdf (application/pdf, 6 octets)",
+        "Attachment: cid:logo (application/octet-stream, 3 octets)",
+        "",
+        "(there is HTML as well)",
+        "Hello\ufffd[2J",
+        "second",
+        "… 1 more lines",
+    ]
+    path.unlink()
+    assert "cannot be read" in mail.preview()
+    assert "(HTML only)\n<p>" in message(html="<p>").preview() and message().preview().endswith("(no text)")
+
+
+def test_its_octets_are_what_is_sent() -> None:
+    mail = message(text="Hello", bcc="cy@x.org")
+    assert mail.as_bytes() == bytes(mail) == b"".join(mail.render().chunks()) and b"cy@x.org" not in mail.as_bytes()
 
 
 def test_mailboxes_and_groups_of_other_libraries_are_taken() -> None:

@@ -59,7 +59,7 @@ def blocks_of(attachment: Attachment) -> bytes:
 
 
 class TestStreams:
-    @pytest.mark.parametrize("data", [b"", b"octets", LARGE[:SMALL], LARGE], ids=len)
+    @pytest.mark.parametrize("data", [b"octets", LARGE[:SMALL], LARGE], ids=len)
     @pytest.mark.parametrize("opened", [io.BytesIO, Trickle])
     def test_what_is_left_is_read_and_the_stream_may_be_closed(
         self, opened: Callable[[bytes], BinaryIO], data: bytes, temporary: Path
@@ -148,12 +148,50 @@ class TestStreams:
             attachment = Attachment.from_stream(stream, "a.bin")
         assert attachment.read() == LARGE and list(temporary.iterdir())
 
-    @pytest.mark.parametrize("stream", [io.StringIO("text"), io.BytesIO()], ids=["text", "closed"])
-    def test_what_gives_no_octets_is_refused(self, stream: Any) -> None:
-        if isinstance(stream, io.BytesIO):
+    @pytest.mark.parametrize(
+        ("mode", "words"),
+        [
+            ("r", "open as text.*'rb'"),
+            ("w", "open as text"),
+            ("wb", "not open for reading.*'rb'"),
+            ("ab", "not open for reading"),
+            ("closed", "the file is closed"),
+            ("StringIO", r"open as text.*from_text\("),
+            ("closed BytesIO", "the file is closed"),
+        ],
+    )
+    def test_what_gives_no_octets_is_refused(self, mode: str, words: str, tmp_path: Path) -> None:
+        path = tmp_path / "a.bin"
+        path.write_bytes(b"octets")
+        stream: Any = io.StringIO("text") if "String" in mode else io.BytesIO(b"octets")
+        if "IO" not in mode:
+            stream = path.open(mode if mode != "closed" else "rb")
+        if "closed" in mode:
             stream.close()
-        with pytest.raises(MessageError, match=r"a\.bin.*cannot be read"):
+        with pytest.raises(MessageError, match=rf"a\.bin.*cannot be read: .*{words}"):
             Attachment.from_stream(stream, "a.bin")
+        stream.close()
+
+    @pytest.mark.parametrize("size", [6, len(LARGE)])
+    @pytest.mark.parametrize("kind", ["BytesIO", "rb", "w+b", "unseekable"])
+    def test_a_stream_at_its_end_is_no_empty_file(self, kind: str, size: int, tmp_path: Path) -> None:
+        path = tmp_path / "a.bin"
+        path.write_bytes(LARGE[:size])
+        stream: Any = io.BytesIO() if kind == "BytesIO" else Trickle(b"")
+        if kind in ("rb", "w+b"):
+            stream = path.open(kind)
+        with stream:
+            if kind in ("BytesIO", "w+b"):
+                stream.write(LARGE[:size])  # and no seek(0)
+            elif kind == "rb":
+                stream.read()
+            with pytest.raises(MessageError, match=r"a\.bin.*at its end.*seek\(0\)"):
+                Attachment.from_stream(stream, "a.bin")
+
+    def test_an_empty_file_is_one(self, tmp_path: Path) -> None:
+        (tmp_path / "a").touch()
+        with (tmp_path / "a").open("rb") as stream:
+            assert Attachment.from_stream(stream, "a").read() == Attachment.from_stream(io.BytesIO(), "a").read() == b""
 
     def test_a_stream_goes_to_another_process_with_its_octets(self, large_file: Path) -> None:
         with large_file.open("rb") as stream:

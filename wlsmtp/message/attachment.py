@@ -6,13 +6,13 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, Self
+from typing import Any, BinaryIO, Literal, Self, TypeAlias
 
 from pydantic import Field, PrivateAttr, field_validator
 
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.message.source import FileSource, OctetsSource, Source, readable_file, stream_source
-from wlsmtp.message.values import identifier, without_controls
+from wlsmtp.message.values import exactly_str, identifier, without_controls
 from wlsmtp.settings.validation import Validated
 
 _TOKEN = r"[\w!#$&^.+-]+"
@@ -79,11 +79,28 @@ class Attachment(Validated):
         return cls(data, filename, content_type)
 
     @classmethod
+    def from_text(cls, text: str, filename: str | None, content_type: str | None = None) -> Self:
+        """Text as a file in UTF-8, its line ends as they are. The type is guessed from the name, with the charset where
+        that has a meaning; by default ``text/plain``. Raises ``MessageError`` where the type is that of no text: the
+        text might be meant for a path."""
+        kind = content_type if content_type is not None else _type_of_text(filename)
+        try:
+            return cls(exactly_str(text).encode(), filename, kind)
+        except UnicodeEncodeError as error:
+            words = f"The attachment {filename!r} cannot be written in UTF-8: {error.reason}"
+            raise MessageError(words, stage=Stage.MESSAGE) from None
+        except ValueError as error:
+            if isinstance(error, MessageError):
+                raise
+            raise MessageError(f"text: {error}; use from_bytes for octets", stage=Stage.MESSAGE) from None
+
+    @classmethod
     def from_stream(cls, fileobj: BinaryIO, filename: str | None, content_type: str | None = None) -> Self:
         """What is left in a binary stream, which stays open and is not needed afterwards.
 
         A large file that was opened for reading is read when the message is sent, like a path. From any other stream
-        all is read now, what is large into a temporary file. Raises ``MessageError`` when it cannot be read.
+        all is read now, what is large into a temporary file. Raises ``MessageError`` when it cannot be read: it is
+        closed, is open for writing only or as text, or is at its end although it is no empty file.
         """
         source = stream_source(fileobj, filename or "from a stream")
         if isinstance(source, OctetsSource):
@@ -157,6 +174,78 @@ class Attachment(Validated):
     @classmethod
     def _bare_identifier(cls, value: str | None) -> str | None:
         return identifier(value) if value is not None else None
+
+
+AttachmentContent: TypeAlias = bytes | bytearray | memoryview | str | Path | BinaryIO
+"""Octets, text (never a path), a ``Path``, or a binary file that is open for reading."""
+AttachmentLike: TypeAlias = (
+    Attachment | str | os.PathLike[str] | BinaryIO | tuple[str, AttachmentContent] | tuple[str, AttachmentContent, str]
+)
+"""A path, an open binary file with a name, a pair (name, content), or (name, content, media type)."""
+
+
+def attachment_of(item: object) -> Attachment:
+    """What a user gives for an attachment. Raises ``ValueError`` in words for them."""
+    if isinstance(item, Attachment):
+        return item
+    if isinstance(item, str | os.PathLike):
+        return Attachment.from_path(item)
+    if isinstance(item, tuple):
+        return _named_attachment(item)
+    if callable(getattr(item, "read", None)):
+        return Attachment.from_stream(item, _name_of_file(item))  # type: ignore[arg-type]
+    hint = "; give octets with their name: (name, octets)" if isinstance(item, bytes | bytearray | memoryview) else ""
+    raise ValueError(f"must be an Attachment, a path, an open file or a pair (name, content), not {_kind(item)}{hint}")
+
+
+def _named_attachment(item: tuple[object, ...]) -> Attachment:
+    if not 2 <= len(item) <= 3 or not isinstance(item[0], str):
+        raise ValueError("a tuple must be (name, content) or (name, content, media type)")
+    name, content, kind = item[0], item[1], item[2] if len(item) == 3 else None
+    if kind is not None and not isinstance(kind, str):
+        raise ValueError(f"the media type of {name!r} must be a str, not {_kind(kind)}")
+    if isinstance(content, bytes | bytearray | memoryview):
+        return Attachment.from_bytes(bytes(content), name, kind)
+    if isinstance(content, str):
+        return Attachment.from_text(content, name, kind)
+    if isinstance(content, os.PathLike):
+        return Attachment.from_path(content, filename=name, content_type=kind)
+    if callable(getattr(content, "read", None)):
+        return Attachment.from_stream(content, name, kind)  # type: ignore[arg-type]
+    raise ValueError(f"the content of {name!r} must be bytes, str, a Path or an open file, not {_kind(content)}")
+
+
+def _name_of_file(file: object) -> str:
+    name = getattr(file, "name", None)
+    if isinstance(name, bytes):
+        name = os.fsdecode(name)
+    # The name of a descriptor is its number, and that of a standard stream in angle brackets.
+    if not isinstance(name, str) or not os.path.basename(name) or name.startswith("<"):
+        raise ValueError(f"{_kind(file)} has no name for its recipient; give a pair (name, file)")
+    return os.path.basename(name)
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__
+
+
+_TEXT = re.compile(r"text/.*|.*[+/](?:json|xml|yaml|toml|javascript|sql|rtf|x-sh|x-csh|x-tex|x-latex|x-httpd-php)")
+
+
+def _type_of_text(filename: str | None) -> str:
+    guessed = _guessed_type(filename)
+    if guessed == "application/octet-stream" and not _is_known(filename):
+        guessed = "text/plain"
+    if not _TEXT.fullmatch(guessed):
+        hint = "Give its octets, or a Path if it is one; or say the media type"
+        raise MessageError(f"A str is not the content of {filename!r} ({guessed})", stage=Stage.MESSAGE, hint=hint)
+    return f'{guessed}; charset="utf-8"' if guessed.startswith("text/") else guessed
+
+
+def _is_known(filename: str | None) -> bool:
+    import mimetypes
+
+    return isinstance(filename, str) and mimetypes.guess_type(f"./{filename}") != (None, None)
 
 
 def _guessed_type(filename: str | None) -> str:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self, TypedDict, Unpack
 
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.message.attachment import Attachment as Attachment
+from wlsmtp.message.attachment import AttachmentLike, attachment_of
 from wlsmtp.message.content import Content
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.mime import write
+from wlsmtp.message.preview import in_one_line, preview
 from wlsmtp.message.values import (
     AddressesLike,
     AddressLike,
@@ -31,8 +33,6 @@ from wlsmtp.message.values import (
 )
 from wlsmtp.wire.address import Mailbox
 from wlsmtp.wire.mailboxes import Group, mailboxes_in
-
-AttachmentLike = Attachment | str | os.PathLike[str]
 
 
 class Changes(TypedDict, total=False):
@@ -52,13 +52,13 @@ class Changes(TypedDict, total=False):
     message_id: str | None
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False, repr=False)
 class Message:
-    """A message to be composed.
+    """A message to be composed. ``session.send(message)`` sends it; to make one sends nothing.
 
     >>> Message("ann@example.com", "Bob <bob@example.org>", subject="Hi", text="…", attachments=["report.pdf"])
 
-    For a mail merge, make one and vary it with ``but``.
+    For many that are nearly alike, make one and vary it: with ``merge`` for rows of data, with ``but`` for one other.
     """
 
     sender: Mailbox
@@ -68,8 +68,8 @@ class Message:
     """Get the message and are named nowhere in it."""
     reply_to: tuple[Mailbox | Group, ...]
     subject: str
-    text: str | None = field(repr=False)
-    html: str | None = field(repr=False)
+    text: str | None
+    html: str | None
     attachments: tuple[Attachment, ...]
     headers: dict[str, tuple[str, ...]]
     """Further header fields, by name."""
@@ -93,7 +93,9 @@ class Message:
         date: datetime | None = None,
         message_id: str | None = None,
     ) -> None:
-        """Each address field takes one address or several. Raises ``MessageError`` that names the field.
+        """Each address field takes one address or several. ``attachments`` are paths, open binary files, ``Attachment``
+        or pairs ``(name, content)``, where content is octets, text, a ``Path`` or an open file, and the media type may
+        come third. Raises ``MessageError`` that names the field.
 
         Whether there is a recipient is asked when the envelope is needed.
         """
@@ -111,10 +113,10 @@ class Message:
             checked["message_id"] = new_identifier(self.sender.address.wire_domain)
 
     def but(self, **changes: Unpack[Changes]) -> Self:
-        """The same message with some fields changed: the next one of a mail merge.
+        """The same message with some fields changed; to make it sends nothing.
 
         >>> letter = Message("ann@example.com", subject="Your invoice", attachments=["terms.pdf"])
-        >>> session.send_many(letter.but(to=row.address, text=row.text) for row in rows)
+        >>> receipt = session.send(letter.but(to="bob@example.org", text="Hello Bob"))
 
         The changes are checked like the fields of a new message. Date and Message-ID are new unless they are given.
         The attachments are shared, and those that are not large are encoded once. Raises ``MessageError`` that names
@@ -122,6 +124,13 @@ class Message:
         """
         kept = {name: value for name, value in self.__dict__.items() if name not in ("date", "message_id")}
         return type(self)(**{**kept, **changes})
+
+    def replace(self, **changes: Unpack[Changes]) -> Self:
+        """The same as ``but``: another message, with a Date and a Message-ID of its own unless they are given."""
+        return self.but(**changes)
+
+    def __replace__(self, /, **changes: Unpack[Changes]) -> Self:
+        return self.but(**changes)  # for copy.replace, from Python 3.13 on
 
     def envelope(self) -> Envelope:
         """From the sender to all of to, cc and bcc. Raises ``MessageError`` when nobody is there."""
@@ -135,25 +144,33 @@ class Message:
         """The message as it is sent. Raises ``MessageError`` when an attachment cannot be read any more."""
         return write(self)
 
-    def __bytes__(self) -> bytes:
+    def as_bytes(self) -> bytes:
+        """The octets that are sent, with CRLF line ends, all of them in memory: what an .eml file holds. Bcc is not in
+        them. Raises ``MessageError`` when an attachment cannot be read any more."""
         return b"".join(self.render().chunks())
+
+    def __bytes__(self) -> bytes:
+        return self.as_bytes()
+
+    def preview(self, lines: int = 20) -> str:
+        """Text for a terminal: the header fields, Bcc as well, the attachments, and the first ``lines`` of the text
+        (of the HTML where there is no text). Control characters in it are replaced."""
+        return preview(self, lines)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {in_one_line(self)}>"
 
 
 def _attachments(value: object) -> tuple[Attachment, ...]:
     if value is None:
         return ()
-    items = [value] if isinstance(value, str | os.PathLike | Attachment) else value
-    if isinstance(items, bytes) or not isinstance(items, Iterable):
-        raise ValueError("must be a list of Attachment or paths; use Attachment.from_bytes for octets")
-    return tuple(map(_attachment, items))
-
-
-def _attachment(item: object) -> Attachment:
-    if isinstance(item, Attachment):
-        return item
-    if isinstance(item, str | os.PathLike):
-        return Attachment.from_path(item)
-    raise ValueError(f"must be an Attachment or a path, not {type(item).__name__}")
+    is_one = isinstance(value, str | os.PathLike | Attachment) or callable(getattr(value, "read", None))
+    # Octets are no attachment by themselves, so this tuple is no list of two.
+    is_one |= isinstance(value, tuple) and len(value) > 1 and isinstance(value[1], bytes | bytearray | memoryview)
+    items = [value] if is_one else value
+    if isinstance(items, bytes | bytearray | memoryview | Mapping) or not isinstance(items, Iterable):
+        raise ValueError("must be a list of paths, Attachments or pairs (name, content); see Attachment.from_bytes")
+    return tuple(map(attachment_of, items))
 
 
 def _headers(value: object) -> dict[str, tuple[str, ...]]:

@@ -199,14 +199,36 @@ def stream_source(stream: BinaryIO, name: str) -> Source:
 
     A little goes into memory. Of a file that is open for reading only path and position are kept. The rest of anything
     else is copied into a temporary file: two readers at once would move the position of one stream, and not every
-    stream has one.
+    stream has one. Raises ``MessageError`` where nothing is left, unless the stream is known to be empty.
     """
+    _check_stream(stream, name)
     if (reopened := _reopened(stream, name)) is not None:
         return reopened
     # What is in memory stays there; to read it whole copies nothing.
     limit = sys.maxsize if isinstance(stream, io.BytesIO) else SMALL + 1
     start = _read(stream, limit, name)
+    if not start and not _is_at_start(stream):
+        words = "it is at its end, and nothing is left to read"
+        raise unreadable(name, OSError(words), "Call seek(0) first; octets that are empty go by from_bytes(b'', name)")
     return _spooled(start, stream, name) if len(start) == limit else OctetsSource(start, name)
+
+
+def _check_stream(stream: BinaryIO, name: str) -> None:
+    """Refuse what is no binary stream, or is closed, in better words than the stream has."""
+    if isinstance(stream, io.TextIOBase):
+        hint = "Open it in binary mode, 'rb'; or give its text: from_text(file.read(), name)"
+        raise unreadable(name, OSError("it is open as text"), hint)
+    if getattr(stream, "closed", False) is True:
+        raise unreadable(name, OSError("the file is closed"), "Make the message within the file's with block")
+
+
+def _is_at_start(stream: BinaryIO) -> bool:
+    """Whether the stream is where it begins: then it is empty, if there is nothing to read. Of one that has no
+    position nobody can tell."""
+    try:
+        return stream.tell() == 0
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def _reopened(stream: BinaryIO, name: str) -> FileSource | None:
@@ -263,6 +285,9 @@ def _read(stream: BinaryIO, count: int, name: str) -> bytes:
     while count:
         try:
             piece = stream.read(count)
+        except io.UnsupportedOperation as error:
+            hint = "Open it with 'rb', or with 'w+b' and seek(0)"
+            raise unreadable(name, OSError("it is not open for reading"), hint) from error
         except (OSError, ValueError) as error:
             raise unreadable(name, error) from error
         if not isinstance(piece, bytes):
@@ -275,7 +300,7 @@ def _read(stream: BinaryIO, count: int, name: str) -> bytes:
     return b"".join(pieces)
 
 
-def unreadable(name: object, error: Exception) -> MessageError:
+def unreadable(name: object, error: Exception, hint: str | None = None) -> MessageError:
     """The error that names the attachment."""
     why = getattr(error, "strerror", None) or error
-    return MessageError(f"The attachment {str(name)!r} cannot be read: {why}", stage=Stage.MESSAGE)
+    return MessageError(f"The attachment {str(name)!r} cannot be read: {why}", stage=Stage.MESSAGE, hint=hint)

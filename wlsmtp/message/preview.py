@@ -1,0 +1,84 @@
+"""A ``Message`` as people see it: in one line, or as text for a terminal. Nothing here is sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from wlsmtp.errors import MessageError
+from wlsmtp.wire.address import Mailbox
+from wlsmtp.wire.mailboxes import Group
+
+if TYPE_CHECKING:
+    from wlsmtp.message.attachment import Attachment
+    from wlsmtp.message.model import Message
+
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+"""Characters that a terminal would obey, or that change the order of what is seen."""
+_LONGEST = 200
+
+
+def in_one_line(message: Message) -> str:
+    """Who writes to whom about what, without the texts."""
+    shown = [str(item.address) if isinstance(item, Mailbox) else item.name for item in message.to[:1]]
+    others = len(message.to) + len(message.cc) + len(message.bcc) - len(shown)
+    to = f" to {_cut(shown[0], 80)}" if shown else ""
+    more = (f" and {others} more" if to else f" to {others}") if others else ""
+    parts = [name for name in ("text", "html") if getattr(message, name) is not None]
+    if count := len(message.attachments):
+        parts.append(f"{count} attachment" + ("s" if count > 1 else ""))
+    holds = f" ({', '.join(parts)})" if parts else ""
+    return f"from {_cut(str(message.sender.address), 80)}{to}{more}: {_cut(message.subject, 60)!r}{holds}"
+
+
+def preview(message: Message, lines: int) -> str:
+    """See ``Message.preview``."""
+    return "\n".join([*_head(message), "", *_body(message, lines)])
+
+
+def _head(message: Message) -> Iterator[str]:
+    yield f"From: {_seen(message.sender)}"
+    for name, items in (("To", message.to), ("Cc", message.cc), ("Bcc", message.bcc), ("Reply-To", message.reply_to)):
+        if items:
+            yield f"{name}: {_addresses(items)}"
+    yield f"Subject: {_seen(message.subject)}"
+    yield f"Date: {message.date.isoformat(' ', 'seconds')}"
+    for name, values in message.headers.items():
+        yield from (f"{name}: {_seen(value)}" for value in values)
+    for attachment in message.attachments:
+        yield f"Attachment: {_attachment(attachment)}"
+
+
+def _addresses(items: Sequence[Mailbox | Group]) -> str:
+    return ", ".join(_seen(item) for item in items[:10]) + (f" and {len(items) - 10} more" if len(items) > 10 else "")
+
+
+def _attachment(attachment: Attachment) -> str:
+    try:
+        size = f"{attachment.source.size():,} octets"
+    except MessageError as error:
+        size = error.message
+    name = f"cid:{attachment.content_id}" if attachment.is_inline else attachment.filename or "(without a name)"
+    return f"{_seen(name)} ({attachment.content_type}, {size})"
+
+
+def _body(message: Message, lines: int) -> Iterator[str]:
+    text = message.text if message.text is not None else message.html
+    if text is None:
+        yield "(no text)"
+        return
+    if message.html is not None:
+        yield "(HTML only)" if message.text is None else "(there is HTML as well)"
+    found = re.split(r"\r\n|\r|\n", text)
+    yield from (_cut(_seen(line), _LONGEST) for line in found[:lines])
+    if len(found) > lines:
+        yield f"… {len(found) - lines} more lines"
+
+
+def _seen(value: object) -> str:
+    return _UNSEEN.sub("\ufffd", str(value))
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"
