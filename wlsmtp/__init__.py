@@ -46,12 +46,12 @@ if TYPE_CHECKING:
     from wlsmtp.session import SMTPSession as SMTPSession
     from wlsmtp.settings.config import TLS as TLS
     from wlsmtp.settings.config import Mode as Mode
-    from wlsmtp.settings.config import Pipelining as Pipelining
-    from wlsmtp.settings.config import PoolLimits as PoolLimits
-    from wlsmtp.settings.config import RetryPolicy as RetryPolicy
     from wlsmtp.settings.config import Security as Security
     from wlsmtp.settings.config import SessionConfig as SessionConfig
-    from wlsmtp.settings.config import Timeouts as Timeouts
+    from wlsmtp.settings.limits import Pipelining as Pipelining
+    from wlsmtp.settings.limits import PoolLimits as PoolLimits
+    from wlsmtp.settings.limits import RetryPolicy as RetryPolicy
+    from wlsmtp.settings.limits import Timeouts as Timeouts
     from wlsmtp.settings.network import Network as Network
     from wlsmtp.settings.network import Proxy as Proxy
     from wlsmtp.settings.options import DSN as DSN
@@ -73,9 +73,8 @@ _ROOMS = {
     "message.model": ("Message", "Attachment"),
     "message.envelope": ("Envelope",),
     "receipt": ("Receipt", "RecipientResult", "RecipientStatus", "Status"),
-    "settings.config": (
-        "SessionConfig", "Security", "Mode", "TLS", "Timeouts", "PoolLimits", "Pipelining", "RetryPolicy",
-    ),
+    "settings.config": ("SessionConfig", "Security", "Mode", "TLS"),
+    "settings.limits": ("Timeouts", "PoolLimits", "Pipelining", "RetryPolicy"),
     "errors": (
         "SMTPError", "ConfigError", "MessageError", "ConnectionFailed", "DeadlineExceeded", "TLSError",
         "AuthenticationFailed", "ReplyError", "SenderRefused", "RecipientsRefused", "ContentRefused", "CommandRefused",

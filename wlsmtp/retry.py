@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from wlsmtp.events import Announcer
     from wlsmtp.io.base import IO
     from wlsmtp.message.envelope import Envelope
-    from wlsmtp.settings.config import RetryPolicy
+    from wlsmtp.settings.limits import RetryPolicy
     from wlsmtp.smtp.deadlines import Deadlines
 
 Attempt = Callable[["Envelope"], Awaitable[Outcome]]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 from wlsmtp.io.blocking import BlockingIO, advance, run
 from wlsmtp.mailer import Item, Mailer
 from wlsmtp.receipt import Receipt, Status
-from wlsmtp.settings.config import Mode, Pipelining, PoolLimits, RetryPolicy, Security, SessionConfig, Timeouts
+from wlsmtp.settings.config import Mode, Security, SessionConfig
+from wlsmtp.settings.limits import Pipelining, PoolLimits, RetryPolicy, Timeouts
 
 if TYPE_CHECKING:
     from pydantic import SecretStr

@@ -23,7 +23,7 @@ from wlsmtp.errors import (
 from wlsmtp.outbox import verdict
 from wlsmtp.outbox.base import Entry
 from wlsmtp.receipt import OutboxReceipt, Outcome, RecipientResult, RecipientStatus, Status
-from wlsmtp.settings.config import RetryPolicy
+from wlsmtp.settings.limits import RetryPolicy
 from wlsmtp.wire.reply import Reply
 
 NOW = 1_700_000_000.0

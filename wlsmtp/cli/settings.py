@@ -13,7 +13,8 @@ import typer
 
 from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.events import Listener
-from wlsmtp.settings.config import TLS, RetryPolicy, Security, SessionConfig
+from wlsmtp.settings.config import TLS, Security, SessionConfig
+from wlsmtp.settings.limits import RetryPolicy
 
 Url = Annotated[
     str | None, typer.Option("--url", "-u", metavar="URL", help="smtp+tls://user:password@host:587, smtp://, smtps://")

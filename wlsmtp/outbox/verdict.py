@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wlsmtp.errors import SMTPError
     from wlsmtp.outbox.base import Entry
     from wlsmtp.receipt import RecipientResult
-    from wlsmtp.settings.config import RetryPolicy
+    from wlsmtp.settings.limits import RetryPolicy
 
 
 @dataclass(frozen=True, slots=True)

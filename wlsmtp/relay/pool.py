@@ -19,7 +19,7 @@ from wlsmtp.statistics import PoolStatistics
 
 if TYPE_CHECKING:
     from wlsmtp.io.base import IO
-    from wlsmtp.settings.config import PoolLimits
+    from wlsmtp.settings.limits import PoolLimits
     from wlsmtp.smtp.connection import Connection
     from wlsmtp.smtp.deadlines import Deadlines
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from wlsmtp.io.base import IO
-    from wlsmtp.settings.config import Timeouts
+    from wlsmtp.settings.limits import Timeouts
 
 StageName = Literal["connect", "tls", "greeting", "command", "data", "block", "content", "quit"]
 

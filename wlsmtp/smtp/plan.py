@@ -14,7 +14,7 @@ from wlsmtp.smtp.quirks import Trust
 if TYPE_CHECKING:
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
-    from wlsmtp.settings.config import Pipelining
+    from wlsmtp.settings.limits import Pipelining
     from wlsmtp.smtp.quirks import ServerQuirks
     from wlsmtp.wire.address import Address
     from wlsmtp.wire.extensions import Capabilities

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from wlsmtp.io.base import IO
     from wlsmtp.receipt import Outcome
-    from wlsmtp.settings.config import Pipelining
+    from wlsmtp.settings.limits import Pipelining
     from wlsmtp.smtp.deadlines import Deadlines, StageName
     from wlsmtp.smtp.link import Link
     from wlsmtp.smtp.plan import Plan, Planner

@@ -64,7 +64,7 @@ class World:
 
     def session(self, transport: Transport | str) -> SMTPSession | AsyncSMTPSession:
         """A session that sends by ``transport``, and does not try again."""
-        from wlsmtp.settings.config import RetryPolicy
+        from wlsmtp.settings.limits import RetryPolicy
 
         face = AsyncSMTPSession if self._runner else SMTPSession
         return face(transport=transport, retry=RetryPolicy(attempts=1))

@@ -76,7 +76,8 @@ def EmailConfigure(parameter: int, value: int | str) -> None:
 
 def fields() -> dict[str, Any]:
     """The parameters as fields of ``SessionConfig``. Raises ``ConfigError``."""
-    from wlsmtp.settings.config import TLS, Timeouts
+    from wlsmtp.settings.config import TLS
+    from wlsmtp.settings.limits import Timeouts
 
     trust = "bundled" if _parameters[emailParameterMode] else "system"
     return {

@@ -182,7 +182,7 @@ class emailSMTPSession(FrenchSession, Variable):
 
     def _settings(self) -> dict[str, Any]:
         """As keywords of ``SMTPSession``. Raises ``ConfigError``."""
-        from wlsmtp.settings.config import RetryPolicy
+        from wlsmtp.settings.limits import RetryPolicy
 
         if not self.ServerAddress:
             raise ConfigError("ServerAddress: is empty", stage=Stage.SETTINGS)

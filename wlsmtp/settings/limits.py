@@ -1,0 +1,122 @@
+"""How long, how many, how fast, how often: time-outs, the limits of connections, pipelining, retrying."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, Self
+
+from pydantic import Field, field_validator
+
+from wlsmtp.errors import ConfigError, Stage
+from wlsmtp.settings.validation import Seconds, Settings
+
+
+class Timeouts(Settings):
+    """The longest waits, in seconds, by stage (RFC 5321 §4.5.3.2 asks for up to ten minutes; a session that people
+    wait for fails earlier where that is harmless, and never gives up early on the reply to the content, where giving
+    up leaves the message in doubt)."""
+
+    connect: Seconds = 15.0
+    """Resolving the name and connecting, all addresses together."""
+    tls: Seconds = 30.0
+    """The TLS handshake."""
+    greeting: Seconds = 60.0
+    command: Seconds = 60.0
+    """The reply to EHLO, STARTTLS, AUTH, MAIL, RCPT, RSET and NOOP."""
+    data: Seconds = 120.0
+    """The 354 after DATA."""
+    block: Seconds = 180.0
+    """Handing one block of up to 64 KiB of content to the network."""
+    content: Seconds = 600.0
+    """The reply to the content."""
+    quit: Seconds = 2.0
+    """The reply to QUIT; nothing depends on it."""
+    total: Seconds = 1800.0
+    """A whole ``send``: waiting for a connection, connecting, retries and all."""
+
+    @classmethod
+    def of(cls, seconds: float) -> Self:
+        """The same longest silence for every stage, as a plain ``timeout=30`` means it; ``total`` stays as it is."""
+        if not 0 < seconds < math.inf:
+            raise ConfigError("timeout: must be a finite number of seconds, greater than 0.", stage=Stage.SETTINGS)
+        stages = ("connect", "tls", "greeting", "command", "data", "block", "content")
+        return cls(**dict.fromkeys(stages, seconds), quit=min(seconds, cls().quit))
+
+
+class PoolLimits(Settings):
+    """How connections are kept, and how fast mail goes out."""
+
+    max_connections: Annotated[int, Field(ge=1)] = 4
+    """Open at once; further senders share them, or wait for their turn. Fewer are used for a while after the server has
+    said that there are too many, or too much mail."""
+    max_messages: Annotated[int, Field(ge=1)] | None = 1000
+    """Messages over one connection before it is replaced; fewer if the server says so (MAILMAX, RFC 9422). None: no
+    limit."""
+    max_age: Seconds | None = 600.0
+    """Seconds after which a connection is replaced. None: no limit."""
+    idle_timeout: Seconds | None = 30.0
+    """Seconds without use after which a connection is not used again. None: no limit."""
+    rate: str | None = None
+    """The most messages in any stretch of time, as ``"10/second"``, ``"100/minute"`` or ``"2000/hour"``, over all
+    connections of the session; senders wait for their turn. None: no limit."""
+
+    @field_validator("rate")
+    @classmethod
+    def _count_per_unit(cls, value: str | None) -> str | None:
+        if value is not None:
+            _rate(value)
+        return value
+
+    @property
+    def messages_per(self) -> tuple[int, float] | None:
+        """``rate`` as a number of messages and of seconds."""
+        return None if self.rate is None else _rate(self.rate)
+
+
+def _rate(text: str) -> tuple[int, float]:
+    found = re.fullmatch(r"([1-9][0-9]{0,8}) */ *(second|minute|hour|day)", text)
+    if found is None:
+        raise ValueError("must be like '10/second', '100/minute', '2000/hour' or '50000/day'")
+    return int(found[1]), {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}[found[2]]
+
+
+class Pipelining(Settings):
+    """Commands sent in groups (RFC 2920), and messages sent behind one another without waiting.
+
+    When a connection dies, each message whose end was sent and not answered is in doubt: so the window is a trade
+    between speed and how many those may be. See docs/speed.md.
+    """
+
+    enabled: bool = True
+    """Used when the server offers PIPELINING; False: one command, one reply."""
+    chunking: bool = True
+    """Whether to use BDAT (RFC 3030) when the server offers CHUNKING; False: DATA."""
+    binary: bool = True
+    """Whether attachments may go unencoded when the server offers BINARYMIME (RFC 3030 §3), a quarter smaller."""
+    max_in_flight: Annotated[int, Field(ge=1)] = 64
+    """Messages on their way over one connection at once. 1: no message is sent before the one before is answered."""
+    max_bytes: Annotated[int, Field(ge=1)] = 1024 * 1024
+    """Octets of content on their way over one connection at once, unless one message alone has more."""
+    early_content: Annotated[int, Field(ge=0)] = 256 * 1024
+    """Content of up to so many octets may follow its recipients without waiting for their replies."""
+
+
+class RetryPolicy(Settings):
+    """How often, and when, a message that is *certainly not sent* is offered again (RFC 5321 §4.5.4.1)."""
+
+    attempts: Annotated[int, Field(ge=1)] = 3
+    """Tries in all; 1 switches retrying off."""
+    backoff: Annotated[float, Field(ge=0)] = 1.0
+    """Seconds before the second try; doubled for each one after it."""
+    max_backoff: Annotated[float, Field(ge=0)] = 60.0
+    """The longest pause, in seconds; a server that asks for a longer one is not asked again."""
+    jitter: Annotated[float, Field(ge=0)] = 0.5
+    """Up to so many seconds are added at random, so that many clients do not come back in step."""
+    resend_unknown: bool = False
+    """True also offers a message again whose outcome is unknown; its recipients may then get it twice."""
+
+
+PATIENT = RetryPolicy(attempts=130, backoff=5.0, max_backoff=3600.0, jitter=5.0)
+"""How an outbox tries, unless told otherwise: for five days, as RFC 5321 §4.5.4.1 asks of senders that queue; a few
+seconds after the first failure again, and hourly in the end."""
