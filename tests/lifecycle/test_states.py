@@ -8,8 +8,8 @@ from enum import Enum, auto
 import pytest
 
 from wlsmtp.lifecycle import Lifecycle
-from wlsmtp.relay.pipeline import ALLOWED as OF_STREAMS
-from wlsmtp.relay.pipeline import StreamState
+from wlsmtp.relay.pipeline import ALLOWED as OF_PIPELINES
+from wlsmtp.relay.pipeline import PipelineState
 from wlsmtp.smtp.connection import ALLOWED as OF_CONNECTIONS
 from wlsmtp.smtp.connection import ConnectionState
 
@@ -37,7 +37,7 @@ def test_only_what_the_table_allows_may_follow() -> None:
     assert light.state is _Light.OUT
 
 
-@pytest.mark.parametrize(("states", "table"), [(ConnectionState, OF_CONNECTIONS), (StreamState, OF_STREAMS)])
+@pytest.mark.parametrize(("states", "table"), [(ConnectionState, OF_CONNECTIONS), (PipelineState, OF_PIPELINES)])
 def test_every_state_has_a_row_and_can_end(states: type[Enum], table: Mapping[Enum, frozenset[Enum]]) -> None:
     ended = states["ENDED"]
     assert set(table) == set(states) and not table[ended]

@@ -20,8 +20,10 @@ from wlsmtp import AsyncSMTPSession, Message, PoolLimits, RetryPolicy, SMTPSessi
 from wlsmtp.events import Disconnected, Event, Line, listener
 from wlsmtp.io.blocking import BlockingIO, run
 from wlsmtp.relay.pool import Pool
+from wlsmtp.relay.relay import Relay
 from wlsmtp.smtp.deadlines import Deadlines
 from wlsmtp.testing import SMTPServer
+from wlsmtp.transports.smtp import SMTPTransport
 
 MESSAGE = Message(sender="ann@example.com", to="bob@example.org", text="x")
 
@@ -165,6 +167,11 @@ async def nothing() -> None:
     """No room is made."""
 
 
+def relay_of(session: SMTPSession) -> Relay:
+    assert isinstance(session.transport, SMTPTransport)
+    return session.transport.relay
+
+
 @pytest.mark.parametrize("what", ["acquire", "close"])
 def test_who_waits_looks_again_even_if_nobody_wakes_it(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the garbage collector gives back just before the wait begins wakes nobody."""
@@ -177,7 +184,7 @@ def test_who_waits_looks_again_even_if_nobody_wakes_it(what: str, monkeypatch: p
     with SMTPServer() as server, SMTPSession(server.host, server.port) as session:
         io = BlockingIO()
         deadlines = Deadlines(io, session.config.timeout)
-        pool = Pool(io, PoolLimits(max_connections=1), session.transport._connect, nothing)  # type: ignore[attr-defined]
+        pool = Pool(io, PoolLimits(max_connections=1), relay_of(session)._connect, nothing)
         lent = run(pool.acquire(deadlines))
         waiter = threading.Thread(target=lambda: run(getattr(pool, what)(deadlines)), daemon=True)
         waiter.start()
@@ -201,7 +208,7 @@ def test_room_is_made_while_nothing_is_held() -> None:
             thread.join(10)
             assert not thread.is_alive()
 
-        pool = Pool(io, PoolLimits(max_connections=1), session.transport._connect, make_room)  # type: ignore[attr-defined]
+        pool = Pool(io, PoolLimits(max_connections=1), relay_of(session)._connect, make_room)
         lent = run(pool.acquire(deadlines))
         assert run(pool.acquire(deadlines)) is lent and pool.waiting == 0
         run(pool.release(lent, deadlines))
@@ -254,8 +261,8 @@ class TestTheEndOfAConnection:
 
         async def leave_idle(transport: Any, count: int) -> None:
             deadlines = Deadlines(transport.io, transport.config.timeout)
-            for connection in [await transport.pool.acquire(deadlines) for _ in range(count)]:
-                await transport.pool.release(connection, deadlines)
+            for connection in [await transport.relay.pool.acquire(deadlines) for _ in range(count)]:
+                await transport.relay.pool.release(connection, deadlines)
 
         with SMTPServer() as server:
             timeout = wlsmtp.Timeouts(quit=0.05)
@@ -319,7 +326,7 @@ class TestClosing:
         with SMTPServer() as server, SMTPSession(server.host, server.port) as session:
             io = BlockingIO()
             deadlines = Deadlines(io, session.config.timeout)
-            pool = Pool(io, PoolLimits(max_connections=1), session.transport._connect, nothing)  # type: ignore[attr-defined]
+            pool = Pool(io, PoolLimits(max_connections=1), relay_of(session)._connect, nothing)
             lent = run(pool.acquire(deadlines))
             closer = threading.Thread(target=lambda: run(pool.close(deadlines)), daemon=True)
             closer.start()
@@ -350,7 +357,7 @@ class TestClosing:
 
         with SMTPServer() as server:
             session = SMTPSession(server.host, server.port, listeners=(hold,))
-            pool = session.transport.pool  # type: ignore[attr-defined]
+            pool = relay_of(session).pool
             reader = threading.Thread(target=read, daemon=True)
             reader.start()
             assert has_read.wait(10)

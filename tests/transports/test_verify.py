@@ -32,7 +32,7 @@ def session(world: World, server: SMTPServer) -> Iterator[Session]:
 def quirks_of(session: Session) -> ServerQuirks:
     transport = session.face.transport
     assert isinstance(transport, SMTPTransport)
-    return transport.quirks
+    return transport.relay.quirks
 
 
 def verbs(server: SMTPServer) -> list[bytes]:

@@ -8,14 +8,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from wlsmtp.io.order import Rank
-from wlsmtp.relay.pipeline import Stream
+from wlsmtp.relay.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from wlsmtp.io.base import Task
     from wlsmtp.message.mail import Mail
     from wlsmtp.receipt import Outcome
+    from wlsmtp.relay.relay import Relay
     from wlsmtp.smtp.deadlines import Deadlines
-    from wlsmtp.transports.smtp import SMTPTransport
 
 AT_ONCE = 16
 """Messages that are handed to one of several connections at once."""
@@ -26,17 +26,17 @@ class Crew:
 
     def __init__(
         self,
-        transport: SMTPTransport,
+        relay: Relay,
         mails: AsyncIterator[Mail | None],
         deadlines: Callable[[], Deadlines],
         width: int,
     ) -> None:
-        self._transport = transport
+        self._relay = relay
         self._mails = mails
         self._deadlines = deadlines
         self._width = width
-        self._pool = transport.pool
-        self._changed = transport.io.condition(Rank.CREW)
+        self._pool = relay.pool
+        self._changed = relay.io.condition(Rank.CREW)
         self._queue: deque[tuple[int, Mail]] = deque()
         self._outcomes: dict[int, Outcome] = {}
         self._given = self._taken = 0
@@ -45,9 +45,9 @@ class Crew:
 
     async def outcomes(self) -> AsyncGenerator[list[Outcome], None]:
         """The outcomes, as many at a time as there are."""
-        io = self._transport.io
+        io = self._relay.io
         workers = [io.spawn(self._work(), f"wlsmtp-stream-{number}") for number in range(self._width)]
-        most = self._width * self._transport.config.pipelining.max_in_flight * 2
+        most = self._width * self._relay.config.pipelining.max_in_flight * 2
         waiting: list[Mail] = []
         try:
             async for mail in self._mails:
@@ -120,7 +120,7 @@ class Crew:
 
     async def _work(self) -> None:
         taken: deque[int] = deque()
-        outcomes = Stream(self._transport, self._source(taken), self._deadlines).outcomes()
+        outcomes = Pipeline(self._relay, self._source(taken), self._deadlines).outcomes()
         try:
             async for batch in outcomes:
                 async with self._changed:

@@ -14,14 +14,15 @@ from wlsmtp.errors import SMTPError
 from wlsmtp.io.order import Rank
 from wlsmtp.lifecycle import Lifecycle
 from wlsmtp.relay.dispatch import Dispatch
+from wlsmtp.relay.relay import abandon_if_unsure
 from wlsmtp.smtp.connection import LONG_IDLE
 
 if TYPE_CHECKING:
     from wlsmtp.message.mail import Mail
     from wlsmtp.receipt import Outcome
+    from wlsmtp.relay.relay import Relay
     from wlsmtp.smtp.connection import Connection
     from wlsmtp.smtp.deadlines import Deadlines
-    from wlsmtp.transports.smtp import SMTPTransport
 
 FLUSH = 32 * 1024
 """Octets of content that are written at once, while the next are being made."""
@@ -31,7 +32,7 @@ ABSENCE = 0.001
 """Seconds. A reader that stays away longer than that does not use up the time of its messages."""
 
 
-class StreamState(Enum):
+class PipelineState(Enum):
     """Who works with a stream; see docs/lifecycle.md."""
 
     READING = auto()
@@ -44,21 +45,19 @@ class StreamState(Enum):
 
 
 ALLOWED = {
-    StreamState.READING: frozenset({StreamState.PARKED, StreamState.ENDED}),
-    StreamState.PARKED: frozenset({StreamState.READING, StreamState.RECLAIMED, StreamState.ENDED}),
-    StreamState.RECLAIMED: frozenset({StreamState.PARKED, StreamState.ENDED}),
-    StreamState.ENDED: frozenset[StreamState](),
+    PipelineState.READING: frozenset({PipelineState.PARKED, PipelineState.ENDED}),
+    PipelineState.PARKED: frozenset({PipelineState.READING, PipelineState.RECLAIMED, PipelineState.ENDED}),
+    PipelineState.RECLAIMED: frozenset({PipelineState.PARKED, PipelineState.ENDED}),
+    PipelineState.ENDED: frozenset[PipelineState](),
 }
 """Which states may follow a state."""
 
 
-class Stream:
+class Pipeline:
     """Sends what it is given over one connection at a time, which others may join when there are no more."""
 
-    def __init__(
-        self, transport: SMTPTransport, mails: AsyncIterator[Mail | None], deadlines: Callable[[], Deadlines]
-    ) -> None:
-        self._transport = transport
+    def __init__(self, relay: Relay, mails: AsyncIterator[Mail | None], deadlines: Callable[[], Deadlines]) -> None:
+        self._relay = relay
         self._mails = mails
         self._deadlines = deadlines
         self._latest = deadlines()
@@ -69,16 +68,16 @@ class Stream:
         self._connection: Connection | None = None
         self._unflushed = 0
         """Octets of content that were said since the last writing."""
-        self._life = Lifecycle(StreamState.READING, ALLOWED)
+        self._life = Lifecycle(PipelineState.READING, ALLOWED)
         self._parked_at = self._entered_at = 0.0
         self._holder: Hashable | None = None
-        self._mutex = transport.io.mutex(Rank.STREAM)
-        self._pool = transport.pool
-        self._turn = transport.io.condition(Rank.TURN)
+        self._mutex = relay.io.mutex(Rank.STREAM)
+        self._pool = relay.pool
+        self._turn = relay.io.condition(Rank.TURN)
 
     async def outcomes(self) -> AsyncGenerator[list[Outcome], None]:
         """The outcomes, as many at a time as there are."""
-        self._transport.streams.add(self)
+        self._relay.pipelines.add(self)
         self._hold()
         try:
             async for mail in self._mails:
@@ -110,14 +109,14 @@ class Stream:
                 await abandon_if_unsure(self._connection)
             raise
         finally:
-            self._transport.streams.discard(self)
+            self._relay.pipelines.discard(self)
             if self._all and not self._pool.is_elsewhere:
                 self._leave_what_is_known()
             await self._end()
 
     def _leave_what_is_known(self) -> None:
         """Nobody takes the outcomes of these messages: what is certain of each stays with its mail."""
-        connection, is_reclaimed = self._connection, self._life.is_in(StreamState.RECLAIMED)
+        connection, is_reclaimed = self._connection, self._life.is_in(PipelineState.RECLAIMED)
         is_ours = connection is not None and connection.users == 1 and not is_reclaimed
         sent = connection.link.stream.sent if is_ours and connection is not None else None
         for dispatch in self._all:
@@ -126,15 +125,15 @@ class Stream:
     @property
     def is_parked(self) -> bool:
         """Whether it has a connection, and whoever takes the outcomes is busy elsewhere."""
-        return self._life.is_in(StreamState.PARKED) and self._connection is not None
+        return self._life.is_in(PipelineState.PARKED) and self._connection is not None
 
     async def reclaim_if_parked(self) -> None:
         """Settle what is on its way, and give the connection back, if whoever takes the outcomes is busy elsewhere: a
         session that is closed need not wait for that, nor a message that is sent meanwhile."""
         with self._mutex:
-            if not self._life.is_in(StreamState.PARKED):
+            if not self._life.is_in(PipelineState.PARKED):
                 return
-            self._life.to(StreamState.RECLAIMED)
+            self._life.to(PipelineState.RECLAIMED)
         caller = self._pool.hold()
         try:
             self._discount_absence()
@@ -143,10 +142,10 @@ class Stream:
             await self._give_back()
         finally:
             with self._mutex:
-                has_ended = self._life.is_in(StreamState.ENDED)
+                has_ended = self._life.is_in(PipelineState.ENDED)
                 if not has_ended:
-                    self._parked_at = self._transport.io.now()
-                    self._life.to(StreamState.PARKED)
+                    self._parked_at = self._relay.io.now()
+                    self._life.to(PipelineState.PARKED)
             try:
                 if has_ended:
                     await self._give_back()
@@ -167,8 +166,8 @@ class Stream:
         """Let whoever takes the outcomes do what it likes with them."""
         self._let_go()
         with self._mutex:
-            self._parked_at = self._transport.io.now()
-            self._life.to(StreamState.PARKED)
+            self._parked_at = self._relay.io.now()
+            self._life.to(PipelineState.PARKED)
         # After it was parked: whoever comes to wait looks in the other order, so one of the two sees the other.
         if self._pool.waiting:
             await self.reclaim_if_parked()
@@ -189,14 +188,14 @@ class Stream:
 
     def _is_reading_again(self) -> bool:
         with self._mutex:
-            if self._life.is_in(StreamState.RECLAIMED):
+            if self._life.is_in(PipelineState.RECLAIMED):
                 return False
-            self._life.to(StreamState.READING)
+            self._life.to(PipelineState.READING)
             return True
 
     async def _refresh(self, left_at: float) -> None:
         """Treat the connection as one that has been idle since ``left_at``, if that is long ago."""
-        now = self._transport.io.now()
+        now = self._relay.io.now()
         if now - left_at <= LONG_IDLE:
             return
         while self._on_their_way:
@@ -207,7 +206,7 @@ class Stream:
 
     def _discount_absence(self) -> None:
         """The time in which nobody took the outcomes is not the time of the messages on their way."""
-        away = self._transport.io.now() - self._parked_at
+        away = self._relay.io.now() - self._parked_at
         if away > ABSENCE:
             for deadlines in {id(dispatch.deadlines): dispatch.deadlines for dispatch in self._all}.values():
                 deadlines.extend(away)
@@ -219,8 +218,8 @@ class Stream:
             await self._give_back()
             return
         with self._mutex:
-            is_reclaimed = self._life.is_in(StreamState.RECLAIMED)
-            self._life.to(StreamState.ENDED)
+            is_reclaimed = self._life.is_in(PipelineState.RECLAIMED)
+            self._life.to(PipelineState.ENDED)
         if not is_reclaimed:
             await self._give_back()
         self._let_go()
@@ -242,7 +241,7 @@ class Stream:
 
     def _enter(self, mail: Mail) -> Dispatch:
         # Those that come together may as well have their time counted from the same moment.
-        now = self._transport.io.now() if mail.entered_at is None else mail.entered_at
+        now = self._relay.io.now() if mail.entered_at is None else mail.entered_at
         if now - self._entered_at > TOGETHER or not self._all:
             self._latest, self._entered_at = self._deadlines(), now
         dispatch = Dispatch(mail, self._latest)
@@ -252,14 +251,14 @@ class Stream:
     def _may_follow(self, dispatch: Dispatch) -> bool:
         """Bring one message on its way if nothing need be waited for, as is the rule."""
         connection = self._connection
-        if connection is None or self._to_send or connection.is_spent or self._transport.has_pace:
+        if connection is None or self._to_send or connection.is_spent or self._relay.has_pace:
             return False
         return connection.window.has_room(dispatch.content.size) and self._add(connection, dispatch)
 
     def _add(self, connection: Connection, dispatch: Dispatch) -> bool:
         """Let a message follow the others; False when it must go alone."""
         try:
-            plan = self._transport.plan(connection, dispatch, expects_more=True)
+            plan = self._relay.plan(connection, dispatch, expects_more=True)
         except SMTPError as error:
             dispatch.fail(error)
             return True
@@ -282,12 +281,12 @@ class Stream:
         # What others have on their way is not for this stream to settle: one message of its own always has room.
         if self._on_their_way and not connection.window.has_room(dispatch.content.size):
             return False
-        if (pause := self._transport.pause(dispatch)) > 0:
+        if (pause := self._relay.pause(dispatch)) > 0:
             # The pace of all is not the time of one, neither of those before nor of this one.
             while self._on_their_way:
                 await self._settle_some()
-            left_at = self._transport.io.now()
-            await self._transport.io.sleep(pause)
+            left_at = self._relay.io.now()
+            await self._relay.io.sleep(pause)
             dispatch.deadlines = self._latest = self._deadlines()
             await self._refresh(left_at)
             return await self._say(dispatch)
@@ -301,7 +300,7 @@ class Stream:
         await self._give_back()
         self._let_go()
         try:
-            await self._transport.deliver_dispatch(dispatch)
+            await self._relay.deliver(dispatch)
         finally:
             self._hold()
         return True
@@ -337,8 +336,8 @@ class Stream:
                 break
             self._on_their_way.popleft()
             outcome = dispatch.transaction.outcome
-            if not self._transport.is_sent_again(dispatch, outcome, connection):
-                self._transport.take(dispatch, outcome, self._pool)
+            if not self._relay.is_sent_again(dispatch, outcome, connection):
+                self._relay.take(dispatch, outcome, self._pool)
             if dispatch.outcome is None:
                 again.append(dispatch)
         # What the server refused itself goes last, as it may end the next connection as well.
@@ -366,10 +365,3 @@ class Stream:
         if connection is not None:
             # With deadlines that are there already: an interrupt in making some would lose the connection.
             await self._pool.release(connection, self._latest)
-
-
-async def abandon_if_unsure(connection: Connection) -> None:
-    """Give a connection up whose sender was interrupted where nobody knows what was half done: any thread may be, at
-    any place; a task only where it waits."""
-    if not connection.link.stream.keeps_unread:
-        await connection.window.abandon()

@@ -1,0 +1,85 @@
+"""Asks the server itself, over connections of a relay and without mail: whether it is there, and what it does."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from wlsmtp.errors import SMTPError
+from wlsmtp.smtp import examination
+from wlsmtp.smtp.quirks import Trust
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wlsmtp.relay.pool import Pool
+    from wlsmtp.relay.relay import Relay
+    from wlsmtp.smtp.connection import Connection, ServerInfo
+    from wlsmtp.smtp.deadlines import Deadlines
+
+
+async def verify(relay: Relay, deadlines: Deadlines) -> ServerInfo:
+    """Connect and log in, or ask a kept connection whether it is alive; a dead one is replaced."""
+    relay.quirks.refused_login = None
+    pool = relay.pool
+    caller = pool.hold()
+    try:
+        while (info := await _verify_one(pool, deadlines)) is None:
+            pass
+    finally:
+        pool.let_go(caller)
+    return info
+
+
+async def _verify_one(pool: Pool, deadlines: Deadlines) -> ServerInfo | None:
+    """What is known of the server over one connection; None when that was kept, and is dead."""
+    connection = await pool.acquire(deadlines)
+    try:
+        if connection.was_kept:  # a new one has just answered
+            await connection.noop(deadlines)
+    except SMTPError as error:
+        await pool.release(connection, deadlines, reason=error.message)
+        return None
+    except BaseException:
+        await pool.release(connection, deadlines, reason="interrupted")
+        raise
+    await pool.release(connection, deadlines)
+    return connection.info
+
+
+async def examine(relay: Relay, deadlines: Deadlines) -> Mapping[str, str]:
+    """What the server does, by the names of ``ServerQuirks``. What cannot be found out, as the server takes no
+    connection for it, stays open."""
+    found, pool = examination.known(relay.quirks), relay.pool
+    caller = pool.hold()
+    try:
+        with suppress(SMTPError):
+            await _examine(relay, pool, found, deadlines)
+    finally:
+        pool.let_go(caller)
+    examination.keep(relay.quirks, found)
+    return {**relay.quirks.findings(), **{behaviour: trust.value for behaviour, trust in found.items()}}
+
+
+async def _examine(relay: Relay, pool: Pool, found: dict[str, Trust], deadlines: Deadlines) -> None:
+    connection: Connection | None = None
+    try:
+        for question in examination.QUESTIONS:
+            answer, losses = None, 0
+            while answer is None and losses < (question.losses or 1):
+                connection = connection or await pool.acquire(deadlines)
+                if not question.is_due(found, connection.info.capabilities):
+                    break
+                answer = await question.put(connection.link, relay.io.now(), deadlines)
+                # A kept connection may have been dead before it was asked.
+                losses += answer is None and not connection.went_stale
+                if answer is not None or (losses == question.losses and not connection.is_closing):
+                    found[question.behaviour] = answer or Trust.BROKEN
+                if not connection.is_reusable:
+                    used, connection = connection, None
+                    await pool.release(used, deadlines)
+    finally:
+        if connection is not None:
+            # Some servers count commands that are about no mail, and hang up.
+            pool.retire(connection)
+            await pool.release(connection, deadlines)

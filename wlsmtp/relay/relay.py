@@ -1,0 +1,220 @@
+"""Mail to one server: its connections, what is known of it, and one message over them."""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+from typing import TYPE_CHECKING, Protocol
+
+from wlsmtp.errors import DeadlineExceeded, ReplyError, SMTPError, Stage
+from wlsmtp.io.place import Kept
+from wlsmtp.io.thread import Lock
+from wlsmtp.relay.pace import Pace
+from wlsmtp.relay.pool import Pool
+from wlsmtp.retry import again_after
+from wlsmtp.smtp import judge
+from wlsmtp.smtp.opening import open_connection
+from wlsmtp.smtp.quirks import ServerQuirks
+from wlsmtp.statistics import PoolStatistics
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wlsmtp.events import Announcer
+    from wlsmtp.io.base import IO, Task
+    from wlsmtp.receipt import Outcome
+    from wlsmtp.relay.dispatch import Dispatch
+    from wlsmtp.settings.config import SessionConfig
+    from wlsmtp.smtp.connection import Connection
+    from wlsmtp.smtp.deadlines import Deadlines
+    from wlsmtp.smtp.plan import Plan
+    from wlsmtp.wire.extensions import Capabilities
+
+
+class Reclaimable(Protocol):
+    """Has a connection in its hands for as long as somebody else reads its results: a ``Pipeline``."""
+
+    @property
+    def is_parked(self) -> bool:
+        """Whether it has a connection, and its reader is busy elsewhere."""
+
+    async def reclaim_if_parked(self) -> None:
+        """Settle what is on its way, and give the connection back, if the reader is busy elsewhere."""
+
+
+class Relay:
+    """The way to one server, for any number of senders at once."""
+
+    def __init__(self, config: SessionConfig, io: IO, announce: Announcer) -> None:
+        self.config = config
+        self.io = io
+        self.quirks = ServerQuirks()
+        self.capabilities: Capabilities | None = None
+        """What the server offered on the latest connection."""
+        self.all_or_nothing = config.partial == "abort"
+        """Whether a message is for all its recipients or for nobody."""
+        self._announce = announce
+        self._pools = Kept(io.here, self._make_pool, self._forget_pool)
+        self._pipelines: Kept[set[Reclaimable]] = Kept(io.here, lambda _: set())
+        self._reclaiming: Kept[list[Task[None]]] = Kept(io.here, lambda _: [])
+        self._forgotten = PoolStatistics()
+        """The counts of pools that a fork or the end of an event loop took away."""
+        self._is_closed = False
+        rate = config.pool.messages_per
+        self._pace = Pace(*rate) if rate is not None else None
+        self._lock = Lock()
+
+    @property
+    def pool(self) -> Pool:
+        """The connections of this process and, in the asyncio world, of the running loop."""
+        return self._pools.get()
+
+    @property
+    def pipelines(self) -> set[Reclaimable]:
+        """Those of this place that are not at their end."""
+        return self._pipelines.get()
+
+    @property
+    def statistics(self) -> PoolStatistics:
+        """Counts of connections, since the session was made."""
+        counts = [pool.count() for pool in self._pools.all()]  # asked first, as it may forget some
+        counts = [self._forgotten, *(counts or [PoolStatistics(allowed=self.config.pool.max_connections)])]
+        return PoolStatistics(*map(sum, zip(*map(astuple, counts), strict=True)))
+
+    def _make_pool(self, _: Sequence[Pool]) -> Pool:
+        return Pool(self.io, self.config.pool, self._connect, self._make_room, is_closed=self._is_closed)
+
+    def _forget_pool(self, pool: Pool) -> None:
+        count = pool.forget()
+        self._forgotten.opened += count.opened
+        self._forgotten.resumed += count.resumed
+        self._forgotten.lost += count.lost + count.open
+
+    async def open(self) -> None:
+        """Take messages, also after ``close``."""
+        self._is_closed = False
+        await self.pool.open()
+
+    async def close(self, deadlines: Deadlines) -> None:
+        """Close all connections, those in use once they are given back."""
+        self._is_closed = True
+        await self.pool.close(deadlines)
+
+    async def deliver(self, dispatch: Dispatch) -> Outcome:
+        """Deliver one message that is not part of a pipeline."""
+        while dispatch.outcome is None:
+            if (pause := self.pause(dispatch)) > 0:
+                if pause >= dispatch.deadlines.remaining:
+                    words = f"The rate of {self.config.pool.rate} leaves no room for the message in time"
+                    dispatch.fail(DeadlineExceeded(words, stage=Stage.MAIL))
+                    break
+                await self.io.sleep(pause)
+            await self._deliver_part(dispatch)
+        assert dispatch.outcome is not None
+        return dispatch.outcome
+
+    @property
+    def has_pace(self) -> bool:
+        """Whether there is a limit on messages in a stretch of time."""
+        return self._pace is not None
+
+    def pause(self, dispatch: Dispatch) -> float:
+        """How long the pace makes this message wait, in seconds; it is asked once."""
+        if dispatch.has_turn or self._pace is None:
+            return 0.0
+        dispatch.has_turn = True
+        with self._lock:
+            return self._pace.reserve(self.io.now())
+
+    def plan(self, connection: Connection, dispatch: Dispatch, *, expects_more: bool) -> Plan:
+        """What to send next for a message. Raises ``MessageError`` or ``ExtensionMissing``."""
+        part = dispatch.next_part(connection, all_or_nothing=self.all_or_nothing)
+        plan = connection.plan(part, dispatch.content, expects_more=expects_more)
+        if dispatch.is_suspect:
+            plan.is_suspect = True
+        return plan
+
+    def is_sent_again(self, dispatch: Dispatch, outcome: Outcome, connection: Connection) -> bool:
+        """Whether a message is sent again at once, as nothing that failed has to do with it."""
+        error = outcome.error
+        if error is None:
+            return False
+        if isinstance(error, ReplyError) and (connection.is_closing or connection.link.ended):
+            dispatch.suspect()
+        if error.reply is not None and (judge.names_connections(error.reply) or judge.names_rate(error.reply)):
+            self.pool.shrink(connection)
+        again = again_after(
+            outcome, connection, had_free_retry=dispatch.had_free_retry, has_others=self.pool.has_others
+        )
+        return dispatch.is_sent_again(outcome, again, self.io.now(), all_or_nothing=self.all_or_nothing)
+
+    def take(self, dispatch: Dispatch, outcome: Outcome, pool: Pool) -> bool:
+        """Take the result of one transaction over a connection of ``pool``; return whether another one must follow."""
+        if outcome.error is None:
+            pool.succeeded()
+        return dispatch.take(outcome, self.quirks, all_or_nothing=self.all_or_nothing)
+
+    async def _deliver_part(self, dispatch: Dispatch) -> None:
+        pool = self.pool
+        caller = pool.hold()
+        try:
+            outcome = await self._deliver_over_one(pool, dispatch)
+        except SMTPError as error:
+            dispatch.fail(error)
+        else:
+            if outcome is not None:
+                self.take(dispatch, outcome, pool)
+        finally:
+            pool.let_go(caller)
+
+    async def _deliver_over_one(self, pool: Pool, dispatch: Dispatch) -> Outcome | None:
+        """The result of one transaction; None when another one must follow at once, over another connection. The
+        connection comes back whatever is raised."""
+        content, deadlines = dispatch.content, dispatch.deadlines
+        may_wait = content.size > self.config.pipelining.early_content or content.is_streamed or self.all_or_nothing
+        size = None if may_wait else content.size
+        connection = await pool.acquire(deadlines, size=size, opened_after=dispatch.not_before)
+        try:
+            outcome = await self._deliver_over(connection, dispatch)
+            is_sent_again = self.is_sent_again(dispatch, outcome, connection)
+        except SMTPError:
+            await pool.release(connection, deadlines)
+            raise
+        except BaseException:
+            try:
+                await abandon_if_unsure(connection)
+            finally:
+                await pool.release(connection, deadlines)
+            raise
+        await pool.release(connection, deadlines)
+        return None if is_sent_again else outcome
+
+    async def _deliver_over(self, connection: Connection, dispatch: Dispatch) -> Outcome:
+        # A program that sends one message is spared what only pays with several.
+        expects_more = self.quirks.has_delivered or connection.users > 1
+        plan = self.plan(connection, dispatch, expects_more=expects_more)
+        dispatch.transaction = connection.add(plan)
+        return await connection.window.settle(dispatch.transaction, dispatch.deadlines)
+
+    async def _make_room(self) -> None:
+        """Whoever waits for a connection may be the one that a pipeline waits for, with its connection in its hands."""
+        reclaiming = self._reclaiming.get()
+        reclaiming[:] = [task for task in reclaiming if not task.is_done]
+        for pipeline in tuple(self.pipelines):
+            if not pipeline.is_parked:
+                continue
+            try:
+                reclaiming.append(self.io.spawn(pipeline.reclaim_if_parked(), "wlsmtp-reclaim"))
+            except OSError:  # no thread can be started, so this one does the work
+                await pipeline.reclaim_if_parked()
+
+    async def _connect(self, deadlines: Deadlines) -> Connection:
+        connection = await open_connection(self.io, self.config, self._announce, deadlines, self.quirks)
+        self.capabilities = connection.info.capabilities
+        return connection
+
+
+async def abandon_if_unsure(connection: Connection) -> None:
+    """Give a connection up whose sender was interrupted where nobody knows what was half done: any thread may be, at
+    any place; a task only where it waits."""
+    if not connection.link.stream.keeps_unread:
+        await connection.window.abandon()
