@@ -122,6 +122,50 @@ def test_binary_parts_keep_their_octets(data: bytes) -> None:
         assert [part.get_payload(decode=True) for part in parts] == [data, data]
 
 
+LONG_LINES = ["word " * 400 + "\nshort\n", "w" * 2000 + "\n", "<p>" + "x" * 1100 + "</p>\r\nü\r\n", "\n" + "ü " * 700]
+
+
+@pytest.mark.parametrize("text", LONG_LINES, ids=["words", "a word", "a line end of Windows", "outside ASCII"])
+def test_a_line_of_a_text_that_no_server_must_take_is_encoded(world: World, text: str) -> None:
+    nested: Any = MIMEMultipart()
+    nested.attach(MIMEMessage(text_in_8bit(text)))
+    nested["From"], nested["To"] = "a@x.org", "b@x.org"
+    for mail in (text_in_8bit(text), message_from_bytes(text_in_8bit(text).as_bytes()), nested):
+        before = mail.as_bytes()
+        with SMTPServer(strict=True) as server, world.session(server.host, server.port) as session:
+            session.send(mail)
+            assert mail.as_bytes() == before
+        (read,) = [part for part in server.messages[0].email.walk() if part.get_content_type() == "text/plain"]
+        found: Any = read.get_payload(decode=True)
+        assert found.decode().splitlines() == text.splitlines()
+        assert server.violations == []
+
+
+def test_a_file_with_a_long_line_keeps_its_octets() -> None:
+    data = b"a;b\n" + b"x;" * 1000 + b"\r\nend"
+    mail = EmailMessage()
+    mail["From"], mail["To"] = "a@x.org", "b@x.org"
+    part: Any = OldMessage()
+    part["Content-Type"] = "application/x-table"
+    part.set_payload(data.decode())
+    mail.make_mixed()
+    mail.attach(part)
+    (read,) = list(message_from_bytes(octets(content_of(mail))).walk())[1:]
+    assert read.get_payload(decode=True) == data
+
+
+@pytest.mark.parametrize("raw", [SIGNED, DKIM])
+def test_a_long_line_that_is_signed_stays(raw: bytes) -> None:
+    raw = raw.replace("ü".encode(), b"u" * 1200)
+    for form in (raw, message_from_bytes(raw), message_from_bytes(raw, policy=policy.default)):
+        assert octets(content_of(form)) == raw
+
+
+def test_lines_of_998_octets_stay() -> None:
+    raw = HEAD + b"\r\n" + b"x" * 998 + b"\r\n" + b"x" * 998 + b"\r\n"
+    assert octets(content_of(message_from_bytes(raw))) == raw
+
+
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), min_size=1)
 
 

@@ -59,9 +59,7 @@ def email_content(message: AnyEmail) -> BytesContent:
     """A stdlib message as it is, without Bcc and Resent-Bcc, and with no header line over 998 octets; the object itself
     is left alone. Raises ``MessageError`` for what cannot be written, and where a signature forbids folding."""
     _check_section(message)
-    prepared = recode.without_binary(
-        _prepared(message, _NEVER_SENT, is_signed=any(map(recode.is_signed, message.walk())))
-    )
+    prepared = recode.in_lines(_prepared(message, _NEVER_SENT, is_signed=any(map(recode.is_signed, message.walk()))))
     return BytesContent(recode.write(prepared), to_7bit=lambda server: recode.write(recode.in_7bit(prepared, server)))
 
 

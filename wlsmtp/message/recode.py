@@ -17,7 +17,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from wlsmtp.errors import ExtensionMissing, MessageError, Stage
-from wlsmtp.message.transfer import base64_lines, encode_text, is_7bit, is_8bit
+from wlsmtp.message.transfer import MAX_LINE, base64_lines, encode_text, is_7bit, is_8bit
 from wlsmtp.wire.content import with_clean_line_ends
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ _POLICY: Any = policy.SMTPUTF8.clone(refold_source="none", cte_type="8bit")
 _CTE = "Content-Transfer-Encoding"
 _SIGNATURE_FIELDS = frozenset({"dkim-signature", "domainkey-signature", "arc-message-signature", "arc-seal"})
 _AS_IT_IS = ("", "7bit", "8bit", "binary")
+_LONG_LINE = re.compile(rb"[^\r\n]{%d}" % (MAX_LINE + 1))
 _BEYOND_OCTETS = re.compile(r"[^\x00-\x7f\udc80-\udcff]")
 """A character that stands for no octet."""
 
@@ -49,11 +50,12 @@ def is_signed(part: AnyEmail) -> bool:
     return has_fields or part.get_content_type() == "multipart/signed"
 
 
-def without_binary(message: AnyEmail) -> AnyEmail:
-    """The message with its binary parts in base64, where their octets would not arrive otherwise, and texts that hold
-    characters in octets; itself when there are none. Raises ``MessageError`` when that is not possible."""
+def in_lines(message: AnyEmail) -> AnyEmail:
+    """The message with its binary parts in base64, where their octets would not arrive otherwise, texts that hold
+    characters in octets, and parts with a line over 998 octets encoded, unless they are signed; itself when there are
+    none. Raises ``MessageError`` when that is not possible."""
     try:
-        return _recoded(message, _in_lines)
+        return _recoded(message, _in_short_lines)
     except _Unencodable as error:
         words, hint = error.args
         raise MessageError(words, stage=Stage.MESSAGE, hint=hint) from None
@@ -84,6 +86,8 @@ class _Unencodable(Exception):
 
 
 def _recoded(part: AnyEmail, recode: Callable[[AnyEmail, bytes], tuple[str, bytes] | None]) -> AnyEmail:
+    if recode is _in_short_lines and is_signed(part):
+        recode = _in_lines
     payload = part.get_payload()
     if not isinstance(payload, list):
         encoded = recode(part, _octets(part))
@@ -96,7 +100,7 @@ def _recoded(part: AnyEmail, recode: Callable[[AnyEmail, bytes], tuple[str, byte
     else:
         children = [_recoded(child, recode) if isinstance(child, email.message.Message) else child for child in payload]
         if all(child is before for child, before in zip(children, payload, strict=True)):
-            return part if recode is _in_lines else _container(part, children)
+            return _container(part, children) if recode is _in_7bit else part
         changed = _container(part, children)
     if is_signed(part):
         raise _Unencodable("A signed part must not be changed", "Encode what is not ASCII before it is signed")
@@ -168,11 +172,22 @@ def _in_lines(part: AnyEmail, octets: bytes) -> tuple[str, bytes] | None:
     return encoding or "8bit", octets
 
 
+def _in_short_lines(part: AnyEmail, octets: bytes) -> tuple[str, bytes] | None:
+    """Servers refuse a longer line, or cut it."""
+    is_long = _encoding_of(part) in _AS_IT_IS and _LONG_LINE.search(octets) is not None
+    is_leaf = part.get_content_maintype() not in ("message", "multipart")
+    return _encoded_anew(part, octets) if is_long and is_leaf else _in_lines(part, octets)
+
+
 def _in_7bit(part: AnyEmail, octets: bytes) -> tuple[str, bytes] | None:
     if octets.isascii():
         return None
     if _encoding_of(part) not in _AS_IT_IS:
         raise _Unencodable(f"A part is not ASCII although it is in {_encoding_of(part)}", "Encode it anew")
+    return _encoded_anew(part, octets)
+
+
+def _encoded_anew(part: AnyEmail, octets: bytes) -> tuple[str, bytes]:
     encoding, body = encode_text(with_clean_line_ends(octets), but=b"")
     is_text = part.get_content_maintype() == "text" and encoding == "quoted-printable"
     # In base64 the line ends are those that were given.
