@@ -21,7 +21,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # The names at the top of the package stand above all rooms.
 LADDER = [
-    {"errors", "receipt", "statistics", "lifecycle"},
+    {"errors", "receipt", "plain", "plain_fields", "statistics", "lifecycle"},
     {"events", "settings", "presets"},
     {"wire", "sasl", "message"},
     {"io"},

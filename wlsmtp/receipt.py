@@ -48,7 +48,7 @@ class RecipientStatus(StrEnum):
     """Perhaps delivered: no answer came to the end of the content."""
 
 
-@dataclass(slots=True, unsafe_hash=True)  # not frozen: that would take three times as long to make
+@dataclass(slots=True, unsafe_hash=True, repr=False)  # not frozen: that would take three times as long to make
 class RecipientResult:
     """What is known of one recipient; nothing changes it."""
 
@@ -63,9 +63,28 @@ class RecipientResult:
         """Whether the server refused for good: 5xx, unless that names a limit on mail in a stretch of time."""
         return self.reply is not None and self.reply.is_permanent and not self.reply.may_pass
 
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as ``Receipt.as_dict`` has them for each recipient."""
+        from wlsmtp import plain
+
+        return plain.recipient_as_dict(self)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, handler: Any) -> Any:
+        from wlsmtp import plain
+
+        return plain.pydantic_schema(cls, handler)
+
+    def __repr__(self) -> str:
+        words = f": {_cut(str(self.reply))}" if self.reply is not None else ""
+        return f"<{type(self).__name__} {self.address} {self.status}{words}>"
+
 
 class Receipt:
     """What came of one message. True when every recipient was accepted.
+
+    ``json.dumps(receipt.as_dict())`` is what an API answers or a log keeps; a pydantic model may have a ``Receipt`` for
+    a field.
 
     ``reply`` is the server's last word on the content, ``attempts`` how many times the message was offered to a server,
     ``error`` why not everything was delivered. ``elapsed`` is the time that the delivery took, in seconds, from the
@@ -110,8 +129,37 @@ class Receipt:
         """The identifier under which the server queued the message, as far as its words tell."""
         return self.reply.queue_id if self.reply is not None and self.reply.is_positive else None
 
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, which ``json.dumps`` takes: ``id``, ``status``, ``recipients`` (each with ``address``,
+        ``status``, ``reply``, ``error``), ``reply``, ``queue_id``, ``message_id``, ``attempts``, ``error``,
+        ``elapsed``, ``tls``, ``next_attempt``, ``interruptions``. A reply is ``code``, ``enhanced``, ``text`` and
+        ``lines``; an error its ``type`` and what it answers. No message, and no secret, is in it."""
+        from wlsmtp import plain
+
+        return plain.receipt_as_dict(self)
+
+    @staticmethod
+    def from_dict(fields: Mapping[str, Any]) -> Receipt:
+        """A receipt from what ``as_dict`` gave, perhaps by way of JSON. It says the same, and follows no message:
+        ``wait`` returns at once. Raises ``ValueError`` for anything else."""
+        from wlsmtp import plain
+
+        return plain.receipt_from_dict(fields)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, handler: Any) -> Any:
+        from wlsmtp import plain
+
+        return plain.pydantic_schema(cls, handler)
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        """Names and values of ``as_dict``, for ``dict(receipt)``, which web frameworks call."""
+        return iter(self.as_dict().items())
+
     def __repr__(self) -> str:
-        return f"<Receipt {self.id} {self}>"
+        count = f"{len(self.accepted)} of {len(self.recipients)} accepted"
+        why = self.error or self.reply
+        return f"<Receipt {self.id} {self.status}: {count}" + (f", {_cut(str(why))}>" if why is not None else ">")
 
     def __bool__(self) -> bool:
         return self.status is Status.SENT
@@ -218,6 +266,12 @@ class OutboxReceipt(Receipt):
 
 
 _FIELDS = (*Receipt.__slots__, *OutboxReceipt.__slots__)
+
+
+def _cut(text: str) -> str:
+    """The beginning of a text, in one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= 120 else f"{line[:119]}…"
 
 
 _PERHAPS = (RecipientStatus.ACCEPTED, RecipientStatus.UNKNOWN)

@@ -74,7 +74,7 @@ class TestRun:
         output, _ = worker(path, server, "--once", "--json").communicate(timeout=30)
         found = json.loads(output)
         assert (found["id"], found["status"], found["interruptions"]) == (receipt.id, "sent", 0)
-        assert found["queue_id"] and found["recipients"][0]["code"] == 250
+        assert found["queue_id"] and found["recipients"][0]["reply"]["code"] == 250
 
     @pytest.mark.skipif(os.name != "posix", reason="there are no such signals here")
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from wlsmtp.cli.report import error_as_json, tls_as_json
+from wlsmtp.cli.report import error_as_json
 from wlsmtp.cli.screen import Screen, masked
 from wlsmtp.errors import ConfigError, SMTPError, Stage
 from wlsmtp.events import Event, Line
 from wlsmtp.io.base import TLSInfo
+from wlsmtp.plain import tls_as_dict
 from wlsmtp.session import SMTPSession
 from wlsmtp.settings.config import Security, SessionConfig
 from wlsmtp.smtp.connection import ServerInfo
@@ -219,7 +220,7 @@ def findings_as_json(findings: Findings) -> dict[str, Any]:
         "ok": findings.error is None,
         "server": findings.server,
         "steps": [{"name": step.name, "state": _STATES[step.passed], "detail": step.detail} for step in findings.steps],
-        "tls": tls_as_json(info.tls if info else None),
+        "tls": tls_as_dict(info.tls if info else None),
         "username": info.username if info else None,
         "mechanism": info.mechanism if info else None,
         "capabilities": {name: list(words) for name, words in info.capabilities.extensions.items()} if info else None,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -140,7 +140,7 @@ class _Teller:
 
 def _told_as_json(event: Event) -> None:
     if isinstance(event, Sent | Failed):
-        write_json(_as_json(event.receipt))
+        write_json(receipt_as_json(event.receipt))
 
 
 @outbox_app.command("list", short_help="List the messages in an outbox.")
@@ -149,7 +149,7 @@ def list_(outbox: Where, status: Statuses = None, as_json: opt.Json = False) -> 
     with _looking_into(outbox) as session:
         for receipt in session.receipts(*(status or ())):
             if as_json:
-                write_json(_as_json(receipt))
+                write_json(receipt_as_json(receipt))
             else:
                 Screen().line(_summary(receipt))
 
@@ -160,7 +160,7 @@ def show(ids: Ids, outbox: Where, as_json: opt.Json = False) -> None:
     with _looking_into(outbox) as session:
         for receipt in map(session.receipt, ids or ()):
             if as_json:
-                write_json(_as_json(receipt))
+                write_json(receipt_as_json(receipt))
                 continue
             screen = Screen()
             show_receipt(screen, receipt)
@@ -251,12 +251,3 @@ def _summary(receipt: Receipt) -> str:
     more = f" and {len(receipt.recipients) - 3} more" if len(receipt.recipients) > 3 else ""
     why = f"  {receipt.error}" if receipt.error is not None else ""
     return f"{receipt.id}  {receipt.status.value:8} {receipt.attempts:3}  {to}{more}{why}"
-
-
-def _as_json(receipt: Receipt) -> dict[str, Any]:
-    due = receipt.next_attempt
-    return {
-        **receipt_as_json(receipt),
-        "next_attempt": due.isoformat() if due is not None else None,
-        "interruptions": receipt.interruptions,
-    }

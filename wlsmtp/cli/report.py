@@ -11,9 +11,8 @@ import typer
 
 from wlsmtp.cli.screen import Screen, masked
 from wlsmtp.errors import ConfigError, MessageError, SMTPError
-from wlsmtp.io.base import TLSInfo
-from wlsmtp.receipt import Receipt, RecipientResult, RecipientStatus, Status
-from wlsmtp.wire.reply import Reply
+from wlsmtp.plain import error_as_dict
+from wlsmtp.receipt import Receipt, RecipientStatus, Status
 
 OK, FAILED, USAGE, PARTIAL, UNKNOWN = 0, 1, 2, 3, 4
 TEMPORARY = 75
@@ -40,69 +39,19 @@ def write_json(value: Mapping[str, Any]) -> None:
 
 
 def receipt_as_json(receipt: Receipt | None, error: SMTPError | None = None) -> dict[str, Any]:
-    """The receipt as plain values; without one (nothing was tried) the same keys, and the error."""
-    if receipt is None:
-        # A receipt is falsy unless all was sent, hence "is None".
-        return {
-            "id": None, "status": Status.ERROR.value, "recipients": [], "reply": None, "queue_id": None,
-            "message_id": None, "attempts": 0, "tls": None, "error": error_as_json(error),
-        }  # fmt: skip
-    return {
-        "id": receipt.id,
-        "status": receipt.status.value,
-        "recipients": [_recipient_as_json(result) for result in receipt.recipients],
-        "reply": reply_as_json(receipt.reply),
-        "queue_id": receipt.queue_id,
-        "message_id": receipt.message_id,
-        "attempts": receipt.attempts,
-        "tls": tls_as_json(receipt.tls),
-        "error": error_as_json(error or receipt.error),
-    }
-
-
-def _recipient_as_json(result: RecipientResult) -> dict[str, Any]:
-    words = reply_as_json(result.reply) or {"code": None, "enhanced": None, "text": None}
-    return {"address": result.address, "status": result.status.value, **words}
-
-
-def tls_as_json(tls: TLSInfo | None) -> dict[str, Any] | None:
-    """What secured the connection, as plain values."""
-    if tls is None:
-        return None
-    certificate = tls.certificate
-    not_after = certificate.not_after if certificate else None
-    return {
-        "protocol": tls.protocol,
-        "cipher": tls.cipher,
-        "verified": tls.verified,
-        "resumed": tls.resumed,
-        "fingerprint": tls.fingerprint,
-        "subject": certificate.subject if certificate else None,
-        "issuer": certificate.issuer if certificate else None,
-        "not_after": not_after.isoformat() if not_after else None,
-    }
-
-
-def reply_as_json(reply: Reply | None) -> dict[str, Any] | None:
-    """A reply's code, enhanced status code and text."""
-    if reply is None:
-        return None
-    return {"code": reply.code, "enhanced": str(reply.enhanced) if reply.enhanced else None, "text": reply.text}
+    """``Receipt.as_dict``; without a receipt (nothing was tried) the same keys, and the error."""
+    # A receipt is falsy unless all was sent, hence "is None".
+    told = Receipt("", Status.ERROR, (), attempts=0) if receipt is None else receipt
+    why = error_as_json(error or told.error)
+    return {**told.as_dict(), "id": None if receipt is None else receipt.id, "error": why}
 
 
 def error_as_json(error: SMTPError | None) -> dict[str, Any] | None:
     """What an error answers: its kind, what happened, where, the server's words, what to do."""
-    if error is None:
-        return None
-    return {
-        "type": type(error).__name__,
-        "message": masked(error.message),
-        "stage": error.stage.value if error.stage else None,
-        "reply": reply_as_json(error.reply),
-        "hint": masked(error.hint) if error.hint else None,
-        "temporary": error.temporary,
-        "ambiguous": error.ambiguous,
-    }
+    fields = error_as_dict(error)
+    if fields is not None:
+        fields |= {name: masked(fields[name]) for name in ("message", "hint") if fields[name]}
+    return fields
 
 
 def show_receipt(screen: Screen, receipt: Receipt) -> None:

@@ -1,0 +1,186 @@
+"""Receipts as plain values for JSON, and back; and what pydantic needs to have them as fields.
+
+What is sent to a web page or written into a log: all that a receipt says, without its traceback, the octets of a
+certificate and the receipt that an error carries. Outboxes keep their own records (``outbox/records.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from wlsmtp import errors
+from wlsmtp.errors import SMTPError, Stage
+from wlsmtp.receipt import OutboxReceipt, Receipt, RecipientResult, RecipientStatus, Status
+
+if TYPE_CHECKING:
+    from wlsmtp.io.base import TLSInfo
+    from wlsmtp.wire.reply import Reply
+
+_ANSWERS = ("temporary", "ambiguous", "retry_after")
+_SWITCHES = {"is_lasting": False, "is_passing": True}
+"""What an error may be given that changes ``temporary``; and what it is set to for an error that is temporary."""
+
+
+def receipt_as_dict(receipt: Receipt) -> dict[str, Any]:
+    """See ``Receipt.as_dict``."""
+    due = receipt.next_attempt
+    return {
+        "id": receipt.id,
+        "status": receipt.status.value,
+        "recipients": [recipient_as_dict(result) for result in receipt.recipients],
+        "reply": reply_as_dict(receipt.reply),
+        "queue_id": receipt.queue_id,
+        "message_id": receipt.message_id,
+        "attempts": receipt.attempts,
+        "error": error_as_dict(receipt.error),
+        "elapsed": receipt.elapsed,
+        "tls": tls_as_dict(receipt.tls),
+        "next_attempt": due.isoformat() if due is not None else None,
+        "interruptions": receipt.interruptions,
+    }
+
+
+def recipient_as_dict(result: RecipientResult) -> dict[str, Any]:
+    """See ``RecipientResult.as_dict``."""
+    return {
+        "address": result.address,
+        "status": result.status.value,
+        "reply": reply_as_dict(result.reply),
+        "error": error_as_dict(result.error),
+    }
+
+
+def reply_as_dict(reply: Reply | None) -> dict[str, Any] | None:
+    """A reply: its code, its enhanced status code, its text in one line, and its lines as they came."""
+    if reply is None:
+        return None
+    enhanced = str(reply.enhanced) if reply.enhanced else None
+    return {"code": reply.code, "enhanced": enhanced, "text": reply.text, "lines": list(reply.lines)}
+
+
+def error_as_dict(error: SMTPError | None) -> dict[str, Any] | None:
+    """What an error answers: its kind, what happened, where, the server's words, what to do, and whether to retry."""
+    if error is None:
+        return None
+    return {
+        "type": error._record.get("type", type(error).__name__),
+        "message": error.message,
+        "stage": error.stage.value if error.stage is not None else None,
+        "reply": reply_as_dict(error.reply),
+        "hint": error.hint,
+        **{name: getattr(error, name) for name in _ANSWERS},
+    }
+
+
+def tls_as_dict(tls: TLSInfo | None) -> dict[str, Any] | None:
+    """What secured a connection, with the names and the SHA-256 fingerprint of the server's certificate."""
+    if tls is None:
+        return None
+    certificate = tls.certificate
+    not_after = certificate.not_after if certificate else None
+    return {
+        "protocol": tls.protocol,
+        "cipher": tls.cipher,
+        "verified": tls.verified,
+        "resumed": tls.resumed,
+        "fingerprint": tls.fingerprint,
+        "subject": certificate.subject if certificate else None,
+        "issuer": certificate.issuer if certificate else None,
+        "not_after": not_after.isoformat() if not_after else None,
+    }
+
+
+def receipt_from_dict(fields: Mapping[str, Any]) -> Receipt:
+    """See ``Receipt.from_dict``."""
+    try:
+        due = fields.get("next_attempt")
+        receipt = OutboxReceipt(
+            fields["id"],
+            Status(fields["status"]),
+            tuple(recipient_from_dict(result) for result in fields["recipients"]),
+            _reply(fields.get("reply")),
+            fields.get("message_id"),
+            fields.get("attempts", 0),
+            _error(fields.get("error")),
+            fields.get("elapsed", 0.0),
+            _tls(fields.get("tls")),
+            next_attempt=datetime.fromisoformat(due) if due is not None else None,
+            interruptions=fields.get("interruptions", 0),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        why = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise ValueError(f"This is not what Receipt.as_dict() gives: {why}") from error
+    if receipt.error is not None:
+        receipt.error.receipt = receipt
+    return receipt
+
+
+def recipient_from_dict(fields: Mapping[str, Any]) -> RecipientResult:
+    """What ``RecipientResult.as_dict`` gave."""
+    status = RecipientStatus(fields["status"])
+    return RecipientResult(fields["address"], status, _reply(fields.get("reply")), _error(fields.get("error")))
+
+
+def _reply(fields: Mapping[str, Any] | None) -> Reply | None:
+    import wlsmtp  # its public names, as this module stands below those that have them
+
+    return None if fields is None else wlsmtp.Reply(fields["code"], tuple(fields["lines"]))
+
+
+def _tls(fields: Mapping[str, Any] | None) -> TLSInfo | None:
+    import wlsmtp
+
+    if fields is None:
+        return None
+    certificate = None
+    if fields["fingerprint"] is not None:
+        not_after = datetime.fromisoformat(fields["not_after"]) if fields["not_after"] is not None else None
+        certificate = wlsmtp.Certificate(fields["fingerprint"], fields["subject"], fields["issuer"], not_after)
+    return wlsmtp.TLSInfo(fields["protocol"], fields["cipher"], certificate, fields["verified"], fields["resumed"])
+
+
+def _error(fields: Mapping[str, Any] | None) -> SMTPError | None:
+    """An error of the same class that gives the same answers; where there is none, the root of all, which is told
+    them."""
+    if fields is None:
+        return None
+    kind = getattr(errors, fields["type"], None)
+    if isinstance(kind, type) and issubclass(kind, SMTPError):
+        error: SMTPError = _made(kind, fields)
+        for name, if_temporary in _SWITCHES.items():
+            if hasattr(error, name) and error.temporary is not fields["temporary"]:
+                setattr(error, name, if_temporary is fields["temporary"])
+        if hasattr(error, "rests") and error.retry_after != fields["retry_after"]:
+            error.rests = fields["retry_after"]
+        if all(getattr(error, name) == fields[name] for name in _ANSWERS):
+            return error
+    error = _made(SMTPError, fields)
+    error._record = {name: fields[name] for name in ("type", *_ANSWERS)}
+    return error
+
+
+def _made(kind: type[SMTPError], fields: Mapping[str, Any]) -> SMTPError:
+    stage = Stage(fields["stage"]) if fields["stage"] is not None else None
+    return kind(fields["message"], stage=stage, reply=_reply(fields["reply"]), hint=fields["hint"])
+
+
+def pydantic_schema(kind: type[Any], handler: Any) -> Any:
+    """How pydantic takes, writes and describes ``kind``, a ``Receipt`` or a ``RecipientResult``: an object as it is, or
+    what its ``as_dict`` gives."""
+    from pydantic_core import core_schema
+
+    from wlsmtp import plain_fields
+
+    is_receipt = issubclass(kind, Receipt)
+    fields = handler.generate_schema(plain_fields.ReceiptFields if is_receipt else plain_fields.RecipientFields)
+    make: Callable[[Any], Any] = receipt_from_dict if is_receipt else recipient_from_dict
+    from_fields = core_schema.no_info_after_validator_function(make, fields)
+    return core_schema.json_or_python_schema(
+        json_schema=from_fields,
+        python_schema=core_schema.union_schema([core_schema.is_instance_schema(kind), from_fields]),
+        serialization=core_schema.plain_serializer_function_ser_schema(
+            lambda value: value.as_dict(), return_schema=fields
+        ),
+    )
