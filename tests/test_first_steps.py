@@ -17,7 +17,10 @@ MESSAGE = Message(sender="ann@example.com", to="bob@example.org", text="x")
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: SMTPSession("h", usrname="x"), "usrname: is not known; did you mean username?"),
+        (
+            lambda: SMTPSession("h", usrname="x"),  # type: ignore[call-arg]
+            "usrname: is not known; did you mean username?",
+        ),
         (
             lambda: TLS(cafile="x"),  # type: ignore[call-arg]
             "cafile: is not known; did you mean ca_file?",

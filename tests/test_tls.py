@@ -302,7 +302,8 @@ class TestWhatIsAgreed:
             for fields in good:
                 with session_to(world, server, TLS(**trusted, **fields)) as session:
                     assert session.verify().tls
-            for fields in ({}, {"client_key_password": "wr0ng"}):
+            bad: list[dict[str, Any]] = [{}, {"client_key_password": "wr0ng"}]
+            for fields in bad:
                 locked_tls = TLS(client_cert=(certificate, locked), **trusted, **fields)
                 with (
                     session_to(world, server, locked_tls) as session,

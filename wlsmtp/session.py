@@ -4,23 +4,19 @@ neither holds any logic: see ``mailer.py``."""
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from wlsmtp.io.blocking import BlockingIO, advance, run
 from wlsmtp.mailer import Item, Mailer
 from wlsmtp.receipt import Receipt, Status
-from wlsmtp.settings.config import Mode, Security, SessionConfig
-from wlsmtp.settings.limits import Pipelining, PoolLimits, RetryPolicy, Timeouts
+from wlsmtp.settings.config import ConfigKeywords, SessionConfig, SessionKeywords
 
 if TYPE_CHECKING:
-    from pydantic import SecretStr
-
     from wlsmtp.io.base import IO
     from wlsmtp.io.place import Place
     from wlsmtp.message.render import Sendable
-    from wlsmtp.outbox.base import Outbox, OutboxStatistics
+    from wlsmtp.outbox.base import OutboxStatistics
     from wlsmtp.outbox.schedule import When
-    from wlsmtp.settings.config import TLS, TokenProvider
     from wlsmtp.settings.options import DeliveryOptions
     from wlsmtp.smtp.connection import ServerInfo
     from wlsmtp.statistics import Statistics
@@ -36,37 +32,20 @@ class _Session:
         self,
         server: str | SessionConfig | None = None,
         port: int | None = None,
-        *,
-        security: Security | str | None = None,
-        mode: Mode | str | None = None,
-        username: str | None = None,
-        password: str | SecretStr | None = None,
-        token: str | SecretStr | TokenProvider | None = None,
-        timeout: float | Timeouts | None = None,
-        tls: TLS | None = None,
-        pool: PoolLimits | None = None,
-        pipelining: Pipelining | bool | None = None,
-        retry: RetryPolicy | None = None,
-        outbox: str | Outbox | None = None,
-        transport: Transport | str | None = None,
-        **fields: Any,
+        **settings: Unpack[SessionKeywords],
     ) -> None:
         """Settings as keywords, each a field of ``SessionConfig``, or one ``SessionConfig`` that keywords override.
 
         ``transport``, or its URL, carries the messages instead of SMTP to ``server``. Nothing is connected yet. Raises
         ``ConfigError`` for settings that cannot work.
         """
-        named = dict(
-            port=port, security=security, mode=mode, username=username, password=password, token=token,
-            timeout=timeout, tls=tls, pool=pool, pipelining=pipelining, retry=retry, outbox=outbox,
-            transport=transport, **fields,
-        )  # fmt: skip
+        named: dict[str, Any] = {"port": port, **settings}
         given = {name: value for name, value in named.items() if value is not None}
         if isinstance(server, SessionConfig):
-            kept = {name: getattr(server, name) for name in server.model_fields_set}
-            self.config = SessionConfig(**{**kept, **given})
-        else:
-            self.config = SessionConfig(**({} if server is None else {"server": server}), **given)
+            given = {name: getattr(server, name) for name in server.model_fields_set} | given
+        elif server is not None:
+            given["server"] = server
+        self.config = SessionConfig(**given)
         self._mailer = Mailer(self.config, self._io())
 
     @staticmethod
@@ -74,20 +53,22 @@ class _Session:
         raise NotImplementedError
 
     @classmethod
-    def from_url(cls, url: str, **fields: Any) -> Self:
+    def from_url(cls, url: str, **settings: Unpack[ConfigKeywords]) -> Self:
         """A session from ``smtp://``, ``smtp+tls://`` or ``smtps://user:password@host:port``, or from the URL of
         another transport; see ``SessionConfig.from_url``."""
-        return cls(SessionConfig.from_url(url, **fields))
+        return cls(SessionConfig.from_url(url, **settings))
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None, **fields: Any) -> Self:
+    def from_env(
+        cls, environ: Mapping[str, str] | None = None, *, prefix: str = "WLSMTP_", **settings: Unpack[ConfigKeywords]
+    ) -> Self:
         """A session from ``WLSMTP_URL``, or ``WLSMTP_SERVER``, ``WLSMTP_PORT``, …; see ``SessionConfig.from_env``."""
-        return cls(SessionConfig.from_env(environ, **fields))
+        return cls(SessionConfig.from_env(environ, prefix=prefix, **settings))
 
     @classmethod
-    def from_preset(cls, provider: str, **fields: Any) -> Self:
+    def from_preset(cls, provider: str, **settings: Unpack[ConfigKeywords]) -> Self:
         """A session with a known provider, as ``from_preset("gmail", username=…, password=…)``."""
-        return cls(SessionConfig.from_preset(provider, **fields))
+        return cls(SessionConfig.from_preset(provider, **settings))
 
     @property
     def transport(self) -> Transport:

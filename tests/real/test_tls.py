@@ -48,8 +48,8 @@ def test_a_client_certificate_is_verified_by_the_server(
     world: World, postfix: PostfixServer, mailbox: str, tmp_path: Path
 ) -> None:
     certificate = postfix.client_certificate("ann the client", tmp_path / "client.pem")
-    for fields in ({}, {"client_cert": certificate}):
-        with session_for(world, postfix, "ssl", TLS(ca_file=postfix.ca_file, **fields)) as session:
+    for shown in (None, certificate):
+        with session_for(world, postfix, "ssl", TLS(ca_file=postfix.ca_file, client_cert=shown)) as session:
             session.send(Message(sender=postfix.username, to=mailbox, text="x"))
     without, with_it = postfix.wait_for_message(mailbox, count=2)
     assert b"No client certificate requested" not in without and b"(not verified)" not in without

@@ -45,7 +45,7 @@ def test_a_wrong_field_is_named_and_the_secret_is_not(fields: dict[str, Any], wo
 
 
 @pytest.mark.parametrize(("security", "port"), [("default", 25), ("tls", 587), ("ssl", 465)])
-def test_the_port_follows_the_security(security: str, port: int) -> None:
+def test_the_port_follows_the_security(security: Any, port: int) -> None:
     assert SessionConfig(server="x", security=security).port == port
     assert SessionConfig(server="x", security=security, port=2525).port == 2525
 
@@ -58,7 +58,8 @@ def test_shorthands() -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    for secret in ({"password": "s3cret"}, {"token": "s3cret"}):
+    secrets: list[dict[str, Any]] = [{"password": "s3cret"}, {"token": "s3cret"}]
+    for secret in secrets:
         config = SessionConfig(server="x", username="ann", **secret)
         session = SMTPSession(config)
         assert "s3cret" not in f"{config!r}{config!s}{config.model_dump()!r}{config.model_dump_json()}{session!r}"

@@ -163,7 +163,7 @@ class TestRequireTLS:
         (lambda: DSN(notify=("never", "success")), "notify: is 'never'"),
         (lambda: DSN(notify=()), "notify"),
         (lambda: DSN(notify=("success", "success")), "each once"),
-        (lambda: DSN(notify="sometimes"), "notify"),
+        (lambda: DSN(notify="sometimes"), "notify"),  # type: ignore[arg-type]
         (lambda: DSN(envid=""), "envid: must be 1 to 100"),
         (lambda: DSN(envid="a\r\nRCPT TO:<x@y>"), "envid: must be 1 to 100"),
         (lambda: DSN(envid="é"), "envid"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -121,9 +122,10 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 def test_a_config_takes_a_transport_by_url_or_as_an_object() -> None:
     assert SessionConfig(transport="memory:").transport == MEMORY
     assert SessionConfig.from_env({"WLSMTP_URL": "memory:"}).address == "memory"
-    for wrong in (7, b"memory:", "pigeon:"):
+    wrong: list[Any] = [7, b"memory:", "pigeon:"]
+    for transport in wrong:
         with pytest.raises(ConfigError, match="transport"):
-            SessionConfig(transport=wrong)
+            SessionConfig(transport=transport)
     with pytest.raises(ConfigError, match="must be derived"):
         SMTPSession(transport=type("Other", (), {"deliver": print})())
     with pytest.raises(ConfigError, match="server: is missing"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -41,7 +42,8 @@ OFFICE, GMAIL, OTHER = "smtp.office365.com", "smtp.gmail.com", "mail.example.com
     ],
 )  # fmt: skip
 def test_the_advice(server: str, secret: str, said: str, advice: str) -> None:
-    config = SessionConfig(server=server, username="ann", **{secret: "s3cret"})
+    login: dict[str, Any] = {"username": "ann", secret: "s3cret"}
+    config = SessionConfig(server=server, **login)
     mechanism = MECHANISMS["XOAUTH2" if secret == "token" else "PLAIN"]
     error = refused(config, mechanism, reply(said), b"")
     assert error.hint is not None and advice in error.hint and error.mechanism == mechanism.name

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Set
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypedDict, Unpack
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -22,6 +22,12 @@ from wlsmtp.settings.network import Network, Proxy
 from wlsmtp.settings.options import DeliveryOptions
 from wlsmtp.settings.urls import TransportURL
 from wlsmtp.settings.validation import Seconds, Settings
+
+if TYPE_CHECKING:
+    from wlsmtp.outbox.base import Outbox
+    from wlsmtp.transports.base import Transport
+else:
+    Outbox = Transport = Any  # what builds on this package is known to type checkers only
 
 TokenProvider = Callable[[], str | Awaitable[str]]
 """Returns an OAuth 2.0 access token, or (in the async world) an awaitable of one; asked anew for each connection, and
@@ -67,37 +73,60 @@ LMTP_PORT = 24
 """The port for private mail systems, which servers of LMTP customarily listen on."""
 
 
+class TLSKeywords(TypedDict, total=False):
+    """What ``TLS`` takes, each as a keyword."""
+
+    verify: bool
+    """False switches off all checks: anybody between here and the server can then read and change the mail."""
+    trust: Literal["system", "bundled"]
+    """Whose authorities are trusted: the operating system's, or those of the ``certifi`` package."""
+    ca_file: str | Path | None
+    """A PEM file of the authorities to trust instead."""
+    strict_x509: bool
+    """False accepts certificates that break the rules of RFC 5280 which clients did not check in the past."""
+    check_common_name: bool
+    """True accepts a server's name in the common name of a certificate without subjectAltName, which RFC 9525 §2 does
+    not count."""
+    client_cert: str | Path | tuple[str | Path, str | Path] | None
+    """A PEM file with the client's certificate and key, or a pair (certificate, key)."""
+    client_key_password: str | SecretStr | None
+    """What decrypts the client's key."""
+    fingerprint: str | Collection[str] | None
+    """SHA-256 fingerprints of certificates, in hex: the server's must be one of them. A string is one fingerprint.
+    They are checked instead of authorities and name."""
+    public_key: str | Collection[str] | None
+    """SHA-256 digests of public keys (SPKI), in hex or as ``sha256//base64``: the server's must be one of them."""
+    server_hostname: str | None
+    """The name that the certificate must carry, when it is not the name that is connected to."""
+    minimum_version: Literal["1.2", "1.3"]
+    """The oldest TLS version that is accepted."""
+    ciphers: str | None
+    """The ciphers of TLS 1.2 that are allowed, as OpenSSL writes them; those of TLS 1.3 are all good."""
+    resumption: bool
+    """Whether a new connection may resume the TLS session of an earlier one, which saves most of the handshake."""
+
+
 class TLS(Settings):
     """How TLS is done. The defaults verify the server's certificate and its name against the system's trust store."""
 
     verify: bool = True
-    """False switches off all checks: anybody between here and the server can then read and change the mail."""
     trust: Literal["system", "bundled"] = "system"
-    """Whose authorities are trusted: the operating system's, or those of the ``certifi`` package."""
     ca_file: Path | None = None
-    """A PEM file of the authorities to trust instead."""
     strict_x509: bool = True
-    """False accepts certificates that break the rules of RFC 5280 which clients did not check in the past."""
     check_common_name: bool = False
-    """True accepts a server's name in the common name of a certificate without subjectAltName, which RFC 9525 §2 does
-    not count."""
     client_cert: Path | tuple[Path, Path] | None = None
-    """A PEM file with the client's certificate and key, or a pair (certificate, key)."""
     client_key_password: SecretStr | None = None
-    """What decrypts the client's key."""
     fingerprint: tuple[str, ...] = ()
-    """SHA-256 fingerprints of certificates, in hex: the server's must be one of them. A string is one fingerprint.
-    They are checked instead of authorities and name."""
     public_key: tuple[str, ...] = ()
-    """SHA-256 digests of public keys (SPKI), in hex or as ``sha256//base64``: the server's must be one of them."""
     server_hostname: str | None = None
-    """The name that the certificate must carry, when it is not the name that is connected to."""
     minimum_version: Literal["1.2", "1.3"] = "1.2"
-    """The oldest TLS version that is accepted."""
     ciphers: str | None = None
-    """The ciphers of TLS 1.2 that are allowed, as OpenSSL writes them; those of TLS 1.3 are all good."""
     resumption: bool = True
-    """Whether a new connection may resume the TLS session of an earlier one, which saves most of the handshake."""
+
+    _keywords = (TLSKeywords,)
+
+    def __init__(self, **settings: Unpack[TLSKeywords]) -> None:
+        super().__init__(**settings)
 
     @field_validator("fingerprint", "public_key", mode="before")
     @classmethod
@@ -124,64 +153,120 @@ def _sha256(text: object) -> str:
     raise ValueError("a SHA-256 digest has 64 hex digits, or 44 characters of base64")
 
 
+class SessionKeywords(TypedDict, total=False):
+    """The settings of a session, each a keyword of ``SMTPSession``, ``AsyncSMTPSession`` and ``SessionConfig``. None
+    stands for the default."""
+
+    security: Security | Literal["default", "tls", "ssl"] | None
+    """How the connection is secured: ``"default"`` (STARTTLS when the server offers it), ``"tls"`` (STARTTLS, or an
+    error) or ``"ssl"`` (TLS from the first byte)."""
+    protocol: Literal["smtp", "lmtp"] | None
+    """``lmtp`` (RFC 2033) delivers to mailboxes: each recipient is answered on its own after the content. Port 24."""
+    mode: Mode | Literal["sync", "async"] | None
+    """When ``send`` returns: ``"sync"``, once the server has answered; ``"async"``, at once."""
+    outbox: str | Outbox | None
+    """Where ``mode="async"`` keeps messages until they are sent: ``"memory:"``, ``"sqlite:///path"`` or an ``Outbox``;
+    see ``wlsmtp.outbox``."""
+    close_timeout: float | None
+    """Seconds that ``close()`` takes at most, unless it is given another time. It also bounds the end of a ``with``
+    block, and of a program that did not close its session."""
+    outbox_worker: bool | None
+    """False: this session only keeps messages; other programs (``wlsmtp outbox run``) send them."""
+    username: str | None
+    """Who logs in; with a ``password`` or a ``token``. None: no login."""
+    password: str | SecretStr | None
+    """The password of ``username``. It is kept out of every repr, error, event and log."""
+    token: str | SecretStr | TokenProvider | None
+    """An OAuth 2.0 access token, or a callable that returns one."""
+    auth: Literal["required", "optional"] | None
+    """``optional``: with a user name and a server that offers no usable AUTH, go on without authentication."""
+    mechanisms: list[str] | tuple[str, ...] | None
+    """The SASL mechanisms allowed, best first. Default: all that fit, strongest first, see docs/authentication.md."""
+    exclude_mechanisms: list[str] | tuple[str, ...] | Set[str] | None
+    """SASL mechanisms not to be used."""
+    allow_cleartext_auth: bool | None
+    """True lets the password go over an unencrypted connection that leaves this machine."""
+    opportunistic_tls: bool | None
+    """With ``security="default"``: whether to use STARTTLS when it is offered."""
+    timeout: float | Timeouts | None
+    """A number of seconds (the longest silence at any stage), or ``Timeouts``."""
+    tls: TLS | None
+    """How TLS is done: which certificates are trusted, and which is shown."""
+    pool: PoolLimits | None
+    """How many connections are open, how long they are kept, and how fast mail goes out."""
+    pipelining: Pipelining | bool | None
+    """``Pipelining``, or False to switch it off."""
+    retry: RetryPolicy | None
+    """How often, and when, a message that is certainly not sent is tried again. Without it, mail in an outbox is
+    tried for five days."""
+    partial: Literal["deliver", "abort"] | None
+    """When some recipients are refused: deliver to the others, or to nobody."""
+    network: Network | None
+    """Which addresses are used, from where, and how a connection is made."""
+    proxy: str | Proxy | None
+    """``Proxy``, or its URL: ``socks5://user:password@host:port``, ``socks4://`` or ``http://``."""
+    options: DeliveryOptions | None
+    """What to ask of the server for each message that brings no options of its own."""
+    local_hostname: str | None
+    """The name given with EHLO. Default: the address literal of the connection (RFC 5321 §4.1.4)."""
+    listeners: Iterable[Listener] | None
+    """Callables that are told of each event, see ``wlsmtp.events``."""
+    on_sent: Callback | None
+    """With ``mode="async"``: called with the receipt of each message that was sent to all its recipients."""
+    on_error: Callback | None
+    """With ``mode="async"``: called with the receipt of each message that is finished and was not sent to all."""
+    transport: str | Transport | TransportURL | None
+    """What carries the messages instead of SMTP to ``server``: a ``Transport``, or its URL (``maildir:///path``)."""
+
+
+class ConfigKeywords(SessionKeywords, total=False):
+    """These and the server, as ``SessionConfig`` takes them."""
+
+    server: str | None
+    """A DNS name, an IPv4 or IPv6 address, or the path of a unix socket (``/run/smtp.sock``). Needed without
+    ``transport``."""
+    port: int | None
+    """By default 25, 587 or 465, after ``security``; for LMTP 24."""
+
+
 class SessionConfig(Settings):
     """All settings of a session. The names are those of ``SMTPSession``'s keywords."""
 
     server: Annotated[str, Field(max_length=255)] = ""
-    """A DNS name, an IPv4 or IPv6 address, or the path of a unix socket (``/run/smtp.sock``). Needed without
-    ``transport``."""
     port: Annotated[int, Field(ge=1, le=65535)] = 0
-    """By default 25, 587 or 465, after ``security``; for LMTP 24."""
     security: Security = Security.DEFAULT
     protocol: Literal["smtp", "lmtp"] = "smtp"
-    """``lmtp`` (RFC 2033) delivers to mailboxes: each recipient is answered on its own after the content. Port 24."""
     mode: Mode = Mode.SYNC
     outbox: Any = "memory:"
-    """Where ``mode="async"`` keeps messages until they are sent: ``"memory:"``, ``"sqlite:///path"`` or an ``Outbox``;
-    see ``wlsmtp.outbox``."""
     close_timeout: Seconds = 10.0
-    """Seconds that ``close()`` takes at most, unless it is given another time. It also bounds the end of a ``with``
-    block, and of a program that did not close its session."""
     outbox_worker: bool = True
-    """False: this session only keeps messages; other programs (``wlsmtp outbox run``) send them."""
     username: str | None = None
     password: SecretStr | None = None
     token: SecretStr | TokenProvider | None = None
-    """An OAuth 2.0 access token, or a callable that returns one."""
     auth: Literal["required", "optional"] = "required"
-    """``optional``: with a user name and a server that offers no usable AUTH, go on without authentication."""
     mechanisms: tuple[str, ...] | None = None
-    """The SASL mechanisms allowed, best first. Default: all that fit, strongest first, see docs/authentication.md."""
     exclude_mechanisms: tuple[str, ...] = ()
-    """SASL mechanisms not to be used."""
     allow_cleartext_auth: bool = False
-    """True lets the password go over an unencrypted connection that leaves this machine."""
     opportunistic_tls: bool = True
-    """With ``security="default"``: whether to use STARTTLS when it is offered."""
     timeout: Timeouts = Timeouts()
-    """A number of seconds (the longest silence at any stage), or ``Timeouts``."""
     tls: TLS = TLS()
     pool: PoolLimits = PoolLimits()
     pipelining: Pipelining = Pipelining()
-    """``Pipelining``, or False to switch it off."""
     retry: RetryPolicy = RetryPolicy()
     partial: Literal["deliver", "abort"] = "deliver"
-    """When some recipients are refused: deliver to the others, or to nobody."""
     network: Network = Network()
     proxy: Proxy | None = None
-    """``Proxy``, or its URL: ``socks5://user:password@host:port``, ``socks4://`` or ``http://``."""
     options: DeliveryOptions | None = None
-    """What to ask of the server for each message that brings no options of its own."""
     local_hostname: str | None = None
-    """The name given with EHLO. Default: the address literal of the connection (RFC 5321 §4.1.4)."""
     listeners: tuple[Listener, ...] = Field(default=(), repr=False)
-    """Callables that are told of each event, see ``wlsmtp.events``."""
     on_sent: Callback | None = Field(default=None, repr=False)
-    """With ``mode="async"``: called with the receipt of each message that was sent to all its recipients."""
     on_error: Callback | None = Field(default=None, repr=False)
-    """With ``mode="async"``: called with the receipt of each message that is finished and was not sent to all."""
     transport: Any = Field(default=None, repr=False, exclude=True)  # its URL may hold a password
-    """What carries the messages instead of SMTP to ``server``: a ``Transport``, or its URL (``maildir:///path``)."""
+
+    _keywords = (SessionKeywords, ConfigKeywords)
+
+    def __init__(self, **settings: Unpack[ConfigKeywords]) -> None:
+        super().__init__(**settings)
 
     @field_validator("server")
     @classmethod
@@ -311,7 +396,7 @@ class SessionConfig(Settings):
         return f"[{self.server}]:{self.port}" if ":" in self.server else f"{self.server}:{self.port}"
 
     @classmethod
-    def from_url(cls, url: str, **fields: Any) -> Self:
+    def from_url(cls, url: str, **fields: Unpack[ConfigKeywords]) -> Self:
         """Settings from ``smtp://``, ``smtp+tls://`` or ``smtps://user:password@host:port?timeout=30``, or from a
         transport such as ``maildir:///path`` or ``failover(smtp://a, smtp://b)``.
 
@@ -323,7 +408,9 @@ class SessionConfig(Settings):
         return cls(**{**fields_from_url(url), **fields})
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None, *, prefix: str = "WLSMTP_", **fields: Any) -> Self:
+    def from_env(
+        cls, environ: Mapping[str, str] | None = None, *, prefix: str = "WLSMTP_", **fields: Unpack[ConfigKeywords]
+    ) -> Self:
         """Settings from ``WLSMTP_URL``, or from ``WLSMTP_SERVER``, ``WLSMTP_PORT``, ``WLSMTP_SECURITY``,
         ``WLSMTP_USERNAME``, ``WLSMTP_PASSWORD``, ``WLSMTP_TOKEN``, ``WLSMTP_TIMEOUT``, ``WLSMTP_LOCAL_HOSTNAME`` and
         so on for every plain field. Single variables win over the URL, keywords over both. Raises ``ConfigError``."""
@@ -332,7 +419,7 @@ class SessionConfig(Settings):
         return cls(**{**fields_from_env(environ, prefix), **fields})
 
     @classmethod
-    def from_preset(cls, provider: str, **fields: Any) -> Self:
+    def from_preset(cls, provider: str, **fields: Unpack[ConfigKeywords]) -> Self:
         """Settings of a known provider by its name, an alias or a mail domain of it: ``"gmail"``, ``"orange.fr"``.
 
         Keywords win over the preset. Raises ``ConfigError`` with the nearest names when the provider is not known.

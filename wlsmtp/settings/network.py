@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import ip_address
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Required, Self, TypedDict, Unpack
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -17,7 +17,13 @@ Connector = Callable[[str, int], Any]
 """Is given host and port, and returns a connected ``socket.socket`` or (in the async world) an awaitable of one; called
 anew for each connection."""
 
-_SCHEMES = {"socks5": "socks5", "socks5h": "socks5", "socks4": "socks4", "socks4a": "socks4", "http": "http"}
+_SCHEMES: dict[str, Literal["socks5", "socks4", "http"]] = {
+    "socks5": "socks5",
+    "socks5h": "socks5",
+    "socks4": "socks4",
+    "socks4a": "socks4",
+    "http": "http",
+}
 
 
 class Network(Settings):
@@ -44,16 +50,35 @@ class Network(Settings):
         return value
 
 
+class ProxyKeywords(TypedDict, total=False):
+    """A ``Proxy`` in its parts, each a keyword."""
+
+    scheme: Required[Literal["socks5", "socks4", "http"]]
+    """SOCKS 5 (RFC 1928), SOCKS 4a, or HTTP CONNECT (RFC 9110 §9.3.6)."""
+    host: Required[str]
+    """Its name or address."""
+    port: Required[int]
+    """Its port."""
+    username: str | None
+    """Who logs in to the proxy. None: no login."""
+    password: str | SecretStr | None
+    """The password of ``username`` at the proxy. It is kept out of every repr, error, event and log."""
+
+
 class Proxy(Settings):
     """A proxy, which is also asked to resolve the server's name. Given as a URL:
     ``socks5://user:password@host:port``, ``socks4://`` (4a) or ``http://`` (CONNECT)."""
 
     scheme: Literal["socks5", "socks4", "http"]
-    """SOCKS 5 (RFC 1928), SOCKS 4a, or HTTP CONNECT (RFC 9110 §9.3.6)."""
     host: Annotated[str, Field(min_length=1, max_length=255, pattern=r"^([\w.-]+|[\da-fA-F:.]+(%\w+)?)$")]
     port: Annotated[int, Field(ge=1, le=65535)]
     username: Annotated[str, Field(max_length=255)] | None = None
     password: SecretStr | None = None
+
+    _keywords = (ProxyKeywords,)
+
+    def __init__(self, **settings: Unpack[ProxyKeywords]) -> None:
+        super().__init__(**settings)
 
     @classmethod
     def from_url(cls, url: str) -> Self:
@@ -61,15 +86,15 @@ class Proxy(Settings):
         part of the URL, as any could be a piece of the password."""
         try:
             parts = urlsplit(url)
-            scheme, host, port = _SCHEMES[parts.scheme], parts.hostname, parts.port
-        except (KeyError, ValueError):
-            scheme, host, port = "", None, None
+            port = parts.port
+        except ValueError:
+            parts, port = urlsplit(""), None
+        scheme, host = _SCHEMES.get(parts.scheme), parts.hostname
         if not scheme or not host or not port or parts.path.strip("/") or parts.query or parts.fragment:
             words = "must look like socks5://user:password@host:port; also allowed are socks4:// and http://"
             raise ConfigError(words, stage=Stage.SETTINGS)
-        named = {"username": parts.username, "password": parts.password}
-        credentials = {name: unquote(value) for name, value in named.items() if value}
-        return cls(scheme=scheme, host=host, port=port, **credentials)
+        user, password = (unquote(part) if part else None for part in (parts.username, parts.password))
+        return cls(scheme=scheme, host=host, port=port, username=user, password=password)
 
     @model_validator(mode="after")
     def _credentials(self) -> Self:

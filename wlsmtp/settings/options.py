@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Set
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Required, Self, TypedDict, Unpack
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
@@ -14,6 +14,7 @@ from wlsmtp.errors import MessageError, Stage
 from wlsmtp.settings.validation import Validated
 
 Kind = Literal["success", "failure", "delay", "never"]
+CanBeOptional = Literal["dsn", "deliver_by", "priority", "hold_for", "hold_until", "submitter"]
 _MAX_SECONDS = 999_999_999
 
 
@@ -21,11 +22,23 @@ class _Options(Validated):
     _error = MessageError
     _stage = Stage.MESSAGE
 
+    if TYPE_CHECKING:  # else it would have no parameters, as it has no fields
+
+        def __init__(self, **options: Any) -> None: ...
+
+
+class _NotifyKeywords(TypedDict, total=False):
+    notify: Kind | tuple[Kind, ...] | list[Kind] | Set[Kind] | None
+    """When to report on a recipient: ``success``, ``failure``, ``delay``, several of them, or ``never``. None: as the
+    servers like, which is on failure and, often, on delay."""
+
 
 class _Notifying(_Options):
     notify: tuple[Kind, ...] | None = None
-    """When to report on a recipient: ``success``, ``failure``, ``delay``, several of them, or ``never``. None: as the
-    servers like, which is on failure and, often, on delay."""
+
+    if TYPE_CHECKING:  # else it would have a parameter for its only field
+
+        def __init__(self, **options: Any) -> None: ...
 
     @field_validator("notify", mode="before")
     @classmethod
@@ -40,13 +53,25 @@ class _Notifying(_Options):
         return value
 
 
+class RecipientDSNKeywords(_NotifyKeywords, total=False):
+    """What ``RecipientDSN`` asks for, each as a keyword."""
+
+    address: Required[str]
+    """The recipient, as in the envelope."""
+    original: str | None
+    """The address that the message was sent to at first, which reports then name (ORCPT)."""
+
+
 class RecipientDSN(_Notifying):
     """What differs for one recipient."""
 
     address: str
-    """The recipient, as in the envelope."""
     original: str | None = None
-    """The address that the message was sent to at first, which reports then name (ORCPT)."""
+
+    _keywords = (_NotifyKeywords, RecipientDSNKeywords)
+
+    def __init__(self, **options: Unpack[RecipientDSNKeywords]) -> None:
+        super().__init__(**options)
 
     @field_validator("address", "original")
     @classmethod
@@ -56,14 +81,28 @@ class RecipientDSN(_Notifying):
         return value
 
 
+class DSNKeywords(_NotifyKeywords, total=False):
+    """What ``DSN`` asks for, each as a keyword."""
+
+    ret: Literal["full", "headers"] | None
+    """How much of the message a report on a failure returns. None: as the server likes."""
+    envid: str | None
+    """An identifier of yours that each report repeats: up to 100 printable ASCII characters."""
+    recipients: Iterable[RecipientDSN]
+    """What differs for some recipients."""
+
+
 class DSN(_Notifying):
     """Delivery status notifications: reports on what became of a message, sent to its envelope sender (RFC 3461)."""
 
     ret: Literal["full", "headers"] | None = None
-    """How much of the message a report on a failure returns. None: as the server likes."""
     envid: str | None = None
-    """An identifier of yours that each report repeats: up to 100 printable ASCII characters."""
     recipients: tuple[RecipientDSN, ...] = ()
+
+    _keywords = (_NotifyKeywords, DSNKeywords)
+
+    def __init__(self, **options: Unpack[DSNKeywords]) -> None:
+        super().__init__(**options)
 
     @field_validator("envid")
     @classmethod
@@ -89,15 +128,28 @@ def parts_of(address: str) -> tuple[str, str]:
     return local, domain.lower()
 
 
+class DeliverByKeywords(TypedDict, total=False):
+    """What ``DeliverBy`` asks for, each as a keyword."""
+
+    within: Required[timedelta | float]
+    """A ``timedelta``, or seconds, from when the message is handed over."""
+    late: Literal["return", "notify"]
+    """What to do with it afterwards: give it back undelivered, or deliver it all the same and tell the sender."""
+    trace: bool
+    """Whether each server on the way reports that it passed the message on."""
+
+
 class DeliverBy(_Options):
     """A time within which a message is of use (RFC 2852)."""
 
     within: timedelta
-    """A ``timedelta``, or seconds, from when the message is handed over."""
     late: Literal["return", "notify"] = "return"
-    """What to do with it afterwards: give it back undelivered, or deliver it all the same and tell the sender."""
     trace: bool = False
-    """Whether each server on the way reports that it passed the message on."""
+
+    _keywords = (DeliverByKeywords,)
+
+    def __init__(self, **options: Unpack[DeliverByKeywords]) -> None:
+        super().__init__(**options)
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
@@ -108,27 +160,45 @@ class DeliverBy(_Options):
         return self
 
 
+class DeliveryKeywords(TypedDict, total=False):
+    """What ``DeliveryOptions`` asks for, each as a keyword."""
+
+    dsn: DSN | None
+    """Reports on the delivery (DSN, RFC 3461)."""
+    deliver_by: DeliverBy | None
+    """A time within which to deliver (DELIVERBY, RFC 2852)."""
+    priority: int | None
+    """From -9 to 9, where 0 is normal and more is more urgent (MT-PRIORITY, RFC 6710)."""
+    hold_for: timedelta | float | None
+    """A ``timedelta``, or seconds, for which the server holds the message back (FUTURERELEASE, RFC 4865)."""
+    hold_until: datetime | str | None
+    """A time with its time zone until which it does so."""
+    submitter: str | None
+    """The address of who submitted the message first, which a trusted relay passes on; "" for unknown (AUTH=, RFC 4954
+    §5)."""
+    require_tls: bool
+    """Whether each server must pass the message on over verified TLS, or else return it (REQUIRETLS, RFC 8689)."""
+    optional: Collection[CanBeOptional]
+    """The fields that are left out when the server does not offer what they need."""
+
+
 class DeliveryOptions(_Options):
     """What to ask of the server for a message. Whatever is asked for must be offered by the server: if not, nothing is
     sent and ``ExtensionMissing`` says so, save for what ``optional`` names."""
 
     dsn: DSN | None = None
-    """Reports on the delivery (DSN, RFC 3461)."""
     deliver_by: DeliverBy | None = None
-    """A time within which to deliver (DELIVERBY, RFC 2852)."""
     priority: Annotated[int, Field(ge=-9, le=9)] | None = None
-    """From -9 to 9, where 0 is normal and more is more urgent (MT-PRIORITY, RFC 6710)."""
     hold_for: timedelta | None = None
-    """A ``timedelta``, or seconds, for which the server holds the message back (FUTURERELEASE, RFC 4865)."""
     hold_until: AwareDatetime | None = None
-    """A time with its time zone until which it does so."""
     submitter: str | None = None
-    """The address of who submitted the message first, which a trusted relay passes on; "" for unknown (AUTH=, RFC 4954
-    §5)."""
     require_tls: bool = False
-    """Whether each server must pass the message on over verified TLS, or else return it (REQUIRETLS, RFC 8689)."""
-    optional: frozenset[Literal["dsn", "deliver_by", "priority", "hold_for", "hold_until", "submitter"]] = frozenset()
-    """The fields that are left out when the server does not offer what they need."""
+    optional: frozenset[CanBeOptional] = frozenset()
+
+    _keywords = (DeliveryKeywords,)
+
+    def __init__(self, **options: Unpack[DeliveryKeywords]) -> None:
+        super().__init__(**options)
 
     @field_validator("hold_for")
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -20,6 +20,9 @@ class Validated(BaseModel):
 
     _error: ClassVar[type[SMTPError]]
     _stage: ClassVar[Stage]
+    _keywords: ClassVar[tuple[type, ...]] = ()
+    """Where the constructor takes more types than the fields have: the ``TypedDict`` of its keywords, which documents
+    the fields then, after those that it extends."""
 
     def __init__(self, **fields: Any) -> None:
         try:
@@ -36,6 +39,10 @@ class Settings(Validated):
 
     _error = ConfigError
     _stage = Stage.SETTINGS
+
+    if TYPE_CHECKING:  # else it would have no parameters, as it has no fields
+
+        def __init__(self, **settings: Any) -> None: ...
 
 
 def _sentence(detail: Mapping[str, Any], fields: Iterable[str]) -> str:

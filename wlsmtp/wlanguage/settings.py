@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from wlsmtp.wlanguage.constants import (
@@ -79,7 +79,7 @@ def fields() -> dict[str, Any]:
     from wlsmtp.settings.config import TLS
     from wlsmtp.settings.limits import Timeouts
 
-    trust = "bundled" if _parameters[emailParameterMode] else "system"
+    trust: Literal["bundled", "system"] = "bundled" if _parameters[emailParameterMode] else "system"
     return {
         "timeout": Timeouts.of(_timeout["seconds"]),
         "tls": TLS(trust=trust, ca_file=_parameters[emailParameterCAFile] or None),
