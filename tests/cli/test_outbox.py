@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from wlsmtp import Message, SMTPSession, Status
+from wlsmtp import Message, SMTPSession, SQLiteOutbox, Status
 from wlsmtp.cli.app import app
 from wlsmtp.testing import SMTPServer
 
@@ -118,6 +118,12 @@ class TestLook:
         lines = run("list", path, "--json").stdout.splitlines()
         assert [json.loads(line)["id"] for line in lines] == [first.id, second.id]
         assert json.loads(run("show", path, first.id, "--json").stdout)["next_attempt"].endswith("+00:00")
+
+    def test_a_file_may_have_any_name(self, tmp_path: Path) -> None:
+        path = tmp_path / "50% #1 ann@example.com?.db"
+        with SMTPSession("localhost", mode="async", outbox=SQLiteOutbox(path), outbox_worker=False) as producer:
+            id = producer.send(message()).id
+        assert id in run("list", path).output
 
     def test_cancel_and_retry(self, path: Path, producer: SMTPSession) -> None:
         ids = [producer.send(message(), send_at=3600).id for _ in range(3)]

@@ -42,7 +42,7 @@ def test_an_outbox_is_taken_as_it_is() -> None:
     [
         "sqlite://", "sqlite:///", "sqlite:///x?lease=soon", "sqlite:///x?synchronous=off", "sqlite:///x?lease=0",
         "sqlite:///x?keep=-1", "sqlite:///x?lease=nan", "sqlite:///x?colour=red", "memory:x", "memory:?lease=1",
-        "redis://h", 7, None,
+        "sqlite:///a#b.db", "sqlite:///a?keep=1@2", "sqlite:///a\nb", "redis://h", 7, None,
     ],
 )  # fmt: skip
 def test_what_makes_no_outbox_is_refused(setting: Any) -> None:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wlsmtp import ConfigError, SessionConfig, SMTPSession
-from wlsmtp.settings.urls import MAX_DEPTH, Member, TransportURL, parse_transport
+from wlsmtp.settings.urls import MAX_DEPTH, URL, Member, parse_transport
 
-MEMORY = TransportURL("memory", "memory:")
+MEMORY = URL("memory", "memory:")
 
 
 def test_one_transport_is_read_with_its_percent_encoding_undone() -> None:
@@ -98,7 +98,7 @@ def combinations(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return members.map(lambda given: f"failover({', '.join(label + text for label, text in given)})?o=1")
 
 
-def spelled(url: TransportURL) -> str:
+def spelled(url: URL) -> str:
     options = f"?o={quote(url.options['o'][0], safe='')}"
     if not url.members:
         return f"{url.scheme}:///{quote(url.path.removeprefix('/'), safe='')}{options}"

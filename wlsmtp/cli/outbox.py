@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 from rich.console import Console
@@ -238,7 +239,7 @@ def _errors_told() -> Iterator[None]:
 
 
 def _outbox(given: str, *, must_exist: bool = True) -> SQLiteOutbox:
-    outbox = make_outbox(given if "://" in given else f"sqlite:///{given}") if given != "memory:" else None
+    outbox = make_outbox(given if "://" in given else f"sqlite:///{quote(given)}") if given != "memory:" else None
     if not isinstance(outbox, SQLiteOutbox):
         raise wrong("--outbox: must be a file, as no other program sees what is in memory")
     if must_exist and not outbox.path.exists():

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
-from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.outbox.base import Outbox
 from wlsmtp.outbox.memory import MemoryOutbox
+from wlsmtp.settings.urls import URL, wrong
 
 _SECONDS = ("lease", "keep")
 
@@ -17,20 +16,19 @@ def make_outbox(setting: object) -> Outbox:
     ``?synchronous=normal&lease=60&keep=604800``; or an outbox itself. Raises ``ConfigError``."""
     if isinstance(setting, Outbox):
         return setting
-    url = setting if isinstance(setting, str) else ""
-    parts = urlsplit(url)
-    options = {name: _value(name, text) for name, text in parse_qsl(parts.query, keep_blank_values=True)}
+    url = URL.read(setting if isinstance(setting, str) else "", "outbox")
+    options = {name: _value(name, texts[-1]) for name, texts in url.options.items()}
     try:
-        if url.startswith("memory:") and not parts.path:
+        if url.text.startswith("memory:") and not url.path:
             return MemoryOutbox(**options)
-        if url.startswith("sqlite:///") and len(parts.path) > 1:
+        if url.text.startswith("sqlite:///") and len(url.path) > 1:
             from wlsmtp.outbox.sqlite import SQLiteOutbox
 
-            return SQLiteOutbox(unquote(parts.path[1:]), **options)
+            return SQLiteOutbox(url.path[1:], **options)
     except TypeError:
         words = f"outbox: one of the options {', '.join(options)} is not known"
-        raise ConfigError(words, stage=Stage.SETTINGS) from None
-    raise ConfigError("outbox: must be 'memory:', 'sqlite:///path' or an Outbox", stage=Stage.SETTINGS)
+        raise wrong(words) from None
+    raise wrong("outbox: must be 'memory:', 'sqlite:///path' or an Outbox")
 
 
 def _value(name: str, text: str) -> Any:
@@ -39,4 +37,4 @@ def _value(name: str, text: str) -> Any:
     try:
         return float(text)
     except ValueError:
-        raise ConfigError(f"outbox: {name} must be a number of seconds", stage=Stage.SETTINGS) from None
+        raise wrong(f"outbox: {name} must be a number of seconds") from None

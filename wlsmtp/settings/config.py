@@ -20,7 +20,8 @@ from wlsmtp.receipt import Receipt
 from wlsmtp.settings.limits import PATIENT, Pipelining, PoolLimits, RetryPolicy, Timeouts
 from wlsmtp.settings.network import Network, Proxy
 from wlsmtp.settings.options import DeliveryOptions
-from wlsmtp.settings.urls import TransportURL
+from wlsmtp.settings.sources import fields_from_env, fields_from_preset, fields_from_url, transport_from_url
+from wlsmtp.settings.urls import URL
 from wlsmtp.settings.validation import Seconds, Settings
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ class SessionKeywords(TypedDict, total=False):
     """With ``mode="async"``: called with the receipt of each message that was sent to all its recipients."""
     on_error: Callback | None
     """With ``mode="async"``: called with the receipt of each message that is finished and was not sent to all."""
-    transport: str | Transport | TransportURL | None
+    transport: str | Transport | URL | None
     """What carries the messages instead of SMTP to ``server``: a ``Transport``, or its URL (``maildir:///path``)."""
 
 
@@ -312,11 +313,9 @@ class SessionConfig(Settings):
     @field_validator("transport")
     @classmethod
     def _transport(cls, value: object) -> object:
-        from wlsmtp.settings.sources import transport_from_url
-
         if isinstance(value, str):
-            return transport_from_url(value)
-        if value is None or isinstance(value, TransportURL) or callable(getattr(value, "deliver", None)):
+            return transport_from_url(value, cls)
+        if value is None or isinstance(value, URL) or callable(getattr(value, "deliver", None)):
             return value
         raise ValueError("must be a Transport or its URL, such as maildir:///path")
 
@@ -389,7 +388,7 @@ class SessionConfig(Settings):
     def address(self) -> str:
         """The server for people: ``host:port``, or the path; for a transport its kind."""
         if self.transport is not None:
-            is_url = isinstance(self.transport, TransportURL)
+            is_url = isinstance(self.transport, URL)
             return self.transport.scheme if is_url else type(self.transport).__name__
         if self.is_unix:
             return self.server
@@ -403,9 +402,7 @@ class SessionConfig(Settings):
         User and password are percent-decoded; ``smtp+unix:///path`` is a unix socket; the query may set any plain
         field. Keywords win over the URL. Raises ``ConfigError``, which never repeats the URL's password.
         """
-        from wlsmtp.settings.sources import fields_from_url
-
-        return cls(**{**fields_from_url(url), **fields})
+        return cls(**{**fields_from_url(url, cls), **fields})
 
     @classmethod
     def from_env(
@@ -414,9 +411,7 @@ class SessionConfig(Settings):
         """Settings from ``WLSMTP_URL``, or from ``WLSMTP_SERVER``, ``WLSMTP_PORT``, ``WLSMTP_SECURITY``,
         ``WLSMTP_USERNAME``, ``WLSMTP_PASSWORD``, ``WLSMTP_TOKEN``, ``WLSMTP_TIMEOUT``, ``WLSMTP_LOCAL_HOSTNAME`` and
         so on for every plain field. Single variables win over the URL, keywords over both. Raises ``ConfigError``."""
-        from wlsmtp.settings.sources import fields_from_env
-
-        return cls(**{**fields_from_env(environ, prefix), **fields})
+        return cls(**{**fields_from_env(environ, prefix, cls), **fields})
 
     @classmethod
     def from_preset(cls, provider: str, **fields: Unpack[ConfigKeywords]) -> Self:
@@ -424,6 +419,4 @@ class SessionConfig(Settings):
 
         Keywords win over the preset. Raises ``ConfigError`` with the nearest names when the provider is not known.
         """
-        from wlsmtp.settings.sources import fields_from_preset
-
         return cls(**{**fields_from_preset(provider), **fields})

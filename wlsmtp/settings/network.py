@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Required, Self, TypedDict, Unpack
-from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from wlsmtp.errors import ConfigError, Stage
+from wlsmtp.errors import ConfigError
+from wlsmtp.settings.urls import URL, wrong
 from wlsmtp.settings.validation import Seconds, Settings
 
 Connector = Callable[[str, int], Any]
@@ -84,17 +84,15 @@ class Proxy(Settings):
     def from_url(cls, url: str) -> Self:
         """The proxy that a URL names; user and password are percent-decoded. Raises ``ConfigError``, which repeats no
         part of the URL, as any could be a piece of the password."""
+        words = "must look like socks5://user:password@host:port; also allowed are socks4:// and http://"
         try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            parts, port = urlsplit(""), None
-        scheme, host = _SCHEMES.get(parts.scheme), parts.hostname
-        if not scheme or not host or not port or parts.path.strip("/") or parts.query or parts.fragment:
-            words = "must look like socks5://user:password@host:port; also allowed are socks4:// and http://"
-            raise ConfigError(words, stage=Stage.SETTINGS)
-        user, password = (unquote(part) if part else None for part in (parts.username, parts.password))
-        return cls(scheme=scheme, host=host, port=port, username=user, password=password)
+            parts = URL.read(url)
+        except ConfigError:
+            raise wrong(words) from None
+        scheme = _SCHEMES.get(parts.scheme)
+        if scheme is None or not parts.host or not parts.port or parts.path.strip("/") or parts.options:
+            raise wrong(words)
+        return cls(scheme=scheme, host=parts.host, port=parts.port, username=parts.username, password=parts.password)
 
     @model_validator(mode="after")
     def _credentials(self) -> Self:

@@ -1,5 +1,5 @@
-"""Transports spelled as text, ``maildir:///path`` or ``failover(smtp://a, smtp://b)``: how it is read, and which names
-there are. Transports are made of it in ``transports/registry.py``.
+"""The one reader of URLs, of servers, proxies, outboxes and transports, and of what is built of them, such as
+``failover(smtp://a, smtp://b)``; and which schemes of transports there are. Nothing is made of them here.
 
 No error repeats a part of the text but its names, as a password may be anywhere in the rest.
 """
@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from wlsmtp.errors import ConfigError, Stage
@@ -45,12 +46,13 @@ MAX_DEPTH = 10
 
 _NAME = re.compile(r"[a-z][a-z0-9+._-]*", re.IGNORECASE)
 _LABEL = re.compile(r"(\d+)\*|([^\s:=()@,/]+)=")
-_BARE = "url: a '#', '@', '/', '?', ',' or a parenthesis in a part of a URL must be percent-encoded"
+_BARE = "a '#', '@', '/' or '?' in a part of a URL must be percent-encoded"
+_BARE_IN_TRANSPORT = "url: a '#', '@', '/', '?', ',' or a parenthesis in a part of a URL must be percent-encoded"
 
 
 @dataclass(frozen=True, slots=True)
-class TransportURL:
-    """One transport as its URL spells it, percent-encoding undone. Its repr holds nothing that may be secret."""
+class URL:
+    """The parts of a URL, percent-encoding undone. Its repr holds nothing that may be secret."""
 
     scheme: str
     """In lower case; for ``failover(…)`` the word before the parenthesis."""
@@ -65,6 +67,37 @@ class TransportURL:
     """What stands after ``?``, by name, each with all of its values."""
     members: tuple[Member, ...] = ()
     """What a combination is made of."""
+
+    @classmethod
+    def read(cls, text: str, setting: str = "url") -> Self:
+        """Take ``scheme:…`` apart. Raises ``ConfigError``, which names ``setting``."""
+        text = _printable(text, setting).strip()
+        try:
+            parts = urlsplit(text)
+        except ValueError:
+            raise wrong(f"{setting}: is malformed") from None
+        try:
+            port = parts.port
+        except ValueError:
+            raise wrong(f"{setting}: the port must be a number from 1 to 65535") from None
+        if parts.fragment or "@" in (parts.hostname or ""):
+            raise wrong(f"{setting}: {_BARE}")
+        return cls(
+            scheme=parts.scheme,
+            text=text,
+            host=unquote(parts.hostname or ""),
+            port=port,
+            username=_decoded(parts.username),
+            password=_decoded(parts.password),
+            path=unquote(parts.path),
+            options=_options(parts.query, setting),
+        )
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """``username`` and ``password``, as far as they are given."""
+        named = {"username": self.username, "password": self.password}
+        return {name: value for name, value in named.items() if value}
 
     def expect(self, *parts: str, options: Iterable[str] = ()) -> None:
         """Raise ``ConfigError`` for a part that is not among ``parts`` (``"host"``, ``"port"``, ``"username"``,
@@ -91,14 +124,12 @@ class Member:
 
     label: str
     """What stood before it: the weight of ``3*smtp://a``, the domain of ``example.org=smtp://a``, or nothing."""
-    url: TransportURL
+    url: URL
 
 
-def parse_transport(text: str, *, depth: int = 0) -> TransportURL:
+def parse_transport(text: str, *, depth: int = 0) -> URL:
     """Read ``scheme:…`` or ``name(member, member)?options``. Raises ``ConfigError``."""
-    if not text.isprintable():  # urlsplit would drop a newline in silence, and with it a part of a password
-        raise wrong("url: control characters must be percent-encoded")
-    text = text.strip()
+    text = _printable(text).strip()
     name = _NAME.match(text)
     following = text[name.end() : name.end() + 1] if name else ""
     if name is None or following not in (":", "("):
@@ -106,7 +137,9 @@ def parse_transport(text: str, *, depth: int = 0) -> TransportURL:
         raise wrong(f"url: must begin with a scheme, {examples}, or be like failover(smtp://a, smtp://b)")
     if following == "(":
         return _combination(text, name[0].lower(), name.end() + 1, depth)
-    return _single(text)
+    if re.search(r"[(),]", text):
+        raise wrong(_BARE_IN_TRANSPORT)
+    return URL.read(text)
 
 
 def home_of(scheme: str) -> str:
@@ -126,27 +159,7 @@ def _offered() -> dict[str, str]:
     return {entry.name.lower(): f"{entry.module}:{entry.attr}" for entry in entry_points(group=GROUP)}
 
 
-def _single(text: str) -> TransportURL:
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        raise wrong("url: is malformed, or its port is no number from 1 to 65535") from None
-    if parts.fragment or "@" in (parts.hostname or "") or re.search(r"[(),]", text):
-        raise wrong(_BARE)
-    return TransportURL(
-        scheme=parts.scheme,
-        text=text,
-        host=unquote(parts.hostname or ""),
-        port=port,
-        username=_decoded(parts.username),
-        password=_decoded(parts.password),
-        path=unquote(parts.path),
-        options=_options(parts.query),
-    )
-
-
-def _combination(text: str, name: str, start: int, depth: int) -> TransportURL:
+def _combination(text: str, name: str, start: int, depth: int) -> URL:
     if name in SMTP_SCHEMES:
         raise wrong(f"url: {name} is followed by ://")
     if depth >= MAX_DEPTH:
@@ -156,7 +169,7 @@ def _combination(text: str, name: str, start: int, depth: int) -> TransportURL:
     if after and not after.startswith("?"):
         raise wrong(f"url: nothing but ?options may follow the parenthesis of {name}(…)")
     members = tuple(_member(piece.strip(), depth + 1) for piece in pieces)
-    return TransportURL(scheme=name, text=text, options=_options(after[1:]), members=members)
+    return URL(scheme=name, text=text, options=_options(after[1:]), members=members)
 
 
 def _split(text: str, start: int) -> tuple[list[str], int]:
@@ -180,9 +193,15 @@ def _member(piece: str, depth: int) -> Member:
     return Member(label[1] or label[2], parse_transport(piece[label.end() :], depth=depth))
 
 
-def _options(query: str) -> dict[str, tuple[str, ...]]:
+def _printable(text: str, setting: str = "url") -> str:
+    if not text.isprintable():  # urlsplit would drop a newline in silence, and with it a part of a password
+        raise wrong(f"{setting}: control characters must be percent-encoded")
+    return text
+
+
+def _options(query: str, setting: str = "url") -> dict[str, tuple[str, ...]]:
     if "@" in query:  # the rest of a password with a bare '?'; its words must not be repeated
-        raise wrong(_BARE)
+        raise wrong(f"{setting}: {_BARE}")
     found: dict[str, tuple[str, ...]] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         found[name] = (*found.get(name, ()), value)
@@ -200,5 +219,5 @@ def _example(scheme: str, parts: tuple[str, ...]) -> str | None:
 
 
 def wrong(message: str, hint: str | None = None) -> ConfigError:
-    """An error in a URL."""
+    """An error in a setting that is spelled as text."""
     return ConfigError(message, stage=Stage.SETTINGS, hint=hint)

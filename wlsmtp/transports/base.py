@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wlsmtp.message.envelope import Envelope
     from wlsmtp.message.mail import Mail
     from wlsmtp.settings.config import SessionConfig
-    from wlsmtp.settings.urls import TransportURL
+    from wlsmtp.settings.urls import URL
     from wlsmtp.smtp.connection import ServerInfo
     from wlsmtp.smtp.deadlines import Deadlines
     from wlsmtp.statistics import PoolStatistics
@@ -51,7 +51,7 @@ class Transport(ABC):
         self.io = context.io
 
     @classmethod
-    def from_url(cls, url: TransportURL) -> Self:
+    def from_url(cls, url: URL) -> Self:
         """Make one from its URL. Raises ``ConfigError`` for what the URL must not hold."""
         url.expect()
         return cls()

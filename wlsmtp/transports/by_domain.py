@@ -16,7 +16,7 @@ from wlsmtp.wire.address import parse_address
 if TYPE_CHECKING:
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
-    from wlsmtp.settings.urls import TransportURL
+    from wlsmtp.settings.urls import URL
     from wlsmtp.smtp.connection import ServerInfo
     from wlsmtp.smtp.deadlines import Deadlines
     from wlsmtp.statistics import PoolStatistics
@@ -43,7 +43,7 @@ class ByDomainTransport(Transport):
         self._routes: dict[str, Transport] = {}
 
     @classmethod
-    def from_url(cls, url: TransportURL) -> Self:
+    def from_url(cls, url: URL) -> Self:
         """See the class."""
         url.expect("members")
         if not all(member.label for member in url.members):

@@ -22,7 +22,7 @@ from wlsmtp.transports.registry import make_transport
 if TYPE_CHECKING:
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
-    from wlsmtp.settings.urls import TransportURL
+    from wlsmtp.settings.urls import URL
     from wlsmtp.smtp.connection import ServerInfo
     from wlsmtp.smtp.deadlines import Deadlines
     from wlsmtp.statistics import PoolStatistics
@@ -52,7 +52,7 @@ class FailoverTransport(Transport):
         self._members: tuple[Member, ...] = ()
 
     @classmethod
-    def from_url(cls, url: TransportURL) -> Self:
+    def from_url(cls, url: URL) -> Self:
         """See the class."""
         url.expect("members", options=("retry_after",))
         if any(member.label for member in url.members):
@@ -205,7 +205,7 @@ class RoundRobinTransport(FailoverTransport):
         self._turns = cycle(spread(weights))
 
     @classmethod
-    def from_url(cls, url: TransportURL) -> Self:
+    def from_url(cls, url: URL) -> Self:
         """See the class."""
         url.expect("members", options=("retry_after",))
         labels = [member.label or "1" for member in url.members]

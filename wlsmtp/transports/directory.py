@@ -28,7 +28,7 @@ from wlsmtp.wire.extensions import Capabilities
 if TYPE_CHECKING:
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
-    from wlsmtp.settings.urls import TransportURL
+    from wlsmtp.settings.urls import URL
     from wlsmtp.smtp.deadlines import Deadlines
 
 _MAY_PASS = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR}
@@ -41,7 +41,7 @@ class DirectoryTransport(WholeTransport):
         self.path = Path(path)
 
     @classmethod
-    def from_url(cls, url: TransportURL) -> Self:
+    def from_url(cls, url: URL) -> Self:
         """``maildir:///var/mail/out``, ``eml:///var/mail/out``."""
         url.expect("path")
         if not url.path:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wlsmtp.settings.config import SessionConfig
 from wlsmtp.settings.sources import fields_from_url
-from wlsmtp.settings.urls import SMTP_SCHEMES, TransportURL, home_of, parse_transport, wrong
+from wlsmtp.settings.urls import SMTP_SCHEMES, URL, home_of, parse_transport, wrong
 from wlsmtp.transports.base import Transport
 from wlsmtp.transports.smtp import SMTPTransport
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _OF_ONE_SERVER = frozenset({"server", "port", "security", "protocol", "transport"})
 _CREDENTIALS = frozenset({"username", "password", "token"})
 
-Given = Transport | TransportURL | SessionConfig | str
+Given = Transport | URL | SessionConfig | str
 """What can stand for a transport: itself, a URL, or the settings of a server."""
 
 
@@ -31,7 +31,7 @@ def make_transport(source: Given, context: Context) -> Transport:
     """The transport that ``source`` stands for, attached to the session of ``context``."""
     if isinstance(source, str):
         source = parse_transport(source)
-    if isinstance(source, TransportURL):
+    if isinstance(source, URL):
         source = _from_url(source, context.config)
     if isinstance(source, SessionConfig):
         source = SMTPTransport(source, context.io, context.announce)
@@ -41,9 +41,9 @@ def make_transport(source: Given, context: Context) -> Transport:
     return source
 
 
-def _from_url(url: TransportURL, config: SessionConfig) -> Transport | SessionConfig:
+def _from_url(url: URL, config: SessionConfig) -> Transport | SessionConfig:
     if url.scheme in SMTP_SCHEMES:
-        own = fields_from_url(url.text)
+        own = fields_from_url(url.text, SessionConfig)
         return SessionConfig(**(_shared(config, "username" in own) | own))
     module, _, name = home_of(url.scheme).partition(":")
     made: Transport = getattr(import_module(module), name).from_url(url)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wlsmtp.io.base import Ended
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
-    from wlsmtp.settings.urls import TransportURL
+    from wlsmtp.settings.urls import URL
     from wlsmtp.smtp.deadlines import Deadlines
 
 PROGRAM = "/usr/sbin/sendmail"
@@ -57,7 +57,7 @@ class SendmailTransport(WholeTransport):
         self._queues_on_tempfail = queues_on_tempfail
 
     @classmethod
-    def from_url(cls, url: TransportURL) -> Self:
+    def from_url(cls, url: URL) -> Self:
         """``sendmail:///usr/sbin/sendmail?argument=-C&argument=/etc/mail``: each ``argument`` is one word."""
         url.expect("path", options=("argument",))
         return cls(url.path or PROGRAM, url.options.get("argument", ()))
