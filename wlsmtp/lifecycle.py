@@ -9,6 +9,13 @@ from typing import Generic, TypeVar
 S = TypeVar("S", bound=Enum)
 
 
+class QuickEnum(Enum):
+    """States that change with every message. There is one object of each, so that its own hash will do: that of other
+    enums is a function written in Python."""
+
+    __hash__ = object.__hash__
+
+
 class Lifecycle(Generic[S]):
     """The state of one object. Who owns the object changes it, under the lock that guards the object; others ask."""
 

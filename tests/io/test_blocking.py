@@ -108,19 +108,15 @@ class _SlowClock:
         self.now += 10e-6
         return self.now
 
-    def is_readable(self, _fileno: int) -> bool:
-        return self.now >= self.ready_at
-
-    def wait_until_ready(self, _fileno: int, seconds: float) -> tuple[bool, bool]:
-        self.sleeps += 1
+    def within(self, seconds: float) -> bool:
+        self.sleeps += seconds > 0
         self.now = min(max(self.now, self.ready_at), self.now + seconds)
-        return self.now >= self.ready_at, False
+        return self.now >= self.ready_at
 
 
 def test_a_prompt_server_is_waited_for_awake_and_any_other_asleep(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = _SlowClock()
-    for name in ("is_readable", "wait_until_ready"):
-        monkeypatch.setattr(f"wlsmtp.io.blocking.{name}", getattr(clock, name))
+    monkeypatch.setattr("wlsmtp.io.blocking.Readable", lambda sock: clock)
     monkeypatch.setattr("wlsmtp.io.blocking.time", clock)
     monkeypatch.setattr("wlsmtp.io.blocking.remaining", lambda deadline: deadline - clock.now)
     here, there = socket.socketpair()

@@ -23,7 +23,7 @@ from wlsmtp.io.engine import RECORD, OutgoingRecords, TLSEngine
 from wlsmtp.io.exit_hooks import exit_hooks
 from wlsmtp.io.order import CheckedMutex, Rank, order
 from wlsmtp.io.place import Place
-from wlsmtp.io.readiness import is_readable, wait_until_ready, yield_processor
+from wlsmtp.io.readiness import Readable, wait_until_ready, yield_processor
 from wlsmtp.io.sockets import Connecting, check_injected, tune
 from wlsmtp.io.tls import keep_session, secure
 from wlsmtp.settings.network import Network, Proxy
@@ -60,7 +60,8 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     try:
         coroutine.send(None)
     except StopIteration as end:
-        return cast(T, end.value)
+        value: T = end.value
+        return value
     except BaseException:
         while len(_held.locks) > before:
             _held.locks.pop().release()
@@ -96,6 +97,7 @@ class BlockingStream:
     def __init__(self, sock: socket.socket, *, is_direct: bool = True) -> None:
         sock.setblocking(False)
         self._socket = sock
+        self._readable = Readable(sock)
         self._process = os.getpid()
         self._is_direct = is_direct
         # OpenSSL takes one call at a time for a connection; and two that received would mix up what came.
@@ -120,18 +122,19 @@ class BlockingStream:
 
     def has_input(self) -> bool:
         """Looks into the socket's buffer without waiting."""
-        return bool(self._inbox) or self._has_ended or is_readable(self._socket.fileno())
+        return bool(self._inbox) or self._has_ended or self._readable.within(0.0)
 
     async def read(self, deadline: float) -> bytes:
         """See ``Stream.read``."""
-        self._check_process()
+        if self._process != os.getpid():
+            raise self._elsewhere()
         self._is_read = True
         try:
             while True:
                 with self._lock:
                     if self._inbox:
                         return self._take()
-                    data = self._receive() if self._has_ended else None
+                    data = self._receive() if self._engine is not None and self._engine.has_ended else None
                 if data is not None:
                     return data
                 self._wait(deadline)
@@ -143,7 +146,8 @@ class BlockingStream:
 
     async def write(self, data: bytes | memoryview, deadline: float) -> None:
         """See ``Stream.write``; the deadline holds for the whole of ``data``."""
-        self._check_process()
+        if self._process != os.getpid():
+            raise self._elsewhere()
         view = memoryview(data)
         while view:
             piece = view[:BATCH] if self._engine else view
@@ -163,7 +167,8 @@ class BlockingStream:
 
     async def start_tls(self, settings: TLS, server_hostname: str, deadline: float) -> None:
         """See ``Stream.start_tls``."""
-        self._check_process()
+        if self._process != os.getpid():
+            raise self._elsewhere()
         engine, tls = await secure(self, settings, server_hostname, deadline)
         with self._lock:
             # What came while the last of the handshake was written is no plain text.
@@ -200,9 +205,8 @@ class BlockingStream:
         """Whether the server has ended TLS, which the socket does not show."""
         return self._engine is not None and self._engine.has_ended
 
-    def _check_process(self) -> None:
-        if self._process != os.getpid():
-            raise Place(self._process).error("A connection")
+    def _elsewhere(self) -> ConfigError:
+        return Place(self._process).error("A connection")
 
     def _take(self) -> bytes:
         """The oldest of what was kept."""
@@ -250,15 +254,16 @@ class BlockingStream:
     def _wait(self, deadline: float) -> None:
         """Wait for input. While the server answers within a moment, that moment is waited awake: to sleep and be woken
         takes longer than such an answer does, and a processor that was asleep goes on at half its speed."""
-        order.wait(threading.get_ident())
-        fileno, began, was_prompt = self._socket.fileno(), time.monotonic(), self._is_prompt
+        if order.is_checked:
+            order.wait(threading.get_ident())
+        began, was_prompt = time.monotonic(), self._is_prompt
         while self._is_prompt:
-            if is_readable(fileno):
+            if self._readable.within(0.0):
                 return
             yield_processor()
             self._is_prompt = time.monotonic() - began < MOMENT
         # A deadline that is over deserves one look: what is there may say that a message was delivered.
-        if not wait_until_ready(fileno, max(0.0, deadline - time.monotonic()))[0]:
+        if not self._readable.within(max(0.0, deadline - time.monotonic())):
             raise TimeoutError
         self._is_prompt = not was_prompt and time.monotonic() - began < MOMENT
 

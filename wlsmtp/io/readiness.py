@@ -4,7 +4,29 @@ from __future__ import annotations
 
 import os
 import select
+import socket
 import time
+from collections.abc import Callable
+
+
+class Readable:
+    """Whether one socket can be read. It is asked for every reply, so the system is told once what is watched."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._poll = select.poll() if hasattr(select, "poll") else None  # Windows has none
+        if self._poll is not None:
+            self._poll.register(sock.fileno(), select.POLLIN)
+
+    def within(self, seconds: float) -> bool:
+        """Wait ``seconds`` at most; return whether a read would return at once, as ``is_readable`` has it."""
+        fileno = self._socket.fileno()
+        if self._poll is None or fileno < 0:  # the number of a closed socket may be another one's by now
+            return wait_until_ready(fileno, seconds)[0]
+        try:
+            return bool(self._poll.poll(seconds * 1000))
+        except RuntimeError:  # another thread asks
+            return wait_until_ready(fileno, seconds)[0]
 
 
 def is_readable(fileno: int) -> bool:
@@ -30,9 +52,5 @@ def wait_until_ready(fileno: int, seconds: float, *, reading: bool = True, writi
     return False, False
 
 
-def yield_processor() -> None:
-    """Let others run who wait for a processor; return at once when nobody does."""
-    if hasattr(os, "sched_yield"):
-        os.sched_yield()
-    else:  # Windows
-        time.sleep(0)
+yield_processor: Callable[[], None] = getattr(os, "sched_yield", lambda: time.sleep(0))  # Windows has no sched_yield
+"""Let others run who wait for a processor; return at once when nobody does."""

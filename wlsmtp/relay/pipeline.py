@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable
 from contextlib import suppress
-from enum import Enum, auto
+from enum import auto
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import SMTPError
 from wlsmtp.io.order import Rank
-from wlsmtp.lifecycle import Lifecycle
+from wlsmtp.lifecycle import Lifecycle, QuickEnum
 from wlsmtp.relay.dispatch import Dispatch
 from wlsmtp.relay.relay import abandon_if_unsure
 from wlsmtp.smtp.connection import LONG_IDLE
@@ -32,7 +32,7 @@ ABSENCE = 0.001
 """Seconds. A reader that stays away longer than that does not use up the time of its messages."""
 
 
-class PipelineState(Enum):
+class PipelineState(QuickEnum):
     """Who works with a stream; see docs/lifecycle.md."""
 
     READING = auto()
@@ -345,7 +345,7 @@ class Pipeline:
         self._to_send.extendleft(reversed(again))
         if connection.link.ended:
             await self._give_back()
-        elif self._pool.is_worn(connection):
+        elif self._pool.is_worn(connection, self._relay.io.now()):
             self._pool.retire(connection)
 
     @property

@@ -6,7 +6,7 @@ waits for that.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -68,7 +68,7 @@ class Pool:
         self._shared: list[Connection] = []
         self._quitting: deque[Connection] = deque()
         """Those that were sent QUIT, and have not answered yet."""
-        self._holders: Counter[Hashable] = Counter()
+        self._holders: dict[Hashable, int] = {}
         """The threads or tasks that have connections, or are about to; how many each."""
         self._is_closed = is_closed
         self._closers = 0
@@ -118,13 +118,15 @@ class Pool:
         """To be called before ``acquire``, and ``let_go`` of what it returns after ``release``: so no thread or task
         waits for itself."""
         caller = self._io.caller()
-        self._holders[caller] += 1
+        self._holders[caller] = self._holders.get(caller, 0) + 1
         return caller
 
     def let_go(self, caller: Hashable) -> None:
         """The end of ``hold``."""
-        self._holders[caller] -= 1
-        if not self._holders[caller]:
+        left = self._holders[caller] - 1
+        if left:
+            self._holders[caller] = left
+        else:
             del self._holders[caller]
 
     async def release(self, connection: Connection, deadlines: Deadlines, *, reason: str | None = None) -> None:
@@ -151,18 +153,20 @@ class Pool:
             elif self._sleepers:
                 await self._wake()
         finally:
-            connection.link.tell()
+            if connection.link.news:
+                connection.link.tell()
 
     def _take_back(self, connection: Connection) -> bool:
         """Keep a connection that nobody uses any more; return whether it is to be closed."""
         if connection in self._shared:
             self._shared.remove(connection)
-        is_good = connection.is_reusable and not self.is_worn(connection)
+        now = self._io.now()
+        is_good = connection.is_reusable and not self.is_worn(connection, now)
         if self._is_closed or not is_good or self._has_too_many:
             connection.life.to(ConnectionState.ENDED)
             return True
         connection.life.to(ConnectionState.IDLE)
-        connection.keep(self._io.now())
+        connection.keep(now)
         self._idle.append(connection)
         return False
 
@@ -226,12 +230,12 @@ class Pool:
         caller = self._io.caller()
         self._count_waiting(1)
         try:
-            while self._is_closed and self.statistics.open > self._holders[caller]:
+            while self._is_closed and self.statistics.open > self._holders.get(caller, 0):
                 await self._make_room()
                 async with self._changed:
                     self._sleepers += 1
                     try:
-                        if self._is_closed and self.statistics.open > self._holders[caller]:
+                        if self._is_closed and self.statistics.open > self._holders.get(caller, 0):
                             await self._wait_a_while(deadlines)
                     finally:
                         self._sleepers -= 1
@@ -266,7 +270,8 @@ class Pool:
 
     @property
     def _has_too_many(self) -> bool:
-        return self.statistics.open - len(self._leaving) > self.statistics.allowed
+        counts = self.statistics
+        return counts.open > counts.allowed and counts.open - len(self._leaving) > counts.allowed
 
     def shrink(self, connection: Connection | None = None) -> None:
         """The server has said that there are too many connections, or too much mail at once: one connection less. That
@@ -298,10 +303,10 @@ class Pool:
         self.statistics.idle = len(self._idle)
         return self.statistics
 
-    def is_worn(self, connection: Connection) -> bool:
+    def is_worn(self, connection: Connection, now: float) -> bool:
         """Whether it has had its messages, or its time."""
         age = self._limits.max_age
-        return connection.is_spent or (age is not None and self._io.now() - connection.opened_at > age)
+        return connection.is_spent or (age is not None and now - connection.opened_at > age)
 
     async def _open_another(self, place: _Place, deadlines: Deadlines) -> Connection | None:
         """A new connection; None, and the place is given up, when the server refuses it for now, or leaves it without a
@@ -344,23 +349,23 @@ class Pool:
         with self._mutex:
             if self._is_closed:
                 raise closed_error()
-            size = place.size
-            if (kept := self._next_idle(worn, place.opened_after)) is not None:
+            size, now = place.size, self._io.now()
+            if (kept := self._next_idle(worn, place.opened_after, now)) is not None:
                 place.connection, kept.users, place.is_taken = kept, 1, True
                 self._idle.remove(kept)
-                kept.resume(self._io.now())
+                kept.resume(now)
                 kept.life.to(ConnectionState.LENT if size is None else ConnectionState.SHARED)
                 if size is not None:
                     self._shared.append(kept)
             elif self.statistics.open < self.statistics.allowed:
                 self.statistics.open += 1
                 place.is_taken = True
-            elif size is not None and (shared := self._roomiest(size)) is not None:
+            elif size is not None and (shared := self._roomiest(size, now)) is not None:
                 shared.users += 1
                 place.connection, place.is_taken = shared, True
 
     async def _wait_for_place(self, place: _Place, worn: list[Connection], deadlines: Deadlines) -> None:
-        if self._holders[self._io.caller()] > 1:
+        if self._holders.get(self._io.caller(), 0) > 1:
             raise self._waits_for_itself()
         self._count_waiting(1)
         try:
@@ -407,12 +412,12 @@ class Pool:
             async with self._changed:
                 self._changed.notify_all()
 
-    def _next_idle(self, worn: list[Connection], opened_after: float | None) -> Connection | None:
+    def _next_idle(self, worn: list[Connection], opened_after: float | None, now: float) -> Connection | None:
         """The last of those that are kept, once those that cannot be used are not."""
         while self._idle:
             connection = self._idle[-1]
             is_new_enough = opened_after is None or connection.opened_at > opened_after
-            if is_new_enough and not self._has_too_many and self._is_fit(connection):
+            if is_new_enough and not self._has_too_many and self._is_fit(connection, now):
                 return connection
             worn.append(connection)
             self.statistics.open -= 1
@@ -420,8 +425,8 @@ class Pool:
             connection.life.to(ConnectionState.ENDED)
         return None
 
-    def _roomiest(self, size: int) -> Connection | None:
-        with_room = [one for one in self._shared if not self.is_worn(one) and one.has_room(size)]
+    def _roomiest(self, size: int, now: float) -> Connection | None:
+        with_room = [one for one in self._shared if not self.is_worn(one, now) and one.has_room(size)]
         return min(with_room, key=lambda connection: connection.users, default=None)
 
     async def _end(self, connection: Connection, deadlines: Deadlines) -> None:
@@ -480,11 +485,11 @@ class Pool:
             place.is_taken = False
         await self._wake()
 
-    def _is_fit(self, connection: Connection) -> bool:
+    def _is_fit(self, connection: Connection, now: float) -> bool:
         """A server that has hung up, or wants to say something, shows on the socket without a round trip."""
         limit = self._limits.idle_timeout
-        is_stale = limit is not None and self._io.now() - connection.idle_since > limit
-        return not (is_stale or self.is_worn(connection) or connection.link.stream.has_input())
+        is_stale = limit is not None and now - connection.idle_since > limit
+        return not (is_stale or self.is_worn(connection, now) or connection.link.stream.has_input())
 
 
 def closed_error() -> ConnectionFailed:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import auto
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import CommandRefused, ProtocolError, SMTPError, Stage
-from wlsmtp.lifecycle import Lifecycle
+from wlsmtp.lifecycle import Lifecycle, QuickEnum
 from wlsmtp.smtp.plan import Planner
 from wlsmtp.smtp.quirks import Trust
 from wlsmtp.smtp.window import Window, is_closing
@@ -48,7 +48,7 @@ class ServerInfo:
     """The SASL mechanism that authenticated the user; None without authentication."""
 
 
-class ConnectionState(Enum):
+class ConnectionState(QuickEnum):
     """Where a connection is in its life; see docs/lifecycle.md. The pool changes it."""
 
     LENT = auto()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ContentRefused, OutcomeUnknown, SenderRefused, SMTPError, Stage
 from wlsmtp.receipt import Outcome, RecipientResult, RecipientStatus, refusal
+from wlsmtp.wire.reply import are_positive
 
 if TYPE_CHECKING:
     from wlsmtp.wire.reply import Reply
@@ -80,16 +81,10 @@ def delivered(
     return Outcome(results, reply, refusal(results, server=server) if is_partial else None)
 
 
-def are_positive(replies: Iterable[Reply]) -> bool:
-    """Whether all are 2xx."""
-    for reply in replies:  # noqa: SIM110 - this is asked for every message, and all() takes three times as long
-        if not 200 <= reply.code < 300:
-            return False
-    return True
-
-
 def accepted(recipients: Sequence[str], reply: Reply) -> Outcome:
     """Every recipient gets the message."""
+    if len(recipients) == 1:  # as it mostly is
+        return Outcome((RecipientResult(recipients[0], RecipientStatus.ACCEPTED, reply),), reply)
     return Outcome(tuple([RecipientResult(address, RecipientStatus.ACCEPTED, reply) for address in recipients]), reply)
 
 

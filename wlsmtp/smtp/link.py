@@ -24,7 +24,7 @@ from wlsmtp.errors import (
 )
 from wlsmtp.events import Disconnected, Line
 from wlsmtp.io.alerts import client_certificate_error
-from wlsmtp.wire.reply import Reply, ReplyParser, printable
+from wlsmtp.wire.reply import Reply, ReplyParser, are_positive, printable
 
 if TYPE_CHECKING:
     from wlsmtp.events import Announcer, Event, Muted
@@ -90,11 +90,13 @@ class Link:
         self.heard = 0
         """Replies paired so far."""
         self._announce = announce
-        self._events: deque[tuple[Event, Muted]] = deque()
+        self.news: deque[tuple[Event, Muted]] = deque()
+        """Events that ``tell`` is to report."""
         self._is_telling = False
         self._parser = ReplyParser(server)
         self._expected: deque[Expectation] = deque()
-        self._unsent: list[bytes] = []
+        self.unsent: list[bytes] = []
+        """What was said and not taken to be written."""
         self._answered = Stage.GREETING
         self._goes_on = False
         """Whether the server has obeyed a command after it had said 421."""
@@ -108,12 +110,7 @@ class Link:
     @property
     def is_usable(self) -> bool:
         """Whether nothing speaks against using the link, without asking the server."""
-        return not (self.ended or self.closing_reply or self._expected or self._unsent or not self._parser.is_empty)
-
-    @property
-    def has_unsent(self) -> bool:
-        """Whether anything was said that was not taken to be written."""
-        return bool(self._unsent)
+        return not (self.ended or self.closing_reply or self._expected or self.unsent or not self._parser.is_empty)
 
     @property
     def stage(self) -> Stage:
@@ -142,14 +139,14 @@ class Link:
 
     def expect_after(self, octets: bytes, expectation: Expectation) -> Expectation:
         """Queue ``octets``, whose replies go to ``expectation``."""
-        self._unsent.append(octets)
+        self.unsent.append(octets)
         self.said += len(octets)
         self._expected.append(expectation)
         return expectation
 
     def add(self, octets: bytes) -> None:
         """Queue content behind what was said."""
-        self._unsent.append(octets)
+        self.unsent.append(octets)
         self.said += len(octets)
 
     def expect(self, *stages: Stage) -> Expectation:
@@ -166,8 +163,8 @@ class Link:
 
     def take_unsent(self) -> bytes:
         """What was said and not written, for ``write``."""
-        octets = b"".join(self._unsent)
-        self._unsent.clear()
+        octets = b"".join(self.unsent)
+        self.unsent.clear()
         return octets
 
     async def flush(self, deadline: float) -> None:
@@ -301,16 +298,16 @@ class Link:
 
     def _note(self, event: Event) -> None:
         """Keep an event for ``tell``: whoever causes it may hold a lock that a listener would wait for."""
-        self._events.append((event, self._announce.muted))
+        self.news.append((event, self._announce.muted))
 
     def tell(self) -> None:
         """Hand the events to the listeners, in order. Nothing may be held. While one thread is at it, it does so on
         behalf of all."""
-        while self._events and not self._is_telling:
+        while self.news and not self._is_telling:
             self._is_telling = True
             try:
-                while self._events:
-                    self._announce(*self._events.popleft())
+                while self.news:
+                    self._announce(*self.news.popleft())
             finally:
                 self._is_telling = False
 
@@ -356,6 +353,8 @@ class Link:
                 self._show_reply(reply)
         self.heard += len(replies)
         expected = self._expected
+        if error is None and self.closing_reply is None:
+            replies = self._pair_positive(replies)
         for reply in replies:
             is_good = reply.code < 300
             if not is_good or self.closing_reply is not None:
@@ -376,6 +375,21 @@ class Link:
             error.stage = self.stage
             self.end(str(error))
             raise error
+
+    def _pair_positive(self, replies: list[Reply]) -> list[Reply]:
+        """Pair what comes first, as long as each thing that was sent is answered in full by 2xx: all that there is,
+        as a rule. Return the others, which are looked at one by one."""
+        expected, place, count = self._expected, 0, len(replies)
+        while place < count and expected and not (expectation := expected[0]).may_grow:
+            run = replies[place : place + expectation.left]
+            if len(run) < expectation.left or not are_positive(run):
+                break
+            expectation.replies += run
+            expectation.left = 0
+            expected.popleft()
+            self._answered = expectation.stages[-1]
+            place += len(run)
+        return replies[place:]
 
     def _note_closing(self, reply: Reply) -> None:
         """Has the server announced that it closes, and does it do anything after that?"""

@@ -135,23 +135,22 @@ class Planner:
         """How to send a plan now: the flow, whether its content goes by BDAT, and whether to find out first what
         becomes of a refused chunk. ``behind``: other messages are in flight; ``reset``: RSET comes first."""
         quirks = self._quirks
-        if self.has_earned_windows and not plan.waits and not plan.may_be_dead:
-            return _WHOLE
-        if not self._groups_commands:
-            return Flow.STEP_BY_STEP, False, False
-        if not self._may_use_bdat:
-            return Flow.ENVELOPE_FIRST if plan.waits else Flow.PIPELINED, False, False
-        is_trusted = quirks.swallows_chunk is Trust.PROVEN and quirks.groups is Trust.PROVEN
-        may_reset = quirks.rset is Trust.PROVEN or not (behind or reset)
+        # The first two questions are those of nearly all messages, so they ask for nothing that costs a call.
+        if not self._takes_groups or quirks.groups is _BROKEN:
+            return _STEP_BY_STEP
+        if not self._takes_bdat or quirks.swallows_chunk is _BROKEN or quirks.bdat is _BROKEN:
+            return _ENVELOPE_FIRST if plan.waits else _GROUP
+        is_trusted = quirks.swallows_chunk is _PROVEN and quirks.groups is _PROVEN
+        may_reset = quirks.rset is _PROVEN or not (behind or reset)
         if is_trusted and may_reset and not plan.waits and not plan.may_be_dead:
-            return Flow.PIPELINED_BDAT, True, False
+            return _WHOLE
         if is_trusted:
             waits = plan.waits or plan.content.is_binary
-            return (Flow.ENVELOPE_FIRST, True, False) if waits else (Flow.PIPELINED, False, False)
+            return (Flow.ENVELOPE_FIRST, True, False) if waits else _GROUP
         is_worth_asking = plan.waits or plan.expects_more or plan.content.is_binary
         if is_worth_asking and not behind and quirks.rset is not Trust.BROKEN:
             return Flow.ENVELOPE_FIRST, True, True
-        return Flow.ENVELOPE_FIRST if plan.waits else Flow.PIPELINED, False, False
+        return _ENVELOPE_FIRST if plan.waits else _GROUP
 
     @property
     def window_trust(self) -> Trust:
@@ -223,8 +222,12 @@ def _groups(recipients: tuple[Address, ...], most: int, domains: int | None) -> 
     yield tuple(group)
 
 
-_PROVEN = Trust.PROVEN
+_PROVEN, _BROKEN = Trust.PROVEN, Trust.BROKEN
 _WHOLE = (Flow.PIPELINED_BDAT, True, False)
+_GROUP = (Flow.PIPELINED, False, False)
+_ENVELOPE_FIRST = (Flow.ENVELOPE_FIRST, False, False)
+_STEP_BY_STEP = (Flow.STEP_BY_STEP, False, False)
+"""What ``flow`` answers."""
 
 
 @lru_cache(maxsize=256)

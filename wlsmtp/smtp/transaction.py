@@ -14,6 +14,7 @@ from wlsmtp.smtp.link import Expectation
 from wlsmtp.smtp.plan import Flow, stages_of
 from wlsmtp.wire import command
 from wlsmtp.wire.content import DotStuffer, bdat
+from wlsmtp.wire.reply import are_positive
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -296,12 +297,13 @@ class Transaction:
     # Results
 
     def settle_if_accepted(self) -> bool:
-        """Set the outcome if everything was accepted, as is the rule; return whether it was."""
-        if self._last is None or self._last.not_positive:
+        """Set the outcome if everything was answered and accepted, as is the rule; return whether it was."""
+        last = self._last
+        if last is None or last.left or last.not_positive or self.wants_writer:
             return False
         if self.flow is not Flow.PIPELINED_BDAT and not (self._is_unharmed and self.all_said):
             return False
-        self.outcome = judge.accepted(self.plan.envelope.addresses, self._last.replies[-1])
+        self.outcome = judge.accepted(self.plan.envelope.addresses, last.replies[-1])
         return True
 
     def conclude(self) -> Outcome:
@@ -334,7 +336,7 @@ class Transaction:
                 raise ProtocolError(words, stage=Stage.CONTENT, reply=final)
         finals = self.finals
         has_end = self.by_bdat and self.end_at is not None and len(finals) > 1
-        if has_end and finals[-1].is_positive and not judge.are_positive(finals):
+        if has_end and finals[-1].is_positive and not are_positive(finals):
             words = f"{self.plan.server} refused a part of the content and accepted its end"
             raise OutOfStep(words, stage=Stage.CONTENT, reply=finals[-1])
 

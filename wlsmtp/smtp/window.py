@@ -109,7 +109,7 @@ class Window:
                     transaction.interrupt(NotStarted("The connection was lost before it was used"), 0)
                     return transaction
                 self._octets += plan.content.size
-                if self._queued or self._must_wait():
+                if self._queued or (self._open and self._must_wait()):
                     self._queued.append(transaction)
                 else:
                     self._begin(transaction, is_followed=False)
@@ -121,10 +121,12 @@ class Window:
     async def flush(self, deadlines: Deadlines) -> None:
         """Write what was said, unless somebody is at it. That the connection was lost comes out where its replies are
         read: the server may have said why."""
-        self.link.tell()
-        while True:
+        if self.link.news:
+            self.link.tell()
+        # Who has said something while another one writes need not wait: that one looks again once it has written.
+        while self.link.unsent and not self._is_writing and not self._is_broken:
             with self._mutex:
-                if self._is_writing or self._is_broken or not self.link.has_unsent:
+                if self._is_writing or self._is_broken or not self.link.unsent:
                     return
                 self._is_writing = True
                 octets = self.link.take_unsent()
@@ -150,7 +152,8 @@ class Window:
                 await self._read(transaction, deadlines)
             else:
                 await self._wait(transaction, deadlines)
-        self.link.tell()
+        if self.link.news:
+            self.link.tell()
         return transaction.outcome
 
     async def _write_content(self, transaction: Transaction, deadlines: Deadlines) -> None:
@@ -209,7 +212,8 @@ class Window:
         finally:
             # Not before what was read is paired: the next one to read will pair what comes after it.
             self._is_reading = False
-            await self._wake()
+            if self._waiters:
+                await self._wake()
 
     def _hear(self, data: bytes, cause: OSError | None) -> None:
         failure: SMTPError | None = None
@@ -241,9 +245,8 @@ class Window:
                 self._waiters -= 1
 
     async def _wake(self) -> None:
-        if self._waiters:
-            async with self._changed:
-                self._changed.notify_all()
+        async with self._changed:
+            self._changed.notify_all()
 
     def _due_time(self, deadlines: Deadlines) -> float:
         """Until when the next reply must have come whole, however many pieces it comes in."""
@@ -297,9 +300,7 @@ class Window:
     # From here on the mutex is held.
 
     def _must_wait(self) -> bool:
-        """Whether nothing can be sent before an answer has come."""
-        if not self._open:
-            return False
+        """Whether nothing can be sent before an answer has come to what is in flight."""
         last, quirks = self._open[-1], self._quirks
         if not last.all_said or last.is_suspect:
             return True
@@ -326,7 +327,7 @@ class Window:
 
     def _begin_queued(self) -> None:
         """Send what may be sent now."""
-        while self._queued and not self._must_wait():
+        while self._queued and not (self._open and self._must_wait()):
             if not self._may_begin:
                 self._settle_queued(NotStarted("The server ends the connection", reply=self.link.closing_reply))
                 return
@@ -343,13 +344,15 @@ class Window:
     def _settle_answered(self) -> None:
         """Settle what was answered in full, and let what waited for it go on. Raises ``SMTPError`` when the connection
         cannot be used any more."""
-        while self._open and self._open[0].is_answered:
+        while self._open:
             head = self._open[0]
-            if isinstance(head, Trial):
+            if isinstance(head, Transaction) and head.settle_if_accepted():
+                self._accepted(head)
+            elif not head.is_answered:
+                return
+            elif isinstance(head, Trial):
                 self._open.popleft()
                 learning.from_trial(self._quirks, head)
-            elif head.settle_if_accepted():
-                self._accepted(head)
             elif head.flow is Flow.PIPELINED_BDAT or not self._go_on(head):
                 self._conclude(head)
             if self._queued:
@@ -380,7 +383,10 @@ class Window:
         """At least some recipients get the message."""
         self._close_head(transaction)
         self.has_delivered = True
-        learning.from_delivery(self._quirks, transaction, self._limits.max_in_flight)
+        quirks = self._quirks
+        is_news = transaction.by_bdat and quirks.bdat is Trust.UNPROVEN
+        if is_news or quirks.window is not None or not quirks.has_delivered:
+            learning.from_delivery(quirks, transaction, self._limits.max_in_flight)
 
     def _close_head(self, transaction: Transaction) -> None:
         self._open.popleft()

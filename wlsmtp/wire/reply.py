@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from wlsmtp.errors import ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 MAX_LINE = 4096
 """Octets in one reply line. RFC 5321 §4.5.3.1.5 says 512; real servers send longer texts."""
@@ -166,6 +166,14 @@ class Reply:
         return " ".join(str(part) for part in (self.code, self.enhanced, self.text) if part)
 
 
+def are_positive(replies: Iterable[Reply]) -> bool:
+    """Whether all are 2xx."""
+    for reply in replies:  # noqa: SIM110 - this is asked for every message, and all() takes three times as long
+        if not 200 <= reply.code < 300:
+            return False
+    return True
+
+
 def _names(words: re.Pattern[str], reply: Reply) -> bool:
     return words.search(reply.text[:_LOOKED_AT]) is not None
 
@@ -180,8 +188,8 @@ class ReplyParser:
     def __init__(self, server: str = "The server") -> None:
         """``server`` is what errors call it."""
         self._server = server
-        self._buffer = bytearray()
-        self._searched = 0
+        self._rest = b""
+        """The beginning of a line whose end has not come."""
         self._code: int | None = None
         self._lines: list[str] = []
         self._size = 0
@@ -189,12 +197,12 @@ class ReplyParser:
     @property
     def pending(self) -> bytes:
         """Bytes that were received and do not make a whole reply yet, the parsed lines of an unfinished reply apart."""
-        return bytes(self._buffer)
+        return self._rest
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is left over: no byte and no half of a reply."""
-        return not self._buffer and self._code is None
+        return not self._rest and self._code is None
 
     def feed(self, data: bytes) -> Iterator[Reply]:
         """Take ``data`` and give the replies that it completes.
@@ -209,10 +217,7 @@ class ReplyParser:
 
     def take(self, data: bytes) -> tuple[list[Reply], ProtocolError | None]:
         """Take ``data``; return the replies that it completes, and what was wrong behind them."""
-        self._buffer += data
-        end = self._buffer.rfind(b"\n", self._searched) + 1
-        lines = bytes(self._buffer[:end]).split(b"\n")[:-1]
-        del self._buffer[:end]
+        *lines, self._rest = (self._rest + data if self._rest else data).split(b"\n")
         replies: list[Reply] = []
         try:
             for raw in lines:
@@ -221,17 +226,17 @@ class ReplyParser:
                     reply = self._line(raw)
                 if reply is not None:
                     replies.append(reply)
-            self._searched = len(self._buffer)
-            self._check_rest()
+            if self._rest:
+                self._check_rest()
         except ProtocolError as error:
             return replies, error
         return replies, None
 
     def _check_rest(self) -> None:
-        if self._searched > MAX_LINE + len(b"\r"):
+        if len(self._rest) > MAX_LINE + len(b"\r"):
             raise ProtocolError(f"{self._server} sent a reply line of more than {MAX_LINE} octets.")
-        if self._buffer.startswith(_TLS_RECORDS):  # a TLS alert has no line end: waiting for one would hide the reason
-            raise _no_smtp(bytes(self._buffer), self._server)
+        if self._rest.startswith(_TLS_RECORDS):  # a TLS alert has no line end: waiting for one would hide the reason
+            raise _no_smtp(self._rest, self._server)
 
     def _line(self, raw: bytes) -> Reply | None:
         if self._code is None and (simple := _SIMPLE.fullmatch(raw)):
