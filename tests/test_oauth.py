@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import gc
+import json
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from pydantic import SecretStr
 
 from tests.oauth_server import CLIENT_ID, CLIENT_SECRET, SCOPE, OAuthServer
 from tests.worlds import World
@@ -255,3 +259,18 @@ def test_a_session_tells_what_the_endpoint_says(world: World, oauth: OAuthServer
         pytest.raises(AuthenticationFailed, match="invalid_grant"),
     ):
         session.verify()
+
+
+@pytest.mark.parametrize("encode", [str, lambda text: base64.b64encode(text.encode()).decode(), quote])
+def test_an_endpoint_that_repeats_the_secret_is_not_quoted(encode: Callable[[str], str]) -> None:
+    secret = "cl1ent S3CR3T/+"
+    problem = json.dumps({"error": "invalid_client", "error_description": f"no {encode('wlsmtp app:' + secret)}"})
+    script = f"C: POST *\nS: HTTP/1.1 401 No\nS: Content-Length: {len(problem)}\nS:\nS: {problem}"
+    with (
+        ScriptedPeer(script) as peer,
+        pytest.raises(AuthenticationFailed, match=r"invalid_client: no .*\*{8}") as caught,
+    ):
+        place = f"http://127.0.0.1:{peer.port}/token"
+        ClientCredentials(token_url=place, client_id="wlsmtp app", client_secret=SecretStr(secret))()
+    for form in (secret, encode(secret)[:12], "S3CR3T"):
+        assert form not in f"{caught.value}{caught.value.problem}"

@@ -7,25 +7,27 @@
     ├── MessageError (ValueError)           address, header, attachment, size: refused before anything was sent
     ├── ConnectionFailed (ConnectionError)  never reached the server, or lost it
     ├── DeadlineExceeded (TimeoutError)     a stage or the whole send took too long
-    ├── TLSError                            handshake, certificate, name, downgrade
+    ├── TLSError (OSError)                  handshake, certificate, name, downgrade
     ├── AuthenticationFailed (PermissionError)
-    ├── ReplyError                          the server answered 4xx or 5xx
+    ├── ReplyError (OSError)                the server answered 4xx or 5xx
     │   ├── SenderRefused                   … to MAIL
     │   ├── RecipientsRefused               … to every RCPT
     │   ├── ContentRefused                  … to DATA, or to the content itself
     │   └── CommandRefused                  … to anything else (greeting, EHLO, …)
     ├── LocalDeliveryFailed (OSError)       a program or a directory of this machine did not take the message
-    ├── ProtocolError                       what the server sent cannot be parsed or paired
-    ├── ExtensionMissing                    the message or the user needs what the server does not offer
-    ├── OutcomeUnknown                      the end of the content was written and no answer came
-    ├── MessageCancelled                    the message was taken out of the outbox before it was sent
-    └── OutboxError (RuntimeError)          the outbox cannot keep mail, or give it
+    ├── ProtocolError (OSError)             what the server sent cannot be parsed or paired
+    ├── ExtensionMissing (OSError)          the message or the user needs what the server does not offer
+    ├── OutcomeUnknown (OSError)            the end of the content was written and no answer came
+    ├── MessageCancelled (OSError)          the message was taken out of the outbox before it was sent
+    └── OutboxError (OSError, RuntimeError)  the outbox cannot keep mail, or give it
         ├── NotInOutbox (LookupError)       … knows no such message
         └── OutboxNotEmpty                  … would lose the mail that is still in it
 
-Each also inherits the matching builtin, so that ``except TimeoutError`` works. An error answers the questions that a
-caller has: at which ``stage`` it happened, what the server said (``reply``), what to do about it (``hint``), whether
-another try may help (``temporary``) and whether the message may have been delivered all the same (``ambiguous``).
+Each is also the matching builtin, so that ``except TimeoutError`` works: a ``ValueError`` where what the caller gave
+cannot work, and an ``OSError`` everywhere else, as the errors of ``smtplib`` and of sockets are. Its ``errno`` is None;
+the system's own error, where there is one, is ``__cause__``. An error answers the questions that a caller has: at which
+``stage`` it happened, what the server said (``reply``), what to do about it (``hint``), whether another try may help
+(``temporary``) and whether the message may have been delivered all the same (``ambiguous``).
 
 This file imports nothing of the package but names for type checkers: every other room leans on it.
 """
@@ -75,12 +77,25 @@ _BEFORE_MAIL = frozenset(
 )
 
 
+MAX_MESSAGE = 2000
+"""Characters of an error's message, and of its hint: a longer one, which repeats what a server or a caller gave, is
+cut in the middle."""
+
 NOTHING_SENT = "No command of a message was sent: the connection was being opened."
 """A note on an exception of another kind than those below, which leaves no message in doubt."""
 
 
+def shortened(text: str, limit: int = MAX_MESSAGE) -> str:
+    """``text``, with a mark in its middle where it had more than ``limit`` characters."""
+    if len(text) <= limit:
+        return text
+    head, tail = limit - limit // 4, limit // 4
+    return f"{text[:head]} […{len(text) - head - tail} characters…] {text[-tail:]}"
+
+
 class SMTPError(Exception):
-    """The root of the tree. ``str()`` gives one sentence of what happened, the server's words, and the hint."""
+    """The root of the tree. ``str()`` gives one sentence of what happened, the server's words, and the hint; it is of
+    bounded length, whatever the server said. ``reply.lines`` has all of it."""
 
     _record: Mapping[str, Any] = MappingProxyType({})
     """Of an error that was read from a record: what this class has no place for, as the answers of a class that is not
@@ -95,12 +110,13 @@ class SMTPError(Exception):
         receipt: Receipt | None = None,
         hint: str | None = None,
     ) -> None:
+        message = shortened(message)
         super().__init__(message)
         self.message = message
         self.stage = stage
         self.reply = reply
         self.receipt = receipt
-        self.hint = hint
+        self.hint = shortened(hint) if hint else hint
 
     def __str__(self) -> str:
         parts = [self.message]
@@ -161,7 +177,7 @@ class DeadlineExceeded(SMTPError, TimeoutError):
         return True
 
 
-class TLSError(SMTPError):
+class TLSError(SMTPError, OSError):
     """The link could not be secured: handshake, certificate, host name, or a downgrade. Tried again only after a 4xx to
     STARTTLS (454, RFC 3207 §4)."""
 
@@ -191,7 +207,7 @@ class AuthenticationFailed(SMTPError, PermissionError):
         return max(self.rests or 0.0, super().retry_after or 0.0) or None
 
 
-class ReplyError(SMTPError):
+class ReplyError(SMTPError, OSError):
     """The server answered 4xx or 5xx; ``reply`` has its words."""
 
 
@@ -223,15 +239,15 @@ class LocalDeliveryFailed(SMTPError, OSError):
         return not self.is_lasting
 
 
-class ProtocolError(SMTPError):
+class ProtocolError(SMTPError, OSError):
     """What the server sent cannot be parsed, or answers nothing that was asked; the connection is not used again."""
 
 
-class ExtensionMissing(SMTPError):
+class ExtensionMissing(SMTPError, OSError):
     """The message, or a setting, needs an extension that the server does not offer."""
 
 
-class OutcomeUnknown(SMTPError):
+class OutcomeUnknown(SMTPError, OSError):
     """The end of the content was written and no answer came: the message may or may not have been delivered.
 
     It is not sent again on its own, as that might duplicate it (RFC 5321 §4.5.3.2.6, RFC 1047)."""
@@ -242,11 +258,11 @@ class OutcomeUnknown(SMTPError):
         return True
 
 
-class MessageCancelled(SMTPError):
+class MessageCancelled(SMTPError, OSError):
     """The message was taken out of the outbox before it was sent (mode ``async``)."""
 
 
-class OutboxError(SMTPError, RuntimeError):
+class OutboxError(SMTPError, OSError, RuntimeError):
     """The outbox cannot be used: its file is missing, damaged, full, locked for too long or of a newer version."""
 
     @property

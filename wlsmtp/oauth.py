@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
@@ -17,11 +18,12 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import Field, PrivateAttr, SecretStr, field_validator
 
-from wlsmtp.errors import AuthenticationFailed, ConnectionFailed, Stage
+from wlsmtp.errors import AuthenticationFailed, ConnectionFailed, SMTPError, Stage
 from wlsmtp.events import log
 from wlsmtp.io.renewal import Renewable
 from wlsmtp.settings.config import TLS
 from wlsmtp.settings.validation import Seconds, Settings
+from wlsmtp.wire.masking import Masking, Notations
 from wlsmtp.wire.reply import printable
 
 UNTOLD_LIFETIME = 300.0
@@ -35,6 +37,8 @@ _HINTS = {
     "invalid_request": "Check token_url, and the parameters that this provider asks for (extra=…)",
 }
 """What to do about the errors of RFC 6749 §5.2."""
+_SECRET = re.compile(r"secret|token|assertion|password|key|code", re.IGNORECASE)
+"""Names of parameters that an answer must not bring into an error."""
 _PASSING = frozenset({"temporarily_unavailable", "server_error"})
 """Errors that go by themselves (RFC 6749 §4.1.2.1, sent from the token endpoint too)."""
 
@@ -108,6 +112,8 @@ class TokenEndpoint(Settings):
                 # What goes over loopback may be in the clear, and nowhere else.
                 may_use_proxy=not _is_local(urlsplit(self.token_url).hostname or ""),
             )  # fmt: skip
+        except SMTPError:
+            raise
         except OSError as error:
             words = f"The token endpoint {self._place} could not be reached ({error})"
             raise ConnectionFailed(words, stage=Stage.AUTH) from error
@@ -150,11 +156,12 @@ class TokenEndpoint(Settings):
 
     def _masked(self, value: object) -> str:
         """An endpoint's words, in which it may repeat what it was given."""
-        text = printable(str(value).encode("utf-8", "backslashreplace"))[:500]
-        for secret in filter(None, (*self._grant().values(), *self._client().values())):
-            if secret != self.client_id and len(secret) > 7:
-                text = text.replace(secret, "********")
-        return text
+        given = {**self._grant(), **self._client(), **self.extra}
+        secrets = [text for name, text in given.items() if text and _SECRET.search(name)]
+        if self.client_secret:
+            secrets.append(self.client_secret.get_secret_value())
+        text = printable(str(value).encode("utf-8", "backslashreplace"))
+        return Masking(*map(Notations.of_secret, secrets)).hide(text)[:500]
 
 
 class ClientCredentials(TokenEndpoint):

@@ -3,6 +3,7 @@ elsewhere."""
 
 from __future__ import annotations
 
+import base64
 import socket
 import sys
 import threading
@@ -16,7 +17,7 @@ import wlsmtp
 from tests.worlds import World
 from wlsmtp import Message, Network, Proxy, RetryPolicy, SessionConfig, SMTPSession
 from wlsmtp.io.sockets import choose
-from wlsmtp.testing import SMTPServer
+from wlsmtp.testing import ScriptedPeer, SMTPServer
 
 NO_RETRY = RetryPolicy(attempts=1)
 MESSAGE = Message(sender="ann@example.com", to="bob@example.org", text="x")
@@ -339,3 +340,16 @@ def test_wrong_settings_are_named_without_the_secret(fields: dict[str, Any], wor
     with pytest.raises(wlsmtp.ConfigError, match=words) as caught:
         SMTPSession(**{"server": "smtp.example.com", **fields})
     assert "s3cr" not in str(caught.value)
+
+
+def test_a_proxy_that_repeats_the_password_is_not_quoted(world: World) -> None:
+    credentials = base64.b64encode(b"ann:pr0xy-S3CR3T").decode()
+    script = f"C: CONNECT *\nC: Host: *\nC: *\nC: *\nC: *\nS: HTTP/1.1 407 no {credentials} and pr0xy-S3CR3T\nS:"
+    with ScriptedPeer(script) as peer:
+        proxy = f"http://ann:pr0xy-S3CR3T@127.0.0.1:{peer.port}"
+        with (
+            world.session("smtp.example.com", proxy=proxy, retry=NO_RETRY) as session,
+            pytest.raises(wlsmtp.ConnectionFailed, match=r"no \*{8} and \*{8}") as caught,
+        ):
+            session.send(MESSAGE)
+    assert "S3CR3T" not in str(caught.value) and credentials[:10] not in str(caught.value)

@@ -21,6 +21,7 @@ from urllib.request import (
     build_opener,
 )
 
+from wlsmtp.errors import SMTPError
 from wlsmtp.io.dialing import dial
 from wlsmtp.io.tls import make_context
 from wlsmtp.settings.network import Network
@@ -125,6 +126,8 @@ def post_form(
     with _Deadline(timeout) as deadline:
         try:
             answer = _exchange(_opener(tls, deadline, may_use_proxy), request, timeout)
+        except SMTPError:
+            raise
         except (OSError, HTTPException) as error:
             if deadline.is_over or isinstance(getattr(error, "reason", error), TimeoutError):
                 raise _too_late(timeout) from error

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any, cast
 
 from wlsmtp.errors import ConfigError, ConnectionFailed, Stage
+from wlsmtp.wire.masking import Masking, Notations
 
 try:
     from python_socks import ProxyError, ProxyType
@@ -112,6 +113,8 @@ def _words(error: Exception) -> str:
 
 def _refused(proxy: Proxy, error: Exception) -> ConnectionFailed:
     words = _words(error)
+    if proxy.password:  # which the proxy may repeat
+        words = Masking(Notations.of_secret(proxy.password.get_secret_value())).hide(words)
     code = getattr(error, "error_code", None)
     is_login = code == 407 or "authentication" in words.lower()
     hint = "Check the user name and the password in the URL of the proxy" if is_login else None

@@ -323,7 +323,7 @@ class Spooler:
             if hired is not None and hired.lifecycle.move(State.ENDED, only_from=State.NEW):
                 if forget is not None:
                     forget()
-                if isinstance(error, OSError):
+                if isinstance(error, OSError) and not isinstance(error, SMTPError):
                     words = f"No thread can be started to send what is in the outbox ({error.strerror})"
                     failure = OutboxError(words, stage=Stage.SETTINGS)
                     failure.is_passing = True

@@ -22,6 +22,7 @@ from wlsmtp.errors import (
     ConnectionFailed,
     DeadlineExceeded,
     ProtocolError,
+    SMTPError,
     Stage,
 )
 from wlsmtp.sasl import MECHANISMS, Confirmed, Proof, Secrets, Unusable, choose
@@ -31,6 +32,7 @@ from wlsmtp.smtp import refusal
 from wlsmtp.smtp.refused_login import RefusedLogin, own_turn, refuse_again, secret_of
 from wlsmtp.smtp.token import fetch_token, renew_token
 from wlsmtp.wire import command
+from wlsmtp.wire.masking import MASK, Notations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +59,6 @@ _NAMES_MECHANISM = re.compile(
 """Words of a 5xx of any code that speak against the mechanism, as Postfix passes them on from its SASL library."""
 _NEEDS_TRANSITION = "4.7.12"
 """The user must log in once with a mechanism that shows the password (RFC 4954 §6: 432)."""
-_MASK = "********"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +187,21 @@ class _Player:
 
     async def log_in(self, usable: Sequence[Mechanism], secrets: Secrets) -> str:
         """The name of the mechanism that succeeded. Raises ``AuthenticationFailed``, or ``ExchangeCut``."""
+        self._mask(secrets)
+        try:
+            return await self._first_of(usable, secrets)
+        except SMTPError as error:
+            self._link.mask_error(error)  # its words may be those of a challenge
+            raise
+
+    def _mask(self, secrets: Secrets) -> None:
+        """From here on the server may repeat what it is shown."""
+        if secret := secrets.token or secrets.password:
+            if self._quirks.secret is None or self._quirks.secret.of != secret:
+                self._quirks.secret = Notations.of_secret(secret)
+            self._link.mask(self._quirks.secret)
+
+    async def _first_of(self, usable: Sequence[Mechanism], secrets: Secrets) -> str:
         failure: AuthenticationFailed | None = None
         refused: Mechanism | None = None
         for mechanism in usable:
@@ -205,6 +221,7 @@ class _Player:
             if played.reply.is_positive:
                 return mechanism.name
             failure = refusal.refused(self._config, mechanism, played.reply, played.challenge)
+            self._link.mask_error(failure)
             if failure.rests or not played.is_about_mechanism:
                 break
         assert failure is not None  # there is always something to try
@@ -232,12 +249,13 @@ class _Player:
         """One whole exchange."""
         exchange = mechanism.start(secrets)
         response = await self._step(mechanism, exchange, None) or NOTHING
+        self._link.mask(Notations.of_response(response))
         words = command.auth(mechanism.name, response if mechanism.client_first else None)
         # A token may be too long for one line; then it follows as the answer to an empty challenge (RFC 4954 §4).
         unsaid = response if mechanism.client_first and len(words) > command.MAX_AUTH_LINE else None
         if unsaid is not None:
             words = command.auth(mechanism.name, None)
-        shown = f"AUTH {mechanism.name}" + (f" {_MASK}" if len(words.split()) > 2 else "")
+        shown = f"AUTH {mechanism.name}" + (f" {MASK}" if len(words.split()) > 2 else "")
         challenge, self._is_tested = b"", unsaid is None and isinstance(response, Proof)
         reply = await self._link.ask(Stage.AUTH, words, self._deadlines("command"), shown)
         while reply.is_intermediate:
@@ -247,8 +265,9 @@ class _Player:
             if following is None:
                 return _Played(await self._cancel(), challenge, self._is_tested)
             response, self._is_tested = following, self._is_tested or isinstance(following, Proof)
+            self._link.mask(Notations.of_response(response))
             words = command.sasl_response(response)
-            reply = await self._link.ask(Stage.AUTH, words, self._deadlines("command"), _MASK)
+            reply = await self._link.ask(Stage.AUTH, words, self._deadlines("command"), MASK)
         if reply.is_positive and mechanism.is_mutual and not isinstance(response, Confirmed):
             raise unproved(mechanism.name, "it said yes before it had proved itself")
         return _Played(reply, challenge, self._is_tested)

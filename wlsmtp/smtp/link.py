@@ -24,17 +24,22 @@ from wlsmtp.errors import (
 )
 from wlsmtp.events import Disconnected, Line
 from wlsmtp.io.alerts import client_certificate_error
+from wlsmtp.wire.masking import Masking
 from wlsmtp.wire.reply import Reply, ReplyParser, are_positive, printable
 
 if TYPE_CHECKING:
     from wlsmtp.events import Announcer, Event, Muted
     from wlsmtp.io.base import Stream
     from wlsmtp.settings.config import TLS
+    from wlsmtp.wire.masking import Notations
 
 T = TypeVar("T")
 
 BLOCK = 64 * 1024
 """Octets written at a time, each within its own deadline: a slow but steady reader is given the time it needs."""
+
+
+_MOST_CLEAN = 32
 
 
 class Expectation:
@@ -89,6 +94,10 @@ class Link:
         """Octets said so far, sent or not."""
         self.heard = 0
         """Replies paired so far."""
+        self.masking: Masking | None = None
+        """Hides what was sent as a secret in what the server says."""
+        self._clean: dict[int, Reply] = {}
+        """Replies without a secret, by their ``id``: most are the same few."""
         self._announce = announce
         self.news: deque[tuple[Event, Muted]] = deque()
         """Events that ``tell`` is to report."""
@@ -210,12 +219,14 @@ class Link:
     async def listen(self, expectation: Expectation, soon: float, deadline: float) -> Reply | None:
         """The reply to ``expectation`` if the server has begun to say it although it is not its turn."""
         if expectation.reply is None and self.stream.has_input():
+            data, cause = b"", None
             try:
-                self.hear(await self.stream.read(soon))
+                data = await self.stream.read(soon)
             except TimeoutError:
                 return None  # a TLS record without data
             except OSError as error:
-                self.hear(b"", error)
+                cause = error
+            self.hear(data, cause)
         if expectation.reply is None and self._parser.is_empty:
             return None
         return await self.reply(expectation, deadline)
@@ -352,6 +363,12 @@ class Link:
             for reply in replies:
                 self._show_reply(reply)
         self.heard += len(replies)
+        if self.masking is not None:
+            stage, clean = self.stage, self._clean
+            replies = [
+                reply if clean.get(id(reply)) is reply else self._without_secrets(reply, stage, self.masking)
+                for reply in replies
+            ]
         expected = self._expected
         if error is None and self.closing_reply is None:
             replies = self._pair_positive(replies)
@@ -372,6 +389,7 @@ class Link:
                 error = ProtocolError(f"{self.server} sent a reply that answers nothing", reply=reply)
                 break
         if error is not None:
+            self.mask_error(error)
             error.stage = self.stage
             self.end(str(error))
             raise error
@@ -391,6 +409,30 @@ class Link:
             place += len(run)
         return replies[place:]
 
+    def _without_secrets(self, reply: Reply, stage: Stage, masking: Masking) -> Reply:
+        """The reply as errors and receipts may have it. A challenge stays as it is: it is computed with. Neither EHLO
+        nor AUTH is ever sent with other commands, so one stage is that of all replies."""
+        if stage is Stage.AUTH and reply.is_intermediate:
+            return reply
+        hidden = masking.offer(reply) if stage is Stage.EHLO and reply.is_positive else masking.reply(reply)
+        if hidden is reply:
+            if len(self._clean) >= _MOST_CLEAN:
+                self._clean.clear()
+            self._clean[id(reply)] = reply
+        return hidden
+
+    def mask(self, secret: Notations) -> None:
+        """Hide a secret, which is about to be sent, in what the server says from now on."""
+        if self.masking is None:
+            self.masking = Masking()
+        if self.masking.add(secret):
+            self._clean.clear()
+
+    def mask_error(self, error: SMTPError) -> None:
+        """Take what was sent as a secret out of an error."""
+        if self.masking is not None:
+            self.masking.error(error)
+
     def _note_closing(self, reply: Reply) -> None:
         """Has the server announced that it closes, and does it do anything after that?"""
         if reply.code == 421:
@@ -403,14 +445,14 @@ class Link:
         link here."""
         try:
             return await waiting
+        except SMTPError:
+            raise
         except TimeoutError as error:
             self.end(f"no progress at {stage}")
             raise self.too_late(stage) from error
         except OSError as error:
             self._check_alert(error)
             raise self._lost(stage, error.strerror or str(error)) from error
-        except SMTPError:
-            raise
         except BaseException:
             self.end(f"interrupted at {stage}")
             raise
@@ -420,10 +462,10 @@ class Link:
         try:
             while self._expected and (data := await self.stream.read(deadline)):
                 self._pair(data)
-        except OSError as error:
-            self._check_alert(error)
         except ProtocolError:
             pass
+        except OSError as error:
+            self._check_alert(error)
 
     def _check_alert(self, error: OSError) -> None:
         """Raise the error for a TLS alert about the client's certificate."""
@@ -439,6 +481,7 @@ class Link:
         return ConnectionFailed(f"The connection to {self.server} was lost at {stage} ({why})", stage=stage)
 
     def _show_reply(self, reply: Reply) -> None:
+        reply = self.masking.reply(reply) if self.masking is not None else reply
         last = len(reply.lines) - 1
         for number, text in enumerate(reply.lines):
             self._note(Line(self.name, "server", f"{reply.code}{' ' if number == last else '-'}{text}"))

@@ -58,6 +58,8 @@ async def _open(
 ) -> Connection:
     stream = await _connect(io, config, deadlines)
     link = Link(stream, config.address, f"#{next(_numbers)}", announce)
+    if quirks.secret is not None:
+        link.mask(quirks.secret)
     try:
         opening = _Opening(link, config, deadlines)
         await opening.greet(quirks)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from wlsmtp.io.place import Place
     from wlsmtp.smtp.refused_login import RefusedLogin, Turns
+    from wlsmtp.wire.masking import Notations
 
 
 class Trust(Enum):
@@ -125,6 +126,8 @@ class ServerQuirks:
     """The last refusal of a secret, until a login succeeds or somebody wants the server to be asked again."""
     login_turns: dict[Place, Turns] = field(default_factory=dict, repr=False)
     """At most one for each process and event loop, made when it is needed: whose turn it is to log in."""
+    secret: Notations | None = field(default=None, repr=False)
+    """The secret of the last login, as the server may repeat it, also over a later connection."""
     _group_losses: int = 0
     """Connections in a row that failed at a group before any was answered."""
     _lost_after: int | None = None

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from wlsmtp.errors import LocalDeliveryFailed, OutcomeUnknown, Stage
+from wlsmtp.errors import LocalDeliveryFailed, OutcomeUnknown, SMTPError, Stage
 from wlsmtp.settings.urls import wrong
 from wlsmtp.smtp.connection import ServerInfo
 from wlsmtp.transports.base import WholeTransport, reverse_path
@@ -85,6 +85,8 @@ class DirectoryTransport(WholeTransport):
                 with suppress(OSError):
                     temporary.unlink()
                 raise
+        except SMTPError:  # of the content, which is made as it is written
+            raise
         except OSError as error:
             raise self._failure(error) from error
         try:

@@ -74,6 +74,8 @@ class SendmailTransport(WholeTransport):
         command = [*self._command, "-i", *eight_bit, "-f", reverse_path(envelope) or "<>", "--", *recipients]
         try:
             ended = await self.io.run_program(command, with_unix_line_ends(content.chunks()), deadlines("content"))
+        except SMTPError:  # of the content, which is made as it is written
+            raise
         except OSError as error:
             raise self._unusable(error) from error
         if failure := self._failure_of(ended):

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wlsmtp.errors import ProtocolError
+from wlsmtp.errors import ProtocolError, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,6 +21,9 @@ MAX_LINES = 1000
 """Lines in one reply: the largest EHLO answers have about 30, so an endless reply is cut off early."""
 MAX_SIZE = 256 * 1024
 """Octets in one reply, all lines together."""
+
+MAX_SHOWN = 1000
+"""Characters of a reply's text in ``str()``."""
 
 _ENHANCED = re.compile(r"([245])\.([0-9]{1,3})\.([0-9]{1,3})(?=[ \t]|$)")
 _SIMPLE = re.compile(rb"([2-5][0-9]{2}) ([ -~]{0,500})\r?")
@@ -163,7 +166,8 @@ class Reply:
         return float(int(hours or 0) * 3600 + int(minutes) * 60 + int(seconds))
 
     def __str__(self) -> str:
-        return " ".join(str(part) for part in (self.code, self.enhanced, self.text) if part)
+        """Code and text, as errors and logs show them: a long text is cut, ``text`` has all of it."""
+        return " ".join(str(part) for part in (self.code, self.enhanced, shortened(self.text, MAX_SHOWN)) if part)
 
 
 def are_positive(replies: Iterable[Reply]) -> bool:
