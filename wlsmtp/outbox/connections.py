@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections import Counter
+from collections import Counter, deque
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ class _Files:
         self._counts: Counter[Path] = Counter()
         self._inherited: set[Path] = set()
         self.never_closed: list[sqlite3.Connection] = []
+        self._unclosed: deque[tuple[Path, sqlite3.Connection]] = deque()
+        """Of outboxes that were dropped without ``close``, as their finalizers found them."""
 
     def add(self, path: Path, count: int) -> None:
         with self._lock:
@@ -35,6 +38,19 @@ class _Files:
         with self._lock:
             self._look_for_fork()
             return path in self._inherited
+
+    def leave(self, path: Path, connection: sqlite3.Connection) -> None:
+        """For finalizers, which may run anywhere, and so must not wait: close it now if the lock is free."""
+        self._unclosed.append((path, connection))
+        if self._lock.acquire(0):
+            self._lock.release()
+            self.close_left()
+
+    def close_left(self) -> None:
+        """Close what finalizers could not."""
+        while self._unclosed:
+            with suppress(IndexError):  # another thread was faster
+                disconnect(*self._unclosed.popleft())
 
     def _look_for_fork(self) -> None:
         if self._process != os.getpid():
@@ -52,6 +68,7 @@ def connect(path: Path, address: str, timeout: float, **options: Any) -> sqlite3
     if _files.is_inherited(path):
         hint = "Fork before mail is sent, or let a new program (multiprocessing's 'spawn') use the outbox"
         raise OutboxError(f"The outbox {str(path)!r} was open during a fork", stage=Stage.SETTINGS, hint=hint)
+    _files.close_left()
     connection: sqlite3.Connection = sqlite3.connect(address, timeout=timeout, check_same_thread=False, **options)
     _files.add(path, 1)
     return connection
@@ -64,3 +81,8 @@ def disconnect(path: Path, connection: sqlite3.Connection) -> None:
         return
     connection.close()
     _files.add(path, -1)
+
+
+def disconnect_dropped(path: Path, connection: sqlite3.Connection) -> None:
+    """Close the connection of an outbox that the collector has found, at the latest with the next ``connect``."""
+    _files.leave(path, connection)

@@ -24,7 +24,7 @@ from wlsmtp.errors import MessageError, OutboxError, Stage
 from wlsmtp.events import log
 from wlsmtp.outbox import records
 from wlsmtp.outbox.base import Entry, OutboxStatistics
-from wlsmtp.outbox.connections import connect, disconnect
+from wlsmtp.outbox.connections import connect, disconnect, disconnect_dropped
 from wlsmtp.outbox.content import StoredContent, traits_of
 from wlsmtp.outbox.verdict import interrupted
 from wlsmtp.receipt import Status
@@ -99,7 +99,7 @@ class Database:
         self._path = path
         make_private(path)
         self._connection = connect(path, str(path), BUSY, isolation_level=None)
-        self._finalizer = weakref.finalize(self, disconnect, path, self._connection)
+        self._finalizer = weakref.finalize(self, disconnect_dropped, path, self._connection)
         self._finalizer.atexit = False
         try:
             self._prepare(synchronous)
@@ -139,7 +139,8 @@ class Database:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._finalizer()
+        if self._finalizer.detach() is not None:
+            disconnect(self._path, self._connection)
 
     @contextmanager
     def transaction(self, *, writes: bool) -> Iterator[None]:
