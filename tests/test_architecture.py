@@ -10,6 +10,7 @@ import ast
 import inspect
 import subprocess
 import sys
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -128,7 +129,9 @@ def test_both_faces_offer_the_same_names_and_parameters() -> None:
     blocking, asyncio_ = public_methods(wlsmtp.SMTPSession), public_methods(wlsmtp.AsyncSMTPSession)
     assert blocking.keys() == asyncio_.keys()
     for name, signature in blocking.items():
-        assert list(signature.parameters) == list(asyncio_[name].parameters), name
+        for one, other in zip_longest(signature.parameters.values(), asyncio_[name].parameters.values()):
+            # asyncio programs may bring items as an asynchronous iterable
+            assert one == (other.replace(annotation=one.annotation) if one.name == "items" else other), name
 
 
 def test_every_public_name_is_there_and_has_a_docstring() -> None:

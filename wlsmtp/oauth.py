@@ -13,10 +13,10 @@ import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Required, Self, TypedDict, Unpack
 from urllib.parse import quote, urlsplit
 
-from pydantic import Field, PrivateAttr, SecretStr, field_validator
+from pydantic import Field, PrivateAttr, SecretStr, field_validator, model_validator
 
 from wlsmtp.errors import AuthenticationFailed, ConnectionFailed, SMTPError, Stage
 from wlsmtp.events import log
@@ -43,28 +43,44 @@ _PASSING = frozenset({"temporarily_unavailable", "server_error"})
 """Errors that go by themselves (RFC 6749 §4.1.2.1, sent from the token endpoint too)."""
 
 
+class EndpointKeywords(TypedDict, total=False):
+    """What every provider of tokens is told, each as a keyword."""
+
+    token_url: Required[str]
+    """The token endpoint. It must be ``https``, except on this machine."""
+    client_id: Required[str]
+    """The application's identifier at the provider."""
+    scope: str | None
+    """What the token shall be good for, the names separated by spaces."""
+    client_auth: Literal["post", "basic"]
+    """Whether the secret goes in the form, which all large providers take, or in a header (RFC 6749 §2.3.1)."""
+    extra: Mapping[str, str]
+    """Further parameters that a provider asks for, such as ``audience`` or ``resource``."""
+    early: float
+    """Seconds before its end at which a token is renewed; half its lifetime, if that is shorter."""
+    timeout: float
+    """The longest that the whole exchange with the endpoint may take, in seconds."""
+    tls: TLS
+    """How the endpoint's certificate is checked."""
+
+
 class TokenEndpoint(Settings):
     """What all providers share. Calling a provider returns a token; raises ``ConnectionFailed`` when the endpoint
     cannot be reached or is out of order, ``AuthenticationFailed`` when it refuses."""
 
     token_url: str
-    """The token endpoint. It must be ``https``, except on this machine."""
     client_id: Annotated[str, Field(min_length=1)]
-    """The application's identifier at the provider."""
     client_secret: SecretStr | None = None
-    """The application's secret; a public client (RFC 6749 §2.1) has none."""
     scope: str | None = None
-    """What the token shall be good for, the names separated by spaces."""
     client_auth: Literal["post", "basic"] = "post"
-    """Whether the secret goes in the form, which all large providers take, or in a header (RFC 6749 §2.3.1)."""
     extra: Mapping[str, str] = Field(default={}, repr=False)
-    """Further parameters that a provider asks for, such as ``audience`` or ``resource``."""
     early: Annotated[float, Field(ge=0)] = 60.0
-    """Seconds before its end at which a token is renewed; half its lifetime, if that is shorter."""
     timeout: Seconds = 30.0
-    """The longest that the whole exchange with the endpoint may take, in seconds."""
     tls: TLS = TLS()
-    """How the endpoint's certificate is checked."""
+
+    if TYPE_CHECKING:  # each kind of provider has its own
+
+        def __init__(self, **settings: Any) -> None: ...
 
     _token: Renewable = PrivateAttr()
 
@@ -73,10 +89,9 @@ class TokenEndpoint(Settings):
     def _is_secure(cls, url: str) -> str:
         try:
             parts = urlsplit(url)
-            is_whole = bool(parts.hostname) and url.isprintable() and " " not in url
         except ValueError:
-            is_whole = False
-        if not is_whole or parts.username is not None:
+            parts = urlsplit("")
+        if not parts.hostname or parts.username is not None or not url.isprintable() or " " in url:
             raise ValueError("must look like https://login.example.com/token")
         if parts.scheme != "https" and not (parts.scheme == "http" and _is_local(parts.hostname or "")):
             raise ValueError("must begin with https://, as secrets are sent there")
@@ -164,25 +179,54 @@ class TokenEndpoint(Settings):
         return Masking(*map(Notations.of_secret, secrets)).hide(text)[:500]
 
 
+class ClientCredentialsKeywords(EndpointKeywords, total=False):
+    """What ``ClientCredentials`` is told, each as a keyword."""
+
+    client_secret: Required[str | SecretStr]
+    """The application's secret."""
+
+
 class ClientCredentials(TokenEndpoint):
     """Tokens for the application itself (RFC 6749 §4.4), as Microsoft 365 gives them with ``SMTP.SendAsApp``."""
 
-    client_secret: SecretStr
-    """The application's secret."""
+    _keywords = (EndpointKeywords, ClientCredentialsKeywords)
+
+    def __init__(self, **settings: Unpack[ClientCredentialsKeywords]) -> None:
+        super().__init__(**settings)
+
+    @model_validator(mode="after")
+    def _has_a_secret(self) -> Self:
+        if self.client_secret is None:
+            raise ValueError("client_secret: is missing")
+        return self
 
     def _grant(self) -> dict[str, str]:
         return {"grant_type": "client_credentials"}
+
+
+class RefreshTokenKeywords(EndpointKeywords, total=False):
+    """What ``RefreshToken`` is told, each as a keyword."""
+
+    client_secret: str | SecretStr | None
+    """The application's secret; a public client (RFC 6749 §2.1) has none."""
+    refresh_token: Required[str | SecretStr]
+    """What the user's agreement gave."""
+    on_rotate: Callable[[str], object] | None
+    """Called with the new refresh token when the endpoint replaces it: keep it, as the old one is worth nothing from
+    then on. It is called in the thread that asked for the token; if it raises, the error is logged and the mail goes
+    on."""
 
 
 class RefreshToken(TokenEndpoint):
     """Tokens on behalf of a user who has once agreed to it (RFC 6749 §6)."""
 
     refresh_token: SecretStr
-    """What that agreement gave."""
-    on_rotate: Callable[[str], None] | None = Field(default=None, repr=False)
-    """Called with the new refresh token when the endpoint replaces it: keep it, as the old one is worth nothing from
-    then on. It is called in the thread that asked for the token; if it raises, the error is logged and the mail goes
-    on."""
+    on_rotate: Callable[[str], object] | None = Field(default=None, repr=False)
+
+    _keywords = (EndpointKeywords, RefreshTokenKeywords)
+
+    def __init__(self, **settings: Unpack[RefreshTokenKeywords]) -> None:
+        super().__init__(**settings)
 
     _current: str = PrivateAttr()
 

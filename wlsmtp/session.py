@@ -10,6 +10,7 @@ from wlsmtp.io.blocking import BlockingIO, advance, run
 from wlsmtp.mailer import Item, Mailer
 from wlsmtp.receipt import Receipt, Status
 from wlsmtp.settings.config import ConfigKeywords, SessionConfig, SessionKeywords
+from wlsmtp.settings.help import documents, spells_out
 
 if TYPE_CHECKING:
     from wlsmtp.io.base import IO
@@ -28,6 +29,7 @@ class _Session:
     """What both faces share: their settings. A session that is pickled or copied becomes one with the same settings,
     their secrets included, and nothing else: no connections, no counts, no mail of an outbox in memory."""
 
+    @spells_out(SessionConfig, SessionKeywords)
     def __init__(
         self,
         server: str | SessionConfig | None = None,
@@ -53,12 +55,14 @@ class _Session:
         raise NotImplementedError
 
     @classmethod
+    @spells_out(SessionConfig, ConfigKeywords)
     def from_url(cls, url: str, **settings: Unpack[ConfigKeywords]) -> Self:
         """A session from ``smtp://``, ``smtp+tls://`` or ``smtps://user:password@host:port``, or from the URL of
         another transport; see ``SessionConfig.from_url``."""
         return cls(SessionConfig.from_url(url, **settings))
 
     @classmethod
+    @spells_out(SessionConfig, ConfigKeywords)
     def from_env(
         cls, environ: Mapping[str, str] | None = None, *, prefix: str = "WLSMTP_", **settings: Unpack[ConfigKeywords]
     ) -> Self:
@@ -66,6 +70,7 @@ class _Session:
         return cls(SessionConfig.from_env(environ, prefix=prefix, **settings))
 
     @classmethod
+    @spells_out(SessionConfig, ConfigKeywords)
     def from_preset(cls, provider: str, **settings: Unpack[ConfigKeywords]) -> Self:
         """A session with a known provider, as ``from_preset("gmail", username=…, password=…)``."""
         return cls(SessionConfig.from_preset(provider, **settings))
@@ -99,6 +104,7 @@ class _Session:
         return f"{type(self).__name__}({self.config.address!r}, security={self.config.security.value!r}{user})"
 
 
+@documents(SessionConfig)
 class SMTPSession(_Session):
     """A session that blocks the calling thread. Any number of threads may share it.
 
@@ -281,6 +287,7 @@ _being_read: dict[AsyncGenerator[list[Receipt], None], Place] = {}
 task of its own, and two such tasks would trip over each other. No loop that is closed does that."""
 
 
+@documents(SessionConfig)
 class AsyncSMTPSession(_Session):
     """A session that blocks the calling task only. Any number of tasks may share it. Each event loop has connections of
     its own, which end with it; in mode ``async`` one event loop at a time may use it (``ConfigError``).

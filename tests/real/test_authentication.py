@@ -156,7 +156,7 @@ def test_a_revoked_token_is_renewed_within_the_login(
 ) -> None:
     provider = wlsmtp.RefreshToken(
         token_url=oauth.token_url, client_id=CLIENT_ID, client_secret=CLIENT_SECRET,
-        refresh_token=oauth.issue().refresh_token,
+        refresh_token=oauth.issue().refresh_token or "",
     )  # fmt: skip
     provider()
     oauth.revoke_all()

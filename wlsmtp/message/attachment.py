@@ -34,18 +34,21 @@ class Attachment(Validated):
     _source: Source | None = PrivateAttr(default=None)
 
     content: bytes | None = Field(default=None, repr=False)
+    """Its octets, unless it has a ``path`` or was made from a stream."""
     path: Path | None = None
+    """The file that has them."""
     filename: str | None = None
     """The name shown to the recipient. Default: the last part of ``path``."""
     content_type: str = "application/octet-stream"
     """Its media type (RFC 2045 §5). Default: guessed from the name."""
     disposition: Literal["attachment", "inline"] = "attachment"
+    """Whether it is shown below the text, or where the text refers to it (RFC 2183)."""
     content_id: str | None = None
     """The name by which HTML refers to it, as in ``<img src="cid:logo">``, without angle brackets."""
 
     def __init__(
         self,
-        content: bytes | None = None,
+        content: bytes | bytearray | memoryview | None = None,
         filename: str | None = None,
         content_type: str | None = None,
         disposition: Literal["attachment", "inline"] = "attachment",
@@ -74,7 +77,9 @@ class Attachment(Validated):
         return cls(path=path, filename=filename, content_type=content_type)
 
     @classmethod
-    def from_bytes(cls, data: bytes, filename: str | None, content_type: str | None = None) -> Self:
+    def from_bytes(
+        cls, data: bytes | bytearray | memoryview, filename: str | None, content_type: str | None = None
+    ) -> Self:
         """Octets in memory."""
         return cls(data, filename, content_type)
 

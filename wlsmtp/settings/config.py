@@ -17,6 +17,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from wlsmtp.events import Listener
 from wlsmtp.receipt import Receipt
+from wlsmtp.settings.help import spells_out
 from wlsmtp.settings.limits import PATIENT, Pipelining, PoolLimits, RetryPolicy, Timeouts
 from wlsmtp.settings.network import Network, Proxy
 from wlsmtp.settings.options import DeliveryOptions
@@ -420,3 +421,7 @@ class SessionConfig(Settings):
         Keywords win over the preset. Raises ``ConfigError`` with the nearest names when the provider is not known.
         """
         return cls(**{**fields_from_preset(provider), **fields})
+
+
+for _way in ("from_url", "from_env", "from_preset"):
+    spells_out(SessionConfig, ConfigKeywords)(vars(SessionConfig)[_way].__func__)

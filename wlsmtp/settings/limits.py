@@ -22,6 +22,7 @@ class Timeouts(Settings):
     tls: Seconds = 30.0
     """The TLS handshake."""
     greeting: Seconds = 60.0
+    """The server's first words."""
     command: Seconds = 60.0
     """The reply to EHLO, STARTTLS, AUTH, MAIL, RCPT, RSET and NOOP."""
     data: Seconds = 120.0

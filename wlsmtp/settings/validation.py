@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from wlsmtp.errors import ConfigError, SMTPError, Stage
+from wlsmtp.settings.help import documents
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -25,6 +26,8 @@ class Validated(BaseModel):
     the fields then, after those that it extends."""
 
     def __init__(self, **fields: Any) -> None:
+        """Each field as a keyword. Raises ``ConfigError``, or ``MessageError`` where it is about a message, with the
+        name of what is wrong."""
         try:
             super().__init__(**fields)
         except ValidationError as error:
@@ -32,6 +35,10 @@ class Validated(BaseModel):
             words = "; ".join(_sentence(detail, type(self).model_fields) for detail in details)
             hint = next((cause.hint for cause in map(_cause, details) if isinstance(cause, SMTPError)), None)
             raise self._error(words, stage=self._stage, hint=hint) from None
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        documents(cls)(cls)
 
 
 class Settings(Validated):
