@@ -31,7 +31,9 @@ LADDER = [
     {"relay"},
     {"transports"},
     {"outbox"},
-    {"mailer", "batch"},
+    {"accounts", "intake"},
+    {"batch"},
+    {"mailer"},
     {"session"},
     {"wlanguage", "cli", "testing", "inbox", "contrib"},
 ]

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from wlsmtp.errors import MessageError as MessageError
     from wlsmtp.errors import NotInOutbox as NotInOutbox
     from wlsmtp.errors import OutboxError as OutboxError
-    from wlsmtp.errors import OutboxNotEmpty as OutboxNotEmpty
     from wlsmtp.errors import OutcomeUnknown as OutcomeUnknown
     from wlsmtp.errors import ProtocolError as ProtocolError
     from wlsmtp.errors import RecipientsRefused as RecipientsRefused
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from wlsmtp.oauth import ClientCredentials as ClientCredentials
     from wlsmtp.oauth import RefreshToken as RefreshToken
     from wlsmtp.outbox.base import Outbox as Outbox
+    from wlsmtp.outbox.base import OutboxNotEmpty as OutboxNotEmpty
     from wlsmtp.outbox.base import OutboxStatistics as OutboxStatistics
     from wlsmtp.outbox.memory import MemoryOutbox as MemoryOutbox
     from wlsmtp.outbox.sqlite import SQLiteOutbox as SQLiteOutbox
@@ -79,13 +79,13 @@ _ROOMS = {
         "SMTPError", "ConfigError", "MessageError", "ConnectionFailed", "DeadlineExceeded", "TLSError",
         "AuthenticationFailed", "ReplyError", "SenderRefused", "RecipientsRefused", "ContentRefused", "CommandRefused",
         "LocalDeliveryFailed", "ProtocolError", "ExtensionMissing", "OutcomeUnknown", "MessageCancelled", "OutboxError",
-        "NotInOutbox", "OutboxNotEmpty", "Stage",
+        "NotInOutbox", "Stage",
     ),
     "oauth": ("ClientCredentials", "RefreshToken"),
     "settings.options": ("DeliveryOptions", "DSN", "RecipientDSN", "DeliverBy"),
     "settings.network": ("Network", "Proxy"),
     "io.base": ("TLSInfo", "Certificate"),
-    "outbox.base": ("Outbox", "OutboxStatistics"),
+    "outbox.base": ("Outbox", "OutboxNotEmpty", "OutboxStatistics"),
     "outbox.memory": ("MemoryOutbox",),
     "outbox.sqlite": ("SQLiteOutbox",),
     "smtp.connection": ("ServerInfo",),

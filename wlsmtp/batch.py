@@ -9,19 +9,22 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wlsmtp.errors import ExtensionMissing, MessageError, SMTPError
+from wlsmtp.events import log
 from wlsmtp.message.mail import Mail
-from wlsmtp.message.render import Sendable, content_of, envelope_of
 from wlsmtp.retry import Campaign
+from wlsmtp.smtp.deadlines import Deadlines
 
 if TYPE_CHECKING:
-    from wlsmtp.mailer import Mailer
-    from wlsmtp.message.envelope import Envelope
+    from wlsmtp.accounts import Accounts
+    from wlsmtp.intake import Intake, Item
+    from wlsmtp.io.base import IO
     from wlsmtp.receipt import Outcome, Receipt
-
-    Item = Sendable | tuple[Sendable, Envelope]
+    from wlsmtp.transports.base import Context, Transport
 
 _END: Any = object()
 
@@ -53,8 +56,19 @@ class _Entry:
 class Batch:
     """One call of ``send_many``."""
 
-    def __init__(self, mailer: Mailer, items: Iterable[Item] | AsyncIterable[Item], connections: int | None) -> None:
-        self._mailer = mailer
+    def __init__(
+        self,
+        context: Context,
+        transport: Transport,
+        intake: Intake,
+        accounts: Accounts,
+        items: Iterable[Item] | AsyncIterable[Item],
+        connections: int | None,
+    ) -> None:
+        self._config, self._io, self._announce = context.config, context.io, context.announce
+        self._transport = transport
+        self._intake = intake
+        self._accounts = accounts
         self._items = items
         self._connections = connections
         self._entries: deque[_Entry] = deque()
@@ -68,23 +82,24 @@ class Batch:
         self._absent = 0.0
         """Seconds in which whoever takes the receipts was busy elsewhere: none of the time that messages have."""
         width = connections or 1
-        self._most = MOST_WAITING * mailer.config.pipelining.max_in_flight * width
+        self._most = MOST_WAITING * self._config.pipelining.max_in_flight * width
 
     async def receipts(self) -> AsyncGenerator[list[Receipt], None]:
         """The receipts, as many at a time as there are. Raises what stands in the way of all messages, once each that
         was read has its receipt: what was on its way then may have been delivered. So does an error of the input."""
-        mailer = self._mailer
-        if mailer.io.abandoned:
-            await mailer.close_abandoned()
-        stream = mailer.transport.deliver_many(self._feed(), mailer.deadlines, self._connections)
+        io = self._io
+        if io.abandoned:
+            await close_abandoned(io)
+        deadlines = partial(Deadlines, io, self._config.timeout)
+        stream = self._transport.deliver_many(self._feed(), deadlines, self._connections)
         try:
             async for outcomes in stream:
                 for outcome in outcomes:
                     self._take(self._on_their_way.popleft(), outcome)
                 if ready := self._ready():
-                    left_at = mailer.io.now()
+                    left_at = io.now()
                     yield ready
-                    self._absent += mailer.io.now() - left_at
+                    self._absent += io.now() - left_at
         finally:
             await stream.aclose()
         self._give_up_waiting()
@@ -107,10 +122,10 @@ class Batch:
                 if is_slow and self._on_their_way:
                     yield None
                     continue
-                asked = self._mailer.io.now()
+                asked = self._io.now()
                 try:
                     item = next(at_hand, _END) if later is None else await anext(later, _END)
-                    started = self._mailer.io.now()
+                    started = self._io.now()
                     entry = self._enter(item, started) if item is not _END else None
                 except Exception as error:  # raised once those that were read have their receipts
                     self._failure_of_input = error
@@ -127,7 +142,7 @@ class Batch:
             elif entry is not None or self._on_their_way:
                 yield None
             elif self._waiting:
-                await self._mailer.io.sleep(max(0.0, self._waiting[0].due - self._mailer.io.now()))
+                await self._io.sleep(max(0.0, self._waiting[0].due - self._io.now()))
             else:
                 return
 
@@ -138,18 +153,16 @@ class Batch:
         return bool(self._waiting) and any(_concerns_all(entry.outcome) for entry in self._waiting)
 
     def _next_due(self) -> _Entry | None:
-        if self._waiting[0].due <= self._mailer.io.now():
+        if self._waiting[0].due <= self._io.now():
             return heapq.heappop(self._waiting)
         return None
 
     def _enter(self, item: Item, started: float) -> _Entry:
-        message, envelope = item if isinstance(item, tuple) else (item, None)
         try:
-            envelope = self._mailer.asking(envelope or envelope_of(message))
-            entry = _Entry(Mail(envelope, content_of(message), entered_at=started), started, self._absent)
+            entry = _Entry(self._intake.mail_of(item, entered_at=started), started, self._absent)
         except (MessageError, ExtensionMissing) as error:
             entry = _Entry(None, started, self._absent)
-            entry.receipt = self._mailer.not_a_message(error)
+            entry.receipt = self._accounts.not_a_message(error)
         self._entries.append(entry)
         return entry
 
@@ -162,7 +175,7 @@ class Batch:
 
     def _conclude(self, entry: _Entry, outcome: Outcome, attempts: int) -> None:
         assert entry.mail is not None
-        entry.receipt = self._mailer.receipt_for(outcome, entry.mail.content, attempts, entry.started)
+        entry.receipt = self._accounts.receipt_for(outcome, entry.mail.content, attempts, entry.started)
         entry.mail = None
         if self._obstacle is None and _concerns_all(outcome):
             self._obstacle = outcome.error
@@ -175,13 +188,12 @@ class Batch:
         self._waiting.clear()
 
     def _wait_for_another_try(self, entry: _Entry, outcome: Outcome) -> bool:
-        mailer = self._mailer
         assert entry.mail is not None
         if entry.campaign is None:
-            entry.campaign = mailer.campaign(entry.mail.envelope)
-        now = mailer.io.now()
+            entry.campaign = Campaign(entry.mail.envelope, self._config, self._announce)
+        now = self._io.now()
         used = now - entry.started - (self._absent - entry.absent)
-        pause = entry.campaign.pause_after(outcome, mailer.config.timeout.total - used)
+        pause = entry.campaign.pause_after(outcome, self._config.timeout.total - used)
         if pause is None:
             return False
         entry.outcome = outcome
@@ -205,3 +217,15 @@ def _concerns_all(outcome: Outcome | None) -> bool:
     """Whether the failure concerns the session and not one message."""
     error = outcome.error if outcome is not None else None
     return error is not None and error.stage is not None and error.stage.is_before_mail
+
+
+async def close_abandoned(io: IO) -> None:
+    """Close streams that nobody reads any more, as the garbage collector has found."""
+    abandoned = io.abandoned
+    while abandoned:
+        with suppress(IndexError):  # another thread may have taken the last
+            generator = abandoned.popleft()
+            try:
+                await generator.aclose()
+            except Exception:
+                log.exception("an unfinished stream could not be closed")

@@ -21,7 +21,7 @@
     ├── MessageCancelled (OSError)          the message was taken out of the outbox before it was sent
     └── OutboxError (OSError, RuntimeError)  the outbox cannot keep mail, or give it
         ├── NotInOutbox (LookupError)       … knows no such message
-        └── OutboxNotEmpty                  … would lose the mail that is still in it
+        └── OutboxNotEmpty                  … would lose the mail that is still in it (``outbox/base.py``)
 
 Each is also the matching builtin, so that ``except TimeoutError`` works: a ``ValueError`` where what the caller gave
 cannot work, and an ``OSError`` everywhere else, as the errors of ``smtplib`` and of sockets are. Its ``errno`` is None;
@@ -40,9 +40,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from wlsmtp.outbox.base import Entry
     from wlsmtp.receipt import Receipt
     from wlsmtp.wire.reply import Reply
 
@@ -276,11 +273,3 @@ class OutboxError(SMTPError, OSError, RuntimeError):
 
 class NotInOutbox(OutboxError, LookupError):
     """The outbox knows no message with this id: it never had it, or its record was purged."""
-
-
-class OutboxNotEmpty(OutboxError):
-    """A session was closed while its outbox, which is in memory only, still has mail. Nothing is lost yet: ``left`` has
-    every message, and ``open()`` goes on with them."""
-
-    left: Sequence[Entry] = ()
-    """What was not sent: each with its ``mail``, an envelope and a content, and its ``receipt``."""

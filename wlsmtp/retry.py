@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from wlsmtp.events import Announcer
     from wlsmtp.io.base import IO
     from wlsmtp.message.envelope import Envelope
+    from wlsmtp.settings.config import SessionConfig
     from wlsmtp.settings.limits import RetryPolicy
     from wlsmtp.smtp.deadlines import Deadlines
 
@@ -111,15 +112,13 @@ async def keep_trying(
 class Campaign:
     """The tries of one message: how many there were, and when the next one is due."""
 
-    def __init__(
-        self, envelope: Envelope, policy: RetryPolicy, announce: Announcer, *, all_or_nothing: bool = False
-    ) -> None:
+    def __init__(self, envelope: Envelope, config: SessionConfig, announce: Announcer) -> None:
         self.attempts = 0
         """Tries whose outcome was told to ``pause_after``."""
         self._envelope = envelope
-        self._policy = policy
+        self._policy = config.retry
         self._announce = announce
-        self._all_or_nothing = all_or_nothing
+        self._all_or_nothing = config.all_or_nothing
         """Whether all recipients are tried again together, or nobody."""
 
     def pause_after(self, outcome: Outcome, remaining: float) -> float | None:

@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from wlsmtp.intake import Item
 from wlsmtp.io.blocking import BlockingIO, advance, run
-from wlsmtp.mailer import Item, Mailer
+from wlsmtp.mailer import Mailer
 from wlsmtp.receipt import Receipt, Status
 from wlsmtp.settings.config import ConfigKeywords, SessionConfig, SessionKeywords
 from wlsmtp.settings.help import documents, spells_out
@@ -174,7 +175,7 @@ class SMTPSession(_Session):
 
     def statistics(self) -> Statistics:
         """Counts of messages and connections since the session was made."""
-        return self._mailer.statistics()
+        return self._mailer.accounts.statistics()
 
     def verify(self, timeout: float | None = None) -> ServerInfo:
         """Connect and log in without sending; return what the server offers. Raises the error that stands in the
@@ -333,7 +334,7 @@ class AsyncSMTPSession(_Session):
 
     def statistics(self) -> Statistics:
         """See ``SMTPSession.statistics``."""
-        return self._mailer.statistics()
+        return self._mailer.accounts.statistics()
 
     async def verify(self, timeout: float | None = None) -> ServerInfo:
         """See ``SMTPSession.verify``."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from wlsmtp.errors import OutboxError
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.mail import Mail
 from wlsmtp.receipt import Status
@@ -112,6 +113,14 @@ class OutboxStatistics:
     """How often a mail was on its way when its worker died, so that it may have arrived twice."""
     next_due: datetime | None = None
     """When the next mail is to be tried; in the past when it waits for its turn."""
+
+
+class OutboxNotEmpty(OutboxError):
+    """A session was closed while its outbox, which is in memory only, still has mail. Nothing is lost yet: ``left`` has
+    every message, and ``open()`` goes on with them."""
+
+    left: Sequence[Entry] = ()
+    """What was not sent: each with its ``mail``, an envelope and a content, and its ``receipt``."""
 
 
 class Outbox(ABC):

@@ -180,8 +180,7 @@ def _attributes_of(error: SMTPError, kind: type[SMTPError]) -> dict[str, Any]:
 
 
 def attributes(kind: type[SMTPError]) -> list[str]:
-    """The names of what an error of this class may be given, and of what can be written down. ``OutboxNotEmpty.left``,
-    the mail itself, cannot."""
+    """The names of what an error of this class may be given, and of what can be written down."""
     plain = (bool, int, float, str, Mapping, type(None))
     return [name for name, value in vars(kind).items() if name[0] != "_" and isinstance(value, plain)]
 

@@ -13,9 +13,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from wlsmtp.errors import ConfigError, NotInOutbox, OutboxError, OutboxNotEmpty, SMTPError, Stage
+from wlsmtp.errors import ConfigError, NotInOutbox, OutboxError, SMTPError, Stage
 from wlsmtp.events import log
 from wlsmtp.io.order import Rank
+from wlsmtp.outbox.base import OutboxNotEmpty
 from wlsmtp.outbox.lifecycle import Phase, State
 from wlsmtp.outbox.schedule import Schedule
 from wlsmtp.outbox.verdict import again, cancelled

@@ -50,7 +50,7 @@ class Relay:
         self.quirks = ServerQuirks()
         self.capabilities: Capabilities | None = None
         """What the server offered on the latest connection."""
-        self.all_or_nothing = config.partial == "abort"
+        self.all_or_nothing = config.all_or_nothing
         """Whether a message is for all its recipients or for nobody."""
         self._announce = announce
         self._pools = Kept(io.here, self._make_pool, self._forget_pool)

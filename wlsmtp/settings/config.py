@@ -367,6 +367,11 @@ class SessionConfig(Settings):
         return self.protocol == "lmtp"
 
     @property
+    def all_or_nothing(self) -> bool:
+        """Whether a message is for all its recipients or for nobody."""
+        return self.partial == "abort"
+
+    @property
     def logs_in(self) -> bool:
         """Whether there is anything to authenticate with."""
         return bool(self.username) or self._needs_no_secret

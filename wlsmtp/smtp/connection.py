@@ -96,7 +96,7 @@ class Connection:
             config.pipelining,
             quirks,
             server=config.address,
-            all_or_nothing=config.partial == "abort",
+            all_or_nothing=config.all_or_nothing,
             is_lmtp=config.is_lmtp,
         )
         self.window = Window(link, self.planner, config.pipelining, quirks, io)

@@ -64,7 +64,7 @@ class FailoverTransport(Transport):
         """See ``Transport.attach``."""
         super().attach(context)
         self._announce = context.announce
-        self._all_or_nothing = context.config.partial == "abort"
+        self._all_or_nothing = context.config.all_or_nothing
         self._members = tuple(Member(make_transport(source, context), self._retry_after) for source in self._sources)
 
     async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:

@@ -1,0 +1,102 @@
+"""What a session has done: the receipts of its messages, counts of them, and the events that report them."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from typing import TYPE_CHECKING
+
+from wlsmtp.errors import SMTPError
+from wlsmtp.events import Failed, Sent
+from wlsmtp.receipt import Receipt, RecipientStatus, Status, overall_status
+from wlsmtp.statistics import Statistics
+
+if TYPE_CHECKING:
+    from wlsmtp.message.content import Content
+    from wlsmtp.receipt import Outcome
+    from wlsmtp.transports.base import Context, Transport
+
+_COUNTED = {
+    Status.SENT: "sent",
+    Status.PARTIAL: "partial",
+    Status.ERROR: "failed",
+    Status.UNKNOWN: "unknown",
+}
+
+
+class Accounts:
+    """Accounts for each message once, whichever way it went: alone, in a stream, or through the outbox."""
+
+    def __init__(self, context: Context, transport: Transport) -> None:
+        self._io = context.io
+        self._announce = context.announce
+        self._transport = transport
+        self._session = uuid.uuid4().hex[:16]
+        self._numbers = itertools.count(1)
+        self._counts = dict.fromkeys(("sent", "partial", "failed", "unknown", "retries"), 0)
+
+    def receipt_for(self, outcome: Outcome, content: Content, attempts: int, started: float) -> Receipt:
+        """The receipt for the result of a message that was sent at once; it is counted and reported."""
+        error = outcome.error
+        status = Status.SENT if error is None else overall_status(outcome.recipients)
+        if error is None and not _is_all_accepted(outcome):
+            # Only a third-party transport can get here; it must not pass for a success.
+            words = f"{type(self._transport).__name__} did not deliver the message, and did not say why"
+            status, error = overall_status(outcome.recipients), SMTPError(words)
+        receipt = Receipt(
+            f"{self._session}{next(self._numbers):08x}",
+            status,
+            outcome.recipients,
+            outcome.reply,
+            content.message_id,
+            attempts,
+            error,
+            self._io.now() - started,
+            outcome.tls,
+        )
+        if error is not None:
+            error.receipt = receipt
+        self._counts["retries"] += attempts - 1
+        self._report(receipt)
+        return receipt
+
+    def not_a_message(self, error: SMTPError) -> Receipt:
+        """The receipt for what could not be sent as it is; it is counted and reported."""
+        id = f"{self._session}{next(self._numbers):08x}"
+        error.receipt = receipt = Receipt(id, Status.ERROR, (), error=error)
+        self._report(receipt)
+        return receipt
+
+    def count(self, receipt: Receipt) -> None:
+        """Count and report a message that the worker of the outbox has finished."""
+        self._counts["retries"] += receipt.attempts - 1
+        self._report(receipt)
+
+    def statistics(self) -> Statistics:
+        """The counts of now."""
+        pool = self._transport.statistics
+        if pool is None:
+            return Statistics(**self._counts)
+        return Statistics(
+            **self._counts,
+            connections_opened=pool.opened,
+            connections_resumed=pool.resumed,
+            connections_lost=pool.lost,
+            connections_open=pool.open,
+            connections_idle=pool.idle,
+            connections_allowed=pool.allowed,
+        )
+
+    def _report(self, receipt: Receipt) -> None:
+        self._counts[_COUNTED[receipt.status]] += 1
+        if receipt.error is not None and receipt.status is not Status.PARTIAL:
+            self._announce(Failed(receipt, receipt.error))
+        elif self._announce.wants_successes:
+            self._announce(Sent(receipt))
+
+
+def _is_all_accepted(outcome: Outcome) -> bool:
+    for result in outcome.recipients:  # noqa: SIM110 - asked for every message, and all() takes three times as long
+        if result.status is not RecipientStatus.ACCEPTED:
+            return False
+    return True

@@ -1,0 +1,46 @@
+"""The one door from what a user sends to what is carried: an envelope that may be asked for, and a content."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wlsmtp.errors import MessageError, Stage
+from wlsmtp.message.envelope import Envelope
+from wlsmtp.message.mail import Mail
+from wlsmtp.message.render import Sendable, content_of, envelope_of
+from wlsmtp.wire.extensions import Capabilities
+
+if TYPE_CHECKING:
+    from wlsmtp.settings.options import DeliveryOptions
+    from wlsmtp.transports.base import Context, Transport
+
+Item = Sendable | tuple[Sendable, Envelope]
+"""What ``send_many`` takes: a message, or a message with its envelope."""
+
+
+class Intake:
+    """Makes mail of messages, for one session and its transport."""
+
+    def __init__(self, context: Context, transport: Transport) -> None:
+        self._options = context.config.options
+        self._transport = transport
+
+    def mail_of(self, item: Item, *, options: DeliveryOptions | None = None, entered_at: float | None = None) -> Mail:
+        """The message with its envelope. Raises ``MessageError``, and ``ExtensionMissing`` as ``asking`` does."""
+        message, envelope = item if isinstance(item, tuple) else (item, None)
+        envelope = self.asking(envelope or envelope_of(message), options)
+        return Mail(envelope, content_of(message), entered_at=entered_at)
+
+    def asking(self, envelope: Envelope, options: DeliveryOptions | None = None) -> Envelope:
+        """The envelope with the options that count for it. Raises ``MessageError`` for those that do not fit it, and
+        ``ExtensionMissing`` when the transport cannot ask for them."""
+        default = self._options
+        if options is not None or envelope.options is not None or default is not None:
+            envelope = envelope.asking(options, default)
+        if not self._transport.says_options:
+            envelope.asked_of(Capabilities(self._transport.name))
+        if not envelope.has_domains and (names := envelope.local_names) and not self._transport.serves_local_names:
+            words = f"{names[0]!r} has no domain, and {self._transport.name} is not a server of this machine"
+            hint = "Add one, as in root@example.com; names are for LMTP, unix sockets and sendmail"
+            raise MessageError(words, stage=Stage.MESSAGE, hint=hint)
+        return envelope
