@@ -10,7 +10,7 @@ import socket
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -55,8 +55,12 @@ class Parrot:
                 connection = self._listener.accept()[0]
             except OSError:
                 return
-            with connection, connection.makefile("rwb") as file:
-                self._converse(file)
+            # The next one may be opened before the one before is closed.
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError), connection.makefile("rwb") as file:
+            self._converse(file)
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
