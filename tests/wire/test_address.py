@@ -98,6 +98,8 @@ def test_without_idna_2008_a_domain_that_would_become_another_is_refused(monkeyp
         ("Dr. Jörg Müller <ann@example.com>", "Dr. Jörg Müller", "ann@example.com"),
         ('"<eve@x>" <"a b"@example.com>', "<eve@x>", '"a b"@example.com'),
         ("Ann <ann@[IPv6:::1]>", "Ann", "ann@[IPv6:::1]"),
+        ("=?utf-8?q?J=C3=B6rg?=\n =?utf-8?q?_M=C3=BCller?= <ann@example.com>", "Jörg Müller", "ann@example.com"),
+        ('"A long\r\n\tname"\r\n <ann@example.com>', "A long name", "ann@example.com"),
     ],
 )
 def test_a_mailbox_has_a_name_and_an_address(text: str, name: str, address: str) -> None:
@@ -134,6 +136,10 @@ def test_a_second_address_says_to_pass_a_list(text: str) -> None:
         ("Ann <ann@example.com> x", "come last"),
         ("Team: <a@x>", "colon"),
         ("Ann\r\nBcc: eve <a@x>", "control character"),
+        ("Ann\n\n <a@x>", "control character"),
+        ("Ann\n <a@x>\n", "control character"),
+        ("Ann\r <a@x>", "control character"),
+        ("a@x\n .org", "cannot be in a domain"),
     ],
 )
 def test_what_could_be_misread_is_refused(text: str, words: str) -> None:

@@ -42,6 +42,8 @@ _QUOTED = re.compile(r'"(?:[^"\\]|\\[ -~])*"')
 _SPLIT = re.compile(r'("(?:[^"\\]|\\.)*"|[^"@]*)@(.*)', re.DOTALL)
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\[[^][\\]*\]|\s+|[^\s"(),:;<>@\[\]\\]+|.', re.DOTALL)
 
+_FOLD = re.compile(r"\r?\n[ \t]+")
+
 _JOINERS = "\u200c\u200d"
 _DEVIATIONS = frozenset("ßẞς" + _JOINERS)
 """Characters for which IDNA 2003 yields another domain than IDNA 2008 (UTS 46 §7)."""
@@ -198,8 +200,10 @@ def _fits(local: str, domain: str) -> bool:
 
 
 def _read_by_tokens(text: str) -> Mailbox:
-    check_name(text, text)
-    tokens = list(_tokens(text))
+    # Header.encode() folds a long name, and so does Django.
+    unfolded = _FOLD.sub(" ", text) if "\n" in text else text
+    check_name(text, unfolded)
+    tokens = list(_tokens(unfolded))
     if tokens.count("@") > 1 or tokens.count("<") > 1 or "," in tokens or ";" in tokens:
         hint = 'Give several addresses as a list; a comma in a name needs double quotes: "Example, Ann" <ann@…>'
         refuse(text, "it holds more than one address, or an @ or a comma too many", hint)
