@@ -29,6 +29,7 @@ demo: $(STAMP)
 test: $(STAMP) lint
 	sh scripts/install-test-servers.sh
 	sh scripts/unpack-test-servers.sh
+	sh scripts/install-mail-readers.sh
 	if command -v krb5-config >/dev/null; then $(BIN)/python -m pip install --quiet "pyspnego[kerberos]"; fi
 	$(BIN)/python -m pytest $(COVERAGE)
 

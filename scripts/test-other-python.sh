@@ -26,13 +26,14 @@ if [ -z "$python" ]; then
 fi
 version=$("$python" -c 'import platform; print(platform.python_version())')
 venv=.venv-$version
-if [ ! -e "$venv/.installed" ]; then
+if ! cmp -s scripts/test-other-python.sh "$venv/.installed"; then
     "$python" -m venv "$venv"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-        -e ".[idna,testing,certifi,scram,ntlm,smime,tls]" hypothesis pytest-timeout
-    touch "$venv/.installed"
+        -e ".[idna,testing,certifi,scram,ntlm,smime,tls]" hypothesis pytest-timeout "django>=5.2,<6" "flask-mail>=0.10"
+    cp scripts/test-other-python.sh "$venv/.installed"
 fi
+sh scripts/install-mail-readers.sh
 echo "Some tests once more, with Python $version:"
 exec "$venv/bin/python" -m pytest -q -m "not real" tests/lifecycle tests/io tests/test_tls.py tests/test_session.py \
     tests/outbox/test_sqlite.py tests/outbox/test_stores.py tests/transports/test_cancellation.py \
-    tests/transports/test_interrupts.py tests/smtp/test_authentication.py tests/message
+    tests/transports/test_interrupts.py tests/smtp/test_authentication.py tests/message tests/corpus
