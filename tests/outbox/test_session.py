@@ -299,6 +299,17 @@ class TestTries:
             assert session.wait(session.send(message()))
         assert len(server.messages) == 1
 
+    def test_nothing_is_waited_for_that_is_not_tried_in_time(self, world: World) -> None:
+        """Behind a wrong password all is at rest for longer than anybody waits."""
+        with SMTPServer(users={"ann": "secret"}) as server:
+            login = {"username": "ann", "password": "wrong", "mode": "async", "outbox": "memory:"}
+            session = world.session(server.host, server.port, **login)
+            kept = [session.send(message()) for _ in range(2)]
+            assert session.flush(timeout=900) == 2
+            with pytest.raises(wlsmtp.OutboxNotEmpty):
+                session.close(timeout=900)
+            assert all(session.cancel(receipt.id) for receipt in kept)
+
     def test_a_wrong_password_refuses_no_mail(self, session_to: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("wlsmtp.smtp.refused_login.REFUSED_LOGIN_RESTS", 0.0)  # minutes, for a server of others
         with SMTPServer(users={"ann": "right"}, require_auth=True) as server:

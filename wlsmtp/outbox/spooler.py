@@ -214,9 +214,12 @@ class Spooler:
         if agenda.next is None:
             return True
         now = self._io.wall()
-        if patient:
-            return agenda.lease is None and agenda.due is not None and agenda.due > now + deadline - self._io.now()
         worker = self._worker
+        if patient:
+            # After a wrong password and its like nothing is tried for longer than a close may take.
+            rest = worker.rest if worker is not None else 0.0
+            left = deadline - self._io.now()
+            return agenda.lease is None and agenda.due is not None and max(agenda.due - now, rest) > left
         is_paused = worker is not None and worker.is_paused
         is_busy = worker is not None and worker.is_busy
         return not is_busy and (agenda.due is None or agenda.due > now or is_paused)

@@ -108,7 +108,12 @@ class Worker:
     @property
     def is_paused(self) -> bool:
         """Whether it leaves the server alone, because the last tries did not reach it."""
-        return self._io.now() < self._paused_until
+        return self.rest > 0
+
+    @property
+    def rest(self) -> float:
+        """Seconds for which it still leaves the server alone; not more than 0 when it does not."""
+        return self._paused_until - self._io.now()
 
     @property
     def has_missed_calls(self) -> bool:
@@ -190,7 +195,7 @@ class Worker:
             log.error("the outbox cannot be read: %s", error)
             return POLL_INTERVAL
         now = self._io.now()
-        rest = self._paused_until - now
+        rest = self.rest
         if self._has_clock_jumped():
             log.warning("the system's clock was set")
             self._reclaims = True
