@@ -1,7 +1,7 @@
 #!/bin/sh
 # Puts two readers of messages that are not Python's below .servers/mail-readers, for tests/corpus: mailparser from npm, and
 # Perl's MIME::Parser, unpacked from Debian's packages; and CPython's own tests of smtplib, from Debian, for a Python that
-# came without them (tests/stdlib).
+# came without them (tests/cpython).
 #
 # No root is needed, and nothing of the system is changed. What cannot be had here is left out, and the tests say so.
 set -eu

@@ -36,4 +36,4 @@ sh scripts/install-mail-readers.sh
 echo "Some tests once more, with Python $version:"
 exec "$venv/bin/python" -m pytest -q -m "not real" tests/lifecycle tests/io tests/test_tls.py tests/test_session.py \
     tests/outbox/test_sqlite.py tests/outbox/test_stores.py tests/transports/test_cancellation.py \
-    tests/transports/test_interrupts.py tests/smtp/test_authentication.py tests/message tests/corpus
+    tests/transports/test_interrupts.py tests/smtp/test_authentication.py tests/message tests/corpus tests/cpython
