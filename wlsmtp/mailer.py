@@ -164,7 +164,8 @@ class Mailer:
         mail = self._intake.mail_of((message, envelope), options=options)
         if self._spoolers is not None:
             return await self.spooler.post(mail, timeout, **schedule)
-        _refuse(schedule)
+        if any(schedule.values()):
+            raise _needs_outbox(schedule)
         receipt = await self._deliver(mail, timeout)
         return receipt.raise_for_status()
 
@@ -201,7 +202,7 @@ class Mailer:
 
     async def _deliver(self, mail: Mail, timeout: float | None) -> Receipt:
         deadlines, content = self.deadlines(timeout), mail.content
-        started = self.io.now()
+        started = deadlines.began
         outcome, attempts = await self.transport.deliver(mail.envelope, content, deadlines), 1
         if outcome.error is not None:
             tries = Campaign(mail.envelope, self.config, self.announce)
@@ -218,11 +219,10 @@ class Mailer:
         return Deadlines(self.io, self.config.timeout, total)
 
 
-def _refuse(schedule: Mapping[str, Any]) -> None:
-    if any(schedule.values()):
-        given = [name for name, value in schedule.items() if value]
-        words = f"{', '.join(given)}: cannot be kept to without an outbox"
-        raise ConfigError(words, stage=Stage.SETTINGS, hint="Use mode='async'")
+def _needs_outbox(schedule: Mapping[str, Any]) -> ConfigError:
+    given = [name for name, value in schedule.items() if value]
+    words = f"{', '.join(given)}: cannot be kept to without an outbox"
+    return ConfigError(words, stage=Stage.SETTINGS, hint="Use mode='async'")
 
 
 async def _batches(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[list[Item]]:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from inspect import isawaitable, iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
@@ -18,11 +18,12 @@ from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.io.aio_aside import await_aside
 from wlsmtp.io.aio_dialing import dial, dial_through
 from wlsmtp.io.aio_end import close_with_loop
-from wlsmtp.io.base import MAX_UNREAD, Ended, TLSInfo
+from wlsmtp.io.aio_wire import Wire, wake, within
+from wlsmtp.io.base import Ended, TLSInfo
 from wlsmtp.io.order import CheckedMutex, Rank, order
 from wlsmtp.io.place import Place
 from wlsmtp.io.readiness import is_readable
-from wlsmtp.io.sockets import Connecting, check_injected, read_dry, tune
+from wlsmtp.io.sockets import Connecting, check_injected, tune
 from wlsmtp.io.tls import keep_session, secure
 from wlsmtp.settings.network import Network, Proxy
 
@@ -37,120 +38,6 @@ MOMENT = 0.05
 """Seconds for the loop to read what lies in a socket."""
 
 
-class _Wire(asyncio.Protocol):
-    """What asyncio calls back, turned into something to wait for."""
-
-    def __init__(self) -> None:
-        self.received = bytearray()
-        self.ended = False
-        self.failure: Exception | None = None
-        self.paused = False
-        self.closed = asyncio.get_running_loop().create_future()
-        self.engine: TLSEngine | None = None
-        self._reader: asyncio.Future[None] | None = None
-        self._writer: asyncio.Future[None] | None = None
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-
-    def data_received(self, data: bytes) -> None:
-        self._take_in(data)
-        if len(self.received) > MAX_UNREAD and self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
-        _wake(self._reader)
-        _wake(self._writer)
-
-    def eof_received(self) -> None:
-        self.ended = True
-        _wake(self._reader)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        # A write that fails makes asyncio close the socket, with what the server had said before it hung up unread.
-        if exc is not None and self._transport is not None:
-            for data in read_dry(self._transport.get_extra_info("socket")):
-                self._take_in(data)
-        self.ended, self.failure = True, self.failure or exc
-        if not self.closed.done():
-            self.closed.set_result(None)
-        _wake(self._reader)
-        _wake(self._writer)
-
-    def secure(self, engine: TLSEngine) -> None:
-        """From here on all that comes is TLS; also what came while the last of the handshake was written."""
-        self.engine = engine
-        self._take_in(self.take())
-
-    def _take_in(self, data: bytes) -> None:
-        engine = self.engine
-        if engine is None:
-            self.received += data
-            return
-        self.received += engine.decrypt(data)
-        answer = engine.take()
-        if self._transport is not None and not self._transport.is_closing():
-            if answer:
-                self._transport.write(answer)
-            if engine.has_ended:
-                self._transport.close()
-        if engine.has_ended:
-            self.ended, self.failure = True, self.failure or engine.failure
-
-    def pause_writing(self) -> None:
-        self.paused = True
-
-    def resume_writing(self) -> None:
-        self.paused = False
-        _wake(self._writer)
-
-    def take(self) -> bytes:
-        data = bytes(self.received)
-        self.received.clear()
-        if len(data) > MAX_UNREAD and self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
-        return data
-
-    def lost(self) -> OSError:
-        """The error for a connection that has ended."""
-        if self.failure is None or isinstance(self.failure, OSError):
-            return self.failure or ConnectionResetError("the connection was lost")
-        return ConnectionResetError(str(self.failure))
-
-    async def until_received(self, deadline: float) -> None:
-        """Wait until something came, or the end."""
-        self._reader = asyncio.get_running_loop().create_future()
-        try:
-            await _within(self._reader, deadline)
-        finally:
-            self._reader = None
-
-    async def until_resumed(self, deadline: float) -> None:
-        """Wait until the transport takes more, or something came."""
-        self._writer = asyncio.get_running_loop().create_future()
-        try:
-            await _within(self._writer, deadline)
-        finally:
-            self._writer = None
-
-
-async def _within(waiter: asyncio.Future[None], deadline: float) -> None:
-    timer = waiter.get_loop().call_at(deadline, _expire, waiter)
-    try:
-        await waiter
-    finally:
-        timer.cancel()
-
-
-def _wake(waiter: asyncio.Future[None] | None) -> None:
-    if waiter is not None and not waiter.done():
-        waiter.set_result(None)
-
-
-def _expire(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_exception(TimeoutError())
-
-
 class AsyncioStream:
     """A connected transport. One task may read while another writes."""
 
@@ -158,7 +45,7 @@ class AsyncioStream:
     """A task is cancelled where it waits, and what came meanwhile stays with the wire."""
 
     def __init__(
-        self, transport: asyncio.Transport, wire: _Wire, sock: socket.socket, *, is_direct: bool = True
+        self, transport: asyncio.Transport, wire: Wire, sock: socket.socket, *, is_direct: bool = True
     ) -> None:
         """``sock`` is what the transport works on."""
         self.sent = 0
@@ -188,18 +75,19 @@ class AsyncioStream:
     async def read(self, deadline: float) -> bytes:
         """See ``Stream.read``."""
         self._check_place()
-        while not self._wire.received and not self._wire.ended:
+        wire = self._wire
+        while not wire.received and not wire.ended:
             try:
-                await self._wire.until_received(deadline)
+                await wire.until_received(deadline)
             except TimeoutError:
                 # A deadline that is over deserves one look: what is there may say that a message was delivered.
                 if not self.has_input():
                     raise
-                await self._wire.until_received(asyncio.get_running_loop().time() + MOMENT)
-        if self._wire.received:
-            return self._wire.take()
-        if self._wire.failure is not None:
-            raise self._wire.lost()
+                await wire.until_received(asyncio.get_running_loop().time() + MOMENT)
+        if wire.received:
+            return wire.take()
+        if wire.failure is not None:
+            raise wire.lost()
         return b""
 
     async def write(self, data: bytes | memoryview, deadline: float) -> None:
@@ -258,8 +146,7 @@ class AsyncioStream:
             self._place.loop.call_soon_threadsafe(self.abort)
 
     def _check_place(self) -> None:
-        here = _here()
-        if here is not self._place and here != self._place:
+        if asyncio._get_running_loop() is not self._place.loop or os.getpid() != self._place.process:
             raise self._place.error("A connection")
 
 
@@ -312,14 +199,14 @@ class AsyncioBell:
     def ring(self) -> None:
         """See ``Bell.ring``."""
         self._is_rung = True
-        _wake(self._waiter)
+        wake(self._waiter)
 
     async def wait(self, deadline: float) -> None:
         """See ``Bell.wait``."""
         if not self._is_rung:
             self._waiter = asyncio.get_running_loop().create_future()
             try:
-                await _within(self._waiter, deadline)
+                await within(self._waiter, deadline)
             finally:
                 self._waiter = None
         self._is_rung = False
@@ -367,7 +254,7 @@ async def _end_of(future: asyncio.Future[Any]) -> None:
 
 async def _wrap(sock: socket.socket, *, is_direct: bool = True) -> AsyncioStream:
     try:
-        transport, wire = await asyncio.get_running_loop().create_connection(_Wire, sock=sock)
+        transport, wire = await asyncio.get_running_loop().create_connection(Wire, sock=sock)
     except BaseException:
         sock.close()
         raise
@@ -446,8 +333,8 @@ class AsyncioIO:
         await asyncio.sleep(seconds)
 
     def mutex(self, rank: Rank) -> AbstractContextManager[object]:
-        """None is needed: nothing else runs between two awaits."""
-        return CheckedMutex(rank, _caller) if order.is_checked else nullcontext()
+        """None is needed, as nothing else runs between two awaits; this one is the cheapest to take."""
+        return CheckedMutex(rank, _caller) if order.is_checked else threading.RLock()
 
     is_ending = False
     """See ``IO.is_ending``: tasks can be had as long as the loop runs."""

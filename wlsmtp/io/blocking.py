@@ -256,14 +256,16 @@ class BlockingStream:
         takes longer than such an answer does, and a processor that was asleep goes on at half its speed."""
         if order.is_checked:
             order.wait(threading.get_ident())
-        began, was_prompt = time.monotonic(), self._is_prompt
+        began = now = time.monotonic()
+        was_prompt = self._is_prompt
         while self._is_prompt:
             if self._readable.within(0.0):
                 return
             yield_processor()
-            self._is_prompt = time.monotonic() - began < MOMENT
+            now = time.monotonic()
+            self._is_prompt = now - began < MOMENT
         # A deadline that is over deserves one look: what is there may say that a message was delivered.
-        if not self._readable.within(max(0.0, deadline - time.monotonic())):
+        if not self._readable.within(max(0.0, deadline - now)):
             raise TimeoutError
         self._is_prompt = not was_prompt and time.monotonic() - began < MOMENT
 

@@ -96,7 +96,7 @@ class BytesContent:
 
     def chunks(self) -> Iterator[bytes]:
         """See ``Content.chunks``."""
-        return in_chunks(self.data)
+        return iter((self.data,)) if 0 < self.size <= CHUNK else in_chunks(self.data)
 
     def as_7bit(self, server: str = _SERVER) -> Content:
         """See ``Content.as_7bit``."""

@@ -26,12 +26,12 @@ class Dispatch:
     """Keeps what is still to be asked for, and what came of the rest."""
 
     __slots__ = (
-        "_is_part", "_mail", "_so_far", "content", "deadlines", "envelope", "has_turn", "not_before",
+        "_is_part", "_so_far", "content", "deadlines", "envelope", "has_turn", "mail", "not_before",
         "outcome", "tls", "transaction", "was_refused",
     )  # fmt: skip
 
     def __init__(self, mail: Mail, deadlines: Deadlines) -> None:
-        self._mail = mail
+        self.mail = mail
         self.envelope: Envelope = mail.envelope
         """The recipients for whom there was no transaction yet."""
         self.content: Content = mail.content
@@ -51,11 +51,8 @@ class Dispatch:
         self._is_part = False
 
     def next_part(self, connection: Connection, *, all_or_nothing: bool) -> Envelope:
-        """The recipients that this server takes in one transaction. Raises ``MessageError`` when ``all_or_nothing`` was
-        asked for and cannot be had."""
-        self.tls = connection.info.tls
-        if not connection.planner.may_split:
-            return self.envelope
+        """The recipients that this server takes in one transaction, where ``Planner.may_split``. Raises
+        ``MessageError`` when ``all_or_nothing`` was asked for and cannot be had."""
         parts = connection.planner.split(self.envelope)
         self._is_part = len(parts) > 1
         if self._is_part and all_or_nothing:
@@ -68,16 +65,11 @@ class Dispatch:
     @property
     def had_free_retry(self) -> bool:
         """Whether it was sent again already for no reason of its own."""
-        return self._mail.had_free_retry
-
-    @property
-    def is_suspect(self) -> bool:
-        """Whether a connection ended with a refusal of the message."""
-        return self._mail.is_suspect
+        return self.mail.had_free_retry
 
     def suspect(self) -> None:
         """A connection ended with a refusal of the message."""
-        self._mail.is_suspect = True
+        self.mail.is_suspect = True
 
     def is_sent_again(self, latest: Outcome, again: Again, now: float, *, all_or_nothing: bool) -> bool:
         """Whether the message is sent again at once, over another connection, as a failure is none of its own."""
@@ -93,7 +85,7 @@ class Dispatch:
         self.was_refused = isinstance(latest.error, ReplyError)
         if again is Again.AT_ONCE:
             # What was not begun costs nothing, however often that happens.
-            self._mail.had_free_retry = self._mail.had_free_retry or not isinstance(latest.error, NotStarted)
+            self.mail.had_free_retry = self.mail.had_free_retry or not isinstance(latest.error, NotStarted)
             self.not_before = now
         return True
 
@@ -109,7 +101,7 @@ class Dispatch:
                 transaction.interrupt(error, sent or 0, is_going_out=sent is None)
             assert transaction.outcome is not None
             self._settle(transaction.outcome)
-        self._mail.known = self.outcome
+        self.mail.known = self.outcome
 
     def fail(self, error: SMTPError) -> None:
         """Nobody more is reached."""
@@ -143,7 +135,7 @@ class Dispatch:
         return True
 
     def _settle(self, latest: Outcome) -> None:
-        merged = self._merged(latest)
+        merged = self._merged(latest) if self._is_part or self._so_far is not None else latest
         self.outcome = merged if self.tls is None else Outcome(merged.recipients, merged.reply, merged.error, self.tls)
 
     def _merged(self, latest: Outcome) -> Outcome:

@@ -336,7 +336,7 @@ class Pipeline:
                 break
             self._on_their_way.popleft()
             outcome = dispatch.transaction.outcome
-            if not self._relay.is_sent_again(dispatch, outcome, connection):
+            if outcome.error is None or not self._relay.is_sent_again(dispatch, outcome, connection):
                 self._relay.take(dispatch, outcome, self._pool)
             if dispatch.outcome is None:
                 again.append(dispatch)

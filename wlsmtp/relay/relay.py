@@ -102,7 +102,7 @@ class Relay:
     async def deliver(self, dispatch: Dispatch) -> Outcome:
         """Deliver one message that is not part of a pipeline."""
         while dispatch.outcome is None:
-            if (pause := self.pause(dispatch)) > 0:
+            if self._pace is not None and (pause := self.pause(dispatch)) > 0:
                 if pause >= dispatch.deadlines.remaining:
                     words = f"The rate of {self.config.pool.rate} leaves no room for the message in time"
                     dispatch.fail(DeadlineExceeded(words, stage=Stage.MAIL))
@@ -127,9 +127,11 @@ class Relay:
 
     def plan(self, connection: Connection, dispatch: Dispatch, *, expects_more: bool) -> Plan:
         """What to send next for a message. Raises ``MessageError`` or ``ExtensionMissing``."""
-        part = dispatch.next_part(connection, all_or_nothing=self.all_or_nothing)
+        dispatch.tls, part = connection.info.tls, dispatch.envelope
+        if connection.planner.may_split:
+            part = dispatch.next_part(connection, all_or_nothing=self.all_or_nothing)
         plan = connection.plan(part, dispatch.content, expects_more=expects_more)
-        if dispatch.is_suspect:
+        if dispatch.mail.is_suspect:
             plan.is_suspect = True
         return plan
 
@@ -174,8 +176,12 @@ class Relay:
         size = None if may_wait else content.size
         connection = await pool.acquire(deadlines, size=size, opened_after=dispatch.not_before)
         try:
-            outcome = await self._deliver_over(connection, dispatch)
-            is_sent_again = self.is_sent_again(dispatch, outcome, connection)
+            # A program that sends one message is spared what only pays with several.
+            expects_more = self.quirks.has_delivered or connection.users > 1
+            plan = self.plan(connection, dispatch, expects_more=expects_more)
+            dispatch.transaction = connection.add(plan)
+            outcome = await connection.window.settle(dispatch.transaction, deadlines)
+            is_sent_again = outcome.error is not None and self.is_sent_again(dispatch, outcome, connection)
         except SMTPError:
             await pool.release(connection, deadlines)
             raise
@@ -187,13 +193,6 @@ class Relay:
             raise
         await pool.release(connection, deadlines)
         return None if is_sent_again else outcome
-
-    async def _deliver_over(self, connection: Connection, dispatch: Dispatch) -> Outcome:
-        # A program that sends one message is spared what only pays with several.
-        expects_more = self.quirks.has_delivered or connection.users > 1
-        plan = self.plan(connection, dispatch, expects_more=expects_more)
-        dispatch.transaction = connection.add(plan)
-        return await connection.window.settle(dispatch.transaction, dispatch.deadlines)
 
     async def _make_room(self) -> None:
         """Whoever waits for a connection may be the one that a pipeline waits for, with its connection in its hands."""

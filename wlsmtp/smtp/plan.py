@@ -123,7 +123,10 @@ class Planner:
         size = content.size
         if self._size_limit is not None and size > self._size_limit:
             raise self._too_large(size)
-        mail = self._mail(envelope, content, size)
+        if content.is_8bit or envelope.needs_smtputf8:
+            mail = self._mail(envelope, content, size)
+        else:
+            mail = b"%b SIZE=%d\r\n" % (envelope.mail_line[:-2], size) if self._takes_size else envelope.mail_line
         is_large = size > self._pipelining.early_content or content.is_streamed
         waits = is_large or self._is_lmtp or self._all_or_nothing
         return Plan(

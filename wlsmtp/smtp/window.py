@@ -105,7 +105,7 @@ class Window:
         transaction = Transaction(plan)
         try:
             with self._mutex:
-                if not self._may_begin:
+                if self.link.ended or self.link.closing_reply is not None or self.must_end:
                     transaction.interrupt(NotStarted("The connection was lost before it was used"), 0)
                     return transaction
                 self._octets += plan.content.size
@@ -131,8 +131,11 @@ class Window:
                 self._is_writing = True
                 octets = self.link.take_unsent()
             try:
-                for block in _blocks(octets):
-                    await self.link.stream.write(block, deadlines("block"))
+                if len(octets) <= BLOCK:
+                    await self.link.stream.write(octets, deadlines("block"))
+                else:
+                    for block in _blocks(octets):
+                        await self.link.stream.write(block, deadlines("block"))
             except (OSError, TimeoutError) as error:
                 self._writing_failed(error)
                 return
@@ -479,9 +482,7 @@ _LAST_WORDS = 1.0
 _TIMEOUTS: dict[Stage, StageName] = {Stage.DATA: "data", Stage.CONTENT: "content"}
 
 
-def _blocks(octets: bytes) -> Iterable[bytes | memoryview]:
-    if len(octets) <= BLOCK:
-        return (octets,)
+def _blocks(octets: bytes) -> Iterable[memoryview]:
     view = memoryview(octets)
     return (view[start : start + BLOCK] for start in range(0, len(view), BLOCK))
 
