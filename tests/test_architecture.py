@@ -31,7 +31,7 @@ LADDER = [
     {"relay"},
     {"transports"},
     {"outbox"},
-    {"accounts", "intake"},
+    {"accounts", "intake", "reminder"},
     {"batch"},
     {"mailer"},
     {"session"},

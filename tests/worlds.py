@@ -26,6 +26,9 @@ class Session:
     def send_many(self, items: Any, **options: Any) -> Iterator[Receipt]:
         return self._each(self.face.send_many(items, **options))
 
+    def send_all(self, items: Any, **options: Any) -> list[Receipt]:
+        return self._run(self.face.send_all(items, **options))  # type: ignore[no-any-return]
+
     def _each(self, receipts: Any) -> Iterator[Receipt]:
         if isinstance(receipts, Iterator):
             yield from receipts

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from wlsmtp.errors import ExtensionMissing, MessageError, SMTPError
 from wlsmtp.events import log
 from wlsmtp.message.mail import Mail
+from wlsmtp.message.merge import Draft
 from wlsmtp.retry import Campaign
 from wlsmtp.smtp.deadlines import Deadlines
 
@@ -125,15 +126,14 @@ class Batch:
                 asked = self._io.now()
                 try:
                     item = next(at_hand, _END) if later is None else await anext(later, _END)
-                    started = self._io.now()
-                    entry = self._enter(item, started) if item is not _END else None
+                    entry = self._enter(item) if item is not _END else None
                 except Exception as error:  # raised once those that were read have their receipts
                     self._failure_of_input = error
                     entry = None
                 if entry is None:
                     is_over = True
                     continue
-                is_slow = started - asked > SLOW
+                is_slow = entry.started - asked > SLOW
                 if entry.receipt is not None and self._on_their_way:
                     continue
             if entry is not None and entry.mail is not None:
@@ -157,9 +157,13 @@ class Batch:
             return heapq.heappop(self._waiting)
         return None
 
-    def _enter(self, item: Item, started: float) -> _Entry:
+    def _enter(self, item: Item) -> _Entry:
+        started = self._io.now()
         try:
-            entry = _Entry(self._intake.mail_of(item, entered_at=started), started, self._absent)
+            mail = self._intake.mail_of(item, entered_at=started)
+            if isinstance(item, Draft):  # its row may have made it slowly, as an input may give it
+                mail.entered_at = started = self._io.now()
+            entry = _Entry(mail, started, self._absent)
         except (MessageError, ExtensionMissing) as error:
             entry = _Entry(None, started, self._absent)
             entry.receipt = self._accounts.not_a_message(error)

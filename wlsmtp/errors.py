@@ -34,7 +34,7 @@ This file imports nothing of the package but names for type checkers: every othe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -97,6 +97,10 @@ class SMTPError(Exception):
     _record: Mapping[str, Any] = MappingProxyType({})
     """Of an error that was read from a record: what this class has no place for, as the answers of a class that is not
     known here."""
+    row: int | None = None
+    """The place of the row that makes no message, in a mail merge; that of the first is 0."""
+    receipts: Sequence[Receipt] = ()
+    """Of an error that ends ``send_all``: the receipts of the messages until then, in their order."""
 
     def __init__(
         self,

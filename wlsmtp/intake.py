@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wlsmtp.errors import MessageError, Stage
+from wlsmtp.errors import ExtensionMissing, MessageError, Stage
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.mail import Mail
+from wlsmtp.message.merge import Draft
 from wlsmtp.message.render import Sendable, content_of, envelope_of
 from wlsmtp.wire.extensions import Capabilities
 
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     from wlsmtp.settings.options import DeliveryOptions
     from wlsmtp.transports.base import Context, Transport
 
-Item = Sendable | tuple[Sendable, Envelope]
-"""What ``send_many`` takes: a message, or a message with its envelope."""
+Item = Sendable | Draft | tuple[Sendable, Envelope]
+"""What ``send_many`` takes: a message, a row of a mail merge, or a message with its envelope."""
 
 
 class Intake:
@@ -27,6 +28,12 @@ class Intake:
 
     def mail_of(self, item: Item, *, options: DeliveryOptions | None = None, entered_at: float | None = None) -> Mail:
         """The message with its envelope. Raises ``MessageError``, and ``ExtensionMissing`` as ``asking`` does."""
+        if isinstance(item, Draft):
+            made = item.item()
+            try:
+                return self.mail_of(made, options=options, entered_at=entered_at)
+            except (MessageError, ExtensionMissing) as error:
+                raise item.refusal(error) from error
         message, envelope = item if isinstance(item, tuple) else (item, None)
         envelope = self.asking(envelope or envelope_of(message), options)
         return Mail(envelope, content_of(message), entered_at=entered_at)

@@ -15,7 +15,10 @@ from wlsmtp.events import Announcer
 from wlsmtp.intake import Intake, Item
 from wlsmtp.io.place import Kept
 from wlsmtp.message.envelope import Envelope
+from wlsmtp.message.mail import Mail
+from wlsmtp.message.merge import Merge
 from wlsmtp.message.render import Sendable, envelope_of, is_one_message
+from wlsmtp.reminder import tell
 from wlsmtp.retry import Campaign, keep_trying
 from wlsmtp.settings.config import Mode, SessionConfig
 from wlsmtp.smtp.authentication import check_mechanisms
@@ -26,7 +29,6 @@ from wlsmtp.wire.extensions import Capabilities
 
 if TYPE_CHECKING:
     from wlsmtp.io.base import IO
-    from wlsmtp.message.mail import Mail
     from wlsmtp.outbox.spooler import Spooler
     from wlsmtp.receipt import Outcome, Receipt, Status
     from wlsmtp.settings.options import DeliveryOptions
@@ -127,6 +129,7 @@ class Mailer:
 
     async def close(self, *, drain: bool = True, timeout: float | None = None) -> None:
         """Let what is on its way finish, then close; all of it within one time."""
+        tell()
         deadlines = self.deadlines(self.config.close_timeout if timeout is None else timeout)
         spooler = self.spooler if self._spoolers is not None else None
         self._is_closed = True
@@ -193,12 +196,23 @@ class Mailer:
 
     async def _post(self, items: list[Item]) -> list[Receipt]:
         """Put messages into the outbox, together if nothing is wrong with any of them."""
+        made = [self._mail_or_refusal(item) for item in items]
+        kept = iter(await self._keep([one for one in made if isinstance(one, Mail)]))
+        return [next(kept) if isinstance(one, Mail) else self.accounts.not_a_message(one) for one in made]
+
+    def _mail_or_refusal(self, item: Item) -> Mail | MessageError | ExtensionMissing:
         try:
-            return await self.spooler.post_all([self._intake.mail_of(item) for item in items])
+            return self._intake.mail_of(item)
         except (MessageError, ExtensionMissing) as error:
-            if len(items) == 1:
+            return error
+
+    async def _keep(self, mails: list[Mail]) -> list[Receipt]:
+        try:
+            return list(await self.spooler.post_all(mails)) if mails else []
+        except (MessageError, ExtensionMissing) as error:
+            if len(mails) == 1:
                 return [self.accounts.not_a_message(error)]
-        return [receipt for item in items for receipt in await self._post([item])]
+        return [receipt for mail in mails for receipt in await self._keep([mail])]
 
     async def _deliver(self, mail: Mail, timeout: float | None) -> Receipt:
         deadlines, content = self.deadlines(timeout), mail.content
@@ -233,5 +247,6 @@ async def _batches(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator
             yield [item]
         return
     rest = iter(items)
-    while batch := list(islice(rest, TOGETHER if isinstance(items, Collection) else 1)):
+    is_at_hand = isinstance(items.rows if isinstance(items, Merge) else items, Collection)
+    while batch := list(islice(rest, TOGETHER if is_at_hand else 1)):
         yield batch

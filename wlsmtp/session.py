@@ -4,12 +4,14 @@ neither holds any logic: see ``mailer.py``."""
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from wlsmtp.intake import Item
 from wlsmtp.io.blocking import BlockingIO, advance, run
 from wlsmtp.mailer import Mailer
 from wlsmtp.receipt import Receipt, Status
+from wlsmtp.reminder import Reminder, keeping
 from wlsmtp.settings.config import ConfigKeywords, SessionConfig, SessionKeywords
 from wlsmtp.settings.help import documents, spells_out
 
@@ -170,8 +172,26 @@ class SMTPSession(_Session):
 
         With ``mode="async"`` the receipts are ``PENDING``, and each message is in the outbox before its receipt is
         yielded: those of a list or another collection a hundred at a time, all others one by one.
+
+        >>> for receipt in session.send_many(messages):
+        ...     print(receipt)
+
+        Nothing is sent unless the receipts are read: whoever drops them unread gets a ``RuntimeWarning``. ``send_all``
+        reads them all. ``Message.merge`` makes the items of a mail merge.
         """
-        return ReceiptIterator(self._mailer.send_many(items, connections), self._mailer.io)
+        return ReceiptIterator(self._mailer.send_many(items, connections), self._mailer.io, Reminder())
+
+    def send_all(self, items: Iterable[Item], *, connections: int | None = None) -> list[Receipt]:
+        """Send messages as ``send_many`` does, and return all receipts, in the order of ``items``.
+
+        A message that fails has a receipt that says so: ``[r for r in receipts if not r]``. What ends ``send_many``
+        early (login, TLS, an unreachable server, an exception of ``items``) is raised here as well; the receipts until
+        then are its attribute ``receipts``.
+        """
+        receipts: list[Receipt] = []
+        with keeping(receipts):
+            receipts.extend(self.send_many(items, connections=connections))
+        return receipts
 
     def statistics(self) -> Statistics:
         """Counts of messages and connections since the session was made."""
@@ -260,14 +280,18 @@ class ReceiptIterator(Iterator[Receipt]):
     next call of the session, or ``close``, gives its connection back.
     """
 
-    def __init__(self, batches: AsyncGenerator[list[Receipt], None], io: IO) -> None:
+    def __init__(self, batches: AsyncGenerator[list[Receipt], None], io: IO, reminder: Reminder | None = None) -> None:
         self._batches = batches
         self._io = io
+        self._reminder = reminder
         self._ready: Iterator[Receipt] = iter(())
 
     def __next__(self) -> Receipt:
         for receipt in self._ready:
             return receipt
+        if self._reminder is not None:
+            self._reminder.done()
+            self._reminder = None
         receipts: list[Receipt] = []
         try:
             while not receipts:
@@ -328,9 +352,20 @@ class AsyncSMTPSession(_Session):
     def send_many(
         self, items: Iterable[Item] | AsyncIterable[Item], *, connections: int | None = None
     ) -> AsyncGenerator[Receipt, None]:
-        """See ``SMTPSession.send_many``; takes an async iterable as well. A loop that is left early should close the
-        generator (``aclose``), as asyncio does it late."""
-        return self._flattened(self._mailer.send_many(items, connections))
+        """See ``SMTPSession.send_many``; takes an async iterable as well, and is read with ``async for``. A loop that
+        is left early should close the generator (``aclose``), as asyncio does it late."""
+        return self._flattened(self._mailer.send_many(items, connections), Reminder())
+
+    async def send_all(
+        self, items: Iterable[Item] | AsyncIterable[Item], *, connections: int | None = None
+    ) -> list[Receipt]:
+        """See ``SMTPSession.send_all``."""
+        receipts: list[Receipt] = []
+        with keeping(receipts):
+            async with aclosing(self.send_many(items, connections=connections)) as stream:
+                async for receipt in stream:
+                    receipts.append(receipt)  # noqa: PERF401 - those until an error are kept
+        return receipts
 
     def statistics(self) -> Statistics:
         """See ``SMTPSession.statistics``."""
@@ -385,7 +420,11 @@ class AsyncSMTPSession(_Session):
         """See ``SMTPSession.close``."""
         await self._mailer.close(drain=drain, timeout=timeout)
 
-    async def _flattened(self, batches: AsyncGenerator[list[Receipt], None]) -> AsyncGenerator[Receipt, None]:
+    async def _flattened(
+        self, batches: AsyncGenerator[list[Receipt], None], reminder: Reminder | None = None
+    ) -> AsyncGenerator[Receipt, None]:
+        if reminder is not None:
+            reminder.done()
         for other, place in tuple(_being_read.items()):
             if place.is_gone and not place.is_forked_off:
                 _being_read.pop(other, None)

@@ -25,15 +25,18 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "is_passing": st.booleans(),
     "mechanism": st.none() | texts,
     "rests": st.none() | st.floats(0, 1e6),
+    "row": st.none() | st.integers(0, 9),
     "problem": st.dictionaries(texts, texts, max_size=3),
 }
 """What each attribute may be that some classes have beside those of all."""
 
 
 def attributes(kind: type[SMTPError]) -> list[str]:
-    """The public attributes that are neither methods nor answers; mail that a session leaves is not written down."""
+    """The public attributes that are neither methods nor answers; mail that a session leaves is not written down, nor
+    are the receipts of other messages."""
     own = [vars(one) for one in kind.__mro__ if issubclass(one, SMTPError)]
-    values = {name: value for names in own for name, value in names.items() if name[0] != "_" and name != "left"}
+    values = {name: value for names in own for name, value in names.items() if name[0] != "_"}
+    values = {name: value for name, value in values.items() if name not in ("left", "receipts")}
     names = [name for name, value in values.items() if not callable(value) and not isinstance(value, property)]
     return list(dict.fromkeys(names))
 

@@ -6,16 +6,17 @@ Whatever is wrong is a ``MessageError`` that names the field.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self, TypedDict, Unpack
+from typing import Any, Self, TypedDict, Unpack, overload
 
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.message.attachment import Attachment as Attachment
 from wlsmtp.message.attachment import AttachmentLike, attachment_of
 from wlsmtp.message.content import Content
 from wlsmtp.message.envelope import Envelope
+from wlsmtp.message.merge import AsyncMerge, Merge, Row, merged
 from wlsmtp.message.mime import write
 from wlsmtp.message.preview import in_one_line, preview
 from wlsmtp.message.values import (
@@ -124,6 +125,31 @@ class Message:
         """
         kept = {name: value for name, value in self.__dict__.items() if name not in ("date", "message_id")}
         return type(self)(**{**kept, **changes})
+
+    @overload
+    def merge(self, rows: Iterable[Row]) -> Merge: ...
+    @overload
+    def merge(self, rows: AsyncIterable[Row]) -> AsyncMerge: ...
+    def merge(self, rows: Iterable[Row] | AsyncIterable[Row]) -> Merge | AsyncMerge:
+        """The same letter for many: a mail merge, for ``send_many`` or ``send_all``. Nothing is sent before that.
+
+        >>> letter = Message("ann@example.com", subject="Your invoice", attachments=["terms.pdf"])
+        >>> rows = ({"to": customer.address, "text": f"Dear {customer.name}"} for customer in customers)
+        >>> for row, receipt in enumerate(session.send_many(letter.merge(rows))):
+        ...     if not receipt:
+        ...         print(row, receipt.error)
+
+        A row is a dict of the fields that change, as ``but`` takes them; or a function that returns such a dict, a
+        ``Message``, or a pair ``(Message, Envelope)``. A function that needs an argument is given the letter.
+
+        Messages are made one by one as they are sent, so rows may be a generator of any length. Receipts come in the
+        order of the rows. A row that makes no message has a receipt with the status ``ERROR``, whose ``error`` is a
+        ``MessageError`` with the place of the ``row`` and the reason; the others are sent.
+
+        There are no placeholders: each value is the whole of its field, and is checked as one, so that no value becomes
+        a header or a second recipient. HTML is taken as it is: what others wrote goes through ``html.escape`` first.
+        """
+        return merged(self, rows)
 
     def replace(self, **changes: Unpack[Changes]) -> Self:
         """The same as ``but``: another message, with a Date and a Message-ID of its own unless they are given."""

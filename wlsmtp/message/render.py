@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.message.content import Content
 from wlsmtp.message.envelope import Envelope
+from wlsmtp.message.merge import AsyncMerge, Draft, Merge
 from wlsmtp.message.mime import write
 from wlsmtp.message.model import Message
 from wlsmtp.message.read import (
@@ -73,5 +74,7 @@ def _fields(message: Sendable) -> list[Field]:
 
 def _not_sendable(value: object) -> MessageError:
     hint = "Encode the str first: text.encode()" if isinstance(value, str) else None
+    if isinstance(value, Draft | Merge | AsyncMerge):
+        hint = "send_many and send_all take it"
     words = f"A message is a Message, an EmailMessage or bytes, not {type(value).__name__}"
     return MessageError(words, stage=Stage.MESSAGE, hint=hint)

@@ -1,0 +1,173 @@
+"""Mail merges: one letter and many rows. Each row becomes a message when its turn comes, so that a row that makes none
+fails by itself, and rows may come from a cursor that is read as the mail goes out."""
+
+from __future__ import annotations
+
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)  # fmt: skip
+from email.message import Message as AnyEmail
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from wlsmtp.errors import ExtensionMissing, MessageError, Stage
+
+if TYPE_CHECKING:
+    from wlsmtp.message.envelope import Envelope
+    from wlsmtp.message.model import Message
+    from wlsmtp.message.render import Sendable
+
+Made: TypeAlias = "Message | AnyEmail[Any, Any] | bytes | Mapping[str, Any] | tuple[Sendable, Envelope]"
+Row: TypeAlias = "Mapping[str, Any] | Callable[[Message], Made] | Callable[[], Made]"
+"""The fields that change, as ``Message.but`` takes them; or a function that is given the letter, if it wants anything,
+and returns such fields, a message, or a message with its envelope."""
+
+_LONGEST = 300
+_ROW_HINT = "A row is a dict of the fields of Message that change, or a function that is given the letter"
+
+
+class Draft:
+    """What one row stands for: a message that is not made yet. ``send_many`` and ``send_all`` make it when its turn
+    comes; what is wrong with it is in its receipt."""
+
+    __slots__ = ("_letter", "_row", "index")
+
+    def __init__(self, letter: Message, row: object, index: int) -> None:
+        self._letter = letter
+        self._row = row
+        self.index = index
+        """The place of the row; that of the first is 0."""
+
+    def message(self) -> Sendable:
+        """The message of the row, made anew. Raises ``MessageError`` that says which row it is, and why."""
+        made = self.item()
+        return made[0] if isinstance(made, tuple) else made
+
+    def item(self) -> Sendable | tuple[Sendable, Envelope]:
+        """The message, with its envelope if the row gives one. Raises ``MessageError``."""
+        try:
+            return self._made(self._row)
+        except Exception as error:  # whatever a function raises is about its row, and the others are to go out
+            raise self.refusal(error) from error
+
+    def _made(self, row: object) -> Sendable | tuple[Sendable, Envelope]:
+        if callable(row) and not isinstance(row, Mapping):
+            row = row(self._letter) if _takes_something(row) else row()
+            if isinstance(row, tuple | AnyEmail | bytes | bytearray | memoryview | type(self._letter)):
+                return cast("Sendable | tuple[Sendable, Envelope]", row)
+        if isinstance(row, Coroutine):
+            row.close()
+            raise MessageError("an async function is no row", stage=Stage.MESSAGE, hint="Await it where rows are made")
+        # Rows of databases often have the methods of a mapping, and are none.
+        if not isinstance(row, Mapping) and not (hasattr(row, "keys") and hasattr(row, "__getitem__")):
+            words = f"{type(row).__name__} is neither fields of a message nor makes one"
+            raise MessageError(words, stage=Stage.MESSAGE, hint=_ROW_HINT)
+        fields = {name: row[name] for name in row.keys()}  # noqa: SIM118
+        if unknown := [name for name in fields if name not in vars(self._letter)]:
+            raise _unknown(unknown[0], list(vars(self._letter)))
+        return self._letter.but(**fields)
+
+    def refusal(self, error: Exception) -> MessageError | ExtensionMissing:
+        """The error that says which row it is about."""
+        if isinstance(error, MessageError | ExtensionMissing):
+            if error.row is not None:
+                return error
+            words, hint, kind = error.message, error.hint, type(error)
+        else:
+            words, hint, kind = f"{type(error).__name__}: {error}", None, MessageError
+        words = words if len(words) <= _LONGEST else f"{words[:_LONGEST]}…"
+        told = kind(f"rows[{self.index}]: {words}", stage=Stage.MESSAGE, hint=hint)
+        told.row = self.index
+        return told
+
+    def __repr__(self) -> str:
+        return f"<Draft of rows[{self.index}]>"
+
+
+class Merge:
+    """The drafts of all rows, in their order."""
+
+    def __init__(self, letter: Message, rows: Iterable[object]) -> None:
+        self._letter = letter
+        self.rows = rows
+        """As they were given."""
+
+    def __iter__(self) -> Iterator[Draft]:
+        for index, row in enumerate(self.rows):
+            yield Draft(self._letter, row, index)
+
+
+class AsyncMerge:
+    """The same for rows that come asynchronously."""
+
+    def __init__(self, letter: Message, rows: AsyncIterable[object]) -> None:
+        self._letter = letter
+        self.rows = rows
+        """As they were given."""
+
+    def __aiter__(self) -> AsyncIterator[Draft]:
+        return _AsyncDrafts(self._letter, aiter(self.rows))
+
+
+class _AsyncDrafts:
+    def __init__(self, letter: Message, rows: AsyncIterator[object]) -> None:
+        self._letter = letter
+        self._rows = rows
+        self._index = -1
+
+    def __aiter__(self) -> AsyncIterator[Draft]:
+        return self
+
+    def __anext__(self) -> Awaitable[Draft]:
+        self._index += 1
+        return _Next(self._rows.__anext__(), self._letter, self._index)
+
+
+class _Next:
+    """The next row, once it is there, as a draft. This room waits for nothing, so it is no coroutine."""
+
+    def __init__(self, row: Awaitable[object], letter: Message, index: int) -> None:
+        self._row, self._letter, self._index = row, letter, index
+
+    def __await__(self) -> Generator[Any, Any, Draft]:
+        row = yield from self._row.__await__()
+        return Draft(self._letter, row, self._index)
+
+
+def merged(letter: Message, rows: object) -> Merge | AsyncMerge:
+    """The drafts of all rows. Raises ``MessageError`` for what are no rows."""
+    if isinstance(rows, AsyncIterable):
+        return AsyncMerge(letter, rows)
+    if isinstance(rows, Mapping | AnyEmail | str | bytes | type(letter)) or not isinstance(rows, Iterable):
+        words = f"merge takes an iterable of rows, not one {type(rows).__name__}"
+        raise MessageError(words, stage=Stage.MESSAGE, hint=_ROW_HINT)
+    return Merge(letter, rows)
+
+
+def _unknown(name: object, known: list[str]) -> MessageError:
+    from difflib import get_close_matches
+
+    nearest = get_close_matches(str(name), known, 1)
+    words = f"{str(name)[:80]!r} is no field of a message; "
+    words += f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(known)}"
+    hint = "Make the fields of what you have: dict(to=row['email'], text=f\"Dear {row['name']}\")"
+    return MessageError(words, stage=Stage.MESSAGE, hint=hint)
+
+
+def _takes_something(function: Callable[..., object]) -> bool:
+    """Whether it has a parameter that must be given: a default may be there to keep the value of a loop."""
+    from inspect import Parameter, signature
+
+    try:
+        parameters = signature(function).parameters.values()
+    except (ValueError, TypeError):
+        return True
+    kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    return any(one.kind in kinds and one.default is Parameter.empty for one in parameters)
