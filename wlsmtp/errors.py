@@ -94,6 +94,8 @@ class SMTPError(Exception):
     """The root of the tree. ``str()`` gives one sentence of what happened, the server's words, and the hint; it is of
     bounded length, whatever the server said. ``reply.lines`` has all of it."""
 
+    _server: str | None = None
+
     _record: Mapping[str, Any] = MappingProxyType({})
     """Of an error that was read from a record: what this class has no place for, as the answers of a class that is not
     known here."""
@@ -126,6 +128,15 @@ class SMTPError(Exception):
         if self.hint:
             parts.append(self.hint)
         return " ".join(part if part.endswith((".", "!", "?", ":")) else part + "." for part in parts)
+
+    @property
+    def server(self) -> str | None:
+        """Host and port of the server that was asked, or the path of its socket; None where none was."""
+        return self._server
+
+    def name_server(self, server: str) -> None:
+        """Say which server was asked, unless that is known already."""
+        self._server = self._server or server
 
     @property
     def temporary(self) -> bool:

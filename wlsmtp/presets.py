@@ -3,6 +3,7 @@ frozen program."""
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Any
 
 
@@ -189,3 +190,39 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 # fmt: on
 """By name, in lower case: title, server, port, security, aliases, domains, and what the provider asks for at login."""
+
+_OTHER_HOSTS = (
+    ("smtp.googlemail.com", "gmail"), ("smtp-relay.gmail.com", "gmail"), ("smtp.google.com", "gmail"),
+    ("*.office365.com", "office365"), ("smtp.office365.us", "office365"), ("smtp.partner.outlook.cn", "office365"),
+    ("smtp.live.com", "outlook"), ("smtp.outlook.com", "outlook"), ("smtp.hotmail.com", "outlook"),
+    ("*smtp.mail.yahoo.*", "yahoo"), ("smtp.bizmail.yahoo.com", "yahoo"), ("*.aol.com", "aol"),
+    ("*.mail.me.com", "icloud"), ("smtp.yandex.*", "yandex"), ("smtp.ya.ru", "yandex"),
+    ("smtp.zoho.eu", "zoho-eu"), ("smtppro.zoho.eu", "zoho-eu"), ("smtp.zoho.*", "zoho"), ("smtppro.zoho.*", "zoho"),
+    ("smtp.zohocloud.ca", "zoho"), ("mail.gmx.*", "gmx"), ("smtp.gmx.*", "gmx"), ("smtp.mail.com", "gmx-com"),
+    ("smtp.fastmail.*", "fastmail"), ("smtp-relay.sendinblue.com", "brevo"), ("in*.mailjet.com", "mailjet"),
+    ("smtp*.mandrillapp.com", "mandrill"), ("smtp*.sparkpostmail.com", "sparkpost"),
+    ("smtp*.postmarkapp.com", "postmark"), ("mail*.smtp2go.com", "smtp2go"), ("smtp*.sendgrid.net", "sendgrid"),
+    ("smtp.exmail.qq.com", "qq"), ("smtp.yeah.net", "163"), ("*.163.com", "163"), ("*.126.com", "126"),
+    ("smtp.ionos.*", "ionos"), ("smtp.1und1.de", "ionos-de"), ("smtp.*.ovh.net", "ovh"),
+    ("email-smtp*.amazonaws.com", "ses-us-east-1"), ("email-smtp*.amazonaws.com.cn", "ses-us-east-1"),
+)  # fmt: skip
+"""Names of other servers of the same providers, where the same advice holds, and the preset that has it."""
+
+LIMITS: dict[str, dict[str, Any]] = {
+    "office365": {"max_connections": 3, "rate": "30/minute"},
+    "outlook": {"max_connections": 3, "rate": "30/minute"},
+    **{name: {"idle_timeout": 8.0} for name in PRESETS if name.startswith("ses-")},
+}
+"""Fields of ``PoolLimits`` that a preset brings along. Microsoft 365 takes three connections and 30 messages a minute
+for each mailbox; Amazon SES ends a connection that was idle for some ten seconds."""
+
+
+def advice_for(server: str) -> str | None:
+    """What the provider behind a server's name asks for at login (app passwords, OAuth 2.0), when that is known. The
+    name may be in upper case, and end in a dot as absolute names do."""
+    name = server.lower().rstrip(".")
+    for entry in PRESETS.values():
+        if entry["server"] == name:
+            return str(entry["advice"])
+    preset = next((preset for pattern, preset in _OTHER_HOSTS if fnmatchcase(name, pattern)), None)
+    return str(PRESETS[preset]["advice"]) if preset is not None else None

@@ -346,11 +346,19 @@ def _error_of(results: Sequence[RecipientResult], latest: SMTPError | None) -> S
     in_doubt = RecipientStatus.UNKNOWN in states
     standing = [result.error for result in results if result.error is not None]
     fitting = [error for error in standing if error.ambiguous is in_doubt]
-    return latest if latest in fitting else next(iter(fitting), None) or refusal(results)
+    if latest in fitting or fitting:
+        return latest if latest in fitting else fitting[0]
+    refused = [result.error for result in results if result.status is RecipientStatus.REFUSED]
+    servers = dict.fromkeys(error.server for error in refused if error is not None and error.server is not None)
+    return refusal(results, server=" and ".join(servers) or _SERVER)
+
+
+_SERVER = "The server"
+"""What errors call it where its name is not known."""
 
 
 def refusal(
-    results: Sequence[RecipientResult], stage: Stage = Stage.RCPT, server: str = "The server"
+    results: Sequence[RecipientResult], stage: Stage = Stage.RCPT, server: str = _SERVER
 ) -> RecipientsRefused:
     """The error for those who were refused; ``server`` is what it calls the server."""
     refused = [result for result in results if result.status is RecipientStatus.REFUSED]

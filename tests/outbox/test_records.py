@@ -187,3 +187,11 @@ def test_a_thousand_recipients_share_one_error() -> None:
         RecipientResult(f"r{number}@x.org", RecipientStatus.NOT_SENT, None, error) for number in range(1000)
     )
     assert len(records.dump(OutboxReceipt("1", Status.PENDING, results, error=error))) < 50_000
+
+
+def test_an_error_of_a_record_names_its_server() -> None:
+    error = errors.ContentRefused("no", stage=Stage.CONTENT, reply=Reply(554, ("no",)))
+    error.name_server("mail.example.com:587")
+    receipt = OutboxReceipt("1", Status.ERROR, (), error=error)
+    back = records.load("1", Status.ERROR, records.dump(receipt)).error
+    assert back is not None and back.server == "mail.example.com:587"

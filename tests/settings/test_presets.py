@@ -6,9 +6,8 @@ import re
 
 import pytest
 
-from wlsmtp import ConfigError, SessionConfig
-from wlsmtp.presets import PRESETS
-from wlsmtp.settings.sources import advice_for
+from wlsmtp import ConfigError, PoolLimits, SessionConfig
+from wlsmtp.presets import LIMITS, PRESETS, advice_for
 
 ROWS = PRESETS.items()
 URL = "smtp://ann:s3cret-Pa55@localhost"
@@ -44,3 +43,53 @@ def test_a_url_in_place_of_a_provider_is_not_repeated() -> None:
     with pytest.raises(ConfigError, match="is not known") as caught:
         SessionConfig.from_preset(URL)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("server", "advice"),
+    [
+        ("smtp.gmail.com.", "app password"),
+        ("SMTP.Gmail.COM", "app password"),
+        ("smtp.googlemail.com", "app password"),
+        ("email-smtp.eu-north-1.amazonaws.com", "SMTP credentials"),
+        ("email-smtp-fips.us-gov-west-1.amazonaws.com.", "SMTP credentials"),
+        ("smtp.yandex.ru", "mail programs"),
+        ("smtp.yandex.com.tr", "mail programs"),
+        ("xx0pr00ca0000.outlook.office365.com", "SMTP.Send"),
+        ("smtppro.zoho.in", "application-specific"),
+        ("p00-smtp.mail.me.com", "app-specific"),
+        ("smtp-relay.sendinblue.com", "SMTP key"),
+    ],
+)
+def test_advice_is_found_for_the_other_names_of_a_provider(server: str, advice: str) -> None:
+    assert advice in str(advice_for(server))
+
+
+@pytest.mark.parametrize(
+    "server",
+    ["", ".", "mail.example.com", "smtp.gmail.com.example.net", "notsmtp.yandex.ru", "s3.amazonaws.com", "10.0.0.5"],
+)
+def test_the_server_of_somebody_else_gets_no_advice(server: str) -> None:
+    assert advice_for(server) is None
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_preset_brings_its_limits_along(name: str) -> None:
+    assert SessionConfig.from_preset(name).pool == PoolLimits(**LIMITS[name])
+    mine = PoolLimits(max_connections=2)
+    assert SessionConfig.from_preset(name, pool=mine).pool == mine
+
+
+def test_what_microsoft_365_and_amazon_ses_allow() -> None:
+    office, ses = SessionConfig.from_preset("office365").pool, SessionConfig.from_preset("ses").pool
+    assert (office.max_connections, office.rate) == (3, "30/minute")
+    assert ses.idle_timeout is not None and ses.idle_timeout < 10
+    assert SessionConfig.from_preset("gmail").pool == PoolLimits()
+
+
+def test_amazon_ses_in_a_region_without_a_row() -> None:
+    config = SessionConfig.from_preset("ses-eu-north-1")
+    assert (config.server, config.port, config.security) == ("email-smtp.eu-north-1.amazonaws.com", 587, "tls")
+    assert config.pool == SessionConfig.from_preset("ses").pool
+    with pytest.raises(ConfigError, match="is not known"):
+        SessionConfig.from_preset("ses-nowhere")

@@ -69,10 +69,9 @@ PASSES = [
     "454 4.7.0 Authentication failed due to an internal error",
     "435 Unable to authenticate at present",
     "454 4.7.0 Later",
-    "421 4.7.0 Too many concurrent SMTP connections",
-    "421 Too many sessions",
     "421 4.3.2 Bye",
 ]
+TOO_MANY = ["421 4.7.0 Too many concurrent SMTP connections", "421 Too many sessions"]
 TOO_OFTEN = [
     "454 4.7.0 Too many login attempts, please try again later. x12 - gsmtp",
     "421 4.7.0 Too many failed logins",
@@ -96,6 +95,13 @@ def test_a_4xx_that_speaks_of_the_credentials_is_not_temporary(said: str) -> Non
 def test_a_4xx_that_speaks_of_the_server_is_temporary_and_needs_no_advice(said: str) -> None:
     error = for_now(said)
     assert (error.temporary, error.retry_after, error.hint) == (True, None, None)
+
+
+@pytest.mark.parametrize("said", TOO_MANY)
+def test_too_many_connections_at_the_login_are_temporary_and_say_what_helps(said: str) -> None:
+    error = for_now(said)
+    assert (error.temporary, error.retry_after) == (True, None)
+    assert error.hint is not None and "max_connections" in error.hint
 
 
 @pytest.mark.parametrize("said", TOO_OFTEN)

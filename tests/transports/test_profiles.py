@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 import wlsmtp
+from tests.smtp.refusals import PROFILES as MEANT
 from tests.worlds import Session, World
 from wlsmtp import TLS, Envelope, PoolLimits, Receipt, RetryPolicy, SMTPError, Status
+from wlsmtp.presets import advice_for
+from wlsmtp.smtp.hints import ROWS
 from wlsmtp.testing import SMTPServer, profiles
 from wlsmtp.testing.profiles import Situation
 
@@ -72,6 +75,17 @@ class Server(SMTPServer):
 def session_to(world: World, server: SMTPServer, **options: Any) -> Session:
     login = {"username": "ann", "password": "s3cret"} if server.profile.name != "mailcatcher" else {}
     return world.session(server.host, server.port, **({"retry": AT_ONCE, "timeout": 5} | login | options))
+
+
+def hint_of(name: str, what: str) -> str | None:
+    """The hint that somebody needs who has logged in, where the profile offers that."""
+    situation = MEANT[name, what]
+    if situation == "not logged in" and name != "mailcatcher":
+        situation = "beyond the login"
+    row = next((row for row in ROWS if row.situation == situation), None)
+    if row is None or not row.provider_first:
+        return row.hint if row is not None else None
+    return advice_for(PROFILES[name].host) or row.hint
 
 
 def text(number: int) -> bytes:
@@ -141,6 +155,7 @@ def test_a_refusal_is_taken_for_what_it_is(world: World, name: str, what: str) -
         assert receipt.status is Status.ERROR and server.messages == []
         is_tried_again = error.temporary and (name, what) not in WAITS
         assert receipt.attempts == (AT_ONCE.attempts if is_tried_again else 1)
+        assert error.hint == hint_of(name, what)
         assert (error.retry_after is not None and error.retry_after >= 300) is ((name, what) in WAITS)
         if not is_tried_again and (name, what) not in ONE_MORE:
             assert times_said(server, situation) == 1

@@ -22,7 +22,7 @@ from wlsmtp.wire.reply import Reply
 _KINDS = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, SMTPError)}
 _ANSWERS = ("temporary", "ambiguous", "retry_after")
 """What any error answers; a class that is not known here has the answers in its record."""
-_FIELDS_OF_ERRORS = frozenset({"type", "message", "stage", "reply", "hint", "lasting", "more", *_ANSWERS})
+_FIELDS_OF_ERRORS = frozenset({"type", "message", "stage", "reply", "hint", "server", "lasting", "more", *_ANSWERS})
 _FIELDS = frozenset(
     {"recipients", "reply", "message_id", "attempts", "error", "errors", "elapsed", "tls", "interruptions"}
 )
@@ -167,6 +167,7 @@ def _fields_of(error: SMTPError, kind: type[SMTPError]) -> dict[str, Any]:
         "stage": error.stage.value if error.stage is not None else None,
         "reply": _reply(error.reply),
         "hint": error.hint,
+        "server": error.server,
         "more": _attributes_of(error, kind),
     }
     return {name: value for name, value in fields.items() if value} | _answers(error)
@@ -198,6 +199,8 @@ def _to_error(fields: dict[str, Any]) -> SMTPError:
         reply=_to_reply(fields.get("reply")),
         hint=fields.get("hint"),
     )
+    if server := fields.get("server"):
+        error.name_server(server)
     unknown = {name: value for name, value in fields.items() if name not in _FIELDS_OF_ERRORS}
     if stage and not is_stage:
         unknown["stage"] = stage

@@ -12,6 +12,7 @@ from wlsmtp.relay.pace import Pace
 from wlsmtp.relay.pool import Pool
 from wlsmtp.retry import again_after
 from wlsmtp.smtp import judge
+from wlsmtp.smtp.hints import advise
 from wlsmtp.smtp.opening import open_connection
 from wlsmtp.smtp.quirks import ServerQuirks
 from wlsmtp.statistics import PoolStatistics
@@ -140,6 +141,7 @@ class Relay:
         error = outcome.error
         if error is None:
             return False
+        advise(error, connection.scene, self.config.address)
         if isinstance(error, ReplyError) and (connection.is_closing or connection.link.ended):
             dispatch.suspect()
         if error.reply is not None and (judge.names_connections(error.reply) or judge.names_rate(error.reply)):

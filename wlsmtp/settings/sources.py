@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from wlsmtp.presets import PRESETS
+from wlsmtp.presets import LIMITS, PRESETS
+from wlsmtp.settings.limits import PoolLimits
 from wlsmtp.settings.urls import SMTP_SCHEMES, URL, home_of, parse_transport, wrong
 from wlsmtp.settings.validation import Settings
 
 _NOT_PLAIN = frozenset({"tls", "pool", "retry", "listeners", "on_sent", "on_error", "transport", "network", "options"})
+_SES = re.compile(r"ses-([a-z]{2}(?:-[a-z]+){1,3}-\d)")
 _SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
 
 
@@ -101,26 +104,29 @@ def _value(name: str, text: str) -> Any:
 
 
 def fields_from_preset(provider: str) -> dict[str, Any]:
-    """The settings of a provider by name, alias or mail domain."""
-    known = _preset_names()
-    entry = known.get(provider.strip().lower())
-    if entry is None:
+    """The settings of a provider by name, alias or mail domain; ``ses-REGION`` is Amazon SES in any of its regions."""
+    known, wanted = _preset_names(), provider.strip().lower()
+    if wanted not in known:
+        if (region := _SES.fullmatch(wanted)) is not None:
+            server = f"email-smtp.{region[1]}.amazonaws.com"
+            return _with_limits("ses-us-east-1", {"server": server, "port": 587, "security": "tls"})
         near = difflib.get_close_matches(provider.lower(), known, n=3) or sorted(PRESETS)
         # A URL or an address in the wrong place may carry a password.
         shown = "it" if "@" in provider or "/" in provider else repr(provider[:80])
         raise wrong(f"provider: {shown} is not known; known are, among others, {', '.join(near)}")
-    return {name: entry[name] for name in ("server", "port", "security")}
+    name = known[wanted]
+    return _with_limits(name, {field: PRESETS[name][field] for field in ("server", "port", "security")})
 
 
-def advice_for(server: str) -> str | None:
-    """What the provider behind a server name asks for at login (app passwords, OAuth2), when that is known."""
-    return next((entry["advice"] for entry in PRESETS.values() if entry["server"] == server.lower()), None)
+def _with_limits(name: str, fields: dict[str, Any]) -> dict[str, Any]:
+    return {**fields, "pool": PoolLimits(**LIMITS[name])} if name in LIMITS else fields
 
 
 @cache
-def _preset_names() -> dict[str, dict[str, Any]]:
+def _preset_names() -> dict[str, str]:
+    """Each name, alias and mail domain, and the preset that it stands for."""
     return {
-        name.lower(): entry
+        name.lower(): main
         for main, entry in PRESETS.items()
         for name in (main, *entry.get("aliases", ()), *entry.get("domains", ()))
     }

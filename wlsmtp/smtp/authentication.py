@@ -29,6 +29,7 @@ from wlsmtp.sasl import MECHANISMS, Confirmed, Proof, Secrets, Unusable, choose
 from wlsmtp.sasl.base import NOTHING, unproved
 from wlsmtp.sasl.binding import channel_binding
 from wlsmtp.smtp import refusal
+from wlsmtp.smtp.hints.row import Scene
 from wlsmtp.smtp.refused_login import RefusedLogin, own_turn, refuse_again, secret_of
 from wlsmtp.smtp.token import fetch_token, renew_token
 from wlsmtp.wire import command
@@ -49,8 +50,6 @@ if TYPE_CHECKING:
 
 _NOT_SUPPORTED = frozenset({500, 502, 503, 504})
 """Replies that speak against the mechanism."""
-_NOT_UNDERSTOOD = _NOT_SUPPORTED | {501, 530, 538}
-"""Replies that say nothing of the secret; the last two want TLS first (RFC 3207 §4, RFC 4954 §6)."""
 _NAMES_MECHANISM = re.compile(
     r"\b(?:invalid|unknown|unsupported|unrecogni[sz]ed|bad)\b[\w ]{0,20}\b(?:mechanism|authentication type)|"
     r"\bmechanism\b[\w ]{0,20}\b(?:not (?:supported|allowed|available|offered|permitted)|unsupported|disabled)",
@@ -136,7 +135,8 @@ async def authenticate(
     _refuse_clear_link(link, config, usable)
     usable = [mechanism for mechanism in usable if mechanism.name not in quirks.broken_mechanisms] or usable
     usable.sort(key=lambda mechanism: mechanism.name != quirks.mechanism)
-    player = _Player(link, config, io, deadlines, quirks)
+    scene = Scene((config.server, capabilities.name), is_secure=link.stream.tls is not None)
+    player = _Player(link, config, io, deadlines, quirks, scene)
     async with own_turn(quirks, io, deadlines):
         refuse_again(secret_of(config, secrets.token), quirks, io.now())
         try:
@@ -176,9 +176,12 @@ def _has_certificate(config: SessionConfig) -> bool:
 class _Player:
     """Plays mechanisms over one link."""
 
-    def __init__(self, link: Link, config: SessionConfig, io: IO, deadlines: Deadlines, quirks: ServerQuirks) -> None:
+    def __init__(
+        self, link: Link, config: SessionConfig, io: IO, deadlines: Deadlines, quirks: ServerQuirks, scene: Scene
+    ) -> None:
         self._link = link
         self._config = config
+        self._scene = scene
         self._io = io
         self._deadlines = deadlines
         self._quirks = quirks
@@ -220,7 +223,7 @@ class _Player:
             refused = mechanism
             if played.reply.is_positive:
                 return mechanism.name
-            failure = refusal.refused(self._config, mechanism, played.reply, played.challenge)
+            failure = refusal.refused(self._config, mechanism, played.reply, played.challenge, self._scene)
             self._link.mask_error(failure)
             if failure.rests or not played.is_about_mechanism:
                 break
@@ -233,7 +236,9 @@ class _Player:
         """Keep in mind that the server refused a secret for good."""
         secret = secret_of(self._config, secrets.token)
         reply = failure.reply
-        is_about_secret = reply is not None and reply.code not in _NOT_UNDERSTOOD and not refusal.is_about_tls(reply)
+        is_about_secret = (
+            reply is not None and reply.code not in refusal.NOT_UNDERSTOOD and not refusal.is_about_tls(reply)
+        )
         if secret and is_about_secret and mechanism.needs in ("password", "token") and not failure.temporary:
             self._quirks.refused_login = RefusedLogin.of(secret, failure, self._io.now())
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from wlsmtp.errors import CommandRefused, ProtocolError, SMTPError, Stage
 from wlsmtp.lifecycle import Lifecycle, QuickEnum
+from wlsmtp.smtp.hints.row import Scene
 from wlsmtp.smtp.plan import Planner
 from wlsmtp.smtp.quirks import Trust
 from wlsmtp.smtp.window import Window, is_closing
@@ -81,6 +82,8 @@ class Connection:
     def __init__(self, link: Link, info: ServerInfo, config: SessionConfig, io: IO, quirks: ServerQuirks) -> None:
         self.link = link
         self.info = info
+        self.scene = Scene((config.server, info.name), info.tls is not None, info.mechanism is not None)
+        """What refusals over it are read with."""
         self.life = Lifecycle(ConnectionState.LENT, ALLOWED)
         self.quit_by = 0.0
         """Until when the answer to QUIT is waited for."""

@@ -24,44 +24,32 @@ _OUT_OF_ORDER = frozenset({500, 502, 503})
 _POLICY = 7
 """The subject of enhanced codes that name a policy (RFC 3463 §3.8)."""
 _NAMES_GROUPS = re.compile("pipelin|synchroni[sz]", re.IGNORECASE)
-_NAMES_CONNECTIONS = re.compile(
+NAMES_CONNECTIONS = re.compile(
     r"\b(?:too many|trop de|number of) (?:[\w-]+ ){0,2}(?:connections|connexions|sessions)\b|"
     r"\b(?:concurrent|concurrency|simultaneous)\b|(?<!per[ -])\b(?:connection|thread) limit",
     re.IGNORECASE,
 )
-_NAMES_RATE = re.compile(
+"""Words about too many connections at once."""
+NAMES_RATE = re.compile(
     r"\btoo much mail|\brates?\b|rate.?limit|\bthrottl|\bslow(?:ing)? down\b|\bper (?:second|minute|hour|day)\b",
     re.IGNORECASE,
 )
+"""Words about too much mail in a time."""
 _NAMES_IDLENESS = re.compile(r"time.?out|timed out|\bidle\b|inactiv", re.IGNORECASE)
-_NAMES_LOGIN = re.compile(
-    r"\bunauthenticated\b|\bnot (?:logged in|authenticated)\b|\b(?:authenticate|log ?in) first\b|"
-    r"\b(?:authentication|login) (?:is )?required\b|\brelay(?:ing)? (?:access )?(?:denied|not permitted|not allowed)",
-    re.IGNORECASE,
-)
-"""Words of a 5xx that a stranger gets; 530 is the code for it (RFC 4954 §6)."""
 _NEEDS_TRANSITION = "4.7.12"
 """432 with this means that a user must log in by password once (RFC 4954 §6)."""
 
 
 def sender_refused(recipients: Sequence[str], reply: Reply, server: str = _SERVER) -> Outcome:
     """MAIL was refused, so nobody gets the message."""
-    error = SenderRefused(f"{server} refused the sender", stage=Stage.MAIL, reply=reply, hint=_advice(reply))
+    error = SenderRefused(f"{server} refused the sender", stage=Stage.MAIL, reply=reply)
     return Outcome.of(recipients, RecipientStatus.REFUSED, reply=reply, error=error)
 
 
 def recipients_refused(recipients: Sequence[str], replies: Sequence[Reply | None], server: str = _SERVER) -> Outcome:
     """Nothing is delivered, because all recipients were refused, or some while all or nothing was asked for."""
     results = _by_recipient(recipients, replies, RecipientStatus.NOT_SENT, None)
-    error = refusal(results, server=server)
-    error.hint = _advice(error.reply)
-    return Outcome(results, error=error)
-
-
-def _advice(reply: Reply | None) -> str | None:
-    if reply is None or not (reply.code == 530 or (reply.is_permanent and _NAMES_LOGIN.search(reply.text))):
-        return None
-    return "The server wants a login: set username and password"
+    return Outcome(results, error=refusal(results, server=server))
 
 
 def content_refused(
@@ -138,12 +126,12 @@ def names_connections(reply: Reply) -> bool:
     """Whether a refusal says that the client has too many connections: 432, as Exchange says it, or words of it."""
     if reply.code == 432 and str(reply.enhanced) != _NEEDS_TRANSITION:
         return True
-    return reply.is_transient and _NAMES_CONNECTIONS.search(reply.text) is not None
+    return reply.is_transient and NAMES_CONNECTIONS.search(reply.text) is not None
 
 
 def names_rate(reply: Reply) -> bool:
     """Whether a refusal says that the client sends too much mail in a time."""
-    return not reply.is_positive and _NAMES_RATE.search(reply.text) is not None
+    return not reply.is_positive and NAMES_RATE.search(reply.text) is not None
 
 
 def names_idleness(reply: Reply) -> bool:

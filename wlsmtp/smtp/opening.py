@@ -20,6 +20,8 @@ from wlsmtp.settings.config import Security
 from wlsmtp.smtp import learning
 from wlsmtp.smtp.authentication import ExchangeCut, authenticate
 from wlsmtp.smtp.connection import Connection, ServerInfo, check_in_place
+from wlsmtp.smtp.hints import advise
+from wlsmtp.smtp.hints.row import Scene
 from wlsmtp.smtp.link import Link
 from wlsmtp.smtp.refused_login import refuse_again, secret_of
 from wlsmtp.wire import command
@@ -46,7 +48,8 @@ async def open_connection(
             return await _open(io, config, announce, deadlines, quirks)
         except ExchangeCut:  # one mechanism less each time
             continue
-        except SMTPError:
+        except SMTPError as error:
+            error.name_server(config.address)
             raise
         except Exception as error:  # a mistake, or what a signal handler raises; no message is in doubt because of it
             error.add_note(NOTHING_SENT)
@@ -60,8 +63,8 @@ async def _open(
     link = Link(stream, config.address, f"#{next(_numbers)}", announce)
     if quirks.secret is not None:
         link.mask(quirks.secret)
+    opening = _Opening(link, config, deadlines)
     try:
-        opening = _Opening(link, config, deadlines)
         await opening.greet(quirks)
         login = await authenticate(link, config, opening.capabilities, io, deadlines, quirks)
         info = ServerInfo(
@@ -73,6 +76,8 @@ async def _open(
             resumed=info.tls is not None and info.tls.resumed,
         ))  # fmt: skip
     except BaseException as error:
+        if isinstance(error, SMTPError):
+            advise(error, Scene((config.server, opening.capabilities.name), stream.tls is not None), config.address)
         link.end(type(error).__name__)
         try:
             await stream.close()
@@ -182,11 +187,8 @@ class _Opening:
         if reply.is_permanent and not self._config.is_lmtp:
             reply = await self._ask(Stage.EHLO, command.helo(name))
         if not reply.is_positive:
-            hint = "Set local_hostname to the DNS name of this machine" if reply.is_permanent else None
             verb = "LHLO" if self._config.is_lmtp else "EHLO"
-            raise CommandRefused(
-                f"{self._config.address} refused {verb} {name}", stage=Stage.EHLO, reply=reply, hint=hint
-            )
+            raise CommandRefused(f"{self._config.address} refused {verb} {name}", stage=Stage.EHLO, reply=reply)
         self.capabilities = parse_ehlo(reply)
 
     async def _start_tls(self) -> None:
@@ -198,13 +200,11 @@ class _Opening:
             )
         reply = await self._ask(Stage.STARTTLS, command.STARTTLS)
         if not reply.is_positive:
-            hint = "With security='default', opportunistic_tls=False goes on without TLS"
-            raise TLSError(
-                f"{self._config.address} refused STARTTLS after offering it",
-                stage=Stage.STARTTLS,
-                reply=reply,
-                hint=hint,
-            )
+            hint = None
+            if self._config.security is Security.DEFAULT:
+                hint = "opportunistic_tls=False goes on without TLS, for anybody on the way to read"
+            words = f"{self._config.address} refused STARTTLS after offering it"
+            raise TLSError(words, stage=Stage.STARTTLS, reply=reply, hint=hint)
         await self._secure()
         # Whatever was said in the clear may have been an attacker's word (RFC 3207 §4.2).
         self.capabilities = Capabilities()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import AuthenticationFailed, Stage
 from wlsmtp.sasl import MECHANISMS
-from wlsmtp.settings.sources import advice_for
+from wlsmtp.smtp.hints import hint_for
+from wlsmtp.smtp.hints.login import IS_WRONG, TOO_MANY_LOGINS
+from wlsmtp.smtp.hints.row import Scene
+from wlsmtp.smtp.hints.session import OLD_TLS
 from wlsmtp.wire.reply import printable
 
 if TYPE_CHECKING:
@@ -19,55 +23,16 @@ if TYPE_CHECKING:
     from wlsmtp.wire.extensions import Capabilities
     from wlsmtp.wire.reply import Reply
 
+NOT_UNDERSTOOD = frozenset({500, 501, 502, 503, 504, 530, 538})
+"""Replies that say nothing of the secret; the last two want TLS first (RFC 3207 §4, RFC 4954 §6)."""
+
 _MAX_VALUE = 500
 
 REFUSED_LOGIN_RESTS = 300.0
 """Seconds for which a server that was asked too often is left alone."""
 
-_TOO_OFTEN = re.compile(r"too many\b(?! (\w+ )*(connections|sessions))|rate limit", re.IGNORECASE)
-"""Words of a 4xx that every further login makes worse. Too many connections are another matter: fewer will do."""
 _PASSES = re.compile(r"^\d+ 4\.[2-6]\.|tempora|internal|unavailable|unable|connection|time.?out|later", re.IGNORECASE)
 """Words of a 4xx that speak of the server's own trouble."""
-_IS_WRONG = re.compile(
-    r"\b[45]\.7\.8\b|authentication (has )?failed|could not authenticate|login failed|"
-    r"(invalid|incorrect|wrong|bad|unknown) (username|user|login|password|credential|auth)|"
-    r"(username|user|login|password|credentials|token)( \w+)? (invalid|incorrect|wrong|unknown|rejected)",
-    re.IGNORECASE,
-)
-"""Words of a 4xx that say that the credentials are wrong, or the account is closed: some servers know no 535."""
-
-_OLD_TLS = re.compile(r"\b[45]\.7\.66\b|TLS 1\.[01]\b.*not supported", re.IGNORECASE)
-"""Words about the version of TLS, which will be the same next time."""
-
-_KNOWN_REPLIES = (
-    (
-        r"maximum credits exceeded",
-        "The account has used up its credits, or its plan has ended: see the provider's account page",
-    ),
-    (r"unauthori[sz]ed IP", "The provider takes mail from known IP addresses only: add this machine's to the account"),
-    (r"criteria to be authenticated", "A policy of the tenant (conditional access, security defaults) forbids it"),
-    (
-        r"SmtpClientAuthentication is disabled",
-        "SMTP AUTH is switched off: an administrator allows it for the mailbox with Set-CASMailbox "
-        "-SmtpClientAuthenticationDisabled $false, or for the tenant with Set-TransportConfig",
-    ),
-    (
-        r"basic authentication is disabled|security defaults policy",
-        "Microsoft 365 takes no password for this account: use a token",
-    ),
-    (
-        r"application-specific password required|InvalidSecondFactor",
-        "The account uses two-step verification: make an app password for this program, or use a token",
-    ),
-    (
-        _OLD_TLS.pattern,
-        "The server wants a later version of TLS than the one that was agreed on: see TLS(minimum_version=…)",
-    ),
-    (r"^538\b|\b5\.7\.11\b|\bSTARTTLS\b", "The server wants TLS before a login: security='tls' or 'ssl'"),
-    (r"\b5\.7\.9\b", "The server's policy wants a stronger mechanism for this user than the one that was used"),
-)
-"""What servers say when neither the name nor the secret is wrong, and what helps."""
-
 _TOKEN_ADVICE = (
     (
         r"office365|outlook|hotmail",
@@ -113,7 +78,9 @@ def _way_out(config: SessionConfig, offered: tuple[str, ...]) -> str:
     return f"A {needs} can be used with {', '.join(fitting)}"
 
 
-def refused(config: SessionConfig, mechanism: Mechanism, reply: Reply, challenge: bytes) -> AuthenticationFailed:
+def refused(
+    config: SessionConfig, mechanism: Mechanism, reply: Reply, challenge: bytes, scene: Scene | None = None
+) -> AuthenticationFailed:
     """The error for a login that the server refused; ``challenge`` is the last thing that it said before."""
     problem = read_problem(challenge) if mechanism.needs == "token" else {}
     user = f" of {config.username!r}" if config.username else ""
@@ -124,26 +91,24 @@ def refused(config: SessionConfig, mechanism: Mechanism, reply: Reply, challenge
     error.mechanism, error.problem = mechanism.name, problem
     if reply.is_transient:
         _weigh(reply, error)
-    if not error.temporary:
-        error.hint = _hint(config, mechanism, reply)
+    error.hint = _hint(mechanism, error, scene or Scene((config.server,)))
     return error
 
 
 def _weigh(reply: Reply, error: AuthenticationFailed) -> None:
     """Find out what a 4xx means, from its words."""
     said = _said(reply)
-    if _TOO_OFTEN.search(said):
+    if TOO_MANY_LOGINS.search(said):
         error.rests = REFUSED_LOGIN_RESTS
-        error.hint = "Log in less often: one session for many messages, and fewer connections in its pool"
     elif is_about_tls(reply):
         error.is_lasting = True
     elif not _PASSES.search(said):
-        error.is_lasting = _IS_WRONG.search(said) is not None
+        error.is_lasting = IS_WRONG.search(said) is not None
 
 
 def is_about_tls(reply: Reply) -> bool:
     """Whether a login was refused because of the version of TLS."""
-    return _OLD_TLS.search(_said(reply)) is not None
+    return OLD_TLS.search(_said(reply)) is not None
 
 
 def read_problem(challenge: bytes) -> Mapping[str, str]:
@@ -167,18 +132,23 @@ def _said(reply: Reply) -> str:
     return f"{reply.code} " + " ".join(reply.lines)
 
 
-def _hint(config: SessionConfig, mechanism: Mechanism, reply: Reply) -> str:
-    said = _said(reply)
-    for pattern, hint in _KNOWN_REPLIES:
-        if re.search(pattern, said, re.IGNORECASE):
-            return hint
-    match mechanism.needs:
+def _hint(mechanism: Mechanism, error: AuthenticationFailed, scene: Scene) -> str | None:
+    """What to do: after the server's words, else after what was shown to it, where that is what it refused."""
+    assert error.reply is not None
+    needs = mechanism.needs
+    known = replace(scene, secret=needs if needs in ("password", "token") else "other", may_pass=error.temporary)
+    if (hint := hint_for(Stage.AUTH, error.reply, known)) is not None:
+        return hint
+    if error.temporary or error.reply.code in NOT_UNDERSTOOD:
+        return None
+    match needs:
         case "token":
-            fitting = (hint for pattern, hint in _TOKEN_ADVICE if re.search(pattern, config.server, re.IGNORECASE))
+            servers = " ".join(scene.names)
+            fitting = (hint for pattern, hint in _TOKEN_ADVICE if re.search(pattern, servers, re.IGNORECASE))
             return next(fitting, "Check that the token is fresh and made for sending mail (its scope)")
         case "certificate":
             return "Check that the server trusts the client certificate, and that it may act as the user"
         case "ticket":
             return "Check that the ticket's principal (klist) may use the server"
         case _:
-            return advice_for(config.server) or "Check the user name (often the whole address) and the password"
+            return None
