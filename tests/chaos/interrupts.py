@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any
 
 import wlsmtp
@@ -55,18 +55,12 @@ class Interrupt:
 
     def _look(self, frame: FrameType, event: str, argument: object) -> None:
         code = frame.f_code
-        if event not in ("call", "c_return") or not code.co_filename.startswith(LIBRARY) or _is_known_gap(code, event):
+        if event not in ("call", "c_return") or not code.co_filename.startswith(LIBRARY):
             return
         self.count += 1
         if self.count == self.number:
             self.place = f"{Path(code.co_filename).relative_to(LIBRARY)}:{frame.f_lineno} {code.co_qualname}, {event}"
             raise self.kind
-
-
-def _is_known_gap(code: CodeType, event: str) -> bool:
-    """Before its first line no function can guard anything: a connection whose ``release`` is interrupted there stays
-    lent. No message is concerned; ``close`` waits for it until its deadline."""
-    return event == "call" and code.co_qualname == "Pool.release"
 
 
 @dataclass

@@ -193,7 +193,8 @@ def test_who_waits_looks_again_even_if_nobody_wakes_it(what: str, monkeypatch: p
         run(pool.release(lent, deadlines))
         waiter.join(10)
         assert not waiter.is_alive()
-        run(lent.link.close())
+        assert lent.connection is not None
+        run(lent.connection.link.close())
 
 
 def test_room_is_made_while_nothing_is_held() -> None:
@@ -210,8 +211,25 @@ def test_room_is_made_while_nothing_is_held() -> None:
 
         pool = Pool(io, PoolLimits(max_connections=1), relay_of(session)._connect, make_room)
         lent = run(pool.acquire(deadlines))
-        assert run(pool.acquire(deadlines)) is lent and pool.waiting == 0
-        run(pool.release(lent, deadlines))
+        again = run(pool.acquire(deadlines))
+        assert again.connection is lent.connection and pool.waiting == 0
+        run(pool.release(again, deadlines))
+        run(pool.close(deadlines))
+
+
+def test_a_connection_comes_back_once_however_often_it_is_released() -> None:
+    """An interrupted caller does not know whether ``release`` had begun."""
+    with SMTPServer() as server, SMTPSession(server.host, server.port) as session:
+        io = BlockingIO()
+        deadlines = Deadlines(io, session.config.timeout)
+        pool = Pool(io, PoolLimits(max_connections=1), relay_of(session)._connect, nothing)
+        first, second = (run(pool.acquire(deadlines, size=1)) for _ in range(2))
+        assert first.connection is second.connection
+        for _ in range(3):
+            run(pool.release(first, deadlines))
+        assert pool.count().idle == 0 and second.is_taken
+        run(pool.release(second, deadlines))
+        assert pool.count().idle == 1
         run(pool.close(deadlines))
 
 
@@ -261,8 +279,8 @@ class TestTheEndOfAConnection:
 
         async def leave_idle(transport: Any, count: int) -> None:
             deadlines = Deadlines(transport.io, transport.config.timeout)
-            for connection in [await transport.relay.pool.acquire(deadlines) for _ in range(count)]:
-                await transport.relay.pool.release(connection, deadlines)
+            for loan in [await transport.relay.pool.acquire(deadlines) for _ in range(count)]:
+                await transport.relay.pool.release(loan, deadlines)
 
         with SMTPServer() as server:
             timeout = wlsmtp.Timeouts(quit=0.05)

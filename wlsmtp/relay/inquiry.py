@@ -12,9 +12,9 @@ from wlsmtp.smtp.quirks import Trust
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wlsmtp.relay.pool import Pool
+    from wlsmtp.relay.pool import Loan, Pool
     from wlsmtp.relay.relay import Relay
-    from wlsmtp.smtp.connection import Connection, ServerInfo
+    from wlsmtp.smtp.connection import ServerInfo
     from wlsmtp.smtp.deadlines import Deadlines
 
 
@@ -33,17 +33,19 @@ async def verify(relay: Relay, deadlines: Deadlines) -> ServerInfo:
 
 async def _verify_one(pool: Pool, deadlines: Deadlines) -> ServerInfo | None:
     """What is known of the server over one connection; None when that was kept, and is dead."""
-    connection = await pool.acquire(deadlines)
+    loan = await pool.acquire(deadlines)
+    connection = loan.connection
+    assert connection is not None
     try:
         if connection.was_kept:  # a new one has just answered
             await connection.noop(deadlines)
+        await pool.release(loan, deadlines)
     except SMTPError as error:
-        await pool.release(connection, deadlines, reason=error.message)
+        await pool.release(loan, deadlines, reason=error.message)
         return None
     except BaseException:
-        await pool.release(connection, deadlines, reason="interrupted")
+        await pool.release(loan, deadlines, reason="interrupted")
         raise
-    await pool.release(connection, deadlines)
     return connection.info
 
 
@@ -62,12 +64,14 @@ async def examine(relay: Relay, deadlines: Deadlines) -> Mapping[str, str]:
 
 
 async def _examine(relay: Relay, pool: Pool, found: dict[str, Trust], deadlines: Deadlines) -> None:
-    connection: Connection | None = None
+    loan: Loan | None = None
     try:
         for question in examination.QUESTIONS:
             answer, losses = None, 0
             while answer is None and losses < (question.losses or 1):
-                connection = connection or await pool.acquire(deadlines)
+                loan = loan or await pool.acquire(deadlines)
+                connection = loan.connection
+                assert connection is not None
                 if not question.is_due(found, connection.info.capabilities):
                     break
                 answer = await question.put(connection.link, relay.io.now(), deadlines)
@@ -76,10 +80,10 @@ async def _examine(relay: Relay, pool: Pool, found: dict[str, Trust], deadlines:
                 if answer is not None or (losses == question.losses and not connection.is_closing):
                     found[question.behaviour] = answer or Trust.BROKEN
                 if not connection.is_reusable:
-                    used, connection = connection, None
-                    await pool.release(used, deadlines)
+                    await pool.release(loan, deadlines)
+                    loan = None
     finally:
-        if connection is not None:
+        if loan is not None and loan.connection is not None:
             # Some servers count commands that are about no mail, and hang up.
-            pool.retire(connection)
-            await pool.release(connection, deadlines)
+            pool.retire(loan.connection)
+            await pool.release(loan, deadlines)

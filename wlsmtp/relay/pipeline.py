@@ -20,6 +20,7 @@ from wlsmtp.smtp.connection import LONG_IDLE
 if TYPE_CHECKING:
     from wlsmtp.message.mail import Mail
     from wlsmtp.receipt import Outcome
+    from wlsmtp.relay.pool import Loan
     from wlsmtp.relay.relay import Relay
     from wlsmtp.smtp.connection import Connection
     from wlsmtp.smtp.deadlines import Deadlines
@@ -66,6 +67,8 @@ class Pipeline:
         self._to_send: deque[Dispatch] = deque()
         self._on_their_way: deque[Dispatch] = deque()
         self._connection: Connection | None = None
+        self._loan: Loan | None = None
+        """Of the connection, until that was given back."""
         self._unflushed = 0
         """Octets of content that were said since the last writing."""
         self._life = Lifecycle(PipelineState.READING, ALLOWED)
@@ -313,9 +316,11 @@ class Pipeline:
                 return None
             await self._give_back()
         if self._connection is None:
-            self._connection = await self._pool.acquire(
+            await self._give_back()  # again, if whoever did it was interrupted
+            self._loan = await self._pool.acquire(
                 dispatch.deadlines, size=dispatch.content.size, opened_after=dispatch.not_before
             )
+            self._connection = self._loan.connection
         return self._connection
 
     async def _flush(self, dispatch: Dispatch) -> None:
@@ -361,7 +366,7 @@ class Pipeline:
         return ready
 
     async def _give_back(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            # With deadlines that are there already: an interrupt in making some would lose the connection.
-            await self._pool.release(connection, self._latest)
+        loan, self._connection = self._loan, None
+        if loan is not None:
+            await self._pool.release(loan, self._latest)
+            self._loan = None

@@ -34,15 +34,16 @@ time may accept the next one and not greet it."""
 
 
 @dataclass(slots=True)
-class _Place:
-    """What a caller of ``acquire`` has so far. A thread may be interrupted wherever a function is called or returns, so
-    what is noted here is noted together with what it changes."""
+class Loan:
+    """What a caller of ``acquire`` has so far, and a connection in the end. A thread may be interrupted wherever a
+    function is called or returns, so what is noted here is noted together with what it changes."""
 
     size: int | None = None
     opened_after: float | None = None
     connection: Connection | None = None
     is_taken: bool = False
-    """Whether it counts as an open connection."""
+    """Whether it counts as an open connection. Given back, it does not any more: ``release`` may be called again, by
+    whoever does not know whether it was interrupted before it began."""
 
 
 class Pool:
@@ -87,12 +88,12 @@ class Pool:
 
     async def acquire(
         self, deadlines: Deadlines, *, size: int | None = None, opened_after: float | None = None
-    ) -> Connection:
+    ) -> Loan:
         """A connection that is ready, kept or new; with ``size``, the octets of a message that may share it, perhaps
         one that others use. Kept ones that were opened before ``opened_after`` are not used: another one of that age
-        has just turned out to be dead. Every connection must come back through ``release``."""
+        has just turned out to be dead. Every loan must come back through ``release``."""
         worn: list[Connection] = []
-        place = _Place(size, opened_after)
+        place = Loan(size, opened_after)
         try:
             self._look_for_place(place, worn)
             if worn or self._quitting:
@@ -108,11 +109,11 @@ class Pool:
             for old in worn:
                 await old.link.close()
             if place.connection is not None:
-                await self.release(place.connection, deadlines, reason="interrupted")
+                await self.release(place, deadlines, reason="interrupted")
             elif place.is_taken:
                 await self._give_up(place)
             raise
-        return place.connection
+        return place
 
     def hold(self) -> Hashable:
         """To be called before ``acquire``, and ``let_go`` of what it returns after ``release``: so no thread or task
@@ -129,10 +130,12 @@ class Pool:
         else:
             del self._holders[caller]
 
-    async def release(self, connection: Connection, deadlines: Deadlines, *, reason: str | None = None) -> None:
-        """Take a connection back. One that cannot be used again is closed once nobody uses it; ``reason`` says that
-        nobody knows any more which reply would come next."""
-        is_counted = False
+    async def release(self, loan: Loan, deadlines: Deadlines, *, reason: str | None = None) -> None:
+        """Take a connection back, once. One that cannot be used again is closed once nobody uses it; ``reason`` says
+        that nobody knows any more which reply would come next."""
+        connection = loan.connection
+        if connection is None or not loan.is_taken:
+            return
         try:
             if self.is_elsewhere:  # a generator ends in a forked child, say
                 await connection.link.stream.close()
@@ -140,11 +143,14 @@ class Pool:
             if reason is not None:
                 connection.link.end(reason)
             with self._mutex:
+                if not loan.is_taken:
+                    return
                 connection.users -= 1
-                is_counted = True
+                loan.is_taken = False
                 is_over = connection.users <= 0 and self._take_back(connection)
         except BaseException:
-            connection.users -= not is_counted
+            connection.users -= loan.is_taken
+            loan.is_taken = False
             await self._recover(connection)
             raise
         try:
@@ -180,7 +186,7 @@ class Pool:
                 if connection in kept:
                     kept.remove(connection)
         await connection.link.close()
-        await self._give_up(_Place(is_taken=True))
+        await self._give_up(Loan(is_taken=True))
 
     def retire(self, connection: Connection) -> None:
         """Let a connection take no more messages; it is closed once nobody uses it."""
@@ -308,7 +314,7 @@ class Pool:
         age = self._limits.max_age
         return connection.is_spent or (age is not None and now - connection.opened_at > age)
 
-    async def _open_another(self, place: _Place, deadlines: Deadlines) -> Connection | None:
+    async def _open_another(self, place: Loan, deadlines: Deadlines) -> Connection | None:
         """A new connection; None, and the place is given up, when the server refuses it for now, or leaves it without a
         greeting, while others are open: one of those will do. Raises the error when there is none to wait for."""
         await self._make_place()
@@ -343,7 +349,7 @@ class Pool:
             self._shared.append(connection)
         await self._wake()
 
-    def _look_for_place(self, place: _Place, worn: list[Connection]) -> None:
+    def _look_for_place(self, place: Loan, worn: list[Connection]) -> None:
         """Take one, if there is any: with a connection, or with the right to open one. Those that have had their time
         go to ``worn``. What is counted and what ``place`` says of it is changed without a call between."""
         with self._mutex:
@@ -364,7 +370,7 @@ class Pool:
                 shared.users += 1
                 place.connection, place.is_taken = shared, True
 
-    async def _wait_for_place(self, place: _Place, worn: list[Connection], deadlines: Deadlines) -> None:
+    async def _wait_for_place(self, place: Loan, worn: list[Connection], deadlines: Deadlines) -> None:
         if self._holders.get(self._io.caller(), 0) > 1:
             raise self._waits_for_itself()
         self._count_waiting(1)
@@ -383,7 +389,7 @@ class Pool:
         finally:
             self._count_waiting(-1)
 
-    async def _look_again(self, place: _Place, worn: list[Connection], deadlines: Deadlines) -> None:
+    async def _look_again(self, place: Loan, worn: list[Connection], deadlines: Deadlines) -> None:
         """What there is now or, if that is nothing, once something has changed, or after a while."""
         self._sleepers += 1
         try:
@@ -436,7 +442,7 @@ class Pool:
             await self._part_with([connection], deadlines)
         finally:
             self._leaving.discard(connection)
-            await self._give_up(_Place(is_taken=True))
+            await self._give_up(Loan(is_taken=True))
 
     async def _part_with(self, connections: list[Connection], deadlines: Deadlines) -> None:
         """Send QUIT over ``connections``, and close those that have answered it. Nothing is waited for."""
@@ -479,7 +485,7 @@ class Pool:
         error.is_lasting = True
         return error
 
-    async def _give_up(self, place: _Place) -> None:
+    async def _give_up(self, place: Loan) -> None:
         with self._mutex:
             self.statistics.open -= place.is_taken
             place.is_taken = False

@@ -176,7 +176,9 @@ class Relay:
         content, deadlines = dispatch.content, dispatch.deadlines
         may_wait = content.size > self.config.pipelining.early_content or content.is_streamed or self.all_or_nothing
         size = None if may_wait else content.size
-        connection = await pool.acquire(deadlines, size=size, opened_after=dispatch.not_before)
+        loan = await pool.acquire(deadlines, size=size, opened_after=dispatch.not_before)
+        connection = loan.connection
+        assert connection is not None
         try:
             # A program that sends one message is spared what only pays with several.
             expects_more = self.quirks.has_delivered or connection.users > 1
@@ -184,16 +186,17 @@ class Relay:
             dispatch.transaction = connection.add(plan)
             outcome = await connection.window.settle(dispatch.transaction, deadlines)
             is_sent_again = outcome.error is not None and self.is_sent_again(dispatch, outcome, connection)
+            await pool.release(loan, deadlines)
         except SMTPError:
-            await pool.release(connection, deadlines)
+            await pool.release(loan, deadlines)
             raise
         except BaseException:
             try:
-                await abandon_if_unsure(connection)
+                if loan.is_taken:
+                    await abandon_if_unsure(connection)
             finally:
-                await pool.release(connection, deadlines)
+                await pool.release(loan, deadlines)
             raise
-        await pool.release(connection, deadlines)
         return None if is_sent_again else outcome
 
     async def _make_room(self) -> None:
