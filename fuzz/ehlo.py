@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from wlsmtp.results.reply import Reply
 from wlsmtp.wire.extensions import parse_ehlo
-from wlsmtp.wire.reply import Reply, printable
+from wlsmtp.wire.reply import printable
 
 
 def check(data: bytes) -> None:

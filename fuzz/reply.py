@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fuzz.pieces import cut, head_and_rest
 from wlsmtp.errors import ProtocolError
-from wlsmtp.wire.reply import MAX_LINE, Reply, ReplyParser, printable
+from wlsmtp.results.reply import Reply
+from wlsmtp.wire.reply import MAX_LINE, ReplyParser, printable
 
 
 def check(data: bytes) -> None:

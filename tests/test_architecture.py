@@ -1,7 +1,8 @@
 """The rules of the house that a machine can check: who may import whom, where the world is touched, how large a
 room may be.
 
-Imports point one way, down the ladder; a module may import its own rung and those before it.
+Imports point one way, down the ladder; a module may import its own rung and those before it. What only type checkers
+import counts as all others do: where the ladder forbids what a type needs, the type stands in the wrong room.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import ast
 import inspect
 import subprocess
 import sys
+from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
 from itertools import zip_longest
 from pathlib import Path
 
@@ -22,10 +25,12 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # The names at the top of the package stand above all rooms.
 LADDER = [
-    {"errors", "receipt", "plain", "plain_fields", "statistics", "lifecycle"},
-    {"events", "settings", "presets"},
-    {"wire", "sasl", "message"},
-    {"io"},
+    {"results", "lifecycle", "presets"},
+    {"errors", "receipt"},
+    {"wire", "sasl"},
+    {"events"},
+    {"settings"},
+    {"message", "io"},
     {"smtp", "oauth"},
     {"retry"},
     {"relay"},
@@ -57,20 +62,15 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def imports_of(path: Path, *, at_run_time: bool = False) -> list[str]:
-    """All modules that a file imports; at run time only, those for type checkers left out."""
-    tree = tree_of(path)
-    skipped: set[ast.AST] = set()
-    if at_run_time:
-        for node in ast.walk(tree):
-            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-                skipped.update(ast.walk(node))
+def imports_of(path: Path) -> list[str]:
+    """All modules that a file imports: at its top, inside functions, and for type checkers."""
     found: list[str] = []
-    for node in ast.walk(tree):
-        if node in skipped:
-            continue
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module == "wlsmtp":
+            names = [alias.name for alias in node.names]
+            found += ["wlsmtp" if name == "__version__" else f"wlsmtp.{wlsmtp._HOME.get(name, name)}" for name in names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.append(node.module)
     return found
@@ -80,12 +80,49 @@ def in_package(names: list[str]) -> list[str]:
     return [name.removeprefix("wlsmtp.") for name in names if name.startswith("wlsmtp.")]
 
 
+def circles(arrows: Mapping[str, set[str]]) -> list[list[str]]:
+    """A circle of each group that imports itself, in the order of its imports."""
+    left, found = {name: set(known) for name, known in arrows.items()}, []
+    while True:
+        try:
+            TopologicalSorter(left).prepare()
+        except CycleError as error:
+            circle = error.args[1]
+            found.append(circle)
+            left[circle[1]].discard(circle[0])
+        else:
+            return found
+
+
+def test_no_room_knows_one_that_knows_it() -> None:
+    """Rooms are the packages and modules at the top."""
+    arrows: dict[str, set[str]] = {}
+    for path in MODULES:
+        room = room_of(name_of(path))
+        known = {room_of(name) for name in in_package(imports_of(path))}
+        arrows.setdefault(room, set()).update(known - {room})
+    arrows.pop("__init__")
+    assert circles(arrows) == []
+
+
+def test_a_circle_is_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}})
+    assert not circles({"a": {"b", "c"}, "b": {"c"}, "d": {"a"}})
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_only_who_stands_above_all_rooms_asks_the_package_for_a_name(path: Path) -> None:
+    """``import wlsmtp`` hides what is asked for."""
+    above_all = LADDER[-1] | {"__init__", "__main__"}
+    assert "wlsmtp" not in imports_of(path) or room_of(name_of(path)) in above_all
+
+
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_imports_point_down_the_ladder(path: Path) -> None:
     room = room_of(name_of(path))
     if room in {"__init__", "__main__"}:
         return
-    above = [name for name in in_package(imports_of(path, at_run_time=True)) if RUNG[room_of(name)] > RUNG[room]]
+    above = [name for name in in_package(imports_of(path)) if RUNG[room_of(name)] > RUNG[room]]
     assert above == []
 
 

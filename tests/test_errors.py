@@ -12,8 +12,8 @@ import pytest
 import wlsmtp
 from tests.worlds import World
 from wlsmtp import Message, RetryPolicy, Stage, errors
+from wlsmtp.results.reply import Reply
 from wlsmtp.testing import SMTPServer
-from wlsmtp.wire.reply import Reply
 
 CLASSES = [kind for kind in vars(errors).values() if inspect.isclass(kind) and issubclass(kind, errors.SMTPError)]
 LEAVES = [kind for kind in CLASSES if kind is not errors.SMTPError]

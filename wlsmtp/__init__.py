@@ -6,28 +6,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wlsmtp.errors import AuthenticationFailed as AuthenticationFailed
-    from wlsmtp.errors import CommandRefused as CommandRefused
-    from wlsmtp.errors import ConfigError as ConfigError
-    from wlsmtp.errors import ConnectionFailed as ConnectionFailed
-    from wlsmtp.errors import ContentRefused as ContentRefused
-    from wlsmtp.errors import DeadlineExceeded as DeadlineExceeded
-    from wlsmtp.errors import ExtensionMissing as ExtensionMissing
-    from wlsmtp.errors import LocalDeliveryFailed as LocalDeliveryFailed
-    from wlsmtp.errors import MessageCancelled as MessageCancelled
-    from wlsmtp.errors import MessageError as MessageError
-    from wlsmtp.errors import NotInOutbox as NotInOutbox
-    from wlsmtp.errors import OutboxError as OutboxError
-    from wlsmtp.errors import OutcomeUnknown as OutcomeUnknown
-    from wlsmtp.errors import ProtocolError as ProtocolError
-    from wlsmtp.errors import RecipientsRefused as RecipientsRefused
-    from wlsmtp.errors import ReplyError as ReplyError
-    from wlsmtp.errors import SenderRefused as SenderRefused
-    from wlsmtp.errors import SMTPError as SMTPError
-    from wlsmtp.errors import Stage as Stage
-    from wlsmtp.errors import TLSError as TLSError
-    from wlsmtp.io.base import Certificate as Certificate
-    from wlsmtp.io.base import TLSInfo as TLSInfo
     from wlsmtp.message.envelope import Envelope as Envelope
     from wlsmtp.message.model import Attachment as Attachment
     from wlsmtp.message.model import Message as Message
@@ -38,10 +16,35 @@ if TYPE_CHECKING:
     from wlsmtp.outbox.base import OutboxStatistics as OutboxStatistics
     from wlsmtp.outbox.memory import MemoryOutbox as MemoryOutbox
     from wlsmtp.outbox.sqlite import SQLiteOutbox as SQLiteOutbox
-    from wlsmtp.receipt import Receipt as Receipt
-    from wlsmtp.receipt import RecipientResult as RecipientResult
-    from wlsmtp.receipt import RecipientStatus as RecipientStatus
-    from wlsmtp.receipt import Status as Status
+    from wlsmtp.results.errors import AuthenticationFailed as AuthenticationFailed
+    from wlsmtp.results.errors import CommandRefused as CommandRefused
+    from wlsmtp.results.errors import ConfigError as ConfigError
+    from wlsmtp.results.errors import ConnectionFailed as ConnectionFailed
+    from wlsmtp.results.errors import ContentRefused as ContentRefused
+    from wlsmtp.results.errors import DeadlineExceeded as DeadlineExceeded
+    from wlsmtp.results.errors import ExtensionMissing as ExtensionMissing
+    from wlsmtp.results.errors import LocalDeliveryFailed as LocalDeliveryFailed
+    from wlsmtp.results.errors import MessageCancelled as MessageCancelled
+    from wlsmtp.results.errors import MessageError as MessageError
+    from wlsmtp.results.errors import NotInOutbox as NotInOutbox
+    from wlsmtp.results.errors import OutboxError as OutboxError
+    from wlsmtp.results.errors import OutcomeUnknown as OutcomeUnknown
+    from wlsmtp.results.errors import ProtocolError as ProtocolError
+    from wlsmtp.results.errors import RecipientsRefused as RecipientsRefused
+    from wlsmtp.results.errors import ReplyError as ReplyError
+    from wlsmtp.results.errors import SenderRefused as SenderRefused
+    from wlsmtp.results.errors import SMTPError as SMTPError
+    from wlsmtp.results.errors import Stage as Stage
+    from wlsmtp.results.errors import TLSError as TLSError
+    from wlsmtp.results.receipt import Receipt as Receipt
+    from wlsmtp.results.receipt import RecipientResult as RecipientResult
+    from wlsmtp.results.receipt import RecipientStatus as RecipientStatus
+    from wlsmtp.results.receipt import Status as Status
+    from wlsmtp.results.reply import EnhancedStatusCode as EnhancedStatusCode
+    from wlsmtp.results.reply import Reply as Reply
+    from wlsmtp.results.secured import Certificate as Certificate
+    from wlsmtp.results.secured import TLSInfo as TLSInfo
+    from wlsmtp.results.statistics import Statistics as Statistics
     from wlsmtp.session import AsyncSMTPSession as AsyncSMTPSession
     from wlsmtp.session import SMTPSession as SMTPSession
     from wlsmtp.settings.config import TLS as TLS
@@ -59,12 +62,9 @@ if TYPE_CHECKING:
     from wlsmtp.settings.options import DeliveryOptions as DeliveryOptions
     from wlsmtp.settings.options import RecipientDSN as RecipientDSN
     from wlsmtp.smtp.connection import ServerInfo as ServerInfo
-    from wlsmtp.statistics import Statistics as Statistics
     from wlsmtp.transports.base import Transport as Transport
     from wlsmtp.transports.memory import MemoryTransport as MemoryTransport
     from wlsmtp.wire.extensions import Capabilities as Capabilities
-    from wlsmtp.wire.reply import EnhancedStatusCode as EnhancedStatusCode
-    from wlsmtp.wire.reply import Reply as Reply
 
 __version__ = "0.1.0"
 
@@ -72,10 +72,10 @@ _ROOMS = {
     "session": ("SMTPSession", "AsyncSMTPSession"),
     "message.model": ("Message", "Attachment"),
     "message.envelope": ("Envelope",),
-    "receipt": ("Receipt", "RecipientResult", "RecipientStatus", "Status"),
+    "results.receipt": ("Receipt", "RecipientResult", "RecipientStatus", "Status"),
     "settings.config": ("SessionConfig", "Security", "Mode", "TLS"),
     "settings.limits": ("Timeouts", "PoolLimits", "Pipelining", "RetryPolicy"),
-    "errors": (
+    "results.errors": (
         "SMTPError", "ConfigError", "MessageError", "ConnectionFailed", "DeadlineExceeded", "TLSError",
         "AuthenticationFailed", "ReplyError", "SenderRefused", "RecipientsRefused", "ContentRefused", "CommandRefused",
         "LocalDeliveryFailed", "ProtocolError", "ExtensionMissing", "OutcomeUnknown", "MessageCancelled", "OutboxError",
@@ -84,16 +84,16 @@ _ROOMS = {
     "oauth": ("ClientCredentials", "RefreshToken"),
     "settings.options": ("DeliveryOptions", "DSN", "RecipientDSN", "DeliverBy"),
     "settings.network": ("Network", "Proxy"),
-    "io.base": ("TLSInfo", "Certificate"),
+    "results.secured": ("TLSInfo", "Certificate"),
     "outbox.base": ("Outbox", "OutboxNotEmpty", "OutboxStatistics"),
     "outbox.memory": ("MemoryOutbox",),
     "outbox.sqlite": ("SQLiteOutbox",),
     "smtp.connection": ("ServerInfo",),
-    "statistics": ("Statistics",),
+    "results.statistics": ("Statistics",),
     "transports.base": ("Transport",),
     "transports.memory": ("MemoryTransport",),
     "wire.extensions": ("Capabilities",),
-    "wire.reply": ("Reply", "EnhancedStatusCode"),
+    "results.reply": ("Reply", "EnhancedStatusCode"),
 }  # fmt: skip
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 

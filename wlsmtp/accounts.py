@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from wlsmtp.errors import SMTPError
 from wlsmtp.events import Failed, Sent
 from wlsmtp.receipt import Receipt, RecipientStatus, Status, overall_status
-from wlsmtp.statistics import Statistics
+from wlsmtp.results.statistics import Statistics
 
 if TYPE_CHECKING:
     from wlsmtp.message.content import Content

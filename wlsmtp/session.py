@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from wlsmtp.message.render import Sendable
     from wlsmtp.outbox.base import OutboxStatistics
     from wlsmtp.outbox.schedule import When
+    from wlsmtp.results.statistics import Statistics
     from wlsmtp.settings.options import DeliveryOptions
     from wlsmtp.smtp.connection import ServerInfo
-    from wlsmtp.statistics import Statistics
     from wlsmtp.transports.base import Transport
     from wlsmtp.wire.extensions import Capabilities
 

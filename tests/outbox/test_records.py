@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from wlsmtp import errors
 from wlsmtp.errors import ConnectionFailed, SMTPError, Stage
-from wlsmtp.io.base import Certificate, TLSInfo
 from wlsmtp.outbox import records
 from wlsmtp.receipt import OutboxReceipt, RecipientResult, RecipientStatus, Status
+from wlsmtp.results.reply import Reply
+from wlsmtp.results.secured import Certificate, TLSInfo
 from wlsmtp.settings.options import DSN, DeliverBy, DeliveryOptions, RecipientDSN
-from wlsmtp.wire.reply import Reply
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, SMTPError)]
 

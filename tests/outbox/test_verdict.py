@@ -23,8 +23,8 @@ from wlsmtp.errors import (
 from wlsmtp.outbox import verdict
 from wlsmtp.outbox.base import Entry
 from wlsmtp.receipt import OutboxReceipt, Outcome, RecipientResult, RecipientStatus, Status
+from wlsmtp.results.reply import Reply
 from wlsmtp.settings.limits import RetryPolicy
-from wlsmtp.wire.reply import Reply
 
 NOW = 1_700_000_000.0
 POLICY = RetryPolicy(attempts=3, backoff=10, max_backoff=60, jitter=0)

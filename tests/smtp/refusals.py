@@ -4,7 +4,8 @@ row is. Addresses and names are made up, the words are not."""
 from __future__ import annotations
 
 from wlsmtp.errors import Stage
-from wlsmtp.wire.reply import Reply, ReplyParser
+from wlsmtp.results.reply import Reply
+from wlsmtp.wire.reply import ReplyParser
 
 REPLIES: list[tuple[Stage, str, str | None]] = [
     (

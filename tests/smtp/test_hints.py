@@ -9,10 +9,10 @@ import pytest
 from tests.smtp.page import PAGE, replaced
 from tests.smtp.refusals import PROFILES, REPLIES, STAGES, reply
 from wlsmtp.errors import ContentRefused, SMTPError, Stage
+from wlsmtp.results.reply import Reply
 from wlsmtp.smtp.hints import ROWS, advise, hint_for, row_for
 from wlsmtp.smtp.hints.row import Row, Scene
 from wlsmtp.testing import profiles
-from wlsmtp.wire.reply import Reply
 
 NAMED = {row.situation: row for row in ROWS}
 

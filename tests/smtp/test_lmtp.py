@@ -12,9 +12,9 @@ import wlsmtp
 from tests.worlds import World
 from wlsmtp import RecipientStatus, RetryPolicy, SessionConfig, SMTPSession, Stage, Status
 from wlsmtp.errors import ConnectionFailed
+from wlsmtp.results.reply import Reply
 from wlsmtp.smtp import judge
 from wlsmtp.testing import ScriptedPeer
-from wlsmtp.wire.reply import Reply
 
 ACCEPTED, REFUSED, UNKNOWN = RecipientStatus.ACCEPTED, RecipientStatus.REFUSED, RecipientStatus.UNKNOWN
 RAW = b"Subject: x\r\n\r\n.Hello\r\n"

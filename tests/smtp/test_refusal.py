@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wlsmtp import AuthenticationFailed, SessionConfig
+from wlsmtp.results.reply import Reply
 from wlsmtp.sasl import MECHANISMS
 from wlsmtp.smtp.refusal import REFUSED_LOGIN_RESTS, read_problem, refused
-from wlsmtp.wire.reply import Reply, ReplyParser
+from wlsmtp.wire.reply import ReplyParser
 
 
 def reply(text: str) -> Reply:

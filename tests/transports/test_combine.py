@@ -32,12 +32,12 @@ from wlsmtp.io.blocking import run as run_blocking
 from wlsmtp.message.content import Content
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.receipt import Outcome
+from wlsmtp.results.reply import Reply
 from wlsmtp.smtp.deadlines import Deadlines
 from wlsmtp.testing import CLOSE, RESET, SILENCE, ReceivedMessage, SMTPServer
 from wlsmtp.testing.conversation import Ended
 from wlsmtp.transports import FailoverTransport, MemoryTransport, RoundRobinTransport
 from wlsmtp.transports.members import Member
-from wlsmtp.wire.reply import Reply
 
 ANN, BOB, CLEO = "ann@example.com", "bob@example.org", "cleo@example.net"
 MESSAGE = Message(sender=ANN, to=[BOB, CLEO], text="x")

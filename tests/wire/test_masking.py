@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wlsmtp.errors import AuthenticationFailed
+from wlsmtp.results.reply import Reply
 from wlsmtp.wire.masking import MASK, Masking, Notations
-from wlsmtp.wire.reply import Reply, printable
+from wlsmtp.wire.reply import printable
 
 PASSWORD = "Hunter2+S3CR3T/pä%&"
 RESPONSE = b"\0ann\0" + PASSWORD.encode()

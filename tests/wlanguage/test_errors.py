@@ -8,7 +8,7 @@ import pytest
 
 from wlsmtp import errors
 from wlsmtp.receipt import Receipt, RecipientResult, RecipientStatus, Status
-from wlsmtp.wire.reply import Reply
+from wlsmtp.results.reply import Reply
 from wlsmtp.wlanguage import *
 from wlsmtp.wlanguage.errors import CODES, failed, succeeded
 

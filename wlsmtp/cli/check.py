@@ -14,8 +14,8 @@ from wlsmtp.cli.report import error_as_json
 from wlsmtp.cli.screen import Screen, masked
 from wlsmtp.errors import ConfigError, SMTPError, Stage
 from wlsmtp.events import Event, Line
-from wlsmtp.io.base import TLSInfo
-from wlsmtp.plain import tls_as_dict
+from wlsmtp.results.plain import tls_as_dict
+from wlsmtp.results.secured import TLSInfo
 from wlsmtp.session import SMTPSession
 from wlsmtp.settings.config import Security, SessionConfig
 from wlsmtp.smtp.connection import ServerInfo

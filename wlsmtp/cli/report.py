@@ -11,8 +11,8 @@ import typer
 
 from wlsmtp.cli.screen import Screen, masked
 from wlsmtp.errors import ConfigError, MessageError, SMTPError
-from wlsmtp.plain import error_as_dict
 from wlsmtp.receipt import Receipt, RecipientStatus, Status
+from wlsmtp.results.plain import error_as_dict
 
 OK, FAILED, USAGE, PARTIAL, UNKNOWN = 0, 1, 2, 3, 4
 TEMPORARY = 75

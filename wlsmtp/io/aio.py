@@ -19,12 +19,13 @@ from wlsmtp.io.aio_aside import await_aside
 from wlsmtp.io.aio_dialing import dial, dial_through
 from wlsmtp.io.aio_end import close_with_loop
 from wlsmtp.io.aio_wire import Wire, wake, within
-from wlsmtp.io.base import Ended, TLSInfo
+from wlsmtp.io.base import Ended
 from wlsmtp.io.order import CheckedMutex, Rank, order
 from wlsmtp.io.place import Place
 from wlsmtp.io.readiness import is_readable
 from wlsmtp.io.sockets import Connecting, check_injected, tune
 from wlsmtp.io.tls import keep_session, secure
+from wlsmtp.results.secured import TLSInfo
 from wlsmtp.settings.network import Network, Proxy
 
 if TYPE_CHECKING:

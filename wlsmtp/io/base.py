@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from wlsmtp.io.order import Rank
     from wlsmtp.io.place import Place
+    from wlsmtp.results.secured import TLSInfo
     from wlsmtp.settings.config import TLS
     from wlsmtp.settings.network import Network, Proxy
 
@@ -32,46 +31,6 @@ MAX_UNREAD = 8 * 1024 * 1024
 then both sides would wait for ever. They answer some 100,000 recipients."""
 ATTEMPT_DELAY = 0.25
 """Seconds until the next address is tried beside a slow one (RFC 8305 §5)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """The certificate by which a server proved itself. Names and time are None when nothing here could read them: they
-    come with the verification, and for a certificate that is pinned or not verified from ``cryptography``."""
-
-    fingerprint: str
-    """SHA-256, in hex."""
-    subject: str | None = None
-    issuer: str | None = None
-    not_after: datetime | None = None
-    """When it expires."""
-    der: bytes = field(default=b"", repr=False)
-    """The certificate itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class TLSInfo:
-    """What secures a connection."""
-
-    protocol: str
-    """``TLSv1.3``, say."""
-    cipher: str
-    certificate: Certificate | None
-    verified: bool
-    """Whether the certificate was checked: against authorities and the name, or against a pin."""
-    resumed: bool = False
-    """Whether the TLS session of an earlier connection went on, which spares most of the handshake."""
-
-    unique: bytes | None = field(default=None, repr=False)
-    """The first Finished message (``tls-unique``, RFC 5929 §3); None from TLS 1.3 on, which does not define it."""
-
-    @property
-    def fingerprint(self) -> str | None:
-        """SHA-256 of the server's certificate, in hex."""
-        return self.certificate.fingerprint if self.certificate else None
-
-    def __str__(self) -> str:
-        return f"{self.protocol} {self.cipher}" + (", resumed" if self.resumed else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.io.aside import call_aside
-from wlsmtp.io.base import MAX_UNREAD, READ_SIZE, Ended, TLSInfo
+from wlsmtp.io.base import MAX_UNREAD, READ_SIZE, Ended
 from wlsmtp.io.dialing import dial, dial_through, remaining
 from wlsmtp.io.engine import RECORD, OutgoingRecords, TLSEngine
 from wlsmtp.io.exit_hooks import exit_hooks
@@ -26,6 +26,7 @@ from wlsmtp.io.place import Place
 from wlsmtp.io.readiness import Readable, wait_until_ready, yield_processor
 from wlsmtp.io.sockets import Connecting, check_injected, tune
 from wlsmtp.io.tls import keep_session, secure
+from wlsmtp.results.secured import TLSInfo
 from wlsmtp.settings.network import Network, Proxy
 
 if TYPE_CHECKING:

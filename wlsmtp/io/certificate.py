@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from wlsmtp.errors import ConfigError, Stage, TLSError
-from wlsmtp.io.base import Certificate
+from wlsmtp.results.secured import Certificate
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate as Parsed

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, TypeGuard, cast
 
 from wlsmtp.errors import ConfigError, Stage, TLSError
 from wlsmtp.io.alerts import client_certificate_error
-from wlsmtp.io.base import TLSInfo
 from wlsmtp.io.certificate import check_pins, names_in, read_certificate, require_parser
 from wlsmtp.io.engine import TLSEngine, shown_certificate
 from wlsmtp.io.thread import Lock
+from wlsmtp.results.secured import TLSInfo
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 from wlsmtp.errors import MessageError, Stage
-from wlsmtp.settings.options import DeliveryOptions
+from wlsmtp.settings.options import DeliveryOptions, mail_parameters, rcpt_parameters
 from wlsmtp.wire.address import (
     Address,
     foreign_mailbox,
@@ -18,7 +18,6 @@ from wlsmtp.wire.address import (
     text_of,
 )
 from wlsmtp.wire.command import line, mail, rcpt
-from wlsmtp.wire.parameters import mail_parameters, rcpt_parameters
 
 if TYPE_CHECKING:
     from email.headerregistry import Address as HeaderAddress

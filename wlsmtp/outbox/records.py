@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from wlsmtp import errors
 from wlsmtp.errors import SMTPError, Stage
-from wlsmtp.io.base import Certificate, TLSInfo
 from wlsmtp.receipt import OutboxReceipt, RecipientResult, RecipientStatus, Status, Unread
+from wlsmtp.results import errors
+from wlsmtp.results.reply import Reply
+from wlsmtp.results.secured import Certificate, TLSInfo
 from wlsmtp.settings.options import DeliveryOptions
-from wlsmtp.wire.reply import Reply
 
 _KINDS = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, SMTPError)}
 _ANSWERS = ("temporary", "ambiguous", "retry_after")

@@ -11,15 +11,15 @@ from wlsmtp.smtp.transaction import NotStarted
 
 if TYPE_CHECKING:
     from wlsmtp.errors import SMTPError
-    from wlsmtp.io.base import TLSInfo
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
     from wlsmtp.message.mail import Mail
+    from wlsmtp.results.reply import Reply
+    from wlsmtp.results.secured import TLSInfo
     from wlsmtp.smtp.connection import Connection
     from wlsmtp.smtp.deadlines import Deadlines
     from wlsmtp.smtp.quirks import ServerQuirks
     from wlsmtp.smtp.transaction import Transaction
-    from wlsmtp.wire.reply import Reply
 
 
 class Dispatch:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ConnectionFailed, DeadlineExceeded, SMTPError, Stage
 from wlsmtp.io.order import Rank
+from wlsmtp.results.statistics import PoolStatistics
 from wlsmtp.smtp.connection import ConnectionState
 from wlsmtp.smtp.judge import names_connections
-from wlsmtp.statistics import PoolStatistics
 
 if TYPE_CHECKING:
     from wlsmtp.io.base import IO

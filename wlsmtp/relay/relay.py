@@ -10,12 +10,12 @@ from wlsmtp.io.place import Kept
 from wlsmtp.io.thread import Lock
 from wlsmtp.relay.pace import Pace
 from wlsmtp.relay.pool import Pool
+from wlsmtp.results.statistics import PoolStatistics
 from wlsmtp.retry import again_after
 from wlsmtp.smtp import judge
 from wlsmtp.smtp.hints import advise
 from wlsmtp.smtp.opening import open_connection
 from wlsmtp.smtp.quirks import ServerQuirks
-from wlsmtp.statistics import PoolStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Set
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypedDict, Unpack
+from typing import Annotated, Any, Literal, Self, TypedDict, Unpack
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -21,15 +21,10 @@ from wlsmtp.settings.help import spells_out
 from wlsmtp.settings.limits import PATIENT, Pipelining, PoolLimits, RetryPolicy, Timeouts
 from wlsmtp.settings.network import Network, Proxy
 from wlsmtp.settings.options import DeliveryOptions
+from wlsmtp.settings.plugged import OutboxLike, TransportLike
 from wlsmtp.settings.sources import fields_from_env, fields_from_preset, fields_from_url, transport_from_url
 from wlsmtp.settings.urls import URL
 from wlsmtp.settings.validation import Seconds, Settings
-
-if TYPE_CHECKING:
-    from wlsmtp.outbox.base import Outbox
-    from wlsmtp.transports.base import Transport
-else:
-    Outbox = Transport = Any  # what builds on this package is known to type checkers only
 
 TokenProvider = Callable[[], str | Awaitable[str]]
 """Returns an OAuth 2.0 access token, or (in the async world) an awaitable of one; asked anew for each connection, and
@@ -166,7 +161,7 @@ class SessionKeywords(TypedDict, total=False):
     """``lmtp`` (RFC 2033) delivers to mailboxes: each recipient is answered on its own after the content. Port 24."""
     mode: Mode | Literal["sync", "async"] | None
     """When ``send`` returns: ``"sync"``, once the server has answered; ``"async"``, at once."""
-    outbox: str | Outbox | None
+    outbox: str | OutboxLike | None
     """Where ``mode="async"`` keeps messages until they are sent: ``"memory:"``, ``"sqlite:///path"`` or an ``Outbox``;
     see ``wlsmtp.outbox``."""
     close_timeout: float | None
@@ -217,7 +212,7 @@ class SessionKeywords(TypedDict, total=False):
     """With ``mode="async"``: called with the receipt of each message that was sent to all its recipients."""
     on_error: Callback | None
     """With ``mode="async"``: called with the receipt of each message that is finished and was not sent to all."""
-    transport: str | Transport | URL | None
+    transport: str | TransportLike | URL | None
     """What carries the messages instead of SMTP to ``server``: a ``Transport``, or its URL (``maildir:///path``)."""
 
 

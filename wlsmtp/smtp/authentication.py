@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wlsmtp.io.base import IO
+    from wlsmtp.results.reply import Reply
     from wlsmtp.sasl import Mechanism
     from wlsmtp.sasl.base import Exchange
     from wlsmtp.settings.config import SessionConfig
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from wlsmtp.smtp.link import Link
     from wlsmtp.smtp.quirks import ServerQuirks
     from wlsmtp.wire.extensions import Capabilities
-    from wlsmtp.wire.reply import Reply
 
 _NOT_SUPPORTED = frozenset({500, 502, 503, 504})
 """Replies that speak against the mechanism."""

@@ -15,9 +15,11 @@ from wlsmtp.smtp.window import Window, is_closing
 from wlsmtp.wire import command
 
 if TYPE_CHECKING:
-    from wlsmtp.io.base import IO, TLSInfo
+    from wlsmtp.io.base import IO
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
+    from wlsmtp.results.reply import Reply
+    from wlsmtp.results.secured import TLSInfo
     from wlsmtp.settings.config import SessionConfig
     from wlsmtp.smtp.deadlines import Deadlines
     from wlsmtp.smtp.link import Expectation, Link
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from wlsmtp.smtp.quirks import ServerQuirks
     from wlsmtp.smtp.transaction import Transaction
     from wlsmtp.wire.extensions import Capabilities
-    from wlsmtp.wire.reply import Reply
 
 LONG_IDLE = 1.0
 """Seconds after which a connection may have died without a sign: the next message asks before it sends content."""

@@ -16,11 +16,11 @@ from wlsmtp.wire import command
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from wlsmtp.results.reply import Reply
     from wlsmtp.smtp.deadlines import Deadlines
     from wlsmtp.smtp.link import Link
     from wlsmtp.smtp.quirks import ServerQuirks
     from wlsmtp.wire.extensions import Capabilities
-    from wlsmtp.wire.reply import Reply
 
 LONGEST = 3.0
 """Seconds for the answer to one question. A server that has read a group answers it at once."""

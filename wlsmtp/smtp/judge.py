@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ContentRefused, OutcomeUnknown, SenderRefused, SMTPError, Stage
 from wlsmtp.receipt import Outcome, RecipientResult, RecipientStatus, refusal
-from wlsmtp.wire.reply import are_positive
+from wlsmtp.results.reply import are_positive
 
 if TYPE_CHECKING:
-    from wlsmtp.wire.reply import Reply
+    from wlsmtp.results.reply import Reply
 
 _SERVER = "The server"
 """What errors call it where its name is not known."""

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wlsmtp.errors import SMTPError
+    from wlsmtp.results.reply import Reply
     from wlsmtp.smtp.quirks import ServerQuirks
     from wlsmtp.smtp.transaction import ChunkProbe, Transaction
-    from wlsmtp.wire.reply import Reply
 
 
 STORES_WHAT_FOLLOWS = ("Net::Server::Mail",)

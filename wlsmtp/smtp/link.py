@@ -24,8 +24,9 @@ from wlsmtp.errors import (
 )
 from wlsmtp.events import Disconnected, Line
 from wlsmtp.io.alerts import client_certificate_error
+from wlsmtp.results.reply import Reply, are_positive
 from wlsmtp.wire.masking import Masking
-from wlsmtp.wire.reply import Reply, ReplyParser, are_positive, printable
+from wlsmtp.wire.reply import ReplyParser, printable
 
 if TYPE_CHECKING:
     from wlsmtp.events import Announcer, Event, Muted

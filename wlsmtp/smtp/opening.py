@@ -30,10 +30,10 @@ from wlsmtp.wire.extensions import Capabilities, parse_ehlo
 if TYPE_CHECKING:
     from wlsmtp.events import Announcer
     from wlsmtp.io.base import IO, Stream
+    from wlsmtp.results.reply import Reply
     from wlsmtp.settings.config import SessionConfig
     from wlsmtp.smtp.deadlines import Deadlines
     from wlsmtp.smtp.quirks import ServerQuirks
-    from wlsmtp.wire.reply import Reply
 
 _numbers = itertools.count(1)
 

@@ -18,10 +18,10 @@ from wlsmtp.wire.reply import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from wlsmtp.results.reply import Reply
     from wlsmtp.sasl import Mechanism
     from wlsmtp.settings.config import SessionConfig
     from wlsmtp.wire.extensions import Capabilities
-    from wlsmtp.wire.reply import Reply
 
 NOT_UNDERSTOOD = frozenset({500, 501, 502, 503, 504, 530, 538})
 """Replies that say nothing of the secret; the last two want TLS first (RFC 3207 §4, RFC 4954 §6)."""

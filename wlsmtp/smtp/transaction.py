@@ -9,21 +9,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ConnectionFailed, ProtocolError, Stage
+from wlsmtp.results.reply import are_positive
 from wlsmtp.smtp import judge
 from wlsmtp.smtp.link import Expectation
 from wlsmtp.smtp.plan import Flow, stages_of
 from wlsmtp.wire import command
 from wlsmtp.wire.content import DotStuffer, bdat
-from wlsmtp.wire.reply import are_positive
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wlsmtp.errors import SMTPError
     from wlsmtp.receipt import Outcome
+    from wlsmtp.results.reply import Reply
     from wlsmtp.smtp.link import Link
     from wlsmtp.smtp.plan import Plan
-    from wlsmtp.wire.reply import Reply
 
 
 _START_MAIL_INPUT = 354

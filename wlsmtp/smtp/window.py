@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
     from wlsmtp.io.base import IO
     from wlsmtp.receipt import Outcome
+    from wlsmtp.results.reply import Reply
     from wlsmtp.settings.limits import Pipelining
     from wlsmtp.smtp.deadlines import Deadlines, StageName
     from wlsmtp.smtp.link import Link
     from wlsmtp.smtp.plan import Plan, Planner
     from wlsmtp.smtp.quirks import ServerQuirks
-    from wlsmtp.wire.reply import Reply
 
 
 class Window:

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
     from wlsmtp.message.mail import Mail
+    from wlsmtp.results.reply import Reply
+    from wlsmtp.results.statistics import PoolStatistics
     from wlsmtp.settings.config import SessionConfig
     from wlsmtp.settings.urls import URL
     from wlsmtp.smtp.connection import ServerInfo
     from wlsmtp.smtp.deadlines import Deadlines
-    from wlsmtp.statistics import PoolStatistics
     from wlsmtp.wire.extensions import Capabilities
-    from wlsmtp.wire.reply import Reply
 
 
 def reverse_path(envelope: Envelope) -> str:

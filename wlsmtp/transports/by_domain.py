@@ -16,10 +16,10 @@ from wlsmtp.wire.address import parse_address
 if TYPE_CHECKING:
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
+    from wlsmtp.results.statistics import PoolStatistics
     from wlsmtp.settings.urls import URL
     from wlsmtp.smtp.connection import ServerInfo
     from wlsmtp.smtp.deadlines import Deadlines
-    from wlsmtp.statistics import PoolStatistics
     from wlsmtp.transports.base import Context
     from wlsmtp.transports.registry import Given
     from wlsmtp.wire.address import Address

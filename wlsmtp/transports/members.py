@@ -15,7 +15,7 @@ from wlsmtp.errors import (
     SenderRefused,
     SMTPError,
 )
-from wlsmtp.statistics import PoolStatistics
+from wlsmtp.results.statistics import PoolStatistics
 
 if TYPE_CHECKING:
     from wlsmtp.message.mail import Mail

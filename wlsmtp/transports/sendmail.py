@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
 from wlsmtp.errors import ContentRefused, DeadlineExceeded, LocalDeliveryFailed, OutcomeUnknown, SMTPError, Stage
+from wlsmtp.results.reply import Reply
 from wlsmtp.smtp.connection import ServerInfo
 from wlsmtp.transports.base import WholeTransport, reverse_path
 from wlsmtp.wire.content import with_unix_line_ends
 from wlsmtp.wire.extensions import Capabilities
-from wlsmtp.wire.reply import Reply, printable
+from wlsmtp.wire.reply import printable
 
 if TYPE_CHECKING:
     from wlsmtp.io.base import Ended

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
     from wlsmtp.receipt import Outcome
+    from wlsmtp.results.statistics import PoolStatistics
     from wlsmtp.settings.config import SessionConfig
     from wlsmtp.smtp.connection import ServerInfo
     from wlsmtp.smtp.deadlines import Deadlines
-    from wlsmtp.statistics import PoolStatistics
     from wlsmtp.wire.extensions import Capabilities
 
 

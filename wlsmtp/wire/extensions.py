@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wlsmtp.wire.reply import Reply
+    from wlsmtp.results.reply import Reply
 
 
 _DECLARED = re.compile(r"[1-9][0-9]{0,5}")

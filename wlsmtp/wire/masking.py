@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from wlsmtp.errors import AuthenticationFailed, SMTPError
-from wlsmtp.wire.reply import Reply, printable
+from wlsmtp.results.reply import Reply
+from wlsmtp.wire.reply import printable
 
 MASK = "********"
 _PIECE, _STRIDE = 4, 3

@@ -19,7 +19,7 @@ from wlsmtp.smtp.hints.session import SESSION_ROWS
 
 if TYPE_CHECKING:
     from wlsmtp.errors import SMTPError, Stage
-    from wlsmtp.wire.reply import Reply
+    from wlsmtp.results.reply import Reply
 
 NOWHERE = Scene()
 ROWS: tuple[Row, ...] = (*SESSION_ROWS, *LOGIN_ROWS, *MESSAGE_ROWS)

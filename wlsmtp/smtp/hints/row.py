@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from wlsmtp.errors import Stage
 
 if TYPE_CHECKING:
-    from wlsmtp.wire.reply import Reply
+    from wlsmtp.results.reply import Reply
 
 OPENING = (Stage.GREETING, Stage.EHLO, Stage.STARTTLS)
 LOGIN = (Stage.AUTH,)

@@ -28,9 +28,9 @@ from wlsmtp import (
     Stage,
     Status,
     TLSInfo,
-    plain_fields,
 )  # fmt: skip
 from wlsmtp.receipt import OutboxReceipt
+from wlsmtp.results import plain_fields
 from wlsmtp.testing import SMTPServer
 
 OK = Reply(250, ("2.0.0 Ok: queued as ABC123",))

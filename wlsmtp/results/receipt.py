@@ -9,15 +9,15 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from wlsmtp.errors import RecipientsRefused, Stage
+from wlsmtp.results.errors import RecipientsRefused, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from wlsmtp.errors import SMTPError
-    from wlsmtp.io.base import TLSInfo
-    from wlsmtp.wire.reply import Reply
+    from wlsmtp.results.errors import SMTPError
+    from wlsmtp.results.reply import Reply
+    from wlsmtp.results.secured import TLSInfo
 
 
 class Status(StrEnum):
@@ -65,13 +65,13 @@ class RecipientResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as ``Receipt.as_dict`` has them for each recipient."""
-        from wlsmtp import plain
+        from wlsmtp.results import plain
 
         return plain.recipient_as_dict(self)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, handler: Any) -> Any:
-        from wlsmtp import plain
+        from wlsmtp.results import plain
 
         return plain.pydantic_schema(cls, handler)
 
@@ -134,7 +134,7 @@ class Receipt:
         ``status``, ``reply``, ``error``), ``reply``, ``queue_id``, ``message_id``, ``attempts``, ``error``,
         ``elapsed``, ``tls``, ``next_attempt``, ``interruptions``. A reply is ``code``, ``enhanced``, ``text`` and
         ``lines``; an error its ``type`` and what it answers. No message, and no secret, is in it."""
-        from wlsmtp import plain
+        from wlsmtp.results import plain
 
         return plain.receipt_as_dict(self)
 
@@ -142,13 +142,13 @@ class Receipt:
     def from_dict(fields: Mapping[str, Any]) -> Receipt:
         """A receipt from what ``as_dict`` gave, perhaps by way of JSON. It says the same, and follows no message:
         ``wait`` returns at once. Raises ``ValueError`` for anything else."""
-        from wlsmtp import plain
+        from wlsmtp.results import plain
 
         return plain.receipt_from_dict(fields)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, handler: Any) -> Any:
-        from wlsmtp import plain
+        from wlsmtp.results import plain
 
         return plain.pydantic_schema(cls, handler)
 
@@ -357,9 +357,7 @@ _SERVER = "The server"
 """What errors call it where its name is not known."""
 
 
-def refusal(
-    results: Sequence[RecipientResult], stage: Stage = Stage.RCPT, server: str = _SERVER
-) -> RecipientsRefused:
+def refusal(results: Sequence[RecipientResult], stage: Stage = Stage.RCPT, server: str = _SERVER) -> RecipientsRefused:
     """The error for those who were refused; ``server`` is what it calls the server."""
     refused = [result for result in results if result.status is RecipientStatus.REFUSED]
     names = ", ".join(result.address for result in refused[:3]) + (", …" if len(refused) > 3 else "")

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from wlsmtp import errors
-from wlsmtp.errors import SMTPError, Stage
-from wlsmtp.receipt import OutboxReceipt, Receipt, RecipientResult, RecipientStatus, Status
-
-if TYPE_CHECKING:
-    from wlsmtp.io.base import TLSInfo
-    from wlsmtp.wire.reply import Reply
+from wlsmtp.results import errors
+from wlsmtp.results.errors import SMTPError, Stage
+from wlsmtp.results.receipt import OutboxReceipt, Receipt, RecipientResult, RecipientStatus, Status
+from wlsmtp.results.reply import Reply
+from wlsmtp.results.secured import Certificate, TLSInfo
 
 _ANSWERS = ("temporary", "ambiguous", "retry_after")
 _SWITCHES = {"is_lasting": False, "is_passing": True}
@@ -124,21 +122,17 @@ def recipient_from_dict(fields: Mapping[str, Any]) -> RecipientResult:
 
 
 def _reply(fields: Mapping[str, Any] | None) -> Reply | None:
-    import wlsmtp  # its public names, as this module stands below those that have them
-
-    return None if fields is None else wlsmtp.Reply(fields["code"], tuple(fields["lines"]))
+    return None if fields is None else Reply(fields["code"], tuple(fields["lines"]))
 
 
 def _tls(fields: Mapping[str, Any] | None) -> TLSInfo | None:
-    import wlsmtp
-
     if fields is None:
         return None
     certificate = None
     if fields["fingerprint"] is not None:
         not_after = datetime.fromisoformat(fields["not_after"]) if fields["not_after"] is not None else None
-        certificate = wlsmtp.Certificate(fields["fingerprint"], fields["subject"], fields["issuer"], not_after)
-    return wlsmtp.TLSInfo(fields["protocol"], fields["cipher"], certificate, fields["verified"], fields["resumed"])
+        certificate = Certificate(fields["fingerprint"], fields["subject"], fields["issuer"], not_after)
+    return TLSInfo(fields["protocol"], fields["cipher"], certificate, fields["verified"], fields["resumed"])
 
 
 def _error(fields: Mapping[str, Any] | None) -> SMTPError | None:
@@ -171,7 +165,7 @@ def pydantic_schema(kind: type[Any], handler: Any) -> Any:
     what its ``as_dict`` gives."""
     from pydantic_core import core_schema
 
-    from wlsmtp import plain_fields
+    from wlsmtp.results import plain_fields
 
     is_receipt = issubclass(kind, Receipt)
     fields = handler.generate_schema(plain_fields.ReceiptFields if is_receipt else plain_fields.RecipientFields)

@@ -40,8 +40,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wlsmtp.receipt import Receipt
-    from wlsmtp.wire.reply import Reply
+    from wlsmtp.results.receipt import Receipt
+    from wlsmtp.results.reply import Reply
 
 
 class Stage(StrEnum):

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wlsmtp import DSN, Capabilities, DeliverBy, DeliveryOptions, ExtensionMissing, MessageError, RecipientDSN
+from wlsmtp.settings.options import mail_parameters, orcpt, rcpt_parameters
 from wlsmtp.wire.command import line
-from wlsmtp.wire.parameters import mail_parameters, orcpt, rcpt_parameters
 
 ALL = ("DSN", "DELIVERBY", "MT-PRIORITY MIXER", "FUTURERELEASE", "AUTH PLAIN", "REQUIRETLS")
 ESMTP_PARAMETER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*(=[!-<>-~]+)?")  # RFC 5321 §4.1.2

@@ -1,0 +1,169 @@
+"""Replies: what a server says (RFC 5321 §4.2).
+
+What a reply means for a message is not decided here (``smtp/judge.py``); its class is its first digit, so no list of
+known codes exists anywhere. ``wire/reply.py`` reads them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wlsmtp.results.errors import shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MAX_SHOWN = 1000
+"""Characters of a reply's text in ``str()``."""
+
+_ENHANCED = re.compile(r"([245])\.([0-9]{1,3})\.([0-9]{1,3})(?=[ \t]|$)")
+
+_ID = r"<?([A-Za-z0-9][\w.@+=/-]*)"
+_ID_WITH_A_DIGIT = r"<?(?=[\w.@+=/-]{0,80}\d)([A-Za-z0-9][\w.@+=/-]{3,})"  # "treated as spam" names no queue entry
+_QUEUE_ID = tuple(
+    re.compile(pattern, re.IGNORECASE | re.ASCII)
+    for pattern in (
+        rf"\bqueued as {_ID}",  # Postfix, SendGrid, iCloud
+        rf"\b(?:id[=: ]+|id is |(?:accepted|saved|stored) as ){_ID_WITH_A_DIGIT}",  # Exim, OpenSMTPD, Stalwart
+        rf"^{_ID_WITH_A_DIGIT}>? (?:message accepted|queued)",  # Sendmail, Proofpoint, IIS
+        r"\bInternalId=(\d+)",  # Exchange; what Get-MessageTrackingLog asks for
+        r"^OK +\d+ (\S+) - gsmtp",  # Gmail; the id in its Received field
+        r"^OK (?=\S{0,80}\d)([\w-]{20,})$",  # Amazon SES
+        r"^OK \d+ qp (\d+)\b",  # qmail
+        r"\bmessage (\d{4,}) accepted",  # IronPort
+        r"\bqueued \(([\w-]{20,}\.\d+)\)",  # Haraka
+        r"\breceived OK \[([\w.-]+)\]",  # Mimecast
+        r"^<\S*> ([\w+/]{6,}) saved",  # Dovecot
+    )
+)
+_LOOKED_AT = 1000
+"""Characters of a reply in which an identifier or a time is looked for, so that a hostile text costs no time."""
+
+_RETRY_IN = re.compile(
+    r"\b(?:again|back|retry|later|greylist(?:ed|ing)?)\b[^.;]{0,40}?\b(?:in|after|for)[ :]+"
+    r"(?:(?:(\d{1,2}):)?(\d{1,2}):(\d{2})\b|(\d{1,6}) ?(s|m|h)(?:ec|in|our|econd|inute)?s?\b)",
+    re.IGNORECASE,
+)
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+_LIMIT_IN_TIME = re.compile(
+    r"\b(?:daily|hourly)\b[^.;<>@]{0,40}\b(?:limit|quota)|\bper (?:second|minute|hour|day)\b|\brate.?limit|"
+    r"\b(?:sending|submission) ?(?:limit|quota|rate)|\bunusual (?:sending )?activity|"
+    r"\btoo (?:many (?:e-?mails|messages)|much mail)\b",
+    re.IGNORECASE,
+)
+"""Words of a limit on mail in a stretch of time."""
+_LONG_LIMIT = re.compile(
+    r"\b(?:daily|hourly)\b[^.;<>@]{0,40}\b(?:limit|quota)|\bper (?:hour|day)\b|"
+    r"\b(?:sending|submission) ?(?:limit|quota)|\bunusual (?:sending )?activity",
+    re.IGNORECASE,
+)
+"""Words of those that last for hours."""
+LIMIT_RESTS = 3600.0
+"""Seconds after which a server is asked again that has named a limit of mail in an hour or a day, and no time."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnhancedStatusCode:
+    """The three numbers of RFC 3463: class, subject, detail."""
+
+    klass: int
+    subject: int
+    detail: int
+
+    def __str__(self) -> str:
+        return f"{self.klass}.{self.subject}.{self.detail}"
+
+
+@dataclass(slots=True, unsafe_hash=True)
+class Reply:
+    """One reply of the server: a three-digit code and the text of each line.
+
+    The questions go by the first digit of the code (RFC 5321 §4.2.1), so that unknown codes are understood. It is a
+    value: nothing changes it.
+    """
+
+    code: int
+    lines: tuple[str, ...] = ("",)
+
+    @property
+    def is_positive(self) -> bool:
+        """2xx: done."""
+        return self.code // 100 == 2
+
+    @property
+    def is_intermediate(self) -> bool:
+        """3xx: go on."""
+        return self.code // 100 == 3
+
+    @property
+    def is_transient(self) -> bool:
+        """4xx: not now, perhaps later."""
+        return self.code // 100 == 4
+
+    @property
+    def is_permanent(self) -> bool:
+        """5xx: no."""
+        return self.code // 100 == 5
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same may be accepted later: a 4xx, or a 5xx whose words name a limit on mail in a stretch of
+        time, as Gmail's ``550 5.4.5 Daily user sending limit exceeded``."""
+        return self.is_transient or (self.is_permanent and _names(_LIMIT_IN_TIME, self))
+
+    @property
+    def enhanced(self) -> EnhancedStatusCode | None:
+        """The enhanced status code at the head of the text, when its class agrees with the code (RFC 2034 §4)."""
+        found = _ENHANCED.match(self.lines[0])
+        if found is None or int(found[1]) != self.code // 100:
+            return None
+        return EnhancedStatusCode(int(found[1]), int(found[2]), int(found[3]))
+
+    @property
+    def text(self) -> str:
+        """The text of all lines, each without its enhanced status code, joined by spaces."""
+        if self.enhanced is None:
+            return " ".join(line for line in self.lines if line)
+        # Only at the head: "… Exim 4.97.1 …" is no status code.
+        bare = (line[found.end() :].strip() if (found := _ENHANCED.match(line)) else line for line in self.lines)
+        return " ".join(line for line in bare if line)
+
+    @property
+    def queue_id(self) -> str | None:
+        """The identifier under which the server queued the message, as far as its words tell."""
+        text = self.text[:_LOOKED_AT]
+        found = (pattern.search(text) for pattern in _QUEUE_ID)
+        return next((match[1].rstrip(".") for match in found if match), None)
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds until the server wants to be asked again: the time that it names, as greylisting servers do; an hour
+        where it names a limit of mail in an hour or a day; else None."""
+        if not self.may_pass:
+            return None
+        found = _RETRY_IN.search(self.text[:_LOOKED_AT])
+        if found is None:
+            return LIMIT_RESTS if _names(_LONG_LIMIT, self) else None
+        hours, minutes, seconds, count, unit = found.groups()
+        if count is not None:
+            return float(int(count) * _SECONDS[unit.lower()])
+        return float(int(hours or 0) * 3600 + int(minutes) * 60 + int(seconds))
+
+    def __str__(self) -> str:
+        """Code and text, as errors and logs show them: a long text is cut, ``text`` has all of it."""
+        return " ".join(str(part) for part in (self.code, self.enhanced, shortened(self.text, MAX_SHOWN)) if part)
+
+
+def are_positive(replies: Iterable[Reply]) -> bool:
+    """Whether all are 2xx."""
+    for reply in replies:  # noqa: SIM110 - this is asked for every message, and all() takes three times as long
+        if not 200 <= reply.code < 300:
+            return False
+    return True
+
+
+def _names(words: re.Pattern[str], reply: Reply) -> bool:
+    return words.search(reply.text[:_LOOKED_AT]) is not None
