@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, M
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.intake import Item
 from wlsmtp.io.blocking import BlockingIO, advance, run
 from wlsmtp.mailer import Mailer
@@ -94,6 +95,20 @@ class _Session:
         that the speed of a session depends on is ``"unproven"``, ``"proven"`` or ``"broken"``, and limits have a
         number. Empty for transports without a server."""
         return self._mailer.transport.findings
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in SessionConfig.model_fields:
+            raise self._frozen(name)
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        if name in SessionConfig.model_fields:
+            raise self._frozen(name)
+        super().__delattr__(name)
+
+    def _frozen(self, name: str) -> ConfigError:
+        hint = f"{type(self).__name__}(session.config, {name}=…) makes another session"
+        return ConfigError(f"{name}: cannot be changed, as settings are frozen", stage=Stage.SETTINGS, hint=hint)
 
     def __getstate__(self) -> SessionConfig:
         return self.config

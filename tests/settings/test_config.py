@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
+from pydantic import SecretStr, ValidationError
 
 import wlsmtp
 from wlsmtp import ConfigError, Pipelining, SessionConfig, SMTPSession, Timeouts
@@ -21,9 +25,10 @@ from wlsmtp import ConfigError, Pipelining, SessionConfig, SMTPSession, Timeouts
         ({"port": 0}, "port: "),
         ({"port": 70000}, "port: "),
         ({"security": "secure"}, "'default', 'tls' or 'ssl'"),
-        ({"security": "STARTTLS"}, "did you mean 'tls'"),
-        ({"security": "smtps"}, "did you mean 'ssl'"),
-        ({"mode": "later"}, "'sync' or 'async'"),
+        ({"security": "STARTTLS"}, 'use security="tls"'),
+        ({"security": "smtps"}, 'use security="ssl"'),
+        ({"mode": "later"}, 'use mode="async"'),
+        ({"mode": "sometimes"}, "must be 'sync' or 'async'"),
         ({"timeout": 0}, "greater than 0"),
         ({"timeout": float("inf")}, "finite"),
         ({"timeout": Timeouts, "retry": 3}, "retry"),
@@ -67,9 +72,8 @@ def test_secrets_are_not_shown() -> None:
 
 def test_settings_are_frozen_and_keywords_override_them() -> None:
     config = SessionConfig(server="x", timeout=3)
-    with pytest.raises(ValueError, match="frozen"):
-        config.port = 1  # type: ignore[misc]
     assert SMTPSession(config, security="tls").config.timeout.connect == 3
+    assert SMTPSession(config, security="tls").config.port == 587, "a port that nobody gave follows the security"
     assert SMTPSession(config, port=26).config.port == 26
 
 
@@ -125,3 +129,109 @@ def test_the_environment_gives_a_url_or_single_fields() -> None:
 def test_a_preset_is_found_by_name_and_domain(name: str) -> None:
     config = SessionConfig.from_preset(name, username="ann@gmail.com", password="x")
     assert (config.server, config.port, config.security) == ("smtp.gmail.com", 587, wlsmtp.Security.TLS)
+
+
+SECRET = "s3cret-Pa55"
+FROZEN: list[tuple[Any, str]] = [
+    (SessionConfig(server="x"), "password"),
+    (SessionConfig(server="x"), "token"),
+    (SessionConfig(server="x"), "port"),
+    (SessionConfig(server="x"), "proxy"),
+    (wlsmtp.TLS(), "client_key_password"),
+    (wlsmtp.Proxy.from_url("socks5://h:1"), "password"),
+    (
+        wlsmtp.RefreshToken(token_url="https://t.example/t", client_id="i", refresh_token=SecretStr("r")),
+        "refresh_token",
+    ),
+    (wlsmtp.Timeouts(), "connect"),
+    (wlsmtp.PoolLimits(), "rate"),
+    (SMTPSession("x"), "password"),
+    (SMTPSession("x"), "timeout"),
+    (wlsmtp.DSN(), "envid"),
+]
+
+
+@pytest.mark.parametrize(("frozen", "name"), FROZEN, ids=lambda value: value if isinstance(value, str) else type(value))
+def test_what_is_frozen_names_the_field_and_not_the_value(frozen: Any, name: str) -> None:
+    changes: list[Callable[[], None]] = [partial(setattr, frozen, name, SECRET), partial(delattr, frozen, name)]
+    for change in changes:
+        with pytest.raises((ConfigError, wlsmtp.MessageError), match=f"^{name}: cannot be changed.*frozen") as caught:
+            change()
+        assert_nowhere(SECRET, caught.value)
+    if not isinstance(frozen, SMTPSession):
+        with pytest.raises((ConfigError, wlsmtp.MessageError), match="passwort: is not known"):
+            frozen.passwort = SECRET
+
+
+def assert_nowhere(secret: str, error: BaseException) -> None:
+    """Not in the error and in none behind it, shown or not: what collects errors looks at all of them."""
+    behind: BaseException | None = error
+    while behind is not None:
+        said = [str(behind), repr(behind), repr(vars(behind)), *traceback.format_exception(behind, chain=False)]
+        if isinstance(behind, ValidationError):
+            said += [repr(behind.errors()), behind.json()]
+        assert not [text for text in said if secret in text]
+        behind = behind.__cause__ or behind.__context__
+
+
+WRONG: dict[str, Any] = {
+    "password": [SECRET], "token": {"t": SECRET}, "username": {"u": SECRET}, "server": f"smtp://u:{SECRET}@x",
+    "port": SECRET, "security": SECRET, "protocol": SECRET, "mode": SECRET, "outbox": f"postgres://u:{SECRET}@db",
+    "timeout": SECRET, "tls": SECRET, "pool": SECRET, "retry": SECRET, "pipelining": SECRET, "network": SECRET,
+    "proxy": f"socks9://u:{SECRET}@h:1", "options": SECRET, "local_hostname": f"{SECRET} x", "listeners": SECRET,
+    "on_sent": SECRET, "on_error": SECRET, "transport": f"nowhere://u:{SECRET}@x", "auth": SECRET, "partial": SECRET,
+    "mechanisms": [SECRET, {}], "exclude_mechanisms": [{SECRET: 1}], "close_timeout": SECRET, "outbox_worker": SECRET,
+    "allow_cleartext_auth": SECRET, "opportunistic_tls": SECRET,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("make", [SessionConfig, SessionConfig.model_validate, SMTPSession], ids=str)
+@pytest.mark.parametrize("name", SessionConfig.model_fields)
+def test_no_wrong_value_is_repeated(make: Any, name: str) -> None:
+    fields = {"server": "x", "username": "u", "password": SECRET, name: WRONG[name]}
+    with pytest.raises(ConfigError) as caught:
+        make(fields) if make == SessionConfig.model_validate else make(**fields)
+    assert name in str(caught.value)
+    assert_nowhere(SECRET, caught.value)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: SessionConfig.model_validate_json(f'{{"server": "x", "port": 0, "password": "{SECRET}"}}'),
+        lambda: SessionConfig.model_validate_json(f'{{"password": "{SECRET}'),
+        lambda: SessionConfig.model_validate_strings({"server": "x", "port": "no", "password": SECRET}),
+        lambda: SessionConfig.model_validate({"server": "x", "password": SECRET}),
+        lambda: SessionConfig.model_validate(SECRET),
+        lambda: SessionConfig(server="x").model_copy(update={"password": SECRET}),
+        lambda: SessionConfig(server="x").model_copy(update={"proxy": f"socks5://u:{SECRET}@"}),
+        lambda: SessionConfig(server="x", proxy={"scheme": "http", "password": SECRET}),  # type: ignore[arg-type]
+        lambda: wlsmtp.TLS(client_key_password=[SECRET]),  # type: ignore[arg-type]
+        lambda: wlsmtp.TLS(fingerprint=SECRET),
+        lambda: wlsmtp.Proxy(scheme="http", host="h", port=1, username="a:b", password=SECRET),
+        lambda: SessionConfig.from_url(f"smtp://u:{SECRET}@x:{SECRET}"),
+        lambda: SessionConfig.from_url(f"smtp://u:[{SECRET}@x"),
+        lambda: SessionConfig.from_url(f"failover(smtp://u:{SECRET}@a, smpt://u:{SECRET}@b)"),
+        lambda: SessionConfig.from_url(f"smtp://x?timeout={SECRET}"),
+        lambda: SessionConfig.from_env({"WLSMTP_SERVER": "x", "WLSMTP_TIMEOUT": SECRET}),
+        lambda: SessionConfig.from_env({"WLSMTP_SERVER": "x", "WLSMTP_PASSWROD": SECRET}),
+        lambda: SessionConfig.from_preset(f"gmail:{SECRET}@x"),
+    ],
+)
+def test_no_way_in_repeats_a_secret(make: Any) -> None:
+    with pytest.raises(ConfigError) as caught:
+        make()
+    assert_nowhere(SECRET, caught.value)
+
+
+def test_a_copy_with_other_values_is_checked() -> None:
+    config = SessionConfig(server="x", username="ann", password=SECRET)
+    assert config.model_copy() == config and config.model_copy(update={"timeout": 3}).timeout.connect == 3
+    with pytest.raises(ConfigError, match="port: must be less than or equal to 65535"):
+        config.model_copy(update={"port": 99999})
+    copied = config.model_copy(update={"password": "an0ther"})
+    assert "an0ther" not in repr(copied) and copied.password is not None
+
+
+def test_a_secret_that_was_never_checked_is_not_shown_either() -> None:
+    assert SECRET not in f"{SessionConfig.model_construct(server='x', password=SECRET)!r}"  # type: ignore[arg-type]

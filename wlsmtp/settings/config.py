@@ -60,11 +60,6 @@ class Mode(StrEnum):
     """At once; the message is sent in the background."""
 
 
-_CALLED_ELSEWHERE = {
-    **dict.fromkeys(("starttls", "tls-required", "required"), Security.TLS),
-    **dict.fromkeys(("smtps", "implicit", "implicit-tls", "ssl/tls", "tls/ssl"), Security.SSL),
-    **dict.fromkeys(("none", "plain", "opportunistic", "auto"), Security.DEFAULT),
-}
 DEFAULT_PORTS = {Security.DEFAULT: 25, Security.TLS: 587, Security.SSL: 465}
 LMTP_PORT = 24
 """The port for private mail systems, which servers of LMTP customarily listen on."""
@@ -298,14 +293,6 @@ class SessionConfig(Settings):
             raise ValueError("must be a domain name in ASCII or an address literal such as [192.0.2.1]")
         return value
 
-    @field_validator("security", mode="before")
-    @classmethod
-    def _by_our_names(cls, value: object) -> object:
-        """What other programs call it is not guessed at, but told."""
-        if isinstance(value, str) and (ours := _CALLED_ELSEWHERE.get(value.strip().lower())):
-            raise ValueError(f"{value!r} is not known; did you mean {ours.value!r}?")
-        return value
-
     @field_validator("transport")
     @classmethod
     def _transport(cls, value: object) -> object:
@@ -317,20 +304,21 @@ class SessionConfig(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _shorthands(cls, fields: dict[str, Any]) -> dict[str, Any]:
+    def _shorthands(cls, fields: Any) -> Any:
         """``timeout=30`` and ``pipelining=False`` stand for their models."""
+        if not isinstance(fields, dict):
+            return fields
         fields = {name: value for name, value in fields.items() if value is not None}
         if isinstance(fields.get("timeout"), int | float) and not isinstance(fields["timeout"], bool):
             fields["timeout"] = Timeouts.of(fields["timeout"])
         if isinstance(fields.get("pipelining"), bool):
             fields["pipelining"] = Pipelining(enabled=fields["pipelining"])
-        if "port" not in fields and fields.get("security", "default") in list(Security):
-            port = DEFAULT_PORTS[Security(fields.get("security", "default"))]
-            fields["port"] = LMTP_PORT if fields.get("protocol") == "lmtp" else port
         return fields
 
     @model_validator(mode="after")
     def _together(self) -> Self:
+        if "port" not in self.model_fields_set:  # and stays so: a copy with another security has another port
+            vars(self)["port"] = LMTP_PORT if self.is_lmtp else DEFAULT_PORTS[self.security]
         if not self.server and self.transport is None:
             raise ValueError("server: is missing, and no transport is given")
         if self.username and self.password is None and self.token is None and not self._needs_no_secret:

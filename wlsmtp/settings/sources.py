@@ -6,6 +6,7 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -92,15 +93,21 @@ def _refuse_misspelt(environ: Mapping[str, str], prefix: str, plain: tuple[str, 
 def _value(name: str, text: str) -> Any:
     """A string as the field wants it; pydantic converts the rest."""
     if name == "timeout":
-        try:
-            return float(text)
-        except ValueError:
-            raise wrong("timeout: must be a number of seconds") from None
+        seconds = _float(text)
+        if seconds is None:
+            raise wrong("timeout: must be a number of seconds")
+        return seconds
     if name == "pipelining":
         if text.strip().lower() not in _SWITCH:
             raise wrong("pipelining: must be true or false")
         return _SWITCH[text.strip().lower()]
     return tuple(text.replace(",", " ").split()) if name.endswith("mechanisms") else text
+
+
+def _float(text: str) -> float | None:
+    with suppress(ValueError):
+        return float(text)
+    return None
 
 
 def fields_from_preset(provider: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Self
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from wlsmtp.errors import ConfigError, Stage
 
@@ -46,7 +46,10 @@ MAX_DEPTH = 10
 
 _NAME = re.compile(r"[a-z][a-z0-9+._-]*", re.IGNORECASE)
 _LABEL = re.compile(r"(\d+)\*|([^\s:=()@,/]+)=")
-_BARE = "a '#', '@', '/' or '?' in a part of a URL must be percent-encoded"
+_BARE = (
+    "in the user name, the password or the query, '/' must be percent-encoded as %2F, '?' as %3F, '#' as %23, '@' as "
+    "%40, '[' as %5B and '%' as %25; urllib.parse.quote(password, safe='') does that"
+)
 _BARE_IN_TRANSPORT = "url: a '#', '@', '/', '?', ',' or a parenthesis in a part of a URL must be percent-encoded"
 
 
@@ -72,14 +75,11 @@ class URL:
     def read(cls, text: str, setting: str = "url") -> Self:
         """Take ``scheme:…`` apart. Raises ``ConfigError``, which names ``setting``."""
         text = _printable(text, setting).strip()
-        try:
-            parts = urlsplit(text)
-        except ValueError:
-            raise wrong(f"{setting}: is malformed") from None
-        try:
-            port = parts.port
-        except ValueError:
-            raise wrong(f"{setting}: the port must be a number from 1 to 65535") from None
+        if _has_bare_characters(text):
+            raise wrong(f"{setting}: {_BARE}")
+        parts, port, problem = _taken_apart(text)
+        if parts is None:
+            raise wrong(f"{setting}: {problem}" + (f"; {_BARE}" if "@" in text else ""))
         if parts.fragment or "@" in (parts.hostname or ""):
             raise wrong(f"{setting}: {_BARE}")
         return cls(
@@ -191,6 +191,22 @@ def _member(piece: str, depth: int) -> Member:
     if label is None:
         return Member("", parse_transport(piece, depth=depth))
     return Member(label[1] or label[2], parse_transport(piece[label.end() :], depth=depth))
+
+
+def _taken_apart(text: str) -> tuple[SplitResult | None, int | None, str]:
+    """The parts and the port, or what is wrong. Nothing is raised: the errors of urllib repeat what they refuse."""
+    parts = None
+    try:
+        parts = urlsplit(text)
+        return parts, parts.port, ""
+    except ValueError:
+        return None, None, "is malformed" if parts is None else "the port must be a number from 1 to 65535"
+
+
+def _has_bare_characters(text: str) -> bool:
+    """Whether what looks like the host is the beginning of a password, as ``u:a`` in ``smtp://u:a/b@host``."""
+    authority, _, rest = text.partition("://")[2].replace("?", "/").replace("#", "/").partition("/")
+    return bool(authority) and "@" in rest
 
 
 def _printable(text: str, setting: str = "url") -> str:

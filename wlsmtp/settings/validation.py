@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from wlsmtp.errors import ConfigError, SMTPError, Stage
 from wlsmtp.settings.help import documents
+from wlsmtp.settings.kinds import kinds
+from wlsmtp.settings.slips import suggestion, words_about
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -28,13 +30,75 @@ class Validated(BaseModel):
     def __init__(self, **fields: Any) -> None:
         """Each field as a keyword. Raises ``ConfigError``, or ``MessageError`` where it is about a message, with the
         name of what is wrong."""
+        if wrong := words_about(type(self), fields):
+            raise self._error("; ".join(wrong), stage=self._stage)
+        problem = None
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            details = error.errors(include_url=False, include_input=False)
-            words = "; ".join(_sentence(detail, type(self).model_fields) for detail in details)
-            hint = next((cause.hint for cause in map(_cause, details) if isinstance(cause, SMTPError)), None)
-            raise self._error(words, stage=self._stage, hint=hint) from None
+            problem = self._in_words(error)
+        if problem is not None:  # raised here, as it would else hold pydantic's error, and with it the values
+            raise problem
+
+    @classmethod
+    def _in_words(cls, error: ValidationError) -> SMTPError:
+        details = error.errors(include_url=False, include_input=False)
+        hint = next((cause.hint for cause in map(_cause, details) if isinstance(cause, SMTPError)), None)
+        return cls._error("; ".join(map(_sentence, details)), stage=cls._stage, hint=hint)
+
+    @classmethod
+    def _validated(cls, validate: Callable[..., Self], value: Any, options: Mapping[str, Any]) -> Self:
+        problem = None
+        try:
+            return validate(value, **options)
+        except ValidationError as error:
+            problem = cls._in_words(error)
+        raise problem
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """See pydantic; what is wrong is raised as by the constructor."""
+        return cls._validated(super().model_validate, obj, options)
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
+        """See pydantic; what is wrong is raised as by the constructor."""
+        return cls._validated(super().model_validate_json, json_data, options)
+
+    @classmethod
+    def model_validate_strings(cls, obj: Any, **options: Any) -> Self:
+        """See pydantic; what is wrong is raised as by the constructor."""
+        return cls._validated(super().model_validate_strings, obj, options)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy; one with other values is checked as a new one is."""
+        if not update:
+            return super().model_copy(deep=deep)
+        kept = {name: getattr(self, name) for name in self.model_fields_set}
+        return type(self)(**{**kept, **update})
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("_"):  # the private attributes of pydantic
+            super().__setattr__(name, value)
+        else:
+            raise self._frozen(name)
+
+    def __delattr__(self, name: str) -> None:
+        raise self._frozen(name)
+
+    def _frozen(self, name: str) -> SMTPError:
+        model = type(self)
+        if name not in model.model_fields:
+            return self._error(f"{name}: is not known; {suggestion(model, name)}", stage=self._stage)
+        hint = f"model_copy(update={{{name!r}: …}}) makes a changed copy"
+        return self._error(f"{name}: cannot be changed, as settings are frozen", stage=self._stage, hint=hint)
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """A text in the place of a secret, as ``model_construct`` lets it pass, is no less secret."""
+        for name, value in super().__repr_args__():
+            field = type(self).model_fields.get(name or "")
+            is_secret = field is not None and SecretStr in kinds(field.annotation)
+            yield name, SecretStr(value) if is_secret and isinstance(value, str) else value
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
@@ -52,22 +116,14 @@ class Settings(Validated):
         def __init__(self, **settings: Any) -> None: ...
 
 
-def _sentence(detail: Mapping[str, Any], fields: Iterable[str]) -> str:
+def _sentence(detail: Mapping[str, Any]) -> str:
     """What is wrong with one field, by its name."""
-    if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
-        return _unknown(str(detail["loc"][0]), list(fields))
     cause = _cause(detail)
     words = cause.message if isinstance(cause, SMTPError) else str(detail["msg"]).removeprefix("Value error, ")
+    words = words.replace("Input should be", "must be").replace("must be a valid", "must be a")
     # Among the names of fields pydantic puts those of its own union branches: "lax-or-strict[…]".
     name = ".".join(str(part) for part in detail["loc"] if "[" not in str(part))
     return f"{name}: {words}" if name else words
-
-
-def _unknown(name: str, fields: list[str]) -> str:
-    from difflib import get_close_matches
-
-    nearest = get_close_matches(name, fields, 1)
-    return f"{name}: is not known; " + (f"did you mean {nearest[0]}?" if nearest else f"there are {', '.join(fields)}")
 
 
 def _cause(detail: Mapping[str, Any]) -> object:
