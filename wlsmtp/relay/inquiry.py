@@ -12,7 +12,8 @@ from wlsmtp.smtp.quirks import Trust
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wlsmtp.relay.pool import Loan, Pool
+    from wlsmtp.relay.loan import Loan
+    from wlsmtp.relay.pool import Pool
     from wlsmtp.relay.relay import Relay
     from wlsmtp.smtp.connection import ServerInfo
     from wlsmtp.smtp.deadlines import Deadlines

@@ -20,7 +20,7 @@ from wlsmtp.smtp.connection import LONG_IDLE
 if TYPE_CHECKING:
     from wlsmtp.message.mail import Mail
     from wlsmtp.receipt import Outcome
-    from wlsmtp.relay.pool import Loan
+    from wlsmtp.relay.loan import Loan
     from wlsmtp.relay.relay import Relay
     from wlsmtp.smtp.connection import Connection
     from wlsmtp.smtp.deadlines import Deadlines

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ConnectionFailed, DeadlineExceeded, SMTPError, Stage
 from wlsmtp.io.order import Rank
+from wlsmtp.relay.loan import Loan
 from wlsmtp.results.statistics import PoolStatistics
 from wlsmtp.smtp.connection import ConnectionState
 from wlsmtp.smtp.judge import names_connections
@@ -31,19 +31,6 @@ LOOKS = 1.0
 PATIENCE = 5.0
 """Seconds for one more connection to be ready, or three times what the slowest took: a server that serves so many at a
 time may accept the next one and not greet it."""
-
-
-@dataclass(slots=True)
-class Loan:
-    """What a caller of ``acquire`` has so far, and a connection in the end. A thread may be interrupted wherever a
-    function is called or returns, so what is noted here is noted together with what it changes."""
-
-    size: int | None = None
-    opened_after: float | None = None
-    connection: Connection | None = None
-    is_taken: bool = False
-    """Whether it counts as an open connection. Given back, it does not any more: ``release`` may be called again, by
-    whoever does not know whether it was interrupted before it began."""
 
 
 class Pool:
