@@ -33,7 +33,7 @@ class Accounts:
         self._transport = transport
         self._session = uuid.uuid4().hex[:16]
         self._numbers = itertools.count(1)
-        self._counts = dict.fromkeys(("sent", "partial", "failed", "unknown", "retries"), 0)
+        self._counts: dict[str, int] = dict.fromkeys(("sent", "partial", "failed", "unknown", "retries"), 0)
 
     def receipt_for(self, outcome: Outcome, content: Content, attempts: int, started: float) -> Receipt:
         """The receipt for the result of a message that was sent at once; it is counted and reported."""

@@ -49,22 +49,27 @@ class Circumstances(Protocol):
     @property
     def was_kept(self) -> bool:
         """Whether it has been idle since it was opened."""
+        ...
 
     @property
     def went_stale(self) -> bool:
         """Whether nothing came from the server since it was idle."""
+        ...
 
     @property
     def has_delivered(self) -> bool:
         """Whether it has delivered a message."""
+        ...
 
     @property
     def has_settled(self) -> bool:
         """Whether it has answered a message in full, with whatever result."""
+        ...
 
     @property
     def is_closing(self) -> bool:
         """Whether the server has announced that it ends the connection."""
+        ...
 
 
 def again_after(

@@ -62,7 +62,7 @@ class ServerOptions:
 
     def config(self, *, listeners: Sequence[Listener] = (), attempts: int | None = None) -> SessionConfig:
         """The settings. Raises ``ConfigError``."""
-        fields = self._fields() | {"listeners": tuple(listeners)}
+        fields: dict[str, Any] = {**self._fields(), "listeners": tuple(listeners)}
         if attempts is not None:
             fields["retry"] = RetryPolicy(attempts=attempts)
         _at_most_one({"--url": self.url, "--preset": self.preset, "--server": self.server})

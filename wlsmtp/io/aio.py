@@ -384,4 +384,4 @@ class AsyncioIO:
         """See ``IO.call``; an ``async def`` is awaited in this task."""
         async with asyncio.timeout_at(deadline):
             result = function() if iscoroutinefunction(function) else await await_aside(function)
-            return await result if isawaitable(result) else result
+            return await result if isawaitable(result) else result  # pyright: ignore[reportReturnType]

@@ -96,7 +96,9 @@ def _parse(der: bytes) -> Parsed:
 
 def _name(parts: Any) -> str:
     """A distinguished name as RFC 4514 writes it: the most specific part first."""
-    pairs = [f"{_SHORT.get(kind, kind)}={value}" for part in reversed(parts or ()) for kind, value in part]
+    if not parts:
+        return ""
+    pairs = [f"{_SHORT.get(kind, kind)}={value}" for part in reversed(parts) for kind, value in part]
     return _clean(",".join(pairs))
 
 

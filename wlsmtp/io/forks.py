@@ -13,9 +13,11 @@ class Forkable(Protocol):
 
     def before_fork(self) -> None:
         """Get ready, in the thread that forks. It must not wait for long."""
+        ...
 
     def after_fork(self) -> None:
         """Go on: called in the parent and in the child."""
+        ...
 
 
 _all: WeakSet[Forkable] = WeakSet()

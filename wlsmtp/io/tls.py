@@ -34,7 +34,8 @@ def make_context(settings: TLS) -> ssl.SSLContext:
     own = settings.client_cert if isinstance(settings.client_cert, tuple) else (settings.client_cert,)
     paths = ssl.get_default_verify_paths()
     files = (settings.ca_file, *own, paths.cafile, paths.capath)
-    return _make_context(settings, tuple((str(file), os.stat(file).st_mtime_ns) for file in files if _exists(file)))
+    versions = tuple((str(file), os.stat(file).st_mtime_ns) for file in files if _exists(file))
+    return _make_context(settings, versions)  # pyright: ignore[reportArgumentType]  # a frozen model has a hash
 
 
 def _exists(file: Path | str | None) -> TypeGuard[Path | str]:

@@ -22,39 +22,48 @@ class Content(Protocol):
     @property
     def size(self) -> int:
         """Octets with CRLF line ends, the last one included, without dot-stuffing (RFC 1870 §5)."""
+        ...
 
     @property
     def is_8bit(self) -> bool:
         """Whether any octet is above 127, or may be."""
+        ...
 
     @property
     def is_binary(self) -> bool:
         """Whether it needs BODY=BINARYMIME (RFC 3030 §3): lines of any length, and line ends that are none. Such
         content goes by BDAT only, and as it is."""
+        ...
 
     @property
     def is_streamed(self) -> bool:
         """Whether chunks come from files, so that the next one may block for a moment."""
+        ...
 
     @property
     def has_utf8_headers(self) -> bool:
         """Whether the header section has UTF-8 in it, which takes SMTPUTF8 (RFC 6532). Octets above 127 in another
         charset are no such thing; nobody can promise what becomes of them."""
+        ...
 
     @property
     def message_id(self) -> str | None:
         """The Message-ID with its angle brackets, if there is one."""
+        ...
 
     def chunks(self) -> Iterator[bytes]:
         """The octets, with CRLF line ends; each call gives the same ones from the start. Raises ``MessageError`` when
         an attachment is not as it was, before all octets are given."""
+        ...
 
     def as_7bit(self, server: str = _SERVER) -> Content:
         """The same message without octets above 127. Raises ``ExtensionMissing``, which names the ``server`` that needs
         it so, when it cannot be had."""
+        ...
 
     def as_binary(self) -> Content:
         """The same message with its attachments unencoded, when that makes it smaller; else this content itself."""
+        ...
 
 
 class BytesContent:

@@ -57,7 +57,7 @@ class Draft:
         except Exception as error:  # whatever a function raises is about its row, and the others are to go out
             raise self.refusal(error) from error
 
-    def _made(self, row: object) -> Sendable | tuple[Sendable, Envelope]:
+    def _made(self, row: Any) -> Sendable | tuple[Sendable, Envelope]:
         if callable(row) and not isinstance(row, Mapping):
             row = row(self._letter) if _takes_something(row) else row()
             if isinstance(row, tuple | AnyEmail | bytes | bytearray | memoryview | type(self._letter)):

@@ -215,11 +215,11 @@ def _final(name: str, value: Any) -> str:
     if not _FIELD_NAME.fullmatch(name) or _BROKEN_LINE.search(text):
         words = f"The header {name[:80]!r} contains a line end or NUL"
         raise MessageError(words, stage=Stage.MESSAGE, hint="Nobody may add header lines through a value")
-    is_object = hasattr(value, "fold")
-    if not is_object and (text.isascii() or _SURROGATE.search(text)):
+    fold_value = getattr(value, "fold", None)
+    if fold_value is None and (text.isascii() or _SURROGATE.search(text)):
         return text
-    if is_object and name.lower().startswith("content-"):
-        return _value_of(name, value.fold(policy=_POLICY))
+    if fold_value is not None and name.lower().startswith("content-"):
+        return _value_of(name, fold_value(policy=_POLICY))
     return _rewritten(name, value, text)
 
 

@@ -169,7 +169,7 @@ class MemoryOutbox(Outbox):
         """See ``Outbox.change``."""
         with self._mutex:
             known = self._entries.get(old.receipt.id)
-            if known is not old or known.owner is not None:
+            if known is None or known is not old or known.owner is not None:
                 return False
             if known.is_finished:
                 self._finished.remove(old.receipt.id)

@@ -339,6 +339,7 @@ class Worker:
 
     async def _record(self, entries: Sequence[Entry]) -> None:
         """Write down outcomes, with all patience: mail whose outcome is not known later would be sent again."""
+        lost: set[str] = set()
         for tries in range(WRITE_TRIES, -1, -1):
             try:
                 lost = set(await self._outbox.settle(self._owner, entries))

@@ -37,9 +37,11 @@ class Reclaimable(Protocol):
     @property
     def is_parked(self) -> bool:
         """Whether it has a connection, and its reader is busy elsewhere."""
+        ...
 
     async def reclaim_if_parked(self) -> None:
         """Settle what is on its way, and give the connection back, if the reader is busy elsewhere."""
+        ...
 
 
 class Relay:

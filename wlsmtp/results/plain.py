@@ -146,7 +146,7 @@ def _error(fields: Mapping[str, Any] | None) -> SMTPError | None:
         for name, if_temporary in _SWITCHES.items():
             if hasattr(error, name) and error.temporary is not fields["temporary"]:
                 setattr(error, name, if_temporary is fields["temporary"])
-        if hasattr(error, "rests") and error.retry_after != fields["retry_after"]:
+        if isinstance(error, errors.AuthenticationFailed) and error.retry_after != fields["retry_after"]:
             error.rests = fields["retry_after"]
         if all(getattr(error, name) == fields[name] for name in _ANSWERS):
             return error

@@ -213,9 +213,11 @@ class Follower(Protocol):
 
     def wait(self, id: str, timeout: float | None) -> Receipt:
         """Block until the message is finished, or for ``timeout`` seconds; tell what is known then."""
+        ...
 
     def follow(self, id: str) -> Coroutine[Any, Any, Receipt]:
         """Wait until the message is finished."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

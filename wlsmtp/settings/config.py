@@ -391,7 +391,8 @@ class SessionConfig(Settings):
         User and password are percent-decoded; ``smtp+unix:///path`` is a unix socket; the query may set any plain
         field. Keywords win over the URL. Raises ``ConfigError``, which never repeats the URL's password.
         """
-        return cls(**{**fields_from_url(url, cls), **fields})
+        settings: dict[str, Any] = {**fields_from_url(url, cls), **fields}
+        return cls(**settings)
 
     @classmethod
     def from_env(
@@ -400,7 +401,8 @@ class SessionConfig(Settings):
         """Settings from ``WLSMTP_URL``, or from ``WLSMTP_SERVER``, ``WLSMTP_PORT``, ``WLSMTP_SECURITY``,
         ``WLSMTP_USERNAME``, ``WLSMTP_PASSWORD``, ``WLSMTP_TOKEN``, ``WLSMTP_TIMEOUT``, ``WLSMTP_LOCAL_HOSTNAME`` and
         so on for every plain field. Single variables win over the URL, keywords over both. Raises ``ConfigError``."""
-        return cls(**{**fields_from_env(environ, prefix, cls), **fields})
+        settings: dict[str, Any] = {**fields_from_env(environ, prefix, cls), **fields}
+        return cls(**settings)
 
     @classmethod
     def from_preset(cls, provider: str, **fields: Unpack[ConfigKeywords]) -> Self:
@@ -408,7 +410,8 @@ class SessionConfig(Settings):
 
         Keywords win over the preset. Raises ``ConfigError`` with the nearest names when the provider is not known.
         """
-        return cls(**{**fields_from_preset(provider), **fields})
+        settings: dict[str, Any] = {**fields_from_preset(provider), **fields}
+        return cls(**settings)
 
 
 for _way in ("from_url", "from_env", "from_preset"):

@@ -11,6 +11,7 @@ class TransportLike(Protocol):
 
     def deliver(self, envelope: Any, content: Any, deadlines: Any) -> Coroutine[Any, Any, Any]:
         """See ``Transport.deliver``."""
+        ...
 
 
 class OutboxLike(Protocol):
@@ -18,3 +19,4 @@ class OutboxLike(Protocol):
 
     def put(self, entries: Any, deadline: Any = None) -> Coroutine[Any, Any, Any]:
         """See ``Outbox.put``."""
+        ...

@@ -17,7 +17,10 @@ from wlsmtp.settings.validation import Settings
 
 _NOT_PLAIN = frozenset({"tls", "pool", "retry", "listeners", "on_sent", "on_error", "transport", "network", "options"})
 _SES = re.compile(r"ses-([a-z]{2}(?:-[a-z]+){1,3}-\d)")
-_SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
+_SWITCH = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off"), False),
+}
 
 
 @cache

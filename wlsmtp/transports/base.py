@@ -43,6 +43,10 @@ class Context:
 class Transport(ABC):
     """Carries messages out. Only ``deliver`` must be written; any number of threads or tasks call it at once."""
 
+    says_options: bool = False
+    """Whether it tells a server what the options of an envelope ask for, in the parameters of MAIL and RCPT. For one
+    that does not, what is asked for and not optional is refused before ``deliver``."""
+
     io: IO
     """The world in which the transport works; set by the session before the first call."""
 
@@ -60,12 +64,6 @@ class Transport(ABC):
     def name(self) -> str:
         """What events and errors call it."""
         return type(self).__name__
-
-    @property
-    def says_options(self) -> bool:
-        """Whether it tells a server what the options of an envelope ask for, in the parameters of MAIL and RCPT. For
-        one that does not, what is asked for and not optional is refused before ``deliver``."""
-        return False
 
     @property
     def serves_local_names(self) -> bool:

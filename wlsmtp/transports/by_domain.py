@@ -60,6 +60,7 @@ class ByDomainTransport(Transport):
         if context.config.partial == "abort":
             raise ConfigError("partial: 'abort' cannot go with by_domain", stage=Stage.SETTINGS)
         self._routes = {domain: make_transport(source, context) for domain, source in self._sources.items()}
+        self.says_options = all(transport.says_options for transport in self._routes.values())
 
     async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
         """See ``Transport.deliver``."""
@@ -89,11 +90,6 @@ class ByDomainTransport(Transport):
         labels = domain.split(".")
         above = ("." + ".".join(labels[start:]) for start in range(1, len(labels)))
         return next((self._routes[suffix] for suffix in above if suffix in self._routes), self._routes.get(ANY))
-
-    @property
-    def says_options(self) -> bool:
-        """Whether all do."""
-        return all(transport.says_options for transport in self._routes.values())
 
     @property
     def serves_local_names(self) -> bool:

@@ -66,6 +66,7 @@ class FailoverTransport(Transport):
         self._announce = context.announce
         self._all_or_nothing = context.config.all_or_nothing
         self._members = tuple(Member(make_transport(source, context), self._retry_after) for source in self._sources)
+        self.says_options = all(member.transport.says_options for member in self._members)  # any may get the message
 
     async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
         """See ``Transport.deliver``."""
@@ -169,11 +170,6 @@ class FailoverTransport(Transport):
                 if number == len(members):
                     raise
         raise AssertionError("there is at least one member")
-
-    @property
-    def says_options(self) -> bool:
-        """Whether all do, as any of them may get the message."""
-        return all(member.transport.says_options for member in self._members)
 
     @property
     def serves_local_names(self) -> bool:

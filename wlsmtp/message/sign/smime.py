@@ -70,6 +70,8 @@ def _identity(pem: bytes) -> tuple[Any, Certificate, list[Certificate]]:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
     from cryptography.x509 import load_pem_x509_certificate
 
+    key: Any = None
+    certificates: list[Certificate] = []
     try:
         certificates = [load_pem_x509_certificate(found) for found in _CERTIFICATE.findall(pem)]
         key = load_pem_private_key(pem, None)
