@@ -84,6 +84,32 @@ def test_an_encoded_word_is_decoded_or_stays(text: str, name: str) -> None:
         assert parse_mailbox_list(f'"{text}" <a@x.org>')[0].name == text
 
 
+@pytest.mark.parametrize("special", [*'()<>@,;:\\".[] '])
+def test_between_two_addresses_there_is_a_comma_and_nothing_else(special: str) -> None:
+    """A lenient reader takes one of the two, and not always the same (CVE-2023-27043)."""
+    for first in ("alice@example.org", "<alice@example.org>"):
+        for second in ("bob@example.com", "<bob@example.com>"):
+            text = f"{first}{special}{second}"
+            if special == ",":
+                assert addresses(text) == ["alice@example.org", "bob@example.com"]
+            else:
+                with pytest.raises(MessageError):
+                    parse_mailbox_list(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("John (middle) Doe <a@x.org>", "John Doe"),
+        ("John(middle)Doe <a@x.org>", "John Doe"),
+        ("(Mr) John (a) (b)\t Doe (c)<a@x.org> (d)", "John Doe"),
+        ('"John  (middle)" (a) Doe <a@x.org>', "John  (middle) Doe"),
+    ],
+)
+def test_a_comment_is_a_space(text: str, name: str) -> None:
+    assert [box.name for box in parse_mailbox_list(text)] == [name]
+
+
 PIECES = [
     "Ann",
     "a@x.org",

@@ -168,15 +168,23 @@ def _address(text: str, tokens: list[str]) -> Address:
 
 
 def _tokens(text: str) -> Iterator[str]:
-    """The tokens, with a space for each comment (§3.2.2), and an empty one at the end."""
-    position = 0
+    """The tokens, with one space for comments and the white space around them (§3.2.2), and an empty one at the end."""
+    position, space = 0, ""
     while match := _TOKEN.match(text, position):
         token, position = match[0], match.end()
         if token == '"':
             refuse(text, "a quotation mark is not closed")
         if token == "(":
-            token, position = " ", _end_of_comment(text, position)
-        yield token
+            space, position = " ", _end_of_comment(text, position)
+        elif token.isspace() and not token.strip(" \t"):
+            space = space or token
+        else:
+            if space:
+                yield space
+                space = ""
+            yield token
+    if space:
+        yield space
     yield _END
 
 
