@@ -276,6 +276,34 @@ RFC_5322_APPENDIX_A = [
         "pete@silly.example c@a.test joe@where.test jdoe@one.test",
     ),
     (
+        b"From: Mary Smith <mary@example.net>\nTo: John Doe <jdoe@machine.example>\n"
+        b'Reply-To: "Mary Smith: Personal Account" <smith@home.example>\nSubject: Re: Saying Hello\n'
+        b"In-Reply-To: <1234@local.machine.example>\nReferences: <1234@local.machine.example>",
+        "mary@example.net jdoe@machine.example",
+    ),
+    (
+        b"From: John Doe <jdoe@machine.example>\n"
+        b'To: "Mary Smith: Personal Account" <smith@home.example>\nSubject: Re: Saying Hello',
+        "jdoe@machine.example smith@home.example",
+    ),
+    (
+        b"Resent-From: Mary Smith <mary@example.net>\nResent-To: Jane Brown <j-brown@other.example>\n"
+        b"Resent-Date: Mon, 24 Nov 1997 14:22:01 -0800\nResent-Message-ID: <78910@example.net>\n"
+        b"From: John Doe <jdoe@machine.example>\nTo: Mary Smith <mary@example.net>",
+        "mary@example.net j-brown@other.example",
+    ),
+    (
+        b"Received: from x.y.test\n  by example.net\n  via TCP\n  with ESMTP\n  id ABC12345\n"
+        b"  for <mary@example.net>;  21 Nov 1997 10:05:43 -0600\n"
+        b"Received: from node.example by x.y.test; 21 Nov 1997 10:01:22 -0600\n"
+        b"From: John Doe <jdoe@node.example>\nTo: Mary Smith <mary@example.net>",
+        "jdoe@node.example mary@example.net",
+    ),
+    (
+        b"From: John Doe <jdoe@machine.example>\nTo: Mary Smith <mary@example.net>\nDate: 21 Nov 97 09:55:06 GMT",
+        "jdoe@machine.example mary@example.net",
+    ),
+    (
         b"From: Pete(A nice \\) chap) <pete(his account)@silly.test(his host)>\nTo:A Group(Some people)\n"
         b"     :Chris Jones <c@(Chris's host.)public.example>,\n         joe@example.org,\n"
         b"  John <jdoe@one.test> (my dear friend); (the end of the group)\n"
