@@ -121,13 +121,19 @@ class Masking:
 
 
 def _without(text: str, hidden: Notations) -> str:
-    for begin, end in reversed(_runs(_lower(text), hidden)):
+    spans: list[tuple[int, int]] = []
+    for begin, end in _runs(_lower(text), hidden):
         if not _is_a_word(text, begin, end, hidden):
             while begin and text[begin - 1] in _AROUND:
                 begin -= 1
             while end < len(text) and text[end] in _AROUND:
                 end += 1
-            text = text[:begin] + MASK + text[end:]
+            # What is around one may reach into the one before.
+            while spans and begin <= spans[-1][1]:
+                begin = min(begin, spans.pop()[0])
+            spans.append((begin, end))
+    for begin, end in reversed(spans):
+        text = text[:begin] + MASK + text[end:]
     return text
 
 
