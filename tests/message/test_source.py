@@ -250,6 +250,13 @@ class TestSharing:
         assert copied.source.base64() is attachment.source.base64()
         assert pickle.loads(pickle.dumps(attachment)) == attachment
 
+    @pytest.mark.parametrize(
+        "update", [{"filename": "a\r\nBcc: x"}, {"content_type": "a/b\r\nBcc: x"}, {"content": "text"}]
+    )
+    def test_a_copy_is_checked_as_a_new_one_is(self, update: dict[str, str]) -> None:
+        with pytest.raises(MessageError):
+            Attachment.from_bytes(b"x", "a").model_copy(update=update)
+
     def test_a_copy_with_other_octets_has_an_encoding_of_its_own(self) -> None:
         attachment = Attachment.from_bytes(b"one", "a")
         attachment.source.base64()
