@@ -168,6 +168,7 @@ def eager_collector() -> Iterator[None]:
 
 @pytest.mark.parametrize("seed", range(ORDERS))
 @pytest.mark.usefixtures("eager_collector", "quiet_log")
+@pytest.mark.filterwarnings("ignore:send_many.* was never iterated")
 def test_any_order_of_calls_comes_to_an_end_and_tells_the_truth(world: World, seed: int) -> None:
     dice = random.Random(f"{world.name} {seed}")
     receipts: dict[int, Receipt] = {}

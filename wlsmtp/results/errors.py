@@ -29,7 +29,7 @@ the system's own error, where there is one, is ``__cause__``. An error answers t
 ``stage`` it happened, what the server said (``reply``), what to do about it (``hint``), whether another try may help
 (``temporary``) and whether the message may have been delivered all the same (``ambiguous``).
 
-This file imports nothing of the package but names for type checkers: every other room leans on it.
+This file imports nothing of the package but replies, and receipts for type checkers: every other room leans on it.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+from wlsmtp.results.reply import shortened
 
 if TYPE_CHECKING:
     from wlsmtp.results.receipt import Receipt
@@ -82,14 +84,6 @@ NOTHING_SENT = "No command of a message was sent: the connection was being opene
 """A note on an exception of another kind than those below, which leaves no message in doubt."""
 
 
-def shortened(text: str, limit: int = MAX_MESSAGE) -> str:
-    """``text``, with a mark in its middle where it had more than ``limit`` characters."""
-    if len(text) <= limit:
-        return text
-    head, tail = limit - limit // 4, limit // 4
-    return f"{text[:head]} […{len(text) - head - tail} characters…] {text[-tail:]}"
-
-
 class SMTPError(Exception):
     """The root of the tree. ``str()`` gives one sentence of what happened, the server's words, and the hint; it is of
     bounded length, whatever the server said. ``reply.lines`` has all of it."""
@@ -113,13 +107,13 @@ class SMTPError(Exception):
         receipt: Receipt | None = None,
         hint: str | None = None,
     ) -> None:
-        message = shortened(message)
+        message = shortened(message, MAX_MESSAGE)
         super().__init__(message)
         self.message = message
         self.stage = stage
         self.reply = reply
         self.receipt = receipt
-        self.hint = shortened(hint) if hint else hint
+        self.hint = shortened(hint, MAX_MESSAGE) if hint else hint
 
     def __str__(self) -> str:
         parts = [self.message]

@@ -10,8 +10,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wlsmtp.results.errors import shortened
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -63,6 +61,14 @@ _LONG_LIMIT = re.compile(
 """Words of those that last for hours."""
 LIMIT_RESTS = 3600.0
 """Seconds after which a server is asked again that has named a limit of mail in an hour or a day, and no time."""
+
+
+def shortened(text: str, limit: int) -> str:
+    """``text``, with a mark in its middle where it had more than ``limit`` characters."""
+    if len(text) <= limit:
+        return text
+    head, tail = limit - limit // 4, limit // 4
+    return f"{text[:head]} […{len(text) - head - tail} characters…] {text[-tail:]}"
 
 
 @dataclass(frozen=True, slots=True)
