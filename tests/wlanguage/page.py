@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,8 @@ def examples(title: str) -> list[str]:
 
 
 def run(program: str, *, plain: int, secured: int, user: str, password: str, mailbox: str) -> None:
-    """Run a program with the servers' ports in place of the customary ones. What it prints is an error."""
+    """Run a program with the servers' ports in place of the customary ones. What it prints, or tells with
+    ``Error``, is an error."""
     for page, here in {
         '"smtp.example.com", 587': f'"localhost", {secured}',
         'SMTPSession("smtp.example.com",': f'SMTPSession("localhost", {plain},',
@@ -35,4 +38,6 @@ def run(program: str, *, plain: int, secured: int, user: str, password: str, mai
         raise AssertionError(" ".join(map(str, words)))
 
     namespace: dict[str, Any] = {"print": complain}
-    exec(compile(program, "docs/wlanguage.md", "exec"), namespace)
+    with redirect_stderr(StringIO()) as said:
+        exec(compile(program, "docs/wlanguage.md", "exec"), namespace)
+    assert not said.getvalue()

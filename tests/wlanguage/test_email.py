@@ -43,6 +43,35 @@ def test_an_address_may_be_in_brackets() -> None:
     assert written(message)["From"] == "ann@example.com"
 
 
+@pytest.mark.parametrize(
+    ("sender", "address", "from_", "reply_to"),
+    [
+        ("Support", "support@example.com", "Support <support@example.com>", None),
+        ("Ann @ Work, Lee", "ann@example.com", '"Ann @ Work, Lee" <ann@example.com>', None),
+        ("Société Générale", "sg@example.com", "Société Générale <sg@example.com>", None),
+        ("", "ann@example.com", "ann@example.com", None),
+        ("ann@example.com", "replies@example.com", "ann@example.com", "replies@example.com"),
+        ("Ann <ann@example.com>", "replies@example.com", "Ann <ann@example.com>", "replies@example.com"),
+    ],
+)
+def test_a_sender_may_be_a_name_that_has_its_address_beside_it(
+    sender: str, address: str, from_: str, reply_to: str | None
+) -> None:
+    message = letter()
+    message.Sender, message.SenderAddress, message.DispositionNotification = sender, address, True
+    email = written(message)
+    assert (email["From"], email["Reply-To"]) == (from_, reply_to)
+    confirmed = email["Disposition-Notification-To"]
+    assert confirmed == (sender if "@example" in sender else address)
+
+
+@pytest.mark.parametrize(("sender", "address"), [("Support", ""), ("nobody@", "ann@example.com, bob@example.com")])
+def test_a_name_without_an_address_is_an_error(sender: str, address: str) -> None:
+    message = letter()
+    message.Sender, message.SenderAddress = sender, address
+    assert message.BuildSource() is False and ErrorInfo(errCode) == 2 and "Sender" in ErrorInfo()
+
+
 def test_html_alone_needs_no_text_and_both_are_alternatives() -> None:
     message = letter()
     message.Message, message.HTML = "", "<p>Hi</p>"

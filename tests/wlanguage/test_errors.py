@@ -18,13 +18,13 @@ BUSY = Reply(450, ("4.2.1 Busy",))
 def test_after_a_success_nothing_is_wrong() -> None:
     failed(errors.SMTPError("lost"))
     assert succeeded() is True
-    assert not ErrorOccurred and ErrorOccurred() is False and ErrorOccurred == False  # noqa: E712
+    assert not ErrorOccurred and ErrorOccurred() is False and ErrorOccurred == False
     assert (ErrorInfo(), ErrorInfo(errCode), ErrorInfo(errFullDetails)) == ("", 0, "")
 
 
 def test_after_a_failure_it_reads_as_a_variable_and_as_a_function() -> None:
     assert failed(errors.SMTPError("lost")) is False
-    assert ErrorOccurred and ErrorOccurred() is True and ErrorOccurred == True  # noqa: E712
+    assert ErrorOccurred and ErrorOccurred() is True and ErrorOccurred == True
     assert repr(ErrorOccurred) == "True"
     assert ErrorInfo() == ErrorInfo(errMessage) == "lost."
 
@@ -43,7 +43,7 @@ def test_the_details_have_a_line_for_each_fact() -> None:
     failed(error)
     assert ErrorInfo(errFullDetails).splitlines() == [
         "All refused",
-        "Error code: 450 (RecipientsRefused)",
+        "Error code: 450",
         "Stage: RCPT",
         "The server said: 450 4.2.1 Busy",
         "bob@example.org: refused 450 4.2.1 Busy",
@@ -88,7 +88,7 @@ def test_advice_is_given_in_the_names_of_wlanguage(theirs: str, ours: str) -> No
 
 def test_fields_are_named_by_their_members() -> None:
     failed(errors.MessageError("sender: is missing; to.0: 'nobody' is no address; the text: to: be"))
-    assert ErrorInfo() == "Sender: is missing; Recipient.0: 'nobody' is no address; the text: to: be."
+    assert ErrorInfo() == "Sender: is missing; Recipient[1]: 'nobody' is no address; the text: to: be."
 
 
 def test_that_nobody_can_know_goes_before_what_the_server_said() -> None:

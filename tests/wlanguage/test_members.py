@@ -73,16 +73,16 @@ def test_the_next_attached_file_is_there_once_it_is_named() -> None:
 @pytest.mark.parametrize(
     ("member", "value", "words"),
     [
-        ("Sender", 1, "must be a str, not int"),
-        ("Recipient", [b"bob@example.org"], "must be a str, not bytes"),
-        ("Attach", [b"octets"], "must be the path of a file, not bytes"),
+        ("Sender", 1, "must be a character string, not an integer"),
+        ("Recipient", [b"bob@example.org"], "must be a character string, not a buffer"),
+        ("Attach", [b"octets"], "must be the path of a file, not a buffer"),
         ("DispositionNotification", "yes", "must be True or False"),
         ("Importance", 17, "must be one of emailHighPriority, emailNormalPriority, emailLowPriority"),
         ("Sensitivity", True, "must be one of emailNotConfidential, "),
     ],
 )
 def test_a_wrong_value_is_an_error_that_names_the_member(member: str, value: object, words: str) -> None:
-    with pytest.raises(WLanguageError, match=rf"EmailVariable\.{member}: {words}"):
+    with pytest.raises(WLanguageError, match=rf"^Email\.{member}: {words}"):
         setattr(Email(), member, value)
 
 
@@ -90,11 +90,14 @@ def test_a_wrong_value_is_an_error_that_names_the_member(member: str, value: obj
     ("member", "value", "words"),
     [
         ("Port", 0, "from 1 to 65535"),
-        ("Port", "25", "from 1 to 65535"),
+        ("Port", "70000", "from 1 to 65535"),
+        ("Port", "smtp", "must be a whole number, not a character string"),
+        ("Port", 25.5, "must be a whole number, not a real"),
+        ("ServerAddress", None, "must be a character string, not Null"),
         ("Option", 1, "must be one of emailOptionDefault, emailOptionSecuredTLS, emailOptionSecuredSSL"),
         ("Asynchronous", 2, "True or False"),
         ("AuthToken", 5, "an OAuth 2.0 access token"),
-        ("Password", b"s3cret", "must be a str"),
+        ("Password", b"s3cret", "must be a character string, not a buffer"),
     ],
 )
 def test_a_session_too_checks_its_members(member: str, value: object, words: str) -> None:
@@ -106,7 +109,37 @@ def test_a_session_too_checks_its_members(member: str, value: object, words: str
 @pytest.mark.parametrize("variable", [Email(), emailSMTPSession(), emailAttach(), Email])
 def test_a_misspelled_member_is_an_error(variable: object) -> None:
     with pytest.raises(AttributeError):
+        variable.Sujett  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(WLanguageError, match="has no member Sujett"):
         variable.Sujett = "Hello"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("port", [587, "587", " 587 ", 587.0])
+def test_a_port_may_be_a_text_as_it_comes_from_a_settings_file(port: object) -> None:
+    session = emailSMTPSession()
+    session.Port = port
+    assert session.Port == 587
+
+
+def test_an_omitted_password_may_be_none() -> None:
+    session = emailSMTPSession()
+    session.Password = None
+    assert session.Password == ""
+
+
+def test_elements_are_added_by_method_and_by_function() -> None:
+    message = Email()
+    assert message.Recipient.Add("a@example.org") == 1 and message.Recipient.Ajoute("b@example.org") == 2
+    assert message.Recipient.ajoute("c@example.org") == 3  # type: ignore[attr-defined]
+    assert ArrayAdd(message.Recipient, "d@example.org") == 4 and TableauAjoute(message.Recipient, "e@example.org") == 5
+    assert [address[0] for address in message.Recipient] == list("abcde")
+    for add in (message.Recipient.Add, lambda value: Add(message.Recipient, value)):
+        with pytest.raises(WLanguageError, match="must be a character string, not an integer"):
+            add(6)
+    with pytest.raises(WLanguageError, match="Add: takes an array, not a character string"):
+        Add("a@example.org", "b@example.org")  # type: ignore[arg-type]
+    with pytest.raises(WLanguageError, match="an array has no member Append"):
+        message.Recipient.Append("f@example.org")  # type: ignore[attr-defined]
 
 
 def test_variables_show_neither_secrets_nor_the_text_of_a_mail() -> None:

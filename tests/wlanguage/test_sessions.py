@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -162,8 +163,7 @@ def test_all_recipients_get_it_or_none(smtp_server: SMTPServer) -> None:
         (("ann", "s3cret", "a server"), "ServerAddress: must be a host name"),
         (("ann", "s3cret", "127.0.0.1", 70000), "Port: must be a number from 1 to 65535"),
         (("ann", "s3cret", "127.0.0.1", 25, False, 1), "Option: must be one of"),
-        (("ann", "s3cret", "127.0.0.1", 25, False, 0, 0), "takes user, password"),
-        (("ann",), "takes user, password"),
+        (("ann", "s3cret", "127.0.0.1", "70000"), "Port: must be a number from 1 to 65535"),
         (("", "s3cret", "127.0.0.1"), "Name: is missing"),
     ],
 )
@@ -239,13 +239,103 @@ def test_a_file_is_sent_as_it_is_to_those_it_names(smtp_server: SMTPServer, tmp_
     assert mail.header("X-Own") == "1" and mail.header("Bcc") is None
 
 
-def test_the_form_with_a_pop3_server_is_an_error_that_says_what_to_use() -> None:
-    with pytest.raises(WLanguageError, match=r"EmailStartSMTPSession.*POP3.*IMAP"):
-        EmailStartSession("ann", "s3cret", "pop3.example.com", "smtp.example.com", 110, 25)  # type: ignore[arg-type]
+WRONG: list[Callable[[], object]] = [
+    lambda: EmailStartSMTPSession("ann"),  # type: ignore[call-overload]
+    lambda: EmailStartSMTPSession("ann", None),  # type: ignore[call-overload]
+    lambda: EmailStartSMTPSession("ann", "s3cret", "localhost", 25, False, 0, 0),  # type: ignore[call-overload]
+    lambda: EmailStartSMTPSession("ann", "s3cret", "localhost", server="localhost"),  # type: ignore[call-overload]
+    lambda: EmailStartSMTPSession("ann", host="localhost"),  # type: ignore[call-overload]
+    lambda: EmailStartSMTPSession(5, "localhost"),  # type: ignore[call-overload]
+    lambda: EmailStartSMTPSession("ann", "s3cret", "localhost", [25]),  # type: ignore[call-overload]
+    lambda: EmailStartSMTPSession("ann", "s3cret", "localhost", 25, "yes"),  # type: ignore[call-overload]
+    lambda: EmailStartSMTPSession("ann", "s3cret", "localhost", 25, False, "TLS"),  # type: ignore[call-overload]
+    lambda: EmailStartSMTPSession("ann", b"s3cret", "localhost"),  # type: ignore[call-overload]
+    lambda: EmailStartSession("ann"),
+    lambda: EmailStartSession(None, "s3cret", "pop3.example.com"),  # type: ignore[arg-type]
+    lambda: EmailSend("ann", 5),  # type: ignore[arg-type]
+    lambda: EmailSend("ann", None),  # type: ignore[arg-type]
+    lambda: EmailStatus([]),  # type: ignore[arg-type]
+    lambda: EmailStatus(7),  # type: ignore[arg-type]
+    lambda: EmailBuildSource(None, "all"),  # type: ignore[arg-type]
+    lambda: emailSMTPSession().SendMessage(Email, "all"),  # type: ignore[arg-type]
+    lambda: EmailConfigure([], 1),  # type: ignore[arg-type]
+    lambda: EmailConfigure(emailParameterCAFile, None),  # type: ignore[arg-type]
+    lambda: EmailSetTimeOut([10]),  # type: ignore[arg-type]
+    lambda: EmailCheckAddress(None),  # type: ignore[arg-type]
+    lambda: EmailCheckAddress("ann@example.com", "strict"),  # type: ignore[arg-type]
+    lambda: EmailImportHTML(None, b"<p>"),  # type: ignore[arg-type]
+    lambda: EmailImportSource(None, 5),  # type: ignore[arg-type]
+    lambda: EmailLoadAttachment(None, 5),  # type: ignore[arg-type]
+    lambda: ErrorInfo("message"),  # type: ignore[arg-type]
+    lambda: Add({}, "ann@example.com"),  # type: ignore[arg-type]
+]
+
+
+@pytest.mark.parametrize("call", WRONG)
+def test_arguments_of_a_wrong_type_or_number_stop_the_program(call: Callable[[], object]) -> None:
+    with pytest.raises(WLanguageError) as caught:
+        call()
+    assert "s3cret" not in str(caught.value)
+    assert not re.search(r"\b(?:str|int|bytes|bool|list|dict|NoneType)\b", str(caught.value))
+    assert not sessions._registry
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("ann",), {}),
+        (("ann", None), {}),
+        (("ann", "s3cret"), {}),
+        (("ann",), {"password": "s3cret"}),
+        ((), {"user": "ann", "password": "s3cret"}),
+    ],
+)
+def test_arguments_are_given_by_place_or_by_name(
+    arguments: tuple[Any, ...], named: dict[str, Any], smtp_server_factory: Make
+) -> None:
+    server = smtp_server_factory(users={"ann": "s3cret"})
+    port = str(server.port)
+    ways: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+        ((), {"server": server.host, "port": port}),
+        ((), {"server": server.host, "port": server.port, "asynchronous": False, "option": emailOptionDefault}),
+    ]
+    if not named:
+        ways += [((server.host, port), {}), ((server.host, server.port), {}), ((server.host,), {"port": port})]
+    for more, others in ways:
+        start: Callable[..., bool] = EmailStartSMTPSession
+        assert start(*arguments, *more, **named, **others), ErrorInfo()
+        compose()
+        assert EmailSendMessage("ann"), ErrorInfo()
+        EmailCloseSession("ann")
+    has_password = "s3cret" in (*arguments, *named.values())
+    assert {mail.username for mail in server.messages} == {"ann" if has_password else None}
+
+
+def test_of_the_form_with_a_pop3_server_the_half_that_sends_is_started(smtp_server_factory: Make) -> None:
+    server = smtp_server_factory(users={"ann": "s3cret"}, require_auth=True)
+    assert EmailStartSession("ann", "s3cret", "pop3.invalid", server.host, 110, server.port), ErrorInfo()
+    compose()
+    assert EmailSendMessage("ann") and server.messages[0].username == "ann"
+    EmailCloseSession("ann")
+    assert EmailStartSession("ann", "s3cret", "pop3.invalid", server.host, 110, server.port, True), ErrorInfo()
+    assert EmailSendMessage("ann")
+    EmailCloseSession("ann")
+    assert EmailStatus(Email.ID) == emailSent
+
+
+def test_without_an_smtp_server_it_is_the_pop3_server_that_sends() -> None:
+    assert EmailStartSession("ann", "s3cret", "no.such.server.invalid") is False
+    assert "no.such.server.invalid" in ErrorInfo()
 
 
 READING = [EmailReadMessage, EmailReadFirst, EmailReadNext, EmailReadPrevious, EmailReadLast, EmailSeekFirst]
 READING += [EmailReadFirstHeader, EmailReadNextHeader, EmailReadPreviousHeader, EmailReadLastHeader]
+IN_FRENCH = [EmailLitMessage, EmailLitPremier, EmailLitSuivant, EmailLitPrécédent, EmailLitDernier, EmailCherchePremier]
+IN_FRENCH += [EmailLitEntêtePremier, EmailLitEntêteSuivant, EmailLitEntêtePrécédent, EmailLitEntêteDernier]
+
+
+def test_the_functions_that_read_have_french_names() -> None:
+    assert IN_FRENCH == READING
 
 
 @pytest.mark.parametrize("read", READING, ids=lambda read: read.__name__)
@@ -267,7 +357,7 @@ def test_what_is_no_session_is_an_error(session: Any) -> None:
 def test_what_is_no_email_is_an_error(smtp_server: SMTPServer) -> None:
     assert EmailStartSMTPSession("ann", smtp_server.host, smtp_server.port)
     compose()
-    with pytest.raises(WLanguageError, match="an email is an Email variable, not str"):
+    with pytest.raises(WLanguageError, match="an email is an Email variable, not a character string"):
         EmailSendMessage("ann", "Hello")  # type: ignore[arg-type]
     EmailCloseSession("ann")
     assert not smtp_server.messages

@@ -72,3 +72,11 @@ def test_parameters_change_what_sessions_are_started_with() -> None:
 def test_another_parameter_or_value_is_an_error(parameter: int, value: int) -> None:
     with pytest.raises(WLanguageError, match="EmailConfigure"):
         EmailConfigure(parameter, value)
+
+
+def test_authorities_that_are_not_installed_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wlsmtp.wlanguage.settings.find_spec", lambda name: None)
+    with pytest.raises(WLanguageError, match=r'pip install "wlsmtp\[certifi\]"'):
+        EmailConfigure(emailParameterMode, 1)
+    EmailParamètre(emailParamètreMode, 0)
+    assert fields()["tls"].trust == "system"

@@ -34,7 +34,7 @@ def test_an_email_that_was_never_sent_is_an_error() -> None:
 
 def test_the_oldest_are_forgotten_first(smtp_server: SMTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "_REMEMBERED", 2)
-    monkeypatch.setattr(spool, "_receipts", {})
+    monkeypatch.setattr(spool, "_known", {})
     assert EmailStartSMTPSession("ann", smtp_server.host, smtp_server.port)
     compose()
     identifiers = [Email.ID for _ in range(3) if EmailSendMessage("ann")]
@@ -131,3 +131,39 @@ def test_what_is_left_in_a_file_is_sent_by_the_next_session(smtp_server_factory:
     EmailSetTimeOut(10)
     EmailCloseSession("a/n")
     assert EmailStatus(Email.ID) == emailSent
+
+
+def test_another_server_under_the_same_name_leaves_no_email_behind(
+    smtp_server: SMTPServer, smtp_server_factory: Make
+) -> None:
+    down = smtp_server_factory()
+    down.reply_to("CONNECT", "421 4.3.2 Later", times=3)
+    EmailSetTimeOut("100 ms")
+    assert EmailStartSMTPSession("ann", down.host, down.port, True)
+    compose()
+    assert EmailSendMessage("ann")
+    first = Email.ID
+    assert EmailStartSMTPSession("ann", smtp_server.host, smtp_server.port, True)
+    assert EmailSendMessage("ann")
+    smtp_server.wait_for_messages(1, timeout=30)
+    EmailCloseSession("ann")
+    EmailCloseSession("ann")
+    down.wait_for_messages(1, timeout=30)
+    EmailSetTimeOut(10)
+    if sessions._registry:
+        EmailCloseSession("ann")
+    assert (len(down.messages), len(smtp_server.messages)) == (1, 1)
+    assert EmailStatus(first) == EmailStatus(Email.ID) == emailSent and not sessions._registry
+
+
+def test_a_start_that_fails_leaves_the_emails_of_the_session_alone(smtp_server_factory: Make, spooler: str) -> None:
+    server, other = smtp_server_factory(), smtp_server_factory()
+    server.reply_to("CONNECT", "421 4.3.2 Later", times=3)
+    other.reply_to("CONNECT", "554 5.3.2 No")
+    assert EmailStartSMTPSession("ann", server.host, server.port, True)
+    compose()
+    assert EmailSendMessage("ann")
+    assert EmailStartSMTPSession("ann", other.host, other.port) is False and ErrorInfo(errCode) == 554
+    server.wait_for_messages(1, timeout=30)
+    EmailCloseSession("ann")
+    assert EmailStatus(Email.ID) == emailSent and not sessions._registry

@@ -8,12 +8,14 @@ from __future__ import annotations
 from typing import Final
 
 __all__ = [
-    "OptionSSL", "emailAsynchronous", "emailCompanyConfidential", "emailError", "emailHighPriority",
+    "OptionSSL", "emailAddressError", "emailAddressIncorrectSyntax", "emailAddressRefused", "emailAddressValid",
+    "emailAsynchronous", "emailCompanyConfidential", "emailError", "emailHighPriority",
     "emailLowPriority", "emailNormalPriority", "emailNotConfidential", "emailOptionDefault",
     "emailOptionEncodeHeader", "emailOptionHeaderBcc", "emailOptionSecuredSSL", "emailOptionSecuredTLS",
     "emailParameterCAFile", "emailParameterClearPassword", "emailParameterMode", "emailParameterOpportunisticTLS",
     "emailParameterSpooler", "emailPending", "emailPersonal", "emailPrivate", "emailProtocolSMTPS", "emailSent",
-    "emailSynchronous", "errCode", "errFullDetails", "errMessage",
+    "emailSynchronous", "emailValidateByServer", "emailValidateSyntax", "emailValidateSyntaxStrict", "errCode",
+    "errFullDetails", "errMessage",
 ]  # fmt: skip
 
 # How a session is secured.
@@ -38,6 +40,20 @@ emailAsynchronous: Final = 1
 emailSent: Final = 1
 emailPending: Final = 2
 emailError: Final = 3
+
+# What EmailCheckAddress returns, and how far it goes.
+emailAddressValid: Final = 1
+emailAddressIncorrectSyntax: Final = 2
+emailAddressRefused: Final = 3
+"""By a server; ``EmailCheckAddress`` asks none."""
+emailAddressError: Final = 4
+"""The check could not be made; ``ErrorInfo`` says why."""
+emailValidateSyntax: Final = 1
+"""RFC 5321 §4.1.2, and a domain that ends in a top-level one."""
+emailValidateSyntaxStrict: Final = 2
+"""The same without what hardly a server takes: quoted names, IP addresses."""
+emailValidateByServer: Final = 3
+"""Not done: ``emailAddressError``, unless the syntax is wrong already."""
 
 # Options of EmailSendMessage and EmailBuildSource, which may be added up.
 emailOptionEncodeHeader: Final = 1

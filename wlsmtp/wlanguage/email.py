@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +20,13 @@ from wlsmtp.wlanguage.members import (
     Member,
     Variable,
     array,
+    checked,
     flag,
+    kind_of,
     one_of,
+    path,
     text,
+    whole_options,
 )
 
 if TYPE_CHECKING:
@@ -40,23 +44,26 @@ _SENSITIVITIES = {
 }
 
 # RFC 2156 §5.3; X-Priority is what most programs show.
-_IMPORTANCE = {constants.emailHighPriority: "high", constants.emailLowPriority: "low"}
-_PRIORITY = {
+IMPORTANCE = {constants.emailHighPriority: "high", constants.emailLowPriority: "low"}
+PRIORITY = {
     constants.emailHighPriority: ("urgent", "1 (Highest)"),
     constants.emailLowPriority: ("non-urgent", "5 (Lowest)"),
 }
-_SENSITIVITY = {
+SENSITIVITY = {
     constants.emailPersonal: "Personal",
     constants.emailPrivate: "Private",
     constants.emailCompanyConfidential: "Company-Confidential",
 }
 
 
+_IS_ADDRESS = re.compile(r"\S@\S")
+
+
 def _octets(value: object) -> bytes:
     if isinstance(value, str):
         return value.encode()
     if not isinstance(value, bytes | bytearray | memoryview):
-        raise ValueError(f"must be the octets of the file (bytes), not {type(value).__name__}")
+        raise TypeError(f"must be the octets of the file, not {kind_of(value)}")
     return bytes(value)
 
 
@@ -64,6 +71,7 @@ class emailAttach(FrenchAttachment, Variable):
     """A file that goes with an email."""
 
     __slots__ = ()
+    _type = "emailAttach"
     _shown = ("Name", "ContentType", "Identifier")
 
     Name = Member(text, "")
@@ -86,14 +94,8 @@ class emailAttach(FrenchAttachment, Variable):
         return Attachment(self.Content, self.Name, self.ContentType or None)
 
 
-def _path(value: object) -> str:
-    if not isinstance(value, str | os.PathLike):
-        raise ValueError(f"must be the path of a file, not {type(value).__name__}")
-    return os.fspath(value)
-
-
 def _file(value: object) -> str | emailAttach:
-    return value if isinstance(value, emailAttach) else _path(value)
+    return value if isinstance(value, emailAttach) else path(value)
 
 
 _addresses = array(text, str)
@@ -104,12 +106,14 @@ class EmailVariable(FrenchEmail, Variable):
     a text that cannot be sent makes the sending fail."""
 
     __slots__ = ()
+    _type = "Email"
     _shown = ("Sender", "Recipient", "Subject")
 
     Sender = Member(text, "")
-    """``"ann@example.com"`` or ``"Ann <ann@example.com>"``, as all addresses here."""
+    """``"ann@example.com"`` or ``"Ann <ann@example.com>"``, as all addresses here; or a name alone."""
     SenderAddress = Member(text, "")
-    """Where replies go (Reply-To); "": to the sender."""
+    """The address that belongs to the name in ``Sender``. Where ``Sender`` has one itself: where replies go (Reply-To);
+    "": to the sender."""
     Recipient: Member[Array[str]] = Member(_addresses, "")
     Cc: Member[Array[str]] = Member(_addresses, "")
     Bcc: Member[Array[str]] = Member(_addresses, "")
@@ -123,7 +127,7 @@ class EmailVariable(FrenchEmail, Variable):
     """Paths of files, or ``emailAttach``; any number."""
     AttachIdentifier: Member[Array[str]] = Member(_addresses, "")
     """Filled when an email is read; not used here."""
-    Certificate = Member(_path, "")
+    Certificate = Member(path, "")
     """The path of a PEM file with the certificate to sign with (S/MIME, RFC 8551), those of the authorities between,
     and its private key; "": the email is not signed."""
     DispositionNotification = Member(flag, False)
@@ -156,12 +160,31 @@ class EmailVariable(FrenchEmail, Variable):
         """Write the email into ``Source``; False and ``ErrorInfo`` when it cannot be sent as it is.
 
         The Bcc recipients are named in it with ``emailOptionHeaderBcc`` only."""
+        checked(whole_options, options, "BuildSource")
         try:
             source = self._source(with_bcc=bool(options & constants.emailOptionHeaderBcc))
         except SMTPError as error:
             return failed(error)
         self.Source = source.decode("utf-8", "surrogateescape")
         return succeeded()
+
+    def ImportSource(self, source: str | None = None) -> bool:
+        """Fill the members from ``Source``, or from a text in the same form. See ``EmailImportSource``."""
+        from wlsmtp.wlanguage.contents import EmailImportSource
+
+        return EmailImportSource(self, source)
+
+    def ImportHTML(self, html: str, directory: str = "") -> bool:
+        """Fill ``HTML``, and ``Attach`` with its pictures. See ``EmailImportHTML``."""
+        from wlsmtp.wlanguage.contents import EmailImportHTML
+
+        return EmailImportHTML(self, html, directory)
+
+    def LoadAttachment(self, file: str) -> bool:
+        """Add a file to ``Attach``, as it is now. See ``EmailLoadAttachment``."""
+        from wlsmtp.wlanguage.contents import EmailLoadAttachment
+
+        return EmailLoadAttachment(self, file)
 
     def message(self) -> model.Message | bytes:
         """As a session takes it. Raises ``MessageError``, and ``ConfigError`` when signing is not installed."""
@@ -178,12 +201,13 @@ class EmailVariable(FrenchEmail, Variable):
     def _composed(self) -> model.Message:
         from wlsmtp.message.model import Message
 
+        sender, reply_to = self._sender()
         return Message(
-            self.Sender,
+            sender,
             to=self._filled("Recipient"),
             cc=self._filled("Cc"),
             bcc=self._filled("Bcc"),
-            reply_to=self.SenderAddress or (),
+            reply_to=reply_to,
             subject=self.Subject,
             text=self.Message if self.Message or not self.HTML else None,
             html=self.HTML or None,
@@ -191,6 +215,16 @@ class EmailVariable(FrenchEmail, Variable):
             headers=dict(self._headers()),
             message_id=self.MessageID or None,
         )
+
+    def _sender(self) -> tuple[str | tuple[str, str], str | tuple[()]]:
+        """Who sends it, and where replies go."""
+        if not self.SenderAddress or _IS_ADDRESS.search(self.Sender):
+            return self.Sender, self.SenderAddress or ()
+        return (self.Sender, self.SenderAddress) if self.Sender else self.SenderAddress, ()
+
+    def become(self, other: EmailVariable) -> None:
+        """Have the members of another email."""
+        self._values = other._values
 
     def sent_as(self, identifier: str) -> None:
         """Note by which identifier the email was sent."""
@@ -211,16 +245,15 @@ class EmailVariable(FrenchEmail, Variable):
             yield Attachment.from_path(item) if isinstance(item, str) else item.attachment()
 
     def _headers(self) -> Iterator[tuple[str, str]]:
-        if self.DispositionNotification:
-            yield "Disposition-Notification-To", self.Sender
-        elif self.ReturnReceipt:
-            yield "Return-Receipt-To", self.Sender
-        if self.Importance in _IMPORTANCE:
-            yield "Importance", _IMPORTANCE[self.Importance]
-        if self.Priority in _PRIORITY:
-            yield from zip(("Priority", "X-Priority"), _PRIORITY[self.Priority], strict=True)
-        if self.Sensitivity in _SENSITIVITY:
-            yield "Sensitivity", _SENSITIVITY[self.Sensitivity]
+        receipt = "Disposition-Notification-To" if self.DispositionNotification else "Return-Receipt-To"
+        if self.DispositionNotification or self.ReturnReceipt:
+            yield receipt, self.Sender if _IS_ADDRESS.search(self.Sender) else self.SenderAddress
+        if self.Importance in IMPORTANCE:
+            yield "Importance", IMPORTANCE[self.Importance]
+        if self.Priority in PRIORITY:
+            yield from zip(("Priority", "X-Priority"), PRIORITY[self.Priority], strict=True)
+        if self.Sensitivity in SENSITIVITY:
+            yield "Sensitivity", SENSITIVITY[self.Sensitivity]
         if self.Reference:
             yield "References", self.Reference
 
@@ -291,4 +324,4 @@ def variable_of(email: object) -> EmailVariable:
         return _thread.email
     if isinstance(email, EmailVariable):
         return email
-    raise WLanguageError(f"an email is an Email variable, not {type(email).__name__}")
+    raise WLanguageError(f"an email is an Email variable, not {kind_of(email)}")

@@ -6,11 +6,11 @@ than in the world, is a ``WLanguageError``.
 
 from __future__ import annotations
 
-import re
 from typing import Any, Literal
 
-from wlsmtp.errors import ConfigError, DeadlineExceeded, SMTPError, Stage
+from wlsmtp.errors import ConfigError, SMTPError, Stage
 from wlsmtp.io.thread import ThreadLocal
+from wlsmtp.wlanguage import words
 from wlsmtp.wlanguage.constants import errCode, errFullDetails, errMessage
 
 __all__ = ["ErrorInfo", "ErrorOccurred", "WLanguageError"]
@@ -23,6 +23,14 @@ class WLanguageError(ConfigError):
         super().__init__(message, stage=Stage.SETTINGS)
 
 
+class WrongValue(WLanguageError):
+    """A value of the right type that cannot be: where a function was given it, the function fails."""
+
+
+class UnknownMember(WLanguageError, AttributeError):
+    """A member that a variable does not have."""
+
+
 CODES = {
     "ConfigError": 1, "MessageError": 2, "ConnectionFailed": 3, "DeadlineExceeded": 4, "TLSError": 5,
     "AuthenticationFailed": 6, "ReplyError": 7, "ProtocolError": 8, "ExtensionMissing": 9, "OutcomeUnknown": 10,
@@ -30,32 +38,6 @@ CODES = {
 }  # fmt: skip
 """``ErrorInfo(errCode)`` by the kind of error, where the server gave no reply code (those have three digits). 4 is a
 time-out; after 10 the message may have been delivered all the same. Anything else is 99."""
-
-_HINTS = {
-    "allow_cleartext_auth": "Use emailOptionSecuredTLS or emailOptionSecuredSSL; EmailConfigure("
-    "emailParameterClearPassword, 1) sends it as the original does, for anybody on the way to read",
-    "TLS(ca_file": "If the server uses a private authority, name its file with EmailConfigure(emailParameterCAFile, …),"
-    " or choose another trust store with EmailConfigure(emailParameterMode, 1); with emailOptionDefault, "
-    "EmailConfigure(emailParameterOpportunisticTLS, 0) goes on without TLS",
-    "opportunistic_tls": "EmailConfigure(emailParameterOpportunisticTLS, 0) goes on without TLS",
-    "auth='optional'": "Some servers offer it only over TLS (emailOptionSecuredTLS)",
-    "error's left": "The session stays open and goes on sending; close it once more. EmailConfigure("
-    "emailParameterSpooler, …) keeps emails in files",
-    "open()": "Start it again",
-}
-"""What to do, in the words of this module, by a word of the library's own advice."""
-
-_WORDS = {
-    "security='tls'": "emailOptionSecuredTLS",
-    "security='ssl'": "emailOptionSecuredSSL",
-    "security='default'": "emailOptionDefault",
-}
-_FIELDS = {
-    "server": "ServerAddress", "port": "Port", "username": "Name", "password": "Password", "token": "AuthToken",
-    "sender": "Sender", "to": "Recipient", "cc": "Cc", "bcc": "Bcc", "reply_to": "SenderAddress",
-    "subject": "Subject", "text": "Message", "html": "HTML", "attachments": "Attach", "message_id": "MessageID",
-}  # fmt: skip
-_FIELD = re.compile(rf"(?:^|(?<=; ))({'|'.join(_FIELDS)})(?=[.:])")
 
 
 class _LastError(ThreadLocal):
@@ -77,24 +59,9 @@ def failed(error: SMTPError, port: int | None = None) -> Literal[False]:
     """Keep the last error of this thread, in the words of this module."""
     # Not the frames that it came through: they may hold a password for as long as nothing else fails.
     _last.error = error.with_traceback(None)
-    _last.message = _FIELD.sub(lambda found: _FIELDS[found[1]], _in_our_words(error.message))
-    _last.hint = _hint(error, port)
+    _last.message = error.message if isinstance(error, WLanguageError) else words.in_wlanguage(error)
+    _last.hint = words.advice(error, port)
     return False
-
-
-def _in_our_words(text: str) -> str:
-    for theirs, ours in _WORDS.items():
-        text = text.replace(theirs, ours)
-    return text
-
-
-def _hint(error: SMTPError, port: int | None) -> str | None:
-    hint = error.hint
-    if isinstance(error, DeadlineExceeded) and port is not None and "firewall" not in (hint or ""):
-        return f"Check the settings of the firewall on the port used ({port})"
-    if hint is None:
-        return None
-    return next((ours for word, ours in _HINTS.items() if word in hint), None) or _in_our_words(hint)
 
 
 class _ErrorOccurred:
@@ -144,7 +111,7 @@ def _message(error: SMTPError) -> str:
 
 
 def _details(error: SMTPError) -> list[str]:
-    lines = [_last.message, f"Error code: {_code(error)} ({type(error).__name__})"]
+    lines = [_last.message, f"Error code: {_code(error)}"]
     if error.stage is not None:
         lines.append(f"Stage: {error.stage.value}")
     if error.reply is not None:

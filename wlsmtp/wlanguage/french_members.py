@@ -38,7 +38,10 @@ class FrenchEmail:
     Priorité = Alias("Priority")
     Référence = Alias("Reference")
     Sujet = Alias("Subject")
+    ChargeFichierAttaché = Alias("LoadAttachment")
     ConstruitSource = Alias("BuildSource")
+    ImporteHTML = Alias("ImportHTML")
+    ImporteSource = Alias("ImportSource")
 
 
 class FrenchSession:

@@ -5,19 +5,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
-from wlsmtp.wlanguage.errors import WLanguageError
+from wlsmtp.wlanguage.errors import UnknownMember, WLanguageError, WrongValue
+from wlsmtp.wlanguage.spelling import spelled
 
-__all__ = ["Add"]
+__all__ = ["Add", "ArrayAdd"]
 
 T = TypeVar("T")
 
 
 class Variable:
-    """Something that has members; setting one that it does not have is an ``AttributeError``."""
+    """Something that has members, found without regard to case and accents. Another one is a ``WLanguageError``."""
 
     __slots__ = ("__weakref__", "_values")
+    _type = ""
+    """What WLanguage calls it."""
     _shown: tuple[str, ...] = ()
     """The members that ``repr`` shows: never a secret, never the text of a mail."""
 
@@ -26,11 +29,26 @@ class Variable:
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shown)
-        return f"{type(self).__name__}({shown})"
+        return f"{self._type}({shown})"
+
+    if not TYPE_CHECKING:  # a checker of types knows the names as they are documented, and finds misspelled ones
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self, self._spelled(name))
+
+        def __setattr__(self, name: str, value: object) -> None:
+            object.__setattr__(self, name if hasattr(type(self), name) else self._spelled(name), value)
+
+    def _spelled(self, name: str) -> str:
+        found = spelled(type(self), name)
+        if found is None:
+            raise UnknownMember(f"{self._type} has no member {name}")
+        return found
 
 
 class Member(Generic[T]):
-    """A member: its default, and a function that returns a value as it is kept or raises ``ValueError``."""
+    """A member: its default, and a function that returns a value as it is kept, or raises ``TypeError`` for one of the
+    wrong type and ``ValueError`` for one that cannot be."""
 
     def __init__(self, check: Callable[[object], T], default: object) -> None:
         self._check = check
@@ -52,10 +70,7 @@ class Member(Generic[T]):
         return value
 
     def __set__(self, variable: Variable, value: object) -> None:
-        try:
-            variable._values[self._name] = self._check(value)
-        except ValueError as error:
-            raise WLanguageError(f"{type(variable).__name__}.{self._name}: {error}") from None
+        variable._values[self._name] = checked(self._check, value, f"{variable._type}.{self._name}")
 
 
 class Alias:
@@ -100,10 +115,14 @@ class Array(Generic[T]):
 
     def __setitem__(self, index: int, value: object) -> None:
         self._checked(index, len(self._items) + 1)
-        try:
-            self._items[index - 1 : index] = [self._check(value)]
-        except ValueError as error:
-            raise WLanguageError(f"[{index}]: {error}") from None
+        self._items[index - 1 : index] = [checked(self._check, value, f"[{index}]")]
+
+    def Add(self, value: object) -> int:
+        """Add an element at the end; return its index."""
+        self[len(self._items) + 1] = value
+        return len(self._items)
+
+    Ajoute = Add
 
     def __len__(self) -> int:
         return len(self._items)
@@ -119,6 +138,14 @@ class Array(Generic[T]):
     def __repr__(self) -> str:
         return repr(self._items)
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            found = spelled(type(self), name)
+            if found is None:
+                raise UnknownMember(f"an array has no member {name}")
+            return getattr(self, found)
+
     def resize(self, count: int) -> None:
         """Drop the last elements, or add empty ones."""
         del self._items[count:]
@@ -126,7 +153,7 @@ class Array(Generic[T]):
 
     def _checked(self, index: int, last: int) -> int:
         if not isinstance(index, int) or isinstance(index, bool):
-            raise WLanguageError(f"the index of an array is a number, not {type(index).__name__}")
+            raise WLanguageError(f"the index of an array is a number, not {kind_of(index)}")
         if not 1 <= index <= last:
             raise WLanguageError(f"[{index}]: arrays begin at 1, and this one has {len(self._items)} elements")
         return index
@@ -142,21 +169,81 @@ class GrowingArray(Array[T]):
 
 
 def Add(array: Array[Any], value: object) -> int:
-    """Add an element at the end; return its index."""
-    array[len(array) + 1] = value
-    return len(array)
+    """Add an element at the end of an array; return its index."""
+    if not isinstance(array, Array):
+        raise WLanguageError(f"Add: takes an array, not {kind_of(array)}")
+    return array.Add(value)
+
+
+ArrayAdd = Add
+
+
+def checked(check: Callable[[object], T], value: object, name: str) -> T:
+    """A value as ``check`` returns it. Raises ``WLanguageError`` with the name of what it is for: ``WrongValue`` if
+    only the value cannot be."""
+    try:
+        return check(value)
+    except TypeError as error:
+        raise WLanguageError(f"{name}: {error}") from None
+    except ValueError as error:
+        raise WrongValue(f"{name}: {error}") from None
+
+
+_KINDS = (
+    (bool, "a Boolean"), (int, "an integer"), (float, "a real"), (str, "a character string"), (Variable, "a variable"),
+    (bytes | bytearray | memoryview, "a buffer"), (Array | list | tuple, "an array"),
+)  # fmt: skip
+
+
+def kind_of(value: object) -> str:
+    """The type of a value in WLanguage's words."""
+    if value is None:
+        return "Null"
+    return next((words for kind, words in _KINDS if isinstance(value, kind)), "another type")
 
 
 def text(value: object) -> str:
-    """A ``str``."""
+    """A character string."""
     if not isinstance(value, str):
-        raise ValueError(f"must be a str, not {type(value).__name__}")
+        raise TypeError(f"must be a character string, not {kind_of(value)}")
+    return value
+
+
+def text_or_nothing(value: object) -> str:
+    """The same; None, which stands for an argument that is left out, is ""."""
+    return "" if value is None else text(value)
+
+
+def path(value: object) -> str:
+    """The path of a file."""
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"must be the path of a file, not {kind_of(value)}")
+    return os.fspath(value)
+
+
+def whole(value: object) -> int:
+    """A whole number; also as a text, as it comes from a settings file or a field of a window."""
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"must be a whole number, not {kind_of(value)}")
+    return value
+
+
+def whole_options(value: object) -> int:
+    """Constants that were added up."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"must be one or more constants, not {kind_of(value)}")
     return value
 
 
 def flag(value: object) -> bool:
     """True or False, or the numbers 1 and 0."""
-    if not isinstance(value, int) or value not in (0, 1):
+    if not isinstance(value, int):
+        raise TypeError(f"must be True or False, not {kind_of(value)}")
+    if value not in (0, 1):
         raise ValueError("must be True or False")
     return bool(value)
 
@@ -165,7 +252,9 @@ def one_of(constants: Mapping[str, int]) -> Callable[[object], int]:
     """One of some constants."""
 
     def check(value: object) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or value not in constants.values():
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise TypeError(f"must be one of {', '.join(constants)}, not {kind_of(value)}")
+        if value not in constants.values():
             raise ValueError(f"must be one of {', '.join(constants)}")
         return value
 

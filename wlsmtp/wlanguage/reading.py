@@ -14,7 +14,7 @@ __all__ = [
 
 
 def _reading(name: str) -> Callable[..., NoReturn]:
-    def read(*_: object) -> NoReturn:
+    def read(*_: object, **__: object) -> NoReturn:
         error = WLanguageError(f"{name}: an SMTP session only sends mail; use POP3 (poplib) or IMAP (imaplib) to read")
         failed(error)
         raise error

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
-from wlsmtp.errors import ConfigError, MessageError, Stage
+from wlsmtp.errors import ConfigError, MessageError, SMTPError, Stage
 from wlsmtp.io.thread import Lock
 from wlsmtp.wlanguage.constants import emailOptionDefault
 from wlsmtp.wlanguage.email import AnyEmail
-from wlsmtp.wlanguage.errors import WLanguageError, failed, succeeded
+from wlsmtp.wlanguage.errors import WLanguageError, WrongValue, failed, succeeded
+from wlsmtp.wlanguage.members import checked, kind_of, path
 from wlsmtp.wlanguage.variable import emailSMTPSession, started
 
 __all__ = ["EmailCloseSession", "EmailSend", "EmailSendMessage", "EmailStartSMTPSession", "EmailStartSession"]
@@ -26,55 +27,66 @@ class _Entry:
     """How many have started it and not closed it yet."""
 
 
-_registry: dict[tuple[str, Session], _Entry] = {}
+_registry: dict[tuple[str, str], _Entry] = {}
 """By protocol and user name, so that the same name may stand for a session that reads mail as well."""
 _lock = Lock()
 
+_ARGUMENTS = {
+    "password": "Password", "server": "ServerAddress", "port": "Port", "asynchronous": "Asynchronous",
+    "option": "Option",
+}  # fmt: skip
+"""Those that follow the user, in their order, and the members that they are."""
 
-def _key(name: Session) -> tuple[str, Session]:
+
+def _key(name: str) -> tuple[str, str]:
     return ("SMTP", name)
 
 
 @overload
 def EmailStartSMTPSession(
     user: str,
-    password: str,
+    password: str | None,
     server: str,
-    port: int = 25,
+    port: int | str = 25,
     asynchronous: bool | int = False,
     option: int = emailOptionDefault,
-    /,
 ) -> bool: ...
 @overload
 def EmailStartSMTPSession(
-    user: str, server: str, port: int = 25, asynchronous: bool | int = False, option: int = emailOptionDefault, /
+    user: str,
+    server: str,
+    port: int | str = 25,
+    asynchronous: bool | int = False,
+    option: int = emailOptionDefault,
 ) -> bool: ...
-def EmailStartSMTPSession(user: str, *arguments: str | int) -> bool:
-    """Start a session for sending: user name, password (may be left out), server, port (25), asynchronous mode (False)
-    and option (``emailOptionDefault``). The user name is the session's name from now on.
+def EmailStartSMTPSession(user: str, *arguments: Any, **named: Any) -> bool:
+    """Start a session for sending: user name, password (left out or None: nobody logs in), server, port (25; also as a
+    text), asynchronous mode (False) and option (``emailOptionDefault``); by place or by name. The user name is the
+    session's name from now on.
 
     False when the session was not started: ``ErrorInfo`` says why. The rules are those of ``emailSMTPSession``. A name
-    that stands for a session with the same settings stands for it once more, and is to be closed once more; with other
-    settings the new session takes its place.
+    that stands for a session stands for it once more, and is to be closed once more; with other settings it is started
+    anew, and emails that are not sent yet are kept. Raises ``WLanguageError`` for arguments of a wrong type or number.
     """
     try:
-        session = _described(user, *arguments)
-    except WLanguageError as error:
+        session = _described(user, arguments, named)
+    except WrongValue as error:
         return failed(error)
-    if not session.StartSession():
-        return False
-    surplus = _register(user, session)
-    if surplus is not None:
-        surplus.close()
-    return succeeded()
+    return _start(user, session)
 
 
-def EmailStartSession(session: emailSMTPSession, *arguments: object) -> bool:
-    """Start the session of a variable. The form with a POP3 server is a ``WLanguageError``: sessions here send only."""
-    if not isinstance(session, emailSMTPSession):
-        words = "EmailStartSession: takes an emailSMTPSession variable; to send by names use EmailStartSMTPSession"
-        raise WLanguageError(f"{words}, to read mail use POP3 (poplib) or IMAP (imaplib)")
-    return session.StartSession()
+def EmailStartSession(session: Session, *arguments: Any) -> bool:
+    """Start the session of a variable; or, by user, password, POP3 server, SMTP server [, POP3 port (110) [, SMTP port
+    (25) [, asynchronous mode (False)]]], the half that sends: nothing is asked of the POP3 server. Without an SMTP
+    server the POP3 server is that as well."""
+    if isinstance(session, emailSMTPSession) and not arguments:
+        return session.StartSession()
+    if not isinstance(session, str) or not 2 <= len(arguments) <= 6:
+        words = "takes an emailSMTPSession variable, or user, password, POP3 server, SMTP server, their ports and mode"
+        raise WLanguageError(f"EmailStartSession: {words}; to read mail use POP3 (poplib) or IMAP (imaplib)")
+    password, pop3, *rest = arguments
+    server, _, port, asynchronous = rest + ["", 110, 25, False][len(rest) :]
+    return EmailStartSMTPSession(session, password, server or pop3, port, asynchronous)
 
 
 def EmailSendMessage(session: Session, email: AnyEmail = None, options: int = 0) -> bool:
@@ -87,62 +99,94 @@ def EmailSend(session: Session, file: str) -> bool:
     """Send a file that holds an email in its Internet form, as ``EmailBuildSource`` makes it, to the recipients in its
     To, Cc and Bcc fields; the Bcc fields themselves are not sent."""
     found = _find(session)
+    name = checked(path, file, "EmailSend")
     if found is None:
         return failed(_unknown(session))
     try:
-        source = Path(file).read_bytes()
-    except OSError as error:
-        return failed(MessageError(f"{file} cannot be read ({error.strerror})", stage=Stage.MESSAGE))
+        source = Path(name).read_bytes()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        return failed(MessageError(f"{name} cannot be read ({why})", stage=Stage.MESSAGE))
     return found.SendSource(source)
 
 
 def EmailCloseSession(session: Session) -> None:
     """Close a session; what an asynchronous one still keeps is sent first. See ``emailSMTPSession.CloseSession``."""
-    with _lock:
-        found = _find(session)
-        is_unused = found is session or _give_back(session)
+    found = _find(session)
     if found is None:
         failed(_unknown(session))
-    elif not is_unused:
+    elif isinstance(session, str) and not _give_back(session):
         succeeded()
-    elif not found.close() and found is not session:
+    elif not found.close() and isinstance(session, str):
         # It still has emails to send: it is to be found by its name again.
-        _register(found.Name, found)
+        _put_back(session, found)
 
 
-def _described(user: str, *arguments: str | int) -> emailSMTPSession:
+def _described(user: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> emailSMTPSession:
     """The variable for the arguments of ``EmailStartSMTPSession``."""
-    has_password = len(arguments) > 1 and isinstance(arguments[1], str)
-    names = [*(["Password"] if has_password else []), "ServerAddress", "Port", "Asynchronous", "Option"]
-    if not 1 <= len(arguments) <= len(names):
+    names = list(_ARGUMENTS)
+    if "password" not in named and _leaves_password_out(arguments, named):
+        names.remove("password")
+    given = dict(zip(names, arguments, strict=False))
+    if len(arguments) > len(names) or not named.keys() <= _ARGUMENTS.keys() or named.keys() & given.keys():
         raise WLanguageError("EmailStartSMTPSession: takes user, password, server, port, asynchronous mode and option")
     session = emailSMTPSession()
     session.Name = user
-    for name, value in zip(names, arguments, strict=False):
-        setattr(session, name, value)
+    if "server" not in {**given, **named}:
+        raise WLanguageError("EmailStartSMTPSession: takes user, password and server, and the server is missing")
+    for name, value in {**given, **named}.items():
+        setattr(session, _ARGUMENTS[name], value)
     return session
 
 
-def _register(name: str, session: emailSMTPSession) -> emailSMTPSession | None:
-    """Let a name stand for a started session; return the session that is not needed then."""
+def _leaves_password_out(arguments: tuple[Any, ...], named: dict[str, Any]) -> bool:
+    """Whether the first argument is the server: what follows it is a port, or nothing."""
+    if len(arguments) < 2:
+        return "server" not in named
+    return arguments[0] is not None and (not isinstance(arguments[1], str) or arguments[1].strip().isdigit())
+
+
+def _start(name: str, session: emailSMTPSession) -> bool:
     with _lock:
         entry = _registry.get(_key(name))
-        if entry is not None and entry.session.is_like(session):
+        if entry is not None:
             entry.users += 1
-            return session
-        _registry[_key(name)] = _Entry(session, 1 if entry is None else entry.users + 1)
-        return None if entry is None else entry.session
-
-
-def _give_back(name: Session) -> bool:
-    """Note that one user of a name has closed it; whether nobody uses it any more."""
-    entry = _registry.get(_key(name))
     if entry is None:
-        return True
-    entry.users -= 1
-    if entry.users <= 0:
-        del _registry[_key(name)]
-    return entry.users <= 0
+        if not session.StartSession():
+            return False
+        with _lock:
+            entry = _registry.setdefault(_key(name), _Entry(session, 0))
+            entry.users += 1
+        if entry.session is session:
+            return succeeded()
+    try:  # by that name there is one already, perhaps since a moment ago
+        entry.session.start_as(session)
+    except SMTPError as error:
+        if _give_back(name):
+            entry.session.close()
+        return failed(error, session.Port)
+    session.close()
+    return succeeded()
+
+
+def _give_back(name: str) -> bool:
+    """Note that one user of a name has closed it; whether nobody uses it any more."""
+    with _lock:
+        entry = _registry.get(_key(name))
+        if entry is None:
+            return True
+        entry.users -= 1
+        if entry.users <= 0:
+            del _registry[_key(name)]
+        return entry.users <= 0
+
+
+def _put_back(name: str, session: emailSMTPSession) -> None:
+    with _lock:
+        # Nobody uses it: whoever starts it again, or closes it once more, is the only one.
+        entry = _registry.setdefault(_key(name), _Entry(session, 0))
+    if entry.session is not session:
+        entry.session.adopt(session)
 
 
 def _find(session: Session) -> emailSMTPSession | None:
@@ -150,7 +194,7 @@ def _find(session: Session) -> emailSMTPSession | None:
     if isinstance(session, emailSMTPSession):
         return session
     if not isinstance(session, str):
-        raise WLanguageError(f"a session is a user name or an emailSMTPSession, not {type(session).__name__}")
+        raise WLanguageError(f"a session is a user name or an emailSMTPSession, not {kind_of(session)}")
     entry = _registry.get(_key(session))
     return entry.session if entry is not None else started.get(session)
 

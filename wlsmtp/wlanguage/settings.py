@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -16,7 +18,7 @@ from wlsmtp.wlanguage.constants import (
     emailParameterSpooler,
 )
 from wlsmtp.wlanguage.errors import WLanguageError
-from wlsmtp.wlanguage.members import flag, text
+from wlsmtp.wlanguage.members import checked, flag, text
 
 __all__ = ["EmailConfigure", "EmailGetTimeOut", "EmailSetTimeOut"]
 
@@ -24,7 +26,7 @@ _UNITS = {"ms": 0.001, "s": 1, "min": 60, "h": 3600, "day": 86400, "days": 86400
 _DURATION = re.compile(r"\s*(?:\d+(?:\.\d+)?\s*(?:ms|s|min|h|days?)\s*)+", re.IGNORECASE)
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)", re.IGNORECASE)
 
-_PARAMETERS = {
+_PARAMETERS: dict[int, Callable[[object], bool | str]] = {
     emailParameterMode: flag,
     emailParameterCAFile: text,
     emailParameterClearPassword: flag,
@@ -64,14 +66,16 @@ def EmailGetTimeOut() -> int | float:
 def EmailConfigure(parameter: int, value: int | str) -> None:
     """Set a parameter for all sessions started afterwards: ``emailParameterMode`` and its like, see ``constants``.
 
-    Raises ``WLanguageError`` for a parameter or a value that does not exist.
+    Raises ``WLanguageError`` for a parameter or a value that does not exist, and for ``emailParameterMode`` 1 where the
+    package that it needs is not installed.
     """
-    if parameter not in _PARAMETERS:
+    if isinstance(parameter, bool) or not isinstance(parameter, int) or parameter not in _PARAMETERS:
         raise WLanguageError("EmailConfigure: takes emailParameterMode or another emailParameter constant")
-    try:
-        _parameters[parameter] = _PARAMETERS[parameter](value)
-    except ValueError as error:
-        raise WLanguageError(f"EmailConfigure: {error}") from None
+    kept = checked(_PARAMETERS[parameter], value, "EmailConfigure")
+    if parameter == emailParameterMode and kept and find_spec("certifi") is None:
+        words = "emailParameterMode 1 needs the authorities of the certifi package"
+        raise WLanguageError(f'EmailConfigure: {words}; install it with: pip install "wlsmtp[certifi]"')
+    _parameters[parameter] = kept
 
 
 def fields() -> dict[str, Any]:

@@ -2,55 +2,72 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wlsmtp.errors import ConfigError, SMTPError, Stage
 from wlsmtp.receipt import Status
 from wlsmtp.wlanguage.constants import emailError, emailPending, emailSent
 from wlsmtp.wlanguage.errors import failed, succeeded
+from wlsmtp.wlanguage.members import checked, text
 
 if TYPE_CHECKING:
     from wlsmtp.receipt import Receipt
+    from wlsmtp.wlanguage.running import Running
 
 __all__ = ["EmailStatus"]
 
 _REMEMBERED = 10_000
 """Emails whose status can be asked for; the oldest are forgotten first."""
 
-_receipts: dict[str, Receipt | None] = {}
-"""None for an email that was sent before ``EmailSendMessage`` returned."""
+_known: dict[str, SMTPError | _Pending | None] = {}
+"""None for an email that was sent, an error for one that was given up."""
 
 
-def remember(receipt: Receipt) -> None:
+class _Pending(NamedTuple):
+    receipt: Receipt
+    running: Running
+
+
+def remember(receipt: Receipt, running: Running) -> None:
     """Keep in mind that an email was sent, or who can tell what came of it."""
-    _receipts[receipt.id] = receipt if receipt.status is Status.PENDING else None
-    if len(_receipts) > _REMEMBERED:
-        _receipts.pop(next(iter(_receipts)), None)
+    _known[receipt.id] = _Pending(receipt, running) if receipt.status is Status.PENDING else None
+    if len(_known) > _REMEMBERED:
+        _known.pop(next(iter(_known)), None)
 
 
 def EmailStatus(identifier: str) -> int:
     """What came of an email, by the ``ID`` or ``MailIdentifier`` that it had after sending.
 
     ``emailSent`` when the server has taken it, ``emailPending`` when it is still to be sent, ``emailError`` when it
-    was not sent for good or is not known here; ``ErrorInfo`` says why.
+    was not sent for good or is not known here; ``ErrorInfo`` says why. What no wait can mend (a wrong password, a
+    certificate, no STARTTLS, a server that does not exist) is ``emailError`` too, and then the email is not sent later;
+    one that is kept in a file waits for the next session, as ``emailPending`` with ``ErrorOccurred``.
     """
+    checked(text, identifier, "EmailStatus")
     try:
         status = _status(identifier)
     except SMTPError as error:
         failed(error)
         return emailError
-    succeeded()
     return emailPending if status is Status.PENDING else emailSent
 
 
 def _status(identifier: str) -> Status:
-    if identifier not in _receipts:
+    if identifier not in _known:
         raise ConfigError("No email with this identifier was sent by this program", stage=Stage.SETTINGS)
-    known = _receipts[identifier]
+    known = _known[identifier]
+    if isinstance(known, SMTPError):
+        raise known
+    succeeded()
     if known is None:
         return Status.SENT
-    receipt = _receipts[identifier] = known.wait(0)
-    status: Status = receipt.status
-    if status is not Status.PENDING and receipt.error is not None:
-        raise receipt.error
-    return status
+    obstacle = known.running.obstacle
+    is_given_up = known.running.give_up(known.receipt)
+    receipt = known.receipt.wait(0)
+    _known[identifier] = known._replace(receipt=receipt)
+    if receipt.status is not Status.PENDING and receipt.error is not None:
+        final = _known[identifier] = obstacle if obstacle is not None and is_given_up else receipt.error
+        raise final
+    if obstacle is not None and receipt.status is Status.PENDING:
+        failed(obstacle)
+    return receipt.status

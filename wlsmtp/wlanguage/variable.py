@@ -6,19 +6,30 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from wlsmtp.errors import ConfigError, SMTPError, Stage
+from wlsmtp.io.thread import Lock
 from wlsmtp.receipt import Status
 from wlsmtp.wlanguage import constants, settings, spool
 from wlsmtp.wlanguage.email import AnyEmail, EmailVariable, variable_of
 from wlsmtp.wlanguage.errors import ErrorInfo, failed, succeeded
 from wlsmtp.wlanguage.french_members import FrenchSession
-from wlsmtp.wlanguage.members import Member, Variable, flag, one_of, text
+from wlsmtp.wlanguage.members import (
+    Member,
+    Variable,
+    checked,
+    flag,
+    one_of,
+    text,
+    text_or_nothing,
+    whole,
+    whole_options,
+)
+from wlsmtp.wlanguage.running import Running
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wlsmtp.message.render import Sendable
     from wlsmtp.receipt import Receipt
-    from wlsmtp.session import SMTPSession
 
 __all__ = ["emailSMTPSession"]
 
@@ -36,34 +47,38 @@ started: WeakValueDictionary[str, emailSMTPSession] = WeakValueDictionary()
 
 
 def _port(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 65535:
+    number = whole(value)
+    if not 1 <= number <= 65535:
         raise ValueError("must be a number from 1 to 65535")
-    return value
+    return number
 
 
 def _token(value: object) -> Any:
     if not isinstance(value, str) and not callable(value):
-        raise ValueError("must be an OAuth 2.0 access token (str), or a function that returns one")
+        raise TypeError("must be an OAuth 2.0 access token, or a function that returns one")
     return value
 
 
 class emailSMTPSession(FrenchSession, Variable):
-    """A session that sends, and sends only. A value of the wrong type is a ``WLanguageError`` when it is set.
+    """A session that sends, and sends only. A value that cannot be is a ``WLanguageError`` when it is set.
 
     Who logs in, and how, is the original's rule: by LOGIN or PLAIN. A server that offers one of them and refuses makes
     the start fail; with a server that offers neither the session goes on without authentication. Without a name or
     without a password nobody logs in.
     """
 
-    __slots__ = ("_session", "_started_with")
+    __slots__ = ("_retired", "_running", "_turn")
+    _type = "emailSMTPSession"
     _shown = ("ServerAddress", "Port", "Name", "Option")
 
     ServerAddress = Member(text, "")
     """A DNS name or an IP address."""
     Port = Member(_port, 25)
+    """A number, also as a text."""
     Name = Member(text, "")
     """The user to log in as."""
-    Password = Member(text, "")
+    Password = Member(text_or_nothing, "")
+    """Empty, or None: nobody logs in."""
     Option = Member(one_of(_OPTIONS), constants.emailOptionDefault)
     """``emailOptionDefault``, ``emailOptionSecuredTLS`` or ``emailOptionSecuredSSL``."""
     Asynchronous = Member(flag, constants.emailSynchronous)
@@ -74,17 +89,21 @@ class emailSMTPSession(FrenchSession, Variable):
 
     def __init__(self) -> None:
         super().__init__()
-        self._session: SMTPSession | None = None
-        self._started_with: dict[str, Any] = {}
+        self._running: Running | None = None
+        self._retired: list[Running] = []
+        """Of earlier starts with other settings: those that still have emails to send."""
+        self._turn = Lock()
+        """For one start or close at a time."""
 
     def StartSession(self) -> bool:
         """Connect and log in; an asynchronous session connects when there is something to send.
 
         False when that failed: ``ErrorInfo`` says why. A session that is started already is asked whether it still
-        works, or started anew when its members have changed.
+        works, or started anew when its members have changed. Emails that an asynchronous one has not sent yet go on by
+        the new settings, when these are for the same user and server, or by the old ones.
         """
         try:
-            self._start()
+            self.start_as(self)
         except SMTPError as error:
             return failed(error, self.Port)
         return succeeded()
@@ -99,6 +118,7 @@ class emailSMTPSession(FrenchSession, Variable):
         again what may succeed later. ``options`` are there for the original's sake: headers are always encoded.
         """
         variable = variable_of(email)
+        checked(whole_options, options, "SendMessage")
         return self._deliver(variable, variable.message)
 
     def SendSource(self, source: bytes) -> bool:
@@ -116,42 +136,58 @@ class emailSMTPSession(FrenchSession, Variable):
 
     def close(self) -> bool:
         """The same; False when the session had to stay open."""
-        session = self._session
-        try:
-            if session is not None:
-                session.close(**self._patience())
-        except SMTPError as error:
-            if session is not None and self._is_spooling:
-                session.open()
-                return failed(error, self.Port)
-        self._session = None
-        if started.get(self.Name) is self:
+        failure: SMTPError | None = None
+        with self._turn:
+            for running in self._all():
+                try:
+                    running.close()
+                except SMTPError as error:
+                    failure = failure or error
+            self._retired = [running for running in self._retired if not running.is_closed]
+            self._running = None if self._running is None or self._running.is_closed else self._running
+        is_closed = not self._all()
+        if is_closed and started.get(self.Name) is self:
             del started[self.Name]
-        return succeeded()
+        if failure is None:
+            succeeded()
+        else:
+            failed(failure, self.Port)
+        return is_closed
 
-    def is_like(self, other: emailSMTPSession) -> bool:
-        """Whether both were started with the same settings."""
-        return self._started_with == other._started_with
+    def _all(self) -> list[Running]:
+        return [*self._retired, *([] if self._running is None else [self._running])]
 
-    def _start(self) -> None:
-        from wlsmtp.session import SMTPSession
+    def adopt(self, other: emailSMTPSession) -> None:
+        """Take over what another variable had to keep open, so that it is closed with this one."""
+        self._retired += other._all()
 
-        wanted = self._settings()
-        session = self._session
-        if session is None or wanted != self._started_with:
-            session = SMTPSession(**wanted)
-        try:
-            session.open()
-        except SMTPError:
-            if session is not self._session:
-                session.close()
-            raise
-        if session is not self._session and not self.close():
-            session.close()
-            raise ConfigError("The session still has emails to send, so its settings stay", stage=Stage.SETTINGS)
-        self._session, self._started_with = session, wanted
+    def start_as(self, other: emailSMTPSession) -> None:
+        """Start with the members of another variable, which are those of this one then. Raises ``SMTPError``; then
+        everything is as it was."""
+        with self._turn:
+            wanted, running = other._settings(), self._running
+            if running is not None and running.settings == wanted and running.obstacle is None:
+                running.session.open()
+            else:
+                self._replace(running, other.Name, wanted)
+            self._values = {**other._values}
         if self.Name:
             started[self.Name] = self
+
+    def _replace(self, old: Running | None, name: str, wanted: dict[str, Any]) -> None:
+        takes_over = old is not None and old.gives_its_emails_to(name, wanted)
+        try:
+            new = Running(name, wanted, old.outbox if old is not None and takes_over else None)
+            new.open()
+        except SMTPError:
+            if old is not None and takes_over:
+                old.session.open()
+            raise
+        self._running = new
+        if old is not None and takes_over:
+            old.is_followed_by(new)
+        elif old is not None and not old.retire():
+            self._retired.append(old)
 
     def _deliver(self, variable: EmailVariable, make: Callable[[], Sendable]) -> bool:
         try:
@@ -164,21 +200,14 @@ class emailSMTPSession(FrenchSession, Variable):
         return succeeded()
 
     def _send(self, message: Sendable) -> Receipt:
-        if self._session is None:
+        running = self._running
+        if running is None:
             raise ConfigError("The session is not started", stage=Stage.SETTINGS, hint="Call StartSession first")
-        receipt = self._session.send(message)
+        receipt = running.session.send(message)
         if receipt.error is not None and receipt.status is not Status.PENDING:
             raise receipt.error
-        spool.remember(receipt)
+        spool.remember(receipt, running)
         return receipt
-
-    def _patience(self) -> dict[str, Any]:
-        """How long to wait for what is left to be sent, when closing."""
-        return {"timeout": float(settings.EmailGetTimeOut())} if self._is_spooling else {}
-
-    @property
-    def _is_spooling(self) -> bool:
-        return self._started_with.get("mode") == "async"
 
     def _settings(self) -> dict[str, Any]:
         """As keywords of ``SMTPSession``. Raises ``ConfigError``."""
