@@ -22,6 +22,8 @@ PROFILES = profiles()
 USERS = {"ann": "s3cret"}
 AT_ONCE = RetryPolicy(backoff=0, jitter=0)
 COUNT = 40
+WITHOUT_ID = {"aol", "mailcatcher", "mailgun", "mailpit", "yahoo", "zoho"}
+"""Whose reply to a message names it in no way."""
 EVERY = pytest.mark.parametrize("name", PROFILES)
 
 CLASSES: dict[str, type[SMTPError]] = {
@@ -132,6 +134,8 @@ class TestFortyMessages:
         assert [receipt.status for receipt in receipts] == [Status.SENT] * COUNT
         assert [receipt.recipients[0].address for receipt in receipts] == [f"n{n}@example.org" for n in range(COUNT)]
         assert {receipt.attempts for receipt in receipts} == {1}
+        ids = {receipt.queue_id for receipt in receipts}
+        assert ids == {None} if name in WITHOUT_ID else (len(ids) == COUNT and None not in ids)
 
     def test_of_many_senders_who_share_a_session(self, world: World, name: str) -> None:
         with Server(profile=name, users=USERS) as server, session_to(world, server) as session:

@@ -18,16 +18,23 @@ MAX_SHOWN = 1000
 
 _ENHANCED = re.compile(r"([245])\.([0-9]{1,3})\.([0-9]{1,3})(?=[ \t]|$)")
 
-_ID = r"<?([A-Za-z0-9][\w.@+=/-]*)"
+_WORD = r"(?-i:[a-z]+|[A-Z][a-z]+)\.?(?![\w.@+=/-])"
+_ID = rf"<?(?!{_WORD})([A-Za-z0-9][\w.@+=/-]*)"  # "queued as freedom" names nothing: it says so of each message
 _ID_WITH_A_DIGIT = r"<?(?=[\w.@+=/-]{0,80}\d)([A-Za-z0-9][\w.@+=/-]{3,})"  # "treated as spam" names no queue entry
 _QUEUE_ID = tuple(
     re.compile(pattern, re.IGNORECASE | re.ASCII)
     for pattern in (
+        r"\bqueued as \w+ ###envid=(\w+)",  # Alibaba
+        r"\bqueued as [\w.-]+,([\w.+=/-]{6,}) \d+$",  # NetEase; the node stands in front of it
+        rf"\bqueued on \S+ as {_ID}",  # Yandex
+        r"^OK <([^<>\s]{3,})> \[Hostname=",  # Microsoft 365; the Message-ID that it gives
         rf"\bqueued as {_ID}",  # Postfix, SendGrid, iCloud
         rf"\b(?:id[=: ]+|id is |(?:accepted|saved|stored) as ){_ID_WITH_A_DIGIT}",  # Exim, OpenSMTPD, Stalwart
         rf"^{_ID_WITH_A_DIGIT}>? (?:message accepted|queued)",  # Sendmail, Proofpoint, IIS
         r"\bInternalId=(\d+)",  # Exchange; what Get-MessageTrackingLog asks for
         r"^OK +\d+ (\S+) - gsmtp",  # Gmail; the id in its Received field
+        r"^OK +(?:\d{9,} +)?(\S{8,}) - nsmtp",  # Naver
+        r"\bMSGID=([^\s\]]{8,})",  # Ethereal; the end of the preview's address
         r"^OK (?=\S{0,80}\d)([\w-]{20,})$",  # Amazon SES
         r"^OK \d+ qp (\d+)\b",  # qmail
         r"\bmessage (\d{4,}) accepted",  # IronPort
