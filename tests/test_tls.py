@@ -244,6 +244,19 @@ class TestTrust:
             with session_to(world, server, TLS(fingerprint=["00" * 32, seen.fingerprint])) as session:
                 assert session.verify().tls
 
+    @pytest.mark.parametrize("security", ["tls", "ssl"])
+    @pytest.mark.parametrize(
+        "tls",
+        [TLS(fingerprint="00" * 32), TLS(), TLS(fingerprint="00" * 32, server_hostname="mail.example.com")],
+        ids=["pinned", "unknown authority", "by another name"],
+    )
+    def test_an_error_about_a_certificate_names_host_and_port(self, world: World, security: Any, tls: TLS) -> None:
+        with SMTPServer(security=security) as server, session_to(world, server, tls) as session:
+            with pytest.raises(wlsmtp.TLSError) as caught:
+                session.verify()
+            assert f"{server.host}:{server.port}" in caught.value.message
+            assert caught.value.server == f"{server.host}:{server.port}"
+
     def test_strictness_is_relaxed_by_name(self, world: World, tmp_path: Path) -> None:
         certificates = SelfIssued(tmp_path, ec.generate_private_key(ec.SECP256R1()), is_strict=False)
         with SMTPServer(security="tls", certificates=certificates) as server:

@@ -29,6 +29,21 @@ def outcome(states: dict[str, RecipientStatus]) -> Outcome:
     return Outcome(results, error=error)
 
 
+def test_the_error_of_several_tries_names_the_servers_that_refused() -> None:
+    doubt = OutcomeUnknown("Who knows")
+    doubt.name_server("a.example:587")
+    ann, bob, _ = ADDRESSES
+    first = Outcome(
+        (
+            RecipientResult(ann, RecipientStatus.REFUSED, Reply(550, ("No",))),
+            RecipientResult(bob, RecipientStatus.UNKNOWN),
+        ),
+        error=doubt,
+    )
+    merged = first.updated_by(Outcome.of([bob], RecipientStatus.ACCEPTED, reply=Reply(250, ("Ok",))))
+    assert merged.error is not None and merged.error.message.startswith("a.example:587 refused 1 of 2 recipients")
+
+
 states = st.sampled_from(RecipientStatus)
 first_tries = st.fixed_dictionaries({address: states for address in ADDRESSES})
 later_tries = st.lists(st.dictionaries(st.sampled_from(ADDRESSES), states, min_size=1), max_size=4)

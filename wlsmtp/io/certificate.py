@@ -48,13 +48,13 @@ def names_in(certificate: Mapping[str, Any]) -> list[str]:
     return [_clean(str(name)) for kind, name in pairs if kind in ("DNS", "IP Address")]
 
 
-def check_pins(tls: ssl.SSLObject, settings: TLS) -> None:
+def check_pins(tls: ssl.SSLObject, settings: TLS, name: str = "the server") -> None:
     """Raise ``TLSError`` unless the certificate, or its key, is among those that are pinned."""
     der = tls.getpeercert(binary_form=True) or b""
     seen = hashlib.sha256(der).hexdigest()
     if _is_among(seen, settings.fingerprint):
         return
-    words = f"The server's certificate is not the pinned one: its SHA-256 fingerprint is {seen}"
+    words = f"The certificate of {name} is not the pinned one: its SHA-256 fingerprint is {seen}"
     if settings.public_key:
         key = _public_key(der)
         if _is_among(key, settings.public_key):

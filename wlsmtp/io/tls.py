@@ -112,7 +112,7 @@ async def secure(stream: Stream, settings: TLS, server_hostname: str, deadline: 
         raise handshake_error(error, server_hostname, context) from error
     finally:
         stream.sent = sent  # nothing of the conversation
-    return engine, inspect(engine.object, settings)
+    return engine, inspect(engine.object, settings, server_hostname)
 
 
 async def _shake_hands(stream: Stream, engine: TLSEngine, deadline: float) -> None:
@@ -226,10 +226,10 @@ def _load_authorities(context: ssl.SSLContext, settings: TLS) -> None:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
 
 
-def inspect(tls: ssl.SSLObject, settings: TLS) -> TLSInfo:
+def inspect(tls: ssl.SSLObject, settings: TLS, name: str) -> TLSInfo:
     """What the handshake agreed on. Raises ``TLSError`` when the certificate is not the pinned one."""
     if settings.pins:
-        check_pins(tls, settings)
+        check_pins(tls, settings, name)
     cipher, version = tls.cipher(), tls.version() or "TLS"
     return TLSInfo(
         protocol=version,

@@ -47,6 +47,8 @@ class Secrets:
     """What the TLS connection is named by; None without TLS, and where this side chooses not to bind."""
     server_binds: bool = False
     """Whether the server offers any mechanism with channel binding."""
+    server: str = "the server"
+    """What errors call it: host and port."""
     has_certificate: bool = False
     """Whether the client has shown a certificate, or is known by its unix socket."""
 
@@ -108,10 +110,10 @@ def without_controls(mechanism: str, *values: str) -> None:
         raise ConfigError(words, stage=Stage.AUTH)
 
 
-def unproved(mechanism: str, why: object) -> AuthenticationFailed:
+def unproved(mechanism: str, why: object, server: str) -> AuthenticationFailed:
     """The error for a server that does not keep to a mechanism, or cannot prove that it knows the user's secret."""
     return AuthenticationFailed(
-        f"The server's side of {mechanism} is not valid ({why})",
+        f"What {server} says in {mechanism} is not valid ({why})",
         stage=Stage.AUTH,
         hint="It may not be the server that it says it is; nothing that it could use elsewhere was given to it",
     )

@@ -25,10 +25,10 @@ def gssapi(secrets: Secrets) -> Exchange:
     token = _first_token(context)
     while not context.complete:
         challenge = yield token
-        with _sealed():
+        with _sealed(secrets):
             token = context.step(challenge) or b""
     offer = yield token
-    with _sealed():
+    with _sealed(secrets):
         layers = context.unwrap(offer).data
         if len(layers) != 4 or not layers[0] & _NO_LAYER:
             raise ValueError("it insists on a security layer beside TLS")
@@ -55,9 +55,9 @@ def _first_token(context: ContextProxy) -> bytes:
 
 
 @contextmanager
-def _sealed() -> Iterator[None]:
+def _sealed(secrets: Secrets) -> Iterator[None]:
     """What the server sends is opened with the common key: a failure means that it has not got that key."""
     try:
         yield
     except Exception as error:  # the Kerberos library's errors have no common root
-        raise unproved("GSSAPI", error) from None
+        raise unproved("GSSAPI", error, secrets.server) from None

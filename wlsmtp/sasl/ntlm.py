@@ -21,5 +21,5 @@ def ntlm(secrets: Secrets) -> Exchange:
     try:
         answer = context.step(challenge)
     except Exception as error:  # a malformed challenge makes it raise anything
-        raise unproved("NTLM", error) from None
+        raise unproved("NTLM", error, secrets.server) from None
     yield Proof(answer or b"")

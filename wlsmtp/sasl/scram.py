@@ -35,7 +35,7 @@ def scram(name: str, secrets: Secrets) -> Exchange:
             yield Proof()  # the server says why it refuses, and will do so in its reply
         client.set_server_final(server_final.decode())
     except (ScramException, UnicodeDecodeError) as error:
-        raise unproved(name, error) from None  # without the frames that hold the password
+        raise unproved(name, error, secrets.server) from None  # without the frames that hold the password
     yield Confirmed()
 
 

@@ -165,6 +165,7 @@ def _secrets(link: Link, config: SessionConfig, capabilities: Capabilities, toke
         port=0 if config.is_unix else config.port,
         binding=channel_binding(certificate, tls.unique, default_only=default_only) if tls and binds else None,
         server_binds=any(name.endswith("-PLUS") for name in offered),
+        server=config.address,
         has_certificate=_has_certificate(config),
     )
 
@@ -274,7 +275,7 @@ class _Player:
             words = command.sasl_response(response)
             reply = await self._link.ask(Stage.AUTH, words, self._deadlines("command"), MASK)
         if reply.is_positive and mechanism.is_mutual and not isinstance(response, Confirmed):
-            raise unproved(mechanism.name, "it said yes before it had proved itself")
+            raise unproved(mechanism.name, "it said yes before it had proved itself", self._config.address)
         return _Played(reply, challenge, self._is_tested)
 
     async def _step(self, mechanism: Mechanism, exchange: Exchange, challenge: bytes | None) -> bytes | None:

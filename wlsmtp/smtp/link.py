@@ -248,10 +248,20 @@ class Link:
             if octets and self.said:
                 words = f"{self.server} agreed to start TLS, and then sent something else"
                 raise TLSError(words, stage=Stage.TLS) from error.__cause__
+            self._add_port(error, server_hostname)
             raise
         except SMTPError as error:
             self.end(str(error))
             raise
+
+    def _add_port(self, error: TLSError, name: str) -> None:
+        """The handshake knows a server by its name only, and several may listen at one name."""
+        if self.server in error.message:
+            return
+        if name in error.message and self.server.strip("[").startswith(name):
+            error.message = error.message.replace(name, self.server, 1)
+        else:
+            error.message = f"{error.message.rstrip('.')} (the server at {self.server})"
 
     async def _refuse_clear_octets(self, deadline: float) -> None:
         """Raise the error for what came behind the 220 to STARTTLS: the server that the handshake will prove has not

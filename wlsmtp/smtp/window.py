@@ -240,7 +240,7 @@ class Window:
                 if transaction.outcome is None and self._is_reading:
                     await self._changed.wait(deadlines.end)
             except TimeoutError as error:
-                self._leave(transaction, _too_late(error))
+                self._leave(transaction, _too_late(error, self.link.server))
             except BaseException:
                 self._sender_left(transaction, loses_input=False)
                 raise
@@ -267,7 +267,7 @@ class Window:
             with self._mutex:
                 self._connection_failed(error)
         else:
-            self._leave(transaction, _too_late(cause))
+            self._leave(transaction, _too_late(cause, self.link.server))
 
     def _leave(self, transaction: Transaction, error: SMTPError) -> None:
         """One sender gives up waiting; the others go on. What was said is going out, whoever waits for the answer."""
@@ -332,7 +332,9 @@ class Window:
         """Send what may be sent now."""
         while self._queued and not (self._open and self._must_wait()):
             if not self._may_begin:
-                self._settle_queued(NotStarted("The server ends the connection", reply=self.link.closing_reply))
+                self._settle_queued(
+                    NotStarted(f"{self.link.server} ends the connection", reply=self.link.closing_reply)
+                )
                 return
             self._begin(self._queued[0], is_followed=len(self._queued) > 1)
             self._queued.popleft()
@@ -491,7 +493,7 @@ def _interrupted(stage: Stage) -> ConnectionFailed:
     return ConnectionFailed("The sender of a message was interrupted", stage=stage)
 
 
-def _too_late(cause: BaseException) -> DeadlineExceeded:
-    error = DeadlineExceeded("The time for this message was over before the server had answered", stage=Stage.CONTENT)
+def _too_late(cause: BaseException, server: str) -> DeadlineExceeded:
+    error = DeadlineExceeded(f"The time for this message was over before {server} had answered", stage=Stage.CONTENT)
     error.__cause__ = cause
     return error
