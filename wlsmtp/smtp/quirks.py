@@ -6,14 +6,10 @@ never tried again by this session, which then does what smtplib does. ``BEHAVIOU
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from wlsmtp.io.place import Place
-    from wlsmtp.smtp.refused_login import RefusedLogin, Turns
-    from wlsmtp.wire.masking import Notations
+from wlsmtp.smtp.refused_login import Logins
 
 
 class Trust(Enum):
@@ -97,8 +93,8 @@ BEHAVIOURS = (
 
 
 @dataclass(slots=True)
-class ServerQuirks:
-    """The state of each behaviour, and the limits that the server has shown."""
+class ServerQuirks(Logins):
+    """The state of each behaviour, the limits that the server has shown, and its answers to logins."""
 
     groups: Trust = Trust.UNPROVEN
     rset: Trust = Trust.UNPROVEN
@@ -116,18 +112,6 @@ class ServerQuirks:
     """Messages a connection, after which the server ended it (LIMITS MAILMAX, RFC 9422, says the same in advance)."""
     max_recipients: int | None = None
     """Recipients a message, after which the server said that there are too many (RFC 5321 §4.5.3.1.10)."""
-    mechanism: str | None = None
-    """The mechanism of the last login. It is tried first, so that those that the server offers, and that do not work
-    for this user, do not make a failed login of every connection."""
-    broken_mechanisms: set[str] = field(default_factory=set)
-    """Mechanisms at which the server hung up before the secret was put to the test. They are passed over while another
-    one is left."""
-    refused_login: RefusedLogin | None = None
-    """The last refusal of a secret, until a login succeeds or somebody wants the server to be asked again."""
-    login_turns: dict[Place, Turns] = field(default_factory=dict, repr=False)
-    """At most one for each process and event loop, made when it is needed: whose turn it is to log in."""
-    secret: Notations | None = field(default=None, repr=False)
-    """The secret of the last login, as the server may repeat it, also over a later connection."""
     _group_losses: int = 0
     """Connections in a row that failed at a group before any was answered."""
     _lost_after: int | None = None
@@ -138,11 +122,6 @@ class ServerQuirks:
         """Whether nothing speaks against BDAT."""
         broken = Trust.BROKEN
         return self.swallows_chunk is not broken and self.bdat is not broken
-
-    @property
-    def is_login_unproven(self) -> bool:
-        """Whether no login has succeeded, or the secret was refused since."""
-        return self.mechanism is None or self.refused_login is not None
 
     def behind(self, *, by_bdat: bool) -> Trust:
         """Whether commands may follow content right away, sent by BDAT or by DATA."""

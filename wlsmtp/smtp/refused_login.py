@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable
 
     from wlsmtp.io.base import IO, Condition
+    from wlsmtp.io.place import Place
     from wlsmtp.settings.config import SessionConfig
     from wlsmtp.smtp.deadlines import Deadlines
-    from wlsmtp.smtp.quirks import ServerQuirks
+    from wlsmtp.wire.masking import Notations
 
 _LOOKS = 1.0
 """Seconds after which who waits for another login looks again, unasked: its end may have been interrupted."""
@@ -72,7 +73,7 @@ def secret_of(config: SessionConfig, token: str | None = None) -> str | None:
     return given.get_secret_value() if given is not None else None
 
 
-def refuse_again(secret: str | None, quirks: ServerQuirks, now: float) -> None:
+def refuse_again(secret: str | None, quirks: Logins, now: float) -> None:
     """Raise ``AuthenticationFailed`` for a secret that the server has just refused."""
     refused = quirks.refused_login
     if refused is None or secret is None:
@@ -89,7 +90,7 @@ class Turns:
         self._is_taken = False
         self._owner: Hashable | None = None
 
-    async def take(self, quirks: ServerQuirks, deadline: float, io: IO) -> bool:
+    async def take(self, quirks: Logins, deadline: float, io: IO) -> bool:
         """Wait until no other login is on its way or one has succeeded; return whether this one is now the first."""
         caller = io.caller()
         if self._is_taken and self._owner == caller:
@@ -112,7 +113,30 @@ class Turns:
             self._changed.notify_all()
 
 
-def _turns_here(quirks: ServerQuirks, io: IO) -> Turns:
+@dataclass(slots=True)
+class Logins:
+    """What a session remembers of its logins to one server."""
+
+    mechanism: str | None = None
+    """The mechanism of the last login. It is tried first, so that those that the server offers, and that do not work
+    for this user, do not make a failed login of every connection."""
+    broken_mechanisms: set[str] = field(default_factory=set)
+    """Mechanisms at which the server hung up before the secret was put to the test. They are passed over while another
+    one is left."""
+    refused_login: RefusedLogin | None = None
+    """The last refusal of a secret, until a login succeeds or somebody wants the server to be asked again."""
+    login_turns: dict[Place, Turns] = field(default_factory=dict, repr=False)
+    """At most one for each process and event loop, made when it is needed: whose turn it is to log in."""
+    secret: Notations | None = field(default=None, repr=False)
+    """The secret of the last login, as the server may repeat it, also over a later connection."""
+
+    @property
+    def is_login_unproven(self) -> bool:
+        """Whether no login has succeeded, or the secret was refused since."""
+        return self.mechanism is None or self.refused_login is not None
+
+
+def _turns_here(quirks: Logins, io: IO) -> Turns:
     for place in tuple(quirks.login_turns):
         if place.is_gone:
             quirks.login_turns.pop(place, None)
@@ -121,7 +145,7 @@ def _turns_here(quirks: ServerQuirks, io: IO) -> Turns:
 
 
 @asynccontextmanager
-async def own_turn(quirks: ServerQuirks, io: IO, deadlines: Deadlines) -> AsyncIterator[None]:
+async def own_turn(quirks: Logins, io: IO, deadlines: Deadlines) -> AsyncIterator[None]:
     """While no login of the session has succeeded, or the last one was refused: one login at a time."""
     turns = _turns_here(quirks, io) if quirks.is_login_unproven else None
     is_first = turns is not None and await turns.take(quirks, deadlines("command"), io)
