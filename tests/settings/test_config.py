@@ -117,7 +117,7 @@ def test_the_environment_gives_a_url_or_single_fields() -> None:
     config = SessionConfig.from_env(both, port=26)
     assert (config.server, config.port, config.username, config.timeout.data) == ("two.example", 26, "ann", 9)
     assert SessionConfig.from_env({"MAIL_SERVER": "x"}, prefix="MAIL_").server == "x"
-    others = {"WLSMTP_SERVER": "x", "WLSMTP_LIVE_TESTS": "1", "PASSWROD": "y"}
+    others = {"WLSMTP_SERVER": "x", "PASSWROD": "y", "USER": "ann"}
     assert SessionConfig.from_env(others).server == "x"
     with pytest.raises(wlsmtp.ConfigError, match="did you mean WLSMTP_PASSWORD"):
         SessionConfig.from_env({"WLSMTP_SERVER": "x", "WLSMTP_PASSWROD": "s3cret"})

@@ -16,7 +16,7 @@ import wlsmtp
 from tests.worlds import World
 from wlsmtp import DSN, TLS, ConfigError, SessionConfig, SMTPSession
 from wlsmtp.settings.kinds import parts
-from wlsmtp.settings.slips import NAMES, VALUES, Name, Value, _bare, suggestion
+from wlsmtp.settings.slips import NAMES, VALUES, Name, Value, bare, suggestion
 from wlsmtp.transports.memory import MemoryTransport
 
 SECRET = "s3cret-Pa55"
@@ -37,9 +37,9 @@ def test_a_name_of_another_library_is_answered_with_ours(row: Name, name: str) -
 
 
 def test_no_name_is_in_two_rows_or_known() -> None:
-    names = [(row.model, _bare(name)) for row, name in SLIPS]
+    names = [(row.model, bare(name)) for row, name in SLIPS]
     assert sorted(names) == sorted(set(names))
-    known = {(model, _bare(field)) for model in {row.model for row in NAMES} for field in vars_of(model)}
+    known = {(model, bare(field)) for model in {row.model for row in NAMES} for field in vars_of(model)}
     assert known & set(names) == set()
 
 

@@ -309,6 +309,9 @@ class SessionConfig(Settings):
         if not isinstance(fields, dict):
             return fields
         fields = {name: value for name, value in fields.items() if value is not None}
+        for name in ("username", "password", "token"):  # an empty one is none, as of a variable without a value
+            if name in fields and fields[name] in ("", SecretStr("")):
+                del fields[name]
         if isinstance(fields.get("timeout"), int | float) and not isinstance(fields["timeout"], bool):
             fields["timeout"] = Timeouts.of(fields["timeout"])
         if isinstance(fields.get("pipelining"), bool):
@@ -388,8 +391,9 @@ class SessionConfig(Settings):
         """Settings from ``smtp://``, ``smtp+tls://`` or ``smtps://user:password@host:port?timeout=30``, or from a
         transport such as ``maildir:///path`` or ``failover(smtp://a, smtp://b)``.
 
-        User and password are percent-decoded; ``smtp+unix:///path`` is a unix socket; the query may set any plain
-        field. Keywords win over the URL. Raises ``ConfigError``, which never repeats the URL's password.
+        User and password are percent-decoded; ``smtp+unix:///path`` is a unix socket; the query may set any setting,
+        those of a part with a dot (``tls.ca_file=…``). Keywords win over the URL. Raises ``ConfigError``, which never
+        repeats the URL's password.
         """
         settings: dict[str, Any] = {**fields_from_url(url, cls), **fields}
         return cls(**settings)
@@ -399,8 +403,9 @@ class SessionConfig(Settings):
         cls, environ: Mapping[str, str] | None = None, *, prefix: str = "WLSMTP_", **fields: Unpack[ConfigKeywords]
     ) -> Self:
         """Settings from ``WLSMTP_URL``, or from ``WLSMTP_SERVER``, ``WLSMTP_PORT``, ``WLSMTP_SECURITY``,
-        ``WLSMTP_USERNAME``, ``WLSMTP_PASSWORD``, ``WLSMTP_TOKEN``, ``WLSMTP_TIMEOUT``, ``WLSMTP_LOCAL_HOSTNAME`` and
-        so on for every plain field. Single variables win over the URL, keywords over both. Raises ``ConfigError``."""
+        ``WLSMTP_USERNAME``, ``WLSMTP_PASSWORD``, ``WLSMTP_TOKEN``, ``WLSMTP_TIMEOUT``, ``WLSMTP_TLS_CA_FILE`` and
+        so on for every setting. Single variables win over the URL, keywords over both. Raises ``ConfigError``, also for
+        a variable of that prefix that is no setting."""
         settings: dict[str, Any] = {**fields_from_env(environ, prefix, cls), **fields}
         return cls(**settings)
 

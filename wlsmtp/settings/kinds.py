@@ -9,12 +9,12 @@ from pathlib import PurePath
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, SecretStr
+from pydantic import AwareDatetime, BaseModel, SecretStr
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-_TEXTUAL = (str, int, float, PurePath, SecretStr, Enum, date, timedelta)
+_TEXTUAL = (str, int, float, PurePath, SecretStr, Enum, date, AwareDatetime, timedelta)
 
 
 def kinds(annotation: Any) -> Iterator[Any]:

@@ -13,7 +13,9 @@ from functools import cache
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from wlsmtp.settings.kinds import is_number, parts
+from pydantic import SecretStr
+
+from wlsmtp.settings.kinds import is_number, kinds, parts
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -55,7 +57,7 @@ NAMES = (
          "auth_user login_user account_name benutzer identifiant", 'username="ann@example.com"'),
     Name(_SESSION, "pass passwd pwd pw secret passphrase passwort kennwort motdepasse email_host_password "
          "app_password "
-         "api_key key_secret auth_password auth_pass smtp_pass smtp_passwd mail_pass", 'password="…"'),
+         "api_key key_secret password_file auth_password auth_pass smtp_pass smtp_passwd mail_pass", 'password="…"'),
     Name(_SESSION, "credentials credential auth_tuple smtp_auth require_auth auth_required use_auth authenticate "
          "authentication", 'username="ann@example.com", password="…"', "a session with a user name logs in"),
     Name(_SESSION, "access_token oauth_token oauth2_token bearer bearer_token auth_token oauth oauth2 xoauth2 "
@@ -213,6 +215,11 @@ def _digits(value: Any) -> bool:
     return isinstance(value, str) and value.strip().isdigit()
 
 
+def _no_proxy(value: Any) -> bool:
+    is_in_parts = isinstance(value, dict) and ("host" in value or "scheme" in value)
+    return isinstance(value, bool | dict | tuple | list) and not is_in_parts
+
+
 def _path(value: Any) -> bool:
     return isinstance(value, PathLike) or (isinstance(value, str) and ":" not in value)
 
@@ -268,7 +275,7 @@ VALUES = (
     Value(_SESSION, "outbox", _is(bool), 'mode="async"', "which keeps messages in memory unless outbox=… says where"),
     Value(_SESSION, "outbox", _path, 'mode="async", outbox="sqlite:///outbox.db"', "an absolute path has four slashes"),
     Value(_SESSION, "server", _is(tuple, list), 'server="smtp.example.com", port=587'),
-    Value(_SESSION, "server", lambda value: isinstance(value, str) and "@" in value and "://" not in value,
+    Value(_SESSION, "server", lambda value: isinstance(value, str) and "@" in value and "/" not in value,
           'server="smtp.example.com", username="ann@example.com", password="…"', "this is no host name"),
     Value(_SESSION, "username", _is(tuple, list, dict), 'username="ann@example.com", password="…"'),
     Value(_SESSION, "password", lambda value: callable(value) and not isinstance(value, type), "token=provider",
@@ -284,7 +291,7 @@ VALUES = (
     Value(_SESSION, "mechanisms", _is(str), 'mechanisms=["PLAIN", "LOGIN"]', "a list"),
     Value(_SESSION, "exclude_mechanisms", _is(str), 'exclude_mechanisms=["LOGIN"]', "a list"),
     Value(_SESSION, "listeners", callable, "listeners=[print]", "a list of functions"),
-    Value(_SESSION, "proxy", _is(bool, dict, tuple, list), 'proxy="socks5://user:password@proxy.example.com:1080"'),
+    Value(_SESSION, "proxy", _no_proxy, 'proxy="socks5://user:password@proxy.example.com:1080"'),
     Value(_SESSION, "local_hostname", _is(bool), 'local_hostname="client.example.com"'),
     Value(_SESSION, "partial", _ON, 'partial="deliver"'),
     Value(_SESSION, "partial", _OFF, 'partial="abort"'),
@@ -321,22 +328,33 @@ def words_about(model: type[BaseModel], fields: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def written_for_name(model: type[BaseModel], name: str) -> Name | None:
+    """The row of a name that is not known."""
+    return _names().get((model.__name__, bare(name)))
+
+
+def written_for_value(model: type[BaseModel], field: str, value: Any) -> str | None:
+    """What to write instead of a value."""
+    row = next((row for row in _values().get((model.__name__, field), ()) if row.fits(value)), None)
+    if row is None:
+        return None
+    return row.write if isinstance(row.write, str) else row.write(value)
+
+
 def suggestion(model: type[BaseModel], name: str) -> str:
     """What to write instead of a name that is not known."""
-    bare = _bare(name)
-    if row := _names().get((model.__name__, bare)):
+    if row := written_for_name(model, name):
         return f"use {row.write}" + (f" ({row.note})" if row.note else "")
-    fields = _fields(model)
-    if bare in fields:
-        return f"did you mean {fields[bare]}?"
+    fields, wanted = _fields(model), bare(name)
+    if wanted in fields:
+        return f"did you mean {fields[wanted]}?"
     for prefix in ("smtp", "email", "mail", "wlsmtp"):  # EMAIL_PORT, smtp_password, …
-        if bare.startswith(prefix) and (rest := bare.removeprefix(prefix)) != bare and rest in fields:
+        if wanted.startswith(prefix) and (rest := wanted.removeprefix(prefix)) in fields:
             return f"did you mean {fields[rest]}?"
-    known = {
-        bare: f"use {row.write}" for (kind, bare), row in _names().items() if kind == model.__name__ and len(bare) > 3
-    }
-    known |= {bare: f"did you mean {field}?" for bare, field in fields.items()}
-    if near := difflib.get_close_matches(bare, known, 1, cutoff=0.75):
+    rows = {name: row for (kind, name), row in _names().items() if kind == model.__name__ and len(name) > 3}
+    known = {name: f"use {row.write}" for name, row in rows.items()}
+    known |= {name: f"did you mean {field}?" for name, field in fields.items()}
+    if near := difflib.get_close_matches(wanted, known, 1, cutoff=0.75):
         return known[near[0]]
     return f"there are {', '.join(model.model_fields)}"
 
@@ -347,12 +365,16 @@ def _about_value(model: type[BaseModel], name: str, value: Any) -> Iterator[str]
             write = row.write if isinstance(row.write, str) else row.write(value)
             yield f"wrong value; use {write}" + (f" ({row.note})" if row.note else "")
     field = model.model_fields.get(name)
-    if field is not None and isinstance(value, bool | timedelta) and is_number(field):
-        yield (
-            "must be a number"
-            if isinstance(value, bool)
-            else f"wrong value; use {name}={value.total_seconds():g} (in seconds)"
-        )
+    if field is None:
+        return
+    if isinstance(value, bool) and is_number(field):
+        yield "must be a number"
+    if isinstance(value, timedelta) and is_number(field):
+        yield f"wrong value; use {name}={value.total_seconds():g} (in seconds)"
+    if name == "username" or SecretStr in kinds(field.annotation):
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if isinstance(text, str | bytes) and text[-1:] in ("\n", "\r", b"\n", b"\r"):
+            yield "ends with a line end, as what is read from a file does; .strip() takes it away"
 
 
 @cache
@@ -366,7 +388,7 @@ def _values() -> dict[tuple[str, str], list[Value]]:
 @cache
 def _names() -> dict[tuple[str, str], Name]:
     rows = ((row, name) for row in reversed(NAMES) for name in row.names.split())
-    return {(row.model, _bare(name)): row for row, name in rows}
+    return {(row.model, bare(name)): row for row, name in rows}
 
 
 @cache
@@ -374,9 +396,10 @@ def _fields(model: type[BaseModel]) -> dict[str, str]:
     """The fields of a model and of its parts, by their bare names, each as it is written."""
     found: dict[str, str] = {}
     for name, part in parts(model).items():
-        found |= {_bare(inner): f"{name}={part.__name__}({inner}=…)" for inner in part.model_fields}
-    return found | {_bare(name): name for name in model.model_fields}
+        found |= {bare(inner): f"{name}={part.__name__}({inner}=…)" for inner in part.model_fields}
+    return found | {bare(name): name for name in model.model_fields}
 
 
-def _bare(name: str) -> str:
+def bare(name: str) -> str:
+    """A name without what people write in different ways."""
     return name.lower().replace("_", "").replace("-", "")

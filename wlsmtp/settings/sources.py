@@ -6,33 +6,29 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import cache
 from typing import Any
 
 from wlsmtp.presets import LIMITS, PRESETS
+from wlsmtp.settings import texts
 from wlsmtp.settings.limits import PoolLimits
 from wlsmtp.settings.urls import SMTP_SCHEMES, URL, home_of, parse_transport, wrong
 from wlsmtp.settings.validation import Settings
 
-_NOT_PLAIN = frozenset({"tls", "pool", "retry", "listeners", "on_sent", "on_error", "transport", "network", "options"})
 _SES = re.compile(r"ses-([a-z]{2}(?:-[a-z]+){1,3}-\d)")
-_SWITCH = {
-    **dict.fromkeys(("1", "true", "yes", "on"), True),
-    **dict.fromkeys(("0", "false", "no", "off"), False),
-}
-
-
-@cache
-def plain_fields(config: type[Settings]) -> tuple[str, ...]:
-    """The settings that one string can give, in a query or a variable."""
-    return tuple(name for name in config.model_fields if name not in _NOT_PLAIN)
+DEFAULT_PREFIX = "WLSMTP_"
 
 
 def fields_from_url(text: str, config: type[Settings]) -> dict[str, Any]:
     """The settings that a URL spells: of a server, or a transport. ``config`` is what they are for."""
+    found, options = _read(text, config)
+    return found | texts.fields(options, config)
+
+
+def _read(text: str, config: type[Settings]) -> tuple[dict[str, Any], dict[str, str]]:
+    """What stands in a URL before its ``?``, as fields, and what stands behind it, as texts by their paths."""
     if text.partition(":")[0].strip().lower() not in SMTP_SCHEMES:
-        return {"transport": transport_from_url(text, config)}
+        return {"transport": transport_from_url(text, config)}, {}
     url = URL.read(text)
     protocol, _, kind = url.scheme.partition("+")
     is_unix = kind == "unix"
@@ -46,7 +42,20 @@ def fields_from_url(text: str, config: type[Settings]) -> dict[str, Any]:
     }
     if url.port is not None:
         found["port"] = url.port
-    return found | url.credentials | _options(url, plain_fields(config))
+    options = {name: values[-1] for name, values in url.options.items()}
+    for name, value in options.items():
+        if name not in texts.paths(config):
+            raise wrong(_not_in_url(name, value, config))
+    return found | url.credentials, options
+
+
+def _not_in_url(name: str, value: str, config: type[Settings]) -> str:
+    """The words for what is no setting. It is not repeated unless it is like one: it may be the rest of a password."""
+    answer = texts.answer(name, value, config, lambda path, text: f"{path}={text}" if text else path)
+    if answer is None:
+        known = ", ".join(path for path in texts.paths(config) if "." not in path)
+        return f"url: knows no such setting after '?'; there are {known}, and parts such as tls.ca_file"
+    return f"url: {name} is not known after '?'; {answer}"
 
 
 def transport_from_url(text: str, config: type[Settings]) -> URL:
@@ -65,52 +74,41 @@ def _check(url: URL, config: type[Settings]) -> None:
         _check(member.url, config)
 
 
-def _options(url: URL, allowed: tuple[str, ...]) -> dict[str, Any]:
-    if unknown := [name for name in url.options if name not in allowed]:
-        raise wrong(f"url: knows no {', '.join(unknown)}; allowed after '?' are {', '.join(allowed)}")
-    return {name: _value(name, texts[-1]) for name, texts in url.options.items()}
-
-
 def fields_from_env(environ: Mapping[str, str] | None, prefix: str, config: type[Settings]) -> dict[str, Any]:
-    """The settings that environment variables give."""
+    """The settings that environment variables give. An empty one is as none."""
     environ = os.environ if environ is None else environ
-    plain = plain_fields(config)
-    _refuse_misspelt(environ, prefix, plain)
-    set_ = {name: environ[variable] for name in plain if environ.get(variable := prefix + name.upper())}
+    variables = {texts.variable(path, prefix): path for path in texts.paths(config)}
+    for name in environ:
+        if name not in variables and name != prefix + "URL":
+            _refuse_unknown(name, environ[name], prefix, config)
+    found = {path: environ[name] for name, path in variables.items() if environ.get(name)}
     url = environ.get(prefix + "URL")
-    if not url and "server" not in set_:
+    if not url and "server" not in found:
         raise wrong(f"set {prefix}URL (smtp+tls://user:password@host:587), or at least {prefix}SERVER")
-    return (fields_from_url(url, config) if url else {}) | {name: _value(name, text) for name, text in set_.items()}
+    fields, options = _read(url, config) if url else ({}, {})
+    return fields | texts.fields(options | found, config)
 
 
-def _refuse_misspelt(environ: Mapping[str, str], prefix: str, plain: tuple[str, ...]) -> None:
-    """A misspelt password would be missed at the server, at the latest; a misspelt time-out never. A variable that is
-    like none of the settings is somebody else's."""
-    known = [*map(str.upper, plain), "URL"]
-    for variable in environ:
-        name = variable.removeprefix(prefix)
-        if name != variable and name not in known and (near := difflib.get_close_matches(name, known, 1, cutoff=0.8)):
-            raise wrong(f"{variable} is not known; did you mean {prefix}{near[0]}?")
+def _refuse_unknown(name: str, value: str, prefix: str, config: type[Settings]) -> None:
+    """Raise ``ConfigError`` for a variable with the prefix that is no setting: it would be missed in silence. Where the
+    prefix is the caller's own, one that is like no setting may be of the caller's program."""
+    if not name.upper().startswith(prefix.upper()):
+        return
+    bare = name[len(prefix) :]
+    right = texts.variable(bare, prefix)
+    if right != name and (bare.lower() == "url" or bare.lower().replace("_", ".") in _bare_paths(config)):
+        raise wrong(f"{name} is not known; did you mean {right}?")
+    if not name.startswith(prefix) and prefix != DEFAULT_PREFIX:
+        return
+    answer = texts.answer(bare, value, config, lambda path, text: texts.variable(path, prefix) + (text and f"={text}"))
+    if answer is None and prefix != DEFAULT_PREFIX:
+        return
+    raise wrong(f"{name} is not known; {answer or f'see docs/settings.md for those that are: {prefix}SERVER, …'}")
 
 
-def _value(name: str, text: str) -> Any:
-    """A string as the field wants it; pydantic converts the rest."""
-    if name == "timeout":
-        seconds = _float(text)
-        if seconds is None:
-            raise wrong("timeout: must be a number of seconds")
-        return seconds
-    if name == "pipelining":
-        if text.strip().lower() not in _SWITCH:
-            raise wrong("pipelining: must be true or false")
-        return _SWITCH[text.strip().lower()]
-    return tuple(text.replace(",", " ").split()) if name.endswith("mechanisms") else text
-
-
-def _float(text: str) -> float | None:
-    with suppress(ValueError):
-        return float(text)
-    return None
+@cache
+def _bare_paths(config: type[Settings]) -> frozenset[str]:
+    return frozenset(path.replace("_", ".") for path in texts.paths(config))
 
 
 def fields_from_preset(provider: str) -> dict[str, Any]:

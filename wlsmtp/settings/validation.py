@@ -116,11 +116,16 @@ class Settings(Validated):
         def __init__(self, **settings: Any) -> None: ...
 
 
+_PLAIN = {"Input should be": "must be", "must be a valid": "must be a", "Field required": "is missing"}
+"""What pydantic says, in plain words."""
+
+
 def _sentence(detail: Mapping[str, Any]) -> str:
     """What is wrong with one field, by its name."""
     cause = _cause(detail)
     words = cause.message if isinstance(cause, SMTPError) else str(detail["msg"]).removeprefix("Value error, ")
-    words = words.replace("Input should be", "must be").replace("must be a valid", "must be a")
+    for theirs, plain in _PLAIN.items():
+        words = words.replace(theirs, plain)
     # Among the names of fields pydantic puts those of its own union branches: "lax-or-strict[…]".
     name = ".".join(str(part) for part in detail["loc"] if "[" not in str(part))
     return f"{name}: {words}" if name else words

@@ -1,0 +1,261 @@
+"""Settings as texts: each can be given in a URL and in the environment; what is no setting is refused, with the right
+name."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from pydantic import SecretStr
+
+from wlsmtp import ConfigError, SessionConfig
+from wlsmtp.settings import texts
+from wlsmtp.settings.slips import NAMES
+
+SECRET = "s3cret-Pa55"
+PATHS = texts.paths(SessionConfig)
+VALUES: dict[str, tuple[str, Any]] = {
+    "server": ("smtp.example.org", "smtp.example.org"),
+    "port": ("2525", 2525),
+    "security": ("ssl", "ssl"),
+    "protocol": ("lmtp", "lmtp"),
+    "mode": ("async", "async"),
+    "outbox": ("sqlite:///o.db", "sqlite:///o.db"),
+    "close_timeout": ("2.5", 2.5),
+    "outbox_worker": ("false", False),
+    "username": ("ann", "ann"),
+    "password": (SECRET, SecretStr(SECRET)),
+    "token": (SECRET, SecretStr(SECRET)),
+    "auth": ("optional", "optional"),
+    "mechanisms": ("PLAIN, LOGIN", ("PLAIN", "LOGIN")),
+    "exclude_mechanisms": ("NTLM", ("NTLM",)),
+    "partial": ("abort", "abort"),
+    "local_hostname": ("me.example", "me.example"),
+    "tls.trust": ("bundled", "bundled"),
+    "tls.ca_file": ("/etc/ca.pem", Path("/etc/ca.pem")),
+    "tls.client_cert": ("cert.pem, key.pem", (Path("cert.pem"), Path("key.pem"))),
+    "tls.client_key_password": (SECRET, SecretStr(SECRET)),
+    "tls.fingerprint": ("ab" * 32, ("ab" * 32,)),
+    "tls.public_key": ("cd" * 32, ("cd" * 32,)),
+    "tls.server_hostname": ("mx.example", "mx.example"),
+    "tls.minimum_version": ("1.3", "1.3"),
+    "tls.ciphers": ("ECDHE+AESGCM", "ECDHE+AESGCM"),
+    "pool.rate": ("10/second", "10/second"),
+    "pool.max_age": ("none", None),
+    "network.family": ("ipv4", "ipv4"),
+    "network.local_address": ("127.0.0.1", "127.0.0.1"),
+    "network.keepalive": ("None", None),
+    "proxy.scheme": ("http", "http"),
+    "proxy.host": ("p.example", "p.example"),
+    "proxy.username": ("ann", "ann"),
+    "proxy.password": (SECRET, SecretStr(SECRET)),
+    "options.dsn.notify": ("failure, delay", ("failure", "delay")),
+    "options.dsn.ret": ("headers", "headers"),
+    "options.dsn.envid": ("e1", "e1"),
+    "options.deliver_by.within": ("60", timedelta(seconds=60)),
+    "options.deliver_by.late": ("notify", "notify"),
+    "options.hold_for": ("90", timedelta(seconds=90)),
+    "options.hold_until": ("2030-01-02T03:04:05Z", datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)),
+    "options.submitter": ("ann@example.com", "ann@example.com"),
+    "options.optional": ("dsn, priority", frozenset({"dsn", "priority"})),
+}
+"""What is neither a number nor a switch."""
+WITH: dict[str, dict[str, str]] = {
+    "outbox": {"mode": "async"},
+    "outbox_worker": {"mode": "async", "outbox": "sqlite:///o.db"},
+    "username": {"password": SECRET},
+    "password": {"username": "ann"},
+    "token": {"username": "ann"},
+    "options.deliver_by.late": {"options.deliver_by.within": "60"},
+    "options.deliver_by.trace": {"options.deliver_by.within": "60"},
+    **{
+        f"proxy.{name}": {"proxy": "socks5://u:p@q.example:1080"}
+        for name in ("scheme", "host", "port", "username", "password")
+    },
+}
+"""What must be given along with it."""
+WHOLE = {"timeout", "pipelining", "proxy"}
+KNOWN = {"URL", *(texts.variable(path, "") for path in PATHS)}
+
+
+def given(path: str) -> tuple[str, Any]:
+    """A text for a setting, and what it stands for."""
+    if path in VALUES:
+        return VALUES[path]
+    if PATHS[path].annotation is bool:
+        return ("false", False) if PATHS[path].default is True else ("true", True)
+    return "7", 7
+
+
+def value_at(config: SessionConfig, path: str) -> Any:
+    found: Any = config
+    for name in path.split("."):
+        found = getattr(found, name)
+    return found
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if path not in WHOLE])
+@pytest.mark.parametrize("source", ["URL", "environment"])
+def test_each_setting_can_be_given_as_a_text(source: str, path: str) -> None:
+    text, value = given(path)
+    all_texts = {**WITH.get(path, {}), path: text}
+    if source == "URL":
+        url = "smtp://x?" + "&".join(f"{name}={quote(one, safe='')}" for name, one in all_texts.items())
+        config = SessionConfig.from_url(url)
+    else:
+        environ = {texts.variable(name, "WLSMTP_"): one for name, one in all_texts.items()}
+        config = SessionConfig.from_env({"WLSMTP_SERVER": "x", **environ})
+    assert value_at(config, path) == value
+
+
+def test_no_two_settings_have_one_variable() -> None:
+    names = [texts.variable(path, "WLSMTP_") for path in PATHS]
+    assert len(names) == len(set(names))
+    assert "WLSMTP_TLS_CA_FILE" in names and "WLSMTP_POOL_MAX_CONNECTIONS" in names
+    assert "transport" not in PATHS and "listeners" not in PATHS and "network.connector" not in PATHS
+
+
+def test_a_part_follows_what_one_text_gives_as_a_whole() -> None:
+    config = SessionConfig.from_url("smtp://x?timeout.connect=3&timeout=30&pipelining.max_in_flight=5&pipelining=true")
+    assert (config.timeout.connect, config.timeout.content) == (3, 30)
+    assert config.pipelining.enabled and config.pipelining.max_in_flight == 5
+    both = {"WLSMTP_URL": "smtp://x?timeout=30&tls.verify=false", "WLSMTP_TIMEOUT_CONNECT": "3"}
+    config = SessionConfig.from_env({**both, "WLSMTP_TLS_VERIFY": "1"})
+    assert (config.timeout.connect, config.timeout.content, config.tls.verify) == (3, 30, True)
+
+
+REFUSED = [
+    ("USER", "ann", "use WLSMTP_USERNAME"),
+    ("HOST", "x", "use WLSMTP_SERVER"),
+    ("PASS", SECRET, "use WLSMTP_PASSWORD"),
+    ("PASSWD", SECRET, "use WLSMTP_PASSWORD"),
+    ("TLS", "true", "use WLSMTP_SECURITY=tls"),
+    ("TLS", "1", "use WLSMTP_SECURITY=tls"),
+    ("TLS", "starttls", "use WLSMTP_SECURITY=tls"),
+    ("TLS", "ssl", "use WLSMTP_SECURITY=ssl"),
+    ("TLS", "0", "use WLSMTP_SECURITY=default and WLSMTP_OPPORTUNISTIC_TLS=false"),
+    ("TLS", "/etc/ca.pem", "use WLSMTP_TLS_CA_FILE"),
+    ("SSL", "true", "use WLSMTP_SECURITY=ssl"),
+    ("USE_TLS", "", "use WLSMTP_SECURITY=tls"),
+    ("STARTTLS", "1", "use WLSMTP_SECURITY=tls"),
+    ("VERIFY", "0", "use WLSMTP_TLS_VERIFY=false"),
+    ("TLS_CAFILE", "x", "did you mean WLSMTP_TLS_CA_FILE?"),
+    ("TLS_VERIFY_SSL", "0", "use WLSMTP_TLS_VERIFY=false"),
+    ("POOL", "4", "use WLSMTP_POOL_MAX_CONNECTIONS=4"),
+    ("POOL_SIZE", "4", "use WLSMTP_POOL_MAX_CONNECTIONS=4"),
+    ("RETRY", "3", "use WLSMTP_RETRY_ATTEMPTS=3"),
+    ("RETRY", "often", "it has parts: WLSMTP_RETRY_ATTEMPTS, "),
+    ("RETRIES", "3", "use WLSMTP_RETRY_ATTEMPTS=3"),
+    ("MAX_CONNECTIONS", "3", "did you mean WLSMTP_POOL_MAX_CONNECTIONS?"),
+    ("EMAIL_HOST_PASSWORD", SECRET, "use WLSMTP_PASSWORD"),
+    ("PASSWROD", SECRET, "did you mean WLSMTP_PASSWORD?"),
+    ("PASSWORD_FILE", "/run/secrets/p", "use WLSMTP_PASSWORD"),
+    ("URI", f"smtp://u:{SECRET}@x", "use WLSMTP_URL"),
+    ("TRANSPORT", "maildir:///x", "use WLSMTP_URL=maildir:///path"),
+    ("LISTENERS", "print", "can be given in Python only"),
+    ("FROM", "ann@example.com", "it belongs to a message"),
+    ("SOMETHING", "1", "see docs/settings.md"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "answer"), REFUSED)
+def test_a_variable_that_is_no_setting_is_refused_with_the_right_name(name: str, value: str, answer: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        SessionConfig.from_env({"WLSMTP_SERVER": "x", f"WLSMTP_{name}": value})
+    assert str(caught.value).startswith(f"WLSMTP_{name} is not known; ") and answer in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["wlsmtp_password", "Wlsmtp_Port", "wlsmtp_user", "WLSMTP_port", "wlsmtp_url"])
+def test_a_variable_in_small_letters_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{name} is not known; .*WLSMTP_"):
+        SessionConfig.from_env({"WLSMTP_SERVER": "x", name: SECRET})
+
+
+def test_variables_of_others_are_let_alone() -> None:
+    environ = {"WLSMTP_SERVER": "x", "USER": "ann", "PASSWROD": "y", "MAIL_FLAVOUR": "sweet", "MAIL_SERVER": "y"}
+    assert SessionConfig.from_env(environ).server == "x"
+    assert SessionConfig.from_env(environ, prefix="MAIL_").server == "y"
+    with pytest.raises(ConfigError, match="MAIL_USER is not known; use MAIL_USERNAME"):
+        SessionConfig.from_env({**environ, "MAIL_USER": "ann"}, prefix="MAIL_")
+
+
+@pytest.mark.parametrize(
+    ("option", "answer"),
+    [
+        ("user=ann", "user is not known after '?'; use username="),
+        ("tls=true", "use security=tls"),
+        ("tls.cafile=x", "did you mean tls.ca_file?"),
+        ("max_connections=3", "did you mean pool.max_connections?"),
+        ("starttls=1", "use security=tls"),
+    ],
+)
+def test_an_option_that_is_no_setting_is_refused_with_the_right_name(option: str, answer: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        SessionConfig.from_url(f"smtp://x?{option}")
+    assert answer in str(caught.value)
+
+
+@pytest.mark.parametrize("row", [row for row in NAMES if row.model == "SessionConfig"], ids=lambda row: row.write)
+def test_each_row_of_names_has_an_answer_in_the_environment(row: Any) -> None:
+    names = [name for name in row.names.split() if texts.variable(name, "") not in KNOWN]
+    for name in names:
+        with pytest.raises(ConfigError, match=f"^WLSMTP_{name.upper()} is not known; (use WLSMTP_|in Python: )"):
+            SessionConfig.from_env({"WLSMTP_SERVER": "x", f"WLSMTP_{name.upper()}": "1"})
+
+
+@pytest.mark.parametrize("character", "/?#[")
+@pytest.mark.parametrize("before", ["smtp", "smtps", "lmtp+tls"])
+def test_a_bare_character_in_a_password_is_explained(before: str, character: str) -> None:
+    for text in (f"{before}://ann:se{character}cret@x", f"failover({before}://ann:se{character}cret@x)"):
+        with pytest.raises(ConfigError, match=r"'/' must be percent-encoded as %2F, .*quote") as caught:
+            SessionConfig.from_url(text)
+        assert "cret" not in str(caught.value)
+    encoded = SessionConfig.from_url(f"{before}://ann:se{quote(character, safe='')}cret@x")
+    assert encoded.password == SecretStr(f"se{character}cret")
+    assert SessionConfig.from_url(f"{before}://ann:se@cret@x").password == SecretStr("se@cret"), "the last @ counts"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"username": "", "password": ""},
+        {"username": "", "password": SecretStr("")},
+        {"username": "", "token": ""},
+        {"password": ""},
+        {"username": None, "password": None},
+    ],
+    ids=str,
+)
+def test_an_empty_user_and_password_are_none(fields: Any) -> None:
+    config = SessionConfig(server="x", **fields)
+    assert config.username is None and config.password is None and config.token is None and not config.logs_in
+    environ = {texts.variable(name, "WLSMTP_"): "" for name in fields}
+    assert not SessionConfig.from_env({"WLSMTP_SERVER": "x", **environ}).logs_in
+    assert not SessionConfig.from_url("smtp://:@x").logs_in
+
+
+def test_half_of_a_login_is_refused() -> None:
+    with pytest.raises(ConfigError, match="username: needs a password"):
+        SessionConfig(server="x", username="ann", password="")
+    with pytest.raises(ConfigError, match="username: is missing"):
+        SessionConfig(server="x", username="", password=SECRET)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("name", ["username", "password", "token"])
+def test_a_line_end_behind_a_secret_is_named(name: str, end: str) -> None:
+    words = f"{name}: ends with a line end, as what is read from a file does"
+    values: list[Any] = [f"{SECRET}{end}"] if name == "username" else [f"{SECRET}{end}", SecretStr(f"{SECRET}{end}")]
+    for value in values:
+        fields: Any = {"username": "ann", name: value}
+        with pytest.raises(ConfigError, match=words) as caught:
+            SessionConfig(server="x", **fields)
+        assert SECRET not in str(caught.value)
+    with pytest.raises(ConfigError, match=words):
+        SessionConfig.from_env({"WLSMTP_SERVER": "x", f"WLSMTP_{name.upper()}": f"{SECRET}{end}"})
+    with pytest.raises(ConfigError, match="client_key_password: ends with a line end"):
+        SessionConfig.from_env({"WLSMTP_SERVER": "x", "WLSMTP_TLS_CLIENT_KEY_PASSWORD": f"{SECRET}{end}"})
