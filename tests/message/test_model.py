@@ -298,6 +298,9 @@ def test_a_message_is_frozen_and_has_one_identity() -> None:
     assert mail.message_id.endswith("@xn--bcher-kva.example>") and mail.message_id != message().message_id
     assert bytes(mail) == bytes(mail) == bytes(pickle.loads(pickle.dumps(mail)))
     assert message(message_id="a@b").message_id == "<a@b>"
+    for half in ("x", "<x>", "a@", "<@b>"):
+        with pytest.raises(MessageError, match=r"message_id.*@ in it"):
+            message(message_id=half)
     assert message(date=datetime(2024, 2, 29, 12, 0)).date.utcoffset() is not None
     with pytest.raises(FrozenInstanceError):
         mail.sender.name = "other"  # type: ignore[misc]

@@ -73,6 +73,16 @@ def test_a_dot_out_of_place_may_be_meant_and_quoted(local: str) -> None:
     assert str(parse_address(f'"{local}"@docomo.example')) == f'"{local}"@docomo.example'
 
 
+@pytest.mark.parametrize("local", ["=?utf-8?q?bob=40evil.example=2C?=", "a.=?UTF-8?B?Ym9iQGV2aWwuZXhhbXBsZQ==?="])
+def test_an_encoded_word_is_no_local_part_that_two_could_read_differently(local: str) -> None:
+    for parse in (parse_address, parse_mailbox, parse_mailbox_list):
+        with pytest.raises(MessageError, match="encoded word") as caught:
+            parse(f"{local}@example.com")
+        assert caught.value.hint is not None and f'"{local}"@example.com' in caught.value.hint
+    assert str(parse_address(f'"{local}"@example.com')) == f'"{local}"@example.com'
+    assert str(parse_address("a=?b?=@example.com")) == "a=?b?=@example.com"
+
+
 def test_only_a_path_may_be_empty() -> None:
     assert parse_path("") is None and parse_path("<>") is None
     assert str(parse_path("ann@example.com")) == "ann@example.com"

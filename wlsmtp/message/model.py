@@ -208,7 +208,13 @@ def _headers(value: object) -> dict[str, tuple[str, ...]]:
 
 
 def _identifier(value: object) -> str | None:
-    return None if value is None else f"<{identifier(value)}>"
+    if value is None:
+        return None
+    text = identifier(value)
+    left, _, right = text.rpartition("@")
+    if not left or not right:
+        raise ValueError(f"{text[:80]!r} must have an @ in it, like '<left@right>' (RFC 5322 §3.6.4)")
+    return f"<{text}>"
 
 
 def _refusal(faults: list[tuple[str, ValueError]]) -> MessageError:

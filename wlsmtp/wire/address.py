@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import NoReturn
 
 from wlsmtp.errors import MessageError, Stage
-from wlsmtp.wire.encoded_words import decode_words
+from wlsmtp.wire.encoded_words import decode_words, has_encoded_word
 
 MAX_LOCAL = 64
 """Octets before the @ (RFC 5321 §4.5.3.1.1)."""
@@ -176,7 +176,7 @@ def parse_mailbox(text: str) -> Mailbox:
 def plain_address(text: str) -> Address | None:
     """The address, if ``text`` is nothing but one in ASCII, as most are; else it is for the others to read."""
     plain = _PLAIN.fullmatch(text)
-    if plain is None or len(text) > MAX_ADDRESS or plain.end(1) > MAX_LOCAL:
+    if plain is None or len(text) > MAX_ADDRESS or plain.end(1) > MAX_LOCAL or "=?" in text:
         return None
     return Address(plain[1], plain[2])
 
@@ -288,6 +288,10 @@ def _check_local(text: str, local: str) -> None:
             refuse(text, f"{wrong[0]!r} cannot be before the @")
         quoted = f'"{local}"@{text.rpartition("@")[2]}'
         refuse(text, "a dot before the @ is out of place", f"If it is right so, put double quotes around it: {quoted}")
+    elif has_encoded_word(local):
+        quoted = f'"{local}"@{text.rpartition("@")[2]}'
+        words = "an encoded word is before the @, which some decode into another address"
+        refuse(text, words, f"If it is right so, put double quotes around it: {quoted}")
 
 
 def _check_domain(text: str, domain: str) -> None:

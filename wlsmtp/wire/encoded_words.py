@@ -16,6 +16,11 @@ def decode_words(text: str) -> str:
     return _RUN.sub(_decoded, text) if "=?" in text else text
 
 
+def has_encoded_word(text: str) -> bool:
+    """Whether a lenient reader may find an encoded word in the text, also within a word."""
+    return "=?" in text and _ONE.search(text) is not None
+
+
 def _decoded(run: re.Match[str]) -> str:
     """Words that follow each other: the space between them means nothing (§6.2), and a character may be cut in two."""
     pieces: list[tuple[str, bytes]] = []
