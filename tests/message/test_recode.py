@@ -164,6 +164,8 @@ def test_a_long_line_that_is_signed_stays(raw: bytes) -> None:
 def test_lines_of_998_octets_stay() -> None:
     raw = HEAD + b"\r\n" + b"x" * 998 + b"\r\n" + b"x" * 998 + b"\r\n"
     assert octets(content_of(message_from_bytes(raw))) == raw
+    old_macintosh = HEAD + b"\r\n" + b"x" * 900 + b"\r" + b"x" * 900 + b"\r"
+    assert b"quoted-printable" not in octets(content_of(message_from_bytes(old_macintosh)))
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), min_size=1)

@@ -29,7 +29,6 @@ _POLICY: Any = policy.SMTPUTF8.clone(refold_source="none", cte_type="8bit")
 _CTE = "Content-Transfer-Encoding"
 _SIGNATURE_FIELDS = frozenset({"dkim-signature", "domainkey-signature", "arc-message-signature", "arc-seal"})
 _AS_IT_IS = ("", "7bit", "8bit", "binary")
-_LONG_LINE = re.compile(rb"[^\r\n]{%d}" % (MAX_LINE + 1))
 _BEYOND_OCTETS = re.compile(r"[^\x00-\x7f\udc80-\udcff]")
 """A character that stands for no octet."""
 
@@ -174,9 +173,16 @@ def _in_lines(part: AnyEmail, octets: bytes) -> tuple[str, bytes] | None:
 
 def _in_short_lines(part: AnyEmail, octets: bytes) -> tuple[str, bytes] | None:
     """Servers refuse a longer line, or cut it."""
-    is_long = _encoding_of(part) in _AS_IT_IS and _LONG_LINE.search(octets) is not None
+    is_long = _has_long_line(octets) and _encoding_of(part) in _AS_IT_IS
     is_leaf = part.get_content_maintype() not in ("message", "multipart")
     return _encoded_anew(part, octets) if is_long and is_leaf else _in_lines(part, octets)
+
+
+def _has_long_line(octets: bytes) -> bool:
+    """In linear time; what ends in CR alone is a line too."""
+    if len(octets) <= MAX_LINE or max(map(len, octets.split(b"\n"))) <= MAX_LINE:
+        return False
+    return max(map(len, octets.replace(b"\r", b"\n").split(b"\n"))) > MAX_LINE
 
 
 def _in_7bit(part: AnyEmail, octets: bytes) -> tuple[str, bytes] | None:
