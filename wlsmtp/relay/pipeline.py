@@ -185,22 +185,22 @@ class Pipeline:
                     with suppress(TimeoutError):
                         await self._turn.wait(self._deadlines().end)
         self._hold()
-        parked_at = self._parked_at
-        self._discount_absence()
-        await self._refresh(parked_at)
+        parked_at, now = self._parked_at, self._relay.io.now()
+        if now - parked_at > ABSENCE:
+            self._discount_absence()
+        if now - parked_at > LONG_IDLE:
+            await self._refresh(parked_at)
 
     def _is_reading_again(self) -> bool:
         with self._mutex:
-            if self._life.is_in(PipelineState.RECLAIMED):
+            if self._life.state is PipelineState.RECLAIMED:
                 return False
             self._life.to(PipelineState.READING)
             return True
 
     async def _refresh(self, left_at: float) -> None:
-        """Treat the connection as one that has been idle since ``left_at``, if that is long ago."""
+        """Treat the connection as one that has been idle since ``left_at``, which is long ago."""
         now = self._relay.io.now()
-        if now - left_at <= LONG_IDLE:
-            return
         while self._on_their_way:
             await self._settle_some()
         if self._connection is not None:
@@ -267,7 +267,7 @@ class Pipeline:
             return True
         if plan.goes_alone:
             return False
-        dispatch.transaction = connection.add(plan)
+        dispatch.transaction = connection.window.add(plan)
         self._on_their_way.append(dispatch)
         self._unflushed += plan.content.size
         return True
@@ -284,14 +284,15 @@ class Pipeline:
         # What others have on their way is not for this stream to settle: one message of its own always has room.
         if self._on_their_way and not connection.window.has_room(dispatch.content.size):
             return False
-        if (pause := self._relay.pause(dispatch)) > 0:
+        if self._relay.has_pace and (pause := self._relay.pause(dispatch)) > 0:
             # The pace of all is not the time of one, neither of those before nor of this one.
             while self._on_their_way:
                 await self._settle_some()
             left_at = self._relay.io.now()
             await self._relay.io.sleep(pause)
             dispatch.deadlines = self._latest = self._deadlines()
-            await self._refresh(left_at)
+            if self._relay.io.now() - left_at > LONG_IDLE:
+                await self._refresh(left_at)
             return await self._say(dispatch)
         if self._add(connection, dispatch):
             if self._unflushed >= FLUSH:
@@ -335,19 +336,24 @@ class Pipeline:
         self._unflushed = 0
         await connection.window.settle(oldest.transaction, oldest.deadlines)
         again: list[Dispatch] = []
+        delivered = 0
         while self._on_their_way:
             dispatch = self._on_their_way[0]
             if dispatch.transaction is None or dispatch.transaction.outcome is None:
                 break
             self._on_their_way.popleft()
             outcome = dispatch.transaction.outcome
+            delivered += outcome.error is None
             if outcome.error is None or not self._relay.is_sent_again(dispatch, outcome, connection):
-                self._relay.take(dispatch, outcome, self._pool)
+                self._relay.take(dispatch, outcome)
             if dispatch.outcome is None:
                 again.append(dispatch)
-        # What the server refused itself goes last, as it may end the next connection as well.
-        again.sort(key=lambda dispatch: dispatch.was_refused)
-        self._to_send.extendleft(reversed(again))
+        if delivered:
+            self._pool.succeeded(delivered)
+        if again:
+            # What the server refused itself goes last, as it may end the next connection as well.
+            again.sort(key=lambda dispatch: dispatch.was_refused)
+            self._to_send.extendleft(reversed(again))
         if connection.link.ended:
             await self._give_back()
         elif self._pool.is_worn(connection, self._relay.io.now()):

@@ -64,6 +64,8 @@ class Relay:
         self._is_closed = False
         rate = config.pool.messages_per
         self._pace = Pace(*rate) if rate is not None else None
+        self.has_pace = rate is not None
+        """Whether there is a limit on messages in a stretch of time."""
         self._lock = Lock()
 
     @property
@@ -105,7 +107,7 @@ class Relay:
     async def deliver(self, dispatch: Dispatch) -> Outcome:
         """Deliver one message that is not part of a pipeline."""
         while dispatch.outcome is None:
-            if self._pace is not None and (pause := self.pause(dispatch)) > 0:
+            if self.has_pace and (pause := self.pause(dispatch)) > 0:
                 if pause >= dispatch.deadlines.remaining:
                     words = f"The rate of {self.config.pool.rate} leaves no room for the message in time"
                     dispatch.fail(DeadlineExceeded(words, stage=Stage.MAIL))
@@ -114,11 +116,6 @@ class Relay:
             await self._deliver_part(dispatch)
         assert dispatch.outcome is not None
         return dispatch.outcome
-
-    @property
-    def has_pace(self) -> bool:
-        """Whether there is a limit on messages in a stretch of time."""
-        return self._pace is not None
 
     def pause(self, dispatch: Dispatch) -> float:
         """How long the pace makes this message wait, in seconds; it is asked once."""
@@ -153,10 +150,8 @@ class Relay:
         )
         return dispatch.is_sent_again(outcome, again, self.io.now(), all_or_nothing=self.all_or_nothing)
 
-    def take(self, dispatch: Dispatch, outcome: Outcome, pool: Pool) -> bool:
-        """Take the result of one transaction over a connection of ``pool``; return whether another one must follow."""
-        if outcome.error is None:
-            pool.succeeded()
+    def take(self, dispatch: Dispatch, outcome: Outcome) -> bool:
+        """Take the result of one transaction; return whether another one must follow."""
         return dispatch.take(outcome, self.quirks, all_or_nothing=self.all_or_nothing)
 
     async def _deliver_part(self, dispatch: Dispatch) -> None:
@@ -168,7 +163,9 @@ class Relay:
             dispatch.fail(error)
         else:
             if outcome is not None:
-                self.take(dispatch, outcome, pool)
+                if outcome.error is None:
+                    pool.succeeded()
+                self.take(dispatch, outcome)
         finally:
             pool.let_go(caller)
 
@@ -185,7 +182,7 @@ class Relay:
             # A program that sends one message is spared what only pays with several.
             expects_more = self.quirks.has_delivered or connection.users > 1
             plan = self.plan(connection, dispatch, expects_more=expects_more)
-            dispatch.transaction = connection.add(plan)
+            dispatch.transaction = connection.window.add(plan)
             outcome = await connection.window.settle(dispatch.transaction, deadlines)
             is_sent_again = outcome.error is not None and self.is_sent_again(dispatch, outcome, connection)
             await pool.release(loan, deadlines)

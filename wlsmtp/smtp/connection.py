@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from wlsmtp.smtp.link import Expectation, Link
     from wlsmtp.smtp.plan import Plan
     from wlsmtp.smtp.quirks import ServerQuirks
-    from wlsmtp.smtp.transaction import Transaction
     from wlsmtp.wire.extensions import Capabilities
 
 LONG_IDLE = 1.0
@@ -88,8 +87,6 @@ class Connection:
         self.life = Lifecycle(ConnectionState.LENT, ALLOWED)
         self.quit_by = 0.0
         """Until when the answer to QUIT is waited for."""
-        self.messages = 0
-        """Transactions begun over this connection."""
         self.users = 0
         """Senders that it is lent to."""
         self.is_one_too_many = False
@@ -125,9 +122,9 @@ class Connection:
         if self.window.must_end or self.life.state is ConnectionState.RETIRED:  # asked for each message
             return True
         found = self._quirks.max_messages
-        if found is not None and self.messages >= found:
+        if found is not None and self.window.begun >= found:
             return True
-        return self._max_messages is not None and self.messages >= self._max_messages
+        return self._max_messages is not None and self.window.begun >= self._max_messages
 
     @property
     def was_kept(self) -> bool:
@@ -169,7 +166,7 @@ class Connection:
         trust = self.planner.window_trust
         if not self.planner.may_group or trust is Trust.BROKEN:
             return False
-        if self.is_spent or (self._max_messages is not None and self.messages + self.users >= self._max_messages):
+        if self.is_spent or (self._max_messages is not None and self.window.begun + self.users >= self._max_messages):
             return False
         most = self._config.pipelining.max_in_flight if trust is Trust.PROVEN else FEW
         return self.users < most and self.window.has_room(size)
@@ -178,11 +175,6 @@ class Connection:
         """How to send a message here. Raises ``MessageError`` or ``ExtensionMissing`` before a command is sent."""
         may_be_dead = self._lay_idle and self.went_stale
         return self.planner.plan(envelope, content, may_be_dead=may_be_dead, expects_more=expects_more)
-
-    def add(self, plan: Plan) -> Transaction:
-        """Let a message follow those in flight."""
-        self.messages += 1
-        return self.window.add(plan)
 
     async def noop(self, deadlines: Deadlines) -> None:
         """Ask whether the server is still there. Any reply shows that it is, as some servers do not know NOOP; raises

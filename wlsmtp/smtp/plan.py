@@ -159,18 +159,9 @@ class Planner:
     def window_trust(self) -> Trust:
         """Whether messages may follow each other without waiting, as far as that is known."""
         quirks = self._quirks
-        if self.has_earned_windows:
-            return Trust.PROVEN
-        if not self._may_use_bdat:
+        if not self._takes_bdat or quirks.swallows_chunk is _BROKEN or quirks.bdat is _BROKEN:
             return quirks.behind_data
-        return quirks.behind_bdat if quirks.swallows_chunk is Trust.PROVEN else Trust.UNPROVEN
-
-    @property
-    def has_earned_windows(self) -> bool:
-        """Whether whole messages may follow each other: the shortest of questions, as every message asks it. Nothing
-        can be proven behind BDAT before groups, RSET and the swallowing of refused chunks are."""
-        quirks = self._quirks
-        return quirks.behind_bdat is _PROVEN and quirks.bdat is _PROVEN and self._takes_bdat
+        return quirks.behind_bdat if quirks.swallows_chunk is _PROVEN else Trust.UNPROVEN
 
     @property
     def _may_use_bdat(self) -> bool:

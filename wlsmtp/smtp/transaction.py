@@ -14,7 +14,7 @@ from wlsmtp.smtp import judge
 from wlsmtp.smtp.link import Expectation
 from wlsmtp.smtp.plan import Flow, stages_of
 from wlsmtp.wire import command
-from wlsmtp.wire.content import DotStuffer, bdat
+from wlsmtp.wire.content import bdat, dot_stuffed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,8 +111,8 @@ class Transaction:
     """Where on the link the content ends, once it was queued."""
     outcome: Outcome | None = None
     _last: Expectation | None = None
-    _is_unharmed = False
-    """Whether the whole envelope was accepted at once, and the content asked for, as is the rule."""
+    _was_unharmed = False
+    """``is_unharmed``, once the content was sent."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -120,6 +120,14 @@ class Transaction:
         self.replies: list[Reply] = []
         self.chunks: list[Expectation] = []
         """The places of the replies to content that was sent on its own, one for DATA and one for each chunk."""
+
+    @property
+    def is_unharmed(self) -> bool:
+        """Whether the whole envelope was accepted at once, and the content asked for, as is the rule."""
+        last = self._last
+        if self.flow is not Flow.PIPELINED or last is None:
+            return False
+        return last.not_positive == 1 and self.replies[-1].code == _START_MAIL_INPUT
 
     @property
     def is_answered(self) -> bool:
@@ -164,11 +172,10 @@ class Transaction:
         replies after which the connection cannot be used."""
         if self.all_said:
             return False
-        if self.flow is Flow.PIPELINED and self._last is not None and self._last.not_positive == 1:
-            self._is_unharmed = self.replies[-1].code == _START_MAIL_INPUT
-            if self._is_unharmed:
-                self._say_content(link)
-                return True
+        if self.is_unharmed:
+            self._was_unharmed = True
+            self._say_content(link)
+            return True
         if self.cleared is not None and not self.cleared.is_positive:
             return False
         self._check_envelope()
@@ -220,7 +227,7 @@ class Transaction:
         """Queue the content with its end; of a message that nobody may get only the end, as there is no other way out
         of DATA (RFC 2920 §3.1)."""
         content = self.plan.content
-        if not (self._is_unharmed or self.is_wanted):
+        if not (self._was_unharmed or self.is_wanted):
             self._expect_content(link, command.END_OF_EMPTY_CONTENT)
             self.all_said = True
             return
@@ -230,14 +237,13 @@ class Transaction:
         if self.by_bdat:
             octets = b"".join([bdat(content.size, True), *content.chunks()])
         else:
-            stuffer = DotStuffer()
-            octets = b"".join([*map(stuffer.encode, content.chunks()), stuffer.end()])
+            octets = dot_stuffed(content.chunks())
         self._expect_content(link, octets)
         self.all_said, self.end_at = True, link.said
         link.show_content(content.size)
 
     def _expect_content(self, link: Link, octets: bytes) -> None:
-        self._last = link.say_all(octets, (Stage.CONTENT,) * self.finals_due)
+        self._last = link.say_all(octets, (Stage.CONTENT,) * (self.finals_due if self.plan.is_lmtp else 1))
         self.chunks.append(self._last)
 
     @property
@@ -301,7 +307,7 @@ class Transaction:
         last = self._last
         if last is None or last.left or last.not_positive or self.wants_writer:
             return False
-        if self.flow is not Flow.PIPELINED_BDAT and not (self._is_unharmed and self.all_said):
+        if self.flow is not Flow.PIPELINED_BDAT and not (self._was_unharmed and self.all_said):
             return False
         self.outcome = judge.accepted(self.plan.envelope.addresses, last.replies[-1])
         return True

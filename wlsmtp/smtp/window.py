@@ -50,6 +50,8 @@ class Window:
         self._queued: deque[Transaction] = deque()
         """What waits until something may follow the last one in ``_open``."""
         self._octets = 0
+        self.begun = 0
+        """Transactions that were added."""
         self.settled = 0
         """Transactions answered in full."""
         self.has_delivered = False
@@ -83,26 +85,23 @@ class Window:
 
     def has_room(self, size: int) -> bool:
         """Whether a message of ``size`` octets may follow those that are in flight."""
-        if not self._may_begin:
+        if self.link.ended or self.link.closing_reply is not None or self.must_end:
             return False
         load = len(self._open) + len(self._queued)
         if load == 0:
             return True
         if self._open and self._open[-1].is_suspect:
             return False
-        if not self._planner.has_earned_windows and (trust := self._planner.window_trust) is not Trust.PROVEN:
+        if (trust := self._planner.window_trust) is not Trust.PROVEN:
             # Two may wait behind the first: with the next content, what the server does behind content is found out.
             return trust is Trust.UNPROVEN and load < 3
         most = self._quirks.window or self._limits.max_in_flight
         return load < min(most, self._limits.max_in_flight) and self._octets + size <= self._limits.max_bytes
 
-    @property
-    def _may_begin(self) -> bool:
-        return not self.link.ended and self.link.closing_reply is None and not self.must_end
-
     def add(self, plan: Plan) -> Transaction:
         """Let a message follow those in flight. It goes out with the next ``flush`` or ``settle``."""
         transaction = Transaction(plan)
+        self.begun += 1
         try:
             with self._mutex:
                 if self.link.ended or self.link.closing_reply is not None or self.must_end:
@@ -331,7 +330,7 @@ class Window:
     def _begin_queued(self) -> None:
         """Send what may be sent now."""
         while self._queued and not (self._open and self._must_wait()):
-            if not self._may_begin:
+            if self.link.ended or self.link.closing_reply is not None or self.must_end:
                 self._settle_queued(
                     NotStarted(f"{self.link.server} ends the connection", reply=self.link.closing_reply)
                 )
@@ -367,7 +366,9 @@ class Window:
         """Let a transaction take its next step; return whether there was one."""
         if transaction.all_said:
             return False
-        learning.from_envelope(self._quirks, transaction, is_closing=self.link.closing_reply is not None)
+        quirks = self._quirks
+        if quirks.groups is not Trust.PROVEN or quirks.rset is not Trust.PROVEN or not transaction.is_unharmed:
+            learning.from_envelope(quirks, transaction, is_closing=self.link.closing_reply is not None)
         if not transaction.go_on(self.link):
             return False
         if self._queued and transaction.all_said and transaction.end_at is not None:

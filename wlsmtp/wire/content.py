@@ -77,6 +77,12 @@ class DotStuffer:
         return b".\r\n" if self._tail == CRLF else b"\r\n.\r\n"
 
 
+def dot_stuffed(chunks: Iterable[bytes]) -> bytes:
+    """Normalised content as it goes behind DATA, with its end."""
+    stuffer = DotStuffer()
+    return b"".join([*map(stuffer.encode, chunks), stuffer.end()])
+
+
 def bdat(size: int, last: bool) -> bytes:
     """The command before a chunk of ``size`` octets, which is not dot-stuffed (RFC 3030 §2)."""
     return b"BDAT %d LAST\r\n" % size if last else b"BDAT %d\r\n" % size
