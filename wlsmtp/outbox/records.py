@@ -8,13 +8,14 @@ back. What a newer version has written, and this one does not know, is kept, and
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from wlsmtp.errors import SMTPError, Stage
 from wlsmtp.receipt import OutboxReceipt, RecipientResult, RecipientStatus, Status, Unread
 from wlsmtp.results import errors
+from wlsmtp.results.receipt import DERIVED, FIELDS, Kind
 from wlsmtp.results.reply import Reply
 from wlsmtp.results.secured import Certificate, TLSInfo
 from wlsmtp.settings.options import DeliveryOptions
@@ -23,27 +24,27 @@ _KINDS = {name: kind for name, kind in vars(errors).items() if isinstance(kind, 
 _ANSWERS = ("temporary", "ambiguous", "retry_after")
 """What any error answers; a class that is not known here has the answers in its record."""
 _FIELDS_OF_ERRORS = frozenset({"type", "message", "stage", "reply", "hint", "server", "lasting", "more", *_ANSWERS})
-_FIELDS = frozenset(
-    {"recipients", "reply", "message_id", "attempts", "error", "errors", "elapsed", "tls", "interruptions"}
-)
+_IN_COLUMNS = frozenset({"id", "status", "next_attempt"})
+_FIELDS = {name: kind for name, kind in FIELDS.items() if name not in DERIVED | _IN_COLUMNS}
 
 
 def dump(receipt: OutboxReceipt) -> str:
     """All of a receipt but its id, its status and its next attempt."""
     errors, unread = _Errors(), receipt.unread
-    fields = {
-        "recipients": [_row(result, errors, unread) for result in receipt.recipients],
-        "reply": _reply(receipt.reply),
-        "message_id": receipt.message_id,
-        "attempts": receipt.attempts,
-        "error": errors.place(receipt.error),
-        "errors": [_error(error) for error in errors.known],
-        "elapsed": receipt.elapsed,
-        "tls": _tls(receipt.tls, unread),
-        "interruptions": receipt.interruptions,
-        **unread.fields,
+    write: dict[Kind, Callable[[Any], Any]] = {
+        Kind.RECIPIENTS: lambda results: [_row(result, errors, unread) for result in results],
+        Kind.REPLY: _reply,
+        Kind.ERROR: errors.place,
+        Kind.TLS: lambda tls: _tls(tls, unread),
+        Kind.TIME: lambda time: time and time.isoformat(),
     }
+    fields = {name: write.get(kind, _same)(getattr(receipt, name)) for name, kind in _FIELDS.items()}
+    fields |= {"errors": [_error(error) for error in errors.known], **unread.fields}
     return json.dumps({name: value for name, value in fields.items() if value}, separators=(",", ":"))
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 class _Errors:
@@ -66,23 +67,18 @@ def load(id: str, status: Status, text: str) -> OutboxReceipt:
     """The receipt."""
     fields = json.loads(text)
     errors = [None, *map(_to_error, fields.get("errors", ()))]
-    tls = _to_tls(fields["tls"]) if "tls" in fields else None
-    receipt = OutboxReceipt(
-        id=id,
-        status=status,
-        recipients=tuple(
-            RecipientResult(address, _to_state(state), _to_reply(reply), errors[place])
-            for address, state, reply, place, *_ in fields.get("recipients", ())
-        ),
-        reply=_to_reply(fields.get("reply")),
-        message_id=fields.get("message_id"),
-        attempts=fields.get("attempts", 0),
-        error=errors[fields.get("error", 0)],
-        elapsed=fields.get("elapsed", 0.0),
-        tls=tls,
-        interruptions=fields.get("interruptions", 0),
-    )
-    receipt.unread = _unread(fields, tls)
+    read: dict[Kind, Callable[[Any], Any]] = {
+        Kind.RECIPIENTS: lambda rows: tuple(_to_result(row, errors) for row in rows or ()),
+        Kind.REPLY: _to_reply,
+        Kind.COUNT: lambda count: count or 0,
+        Kind.ERROR: lambda place: errors[place or 0],
+        Kind.SECONDS: lambda seconds: seconds or 0.0,
+        Kind.TLS: lambda tls: _to_tls(tls) if tls is not None else None,
+        Kind.TIME: lambda time: time and datetime.fromisoformat(time),
+    }
+    known = {name: read.get(kind, _same)(fields.get(name)) for name, kind in _FIELDS.items()}
+    receipt = OutboxReceipt(id=id, status=status, **known)
+    receipt.unread = _unread(fields, receipt.tls)
     if receipt.error is not None:
         receipt.error.receipt = receipt
     return receipt
@@ -93,7 +89,7 @@ def _unread(fields: dict[str, Any], tls: TLSInfo | None) -> Unread:
     for address, state, _, _, *more in fields.get("recipients", ()):
         if more or state not in _STATES:
             recipients[address] = (None if state in _STATES else state, *more)
-    others = {name: value for name, value in fields.items() if name not in _FIELDS}
+    others = {name: value for name, value in fields.items() if name not in _FIELDS and name != "errors"}
     return Unread(others, recipients, (tls, fields["tls"]) if tls is not None else None)
 
 
@@ -105,6 +101,11 @@ def _row(result: RecipientResult, errors: _Errors, unread: Unread) -> list[Any]:
     if state is None or result.status is not RecipientStatus.UNKNOWN:
         state = result.status.value
     return [result.address, state, _reply(result.reply), errors.place(result.error), *more]
+
+
+def _to_result(row: list[Any], errors: list[SMTPError | None]) -> RecipientResult:
+    address, state, reply, place, *_ = row
+    return RecipientResult(address, _to_state(state), _to_reply(reply), errors[place])
 
 
 def _to_state(state: str) -> RecipientStatus:

@@ -12,7 +12,16 @@ from typing import Any
 
 from wlsmtp.results import errors
 from wlsmtp.results.errors import SMTPError, Stage
-from wlsmtp.results.receipt import OutboxReceipt, Receipt, RecipientResult, RecipientStatus, Status
+from wlsmtp.results.receipt import (
+    DERIVED,
+    FIELDS,
+    Kind,
+    OutboxReceipt,
+    Receipt,
+    RecipientResult,
+    RecipientStatus,
+    Status,
+)
 from wlsmtp.results.reply import Reply
 from wlsmtp.results.secured import Certificate, TLSInfo
 
@@ -23,21 +32,7 @@ _SWITCHES = {"is_lasting": False, "is_passing": True}
 
 def receipt_as_dict(receipt: Receipt) -> dict[str, Any]:
     """See ``Receipt.as_dict``."""
-    due = receipt.next_attempt
-    return {
-        "id": receipt.id,
-        "status": receipt.status.value,
-        "recipients": [recipient_as_dict(result) for result in receipt.recipients],
-        "reply": reply_as_dict(receipt.reply),
-        "queue_id": receipt.queue_id,
-        "message_id": receipt.message_id,
-        "attempts": receipt.attempts,
-        "error": error_as_dict(receipt.error),
-        "elapsed": receipt.elapsed,
-        "tls": tls_as_dict(receipt.tls),
-        "next_attempt": due.isoformat() if due is not None else None,
-        "interruptions": receipt.interruptions,
-    }
+    return {name: _WRITE[kind](getattr(receipt, name)) for name, kind in FIELDS.items()}
 
 
 def recipient_as_dict(result: RecipientResult) -> dict[str, Any]:
@@ -93,20 +88,11 @@ def tls_as_dict(tls: TLSInfo | None) -> dict[str, Any] | None:
 def receipt_from_dict(fields: Mapping[str, Any]) -> Receipt:
     """See ``Receipt.from_dict``."""
     try:
-        due = fields.get("next_attempt")
-        receipt = OutboxReceipt(
-            fields["id"],
-            Status(fields["status"]),
-            tuple(recipient_from_dict(result) for result in fields["recipients"]),
-            _reply(fields.get("reply")),
-            fields.get("message_id"),
-            fields.get("attempts", 0),
-            _error(fields.get("error")),
-            fields.get("elapsed", 0.0),
-            _tls(fields.get("tls")),
-            next_attempt=datetime.fromisoformat(due) if due is not None else None,
-            interruptions=fields.get("interruptions", 0),
-        )
+        missing = [name for name in ("id", "status", "recipients") if name not in fields]
+        if missing:
+            raise KeyError(missing[0])
+        known = {name: _READ[kind](fields.get(name)) for name, kind in FIELDS.items() if name not in DERIVED}
+        receipt = OutboxReceipt(**known)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         why = f"{error} is missing" if isinstance(error, KeyError) else error
         raise ValueError(f"This is not what Receipt.as_dict() gives: {why}") from error
@@ -178,3 +164,29 @@ def pydantic_schema(kind: type[Any], handler: Any) -> Any:
             lambda value: value.as_dict(), return_schema=fields
         ),
     )
+
+
+_WRITE: dict[Kind, Callable[[Any], Any]] = {
+    Kind.ID: lambda id: id,
+    Kind.STATUS: lambda status: status.value,
+    Kind.RECIPIENTS: lambda results: [recipient_as_dict(result) for result in results],
+    Kind.REPLY: reply_as_dict,
+    Kind.TEXT: lambda text: text,
+    Kind.COUNT: lambda count: count,
+    Kind.ERROR: error_as_dict,
+    Kind.SECONDS: lambda seconds: seconds,
+    Kind.TLS: tls_as_dict,
+    Kind.TIME: lambda time: time.isoformat() if time is not None else None,
+}
+_READ: dict[Kind, Callable[[Any], Any]] = {
+    Kind.ID: lambda id: id,
+    Kind.STATUS: Status,
+    Kind.RECIPIENTS: lambda results: tuple(recipient_from_dict(result) for result in results),
+    Kind.REPLY: _reply,
+    Kind.TEXT: lambda text: text,
+    Kind.COUNT: lambda count: count or 0,
+    Kind.ERROR: _error,
+    Kind.SECONDS: lambda seconds: seconds or 0.0,
+    Kind.TLS: _tls,
+    Kind.TIME: lambda time: datetime.fromisoformat(time) if time is not None else None,
+}

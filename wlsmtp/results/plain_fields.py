@@ -1,8 +1,10 @@
 """The plain values of a receipt, described for pydantic: what is in a JSON schema, and so in the page of an API."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from typing_extensions import TypedDict  # pydantic takes typing's own from Python 3.12 on only
+
+from wlsmtp.results.receipt import FIELDS, Kind
 
 
 class ReplyFields(TypedDict):
@@ -49,18 +51,18 @@ class TLSFields(TypedDict):
     not_after: str | None
 
 
-class ReceiptFields(TypedDict):
-    """What came of one message."""
-
-    id: str
-    status: Literal["sent", "partial", "pending", "error", "unknown"]
-    recipients: list[RecipientFields]
-    reply: ReplyFields | None
-    queue_id: str | None
-    message_id: str | None
-    attempts: int
-    error: ErrorFields | None
-    elapsed: float
-    tls: TLSFields | None
-    next_attempt: str | None
-    interruptions: int
+_TYPES = {
+    Kind.ID: str,
+    Kind.STATUS: Literal["sent", "partial", "pending", "error", "unknown"],
+    Kind.RECIPIENTS: list[RecipientFields],
+    Kind.REPLY: ReplyFields | None,
+    Kind.TEXT: str | None,
+    Kind.COUNT: int,
+    Kind.ERROR: ErrorFields | None,
+    Kind.SECONDS: float,
+    Kind.TLS: TLSFields | None,
+    Kind.TIME: str | None,
+}
+_typed_dict: Any = TypedDict  # type checkers want the fields spelled out
+ReceiptFields = _typed_dict("ReceiptFields", {name: _TYPES[kind] for name, kind in FIELDS.items()})
+ReceiptFields.__doc__ = "What came of one message."

@@ -6,7 +6,7 @@ Values only; how replies become a receipt is decided in ``smtp/judge.py``.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from wlsmtp.results.errors import RecipientsRefused, Stage
@@ -78,6 +78,42 @@ class RecipientResult:
     def __repr__(self) -> str:
         words = f": {_cut(str(self.reply))}" if self.reply is not None else ""
         return f"<{type(self).__name__} {self.address} {self.status}{words}>"
+
+
+class Kind(Enum):
+    """What a field of a receipt holds."""
+
+    ID = auto()
+    STATUS = auto()
+    RECIPIENTS = auto()
+    REPLY = auto()
+    TEXT = auto()
+    """A ``str``, or None."""
+    COUNT = auto()
+    ERROR = auto()
+    SECONDS = auto()
+    TLS = auto()
+    TIME = auto()
+
+
+FIELDS = {
+    "id": Kind.ID,
+    "status": Kind.STATUS,
+    "recipients": Kind.RECIPIENTS,
+    "reply": Kind.REPLY,
+    "queue_id": Kind.TEXT,
+    "message_id": Kind.TEXT,
+    "attempts": Kind.COUNT,
+    "error": Kind.ERROR,
+    "elapsed": Kind.SECONDS,
+    "tls": Kind.TLS,
+    "next_attempt": Kind.TIME,
+    "interruptions": Kind.COUNT,
+}
+"""What a receipt says, in the order of ``as_dict``: its plain values (``plain.py``), what they are for JSON schemas
+(``plain_fields.py``) and the records of outboxes (``outbox/records.py``) follow this table."""
+DERIVED = frozenset({"queue_id"})
+"""The fields that follow from others."""
 
 
 class Receipt:
