@@ -11,6 +11,7 @@ from tests.io.test_tasks import play
 from tests.worlds import World
 from wlsmtp.io.base import IO
 from wlsmtp.io.order import Rank, order
+from wlsmtp.io.thread import Lock
 
 
 def test_it_is_checked_in_all_tests() -> None:
@@ -39,6 +40,16 @@ def test_an_inner_lock_may_be_taken_and_an_outer_one_not(world: World) -> None:
             await turn.__aenter__()
 
     play(world, core)
+
+
+def test_locks_of_threads_have_their_places_too() -> None:
+    pace, files = Lock(Rank.PACE), Lock(Rank.FILES)
+    with pace, files:
+        pass
+    with files, pytest.raises(AssertionError, match="PACE is taken by who holds FILES"):
+        pace.__enter__()
+    with pace:
+        pass
 
 
 def test_who_waits_for_one_condition_holds_no_other_lock(world: World) -> None:

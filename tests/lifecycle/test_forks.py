@@ -18,6 +18,7 @@ from tests.outbox.programs import copies, start
 from tests.worlds import World
 from wlsmtp import TLS, Message, Pipelining, SMTPSession, SQLiteOutbox
 from wlsmtp.io.forks import watch_forks
+from wlsmtp.io.order import Rank
 from wlsmtp.io.thread import Lock
 from wlsmtp.testing import SMTPServer
 
@@ -312,7 +313,7 @@ def _claimed(session: SMTPSession) -> Any:
 
 
 def test_a_lock_that_another_thread_held_is_open_in_the_child() -> None:
-    lock, is_held, may_end = Lock(), threading.Event(), threading.Event()
+    lock, is_held, may_end = Lock(Rank.PACE), threading.Event(), threading.Event()
 
     def hold() -> None:
         with lock:

@@ -46,6 +46,18 @@ class Rank(IntEnum):
     """The messages on their way over a connection."""
     OUTBOX = 15
     """The messages of an outbox in memory."""
+    SESSIONS = 16
+    """The sessions of the WLanguage facade by their names."""
+    PACE = 17
+    """When the next message may go."""
+    TLS_SESSIONS = 18
+    """The TLS sessions that may be resumed."""
+    TOKEN = 19
+    """A token, and who makes a new one."""
+    DATABASE = 20
+    """The file of an outbox is in use."""
+    FILES = 21
+    """Which files are open in SQLite. The last of all, as a finalizer takes it when it is free, whatever is held."""
 
     @property
     def is_mutex(self) -> bool:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from wlsmtp.errors import SMTPError
+from wlsmtp.io.order import Rank
 from wlsmtp.io.thread import Lock
 
 
@@ -32,7 +33,7 @@ class Renewable:
     def __init__(self, make: Callable[[], tuple[str, float]], early: float) -> None:
         self._make = make
         self._early = early
-        self._lock = Lock()
+        self._lock = Lock(Rank.TOKEN)
         self._value: str | None = None
         self._renew_at = self._ends_at = 0.0
         self._renewal: _Renewal | None = None

@@ -6,6 +6,7 @@ import threading
 from contextlib import suppress
 from threading import local
 
+from wlsmtp.io.order import Rank, order
 from wlsmtp.io.place import Kept, this_process
 
 ThreadLocal = local
@@ -14,7 +15,9 @@ ThreadLocal = local
 class Lock:
     """A lock of threads for moments. A forked child has one of its own: who held the parent's is not there."""
 
-    def __init__(self) -> None:
+    def __init__(self, rank: Rank | None) -> None:
+        """None is for one that stands outside of all others, around whole calls of a session."""
+        self._rank = rank
         self._locks = Kept(this_process, lambda _: threading.Lock())
 
     def acquire(self, timeout: float) -> bool:
@@ -27,10 +30,14 @@ class Lock:
             self._locks.get().release()
 
     def __enter__(self) -> None:
+        if order.is_checked and self._rank is not None:
+            order.take(threading.get_ident(), self._rank)
         self._locks.get().acquire()
 
     def __exit__(self, *_: object) -> None:
         self.release()
+        if order.is_checked and self._rank is not None:
+            order.leave(threading.get_ident(), self._rank)
 
 
 __all__ = ["Lock", "ThreadLocal"]

@@ -14,6 +14,7 @@ from wlsmtp.errors import ConfigError, Stage, TLSError
 from wlsmtp.io.alerts import client_certificate_error
 from wlsmtp.io.certificate import check_pins, names_in, read_certificate, require_parser
 from wlsmtp.io.engine import TLSEngine, shown_certificate
+from wlsmtp.io.order import Rank
 from wlsmtp.io.thread import Lock
 from wlsmtp.results.secured import TLSInfo
 
@@ -50,7 +51,7 @@ class ResumingContext(ssl.SSLContext):
     _MAX_SESSIONS = 8
 
     def __init__(self, *_: object) -> None:
-        self._lock = Lock()
+        self._lock = Lock(Rank.TLS_SESSIONS)
         self._process = os.getpid()
         self._sessions: dict[str | None, deque[ssl.SSLSession]] = {}
         self._offered: set[str | None] = set()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from wlsmtp.errors import OutboxError, Stage
+from wlsmtp.io.order import Rank
 from wlsmtp.io.thread import Lock
 
 
@@ -21,7 +22,7 @@ class _Files:
     """The files of one process."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = Lock(Rank.FILES)
         self._process = os.getpid()
         self._counts: Counter[Path] = Counter()
         self._inherited: set[Path] = set()

@@ -86,7 +86,7 @@ class SQLiteOutbox(Outbox):
         self.keep = keep
         self._synchronous = synchronous
         self._database: Database | None = None
-        self._in_use = Lock()
+        self._in_use = Lock(Rank.DATABASE)
         """Held while the database is used: it must not be open while the process forks."""
         self._is_forking = False
         self._home: Place | None = None

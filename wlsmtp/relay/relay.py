@@ -6,6 +6,7 @@ from dataclasses import astuple
 from typing import TYPE_CHECKING, Protocol
 
 from wlsmtp.errors import DeadlineExceeded, ReplyError, SMTPError, Stage
+from wlsmtp.io.order import Rank
 from wlsmtp.io.place import Kept
 from wlsmtp.io.thread import Lock
 from wlsmtp.relay.pace import Pace
@@ -66,7 +67,7 @@ class Relay:
         self._pace = Pace(*rate) if rate is not None else None
         self.has_pace = rate is not None
         """Whether there is a limit on messages in a stretch of time."""
-        self._lock = Lock()
+        self._lock = Lock(Rank.PACE)
 
     @property
     def pool(self) -> Pool:

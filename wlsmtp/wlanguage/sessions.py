@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from wlsmtp.errors import ConfigError, MessageError, SMTPError, Stage
+from wlsmtp.io.order import Rank
 from wlsmtp.io.thread import Lock
 from wlsmtp.wlanguage.constants import emailOptionDefault
 from wlsmtp.wlanguage.email import AnyEmail
@@ -29,7 +30,7 @@ class _Entry:
 
 _registry: dict[tuple[str, str], _Entry] = {}
 """By protocol and user name, so that the same name may stand for a session that reads mail as well."""
-_lock = Lock()
+_lock = Lock(Rank.SESSIONS)
 
 _ARGUMENTS = {
     "password": "Password", "server": "ServerAddress", "port": "Port", "asynchronous": "Asynchronous",

@@ -92,7 +92,7 @@ class emailSMTPSession(FrenchSession, Variable):
         self._running: Running | None = None
         self._retired: list[Running] = []
         """Of earlier starts with other settings: those that still have emails to send."""
-        self._turn = Lock()
+        self._turn = Lock(None)
         """For one start or close at a time."""
 
     def StartSession(self) -> bool:
