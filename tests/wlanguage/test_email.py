@@ -50,6 +50,7 @@ def test_an_address_may_be_in_brackets() -> None:
         ("Ann @ Work, Lee", "ann@example.com", '"Ann @ Work, Lee" <ann@example.com>', None),
         ("Société Générale", "sg@example.com", "Société Générale <sg@example.com>", None),
         ("", "ann@example.com", "ann@example.com", None),
+        ("Support", "<support@example.com>", "Support <support@example.com>", None),
         ("ann@example.com", "replies@example.com", "ann@example.com", "replies@example.com"),
         ("Ann <ann@example.com>", "replies@example.com", "Ann <ann@example.com>", "replies@example.com"),
     ],
@@ -62,7 +63,7 @@ def test_a_sender_may_be_a_name_that_has_its_address_beside_it(
     email = written(message)
     assert (email["From"], email["Reply-To"]) == (from_, reply_to)
     confirmed = email["Disposition-Notification-To"]
-    assert confirmed == (sender if "@example" in sender else address)
+    assert confirmed == (sender if "@example" in sender else address.strip("<>"))
 
 
 @pytest.mark.parametrize(("sender", "address"), [("Support", ""), ("nobody@", "ann@example.com, bob@example.com")])

@@ -90,6 +90,11 @@ def test_most_of_what_happened_is_told_in_its_own_words() -> None:
             "smtp.example.com:25 refused <RetryPolicy(x)@example.org>",
             "smtp.example.com:25 refused <RetryPolicy(x)@example.org>",
         ),
+        ("server: is a URL; use SMTPSession.from_url(…)", "ServerAddress: is a URL; give the name of the server alone"),
+        (
+            "tls.ca_file: a.pem cannot be used ([Errno 2] No such file)",
+            "emailParameterCAFile: a.pem cannot be used (No such file)",
+        ),
         ("attachments.1: report(final)_v2=x.pdf cannot be read", "The email cannot be sent as it is"),
         (
             "attachments.1: 'report(final)_v2=x.pdf' cannot be read",

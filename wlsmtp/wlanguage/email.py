@@ -220,7 +220,8 @@ class EmailVariable(FrenchEmail, Variable):
         """Who sends it, and where replies go."""
         if not self.SenderAddress or _IS_ADDRESS.search(self.Sender):
             return self.Sender, self.SenderAddress or ()
-        return (self.Sender, self.SenderAddress) if self.Sender else self.SenderAddress, ()
+        address = self.SenderAddress.strip().removeprefix("<").removesuffix(">")
+        return (self.Sender, address) if self.Sender else address, ()
 
     def become(self, other: EmailVariable) -> None:
         """Have the members of another email."""

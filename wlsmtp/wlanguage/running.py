@@ -64,8 +64,10 @@ class Running:
         self._obstacle = _Obstacle()
         self._successor: Running | None = None
         """Which has its emails, and sends them."""
-        named = {**wanted, "listeners": (listener(Connected, Retrying)(self._obstacle),)}
-        self.session = SMTPSession(**({**named, "outbox": self.outbox} if self.is_in_memory else named))
+        named: dict[str, Any] = {**wanted, "listeners": (listener(Connected, Retrying)(self._obstacle),)}
+        if self.is_in_memory:
+            named["outbox"] = self.outbox
+        self.session = SMTPSession(**named)
 
     @property
     def obstacle(self) -> SMTPError | None:
@@ -109,13 +111,14 @@ class Running:
         """Say who has the emails now."""
         self._successor = successor
 
-    def give_up(self, receipt: Receipt) -> bool:
-        """Take an email out of the memory that no session can send any more. In a file it stays for the next one."""
+    def give_up(self, receipt: Receipt) -> SMTPError | None:
+        """Take an email out of the memory that no session can send any more; return why. None when it may be sent: in a
+        file it stays for the next session."""
         cause = self.obstacle
         if cause is None or not self.is_in_memory or not self.session.cancel(receipt.id):
-            return False
+            return None
         self._given_up.append(cause)
-        return True
+        return cause
 
     def close(self) -> None:
         """Send what is left, for the time-out at most, and close. Raises ``OutboxError`` that says why something was

@@ -61,13 +61,13 @@ def _status(identifier: str) -> Status:
     succeeded()
     if known is None:
         return Status.SENT
-    obstacle = known.running.obstacle
-    is_given_up = known.running.give_up(known.receipt)
+    given_up_for = known.running.give_up(known.receipt)
     receipt = known.receipt.wait(0)
-    _known[identifier] = known._replace(receipt=receipt)
-    if receipt.status is not Status.PENDING and receipt.error is not None:
-        final = _known[identifier] = obstacle if obstacle is not None and is_given_up else receipt.error
+    if receipt.status is Status.PENDING:
+        if known.running.obstacle is not None:
+            failed(known.running.obstacle)
+        return receipt.status
+    final = _known[identifier] = given_up_for or receipt.error
+    if final is not None:
         raise final
-    if obstacle is not None and receipt.status is Status.PENDING:
-        failed(obstacle)
     return receipt.status

@@ -179,7 +179,7 @@ class emailSMTPSession(FrenchSession, Variable):
         try:
             new = Running(name, wanted, old.outbox if old is not None and takes_over else None)
             new.open()
-        except SMTPError:
+        except BaseException:
             if old is not None and takes_over:
                 old.session.open()
             raise

@@ -36,6 +36,7 @@ _WORDS = {
     "security='default'": "emailOptionDefault",
     "an OAuth 2.0 token (token=…)": "an OAuth 2.0 token (AuthToken)",
     "pass token=…, a callable that returns an access token": "set AuthToken to a token, or to a function",
+    "is a URL; use SMTPSession.from_url(…)": "is a URL; give the name of the server alone",
     "without port (port=…), or the path of a unix socket": "without port (Port)",
     "the outbox": "the spooler", "The outbox": "The spooler", "The token provider": "The function in AuthToken",
     "The transport failed": "The sending failed",
@@ -76,12 +77,13 @@ _SETTING = re.compile(
 """``local_hostname`` and its like; not in the name of a host or a file."""
 _PART = re.compile(r"\b(?:tls|pool|network|options|retry)\.[a-z]\w+")
 """In advice, which names no host, one of a part of the settings."""
-_EXCEPTION = re.compile(r" \((?:[A-Za-z_]\w*(?:Error|Exception|Exit|Interrupt|Iteration|Group|error))\)")
+_PYTHON = re.compile(r" \((?:[A-Za-z_]\w*(?:Error|Exception|Exit|Interrupt|Iteration|Group|error))\)|\[Errno -?\d+\] ")
+"""What Python calls a failure."""
 
 
 def in_wlanguage(error: SMTPError) -> str:
     """What happened, without the server's words and without advice."""
-    message = _EXCEPTION.sub("", error.message)
+    message = _PYTHON.sub("", error.message)
     message = _FIELD.sub(_member, _translated(message))
     own = _QUOTED.sub("", message)
     if not _LIBRARY.search(own) and not _SETTING.search(own):
