@@ -147,7 +147,7 @@ def test_a_control_character_in_an_address_is_refused(
     [
         lambda piece: {"subject": f"x{piece}Bcc: eve@evil.example"},
         lambda piece: {"to": f"bob{piece}@example.org"},
-        lambda piece: {"to": f"Bob{piece}Bcc: eve@evil.example <bob@example.org>"},
+        lambda piece: {"to": f"Bob{piece}Eve <bob@example.org>"},
         lambda piece: {"reply_to": f"bob@example.org{piece}Bcc: eve@evil.example"},
         lambda piece: {"headers": {"X-A": f"1{piece}Bcc: eve@evil.example"}},
         lambda piece: {"headers": {f"X-A{piece}Bcc": "1"}},
