@@ -118,6 +118,7 @@ EXAMPLES: list[tuple[str, str, Any, str]] = [
     ("TLS", "minimum_version", "1.0", 'minimum_version="1.2"'),
     ("TLS", "verify", "CERT_NONE", "verify=False"),
     ("TLS", "verify", "/etc/ssl/ca.pem", 'ca_file="ca.pem"'),
+    ("TLS", "verify", ssl.create_default_context(), "context=context"),
     ("TLS", "trust", "certifi", 'trust="bundled"'),
     ("TLS", "trust", "os", 'trust="system"'),
     ("TLS", "client_cert", ("c.pem", "k.pem", SECRET), 'client_cert=("cert.pem", "key.pem"), client_key_password="…"'),
@@ -166,6 +167,7 @@ def test_what_is_answered_can_be_written(model: str, write: str) -> None:
             **{name: getattr(wlsmtp, name) for name in wlsmtp.__all__},
             "connect": print,
             "provider": print,
+            "context": ssl.create_default_context(),
         }
         fields = {str(word.arg): eval(ast.unparse(word.value), names) for word in tree.keywords if word.arg}
         if "username" not in fields and "token" not in fields and model != "Proxy":

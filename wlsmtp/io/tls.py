@@ -17,6 +17,7 @@ from wlsmtp.io.engine import TLSEngine, shown_certificate
 from wlsmtp.io.order import Rank
 from wlsmtp.io.thread import Lock
 from wlsmtp.results.secured import TLSInfo
+from wlsmtp.settings.plugged import flaw_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,10 +29,16 @@ _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
 def make_context(settings: TLS) -> ssl.SSLContext:
-    """The client context for ``settings``, made anew when one of its files has changed, as renewed certificates do.
+    """The client context for ``settings``, made anew when one of its files has changed, as renewed certificates do; or
+    the one that was handed over.
 
-    Raises ``ConfigError`` when a file cannot be used.
+    Raises ``ConfigError`` when a file, or the context, cannot be used.
     """
+    if settings.context is not None:
+        # It may have been changed since.
+        if flaw := flaw_of(settings.context, must_verify=settings.verify and not settings.pins):
+            raise ConfigError(f"tls.context: {flaw}", stage=Stage.SETTINGS)
+        return cast("ssl.SSLContext", settings.context)
     own = settings.client_cert if isinstance(settings.client_cert, tuple) else (settings.client_cert,)
     paths = ssl.get_default_verify_paths()
     files = (settings.ca_file, *own, paths.cafile, paths.capath)

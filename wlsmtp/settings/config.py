@@ -21,7 +21,7 @@ from wlsmtp.settings.help import spells_out
 from wlsmtp.settings.limits import PATIENT, Pipelining, PoolLimits, RetryPolicy, Timeouts
 from wlsmtp.settings.network import Network, Proxy
 from wlsmtp.settings.options import DeliveryOptions
-from wlsmtp.settings.plugged import OutboxLike, TransportLike
+from wlsmtp.settings.plugged import OutboxLike, SSLContextLike, TransportLike, flaw_of, is_ssl_context
 from wlsmtp.settings.sources import fields_from_env, fields_from_preset, fields_from_url, transport_from_url
 from wlsmtp.settings.urls import URL
 from wlsmtp.settings.validation import Seconds, Settings
@@ -96,6 +96,9 @@ class TLSKeywords(TypedDict, total=False):
     """The ciphers of TLS 1.2 that are allowed, as OpenSSL writes them; those of TLS 1.3 are all good."""
     resumption: bool
     """Whether a new connection may resume the TLS session of an earlier one, which saves most of the handshake."""
+    context: SSLContextLike | None
+    """An ``ssl.SSLContext`` to be used as it is; only ``verify``, ``server_hostname``, ``fingerprint`` and
+    ``public_key`` can go with it. One that does not check certificate and name needs ``verify=False``, or a pin."""
 
 
 class TLS(Settings):
@@ -114,6 +117,7 @@ class TLS(Settings):
     minimum_version: Literal["1.2", "1.3"] = "1.2"
     ciphers: str | None = None
     resumption: bool = True
+    context: Any = Field(default=None, exclude=True)
 
     _keywords = (TLSKeywords,)
 
@@ -129,10 +133,28 @@ class TLS(Settings):
             return (_sha256(value),)
         return tuple(map(_sha256, value)) if isinstance(value, list | tuple | set | frozenset) else value
 
+    @model_validator(mode="after")
+    def _one_context(self) -> Self:
+        if self.context is None:
+            return self
+        if not is_ssl_context(self.context):
+            raise ValueError("context: must be an ssl.SSLContext")
+        if others := sorted(self.model_fields_set - _BESIDE_A_CONTEXT):
+            raise ValueError(f"{others[0]}: cannot go with a context; set it on the context itself")
+        if flaw := flaw_of(self.context, must_verify=self.verify and not self.pins):
+            raise ValueError(f"context: {flaw}")
+        if not self.verify and flaw_of(self.context, must_verify=True) is None:
+            raise ValueError("verify: False cannot go with a context that verifies; switch it off there")
+        return self
+
     @property
     def pins(self) -> bool:
         """Whether the server is known by its certificate or its key, instead of by authorities and name."""
         return bool(self.fingerprint or self.public_key)
+
+
+_BESIDE_A_CONTEXT = {"context", "verify", "server_hostname", "fingerprint", "public_key"}
+"""What can be set along with a context."""
 
 
 def _sha256(text: object) -> str:
@@ -182,8 +204,9 @@ class SessionKeywords(TypedDict, total=False):
     """With ``security="default"``: whether to use STARTTLS when it is offered."""
     timeout: float | Timeouts | None
     """A number of seconds (the longest silence at any stage), or ``Timeouts``."""
-    tls: TLS | None
-    """How TLS is done: which certificates are trusted, and which is shown."""
+    tls: TLS | SSLContextLike | None
+    """How TLS is done: which certificates are trusted, and which is shown. An ``ssl.SSLContext`` stands for
+    ``TLS(context=…)``."""
     pool: PoolLimits | None
     """How many connections are open, how long they are kept, and how fast mail goes out."""
     pipelining: Pipelining | bool | None
@@ -305,7 +328,7 @@ class SessionConfig(Settings):
     @model_validator(mode="before")
     @classmethod
     def _shorthands(cls, fields: Any) -> Any:
-        """``timeout=30`` and ``pipelining=False`` stand for their models."""
+        """``timeout=30``, ``pipelining=False`` and ``tls=context`` stand for their models."""
         if not isinstance(fields, dict):
             return fields
         fields = {name: value for name, value in fields.items() if value is not None}
@@ -314,6 +337,8 @@ class SessionConfig(Settings):
                 del fields[name]
         if isinstance(fields.get("timeout"), int | float) and not isinstance(fields["timeout"], bool):
             fields["timeout"] = Timeouts.of(fields["timeout"])
+        if is_ssl_context(fields.get("tls")):
+            fields["tls"] = TLS(context=fields["tls"])
         if isinstance(fields.get("pipelining"), bool):
             fields["pipelining"] = Pipelining(enabled=fields["pipelining"])
         return fields

@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, BaseModel, SecretStr
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-_TEXTUAL = (str, int, float, PurePath, SecretStr, Enum, date, AwareDatetime, timedelta)
+_TEXTUAL = (str, int, float, PurePath, SecretStr, Enum, date, timedelta)
 
 
 def kinds(annotation: Any) -> Iterator[Any]:
@@ -61,7 +61,7 @@ def may_be_none(field: FieldInfo) -> bool:
 
 
 def _from_text(kind: Any) -> bool:
-    if get_origin(kind) is Literal:
+    if get_origin(kind) is Literal or kind is AwareDatetime:
         return True
     if get_origin(kind) in (tuple, frozenset):
         return all(_from_text(inner) for item in get_args(kind) if item is not ... for inner in kinds(item))

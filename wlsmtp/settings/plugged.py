@@ -20,3 +20,41 @@ class OutboxLike(Protocol):
     def put(self, entries: Any, deadline: Any = None) -> Coroutine[Any, Any, Any]:
         """See ``Outbox.put``."""
         ...
+
+
+class SSLContextLike(Protocol):
+    """An ``ssl.SSLContext``, which only ``io/`` may import."""
+
+    @property
+    def verify_mode(self) -> Any:
+        """Whether certificates are checked."""
+        ...
+
+    @property
+    def check_hostname(self) -> bool:
+        """Whether names are."""
+        ...
+
+    @property
+    def protocol(self) -> Any:
+        """Whether it is for clients."""
+        ...
+
+    def wrap_bio(self, incoming: Any, outgoing: Any) -> Any:
+        """Begin a connection."""
+        ...
+
+
+def is_ssl_context(value: object) -> bool:
+    """Whether it is one; truststore's is as well."""
+    return any((kind.__module__, kind.__name__) == ("ssl", "SSLContext") for kind in type(value).__mro__)
+
+
+def flaw_of(context: SSLContextLike, *, must_verify: bool) -> str | None:
+    """Why a context cannot be used; None when it can."""
+    if getattr(context.protocol, "name", "") == "PROTOCOL_TLS_SERVER":
+        return "is that of a server; ssl.create_default_context() makes one for a client"
+    verifies = getattr(context.verify_mode, "name", "") == "CERT_REQUIRED" and context.check_hostname
+    if must_verify and not verifies:
+        return "does not verify certificate and name; if that is meant, say so with TLS(verify=False, context=…)"
+    return None

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import SecretStr
 
 from wlsmtp.settings.kinds import is_number, kinds, parts
+from wlsmtp.settings.plugged import is_ssl_context
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -82,6 +83,8 @@ NAMES = (
          'tls=TLS(ca_file="ca.pem")'),
     Name(_SESSION, "cert certfile keyfile key client_key client_certificate private_key certificate "
          "email_ssl_certfile email_ssl_keyfile ssl_certfile ssl_keyfile tls_cert tls_key", _CERTIFICATE),
+    Name(_SESSION, "context ssl_context tls_context secure_context", "tls=TLS(context=context)",
+         "an ssl.SSLContext, of which tls=context is the short form"),
     Name(_SESSION, "sni tls_server_name assert_hostname", 'tls=TLS(server_hostname="smtp.example.com")'),
     Name(_SESSION, "tls_version ssl_version min_tls_version min_version", 'tls=TLS(minimum_version="1.3")'),
     Name(_SESSION, "socket_timeout read_timeout write_timeout response_timeout timeout_seconds timeout_ms "
@@ -159,6 +162,7 @@ NAMES = (
          "verify_peer verify_certs", "verify=False", _UNVERIFIED),
     Name(_TLS, "hostname server_name sni assert_hostname host name", 'server_hostname="smtp.example.com"'),
     Name(_TLS, "version min_version tls_version ssl_version minimum min_tls_version", 'minimum_version="1.3"'),
+    Name(_TLS, "ssl_context tls_context", "context=context"),
     Name(_TLS, "fingerprints pin pins pinned sha256 cert_fingerprint assert_fingerprint", 'fingerprint="…"'),
     Name(_TLS, "mode security starttls use_tls enabled required",
          'SMTPSession("smtp.example.com", security="tls")', "it is a setting of the session"),
@@ -309,6 +313,7 @@ VALUES = (
     Value(_TLS, "verify", _one_of("cert_none", "none", "never"), "verify=False", _UNVERIFIED),
     Value(_TLS, "verify", lambda value: isinstance(value, PathLike) or (isinstance(value, str) and "." in value),
           'ca_file="ca.pem"'),
+    Value(_TLS, "verify", is_ssl_context, "context=context"),
     Value(_TLS, "trust", _one_of("certifi", "mozilla", "bundle"), 'trust="bundled"'),
     Value(_TLS, "trust", _one_of("os", "default", "truststore", "native"), 'trust="system"'),
     Value(_TLS, "client_cert", lambda value: isinstance(value, tuple | list) and len(value) == 3,
