@@ -84,6 +84,48 @@ def test_an_encoded_word_is_decoded_or_stays(text: str, name: str) -> None:
         assert parse_mailbox_list(f'"{text}" <a@x.org>')[0].name == text
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Who? <one@y.test>", [("Who?", "one@y.test")]),
+        ('"Giant; \\"Big\\" Box" <box@example.net>', [('Giant; "Big" Box', "box@example.net")]),
+        (" , joe@where.test,,John <jdoe@one.test>,,", [("", "joe@where.test"), ("John", "jdoe@one.test")]),
+        ("=?ISO-8859-1?Q?Andr=E9?= Pirard <pirard@vm1.example>", [("André Pirard", "pirard@vm1.example")]),
+        ("=?utf-8?q?J=C3=B6rg?=  =?utf-8?q?Doe?= <j@x.org>", [("JörgDoe", "j@x.org")]),
+        ("Asem H. <noreply@example.com>", [("Asem H.", "noreply@example.com")]),
+        ('"" <empty@example.com>', [("", "empty@example.com")]),
+        ("<a@x.org> (one (two))  (three), <b@x.org> ()", [("", "a@x.org"), ("", "b@x.org")]),
+        ("asjo@example.com (Adam =?utf-8?Q?Sj=C3=B8gren?= (Debian))", [("", "asjo@example.com")]),
+        ("T: <a@x.org>;, U: b@x.org;, John <c@x.org>", [("", "a@x.org"), ("", "b@x.org"), ("John", "c@x.org")]),
+        ("Micro <micro@µ.example.com>", [("Micro", "micro@µ.example.com")]),
+        ("Jeff <jeff@臺網中心.tw>, राम@मोहन.example", [("Jeff", "jeff@臺網中心.tw"), ("", "राम@मोहन.example")]),
+    ],
+)
+def test_lists_of_other_libraries_tests_are_read(text: str, found: list[tuple[str, str]]) -> None:
+    assert [(box.name, str(box.address)) for box in parse_mailbox_list(text)] == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "John !@M@! Doe <jdoe@machine.example>",
+        "John <middle> Doe <jdoe@machine.example>",
+        "<jdoe#machine.example>",
+        "a@x.org (",
+        "root group: embedded group: a@x.org;",
+        "group not closed: a@x.org",
+        "John Doe@x.org",
+        "john.doe@",
+        '"\\\x00" <a@x.org>',
+        "<a@x.org>>",
+        "a@x.org <b@x.org",
+    ],
+)
+def test_what_other_libraries_tests_refuse_is_refused(text: str) -> None:
+    with pytest.raises(MessageError):
+        parse_mailbox_list(text)
+
+
 @pytest.mark.parametrize("special", [*'()<>@,;:\\".[] '])
 def test_between_two_addresses_there_is_a_comma_and_nothing_else(special: str) -> None:
     """A lenient reader takes one of the two, and not always the same (CVE-2023-27043)."""
