@@ -181,7 +181,7 @@ class Batch:
         assert entry.mail is not None
         entry.receipt = self._accounts.receipt_for(outcome, entry.mail.content, attempts, entry.started)
         entry.mail = None
-        if self._obstacle is None and _concerns_all(outcome):
+        if outcome.error is not None and self._obstacle is None and _concerns_all(outcome):
             self._obstacle = outcome.error
 
     def _give_up_waiting(self) -> None:

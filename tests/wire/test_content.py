@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wlsmtp.wire.content import DotStuffer, bdat, normalise, with_unix_line_ends
+from wlsmtp.wire.content import DotStuffer, bdat, dot_stuffed, normalise, with_unix_line_ends
 
 OCTETS = st.lists(st.sampled_from([b"\r", b"\n", b".", b"\r\n", b"a", b"\x00", b"\xff"])).map(b"".join) | st.binary()
 
@@ -39,7 +39,7 @@ def test_what_is_received_is_what_was_sent_whatever_the_chunks(data: bytes, cuts
     if expected and not expected.endswith(b"\r\n"):
         expected += b"\r\n"
     assert received(wire) == expected
-    assert wire == on_the_wire([data])
+    assert wire == on_the_wire([data]) == dot_stuffed(normalise(chunked(data, cuts)))
 
 
 @given(OCTETS, st.lists(st.integers(0, 1000)))

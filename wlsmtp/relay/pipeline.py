@@ -71,6 +71,8 @@ class Pipeline:
         """Of the connection, until that was given back."""
         self._unflushed = 0
         """Octets of content that were said since the last writing."""
+        self._is_full = False
+        """Whether a moment ago there was no room for the next message beside those on their way."""
         self._life = Lifecycle(PipelineState.READING, ALLOWED)
         self._parked_at = self._entered_at = 0.0
         self._holder: Hashable | None = None
@@ -167,7 +169,9 @@ class Pipeline:
 
     async def _park(self) -> None:
         """Let whoever takes the outcomes do what it likes with them."""
-        self._let_go()
+        holder, self._holder = self._holder, None
+        if holder is not None:
+            self._pool.let_go(holder)
         with self._mutex:
             self._parked_at = self._relay.io.now()
             self._life.to(PipelineState.PARKED)
@@ -184,7 +188,7 @@ class Pipeline:
                 while not self._is_reading_again():
                     with suppress(TimeoutError):
                         await self._turn.wait(self._deadlines().end)
-        self._hold()
+        self._holder = self._pool.hold()
         parked_at, now = self._parked_at, self._relay.io.now()
         if now - parked_at > ABSENCE:
             self._discount_absence()
@@ -231,10 +235,11 @@ class Pipeline:
         """Send what is to be sent, and settle what stands in its way, or everything; False when there is more to
         settle, and outcomes to be given before that."""
         while True:
-            while self._to_send and await self._say(dispatch := self._to_send[0]):
+            while self._to_send and not self._is_full and await self._say(dispatch := self._to_send[0]):
                 self._to_send.remove(dispatch)  # by now others may stand before it, to be said again
             if not self._on_their_way or not (self._to_send or to_the_end):
                 break
+            self._is_full = False
             await self._settle_some()
             if to_the_end and self._has_ready:
                 return False
@@ -256,7 +261,10 @@ class Pipeline:
         connection = self._connection
         if connection is None or self._to_send or connection.is_spent or self._relay.has_pace:
             return False
-        return connection.window.has_room(dispatch.content.size) and self._add(connection, dispatch)
+        if connection.window.has_room(dispatch.content.size):
+            return self._add(connection, dispatch)
+        self._is_full = bool(self._on_their_way)
+        return False
 
     def _add(self, connection: Connection, dispatch: Dispatch) -> bool:
         """Let a message follow the others; False when it must go alone."""

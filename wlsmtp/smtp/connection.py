@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from wlsmtp.results.secured import TLSInfo
     from wlsmtp.settings.config import SessionConfig
     from wlsmtp.smtp.deadlines import Deadlines
-    from wlsmtp.smtp.link import Expectation, Link
+    from wlsmtp.smtp.expectation import Expectation
+    from wlsmtp.smtp.link import Link
     from wlsmtp.smtp.plan import Plan
     from wlsmtp.smtp.quirks import ServerQuirks
     from wlsmtp.wire.extensions import Capabilities

@@ -25,6 +25,7 @@ from wlsmtp.errors import (
 from wlsmtp.events import Disconnected, Line
 from wlsmtp.io.alerts import client_certificate_error
 from wlsmtp.results.reply import Reply, are_positive
+from wlsmtp.smtp.expectation import Expectation
 from wlsmtp.wire.masking import Masking
 from wlsmtp.wire.reply import ReplyParser, printable
 
@@ -41,43 +42,6 @@ BLOCK = 64 * 1024
 
 
 _MOST_CLEAN = 32
-
-
-class Expectation:
-    """The place of the replies that are to come to one thing that was sent, as many as ``stages``."""
-
-    __slots__ = ("left", "not_positive", "replies", "stages")
-
-    may_grow = False
-    """Whether the number of replies depends on what they are; see ``grow``."""
-
-    def __init__(self, stages: tuple[Stage, ...], replies: list[Reply] | None = None) -> None:
-        """``replies``: the list that they are added to, when several steps share one."""
-        self.stages = stages
-        self.replies: list[Reply] = [] if replies is None else replies
-        self.left = len(stages)
-        """How many replies are still to come."""
-        self.not_positive = 0
-        """How many of the replies so far are not 2xx."""
-
-    @property
-    def stage(self) -> Stage:
-        """What the next reply will answer."""
-        return self.stages[-self.left]
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether all replies have come."""
-        return not self.left
-
-    @property
-    def reply(self) -> Reply | None:
-        """The last of the replies, once all have come."""
-        return self.replies[-1] if self.is_complete else None
-
-    def grow(self) -> bool:
-        """Called when all replies have come, if ``may_grow``: wait for one more where they show that it must come."""
-        return False
 
 
 class Link:
@@ -100,6 +64,8 @@ class Link:
         self._clean: dict[int, Reply] = {}
         """Replies without a secret, by their ``id``: most are the same few."""
         self._announce = announce
+        self._is_shown = announce.wants_lines
+        """Whether what was said last was shown: content and replies are, if the commands before them were."""
         self.news: deque[tuple[Event, Muted]] = deque()
         """Events that ``tell`` is to report."""
         self._is_telling = False
@@ -135,11 +101,12 @@ class Link:
     @property
     def wants_lines(self) -> bool:
         """Whether somebody listens to every line, so that it must be shown."""
-        return self._announce.wants_lines
+        self._is_shown = self._announce.wants_lines
+        return self._is_shown
 
     def say(self, stage: Stage, command: bytes, shown: str | None = None) -> Expectation:
         """Queue a command for the next ``flush``; ``shown`` is what events show instead of it, for secrets."""
-        if self._announce.wants_lines:
+        if self.wants_lines:
             self.show(shown or printable(command.rstrip(b"\r\n")))
         return self.say_all(command, (stage,))
 
@@ -339,7 +306,7 @@ class Link:
 
     def show_content(self, size: int) -> None:
         """Tell listeners that content of ``size`` octets went out."""
-        if self._announce.wants_lines:
+        if self._is_shown:
             self.show(f"[{size} octets of content]")
 
     async def read(self, deadline: float) -> bytes:
@@ -370,7 +337,7 @@ class Link:
 
     def _pair(self, data: bytes) -> None:
         replies, error = self._parser.take(data)
-        if self._announce.wants_lines:
+        if self._is_shown or (not self._expected and self._announce.wants_lines):
             for reply in replies:
                 self._show_reply(reply)
         self.heard += len(replies)

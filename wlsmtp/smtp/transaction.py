@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from wlsmtp.errors import ConnectionFailed, ProtocolError, Stage
 from wlsmtp.results.reply import are_positive
 from wlsmtp.smtp import judge
-from wlsmtp.smtp.link import Expectation
+from wlsmtp.smtp.expectation import Expectation
 from wlsmtp.smtp.plan import Flow, stages_of
 from wlsmtp.wire import command
 from wlsmtp.wire.content import bdat, dot_stuffed

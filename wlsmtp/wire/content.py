@@ -79,8 +79,12 @@ class DotStuffer:
 
 def dot_stuffed(chunks: Iterable[bytes]) -> bytes:
     """Normalised content as it goes behind DATA, with its end."""
-    stuffer = DotStuffer()
-    return b"".join([*map(stuffer.encode, chunks), stuffer.end()])
+    content = b"".join(chunks)
+    if b"\r\n." in content:
+        content = content.replace(b"\r\n.", b"\r\n..")
+    if content.startswith(b"."):
+        content = b"." + content
+    return content + (b".\r\n" if content.endswith(CRLF) or not content else b"\r\n.\r\n")
 
 
 def bdat(size: int, last: bool) -> bytes:
