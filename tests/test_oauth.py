@@ -274,3 +274,13 @@ def test_an_endpoint_that_repeats_the_secret_is_not_quoted(encode: Callable[[str
         ClientCredentials(token_url=place, client_id="wlsmtp app", client_secret=SecretStr(secret))()
     for form in (secret, encode(secret)[:12], "S3CR3T"):
         assert form not in f"{caught.value}{caught.value.problem}"
+
+
+def test_written_down_a_provider_shows_no_secret() -> None:
+    provider = RefreshToken(
+        token_url="https://login.example.com/token", client_id="app", refresh_token="refr3sh",
+        extra={"client_assertion": "s3cret", "audience": "mail"},
+    )  # fmt: skip
+    for text in (repr(provider), str(provider.model_dump()), provider.model_dump_json(exclude={"on_rotate"})):
+        assert "s3cret" not in text and "refr3sh" not in text
+    assert provider.model_dump()["extra"]["audience"] == "mail" and provider.extra["client_assertion"] == "s3cret"

@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Required, Self, TypedDict, Unpack
 from urllib.parse import quote, urlsplit
 
-from pydantic import Field, PrivateAttr, SecretStr, field_validator, model_validator
+from pydantic import Field, PrivateAttr, SecretStr, field_serializer, field_validator, model_validator
 
 from wlsmtp.errors import AuthenticationFailed, ConnectionFailed, SMTPError, Stage
 from wlsmtp.events import log
@@ -96,6 +96,10 @@ class TokenEndpoint(Settings):
         if parts.scheme != "https" and not (parts.scheme == "http" and _is_local(parts.hostname or "")):
             raise ValueError("must begin with https://, as secrets are sent there")
         return url
+
+    @field_serializer("extra")
+    def _without_secrets(self, extra: Mapping[str, str]) -> dict[str, str]:
+        return {name: "**********" if _SECRET.search(name) else value for name, value in extra.items()}
 
     def model_post_init(self, _context: Any) -> None:
         """Starts without a token: it is asked for when it is needed."""

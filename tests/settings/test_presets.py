@@ -39,9 +39,10 @@ def test_an_unknown_name_is_answered_with_near_ones() -> None:
         SessionConfig.from_preset("gmial")
 
 
-def test_a_url_in_place_of_a_provider_is_not_repeated() -> None:
+@pytest.mark.parametrize("given", [URL, "gmail:s3cret", "ann@gmail.com s3cret", "gmail, s3cret", "s3cret" * 20])
+def test_what_does_not_look_like_a_provider_is_not_repeated(given: str) -> None:
     with pytest.raises(ConfigError, match="is not known") as caught:
-        SessionConfig.from_preset(URL)
+        SessionConfig.from_preset(given)
     assert "s3cret" not in str(caught.value)
 
 

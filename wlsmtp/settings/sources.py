@@ -119,8 +119,8 @@ def fields_from_preset(provider: str) -> dict[str, Any]:
             server = f"email-smtp.{region[1]}.amazonaws.com"
             return _with_limits("ses-us-east-1", {"server": server, "port": 587, "security": "tls"})
         near = difflib.get_close_matches(provider.lower(), known, n=3) or sorted(PRESETS)
-        # A URL or an address in the wrong place may carry a password.
-        shown = "it" if "@" in provider or "/" in provider else repr(provider[:80])
+        # A URL, an address, or a name and a password in the wrong place: only what looks like a name is repeated.
+        shown = repr(provider) if re.fullmatch(r"[\w .-]{1,40}", provider) else "it"
         raise wrong(f"provider: {shown} is not known; known are, among others, {', '.join(near)}")
     name = known[wanted]
     return _with_limits(name, {field: PRESETS[name][field] for field in ("server", "port", "security")})
