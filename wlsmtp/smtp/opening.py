@@ -24,6 +24,7 @@ from wlsmtp.smtp.hints import advise
 from wlsmtp.smtp.hints.row import Scene
 from wlsmtp.smtp.link import Link
 from wlsmtp.smtp.refused_login import refuse_again, secret_of
+from wlsmtp.smtp.silence import wait_for_greeting
 from wlsmtp.wire import command
 from wlsmtp.wire.extensions import Capabilities, parse_ehlo
 
@@ -63,7 +64,7 @@ async def _open(
     link = Link(stream, config.address, f"#{next(_numbers)}", announce)
     if quirks.secret is not None:
         link.mask(quirks.secret)
-    opening = _Opening(link, config, deadlines)
+    opening = _Opening(link, config, deadlines, io)
     try:
         await opening.greet(quirks)
         login = await authenticate(link, config, opening.capabilities, io, deadlines, quirks)
@@ -145,17 +146,20 @@ def _firewall_hint(config: SessionConfig) -> str | None:
 class _Opening:
     """The opening of one connection."""
 
-    def __init__(self, link: Link, config: SessionConfig, deadlines: Deadlines) -> None:
+    def __init__(self, link: Link, config: SessionConfig, deadlines: Deadlines, io: IO) -> None:
         self._link = link
         self._config = config
         self._deadlines = deadlines
+        self._io = io
         self.capabilities = Capabilities()
 
     async def greet(self, quirks: ServerQuirks) -> None:
         """Everything up to authentication."""
         if self._config.security is Security.SSL:
             await self._secure()
-        greeting = await self._link.reply(self._link.expect(Stage.GREETING), self._deadlines("greeting"))
+        expected, deadline = self._link.expect(Stage.GREETING), self._deadlines("greeting")
+        await wait_for_greeting(self._link, deadline, self._io, self._config, quirks)
+        greeting = await self._link.reply(expected, deadline)
         check_in_place(self._link, Stage.GREETING, greeting)
         if not greeting.is_positive:
             raise self._link.refused_at_greeting(greeting)

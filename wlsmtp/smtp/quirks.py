@@ -112,6 +112,8 @@ class ServerQuirks(Logins):
     """Messages a connection, after which the server ended it (LIMITS MAILMAX, RFC 9422, says the same in advance)."""
     max_recipients: int | None = None
     """Recipients a message, after which the server said that there are too many (RFC 5321 §4.5.3.1.10)."""
+    is_slow_to_greet: bool = False
+    """Whether the server was silent for some seconds, and did not answer a TLS handshake either."""
     _group_losses: int = 0
     """Connections in a row that failed at a group before any was answered."""
     _lost_after: int | None = None
