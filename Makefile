@@ -11,7 +11,7 @@ help:
 	@echo "make test    lint, types and all tests, with real mail servers where they can be had"
 	@echo "make coverage  the same, and which lines no test runs (it takes longer)"
 	@echo "make test-other  the tests that touch the interpreter, with one more version of Python, or PYTHON=…"
-	@echo "make lint    ruff, mypy and pyright"
+	@echo "make lint    ruff, mypy and pyright; also of the examples in README and docs"
 	@echo "make format  let ruff put the code in form"
 	@echo "make bench   speed, memory and round trips, against eleven other clients in one run; writes benchmarks/RESULTS.md"
 	@echo "             QUICK=1 for a sign of life, QUESTIONS=\"one_connection …\" for some of it"
@@ -43,6 +43,8 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python scripts/docs_examples.py build/docs
+	$(BIN)/mypy --config-file= --strict --cache-dir $(VENV)/.mypy_examples build/docs
 	$(BIN)/pyright
 
 format: $(STAMP)

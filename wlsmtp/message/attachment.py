@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, Field, PrivateAttr, field_validator
+from pydantic import Field, PrivateAttr, field_validator
 
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.message.source import FileSource, OctetsSource, Source, readable_file, stream_source
@@ -150,7 +150,7 @@ class Attachment(Validated):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy; one with other values is checked as a new one is. It shares what is not changed: octets are encoded
         once for all copies."""
-        copied = BaseModel.model_copy(self, update=update, deep=deep)
+        copied = super(Validated, self).model_copy(update=update, deep=deep)
         if update and not {"content", "path"}.isdisjoint(update):
             copied._source = None
         if update:
