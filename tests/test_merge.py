@@ -12,7 +12,7 @@ import pytest
 
 from tests.worlds import World
 from wlsmtp import Attachment, Envelope, Message, MessageError, Receipt, Status
-from wlsmtp.message.merge import Draft
+from wlsmtp.message.merge import MergeRow
 from wlsmtp.testing import SMTPServer
 
 LETTER = Message("Ann <ann@example.com>", subject="Your invoice", attachments=[("terms.txt", "Terms")])
@@ -175,8 +175,8 @@ def test_rows_of_a_database_are_rows(tmp_path: Any) -> None:
     connection = sqlite3.connect(":memory:")
     connection.row_factory = sqlite3.Row
     [row] = connection.execute("SELECT 'bob@example.org' AS \"to\", 'Hello' AS text")
-    [draft] = LETTER.merge([row])
-    message = draft.message()
+    [row] = LETTER.merge([row])
+    message = row.message()
     connection.close()
     assert isinstance(message, Message) and message.text == "Hello" and str(message.to[0]) == "bob@example.org"
 
@@ -187,19 +187,19 @@ def test_one_row_is_no_rows(rows: Any) -> None:
         LETTER.merge(rows)
 
 
-def test_a_draft_is_seen_before_it_is_sent(world: World) -> None:
-    drafts = list(LETTER.merge([fields(0), {"to": "nonsense"}]))
-    message = drafts[0].message()
+def test_a_row_is_seen_before_it_is_sent(world: World) -> None:
+    rows = list(LETTER.merge([fields(0), {"to": "nonsense"}]))
+    message = rows[0].message()
     assert isinstance(message, Message) and "Number 0" in message.preview()
-    assert repr(drafts[1]) == "<Draft of rows[1]>" and drafts[1].index == 1 and isinstance(drafts[1], Draft)
+    assert repr(rows[1]) == "<MergeRow 1>" and rows[1].index == 1 and isinstance(rows[1], MergeRow)
     with pytest.raises(MessageError, match=r"rows\[1\]: to: "):
-        drafts[1].message()
+        rows[1].message()
     with world.session("localhost") as session, pytest.raises(MessageError, match="send_many and send_all take it"):
-        session.send(drafts[0])
+        session.send(rows[0])
 
 
 def test_the_letter_stays_as_it_is_and_its_attachments_are_shared() -> None:
-    first, second = (draft.message() for draft in LETTER.merge([fields(0), fields(1)]))
+    first, second = (row.message() for row in LETTER.merge([fields(0), fields(1)]))
     assert isinstance(first, Message) and isinstance(second, Message)
     assert first.attachments[0] is second.attachments[0] is LETTER.attachments[0] and LETTER.to == ()
     assert isinstance(LETTER.attachments[0], Attachment)
@@ -209,8 +209,8 @@ def test_the_letter_stays_as_it_is_and_its_attachments_are_shared() -> None:
 def test_a_value_is_never_more_than_its_field() -> None:
     """What others wrote is text: braces, markup and addresses in it mean nothing."""
     name = "{sender} %s ${to} <b>&Bob</b>, eve@x.org"
-    [draft] = LETTER.merge([{"to": ("Bob, eve@x.org", "bob@example.org"), "text": name, "html": html.escape(name)}])
-    message = draft.message()
+    [row] = LETTER.merge([{"to": ("Bob, eve@x.org", "bob@example.org"), "text": name, "html": html.escape(name)}])
+    message = row.message()
     assert isinstance(message, Message)
     assert message.text == name and "&lt;b&gt;" in str(message.html)
     assert message.envelope().addresses == ("bob@example.org",)
@@ -220,6 +220,6 @@ def test_an_async_function_is_no_row() -> None:
     async def row() -> dict[str, Any]:
         return fields(0)
 
-    [draft] = LETTER.merge([row])  # type: ignore[list-item]
+    [merged] = LETTER.merge([row])  # type: ignore[list-item]
     with pytest.raises(MessageError, match=r"rows\[0\]: an async function is no row"):
-        draft.message()
+        merged.message()

@@ -20,8 +20,8 @@ class Session:
         self.face = face
         self._run = run
 
-    def send(self, message: Any, **options: Any) -> Receipt:
-        return self._run(self.face.send(message, **options))  # type: ignore[no-any-return]
+    def send(self, *message: Any, **options: Any) -> Receipt:
+        return self._run(self.face.send(*message, **options))  # type: ignore[no-any-return]
 
     def send_many(self, items: Any, **options: Any) -> Iterator[Receipt]:
         return self._each(self.face.send_many(items, **options))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from wlsmtp.errors import ExtensionMissing, MessageError, SMTPError
 from wlsmtp.events import log
 from wlsmtp.message.mail import Mail
-from wlsmtp.message.merge import Draft
+from wlsmtp.message.merge import MergeRow
 from wlsmtp.retry import Campaign
 from wlsmtp.smtp.deadlines import Deadlines
 
@@ -161,7 +161,7 @@ class Batch:
         started = self._io.now()
         try:
             mail = self._intake.mail_of(item, entered_at=started)
-            if isinstance(item, Draft):  # its row may have made it slowly, as an input may give it
+            if isinstance(item, MergeRow):  # its row may have made it slowly, as an input may give it
                 mail.entered_at = started = self._io.now()
             entry = _Entry(mail, started, self._absent)
         except (MessageError, ExtensionMissing) as error:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ExtensionMissing, MessageError, Stage
+from wlsmtp.message.defaults import Defaults
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.mail import Mail
-from wlsmtp.message.merge import Draft
+from wlsmtp.message.merge import MergeRow
+from wlsmtp.message.model import Message
 from wlsmtp.message.render import Sendable, content_of, envelope_of
 from wlsmtp.wire.extensions import Capabilities
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from wlsmtp.settings.options import DeliveryOptions
     from wlsmtp.transports.base import Context, Transport
 
-Item = Sendable | Draft | tuple[Sendable, Envelope]
+Item = Sendable | MergeRow | tuple[Sendable, Envelope]
 """What ``send_many`` takes: a message, a row of a mail merge, or a message with its envelope."""
 
 
@@ -23,20 +25,29 @@ class Intake:
     """Makes mail of messages, for one session and its transport."""
 
     def __init__(self, context: Context, transport: Transport) -> None:
-        self._options = context.config.options
+        config = context.config
+        self._options = config.options
+        self._defaults = Defaults(config.sender, config.reply_to, config.headers)
+        self._has_defaults = bool(self._defaults)
         self._transport = transport
 
     def mail_of(self, item: Item, *, options: DeliveryOptions | None = None, entered_at: float | None = None) -> Mail:
         """The message with its envelope. Raises ``MessageError``, and ``ExtensionMissing`` as ``asking`` does."""
-        if isinstance(item, Draft):
+        if isinstance(item, MergeRow):
             made = item.item()
             try:
                 return self.mail_of(made, options=options, entered_at=entered_at)
             except (MessageError, ExtensionMissing) as error:
                 raise item.refusal(error) from error
         message, envelope = item if isinstance(item, tuple) else (item, None)
+        if self._has_defaults:
+            message = self.filled(message)
         envelope = self.asking(envelope or envelope_of(message), options)
         return Mail(envelope, content_of(message), entered_at=entered_at)
+
+    def filled(self, message: Sendable) -> Sendable:
+        """The message with what the session's settings say for it, if it was composed here."""
+        return self._defaults.filled(message) if self._has_defaults and isinstance(message, Message) else message
 
     def asking(self, envelope: Envelope, options: DeliveryOptions | None = None) -> Envelope:
         """The envelope with the options that count for it. Raises ``MessageError`` for those that do not fit it, and

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Collec
 from contextlib import aclosing
 from functools import partial
 from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from wlsmtp.accounts import Accounts
@@ -14,6 +15,7 @@ from wlsmtp.errors import ConfigError, ExtensionMissing, MessageError, Stage
 from wlsmtp.events import Announcer
 from wlsmtp.intake import Intake, Item
 from wlsmtp.io.place import Kept
+from wlsmtp.message.defaults import composed
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.mail import Mail
 from wlsmtp.message.merge import Merge
@@ -152,17 +154,22 @@ class Mailer:
 
     async def send(
         self,
-        message: Sendable,
+        message: Sendable | None,
         *,
-        sender: str | None = None,
+        sender: Any = None,
         recipients: str | Iterable[str] | None = None,
         options: DeliveryOptions | None = None,
         timeout: float | None = None,
+        fields: Mapping[str, Any] = MappingProxyType({}),
         **schedule: Any,
     ) -> Receipt:
-        """Send one message, or put it into the outbox; raise when nobody got it, or nobody knows."""
+        """Send one message, or the one that the fields make, or put it into the outbox; raise when nobody got it, or
+        nobody knows."""
         if self.io.abandoned:
             await close_abandoned(self.io)
+        if message is None or fields:
+            message, sender = composed(message, sender, fields), None
+        message = self._intake.filled(message)
         envelope = envelope_of(message, sender=sender, recipients=recipients)
         mail = self._intake.mail_of((message, envelope), options=options)
         if self._spoolers is not None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack, overload
 
 from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.intake import Item
 from wlsmtp.io.blocking import BlockingIO, advance, run
 from wlsmtp.mailer import Mailer
+from wlsmtp.message.model import Fields
 from wlsmtp.receipt import Receipt, Status
 from wlsmtp.reminder import Reminder, keeping
 from wlsmtp.settings.config import ConfigKeywords, SessionConfig, SessionKeywords
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from wlsmtp.io.base import IO
     from wlsmtp.io.place import Place
     from wlsmtp.message.render import Sendable
+    from wlsmtp.message.values import AddressLike
     from wlsmtp.outbox.base import OutboxStatistics
     from wlsmtp.outbox.schedule import When
     from wlsmtp.results.statistics import Statistics
@@ -27,6 +29,22 @@ if TYPE_CHECKING:
     from wlsmtp.smtp.connection import ServerInfo
     from wlsmtp.transports.base import Transport
     from wlsmtp.wire.extensions import Capabilities
+
+
+class SendOptions(TypedDict, total=False):
+    """How a message is sent, as ``SMTPSession.send`` takes it."""
+
+    recipients: str | Iterable[str] | None
+    options: DeliveryOptions | None
+    timeout: float | None
+    send_at: When | None
+    priority: int
+    expires: When | None
+    idempotency_key: str | None
+
+
+class FieldsAndOptions(Fields, SendOptions, total=False):
+    """These and the fields of a message."""
 
 
 class _Session:
@@ -137,11 +155,15 @@ class SMTPSession(_Session):
     def _io() -> IO:
         return BlockingIO()
 
+    @overload
+    def send(self, message: Sendable, *, sender: str | None = None, **options: Unpack[SendOptions]) -> Receipt: ...
+    @overload
+    def send(self, *, sender: AddressLike | None = None, **fields: Unpack[FieldsAndOptions]) -> Receipt: ...
     def send(
         self,
-        message: Sendable,
+        message: Sendable | None = None,
         *,
-        sender: str | None = None,
+        sender: AddressLike | None = None,
         recipients: str | Iterable[str] | None = None,
         options: DeliveryOptions | None = None,
         timeout: float | None = None,
@@ -149,11 +171,18 @@ class SMTPSession(_Session):
         priority: int = 0,
         expires: When | None = None,
         idempotency_key: str | None = None,
+        **fields: Unpack[Fields],
     ) -> Receipt:
         """Send a ``Message``, an ``EmailMessage`` or ``bytes``; return what came of it for each recipient.
 
-        ``sender`` and ``recipients`` take the place of those in the headers. ``options`` ask the server for more than
-        delivery: reports, a time, a priority, TLS all the way. ``timeout`` bounds the whole call, in
+        >>> session.send(to="bob@example.org", subject="Hi", text="Hello")
+
+        Without a message its fields make one, as the keywords of ``Message`` do: ``to``, ``cc``, ``bcc``, ``reply_to``,
+        ``subject``, ``text``, ``html``, ``attachments``, ``headers``, ``date``, ``message_id``, and ``sender``, which
+        may be a setting of the session. A message and such fields together are a ``MessageError``.
+
+        With a message, ``sender`` and ``recipients`` take the place of those in its headers. ``options`` ask the server
+        for more than delivery: reports, a time, a priority, TLS all the way. ``timeout`` bounds the whole call, in
         seconds (default: ``Timeouts.total``). What is certainly not sent is tried again as ``RetryPolicy`` says.
 
         The receipt is ``SENT`` or, when some recipients were refused, ``PARTIAL``. When nobody got the message, raises
@@ -168,8 +197,8 @@ class SMTPSession(_Session):
         """
         return run(
             self._mailer.send(
-                message, sender=sender, recipients=recipients, options=options, timeout=timeout, send_at=send_at,
-                priority=priority, expires=expires, idempotency_key=idempotency_key,
+                message, sender=sender, recipients=recipients, options=options, timeout=timeout, fields=fields,
+                send_at=send_at, priority=priority, expires=expires, idempotency_key=idempotency_key,
             )
         )  # fmt: skip
 
@@ -344,11 +373,17 @@ class AsyncSMTPSession(_Session):
 
         return AsyncioIO()
 
+    @overload
+    async def send(
+        self, message: Sendable, *, sender: str | None = None, **options: Unpack[SendOptions]
+    ) -> Receipt: ...
+    @overload
+    async def send(self, *, sender: AddressLike | None = None, **fields: Unpack[FieldsAndOptions]) -> Receipt: ...
     async def send(
         self,
-        message: Sendable,
+        message: Sendable | None = None,
         *,
-        sender: str | None = None,
+        sender: AddressLike | None = None,
         recipients: str | Iterable[str] | None = None,
         options: DeliveryOptions | None = None,
         timeout: float | None = None,
@@ -356,12 +391,13 @@ class AsyncSMTPSession(_Session):
         priority: int = 0,
         expires: When | None = None,
         idempotency_key: str | None = None,
+        **fields: Unpack[Fields],
     ) -> Receipt:
         """See ``SMTPSession.send``. A cancelled call gives up its connection and nothing else; whether the message was
         delivered is not known then."""
         return await self._mailer.send(
-            message, sender=sender, recipients=recipients, options=options, timeout=timeout, send_at=send_at,
-            priority=priority, expires=expires, idempotency_key=idempotency_key,
+            message, sender=sender, recipients=recipients, options=options, timeout=timeout, fields=fields,
+            send_at=send_at, priority=priority, expires=expires, idempotency_key=idempotency_key,
         )  # fmt: skip
 
     def send_many(

@@ -53,7 +53,8 @@ def test_an_address_field_takes_one_or_several(given: Any, names: list[str]) -> 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"sender": "no address"}, "sender: "),
-    ({"sender": None}, "sender: "),
+    ({"sender": 5}, "sender: "),
+    ({"sender": ""}, "sender: "),
     ({"sender": ["a@x", "b@x"]}, "sender: "),
     ({"to": "a@x.org, b@x.org"}, "to: .*list"),
     ({"to": [5]}, "to: "),

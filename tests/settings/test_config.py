@@ -181,7 +181,8 @@ WRONG: dict[str, Any] = {
     "proxy": f"socks9://u:{SECRET}@h:1", "options": SECRET, "local_hostname": f"{SECRET} x", "listeners": SECRET,
     "on_sent": SECRET, "on_error": SECRET, "transport": f"nowhere://u:{SECRET}@x", "auth": SECRET, "partial": SECRET,
     "mechanisms": [SECRET, {}], "exclude_mechanisms": [{SECRET: 1}], "close_timeout": SECRET, "outbox_worker": SECRET,
-    "allow_cleartext_auth": SECRET, "opportunistic_tls": SECRET,
+    "allow_cleartext_auth": SECRET, "opportunistic_tls": SECRET, "sender": {"a": SECRET}, "reply_to": {"a": SECRET},
+    "headers": SECRET,
 }  # fmt: skip
 
 

@@ -33,6 +33,8 @@ VALUES: dict[str, tuple[str, Any]] = {
     "mechanisms": ("PLAIN, LOGIN", ("PLAIN", "LOGIN")),
     "exclude_mechanisms": ("NTLM", ("NTLM",)),
     "partial": ("abort", "abort"),
+    "sender": ('"Example, Ann" <ann@example.com>', '"Example, Ann" <ann@example.com>'),
+    "reply_to": ("cy@example.com", "cy@example.com"),
     "local_hostname": ("me.example", "me.example"),
     "tls.trust": ("bundled", "bundled"),
     "tls.ca_file": ("/etc/ca.pem", Path("/etc/ca.pem")),
@@ -156,7 +158,7 @@ REFUSED = [
     ("URI", f"smtp://u:{SECRET}@x", "use WLSMTP_URL"),
     ("TRANSPORT", "maildir:///x", "use WLSMTP_URL=maildir:///path"),
     ("LISTENERS", "print", "can be given in Python only"),
-    ("FROM", "ann@example.com", "it belongs to a message"),
+    ("FROM", "ann@example.com", "use WLSMTP_SENDER=ann@example.com"),
     ("SOMETHING", "1", "see docs/settings.md"),
 ]
 

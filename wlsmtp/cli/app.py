@@ -155,9 +155,9 @@ def _deliver(options: ServerOptions, draft: Draft, *, attempts: int | None, verb
         listeners = (Screen(err=True).conversation,) if verbose else ()
         config = options.config(listeners=listeners, attempts=attempts)
         message = draft.message(config.username)
-        envelope = {"sender": draft.sender, "recipients": draft.recipients} if draft.file is not None else {}
+        sender, recipients = (draft.sender, draft.recipients) if draft.file is not None else (None, None)
         with SMTPSession(config) as session:
-            return session.send(message, **envelope)  # type: ignore[arg-type]
+            return session.send(message, sender=sender, recipients=recipients)
     except SMTPError as error:
         return error
 

@@ -33,7 +33,7 @@ _LONGEST = 300
 _ROW_HINT = "A row is a dict of the fields of Message that change, or a function that is given the letter"
 
 
-class Draft:
+class MergeRow:
     """What one row stands for: a message that is not made yet. ``send_many`` and ``send_all`` make it when its turn
     comes; what is wrong with it is in its receipt."""
 
@@ -88,20 +88,20 @@ class Draft:
         return told
 
     def __repr__(self) -> str:
-        return f"<Draft of rows[{self.index}]>"
+        return f"<MergeRow {self.index}>"
 
 
 class Merge:
-    """The drafts of all rows, in their order."""
+    """All rows, in their order."""
 
     def __init__(self, letter: Message, rows: Iterable[object]) -> None:
         self._letter = letter
         self.rows = rows
         """As they were given."""
 
-    def __iter__(self) -> Iterator[Draft]:
+    def __iter__(self) -> Iterator[MergeRow]:
         for index, row in enumerate(self.rows):
-            yield Draft(self._letter, row, index)
+            yield MergeRow(self._letter, row, index)
 
 
 class AsyncMerge:
@@ -112,37 +112,37 @@ class AsyncMerge:
         self.rows = rows
         """As they were given."""
 
-    def __aiter__(self) -> AsyncIterator[Draft]:
-        return _AsyncDrafts(self._letter, aiter(self.rows))
+    def __aiter__(self) -> AsyncIterator[MergeRow]:
+        return _AsyncRows(self._letter, aiter(self.rows))
 
 
-class _AsyncDrafts:
+class _AsyncRows:
     def __init__(self, letter: Message, rows: AsyncIterator[object]) -> None:
         self._letter = letter
         self._rows = rows
         self._index = -1
 
-    def __aiter__(self) -> AsyncIterator[Draft]:
+    def __aiter__(self) -> AsyncIterator[MergeRow]:
         return self
 
-    def __anext__(self) -> Awaitable[Draft]:
+    def __anext__(self) -> Awaitable[MergeRow]:
         self._index += 1
         return _Next(self._rows.__anext__(), self._letter, self._index)
 
 
 class _Next:
-    """The next row, once it is there, as a draft. This room waits for nothing, so it is no coroutine."""
+    """The next row, once it is there, as such a row. This room waits for nothing, so it is no coroutine."""
 
     def __init__(self, row: Awaitable[object], letter: Message, index: int) -> None:
         self._row, self._letter, self._index = row, letter, index
 
-    def __await__(self) -> Generator[Any, Any, Draft]:
+    def __await__(self) -> Generator[Any, Any, MergeRow]:
         row = yield from self._row.__await__()
-        return Draft(self._letter, row, self._index)
+        return MergeRow(self._letter, row, self._index)
 
 
 def merged(letter: Message, rows: object) -> Merge | AsyncMerge:
-    """The drafts of all rows. Raises ``MessageError`` for what are no rows."""
+    """All rows. Raises ``MessageError`` for what are no rows."""
     if isinstance(rows, AsyncIterable):
         return AsyncMerge(letter, rows)
     if isinstance(rows, Mapping | AnyEmail | str | bytes | type(letter)) or not isinstance(rows, Iterable):

@@ -32,14 +32,13 @@ from wlsmtp.message.values import (
     new_identifier,
     text_or_none,
 )
-from wlsmtp.wire.address import Mailbox
+from wlsmtp.wire.address import Address, Mailbox
 from wlsmtp.wire.mailboxes import Group, mailboxes_in
 
 
-class Changes(TypedDict, total=False):
-    """The fields of a ``Message``, as its constructor takes them."""
+class Fields(TypedDict, total=False):
+    """The fields of a ``Message`` but its sender, as its constructor takes them."""
 
-    sender: AddressLike
     to: AddressesLike
     cc: AddressesLike
     bcc: AddressesLike
@@ -47,10 +46,16 @@ class Changes(TypedDict, total=False):
     subject: str
     text: str | None
     html: str | None
-    attachments: Iterable[AttachmentLike]
+    attachments: AttachmentLike | Iterable[AttachmentLike]
     headers: Mapping[str, str | Iterable[str]] | None
     date: datetime | None
     message_id: str | None
+
+
+class Changes(Fields, total=False):
+    """All of them."""
+
+    sender: AddressLike | None
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -63,6 +68,7 @@ class Message:
     """
 
     sender: Mailbox
+    """An empty one where it is left to the session, see ``has_sender``."""
     to: tuple[Mailbox | Group, ...]
     cc: tuple[Mailbox | Group, ...]
     bcc: tuple[Mailbox | Group, ...]
@@ -81,7 +87,7 @@ class Message:
 
     def __init__(
         self,
-        sender: AddressLike,
+        sender: AddressLike | None = None,
         to: AddressesLike = (),
         cc: AddressesLike = (),
         bcc: AddressesLike = (),
@@ -89,12 +95,13 @@ class Message:
         subject: str = "",
         text: str | None = None,
         html: str | None = None,
-        attachments: Iterable[AttachmentLike] = (),
+        attachments: AttachmentLike | Iterable[AttachmentLike] = (),
         headers: Mapping[str, str | Iterable[str]] | None = None,
         date: datetime | None = None,
         message_id: str | None = None,
     ) -> None:
-        """Each address field takes one address or several. ``attachments`` are paths, open binary files, ``Attachment``
+        """Each address field takes one address or several; ``sender`` takes one, and may be left to the session
+        (``SessionConfig.sender``). ``attachments`` are paths, open binary files, ``Attachment``
         or pairs ``(name, content)``, where content is octets, text, a ``Path`` or an open file, and the media type may
         come third. Raises ``MessageError`` that names the field.
 
@@ -111,7 +118,7 @@ class Message:
         if faults:
             raise _refusal(faults)
         if message_id is None:
-            checked["message_id"] = new_identifier(self.sender.address.wire_domain)
+            checked["message_id"] = new_identifier(self.sender.address.wire_domain or _NO_DOMAIN)
 
     def but(self, **changes: Unpack[Changes]) -> Self:
         """The same message with some fields changed; to make it sends nothing.
@@ -125,6 +132,28 @@ class Message:
         """
         kept = {name: value for name, value in self.__dict__.items() if name not in ("date", "message_id")}
         return type(self)(**{**kept, **changes})
+
+    def with_checked(self, changes: Mapping[str, Any]) -> Self:
+        """The same message, with its Date and Message-ID, and some fields replaced by values that were checked. An
+        identifier that was made without a sender gets the sender's domain."""
+        message = type(self).__new__(type(self))
+        message.__dict__.update(self.__dict__, **changes)
+        if self.message_id.endswith(_UNSENT):
+            domain = message.sender.address.wire_domain
+            message.__dict__["message_id"] = f"{self.message_id.removesuffix(_UNSENT)}@{domain}>"
+        return message
+
+    @property
+    def has_sender(self) -> bool:
+        """Whether it names its sender; else the session does."""
+        return self.sender.address.local != ""
+
+    def sender_address(self) -> Address:
+        """The sender's address. Raises ``MessageError`` when the message names no sender."""
+        if not self.has_sender:
+            hint = "Give sender=…, here or as a setting of the session"
+            raise MessageError("The message has no sender", stage=Stage.MESSAGE, hint=hint)
+        return self.sender.address
 
     @overload
     def merge(self, rows: Iterable[Row]) -> Merge: ...
@@ -159,15 +188,21 @@ class Message:
         return self.but(**changes)  # for copy.replace, from Python 3.13 on
 
     def envelope(self) -> Envelope:
-        """From the sender to all of to, cc and bcc. Raises ``MessageError`` when nobody is there."""
+        """From the sender to all of to, cc and bcc. Raises ``MessageError`` when nobody is there, or no sender."""
+        return Envelope.of_checked(self.sender_address(), self.recipients())
+
+    def recipients(self) -> list[Address]:
+        """All of to, cc and bcc, also those in groups."""
         items = (*self.to, *self.cc, *self.bcc)
         recipients = [item.address for item in items if isinstance(item, Mailbox)]
         if len(recipients) < len(items):
             recipients = [mailbox.address for mailbox in mailboxes_in(items)]
-        return Envelope.of_checked(self.sender.address, recipients)
+        return recipients
 
     def render(self) -> Content:
-        """The message as it is sent. Raises ``MessageError`` when an attachment cannot be read any more."""
+        """The message as it is sent. Raises ``MessageError`` when it has no sender, or an attachment cannot be read any
+        more."""
+        self.sender_address()
         return write(self)
 
     def as_bytes(self) -> bytes:
@@ -199,12 +234,17 @@ def _attachments(value: object) -> tuple[Attachment, ...]:
     return tuple(map(attachment_of, items))
 
 
-def _headers(value: object) -> dict[str, tuple[str, ...]]:
+def checked_headers(value: object) -> dict[str, tuple[str, ...]]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
         raise ValueError("must map names to values")
     return {field_name(name): field_values(name, values) for name, values in value.items()}
+
+
+def _sender(value: object) -> Mailbox:
+    is_nobody = value is None or (isinstance(value, Mailbox) and value == NOBODY)
+    return NOBODY if is_nobody else mailbox(value)
 
 
 def _identifier(value: object) -> str | None:
@@ -223,10 +263,14 @@ def _refusal(faults: list[tuple[str, ValueError]]) -> MessageError:
     return MessageError("; ".join(words), stage=Stage.MESSAGE, hint=hint)
 
 
+NOBODY = Mailbox("", Address("", ""))
+"""The sender of a message that leaves it to the session."""
+_NO_DOMAIN = "unsent.invalid"
+_UNSENT = f"@{_NO_DOMAIN}>"
 _MADE = object()
 """Stands for a default that is made anew for each message."""
 _CHECKS: tuple[tuple[str, Callable[[Any], Any], object], ...] = (
-    ("sender", mailbox, _MADE),
+    ("sender", _sender, _MADE),
     ("to", mailboxes, ()),
     ("cc", mailboxes, ()),
     ("bcc", mailboxes, ()),
@@ -235,9 +279,11 @@ _CHECKS: tuple[tuple[str, Callable[[Any], Any], object], ...] = (
     ("text", text_or_none, None),
     ("html", text_or_none, None),
     ("attachments", _attachments, ()),
-    ("headers", _headers, _MADE),
+    ("headers", checked_headers, _MADE),
     ("date", moment, _MADE),
     ("message_id", _identifier, None),
 )
 """For each field, in the order of the parameters, what makes its value, or raises ``ValueError``; and its default,
 which needs no check."""
+FIELDS = tuple(name for name, _, _ in _CHECKS)
+"""The names of all fields."""

@@ -29,7 +29,8 @@ def in_one_line(message: Message) -> str:
     if count := len(message.attachments):
         parts.append(f"{count} attachment" + ("s" if count > 1 else ""))
     holds = f" ({', '.join(parts)})" if parts else ""
-    return f"from {_cut(str(message.sender.address), 80)}{to}{more}: {_cut(message.subject, 60)!r}{holds}"
+    sender = _cut(str(message.sender.address), 80) if message.has_sender else "(the sender of the session)"
+    return f"from {sender}{to}{more}: {_cut(message.subject, 60)!r}{holds}"
 
 
 def preview(message: Message, lines: int) -> str:
@@ -38,7 +39,7 @@ def preview(message: Message, lines: int) -> str:
 
 
 def _head(message: Message) -> Iterator[str]:
-    yield f"From: {_seen(message.sender)}"
+    yield f"From: {_seen(message.sender) if message.has_sender else '(the sender of the session)'}"
     for name, items in (("To", message.to), ("Cc", message.cc), ("Bcc", message.bcc), ("Reply-To", message.reply_to)):
         if items:
             yield f"{name}: {_addresses(items)}"

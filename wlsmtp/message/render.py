@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.message.content import Content
 from wlsmtp.message.envelope import Envelope
-from wlsmtp.message.merge import AsyncMerge, Draft, Merge
-from wlsmtp.message.mime import write
+from wlsmtp.message.merge import AsyncMerge, Merge, MergeRow
 from wlsmtp.message.model import Message
 from wlsmtp.message.read import (
     AnyEmail,
@@ -35,7 +34,7 @@ def content_of(message: Sendable) -> Content:
     """What is sent of the message."""
     match message:
         case Message():
-            return write(message)
+            return message.render()
         case bytes() | bytearray() | memoryview():
             return raw_content(bytes(message))
         case email.message.Message():
@@ -56,8 +55,8 @@ def envelope_of(
     if isinstance(message, Message):
         if sender is None and recipients is None:
             return message.envelope()
-        from_whom = message.sender.address if sender is None else sender
-        return Envelope(from_whom, message.envelope().recipients if recipients is None else recipients)
+        from_whom = message.sender_address() if sender is None else sender
+        return Envelope(from_whom, message.recipients() if recipients is None else recipients)
     fields = _fields(message)
     from_whom = sender_in(fields) if sender is None else sender
     return Envelope(from_whom, recipients_in(fields) if recipients is None else recipients)
@@ -74,7 +73,7 @@ def _fields(message: Sendable) -> list[Field]:
 
 def _not_sendable(value: object) -> MessageError:
     hint = "Encode the str first: text.encode()" if isinstance(value, str) else None
-    if isinstance(value, Draft | Merge | AsyncMerge):
+    if isinstance(value, MergeRow | Merge | AsyncMerge):
         hint = "send_many and send_all take it"
     words = f"A message is a Message, an EmailMessage or bytes, not {type(value).__name__}"
     return MessageError(words, stage=Stage.MESSAGE, hint=hint)

@@ -222,6 +222,13 @@ class SessionKeywords(TypedDict, total=False):
     """``Proxy``, or its URL: ``socks5://user:password@host:port``, ``socks4://`` or ``http://``."""
     options: DeliveryOptions | None
     """What to ask of the server for each message that brings no options of its own."""
+    sender: str | tuple[str, str] | None
+    """From whom a message is that names no sender: an address, with or without a name, or a pair (name, address)."""
+    reply_to: str | tuple[str, str] | list[str | tuple[str, str]] | None
+    """Where replies go to a message that does not say so itself."""
+    headers: Mapping[str, str | list[str]] | None
+    """Further header fields, by name, of each message that has none of that name. This and the two before are for each
+    ``Message``; what others have made, an ``EmailMessage`` or octets, is sent as it is."""
     local_hostname: str | None
     """The name given with EHLO. Default: the address literal of the connection (RFC 5321 §4.1.4)."""
     listeners: Iterable[Listener] | None
@@ -272,6 +279,10 @@ class SessionConfig(Settings):
     network: Network = Network()
     proxy: Proxy | None = None
     options: DeliveryOptions | None = None
+    # Addresses and names are checked as those of a message are, where the session makes messages of its own.
+    sender: str | None = None
+    reply_to: str | list[str] | None = None
+    headers: Mapping[str, str | list[str]] | None = None
     local_hostname: str | None = None
     listeners: tuple[Listener, ...] = Field(default=(), repr=False)
     on_sent: Callback | None = Field(default=None, repr=False)
@@ -308,6 +319,11 @@ class SessionConfig(Settings):
         if isinstance(value, str) and not value.startswith(("memory:", "sqlite:///")):
             raise ValueError("must be 'memory:', 'sqlite:///path' or an Outbox")
         return value
+
+    @field_validator("sender", "reply_to", mode="before")
+    @classmethod
+    def _pairs(cls, value: object) -> object:
+        return [_named(item) for item in value] if isinstance(value, list) else _named(value)
 
     @field_validator("local_hostname")
     @classmethod
@@ -446,3 +462,12 @@ class SessionConfig(Settings):
 
 for _way in ("from_url", "from_env", "from_preset"):
     spells_out(SessionConfig, ConfigKeywords)(vars(SessionConfig)[_way].__func__)
+
+
+def _named(value: object) -> object:
+    """A pair (name, address) as one text; the session reads it as that of any message."""
+    if not isinstance(value, tuple) or len(value) != 2 or not all(isinstance(part, str) for part in value):
+        return value
+    name, address = value
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}" <{address}>'

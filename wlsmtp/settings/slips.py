@@ -136,9 +136,11 @@ NAMES = (
     Name(_SESSION, "lmtp use_lmtp is_lmtp", 'protocol="lmtp"'),
     Name(_SESSION, "dsn notify mail_options rcpt_options return_receipt",
          'options=DeliveryOptions(dsn=DSN(notify="failure"))'),
-    Name(_SESSION, "sender from_ from_addr from_address mail_from default_from default_from_email "
-         "default_sender to "
-         "mail_default_sender recipient recipients cc bcc subject text html body attachments reply_to headers message",
+    Name(_SESSION, "from_ from_addr from_address mail_from default_from default_from_email default_sender "
+         "mail_default_sender", 'sender="ann@example.com"', "for each Message that names no sender"),
+    Name(_SESSION, "default_reply_to mail_reply_to", 'reply_to="office@example.com"'),
+    Name(_SESSION, "default_headers extra_headers", 'headers={"X-A": "b"}'),
+    Name(_SESSION, "to recipient recipients cc bcc subject text html body attachments message",
          'Message(sender="ann@example.com", to="bob@example.org", text="…")', "it belongs to a message"),
     Name(_SESSION, "debug debug_level debug_output verbose logger log log_level mail_debug trace",
          "listeners=[print]", "or the logger 'wlsmtp' at the level DEBUG"),

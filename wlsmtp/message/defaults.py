@@ -1,0 +1,68 @@
+"""What a session has for messages that do not say it themselves: a sender, a place for replies, further headers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from wlsmtp.errors import ConfigError, MessageError, Stage
+from wlsmtp.message.model import FIELDS, Message, checked_headers
+from wlsmtp.message.values import mailbox, mailboxes
+
+
+class Defaults:
+    """For messages that are composed here; those that others have finished are sent as they are."""
+
+    def __init__(self, sender: object, reply_to: object, headers: object) -> None:
+        """Raises ``ConfigError`` that names the setting."""
+        self._sender = None if sender is None else _checked("sender", mailbox, sender)
+        self._reply_to = _checked("reply_to", mailboxes, reply_to)
+        self._headers = _checked("headers", checked_headers, headers)
+
+    def __bool__(self) -> bool:
+        return bool(self._sender or self._reply_to or self._headers)
+
+    def filled(self, message: Message) -> Message:
+        """The message with what it does not say itself; it keeps its identity, so that a repeated call gives the same
+        octets. Of a header that it has, whatever its value, it keeps its own."""
+        changes: dict[str, Any] = {}
+        if self._sender is not None and not message.has_sender:
+            changes["sender"] = self._sender
+        if self._reply_to and not message.reply_to:
+            changes["reply_to"] = self._reply_to
+        own = {name.lower() for name in message.headers}
+        if more := {name: values for name, values in self._headers.items() if name.lower() not in own}:
+            changes["headers"] = {**message.headers, **more}
+        return message.with_checked(changes) if changes else message
+
+
+def composed(message: object, sender: object, fields: Mapping[str, Any]) -> Message:
+    """The message that ``send(to=…, subject=…)`` means. Raises ``TypeError`` for a keyword that is none, as any
+    function does, and ``MessageError`` where there is a message as well, or nothing at all."""
+    for name in fields:
+        if name not in FIELDS:
+            raise TypeError(f"send() got an unexpected keyword argument {name!r}{_nearest(name)}")
+    if message is not None:
+        words = f"send() takes a message or the fields of one, not both: {', '.join(fields)}"
+        hint = f"Use send(message.but({', '.join(f'{name}=…' for name in fields)}))"
+        raise MessageError(words, stage=Stage.MESSAGE, hint=hint if isinstance(message, Message) else "Leave one out")
+    if not fields:
+        hint = "Give a message, or its fields: send(to=…, subject=…, text=…)"
+        raise MessageError("There is nothing to send", stage=Stage.MESSAGE, hint=hint)
+    return Message(sender, **fields)  # type: ignore[arg-type]
+
+
+def _nearest(name: str) -> str:
+    from difflib import get_close_matches
+
+    nearest = get_close_matches(name, FIELDS, 1)
+    return f"; did you mean {nearest[0]!r}?" if nearest else ""
+
+
+def _checked(name: str, check: Callable[[object], Any], value: object) -> Any:
+    try:
+        return check(value)
+    except ValueError as error:
+        words = error.message if isinstance(error, MessageError) else str(error)
+        hint = error.hint if isinstance(error, MessageError) else None
+        raise ConfigError(f"{name}: {words}", stage=Stage.SETTINGS, hint=hint) from None
