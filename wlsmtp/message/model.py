@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self, TypedDict, Unpack, overload
+from typing import Any, BinaryIO, Self, TypedDict, Unpack, overload
 
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.message.attachment import Attachment as Attachment
@@ -119,6 +119,23 @@ class Message:
             raise _refusal(faults)
         if message_id is None:
             checked["message_id"] = new_identifier(self.sender.address.wire_domain or _NO_DOMAIN)
+
+    @classmethod
+    def from_eml(cls, source: str | os.PathLike[str] | bytes | BinaryIO, *, leave_out: Iterable[str] = ()) -> Self:
+        """The message in an .eml file, by its path, as octets, or open for reading: a letter to be varied and sent.
+
+        >>> letter = Message.from_eml("draft.eml", leave_out=["Received", "Return-Path"])
+        >>> receipts = session.send_all(letter.merge(rows))
+
+        Its addresses, Bcc among them, its texts, attachments and further headers are kept, and so are Date and
+        Message-ID, which ``but`` and ``merge`` make anew. How it was encoded is not, and format=flowed becomes a line
+        for each paragraph. Whatever else a ``Message`` has no place for (a signature, fields of a delivery, a calendar
+        among the alternatives) is a ``MessageError`` that names it. Header fields and parameters whose names are in
+        ``leave_out`` are left out. To send a file as it is, send its octets.
+        """
+        from wlsmtp.message.eml import read_eml
+
+        return cls(**read_eml(source, leave_out))
 
     def but(self, **changes: Unpack[Changes]) -> Self:
         """The same message with some fields changed; to make it sends nothing.
