@@ -220,9 +220,16 @@ for each mailbox; Amazon SES ends a connection that was idle for some ten second
 def advice_for(server: str) -> str | None:
     """What the provider behind a server's name asks for at login (app passwords, OAuth 2.0), when that is known. The
     name may be in upper case, and end in a dot as absolute names do."""
-    name = server.lower().rstrip(".")
-    for entry in PRESETS.values():
-        if entry["server"] == name:
-            return str(entry["advice"])
-    preset = next((preset for pattern, preset in _OTHER_HOSTS if fnmatchcase(name, pattern)), None)
+    preset = preset_of(server) or _preset_of_other(server)
     return str(PRESETS[preset]["advice"]) if preset is not None else None
+
+
+def preset_of(server: str) -> str | None:
+    """The preset whose server it is."""
+    name = server.lower().rstrip(".")
+    return next((preset for preset, entry in PRESETS.items() if entry["server"] == name), None)
+
+
+def _preset_of_other(server: str) -> str | None:
+    name = server.lower().rstrip(".")
+    return next((preset for pattern, preset in _OTHER_HOSTS if fnmatchcase(name, pattern)), None)

@@ -16,6 +16,7 @@ from wlsmtp.errors import (
     TLSError,
 )
 from wlsmtp.events import Connected
+from wlsmtp.presets import PRESETS, preset_of
 from wlsmtp.settings.config import Security
 from wlsmtp.smtp import learning
 from wlsmtp.smtp.authentication import ExchangeCut, authenticate
@@ -51,6 +52,7 @@ async def open_connection(
             continue
         except SMTPError as error:
             error.name_server(config.address)
+            _mention_preset(error, config)
             raise
         except Exception as error:  # a mistake, or what a signal handler raises; no message is in doubt because of it
             error.add_note(NOTHING_SENT)
@@ -105,6 +107,24 @@ async def _connect(io: IO, config: SessionConfig, deadlines: Deadlines) -> Strea
         if config.network.connector is None:
             raise
         raise _connector_failed(config, error) from error
+
+
+def _mention_preset(error: SMTPError, config: SessionConfig) -> None:
+    """A login with a known provider whose port or security is not what the provider wants: name the preset, which has
+    both. Not where the server has refused the login itself, which they do not change."""
+    preset = preset_of(config.server)
+    if (
+        preset is None
+        or not config.logs_in
+        or config.is_unix
+        or (error.stage is Stage.AUTH and error.reply is not None)
+    ):
+        return
+    if (config.port, config.security) in ((587, Security.TLS), (587, Security.DEFAULT), (465, Security.SSL)):
+        return
+    entry = PRESETS[preset]
+    words = f'SMTPSession.from_preset("{preset}", …) uses port {entry["port"]} with security="{entry["security"]}"'
+    error.hint = f"{error.hint.rstrip('.')}. {words}" if error.hint else words
 
 
 def _connector_failed(config: SessionConfig, error: Exception) -> ConnectionFailed:
