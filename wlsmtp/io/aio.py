@@ -22,7 +22,7 @@ from wlsmtp.io.aio_wire import Wire, wake, within
 from wlsmtp.io.base import Ended
 from wlsmtp.io.order import CheckedMutex, Rank, order
 from wlsmtp.io.place import Place
-from wlsmtp.io.readiness import is_readable
+from wlsmtp.io.readiness import Readable
 from wlsmtp.io.sockets import Connecting, check_injected, tune
 from wlsmtp.io.tls import keep_session, secure
 from wlsmtp.results.secured import TLSInfo
@@ -51,6 +51,7 @@ class AsyncioStream:
         """``sock`` is what the transport works on."""
         self.sent = 0
         self._socket = sock
+        self._readable = Readable(sock)
         self._transport = transport
         self._wire = wire
         self._place = _here()
@@ -70,8 +71,7 @@ class AsyncioStream:
         """Looks at the socket itself too: a loop that did not run since knows nothing new."""
         if self._wire.received or self._wire.ended:
             return True
-        sock = self._transport.get_extra_info("socket")
-        return sock is not None and is_readable(sock.fileno())
+        return self._readable.within(0.0)
 
     async def read(self, deadline: float) -> bytes:
         """See ``Stream.read``."""

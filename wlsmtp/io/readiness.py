@@ -19,7 +19,8 @@ class Readable:
             self._poll.register(sock.fileno(), select.POLLIN)
 
     def within(self, seconds: float) -> bool:
-        """Wait ``seconds`` at most; return whether a read would return at once, as ``is_readable`` has it."""
+        """Wait ``seconds`` at most; return whether a read would return at once, be it with bytes, the end, or an
+        error."""
         fileno = self._socket.fileno()
         if self._poll is None or fileno < 0:  # the number of a closed socket may be another one's by now
             return wait_until_ready(fileno, seconds)[0]
@@ -27,11 +28,6 @@ class Readable:
             return bool(self._poll.poll(seconds * 1000))
         except RuntimeError:  # another thread asks
             return wait_until_ready(fileno, seconds)[0]
-
-
-def is_readable(fileno: int) -> bool:
-    """Whether a read would return at once, be it with bytes, the end, or an error."""
-    return wait_until_ready(fileno, 0.0)[0]
 
 
 def wait_until_ready(fileno: int, seconds: float, *, reading: bool = True, writing: bool = False) -> tuple[bool, bool]:

@@ -111,6 +111,9 @@ class Dispatch:
         """Take what came of one transaction; return whether another one is due at once: for those that were not asked,
         and those beyond what the server takes in one, as it has said with 452 (RFC 5321 §4.5.3.1.10)."""
         self.transaction = None
+        if not self._is_part and self._so_far is None and latest.error is None:  # as is the rule
+            latest.tls, self.outcome = self.tls, latest
+            return False
         if not self._is_part and latest.error is None:
             self._settle(latest)
             return False

@@ -344,7 +344,7 @@ class Pipeline:
         self._unflushed = 0
         await connection.window.settle(oldest.transaction, oldest.deadlines)
         again: list[Dispatch] = []
-        delivered = 0
+        relay, delivered = self._relay, 0
         while self._on_their_way:
             dispatch = self._on_their_way[0]
             if dispatch.transaction is None or dispatch.transaction.outcome is None:
@@ -352,8 +352,8 @@ class Pipeline:
             self._on_their_way.popleft()
             outcome = dispatch.transaction.outcome
             delivered += outcome.error is None
-            if outcome.error is None or not self._relay.is_sent_again(dispatch, outcome, connection):
-                self._relay.take(dispatch, outcome)
+            if outcome.error is None or not relay.is_sent_again(dispatch, outcome, connection):
+                dispatch.take(outcome, relay.quirks, all_or_nothing=relay.all_or_nothing)
             if dispatch.outcome is None:
                 again.append(dispatch)
         if delivered:

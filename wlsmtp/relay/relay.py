@@ -151,10 +151,6 @@ class Relay:
         )
         return dispatch.is_sent_again(outcome, again, self.io.now(), all_or_nothing=self.all_or_nothing)
 
-    def take(self, dispatch: Dispatch, outcome: Outcome) -> bool:
-        """Take the result of one transaction; return whether another one must follow."""
-        return dispatch.take(outcome, self.quirks, all_or_nothing=self.all_or_nothing)
-
     async def _deliver_part(self, dispatch: Dispatch) -> None:
         pool = self.pool
         caller = pool.hold()
@@ -166,7 +162,7 @@ class Relay:
             if outcome is not None:
                 if outcome.error is None:
                     pool.succeeded()
-                self.take(dispatch, outcome)
+                dispatch.take(outcome, self.quirks, all_or_nothing=self.all_or_nothing)
         finally:
             pool.let_go(caller)
 

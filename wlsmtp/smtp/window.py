@@ -382,25 +382,24 @@ class Window:
         if outcome.error is None or not outcome.is_certainly_not_sent:
             self._accepted(transaction)
         else:
-            self._close_head(transaction)
             self._refused(transaction, outcome.error)
 
     def _accepted(self, transaction: Transaction) -> None:
         """At least some recipients get the message."""
-        self._close_head(transaction)
+        self._open.popleft()
+        self.settled += 1
+        self._octets -= transaction.plan.content.size
         self.has_delivered = True
         quirks = self._quirks
         is_news = transaction.by_bdat and quirks.bdat is Trust.UNPROVEN
         if is_news or quirks.window is not None or not quirks.has_delivered:
             learning.from_delivery(quirks, transaction, self._limits.max_in_flight)
 
-    def _close_head(self, transaction: Transaction) -> None:
+    def _refused(self, transaction: Transaction, error: SMTPError) -> None:
+        """A message that was certainly not sent leaves an envelope, a limit or a misunderstanding behind."""
         self._open.popleft()
         self.settled += 1
         self._octets -= transaction.plan.content.size
-
-    def _refused(self, transaction: Transaction, error: SMTPError) -> None:
-        """A message that was certainly not sent leaves an envelope, a limit or a misunderstanding behind."""
         reply = error.reply
         self._must_reset = True
         is_crowded = reply is not None and judge.names_connections(reply)
