@@ -38,7 +38,7 @@ def what_hangs(
     real = socket.getaddrinfo
 
     def look_up(host: str, port: int, *args: Any, **options: Any) -> Any:
-        return hang() if host == "mail.example" and not options.get("flags") else real(host, port, *args, **options)
+        return hang() if host == "mail.example" else real(host, port, *args, **options)
 
     if request.param == "name":
         monkeypatch.setattr(socket, "getaddrinfo", look_up)
@@ -68,7 +68,7 @@ world, port = sys.argv[1:]
 message = Message(sender="ann@example.com", to="bob@example.org", text="x")
 real = socket.getaddrinfo
 socket.getaddrinfo = lambda host, *args, **options: (
-    hang() if host == "mail.example" and not options.get("flags") else real(host, *args, **options)
+    hang() if host == "mail.example" else real(host, *args, **options)
 )
 
 async def main(options):

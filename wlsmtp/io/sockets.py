@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import suppress
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from wlsmtp.errors import ConfigError, ConnectionFailed, Stage
@@ -95,8 +96,9 @@ def read_dry(opened: Any) -> Iterator[bytes]:
 def addresses_of(host: str, port: int) -> list[tuple[Any, ...]] | None:
     """What ``look_up`` would find, if ``host`` is an address: that asks nobody, so it cannot hang."""
     try:
+        ip_address(host.partition("%")[0])
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    except (OSError, UnicodeError):
+    except (OSError, ValueError):
         return None
 
 
