@@ -223,3 +223,11 @@ def test_an_async_function_is_no_row() -> None:
     [merged] = LETTER.merge([row])  # type: ignore[list-item]
     with pytest.raises(MessageError, match=r"rows\[0\]: an async function is no row"):
         merged.message()
+
+
+def test_dicts_without_a_letter_are_answered_with_merge(world: World) -> None:
+    with world.session("localhost") as session:
+        [receipt] = session.send_all([fields(0)])
+        assert "letter.merge(rows)" in str(receipt.error)
+        with pytest.raises(MessageError, match=r"send\(\*\*fields\)"):
+            session.send(fields(0))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import logging
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -126,6 +128,12 @@ class TestUnread:
                 assert len(told) == 1 and isinstance(told[0], RuntimeWarning)
                 with pytest.raises(ConnectionFailed, match="closed"):
                     session.send(LETTER)
+
+    def test_a_caller_that_is_no_function_of_python_is_no_matter(self) -> None:
+        """As ``atexit`` is one: nothing stands behind the call."""
+        code = "import atexit, wlsmtp; atexit.register(wlsmtp.SMTPSession('localhost').send_many, [])"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
+        assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
 
 
 class TestSendAll:

@@ -34,7 +34,8 @@ class Reminder:
     def __init__(self) -> None:
         """The caller of whoever makes it called ``send_many``."""
         tell()
-        frame = sys._getframe(2)
+        caller = sys._getframe(1)
+        frame = caller.f_back or caller  # there is none behind it where C calls it, as at exit
         self._place: _Place | None = (frame.f_code.co_filename, frame.f_lineno, frame.f_globals.get("__name__", ""))
 
     def done(self) -> None:
@@ -46,7 +47,7 @@ class Reminder:
         if place is None or sys is None or sys.is_finalizing():
             return
         _untold.append(place)
-        if not any(map(_is_busy, _frames(sys._getframe(1)))):
+        if not any(map(_is_busy, _frames(sys._getframe().f_back))):
             tell()
 
 

@@ -157,6 +157,18 @@ def test_a_picture_in_the_html_may_be_a_path(tmp_path: Path) -> None:
     assert (attachment.filename, attachment.read()) == ("logo.png", b"png")
 
 
+def test_a_picture_in_the_html_may_be_an_open_file(tmp_path: Path) -> None:
+    (tmp_path / "logo.png").write_bytes(b"png" * 200_000)
+    for name in ("logo.png", None):
+        with (tmp_path / "logo.png").open("rb") as file:
+            attachment = Attachment.inline(file, "logo", filename=name, content_type="image/png")
+        assert attachment.is_inline and attachment.read() == b"png" * 200_000 and attachment.filename == name
+    with pytest.raises(MessageError, match="at its end"):
+        stream = io.BytesIO(b"png")
+        stream.read()
+        Attachment.inline(stream, "logo")
+
+
 def test_a_path_is_checked_at_once_and_read_at_render(tmp_path: Path) -> None:
     path = tmp_path / "note.txt"
     path.write_bytes(b"one")

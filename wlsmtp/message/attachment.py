@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, Self, TypeAlias
+from typing import Any, BinaryIO, Literal, Self, TypeAlias, cast
 
 from pydantic import Field, PrivateAttr, field_validator
 
@@ -117,16 +117,21 @@ class Attachment(Validated):
     @classmethod
     def inline(
         cls,
-        path_or_bytes: str | os.PathLike[str] | bytes,
+        path_or_bytes: str | os.PathLike[str] | bytes | BinaryIO,
         content_id: str,
         *,
         filename: str | None = None,
         content_type: str | None = None,
     ) -> Self:
-        """A picture or the like that the HTML shows as ``cid:content_id`` (RFC 2392)."""
+        """A picture or the like that the HTML shows as ``cid:content_id`` (RFC 2392): a path, octets, or a binary file
+        that is open for reading."""
+        if callable(getattr(path_or_bytes, "read", None)):
+            opened = cls.from_stream(cast("BinaryIO", path_or_bytes), filename, content_type)
+            return opened.model_copy(update={"disposition": "inline", "content_id": content_id})
         if isinstance(path_or_bytes, bytes | bytearray | memoryview):
             return cls(bytes(path_or_bytes), filename, content_type, "inline", content_id)
-        return cls(None, filename, content_type, "inline", content_id, path=path_or_bytes)
+        path = cast("str | os.PathLike[str]", path_or_bytes)
+        return cls(None, filename, content_type, "inline", content_id, path=path)
 
     @property
     def is_inline(self) -> bool:

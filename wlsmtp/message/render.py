@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import email.message
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.message.content import Content
@@ -75,5 +75,7 @@ def _not_sendable(value: object) -> MessageError:
     hint = "Encode the str first: text.encode()" if isinstance(value, str) else None
     if isinstance(value, MergeRow | Merge | AsyncMerge):
         hint = "send_many and send_all take it"
+    if isinstance(value, Mapping):
+        hint = "Message.merge makes messages of dicts: send_many(letter.merge(rows)), or send(**fields) for one"
     words = f"A message is a Message, an EmailMessage or bytes, not {type(value).__name__}"
     return MessageError(words, stage=Stage.MESSAGE, hint=hint)
