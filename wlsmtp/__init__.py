@@ -72,10 +72,10 @@ _ROOMS = {
     "session": ("SMTPSession", "AsyncSMTPSession"),
     "message.model": ("Message", "Attachment"),
     "message.envelope": ("Envelope",),
-    "results.receipt": ("Receipt", "RecipientResult", "RecipientStatus", "Status"),
+    "receipt": ("Receipt", "RecipientResult", "RecipientStatus", "Status"),
     "settings.config": ("SessionConfig", "Security", "Mode", "TLS"),
     "settings.limits": ("Timeouts", "PoolLimits", "Pipelining", "RetryPolicy"),
-    "results.errors": (
+    "errors": (
         "SMTPError", "ConfigError", "MessageError", "ConnectionFailed", "DeadlineExceeded", "TLSError",
         "AuthenticationFailed", "ReplyError", "SenderRefused", "RecipientsRefused", "ContentRefused", "CommandRefused",
         "LocalDeliveryFailed", "ProtocolError", "ExtensionMissing", "OutcomeUnknown", "MessageCancelled", "OutboxError",

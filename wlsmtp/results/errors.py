@@ -282,3 +282,9 @@ class OutboxError(SMTPError, OSError, RuntimeError):
 
 class NotInOutbox(OutboxError, LookupError):
     """The outbox knows no message with this id: it never had it, or its record was purged."""
+
+
+# Tracebacks and pickles name the path by which programs import them.
+for _value in tuple(vars().values()):
+    if isinstance(_value, type) and _value.__module__ == __name__:
+        _value.__module__ = "wlsmtp.errors"
