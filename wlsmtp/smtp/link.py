@@ -24,7 +24,7 @@ from wlsmtp.errors import (
 )
 from wlsmtp.events import Disconnected, Line
 from wlsmtp.io.alerts import client_certificate_error
-from wlsmtp.results.reply import Reply, are_positive
+from wlsmtp.results.reply import Reply
 from wlsmtp.smtp.expectation import Expectation
 from wlsmtp.wire.masking import Masking
 from wlsmtp.wire.reply import ReplyParser, printable
@@ -349,7 +349,7 @@ class Link:
             ]
         expected = self._expected
         if error is None and self.closing_reply is None:
-            replies = self._pair_positive(replies)
+            replies = self._pair_runs(replies)
         for reply in replies:
             is_good = reply.code < 300
             if not is_good or self.closing_reply is not None:
@@ -372,20 +372,27 @@ class Link:
             self.end(str(error))
             raise error
 
-    def _pair_positive(self, replies: list[Reply]) -> list[Reply]:
-        """Pair what comes first, as long as each thing that was sent is answered in full by 2xx: all that there is,
-        as a rule. Return the others, which are looked at one by one."""
+    def _pair_runs(self, replies: list[Reply]) -> list[Reply]:
+        """Pair what comes first, as long as each thing that was sent is answered in full, and not by a 421: all that
+        there is, as a rule. Return the others, which are looked at one by one."""
         expected, place, count = self._expected, 0, len(replies)
         while place < count and expected and not (expectation := expected[0]).may_grow:
             run = replies[place : place + expectation.left]
-            if len(run) < expectation.left or not are_positive(run):
+            if len(run) < expectation.left:
                 break
+            not_positive = 0
+            for reply in run:
+                if reply.code >= 300:
+                    if reply.code == 421:
+                        return replies[place:]
+                    not_positive += 1
             expectation.replies += run
+            expectation.not_positive += not_positive
             expectation.left = 0
             expected.popleft()
             self._answered = expectation.stages[-1]
             place += len(run)
-        return replies[place:]
+        return replies[place:] if place < count else []
 
     def _without_secrets(self, reply: Reply, stage: Stage, masking: Masking) -> Reply:
         """The reply as errors and receipts may have it. A challenge stays as it is: it is computed with. Neither EHLO

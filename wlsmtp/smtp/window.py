@@ -371,7 +371,8 @@ class Window:
             learning.from_envelope(quirks, transaction, is_closing=self.link.closing_reply is not None)
         if not transaction.go_on(self.link):
             return False
-        if self._queued and transaction.all_said and transaction.end_at is not None:
+        behind = quirks.behind_bdat if transaction.by_bdat else quirks.behind_data
+        if self._queued and behind is Trust.UNPROVEN and transaction.all_said and transaction.end_at is not None:
             self._try_behind(transaction)
         return True
 
