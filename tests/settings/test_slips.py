@@ -49,6 +49,7 @@ def vars_of(model: str) -> Iterator[str]:
 
 EXAMPLES: list[tuple[str, str, Any, str]] = [
     ("SessionConfig", "tls", True, 'security="tls"'),
+    ("SessionConfig", "tls", ssl.CERT_NONE, "tls=TLS(verify=False)"),
     ("SessionConfig", "tls", False, 'security="default", opportunistic_tls=False'),
     ("SessionConfig", "tls", "SSL", 'security="ssl"'),
     ("SessionConfig", "tls", "implicit", 'security="ssl"'),
@@ -206,6 +207,11 @@ def test_a_number_is_no_switch_and_a_time_is_in_seconds() -> None:
         wlsmtp.PoolLimits(max_connections=True)
     with pytest.raises(ConfigError, match=r"close_timeout: wrong value; use close_timeout=120 \(in seconds\)"):
         SMTPSession("x", close_timeout=timedelta(minutes=2))  # type: ignore[arg-type]
+
+
+def test_a_class_is_no_object_of_it() -> None:
+    with pytest.raises(ConfigError, match=r"retry: wrong value; use retry=RetryPolicy\(\)"):
+        made("SessionConfig", retry=wlsmtp.RetryPolicy)
 
 
 def test_both_worlds_answer(world: World) -> None:

@@ -78,7 +78,7 @@ NAMES = (
          "validate_certificates validate_cert check_hostname check_certificate insecure skip_verify "
          "insecure_skip_verify "
          "tls_insecure cert_reqs reject_unauthorized ssl_no_verify no_verify allow_self_signed self_signed verify_mode "
-         "trust_all_certs ssl_validate verification", "tls=TLS(verify=False)", _UNVERIFIED),
+         "openssl_verify_mode trust_all_certs ssl_validate verification", "tls=TLS(verify=False)", _UNVERIFIED),
     Name(_SESSION, "cafile ca_certs ca_cert ca_bundle ca cert_bundle ca_path root_ca certificates trust_store",
          'tls=TLS(ca_file="ca.pem")'),
     Name(_SESSION, "cert certfile keyfile key client_key client_certificate private_key certificate "
@@ -226,6 +226,10 @@ def _no_proxy(value: Any) -> bool:
     return isinstance(value, bool | dict | tuple | list) and not is_in_parts
 
 
+def _never_verified(value: Any) -> bool:
+    return type(value).__name__ == "VerifyMode"
+
+
 def _path(value: Any) -> bool:
     return isinstance(value, PathLike) or (isinstance(value, str) and ":" not in value)
 
@@ -242,6 +246,7 @@ _ON = lambda value: value is True  # noqa: E731
 # fmt: off
 VALUES = (
     Value(_SESSION, "tls", _ON, 'security="tls"', f"which is STARTTLS; {_SSL}"),
+    Value(_SESSION, "tls", _never_verified, "tls=TLS(verify=False)", _UNVERIFIED),
     Value(_SESSION, "tls", _OFF, 'security="default", opportunistic_tls=False', "which never uses TLS"),
     Value(_SESSION, "tls", _one_of("ssl"), 'security="ssl"'),
     Value(_SESSION, "tls", _FROM_START, 'security="ssl"'),
@@ -374,6 +379,8 @@ def _about_value(model: type[BaseModel], name: str, value: Any) -> Iterator[str]
     field = model.model_fields.get(name)
     if field is None:
         return
+    if isinstance(value, type) and value in kinds(field.annotation):
+        yield f"wrong value; use {name}={value.__name__}()"
     if isinstance(value, bool) and is_number(field):
         yield "must be a number"
     if isinstance(value, timedelta) and is_number(field):

@@ -116,7 +116,13 @@ class Settings(Validated):
         def __init__(self, **settings: Any) -> None: ...
 
 
-_PLAIN = {"Input should be": "must be", "must be a valid": "must be a", "Field required": "is missing"}
+_PLAIN = {
+    "a valid integer": "a whole number",
+    "a valid boolean": "True or False",
+    "Input should be": "must be",
+    "must be a valid": "must be a",
+    "Field required": "is missing",
+}
 """What pydantic says, in plain words."""
 
 
