@@ -280,6 +280,12 @@ def test_arguments_of_a_wrong_type_or_number_stop_the_program(call: Callable[[],
     assert not sessions._registry
 
 
+@pytest.mark.parametrize("call", [WRONG[0], *WRONG[2:5], EmailStatus, EmailSendMessage, EmailStartSession])
+def test_a_wrong_number_of_arguments_is_pythons_own_error_as_well(call: Callable[..., object]) -> None:
+    with pytest.raises(TypeError):
+        call()
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [

@@ -27,6 +27,10 @@ class WrongValue(WLanguageError):
     """A value of the right type that cannot be: where a function was given it, the function fails."""
 
 
+class WrongArguments(WLanguageError, TypeError):
+    """Too many arguments, too few, or one that has no such name."""
+
+
 class UnknownMember(WLanguageError, AttributeError):
     """A member that a variable does not have."""
 

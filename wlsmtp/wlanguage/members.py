@@ -14,6 +14,9 @@ __all__ = ["Add", "ArrayAdd"]
 
 T = TypeVar("T")
 
+_MOST = 1_000_000
+"""Elements that a count may ask for."""
+
 
 class Variable:
     """Something that has members, found without regard to case and accents. Another one is a ``WLanguageError``."""
@@ -97,8 +100,8 @@ class Count:
         return self if variable is None else len(getattr(variable, self._name))
 
     def __set__(self, variable: object, value: int) -> None:
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise WLanguageError(f"Nb{self._name}: must be a whole number, 0 or more")
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST:
+            raise WLanguageError(f"Nb{self._name}: must be a whole number, 0 or more, and at most {_MOST}")
         getattr(variable, self._name).resize(value)
 
 

@@ -11,7 +11,7 @@ from wlsmtp.io.order import Rank
 from wlsmtp.io.thread import Lock
 from wlsmtp.wlanguage.constants import emailOptionDefault
 from wlsmtp.wlanguage.email import AnyEmail
-from wlsmtp.wlanguage.errors import WLanguageError, WrongValue, failed, succeeded
+from wlsmtp.wlanguage.errors import WLanguageError, WrongArguments, WrongValue, failed, succeeded
 from wlsmtp.wlanguage.members import checked, kind_of, path
 from wlsmtp.wlanguage.variable import emailSMTPSession, started
 
@@ -84,7 +84,7 @@ def EmailStartSession(session: Session, *arguments: Any) -> bool:
         return session.StartSession()
     if not isinstance(session, str) or not 2 <= len(arguments) <= 6:
         words = "takes an emailSMTPSession variable, or user, password, POP3 server, SMTP server, their ports and mode"
-        raise WLanguageError(f"EmailStartSession: {words}; to read mail use POP3 (poplib) or IMAP (imaplib)")
+        raise WrongArguments(f"EmailStartSession: {words}; to read mail use POP3 (poplib) or IMAP (imaplib)")
     password, pop3, *rest = arguments
     server, _, port, asynchronous = rest + ["", 110, 25, False][len(rest) :]
     return EmailStartSMTPSession(session, password, server or pop3, port, asynchronous)
@@ -130,11 +130,11 @@ def _described(user: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> 
         names.remove("password")
     given = dict(zip(names, arguments, strict=False))
     if len(arguments) > len(names) or not named.keys() <= _ARGUMENTS.keys() or named.keys() & given.keys():
-        raise WLanguageError("EmailStartSMTPSession: takes user, password, server, port, asynchronous mode and option")
+        raise WrongArguments("EmailStartSMTPSession: takes user, password, server, port, asynchronous mode and option")
     session = emailSMTPSession()
     session.Name = user
     if "server" not in {**given, **named}:
-        raise WLanguageError("EmailStartSMTPSession: takes user, password and server, and the server is missing")
+        raise WrongArguments("EmailStartSMTPSession: takes user, password and server, and the server is missing")
     for name, value in {**given, **named}.items():
         setattr(session, _ARGUMENTS[name], value)
     return session
