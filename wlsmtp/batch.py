@@ -197,7 +197,7 @@ class Batch:
             entry.campaign = Campaign(entry.mail.envelope, self._config, self._announce)
         now = self._io.now()
         used = now - entry.started - (self._absent - entry.absent)
-        pause = entry.campaign.pause_after(outcome, self._config.timeout.total - used)
+        pause = entry.campaign.pause_after(outcome, self._config.timeout.total - used, used)
         if pause is None:
             return False
         entry.outcome = outcome

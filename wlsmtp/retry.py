@@ -3,23 +3,26 @@
 ``again_after`` is the one place that decides. What failed for no reason of its own goes again at once, over a new
 connection and once only; what the server may accept later goes again then, as ``RetryPolicy`` says.
 
-tenacity says how long to wait and when it is enough. It is asked after a failure only, so that a message that goes
-through at once pays nothing for it.
+tenacity says how long to wait and when it is enough: ``RetryPolicy`` is turned into its strategies, or brings some.
+They are asked after a failure only, so that a message that goes through at once pays nothing for it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
 from wlsmtp.errors import ConnectionFailed, Stage
-from wlsmtp.events import Retrying
+from wlsmtp.events import Retrying, log
 from wlsmtp.receipt import Outcome, RecipientResult, RecipientStatus
 from wlsmtp.smtp.judge import names_connections, names_rate
 from wlsmtp.smtp.transaction import Bystander, Misunderstood, NotStarted, OutOfStep
 
 if TYPE_CHECKING:
+    from tenacity import RetryCallState
+
     from wlsmtp.errors import SMTPError
     from wlsmtp.events import Announcer
     from wlsmtp.io.base import IO
@@ -108,7 +111,7 @@ async def keep_trying(
 ) -> tuple[Outcome, int]:
     """After a first ``outcome`` that was no success: try again for the recipients that may be served later, as the
     campaign and the deadline allow. What came of it all, and after how many tries."""
-    while (pause := tries.pause_after(outcome, deadlines.remaining)) is not None:
+    while (pause := tries.pause_after(outcome, deadlines.remaining, io.now() - deadlines.began)) is not None:
         await io.sleep(pause)
         outcome = outcome.updated_by(await attempt(tries.rest(outcome)))
     return outcome, tries.attempts
@@ -125,18 +128,21 @@ class Campaign:
         self._announce = announce
         self._all_or_nothing = config.all_or_nothing
         """Whether all recipients are tried again together, or nobody."""
+        self._waited = 0.0
+        """Seconds of the pauses between its tries."""
 
-    def pause_after(self, outcome: Outcome, remaining: float) -> float | None:
+    def pause_after(self, outcome: Outcome, remaining: float, elapsed: float) -> float | None:
         """How many seconds after one more try, with this outcome, the next one is due; None when there should be none,
         as it could not help, there were enough, ``remaining`` seconds are too few for it, or the server has named a
-        time that is longer than ``max_backoff``: to come back earlier would only be refused again."""
+        time that is longer than ``max_backoff``: to come back earlier would only be refused again. ``elapsed`` seconds
+        are over since the first try began."""
         self.attempts += 1
-        if outcome.error is None or self.attempts >= self._policy.attempts or not self._unserved(outcome):
+        if outcome.error is None or not self._unserved(outcome):
             return None
-        named = outcome.error.retry_after or 0.0
-        pause = max(pause_between(self._policy, self.attempts), named)
-        if pause >= remaining or named > self._policy.max_backoff:
+        pause = next_pause(self._policy, self.attempts, outcome.error, elapsed, self._waited)
+        if pause is None or pause >= remaining or (outcome.error.retry_after or 0.0) > self._policy.max_backoff:
             return None
+        self._waited += pause
         self._announce(Retrying(outcome.error, self.attempts + 1, pause))
         return pause
 
@@ -155,14 +161,58 @@ class Campaign:
         return [] if self._all_or_nothing and len(unserved) < len(outcome.recipients) else unserved
 
 
-def pause_between(policy: RetryPolicy, attempts: int) -> float:
-    """Seconds between try number ``attempts`` and the next one."""
-    from tenacity import RetryCallState, wait_exponential, wait_random
+def next_pause(
+    policy: RetryPolicy, attempts: int, error: SMTPError | None, elapsed: float, waited: float = 0.0
+) -> float | None:
+    """Seconds between try number ``attempts``, which has failed, and the next one: as the policy says, and not before
+    the server has asked for it. None when the policy has no further try. ``elapsed`` seconds are over since the first
+    one began, of which ``waited`` were pauses."""
+    state = _state(attempts, error, elapsed, waited)
+    state.upcoming_sleep = max(_wait(policy, state), (error.retry_after if error is not None else None) or 0.0)
+    return None if _stops(policy, state) else state.upcoming_sleep
 
-    wait = wait_exponential(multiplier=policy.backoff, max=policy.max_backoff) + wait_random(0, policy.jitter)
+
+def pause_between(policy: RetryPolicy, attempts: int, error: SMTPError | None = None) -> float:
+    """Seconds between try number ``attempts`` and the next one, as the policy says, however many there may be."""
+    return _wait(policy, _state(attempts, error))
+
+
+def _state(attempts: int, error: SMTPError | None, elapsed: float = 0.0, waited: float = 0.0) -> RetryCallState:
+    """A failed try as tenacity's strategies look at it."""
+    from tenacity import Future, RetryCallState
+
     state = RetryCallState(None, None, (), {})  # type: ignore[arg-type]
     state.attempt_number = attempts
+    state.start_time, state.outcome_timestamp, state.idle_for = 0.0, elapsed, waited
+    if error is not None:
+        state.outcome = Future.construct(attempts, error, has_exception=True)
+    return state
+
+
+def _wait(policy: RetryPolicy, state: RetryCallState) -> float:
+    from tenacity import wait_exponential, wait_random
+
+    if policy.wait is not None:
+        try:
+            pause = float(policy.wait(state))
+            if 0 <= pause < math.inf:
+                return pause
+            log.error("RetryPolicy: wait gave %r, which is no pause; backoff says how long", pause)
+        except Exception:
+            log.exception("RetryPolicy: wait failed; backoff says how long")
+    wait = wait_exponential(multiplier=policy.backoff, max=policy.max_backoff) + wait_random(0, policy.jitter)
     return wait(state)
+
+
+def _stops(policy: RetryPolicy, state: RetryCallState) -> bool:
+    from tenacity import stop_after_attempt
+
+    if policy.stop is not None:
+        try:
+            return bool(policy.stop(state))
+        except Exception:
+            log.exception("RetryPolicy: stop failed; attempts says how often")
+    return stop_after_attempt(policy.attempts)(state)
 
 
 def may_retry(result: RecipientResult, error: SMTPError | None, policy: RetryPolicy) -> bool:

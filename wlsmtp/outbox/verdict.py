@@ -15,7 +15,7 @@ from wlsmtp.errors import (
     Stage,
 )
 from wlsmtp.receipt import Outcome, RecipientStatus, Status, overall_status
-from wlsmtp.retry import may_retry, pause_between
+from wlsmtp.retry import may_retry, next_pause
 
 if TYPE_CHECKING:
     from wlsmtp.errors import SMTPError
@@ -42,15 +42,11 @@ def after_try(entry: Entry, outcome: Outcome, rules: Rules, now: float) -> Entry
         recipients=merged.recipients, reply=merged.reply, attempts=attempts, error=merged.error, tls=merged.tls
     )
     rest = _rest(merged, rules)
-    if rest and attempts < rules.policy.attempts:
-        return entry.waits_until(now + _pause(merged.error, rules.policy, attempts), receipt, rest)
+    # As long as a server asks for: nobody waits, and a message may expire.
+    pause = next_pause(rules.policy, attempts, merged.error, max(now - entry.created, 0.0)) if rest else None
+    if pause is not None:
+        return entry.waits_until(now + pause, receipt, rest)
     return entry.ends(now, receipt.changed(status=overall_status(merged.recipients)))
-
-
-def _pause(error: SMTPError | None, policy: RetryPolicy, attempts: int) -> float:
-    """Not before the server has asked for it, however long that is: nobody waits, and a message may expire."""
-    named = error.retry_after if error is not None else None
-    return max(pause_between(policy, attempts), named or 0.0)
 
 
 def _rest(outcome: Outcome, rules: Rules) -> tuple[str, ...]:

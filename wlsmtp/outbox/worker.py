@@ -332,7 +332,7 @@ class Worker:
         """Leave the server alone for a while, longer each time. What does not pass by itself, as a wrong password, is
         given the longest pause at once: more tries would lock the account."""
         self._failures += 1
-        pause = min(pause_between(self._rules.policy, self._failures), LONGEST_PROBE_PAUSE)
+        pause = min(pause_between(self._rules.policy, self._failures, error), LONGEST_PROBE_PAUSE)
         pause = pause if is_passing else self._rules.policy.max_backoff
         self._paused_until = self._io.now() + pause
         self._announce(Retrying(error, self._failures + 1, pause))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, Self
+from collections.abc import Callable
+from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.settings.validation import Seconds, Settings
@@ -111,11 +112,60 @@ class RetryPolicy(Settings):
     backoff: Annotated[float, Field(ge=0)] = 1.0
     """Seconds before the second try; doubled for each one after it."""
     max_backoff: Annotated[float, Field(ge=0)] = 60.0
-    """The longest pause, in seconds; a server that asks for a longer one is not asked again."""
+    """The longest pause of ``backoff``, in seconds; a server that asks for a longer one is not asked again."""
     jitter: Annotated[float, Field(ge=0)] = 0.5
     """Up to so many seconds are added at random, so that many clients do not come back in step."""
     resend_unknown: bool = False
     """True also offers a message again whose outcome is unknown; its recipients may then get it twice."""
+    stop: Callable[[Any], bool] | None = None
+    """When there is no further try, in place of ``attempts``: a stop strategy of tenacity's, such as
+    ``stop_after_delay(300)``, or a function of its ``RetryCallState``."""
+    wait: Callable[[Any], float] | None = None
+    """The pause before the next try, in place of ``backoff`` and ``jitter``: a wait strategy of tenacity's, such as
+    ``wait_random_exponential(max=60)``, or a function of its ``RetryCallState`` that returns seconds."""
+
+    @field_validator("stop", "wait", mode="before")
+    @classmethod
+    def _strategy(cls, value: object, info: ValidationInfo) -> object:
+        if value is not None:
+            _check_strategy(value, info.field_name == "stop")
+        return value
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Self:
+        given = self.model_fields_set
+        if self.stop is not None and "attempts" in given:
+            raise ValueError("stop: cannot go with attempts; give one of them")
+        if self.wait is not None and (both := sorted({"backoff", "jitter"} & given)):
+            raise ValueError(f"wait: cannot go with {both[0]}; give one of them")
+        return self
+
+
+def _check_strategy(value: object, is_stop: bool) -> None:
+    """Raise ``ValueError`` for what would be called with a wrong result, or not at all. A class, for one, can be
+    called, and what that gives is true: there would never be a second try."""
+    from inspect import iscoroutinefunction
+
+    from tenacity.retry import retry_base
+    from tenacity.stop import stop_base
+    from tenacity.wait import wait_base
+
+    if isinstance(value, type):
+        raise ValueError(f"is a class; make a strategy of it, as in {value.__name__}(…)")
+    if isinstance(value, wait_base if is_stop else stop_base):
+        raise ValueError(
+            "is a wait strategy; give it as wait=…" if is_stop else "is a stop strategy; give it as stop=…"
+        )
+    if isinstance(value, retry_base):
+        raise ValueError("is a retry strategy; which failures deserve another try is not for the policy")
+    if not callable(value) and is_stop:
+        raise ValueError("must be a strategy of tenacity's, such as stop_after_delay(300); a number is for attempts=…")
+    if not callable(value):
+        raise ValueError(
+            "must be a strategy of tenacity's, such as wait_fixed(2); a number of seconds is for backoff=…"
+        )
+    if iscoroutinefunction(value) or iscoroutinefunction(type(value).__call__):
+        raise ValueError("cannot be async, as its answer is needed at once")
 
 
 PATIENT = RetryPolicy(attempts=130, backoff=5.0, max_backoff=3600.0, jitter=5.0)
