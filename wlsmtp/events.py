@@ -17,10 +17,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, overload
 
+from wlsmtp.errors import SMTPError
+from wlsmtp.receipt import Outcome, Receipt
+
 if TYPE_CHECKING:
-    from wlsmtp.errors import SMTPError
-    from wlsmtp.receipt import Outcome, Receipt
     from wlsmtp.wire.extensions import Capabilities
+else:
+    Capabilities = Any  # its package builds on this one
 
 log = logging.getLogger("wlsmtp")
 log.addHandler(logging.NullHandler())  # a program that set up no logging gets errors as exceptions, not on stderr

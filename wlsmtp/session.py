@@ -5,30 +5,28 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack, overload
+from typing import Any, Self, TypedDict, Unpack, overload
 
 from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.intake import Item
+from wlsmtp.io.base import IO
 from wlsmtp.io.blocking import BlockingIO, advance, run
+from wlsmtp.io.place import Place
 from wlsmtp.mailer import Mailer
 from wlsmtp.message.model import Fields
+from wlsmtp.message.render import Sendable
+from wlsmtp.message.values import AddressLike
+from wlsmtp.outbox.base import OutboxStatistics
+from wlsmtp.outbox.schedule import When
 from wlsmtp.receipt import Receipt, Status
 from wlsmtp.reminder import Reminder, keeping
+from wlsmtp.results.statistics import Statistics
 from wlsmtp.settings.config import ConfigKeywords, SessionConfig, SessionKeywords
 from wlsmtp.settings.help import documents, spells_out
-
-if TYPE_CHECKING:
-    from wlsmtp.io.base import IO
-    from wlsmtp.io.place import Place
-    from wlsmtp.message.render import Sendable
-    from wlsmtp.message.values import AddressLike
-    from wlsmtp.outbox.base import OutboxStatistics
-    from wlsmtp.outbox.schedule import When
-    from wlsmtp.results.statistics import Statistics
-    from wlsmtp.settings.options import DeliveryOptions
-    from wlsmtp.smtp.connection import ServerInfo
-    from wlsmtp.transports.base import Transport
-    from wlsmtp.wire.extensions import Capabilities
+from wlsmtp.settings.options import DeliveryOptions
+from wlsmtp.smtp.connection import ServerInfo
+from wlsmtp.transports.base import Transport
+from wlsmtp.wire.extensions import Capabilities
 
 
 class SendOptions(TypedDict, total=False):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.settings.options import DeliveryOptions, mail_parameters, rcpt_parameters
@@ -18,15 +18,16 @@ from wlsmtp.wire.address import (
     text_of,
 )
 from wlsmtp.wire.command import line, mail, rcpt
+from wlsmtp.wire.extensions import Capabilities
 
 if TYPE_CHECKING:
     from email.headerregistry import Address as HeaderAddress
 
     from pydantic import NameEmail
+else:
+    HeaderAddress = NameEmail = Any  # to import them takes long
 
-    from wlsmtp.wire.extensions import Capabilities
-
-PathLike: TypeAlias = "str | Address | HeaderAddress | NameEmail"
+PathLike: TypeAlias = str | Address | HeaderAddress | NameEmail
 """An address, perhaps with a name, which the envelope has no use for."""
 
 

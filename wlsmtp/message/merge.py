@@ -14,18 +14,21 @@ from collections.abc import (
     Iterator,
     Mapping,
 )  # fmt: skip
-from email.message import Message as AnyEmail
+from email.message import Message as Email
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from wlsmtp.errors import ExtensionMissing, MessageError, Stage
+from wlsmtp.message.envelope import Envelope
+from wlsmtp.message.read import AnyEmail
 
 if TYPE_CHECKING:
-    from wlsmtp.message.envelope import Envelope
     from wlsmtp.message.model import Message
     from wlsmtp.message.render import Sendable
+else:
+    Message = Sendable = Any  # their modules import this one
 
-Made: TypeAlias = "Message | AnyEmail[Any, Any] | bytes | Mapping[str, Any] | tuple[Sendable, Envelope]"
-Row: TypeAlias = "Mapping[str, Any] | Callable[[Message], Made] | Callable[[], Made]"
+Made: TypeAlias = Message | AnyEmail | bytes | Mapping[str, Any] | tuple[Sendable, Envelope]
+Row: TypeAlias = Mapping[str, Any] | Callable[[Message], Made] | Callable[[], Made]
 """The fields that change, as ``Message.but`` takes them; or a function that is given the letter, if it wants anything,
 and returns such fields, a message, or a message with its envelope."""
 
@@ -60,7 +63,7 @@ class MergeRow:
     def _made(self, row: Any) -> Sendable | tuple[Sendable, Envelope]:
         if callable(row) and not isinstance(row, Mapping):
             row = row(self._letter) if _takes_something(row) else row()
-            if isinstance(row, tuple | AnyEmail | bytes | bytearray | memoryview | type(self._letter)):
+            if isinstance(row, tuple | Email | bytes | bytearray | memoryview | type(self._letter)):
                 return cast("Sendable | tuple[Sendable, Envelope]", row)
         if isinstance(row, Coroutine):
             row.close()
@@ -145,7 +148,7 @@ def merged(letter: Message, rows: object) -> Merge | AsyncMerge:
     """All rows. Raises ``MessageError`` for what are no rows."""
     if isinstance(rows, AsyncIterable):
         return AsyncMerge(letter, rows)
-    if isinstance(rows, Mapping | AnyEmail | str | bytes | type(letter)) or not isinstance(rows, Iterable):
+    if isinstance(rows, Mapping | Email | str | bytes | type(letter)) or not isinstance(rows, Iterable):
         words = f"merge takes an iterable of rows, not one {type(rows).__name__}"
         raise MessageError(words, stage=Stage.MESSAGE, hint=_ROW_HINT)
     return Merge(letter, rows)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wlsmtp.errors import MessageError
 from wlsmtp.message.headers import ADDRESS_FIELDS, IDENTIFIER_FIELDS, MAX_WORD, ONE_FIELD, URL_FIELDS, field
@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     from email.headerregistry import Group as HeaderGroup
 
     from pydantic import NameEmail
+else:
+    HeaderAddress = HeaderGroup = NameEmail = Any  # to import them takes long
 
-AddressLike: TypeAlias = "str | Address | Mailbox | HeaderAddress | NameEmail | tuple[str, str]"
+AddressLike: TypeAlias = str | Address | Mailbox | HeaderAddress | NameEmail | tuple[str, str]
 """``"ann@example.com"``, ``"Ann <ann@example.com>"``, or a pair (name, address), whose name is taken as it is; or what
 the standard library and pydantic have for it."""
-AddressesLike: TypeAlias = "AddressLike | Group | HeaderGroup | Iterable[AddressLike | Group | HeaderGroup]"
+AddressesLike: TypeAlias = AddressLike | Group | HeaderGroup | Iterable[AddressLike | Group | HeaderGroup]
 """One or several; a group is a ``Group``, and text only if it is empty: ``"undisclosed-recipients:;"``."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")

@@ -7,22 +7,17 @@ All times are seconds since 1970.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from wlsmtp.errors import OutboxError
+from wlsmtp.io.base import IO
+from wlsmtp.message.content import Content
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.mail import Mail
-from wlsmtp.receipt import Status
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
-    from wlsmtp.io.base import IO
-    from wlsmtp.message.content import Content
-    from wlsmtp.receipt import OutboxReceipt
-    from wlsmtp.settings.options import DeliveryOptions
+from wlsmtp.receipt import OutboxReceipt, Status
+from wlsmtp.settings.options import DeliveryOptions
 
 PRIORITIES = range(-10, 11)
 """Greater goes first. Few, so that to claim the best of 100,000 mails is a look at each level and no search."""

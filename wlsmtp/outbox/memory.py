@@ -7,19 +7,17 @@ import math
 import os
 from bisect import bisect_right
 from collections import deque
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wlsmtp.io.order import Rank
 from wlsmtp.outbox.base import Agenda, Entry, Outbox, OutboxStatistics
 from wlsmtp.outbox.clock import Clock
 from wlsmtp.outbox.verdict import interrupted
 from wlsmtp.receipt import Status
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
 
 REMEMBERED = 100_000
 """Finished mails that are remembered at most."""

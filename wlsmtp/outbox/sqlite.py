@@ -10,26 +10,23 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections import deque
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from wlsmtp.errors import ConfigError, OutboxError, Stage
 from wlsmtp.events import log
+from wlsmtp.io.base import Bell, Task
 from wlsmtp.io.forks import watch_forks
 from wlsmtp.io.order import Rank
+from wlsmtp.io.place import Place
 from wlsmtp.io.thread import Lock
 from wlsmtp.outbox.base import Agenda, Entry, Outbox, OutboxStatistics
 from wlsmtp.outbox.clock import Clock, Watch
 from wlsmtp.outbox.database import Database, identity
 from wlsmtp.outbox.lifecycle import State, WorkerLife
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
-
-    from wlsmtp.io.base import Bell, Task
-    from wlsmtp.io.place import Place
-    from wlsmtp.receipt import Status
+from wlsmtp.receipt import Status
 
 T = TypeVar("T")
 

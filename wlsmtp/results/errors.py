@@ -37,13 +37,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from wlsmtp.results.reply import shortened
-
-if TYPE_CHECKING:
-    from wlsmtp.results.receipt import Receipt
-    from wlsmtp.results.reply import Reply
+from wlsmtp.results.reply import Reply, shortened
 
 
 class Stage(StrEnum):
@@ -288,3 +284,6 @@ class NotInOutbox(OutboxError, LookupError):
 for _value in tuple(vars().values()):
     if isinstance(_value, type) and _value.__module__ == __name__:
         _value.__module__ = "wlsmtp.errors"
+
+# Here, as the two modules need each other; annotations are read with it.
+from wlsmtp.results.receipt import Receipt  # noqa: E402

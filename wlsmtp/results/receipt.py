@@ -5,19 +5,14 @@ Values only; how replies become a receipt is decided in ``smtp/judge.py``.
 
 from __future__ import annotations
 
+from collections.abc import Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import Enum, StrEnum, auto
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import Any, Protocol, Self
 
-from wlsmtp.results.errors import RecipientsRefused, Stage
-
-if TYPE_CHECKING:
-    from collections.abc import Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
-    from datetime import datetime
-
-    from wlsmtp.results.errors import SMTPError
-    from wlsmtp.results.reply import Reply
-    from wlsmtp.results.secured import TLSInfo
+from wlsmtp.results.reply import Reply
+from wlsmtp.results.secured import TLSInfo
 
 
 class Status(StrEnum):
@@ -393,6 +388,10 @@ def _error_of(results: Sequence[RecipientResult], latest: SMTPError | None) -> S
 
 _SERVER = "The server"
 """What errors call it where its name is not known."""
+
+
+# Here, as the two modules need each other; annotations are read with it.
+from wlsmtp.results.errors import RecipientsRefused, SMTPError, Stage  # noqa: E402
 
 
 def refusal(results: Sequence[RecipientResult], stage: Stage = Stage.RCPT, server: str = _SERVER) -> RecipientsRefused:

@@ -7,11 +7,8 @@ known codes exists anywhere. ``wire/reply.py`` reads them.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 MAX_SHOWN = 1000
 """Characters of a reply's text in ``str()``."""

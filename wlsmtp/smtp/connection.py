@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING
 
 from wlsmtp.errors import CommandRefused, ProtocolError, SMTPError, Stage
 from wlsmtp.lifecycle import Lifecycle, QuickEnum
+from wlsmtp.results.secured import TLSInfo
 from wlsmtp.smtp.hints.row import Scene
 from wlsmtp.smtp.plan import Planner
 from wlsmtp.smtp.quirks import Trust
 from wlsmtp.smtp.window import Window, is_closing
 from wlsmtp.wire import command
+from wlsmtp.wire.extensions import Capabilities
 
 if TYPE_CHECKING:
     from wlsmtp.io.base import IO
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
     from wlsmtp.results.reply import Reply
-    from wlsmtp.results.secured import TLSInfo
     from wlsmtp.settings.config import SessionConfig
     from wlsmtp.smtp.deadlines import Deadlines
     from wlsmtp.smtp.expectation import Expectation
     from wlsmtp.smtp.link import Link
     from wlsmtp.smtp.plan import Plan
     from wlsmtp.smtp.quirks import ServerQuirks
-    from wlsmtp.wire.extensions import Capabilities
 
 LONG_IDLE = 1.0
 """Seconds after which a connection may have died without a sign: the next message asks before it sends content."""

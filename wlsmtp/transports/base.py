@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from wlsmtp.errors import ConfigError, SMTPError, Stage
+from wlsmtp.events import Announcer
+from wlsmtp.io.base import IO
+from wlsmtp.message.content import Content
+from wlsmtp.message.envelope import Envelope
+from wlsmtp.message.mail import Mail
 from wlsmtp.receipt import Outcome, RecipientStatus
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-
-    from wlsmtp.events import Announcer
-    from wlsmtp.io.base import IO
-    from wlsmtp.message.content import Content
-    from wlsmtp.message.envelope import Envelope
-    from wlsmtp.message.mail import Mail
-    from wlsmtp.results.reply import Reply
-    from wlsmtp.results.statistics import PoolStatistics
-    from wlsmtp.settings.config import SessionConfig
-    from wlsmtp.settings.urls import URL
-    from wlsmtp.smtp.connection import ServerInfo
-    from wlsmtp.smtp.deadlines import Deadlines
-    from wlsmtp.wire.extensions import Capabilities
+from wlsmtp.results.reply import Reply
+from wlsmtp.results.statistics import PoolStatistics
+from wlsmtp.settings.config import SessionConfig
+from wlsmtp.settings.urls import URL
+from wlsmtp.smtp.connection import ServerInfo
+from wlsmtp.smtp.deadlines import Deadlines
+from wlsmtp.wire.extensions import Capabilities
 
 
 def reverse_path(envelope: Envelope) -> str:

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from wlsmtp.errors import ConfigError, MessageError, SMTPError, Stage
+from wlsmtp.message.content import Content
+from wlsmtp.message.envelope import Envelope
 from wlsmtp.receipt import Outcome, RecipientStatus
-from wlsmtp.settings.urls import wrong
-from wlsmtp.transports.base import Transport
+from wlsmtp.results.statistics import PoolStatistics
+from wlsmtp.settings.urls import URL, wrong
+from wlsmtp.smtp.connection import ServerInfo
+from wlsmtp.smtp.deadlines import Deadlines
+from wlsmtp.transports.base import Context, Transport
 from wlsmtp.transports.members import total
-from wlsmtp.transports.registry import make_transport
-from wlsmtp.wire.address import parse_address
-
-if TYPE_CHECKING:
-    from wlsmtp.message.content import Content
-    from wlsmtp.message.envelope import Envelope
-    from wlsmtp.results.statistics import PoolStatistics
-    from wlsmtp.settings.urls import URL
-    from wlsmtp.smtp.connection import ServerInfo
-    from wlsmtp.smtp.deadlines import Deadlines
-    from wlsmtp.transports.base import Context
-    from wlsmtp.transports.registry import Given
-    from wlsmtp.wire.address import Address
+from wlsmtp.transports.registry import Given, make_transport
+from wlsmtp.wire.address import Address, parse_address
 
 ANY = "*"
 

@@ -8,27 +8,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from itertools import cycle
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from wlsmtp.errors import ConfigError, SMTPError, Stage
 from wlsmtp.events import Attempted
+from wlsmtp.message.content import Content
+from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.mail import Mail
 from wlsmtp.receipt import Outcome, RecipientResult, RecipientStatus
-from wlsmtp.settings.urls import wrong
-from wlsmtp.transports.base import Transport
+from wlsmtp.results.statistics import PoolStatistics
+from wlsmtp.settings.urls import URL, wrong
+from wlsmtp.smtp.connection import ServerInfo
+from wlsmtp.smtp.deadlines import Deadlines
+from wlsmtp.transports.base import Context, Transport
 from wlsmtp.transports.members import Member, Source, spread, total
-from wlsmtp.transports.registry import make_transport
-
-if TYPE_CHECKING:
-    from wlsmtp.message.content import Content
-    from wlsmtp.message.envelope import Envelope
-    from wlsmtp.results.statistics import PoolStatistics
-    from wlsmtp.settings.urls import URL
-    from wlsmtp.smtp.connection import ServerInfo
-    from wlsmtp.smtp.deadlines import Deadlines
-    from wlsmtp.transports.base import Context
-    from wlsmtp.transports.registry import Given
-    from wlsmtp.wire.extensions import Capabilities
+from wlsmtp.transports.registry import Given, make_transport
+from wlsmtp.wire.extensions import Capabilities
 
 RETRY_AFTER = 60.0
 """Seconds for which a transport that is down is left alone."""

@@ -6,19 +6,16 @@ What a message holds is never taken for markup, nor for control sequences of the
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from email import message_from_bytes, policy
-from typing import TYPE_CHECKING, TextIO
+from email.message import EmailMessage
+from typing import TextIO
 
 from wlsmtp.errors import LocalDeliveryFailed, Stage
+from wlsmtp.message.content import Content
+from wlsmtp.message.envelope import Envelope
+from wlsmtp.smtp.deadlines import Deadlines
 from wlsmtp.transports.base import WholeTransport, reverse_path
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from email.message import EmailMessage
-
-    from wlsmtp.message.content import Content
-    from wlsmtp.message.envelope import Envelope
-    from wlsmtp.smtp.deadlines import Deadlines
 
 MAX_LINES = 200
 """Lines of one text that are shown."""

@@ -16,20 +16,17 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from wlsmtp.errors import LocalDeliveryFailed, OutcomeUnknown, SMTPError, Stage
-from wlsmtp.settings.urls import wrong
+from wlsmtp.message.content import Content
+from wlsmtp.message.envelope import Envelope
+from wlsmtp.settings.urls import URL, wrong
 from wlsmtp.smtp.connection import ServerInfo
+from wlsmtp.smtp.deadlines import Deadlines
 from wlsmtp.transports.base import WholeTransport, reverse_path
 from wlsmtp.wire.content import with_unix_line_ends
 from wlsmtp.wire.extensions import Capabilities
-
-if TYPE_CHECKING:
-    from wlsmtp.message.content import Content
-    from wlsmtp.message.envelope import Envelope
-    from wlsmtp.settings.urls import URL
-    from wlsmtp.smtp.deadlines import Deadlines
 
 _MAY_PASS = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR}
 

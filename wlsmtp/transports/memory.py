@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from wlsmtp.message.content import Content
+from wlsmtp.message.envelope import Envelope
+from wlsmtp.settings.options import DeliveryOptions
+from wlsmtp.smtp.deadlines import Deadlines
 from wlsmtp.transports.base import WholeTransport
-
-if TYPE_CHECKING:
-    from wlsmtp.message.content import Content
-    from wlsmtp.message.envelope import Envelope
-    from wlsmtp.settings.options import DeliveryOptions
-    from wlsmtp.smtp.deadlines import Deadlines
 
 
 @dataclass(frozen=True, slots=True)

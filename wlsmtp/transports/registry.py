@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wlsmtp.settings.config import SessionConfig
 from wlsmtp.settings.sources import fields_from_url
 from wlsmtp.settings.urls import SMTP_SCHEMES, URL, home_of, parse_transport, wrong
-from wlsmtp.transports.base import Transport
+from wlsmtp.transports.base import Context, Transport
 from wlsmtp.transports.smtp import SMTPTransport
-
-if TYPE_CHECKING:
-    from wlsmtp.transports.base import Context
 
 _OF_ONE_SERVER = frozenset({"server", "port", "security", "protocol", "transport"})
 _CREDENTIALS = frozenset({"username", "password", "token"})

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from wlsmtp.errors import ContentRefused, DeadlineExceeded, LocalDeliveryFailed, OutcomeUnknown, SMTPError, Stage
+from wlsmtp.io.base import Ended
+from wlsmtp.message.content import Content
+from wlsmtp.message.envelope import Envelope
 from wlsmtp.results.reply import Reply
+from wlsmtp.settings.urls import URL
 from wlsmtp.smtp.connection import ServerInfo
+from wlsmtp.smtp.deadlines import Deadlines
 from wlsmtp.transports.base import WholeTransport, reverse_path
 from wlsmtp.wire.content import with_unix_line_ends
 from wlsmtp.wire.extensions import Capabilities
 from wlsmtp.wire.reply import printable
-
-if TYPE_CHECKING:
-    from wlsmtp.io.base import Ended
-    from wlsmtp.message.content import Content
-    from wlsmtp.message.envelope import Envelope
-    from wlsmtp.settings.urls import URL
-    from wlsmtp.smtp.deadlines import Deadlines
 
 PROGRAM = "/usr/sbin/sendmail"
 
