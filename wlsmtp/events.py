@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 else:
     Capabilities = Any  # its package builds on this one
 
-log = logging.getLogger("wlsmtp")
+log: logging.Logger = logging.getLogger("wlsmtp")
 log.addHandler(logging.NullHandler())  # a program that set up no logging gets errors as exceptions, not on stderr
 
 

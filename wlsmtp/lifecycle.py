@@ -24,7 +24,7 @@ class Lifecycle(Generic[S]):
     def __init__(self, first: S, allowed: Mapping[S, frozenset[S]]) -> None:
         """``allowed``: which states may follow each one."""
         self._allowed = allowed
-        self.state = first
+        self.state: S = first
 
     def is_in(self, *states: S) -> bool:
         """Whether the state is one of ``states``."""

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from wlsmtp.receipt import Outcome, Receipt, Status
     from wlsmtp.settings.options import DeliveryOptions
     from wlsmtp.smtp.connection import ServerInfo
+    from wlsmtp.transports.base import Transport
 
 TOGETHER = 100
 """Messages of a collection that are put into an outbox at once."""
@@ -47,10 +48,10 @@ class Mailer:
         check_mechanisms(config)
         self.config = config
         self.io = io
-        self.announce = Announcer(config.listeners)
+        self.announce: Announcer = Announcer(config.listeners)
         self._context = Context(config, io, self.announce)
-        self.transport = transport_of(self._context)
-        self.accounts = Accounts(self._context, self.transport)
+        self.transport: Transport = transport_of(self._context)
+        self.accounts: Accounts = Accounts(self._context, self.transport)
         self._intake = Intake(self._context, self.transport)
         self._is_closed = False
         self._spoolers = self._keep_spoolers() if config.mode is Mode.ASYNC else None

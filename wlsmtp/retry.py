@@ -121,7 +121,7 @@ class Campaign:
     """The tries of one message: how many there were, and when the next one is due."""
 
     def __init__(self, envelope: Envelope, config: SessionConfig, announce: Announcer) -> None:
-        self.attempts = 0
+        self.attempts: int = 0
         """Tries whose outcome was told to ``pause_after``."""
         self._envelope = envelope
         self._policy = config.retry

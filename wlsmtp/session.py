@@ -67,7 +67,7 @@ class _Session:
             given = {name: getattr(server, name) for name in server.model_fields_set} | given
         elif server is not None:
             given["server"] = server
-        self.config = SessionConfig(**given)
+        self.config: SessionConfig = SessionConfig(**given)
         self._mailer = Mailer(self.config, self._io())
 
     @staticmethod

@@ -44,7 +44,7 @@ def _without_secrets(error: Any) -> Any:
 
 
 # Locals would show passwords, hence no pretty exceptions; no markup, so that \b keeps the lists in the help.
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="wlsmtp",
     cls=_DiscreetGroup,
     no_args_is_help=True,

@@ -38,7 +38,7 @@ Statuses = Annotated[list[Status] | None, typer.Option("--status", help="Those i
 LOOKS = 1.0
 """Seconds between two looks at the counts."""
 
-outbox_app = typer.Typer(
+outbox_app: typer.Typer = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     help="Send what is in an outbox, and see what is in it.",

@@ -49,7 +49,7 @@ class AsyncioStream:
         self, transport: asyncio.Transport, wire: Wire, sock: socket.socket, *, is_direct: bool = True
     ) -> None:
         """``sock`` is what the transport works on."""
-        self.sent = 0
+        self.sent: int = 0
         self._socket = sock
         self._readable = Readable(sock)
         self._transport = transport

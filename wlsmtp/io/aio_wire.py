@@ -16,12 +16,12 @@ class Wire(asyncio.Protocol):
     """What asyncio calls back, turned into something to wait for."""
 
     def __init__(self) -> None:
-        self.received = bytearray()
-        self.ended = False
+        self.received: bytearray = bytearray()
+        self.ended: bool = False
         self.failure: Exception | None = None
-        self.paused = False
+        self.paused: bool = False
         self._loop = asyncio.get_running_loop()
-        self.closed = self._loop.create_future()
+        self.closed: asyncio.Future[None] = self._loop.create_future()
         self.engine: TLSEngine | None = None
         self._reader: asyncio.Future[None] | None = None
         self._read_by = 0.0

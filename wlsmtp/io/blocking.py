@@ -111,7 +111,7 @@ class BlockingStream:
         self._unread = 0
         self._is_read = False
         self._is_prompt = False
-        self.sent = 0
+        self.sent: int = 0
         self.tls: TLSInfo | None = None
 
     @property
@@ -400,7 +400,7 @@ class BlockingIO:
             BlockingIO._here = Place(os.getpid())
         return self._here
 
-    now = staticmethod(time.monotonic)
+    now: staticmethod[[], float] = staticmethod(time.monotonic)
     """The monotonic clock, which is asked several times for a message."""
 
     def __init__(self) -> None:

@@ -35,9 +35,11 @@ class TLSEngine:
     def __init__(self, context: ssl.SSLContext, server_hostname: str, session: ssl.SSLSession | None = None) -> None:
         """``session``: that of an earlier connection, to be resumed. Raises ``ValueError`` for a name that none is."""
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname, session=session)
+        self.object: ssl.SSLObject = context.wrap_bio(
+            self._incoming, self._outgoing, server_hostname=server_hostname, session=session
+        )
         """Knows what was agreed on."""
-        self.has_ended = False
+        self.has_ended: bool = False
         """Whether no more plain text will come: the server has sent close_notify, or ``failure``."""
         self.failure: ssl.SSLError | None = None
         """The alert of the server, or what was wrong with a record of it."""
@@ -110,7 +112,7 @@ class OutgoingRecords:
     so of a record that was begun, nothing was sent, and it is known exactly how much was."""
 
     def __init__(self) -> None:
-        self.unsent = _NOTHING
+        self.unsent: memoryview[int] = _NOTHING
         self._sizes: deque[tuple[int, int]] = deque()
         """Of each record, its octets of plain text, and those of the record itself that are not sent."""
 

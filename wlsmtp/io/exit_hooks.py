@@ -84,4 +84,4 @@ def _others() -> list[threading.Thread]:
     return [thread for thread in threads if not isinstance(thread, _ExitThread)]
 
 
-exit_hooks = ExitHooks()
+exit_hooks: ExitHooks = ExitHooks()

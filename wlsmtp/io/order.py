@@ -100,7 +100,7 @@ class Order:
             raise AssertionError(f"something waits under {', '.join(one.name for one in wrong)}")
 
 
-order = Order()
+order: Order = Order()
 if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=order.forget)
 

@@ -76,13 +76,13 @@ class BytesContent:
         """Line ends are set right. ``to_7bit`` writes the message again for ``as_7bit``, given the server's
         name for an error."""
         clean = with_clean_line_ends(data)
-        self.data = clean + b"\r\n" if clean and not clean.endswith(b"\r\n") else clean
+        self.data: bytes = clean + b"\r\n" if clean and not clean.endswith(b"\r\n") else clean
         """All octets."""
-        self.size = len(self.data)
+        self.size: int = len(self.data)
         """See ``Content.size``."""
-        self.is_8bit = not self.data.isascii()
+        self.is_8bit: bool = not self.data.isascii()
         """See ``Content.is_8bit``."""
-        self.head = head_of(self.data)
+        self.head: bytes = head_of(self.data)
         """The header section with its last CRLF, without the blank line."""
         self._to_7bit = to_7bit
 
@@ -129,7 +129,10 @@ class Body:
     ) -> None:
         """``name`` is for the error when there are more or fewer octets than ``size``. ``is_8bit``: any of them may be
         above 127."""
-        self.name, self.size, self.is_file, self.is_8bit = name, size, is_file, is_8bit
+        self.name: str = name
+        self.size: int = size
+        self.is_file: bool = is_file
+        self.is_8bit: bool = is_8bit
         self._chunks = chunks
 
     def chunks(self) -> Iterator[bytes]:
@@ -160,13 +163,14 @@ class ComposedContent:
         """The first piece holds the header section. ``to_binary`` writes the message again for ``as_binary``, and
         ``to_7bit`` for ``as_7bit``."""
         self._pieces = _joined(pieces)
-        self.size = 0
+        self.size: int = 0
         """See ``Content.size``."""
-        self.is_streamed = False
+        self.is_streamed: bool = False
         """See ``Content.is_streamed``."""
         self.message_id: str | None = message_id
         """See ``Content.message_id``."""
-        self.is_8bit = self.is_binary = is_binary
+        self.is_8bit: bool = is_binary
+        self.is_binary: bool = is_binary
         """See ``Content.is_8bit`` and ``Content.is_binary``."""
         self._to_binary, self._to_7bit = to_binary, to_7bit
         for piece in self._pieces:

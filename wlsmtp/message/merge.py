@@ -45,7 +45,7 @@ class MergeRow:
     def __init__(self, letter: Message, row: object, index: int) -> None:
         self._letter = letter
         self._row = row
-        self.index = index
+        self.index: int = index
         """The place of the row; that of the first is 0."""
 
     def message(self) -> Sendable:

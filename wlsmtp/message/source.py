@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.message.transfer import BLOCK, base64_lines
@@ -78,7 +78,7 @@ class OctetsSource(Source):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, OctetsSource) and self._octets == other._octets
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __reduce__(self) -> tuple[type[OctetsSource], tuple[bytes, str]]:
         return OctetsSource, (self._octets, self.name)
@@ -116,7 +116,7 @@ class FileSource(Source):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, FileSource) and (self._path, self._start) == (other._path, other._start)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __deepcopy__(self, _: object) -> FileSource:
         return self

@@ -106,7 +106,7 @@ class Database:
         except BaseException:
             self.close()
             raise
-        self.identity = identity(path)
+        self.identity: object = identity(path)
         """Which file it is."""
 
     def _prepare(self, synchronous: str) -> None:

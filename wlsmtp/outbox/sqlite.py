@@ -78,7 +78,7 @@ class SQLiteOutbox(Outbox):
             raise ConfigError("outbox: synchronous must be 'full' or 'normal'", stage=Stage.SETTINGS)
         if not lease > 0 or not (keep is None or keep >= 0):
             raise ConfigError("outbox: lease and keep must be numbers of seconds", stage=Stage.SETTINGS)
-        self.path = Path(path).absolute()
+        self.path: Path = Path(path).absolute()
         self.lease = lease
         self.keep = keep
         self._synchronous = synchronous

@@ -60,7 +60,7 @@ class Worker:
     ) -> None:  # fmt: skip
         """``count`` and ``finish`` are told of mail of which the outcome is final and written down. ``stays`` says
         whether to look for more work when there is none."""
-        self.lifecycle = WorkerLife(io.mutex(Rank.LIFE))
+        self.lifecycle: WorkerLife = WorkerLife(io.mutex(Rank.LIFE))
         self._outbox = outbox
         self._transport = transport
         self._rules = rules
@@ -95,7 +95,7 @@ class Worker:
         self._calls = 0
         self._answered = 0
         """How many of the calls were followed by a look at the outbox."""
-        self.is_busy = False
+        self.is_busy: bool = False
         """Whether it has mail on its way, or is about to."""
         self.caller: Hashable = None
         """The thread or task that it is, once it runs."""

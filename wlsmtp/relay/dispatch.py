@@ -31,14 +31,14 @@ class Dispatch:
     )  # fmt: skip
 
     def __init__(self, mail: Mail, deadlines: Deadlines) -> None:
-        self.mail = mail
+        self.mail: Mail = mail
         self.envelope: Envelope = mail.envelope
         """The recipients for whom there was no transaction yet."""
         self.content: Content = mail.content
-        self.deadlines = deadlines
-        self.has_turn = False
+        self.deadlines: Deadlines = deadlines
+        self.has_turn: bool = False
         """Whether it was waited for as the pace demands."""
-        self.was_refused = False
+        self.was_refused: bool = False
         """Whether the message itself was refused, before it is sent again."""
         self.not_before: float | None = None
         """The connection must have been opened after this time, as an older one has failed."""

@@ -50,7 +50,7 @@ class Pool:
         self._limits = limits
         self._connect = connect
         self._make_room = make_room
-        self.waiting = 0
+        self.waiting: int = 0
         """How many wait for a connection, or for all to come back."""
         self._idle: list[Connection] = []
         self._shared: list[Connection] = []
@@ -71,7 +71,7 @@ class Pool:
         """Seconds that a connection took to be ready, at most."""
         self._leaving: set[Connection] = set()
         """Open ones that carry no other message, as they are too many: no other one need be closed for them."""
-        self.statistics = PoolStatistics(allowed=limits.max_connections)
+        self.statistics: PoolStatistics = PoolStatistics(allowed=limits.max_connections)
 
     async def acquire(
         self, deadlines: Deadlines, *, size: int | None = None, opened_after: float | None = None

@@ -51,10 +51,10 @@ class Relay:
     def __init__(self, config: SessionConfig, io: IO, announce: Announcer) -> None:
         self.config = config
         self.io = io
-        self.quirks = ServerQuirks()
+        self.quirks: ServerQuirks = ServerQuirks()
         self.capabilities: Capabilities | None = None
         """What the server offered on the latest connection."""
-        self.all_or_nothing = config.all_or_nothing
+        self.all_or_nothing: bool = config.all_or_nothing
         """Whether a message is for all its recipients or for nobody."""
         self._announce = announce
         self._pools = Kept(io.here, self._make_pool, self._forget_pool)
@@ -65,7 +65,7 @@ class Relay:
         self._is_closed = False
         rate = config.pool.messages_per
         self._pace = Pace(*rate) if rate is not None else None
-        self.has_pace = rate is not None
+        self.has_pace: bool = rate is not None
         """Whether there is a limit on messages in a stretch of time."""
         self._lock = Lock(Rank.PACE)
 

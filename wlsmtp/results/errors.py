@@ -109,7 +109,7 @@ class SMTPError(Exception):
         self.stage = stage
         self.reply = reply
         self.receipt = receipt
-        self.hint = shortened(hint, MAX_MESSAGE) if hint else hint
+        self.hint: str | None = shortened(hint, MAX_MESSAGE) if hint else hint
 
     def __str__(self) -> str:
         parts = [self.message]

@@ -64,5 +64,5 @@ _TYPES = {
     Kind.TIME: str | None,
 }
 _typed_dict: Any = TypedDict  # type checkers want the fields spelled out
-ReceiptFields = _typed_dict("ReceiptFields", {name: _TYPES[kind] for name, kind in FIELDS.items()})
+ReceiptFields: Any = _typed_dict("ReceiptFields", {name: _TYPES[kind] for name, kind in FIELDS.items()})
 ReceiptFields.__doc__ = "What came of one message."

@@ -145,15 +145,15 @@ class Receipt:
         tls: TLSInfo | None = None,
     ) -> None:
         # Not a frozen dataclass: its many assignments would take a tenth of the time that a whole message takes.
-        self.id = id
-        self.status = status
-        self.recipients = recipients
-        self.reply = reply
-        self.message_id = message_id
-        self.attempts = attempts
-        self.error = error
-        self.elapsed = elapsed
-        self.tls = tls
+        self.id: str = id
+        self.status: Status = status
+        self.recipients: tuple[RecipientResult, ...] = recipients
+        self.reply: Reply | None = reply
+        self.message_id: str | None = message_id
+        self.attempts: int = attempts
+        self.error: SMTPError | None = error
+        self.elapsed: float = elapsed
+        self.tls: TLSInfo | None = tls
 
     @property
     def queue_id(self) -> str | None:
@@ -269,9 +269,9 @@ class OutboxReceipt(Receipt):
 
     def __init__(self, *args: Any, next_attempt: datetime | None = None, interruptions: int = 0, **fields: Any) -> None:
         super().__init__(*args, **fields)
-        self.next_attempt = next_attempt
-        self.interruptions = interruptions
-        self.unread = Unread()
+        self.next_attempt: datetime | None = next_attempt
+        self.interruptions: int = interruptions
+        self.unread: Unread = Unread()
         """What its record has of a newer version."""
         self._follower: Follower | None = None
 

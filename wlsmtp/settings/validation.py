@@ -19,7 +19,9 @@ class Validated(BaseModel):
     """A frozen model whose constructor raises ``_error`` instead of pydantic's own error, which repeats the values
     that it refuses, secrets among them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True
+    )
 
     _error: ClassVar[type[SMTPError]]
     _stage: ClassVar[Stage]

@@ -83,17 +83,18 @@ class Connection:
     def __init__(self, link: Link, info: ServerInfo, config: SessionConfig, io: IO, quirks: ServerQuirks) -> None:
         self.link = link
         self.info = info
-        self.scene = Scene((config.server, info.name), info.tls is not None, info.mechanism is not None)
+        self.scene: Scene = Scene((config.server, info.name), info.tls is not None, info.mechanism is not None)
         """What refusals over it are read with."""
-        self.life = Lifecycle(ConnectionState.LENT, ALLOWED)
-        self.quit_by = 0.0
+        self.life: Lifecycle[ConnectionState] = Lifecycle(ConnectionState.LENT, ALLOWED)
+        self.quit_by: float = 0.0
         """Until when the answer to QUIT is waited for."""
         self.users = 0
         """Senders that it is lent to."""
         self.is_one_too_many = False
         """Whether the server has said over it that there are too many connections, or too much mail."""
-        self.opened_at = self.idle_since = io.now()
-        self.planner = Planner(
+        self.opened_at: float = io.now()
+        self.idle_since: float = self.opened_at
+        self.planner: Planner = Planner(
             info.capabilities,
             config.pipelining,
             quirks,
@@ -101,7 +102,7 @@ class Connection:
             all_or_nothing=config.all_or_nothing,
             is_lmtp=config.is_lmtp,
         )
-        self.window = Window(link, self.planner, config.pipelining, quirks, io)
+        self.window: Window = Window(link, self.planner, config.pipelining, quirks, io)
         self._config = config
         self._io = io
         self._quirks = quirks

@@ -20,9 +20,9 @@ class Deadlines:
     def __init__(self, io: IO, timeouts: Timeouts, total: float | None = None) -> None:
         self._io = io
         self._timeouts = timeouts
-        self.began = io.now()
+        self.began: float = io.now()
         """When the send began."""
-        self.end = self.began + (timeouts.total if total is None else total)
+        self.end: float = self.began + (timeouts.total if total is None else total)
         """When the whole send must be over."""
         self.had_free_retry = False
         """Whether the message was sent again at once, without that counting as a try: that happens once."""

@@ -19,11 +19,11 @@ class Expectation:
 
     def __init__(self, stages: tuple[Stage, ...], replies: list[Reply] | None = None) -> None:
         """``replies``: the list that they are added to, when several steps share one."""
-        self.stages = stages
+        self.stages: tuple[Stage, ...] = stages
         self.replies: list[Reply] = [] if replies is None else replies
-        self.left = len(stages)
+        self.left: int = len(stages)
         """How many replies are still to come."""
-        self.not_positive = 0
+        self.not_positive: int = 0
         """How many of the replies so far are not 2xx."""
 
     @property

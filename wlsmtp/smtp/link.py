@@ -54,10 +54,10 @@ class Link:
         """The identifier of this connection in events and logs."""
         self.closing_reply: Reply | None = None
         """The 421 with which the server has announced that it closes (RFC 5321 §3.8)."""
-        self.ended = False
-        self.said = 0
+        self.ended: bool = False
+        self.said: int = 0
         """Octets said so far, sent or not."""
-        self.heard = 0
+        self.heard: int = 0
         """Replies paired so far."""
         self.masking: Masking | None = None
         """Hides what was sent as a secret in what the server says."""

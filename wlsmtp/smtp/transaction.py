@@ -98,14 +98,14 @@ class Transaction:
     # Defaults of the class: a message sets few of them, and thousands are made in a second.
     flow: Flow | None = None
     """None while nothing was sent."""
-    by_bdat = False
+    by_bdat: bool = False
     follows: bool | None = None
     """Whether it was sent right behind a content by BDAT; None when it follows none."""
-    with_reset = False
+    with_reset: bool = False
     probe: ChunkProbe | None = None
-    all_said = False
+    all_said: bool = False
     """Whether nothing of it is left to be sent, so that another message may follow."""
-    wants_writer = False
+    wants_writer: bool = False
     """Whether its content is to be written now, piece by piece, by ``delivery.py``."""
     end_at: int | None = None
     """Where on the link the content ends, once it was queued."""
@@ -116,7 +116,7 @@ class Transaction:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.is_suspect = plan.is_suspect
+        self.is_suspect: bool = plan.is_suspect
         self.replies: list[Reply] = []
         self.chunks: list[Expectation] = []
         """The places of the replies to content that was sent on its own, one for DATA and one for each chunk."""
@@ -404,8 +404,8 @@ class Trial:
     def __init__(self, link: Link, *, by_bdat: bool) -> None:
         if link.wants_lines:
             link.show("RSET")
-        self.by_bdat = by_bdat
-        self.expectation = link.say_all(command.RSET, (Stage.RSET,))
+        self.by_bdat: bool = by_bdat
+        self.expectation: Expectation = link.say_all(command.RSET, (Stage.RSET,))
 
     @property
     def is_answered(self) -> bool:

@@ -49,17 +49,17 @@ class Window:
         """What was sent, at least in part, and is not settled."""
         self._queued: deque[Transaction] = deque()
         """What waits until something may follow the last one in ``_open``."""
-        self._octets = 0
-        self.begun = 0
+        self._octets: int = 0
+        self.begun: int = 0
         """Transactions that were added."""
-        self.settled = 0
+        self.settled: int = 0
         """Transactions answered in full."""
-        self.has_delivered = False
+        self.has_delivered: bool = False
         """Whether any message was delivered over this connection."""
         self.settled_when_idle = -1
         """``settled`` when the connection was used again after it had been idle: what the server says then is about
         that."""
-        self.must_end = False
+        self.must_end: bool = False
         """Whether the connection must not carry another message: it is one too many for the server, or that may keep an
         envelope, and has no RSET."""
         self._must_reset = False

@@ -27,7 +27,7 @@ class Certificates:
     ) -> None:
         self._authority: trustme.CA = authority._authority if authority else _trustme().CA()
         self._leaf = self._authority.issue_cert(*(names or LOCAL_NAMES), not_after=not_after)
-        self.ca_file = self._write("ca", self._authority.cert_pem.bytes())
+        self.ca_file: str = self._write("ca", self._authority.cert_pem.bytes())
         """The path of the authority's certificate, to be trusted by the client; removed with this object."""
 
     @classmethod

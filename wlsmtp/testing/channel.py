@@ -41,7 +41,7 @@ class Channel:
         self._server = server
         self._number = number
         self._received = bytearray()
-        self.last_reply = ""
+        self.last_reply: str = ""
         self.rewriters: list[Rewrite] = []
         self.line_end = b"\r\n"
         self._read_size = 65536

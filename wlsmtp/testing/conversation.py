@@ -44,7 +44,7 @@ class ServerSide(Channel):
         super().__init__(server, sock, number)
         self.commands: Counter[str] = Counter()
         """How many commands of each verb the connection has seen; counted for quirks only."""
-        self.stored = 0
+        self.stored: int = 0
         """How many messages of this connection were stored."""
         self._strict = Strictness(self) if server.strict else None
         self._profile = server.profile

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +18,7 @@ from wlsmtp.testing.certificates import Certificates, default_certificates
 from wlsmtp.testing.channel import CLOSE, RESET, SILENCE, Ended, Scripted
 from wlsmtp.testing.conversation import ServerSide
 from wlsmtp.testing.profiles import Profile, Situation, profile_named
-from wlsmtp.testing.quirks import chosen
+from wlsmtp.testing.quirks import Played, chosen
 from wlsmtp.testing.strict import Violation
 
 DEFAULT_EXTENSIONS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "CHUNKING", "DSN")
@@ -67,6 +68,19 @@ class SMTPServer:
     CLOSE, RESET, SILENCE = CLOSE, RESET, SILENCE
     side: type[ServerSide] = ServerSide
 
+    users: dict[str, str]
+    tokens: dict[str, str]
+    mechanisms: tuple[str, ...]
+    require_auth: bool
+    extensions: tuple[str, ...]
+    size_limit: int | None
+    hostname: str
+    security: str
+    ehlo: bool
+    strict: bool
+    violations: list[Violation]
+    tls_context: ssl.SSLContext | None
+
     def __init__(
         self,
         *,
@@ -93,23 +107,23 @@ class SMTPServer:
         self.users, self.tokens = dict(users or {}), dict(tokens or {})
         self.mechanisms, self.require_auth = tuple(mechanisms), require_auth
         self.extensions, self.size_limit, self.hostname = tuple(extensions), size_limit, hostname
-        self.profile = profile_named(profile)
+        self.profile: Profile = profile_named(profile)
         """How it presents itself."""
-        self.has_keywords_of_profile = bool(self.profile.name) and self.extensions == DEFAULT_EXTENSIONS
+        self.has_keywords_of_profile: bool = bool(self.profile.name) and self.extensions == DEFAULT_EXTENSIONS
         self._adopt_profile()
         self.security, self.ehlo = security, ehlo
-        self.idle_timeout = self.profile.idle_seconds if idle_timeout is None else idle_timeout
+        self.idle_timeout: float = self.profile.idle_seconds if idle_timeout is None else idle_timeout
         self.cut = cut
         """Octets of a reply that are sent at once; None: all of them."""
         self.pace = pace
         """Seconds before each read of up to 64 KiB: above 0, a slow reader."""
-        self.played = chosen([*self.profile.quirks, *quirks])
+        self.played: Played = chosen([*self.profile.quirks, *quirks])
         self.strict, self.violations = strict, list[Violation]()
         """What a strict server has refused because it breaks the rules of SMTP."""
         self.messages: list[ReceivedMessage] = []
         self.transcript: list[tuple[int, str, bytes]] = []
         """Every line of the conversations: number of the connection, "C" or "S", the line without CRLF."""
-        self.connections = 0
+        self.connections: int = 0
         """Connections accepted so far."""
         self._certificates = certificates or (default_certificates() if security != "default" else None)
         asks_client = "EXTERNAL" in self.mechanisms
@@ -117,7 +131,7 @@ class SMTPServer:
         self._scripted: dict[str, list[tuple[Scripted | None, int | None]]] = {}
         self._sockets: set[socket.socket] = set()
         self._open, self._seen = set[int](), set[str]()
-        self.closed = threading.Event()
+        self.closed: threading.Event = threading.Event()
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
         self._listener = self._listen(host, port, unix_path)

@@ -202,8 +202,9 @@ class Mail:
     """One session, and what the other side has got of it."""
 
     def __init__(self, contract: TransportContract, world: World, transport: Transport | str, directory: Path) -> None:
-        self.world, self._contract, self._directory = world, contract, directory
-        self.session = world.session(transport)
+        self.world: World = world
+        self._contract, self._directory = contract, directory
+        self.session: SMTPSession | AsyncSMTPSession = world.session(transport)
 
     def begin(
         self, content: bytes, sender: str = ANN, to: Sequence[str] = (BOB,)
@@ -241,7 +242,7 @@ class BreakingOff(Transport):
     def attach(self, context: Context) -> None:
         """Attach the one within."""
         super().attach(context)
-        self.inner = make_transport(self._source, context)
+        self.inner: Transport = make_transport(self._source, context)
 
     async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
         """Have it delivered, but for its end."""

@@ -54,7 +54,7 @@ class ByDomainTransport(Transport):
         if context.config.partial == "abort":
             raise ConfigError("partial: 'abort' cannot go with by_domain", stage=Stage.SETTINGS)
         self._routes = {domain: make_transport(source, context) for domain, source in self._sources.items()}
-        self.says_options = all(transport.says_options for transport in self._routes.values())
+        self.says_options: bool = all(transport.says_options for transport in self._routes.values())
 
     async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
         """See ``Transport.deliver``."""

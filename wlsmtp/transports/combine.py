@@ -61,7 +61,9 @@ class FailoverTransport(Transport):
         self._announce = context.announce
         self._all_or_nothing = context.config.all_or_nothing
         self._members = tuple(Member(make_transport(source, context), self._retry_after) for source in self._sources)
-        self.says_options = all(member.transport.says_options for member in self._members)  # any may get the message
+        self.says_options: bool = all(
+            member.transport.says_options for member in self._members
+        )  # any may get the message
 
     async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
         """See ``Transport.deliver``."""

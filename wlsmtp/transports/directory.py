@@ -35,7 +35,7 @@ class DirectoryTransport(WholeTransport):
     """What both kinds share. ``path`` is made when it is missing, readable by its owner only."""
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
 
     @classmethod
     def from_url(cls, url: URL) -> Self:

@@ -58,7 +58,7 @@ class Source:
 
     def __init__(self, mails: AsyncIterator[Mail | None]) -> None:
         self._mails = mails
-        self.is_over = False
+        self.is_over: bool = False
         self.on_their_way: deque[Mail] = deque()
 
     async def next(self) -> Mail | None:

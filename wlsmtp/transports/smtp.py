@@ -34,7 +34,7 @@ class SMTPTransport(Transport):
 
     def __init__(self, config: SessionConfig, io: IO, announce: Announcer) -> None:
         self.config = config
-        self.relay = Relay(config, io, announce)
+        self.relay: Relay = Relay(config, io, announce)
 
     @property
     def name(self) -> str:

@@ -56,7 +56,7 @@ class Notations:
                 short.add(text)
         # A short one is only known where nothing is attached to it.
         words = "|".join(map(re.escape, sorted(short, key=len, reverse=True)))
-        self.short = re.compile(rf"(?<![^\W_])(?:{words})(?![^\W_])") if short else None
+        self.short: re.Pattern[str] | None = re.compile(rf"(?<![^\W_])(?:{words})(?![^\W_])") if short else None
 
     @classmethod
     def of_secret(cls, secret: str) -> Notations:

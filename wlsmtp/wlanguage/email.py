@@ -74,13 +74,13 @@ class emailAttach(FrenchAttachment, Variable):
     _type = "emailAttach"
     _shown = ("Name", "ContentType", "Identifier")
 
-    Name = Member(text, "")
+    Name: Member[str] = Member(text, "")
     """The name that the recipient sees. It must be set."""
-    Content = Member(_octets, b"")
+    Content: Member[bytes] = Member(_octets, b"")
     """The octets of the file; a ``str`` is encoded in UTF-8."""
-    ContentType = Member(text, "")
+    ContentType: Member[str] = Member(text, "")
     """Its media type; "": guessed from the name."""
-    Identifier = Member(text, "")
+    Identifier: Member[str] = Member(text, "")
     """The name by which the HTML refers to it, as in ``<img src="cid:logo">``."""
 
     def attachment(self) -> Attachment:
@@ -109,17 +109,17 @@ class EmailVariable(FrenchEmail, Variable):
     _type = "Email"
     _shown = ("Sender", "Recipient", "Subject")
 
-    Sender = Member(text, "")
+    Sender: Member[str] = Member(text, "")
     """``"ann@example.com"`` or ``"Ann <ann@example.com>"``, as all addresses here; or a name alone."""
-    SenderAddress = Member(text, "")
+    SenderAddress: Member[str] = Member(text, "")
     """The address that belongs to the name in ``Sender``. Where ``Sender`` has one itself: where replies go (Reply-To);
     "": to the sender."""
     Recipient: Member[Array[str]] = Member(_addresses, "")
     Cc: Member[Array[str]] = Member(_addresses, "")
     Bcc: Member[Array[str]] = Member(_addresses, "")
     """Get the email and are named nowhere in it."""
-    Subject = Member(text, "")
-    Message = Member(text, "")
+    Subject: Member[str] = Member(text, "")
+    Message: Member[str] = Member(text, "")
     """The text of the email."""
     HTML = Member(text, "")
     """The same in HTML; the recipient's program shows one of both."""
@@ -127,19 +127,19 @@ class EmailVariable(FrenchEmail, Variable):
     """Paths of files, or ``emailAttach``; any number."""
     AttachIdentifier: Member[Array[str]] = Member(_addresses, "")
     """Filled when an email is read; not used here."""
-    Certificate = Member(path, "")
+    Certificate: Member[str] = Member(path, "")
     """The path of a PEM file with the certificate to sign with (S/MIME, RFC 8551), those of the authorities between,
     and its private key; "": the email is not signed."""
-    DispositionNotification = Member(flag, False)
+    DispositionNotification: Member[bool] = Member(flag, False)
     """Whether to ask for a confirmation that the email was read (RFC 8098)."""
-    ReturnReceipt = Member(flag, False)
+    ReturnReceipt: Member[bool] = Member(flag, False)
     """Whether to ask for a receipt; ``DispositionNotification`` goes before it."""
-    Importance = Member(one_of(_PRIORITIES), constants.emailNormalPriority)
-    Priority = Member(one_of(_PRIORITIES), constants.emailNormalPriority)
-    Sensitivity = Member(one_of(_SENSITIVITIES), constants.emailNotConfidential)
-    MessageID = Member(text, "")
+    Importance: Member[int] = Member(one_of(_PRIORITIES), constants.emailNormalPriority)
+    Priority: Member[int] = Member(one_of(_PRIORITIES), constants.emailNormalPriority)
+    Sensitivity: Member[int] = Member(one_of(_SENSITIVITIES), constants.emailNotConfidential)
+    MessageID: Member[str] = Member(text, "")
     """The Message-ID field; "": a new one for each sending."""
-    Reference = Member(text, "")
+    Reference: Member[str] = Member(text, "")
     """The References field: the Message-IDs of what this answers."""
     ID = Member(text, "")
     """After sending: the identifier for ``EmailStatus``."""
@@ -151,10 +151,10 @@ class EmailVariable(FrenchEmail, Variable):
     Error = Member(text, "")
     """Why the last sending failed; "" when it did not."""
 
-    NbRecipient = Count("Recipient")
-    NbCc = Count("Cc")
-    NbBcc = Count("Bcc")
-    NbAttach = Count("Attach")
+    NbRecipient: Count = Count("Recipient")
+    NbCc: Count = Count("Cc")
+    NbBcc: Count = Count("Bcc")
+    NbAttach: Count = Count("Attach")
 
     def BuildSource(self, options: int = 0) -> bool:
         """Write the email into ``Source``; False and ``ErrorInfo`` when it cannot be sent as it is.
@@ -303,7 +303,7 @@ class EmailStructure:
         return repr(_thread.email)
 
 
-Email = EmailStructure()
+Email: EmailStructure = EmailStructure()
 
 AnyEmail = EmailVariable | EmailStructure | None
 """A variable, or the structure of this thread: by its name, or by nothing."""

@@ -88,7 +88,7 @@ class _ErrorOccurred:
         return repr(self())
 
 
-ErrorOccurred = _ErrorOccurred()
+ErrorOccurred: _ErrorOccurred = _ErrorOccurred()
 
 
 def ErrorInfo(information: int = errMessage) -> Any:

@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
-from wlsmtp.wlanguage import (
-    address,
-    constants,
-    contents,
-    dialogs,
-    email,
-    errors,
-    members,
-    reading,
-    sessions,
-    settings,
-    spool,
-    variable,
-)
+from wlsmtp.wlanguage import constants
+from wlsmtp.wlanguage.address import EmailCheckAddress as EmailVérifieAdresse
+from wlsmtp.wlanguage.contents import EmailImportHTML as EmailImporteHTML
+from wlsmtp.wlanguage.contents import EmailImportSource as EmailImporteSource
+from wlsmtp.wlanguage.contents import EmailLoadAttachment as EmailChargeFichierAttaché
+from wlsmtp.wlanguage.dialogs import Error as Erreur
+from wlsmtp.wlanguage.email import EmailBuildSource as EmailConstruitSource
+from wlsmtp.wlanguage.email import EmailReset as EmailRaz
+from wlsmtp.wlanguage.email import emailAttach as emailAttache
+from wlsmtp.wlanguage.errors import ErrorInfo as ErreurInfo
+from wlsmtp.wlanguage.errors import ErrorOccurred as ErreurDétectée
+from wlsmtp.wlanguage.members import Add as Ajoute
+from wlsmtp.wlanguage.members import ArrayAdd as TableauAjoute
+from wlsmtp.wlanguage.reading import EmailReadFirst as EmailLitPremier
+from wlsmtp.wlanguage.reading import EmailReadFirstHeader as EmailLitEntêtePremier
+from wlsmtp.wlanguage.reading import EmailReadLast as EmailLitDernier
+from wlsmtp.wlanguage.reading import EmailReadLastHeader as EmailLitEntêteDernier
+from wlsmtp.wlanguage.reading import EmailReadMessage as EmailLitMessage
+from wlsmtp.wlanguage.reading import EmailReadNext as EmailLitSuivant
+from wlsmtp.wlanguage.reading import EmailReadNextHeader as EmailLitEntêteSuivant
+from wlsmtp.wlanguage.reading import EmailReadPrevious as EmailLitPrécédent
+from wlsmtp.wlanguage.reading import EmailReadPreviousHeader as EmailLitEntêtePrécédent
+from wlsmtp.wlanguage.reading import EmailSeekFirst as EmailCherchePremier
+from wlsmtp.wlanguage.sessions import EmailCloseSession as EmailFermeSession
+from wlsmtp.wlanguage.sessions import EmailSend as EmailEnvoie
+from wlsmtp.wlanguage.sessions import EmailSendMessage as EmailEnvoieMessage
+from wlsmtp.wlanguage.sessions import EmailStartSession as EmailOuvreSession
+from wlsmtp.wlanguage.sessions import EmailStartSMTPSession as EmailOuvreSessionSMTP
+from wlsmtp.wlanguage.settings import EmailConfigure as EmailParamètre
+from wlsmtp.wlanguage.settings import EmailGetTimeOut as EmailLitTimeOut
+from wlsmtp.wlanguage.settings import EmailSetTimeOut as EmailChangeTimeOut
+from wlsmtp.wlanguage.spool import EmailStatus as EmailEtat
+from wlsmtp.wlanguage.variable import emailSMTPSession as emailSessionSMTP
 
 __all__ = [
     "Ajoute", "EmailChangeTimeOut", "EmailChargeFichierAttaché", "EmailCherchePremier", "EmailConstruitSource",
@@ -32,42 +51,8 @@ __all__ = [
     "emailValideSyntaxeStrict", "errComplet",
 ]  # fmt: skip
 
-Vrai, Faux = True, False
-
-EmailOuvreSessionSMTP = sessions.EmailStartSMTPSession
-EmailOuvreSession = sessions.EmailStartSession
-EmailEnvoieMessage = sessions.EmailSendMessage
-EmailEnvoie = sessions.EmailSend
-EmailFermeSession = sessions.EmailCloseSession
-EmailEtat = spool.EmailStatus
-EmailParamètre = settings.EmailConfigure
-EmailChangeTimeOut = settings.EmailSetTimeOut
-EmailLitTimeOut = settings.EmailGetTimeOut
-EmailConstruitSource = email.EmailBuildSource
-EmailImporteSource = contents.EmailImportSource
-EmailImporteHTML = contents.EmailImportHTML
-EmailChargeFichierAttaché = contents.EmailLoadAttachment
-EmailVérifieAdresse = address.EmailCheckAddress
-EmailRaz = email.EmailReset
-ErreurDétectée = errors.ErrorOccurred
-ErreurInfo = errors.ErrorInfo
-Erreur = dialogs.Error
-Ajoute = members.Add
-TableauAjoute = members.ArrayAdd
-
-EmailLitMessage = reading.EmailReadMessage
-EmailLitPremier = reading.EmailReadFirst
-EmailLitSuivant = reading.EmailReadNext
-EmailLitPrécédent = reading.EmailReadPrevious
-EmailLitDernier = reading.EmailReadLast
-EmailLitEntêtePremier = reading.EmailReadFirstHeader
-EmailLitEntêteSuivant = reading.EmailReadNextHeader
-EmailLitEntêtePrécédent = reading.EmailReadPreviousHeader
-EmailLitEntêteDernier = reading.EmailReadLastHeader
-EmailCherchePremier = reading.EmailSeekFirst
-
-emailSessionSMTP = variable.emailSMTPSession
-emailAttache = email.emailAttach
+Vrai: bool = True
+Faux: bool = False
 
 emailSynchrone = constants.emailSynchronous
 emailAsynchrone = constants.emailAsynchronous

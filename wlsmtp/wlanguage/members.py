@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
 
 from wlsmtp.wlanguage.errors import UnknownMember, WLanguageError, WrongValue
 from wlsmtp.wlanguage.spelling import spelled
@@ -136,7 +136,7 @@ class Array(Generic[T]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Iterable) and self._items == list(other)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         return repr(self._items)

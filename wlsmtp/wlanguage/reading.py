@@ -24,13 +24,13 @@ def _reading(name: str) -> Callable[..., NoReturn]:
     return read
 
 
-EmailReadMessage = _reading("EmailReadMessage")
-EmailReadFirst = _reading("EmailReadFirst")
-EmailReadNext = _reading("EmailReadNext")
-EmailReadPrevious = _reading("EmailReadPrevious")
-EmailReadLast = _reading("EmailReadLast")
-EmailReadFirstHeader = _reading("EmailReadFirstHeader")
-EmailReadNextHeader = _reading("EmailReadNextHeader")
-EmailReadPreviousHeader = _reading("EmailReadPreviousHeader")
-EmailReadLastHeader = _reading("EmailReadLastHeader")
-EmailSeekFirst = _reading("EmailSeekFirst")
+EmailReadMessage: Callable[..., NoReturn] = _reading("EmailReadMessage")
+EmailReadFirst: Callable[..., NoReturn] = _reading("EmailReadFirst")
+EmailReadNext: Callable[..., NoReturn] = _reading("EmailReadNext")
+EmailReadPrevious: Callable[..., NoReturn] = _reading("EmailReadPrevious")
+EmailReadLast: Callable[..., NoReturn] = _reading("EmailReadLast")
+EmailReadFirstHeader: Callable[..., NoReturn] = _reading("EmailReadFirstHeader")
+EmailReadNextHeader: Callable[..., NoReturn] = _reading("EmailReadNextHeader")
+EmailReadPreviousHeader: Callable[..., NoReturn] = _reading("EmailReadPreviousHeader")
+EmailReadLastHeader: Callable[..., NoReturn] = _reading("EmailReadLastHeader")
+EmailSeekFirst: Callable[..., NoReturn] = _reading("EmailSeekFirst")

@@ -55,10 +55,12 @@ class Running:
 
         self.name = name
         self.settings = wanted
-        self.is_spooling = wanted.get("mode") == "async"
-        self.is_in_memory = self.is_spooling and wanted["outbox"] == "memory:"
-        self.outbox = outbox if outbox is not None else MemoryOutbox() if self.is_in_memory else None
-        self.is_closed = False
+        self.is_spooling: Any = wanted.get("mode") == "async"
+        self.is_in_memory: Any = self.is_spooling and wanted["outbox"] == "memory:"
+        self.outbox: Outbox | MemoryOutbox | None = (
+            outbox if outbox is not None else MemoryOutbox() if self.is_in_memory else None
+        )
+        self.is_closed: bool = False
         self._given_up: list[SMTPError] = []
         """Why its emails were given up, one by one."""
         self._obstacle = _Obstacle()
@@ -67,7 +69,7 @@ class Running:
         named: dict[str, Any] = {**wanted, "listeners": (listener(Connected, Retrying)(self._obstacle),)}
         if self.is_in_memory:
             named["outbox"] = self.outbox
-        self.session = SMTPSession(**named)
+        self.session: SMTPSession = SMTPSession(**named)
 
     @property
     def obstacle(self) -> SMTPError | None:

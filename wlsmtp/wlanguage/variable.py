@@ -71,19 +71,19 @@ class emailSMTPSession(FrenchSession, Variable):
     _type = "emailSMTPSession"
     _shown = ("ServerAddress", "Port", "Name", "Option")
 
-    ServerAddress = Member(text, "")
+    ServerAddress: Member[str] = Member(text, "")
     """A DNS name or an IP address."""
-    Port = Member(_port, 25)
+    Port: Member[int] = Member(_port, 25)
     """A number, also as a text."""
-    Name = Member(text, "")
+    Name: Member[str] = Member(text, "")
     """The user to log in as."""
-    Password = Member(text_or_nothing, "")
+    Password: Member[str] = Member(text_or_nothing, "")
     """Empty, or None: nobody logs in."""
-    Option = Member(one_of(_OPTIONS), constants.emailOptionDefault)
+    Option: Member[int] = Member(one_of(_OPTIONS), constants.emailOptionDefault)
     """``emailOptionDefault``, ``emailOptionSecuredTLS`` or ``emailOptionSecuredSSL``."""
-    Asynchronous = Member(flag, constants.emailSynchronous)
+    Asynchronous: Member[bool] = Member(flag, constants.emailSynchronous)
     """``emailAsynchronous`` (True): ``SendMessage`` returns at once, and ``EmailStatus`` tells what came of it."""
-    AuthToken = Member(_token, "")
+    AuthToken: Member[Any] = Member(_token, "")
     """An OAuth 2.0 access token, or a function that returns one and is asked anew for each connection. It takes the
     place of the password (XOAUTH2), and then the server must accept it."""
 
