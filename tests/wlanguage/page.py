@@ -23,9 +23,9 @@ def examples(title: str) -> list[str]:
 def run(program: str, *, plain: int, secured: int, user: str, password: str, mailbox: str) -> None:
     """Run a program with the servers' ports in place of the customary ones. What it prints, or tells with
     ``Error``, is an error."""
+    program = re.sub(r'SMTPSession\(\s*"smtp\.example\.com", (?!587)', f'SMTPSession("localhost", {plain}, ', program)
     for page, here in {
         '"smtp.example.com", 587': f'"localhost", {secured}',
-        'SMTPSession("smtp.example.com",': f'SMTPSession("localhost", {plain},',
         "sSMTPServer) ==": f"sSMTPServer, {plain}) ==",
         '"smtp.example.com"': '"localhost"',
         '"ann@example.com"': repr(user),
