@@ -284,3 +284,11 @@ def test_written_down_a_provider_shows_no_secret() -> None:
     for text in (repr(provider), str(provider.model_dump()), provider.model_dump_json(exclude={"on_rotate"})):
         assert "s3cret" not in text and "refr3sh" not in text
     assert provider.model_dump()["extra"]["audience"] == "mail" and provider.extra["client_assertion"] == "s3cret"
+
+
+def test_a_changed_copy_goes_on_with_the_latest_refresh_token() -> None:
+    token = RefreshToken(token_url="https://t.example/t", client_id="i", refresh_token=SecretStr("first"))
+    token._granted({"refresh_token": "second"})
+    assert token.model_copy(update={"timeout": 3.0})._grant()["refresh_token"] == "second"
+    assert token.model_copy()._grant()["refresh_token"] == "second"
+    assert token.model_copy(update={"refresh_token": SecretStr("third")})._grant()["refresh_token"] == "third"

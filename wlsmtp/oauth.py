@@ -239,6 +239,13 @@ class RefreshToken(TokenEndpoint):
         super().model_post_init(context)
         self._current = self.refresh_token.get_secret_value()
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, which goes on with the latest refresh token unless ``update`` has another."""
+        copied = super().model_copy(update=update, deep=deep)
+        if "refresh_token" not in (update or {}):
+            copied._current = self._current
+        return copied
+
     def _grant(self) -> dict[str, str]:
         return {"grant_type": "refresh_token", "refresh_token": self._current}
 

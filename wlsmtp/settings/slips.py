@@ -45,7 +45,10 @@ class Value(NamedTuple):
 _SESSION, _TLS, _POOL, _RETRY, _TIMEOUTS = "SessionConfig", "TLS", "PoolLimits", "RetryPolicy", "Timeouts"
 _SSL = 'for TLS from the first byte, as on port 465, use security="ssl"'
 _CERTIFICATE = 'tls=TLS(client_cert=("cert.pem", "key.pem"))'
-_UNVERIFIED = "which lets anybody on the way read and change the mail; ca_file trusts an authority of your own"
+_UNVERIFIED = (
+    "only to switch verification off, so that anybody on the way can read and change the mail; ca_file trusts an "
+    "authority of your own"
+)
 
 # fmt: off
 NAMES = (

@@ -120,20 +120,25 @@ def answer(name: str, value: str, model: type[BaseModel], spell: Spell) -> str |
     if (row := written_for_name(model, name)) is not None:
         pairs = _pairs(row.write, model)
         if pairs is not None:
-            return f"use {' and '.join(spell(path, text) for path, text in pairs)}"
+            return f"use {_spelled_out(pairs, spell)}"
         return f"in Python: {row.write}" + (f" ({row.note})" if row.note else "")
     inner = parts(model)
     for part, below in inner.items():
         rest = bare(name).removeprefix(bare(part))
         row = written_for_name(below, rest) if rest != bare(name) else None
         if row is not None and (pairs := _pairs(row.write, below)):
-            return f"use {' and '.join(spell(f'{part}.{path}', text) for path, text in pairs)}"
+            return f"use {_spelled_out([(f'{part}.{path}', text) for path, text in pairs], spell)}"
     if bare(name) == "transport":
         return f"use {spell('url', 'maildir:///path')}"
     near = _nearest(name, model)
     if near is None and any(bare(field) == bare(name) for field in model.model_fields):
         return f"{name.lower()} can be given in Python only"
     return f"did you mean {spell(near, '')}?" if near else None
+
+
+def _spelled_out(pairs: list[tuple[str, str]], spell: Spell) -> str:
+    """Pairs for a name whose value is the caller's: whether a switch is on or off is left open."""
+    return " and ".join(spell(path, "" if text in ("true", "false") else text) for path, text in pairs)
 
 
 def _of_part(name: str, value: str, model: type[BaseModel], spell: Spell) -> str | None:
