@@ -43,8 +43,8 @@ def closed_port() -> Iterator[int]:
         yield held.getsockname()[1]
 
 
-def run(*arguments: str | Path, stdin: bytes | None = None) -> Any:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
+def run(*arguments: str | Path, stdin: bytes | None = None, **options: Any) -> Any:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin, **options)
 
 
 def send(server: SMTPServer, *arguments: str | Path, stdin: bytes | None = None) -> Any:

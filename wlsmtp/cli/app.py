@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
+from typer._completion_classes import completion_init
+from typer._completion_shared import get_completion_script
 from typer.core import TyperGroup
 
 from wlsmtp import __version__
@@ -18,6 +21,18 @@ from wlsmtp.cli.settings import ServerOptions
 from wlsmtp.errors import SMTPError
 from wlsmtp.receipt import Receipt
 from wlsmtp.session import SMTPSession
+
+
+class Shell(StrEnum):
+    """A shell that can complete."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
+
+COMPLETE = "_WLSMTP_COMPLETE"
+"""The variable with which a shell asks what may follow."""
 
 _UsageError: Any = typer.BadParameter.__base__
 
@@ -55,6 +70,7 @@ app: typer.Typer = typer.Typer(
 
 
 app.add_typer(outbox_app, name="outbox")
+completion_init()
 
 
 def _show_version(wanted: bool) -> None:
@@ -109,7 +125,11 @@ def send(
     password: opt.Password = None,
     password_file: opt.PasswordFile = None,
     ask_password: opt.AskPassword = False,
+    token_file: opt.TokenFile = None,
     ca_file: opt.CaFile = None,
+    fingerprint: opt.Fingerprint = None,
+    insecure: opt.Insecure = False,
+    local_hostname: opt.LocalHostname = None,
     proxy: opt.Proxy = None,
     timeout: opt.Timeout = None,
     attempts: opt.Attempts = None,
@@ -139,7 +159,8 @@ def send(
     """
     options = ServerOptions(
         url=url, preset=preset, server=server, port=port, security=security, username=username, password=password,
-        password_file=password_file, ask_password=ask_password, ca_file=ca_file, proxy=proxy, timeout=timeout,
+        password_file=password_file, ask_password=ask_password, token_file=token_file, ca_file=ca_file,
+        fingerprint=fingerprint or (), insecure=insecure, local_hostname=local_hostname, proxy=proxy, timeout=timeout,
     )  # fmt: skip
     draft = Draft(
         file=file, sender=sender, to=to or [], cc=cc or [], bcc=bcc or [], subject=subject, text=text, html=html,
@@ -177,7 +198,7 @@ def _tell(outcome: Receipt | SMTPError, *, as_json: bool) -> None:
 
 @app.command(short_help="Find out whether a server takes mail from here.")
 def check(
-    address: Annotated[str | None, typer.Argument(metavar="URL", help="The same as --url.")] = None,
+    address: Annotated[str | None, typer.Argument(metavar="ADDRESS", help="host:port, or a URL as with --url.")] = None,
     url: opt.Url = None,
     preset: opt.Preset = None,
     server: opt.Server = None,
@@ -187,7 +208,11 @@ def check(
     password: opt.Password = None,
     password_file: opt.PasswordFile = None,
     ask_password: opt.AskPassword = False,
+    token_file: opt.TokenFile = None,
     ca_file: opt.CaFile = None,
+    fingerprint: opt.Fingerprint = None,
+    insecure: opt.Insecure = False,
+    local_hostname: opt.LocalHostname = None,
     proxy: opt.Proxy = None,
     timeout: opt.Timeout = None,
     as_json: opt.Json = False,
@@ -205,17 +230,18 @@ def check(
     from wlsmtp.cli.check import Hearing, findings_as_json, show_findings
     from wlsmtp.cli.check import check as run_check
 
-    if address is not None and url is not None:
-        raise typer.BadParameter("the URL is given twice")
+    if address is not None and (url is not None or server is not None):
+        raise typer.BadParameter(f"the {'URL' if url is not None else 'server'} is given twice")
     options = ServerOptions(
-        url=url if address is None else address, preset=preset, server=server, port=port, security=security,
-        username=username, password=password, password_file=password_file, ask_password=ask_password, ca_file=ca_file,
-        proxy=proxy, timeout=timeout,
+        url=url, preset=preset, server=server, port=port, security=security, username=username, password=password,
+        password_file=password_file, ask_password=ask_password, token_file=token_file, ca_file=ca_file,
+        fingerprint=fingerprint or (), insecure=insecure, local_hostname=local_hostname, proxy=proxy, timeout=timeout,
     )  # fmt: skip
     watching = (Screen(err=True).conversation,) if verbose else ()
 
     def make_config(hearing: Hearing) -> Any:
-        return options.config(listeners=(hearing, *watching), attempts=1)
+        named = options if address is None else opt.with_address(options, address)
+        return named.config(listeners=(hearing, *watching), attempts=1)
 
     findings = run_check(make_config)
     if as_json:
@@ -223,3 +249,40 @@ def check(
     else:
         show_findings(Screen(), findings)
     raise typer.Exit(findings.exit_code)
+
+
+@app.command(short_help="List the known providers.")
+def presets(
+    word: Annotated[str, typer.Argument(metavar="WORD", help="Only those with this word in a name.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """List the providers that --preset knows, with the server, and what each asks for at login."""
+    from wlsmtp.cli.words import in_options
+    from wlsmtp.presets import PRESETS
+
+    rows = {
+        name: row
+        for name, row in PRESETS.items()
+        if any(word.lower() in text.lower() for text in (name, row["title"], *row["aliases"], *row["domains"]))
+    }
+    if as_json:
+        write_json(rows)
+    elif rows:
+        told = [
+            (name, row["title"], f"{row['server']}:{row['port']}", row["security"], in_options(row["advice"]))
+            for name, row in rows.items()
+        ]
+        Screen().table(("preset", "provider", "server", "security", "at login"), told)
+    raise typer.Exit(0 if rows else FAILED)
+
+
+@app.command(short_help="Print the script with which a shell completes commands and options.")
+def completion(shell: Annotated[Shell, typer.Argument(help="The shell.")]) -> None:
+    """Print a script for the shell, which then completes commands, options and presets.
+
+    \b
+    bash: eval "$(wlsmtp completion bash)"                                   in ~/.bashrc
+    zsh:  wlsmtp completion zsh > "${fpath[1]}/_wlsmtp"
+    fish: wlsmtp completion fish > ~/.config/fish/completions/wlsmtp.fish
+    """
+    typer.echo(get_completion_script(prog_name="wlsmtp", complete_var=COMPLETE, shell=shell.value))

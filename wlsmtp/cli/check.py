@@ -12,8 +12,10 @@ from typing import Any
 
 from wlsmtp.cli.report import error_as_json
 from wlsmtp.cli.screen import Screen, masked
+from wlsmtp.cli.words import in_options
 from wlsmtp.errors import ConfigError, SMTPError, Stage
 from wlsmtp.events import Event, Line
+from wlsmtp.io import certificate, engine
 from wlsmtp.results.plain import tls_as_dict
 from wlsmtp.results.secured import TLSInfo
 from wlsmtp.session import SMTPSession
@@ -142,13 +144,13 @@ def _success_steps(config: SessionConfig, hearing: Hearing, info: ServerInfo) ->
 
 def _secured_by(tls: TLSInfo) -> str:
     """Protocol, cipher and certificate in words."""
-    certificate = tls.certificate
+    shown = tls.certificate
     words = [str(tls)]
-    if certificate is not None:
-        words += [f"certificate of {certificate.subject}"] if certificate.subject else []
-        words += [f"issued by {certificate.issuer}"] if certificate.issuer else []
-        words += [f"valid until {certificate.not_after:%Y-%m-%d}"] if certificate.not_after else []
-        words.append(f"SHA-256 {certificate.fingerprint}")
+    if shown is not None:
+        words += [f"certificate of {shown.subject}"] if shown.subject else []
+        words += [f"issued by {shown.issuer}"] if shown.issuer else []
+        words += [f"valid until {shown.not_after:%Y-%m-%d}"] if shown.not_after else []
+        words.append(f"SHA-256 {shown.fingerprint}")
     return ", ".join(words) + ("" if tls.verified else "; nobody has verified it")
 
 
@@ -172,7 +174,11 @@ def _failed(
     """The stages before the failing one passed, those after it were not done."""
     at = order.index(where)
     before = tuple(Step(name, None if name in skipped else True, details.get(name, "")) for name in order[:at])
-    return (*before, Step(where, False, masked(error.message)), *(Step(name, None) for name in order[at + 1 :]))
+    return (
+        *before,
+        Step(where, False, masked(in_options(error.message))),
+        *(Step(name, None) for name in order[at + 1 :]),
+    )
 
 
 def show_findings(screen: Screen, findings: Findings) -> None:
@@ -203,11 +209,36 @@ def _in_words(behaviour: Behaviour, trust: Trust, info: ServerInfo) -> str:
     return "only mail shows it" if behaviour.needs_mail else "not found out"
 
 
+def shown_certificate(error: SMTPError | None) -> dict[str, Any] | None:
+    """What the certificate says that was not accepted, as plain values; None where none was shown."""
+    cause = error.__cause__ if error is not None else None
+    if not isinstance(cause, Exception) or (shown := engine.shown_certificate(cause)) is None:
+        return None
+    subject, issuer = certificate.subject_and_issuer(shown)
+    return {
+        "names": certificate.names_in(shown),
+        "subject": subject,
+        "issuer": issuer,
+        "not_after": str(shown.get("notAfter", "")),
+        "fingerprint": engine.shown_fingerprint(cause),
+    }
+
+
+def _show_certificate(screen: Screen, shown: dict[str, Any]) -> None:
+    label = ("            certificate: ", "dim")
+    screen.line(label, f"for {', '.join(shown['names']) or 'no name'}")
+    screen.line(label, f"of {shown['subject']}, issued by {shown['issuer']}, valid until {shown['not_after']}")
+    if shown["fingerprint"]:
+        screen.line(label, f"SHA-256 {shown['fingerprint']}")
+
+
 def _show_advice(screen: Screen, error: SMTPError) -> None:
     if error.reply is not None:
         screen.line(("            the server said: ", "dim"), str(error.reply))
+    if (shown := shown_certificate(error)) is not None:
+        _show_certificate(screen, shown)
     if error.hint:
-        screen.line(("            hint: ", "bold"), masked(error.hint))
+        screen.line(("            hint: ", "bold"), masked(in_options(error.hint)))
 
 
 _STATES = {True: "passed", False: "failed", None: "not done"}
@@ -225,5 +256,6 @@ def findings_as_json(findings: Findings) -> dict[str, Any]:
         "mechanism": info.mechanism if info else None,
         "capabilities": {name: list(words) for name, words in info.capabilities.extensions.items()} if info else None,
         "findings": dict(findings.behaviour),
+        "certificate": shown_certificate(findings.error),
         "error": error_as_json(findings.error),
     }

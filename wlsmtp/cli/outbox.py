@@ -58,7 +58,11 @@ def run(
     password: opt.Password = None,
     password_file: opt.PasswordFile = None,
     ask_password: opt.AskPassword = False,
+    token_file: opt.TokenFile = None,
     ca_file: opt.CaFile = None,
+    fingerprint: opt.Fingerprint = None,
+    insecure: opt.Insecure = False,
+    local_hostname: opt.LocalHostname = None,
     proxy: opt.Proxy = None,
     timeout: opt.Timeout = None,
     attempts: opt.Attempts = None,
@@ -78,7 +82,8 @@ def run(
     """
     options = ServerOptions(
         url=url, preset=preset, server=server, port=port, security=security, username=username, password=password,
-        password_file=password_file, ask_password=ask_password, ca_file=ca_file, proxy=proxy, timeout=timeout,
+        password_file=password_file, ask_password=ask_password, token_file=token_file, ca_file=ca_file,
+        fingerprint=fingerprint or (), insecure=insecure, local_hostname=local_hostname, proxy=proxy, timeout=timeout,
     )  # fmt: skip
     listeners = [_told_as_json if as_json else _Teller(Screen())]
     if verbose:

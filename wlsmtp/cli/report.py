@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from wlsmtp.cli.screen import Screen, masked
+from wlsmtp.cli.words import in_options
 from wlsmtp.errors import ConfigError, MessageError, SMTPError
 from wlsmtp.receipt import Receipt, RecipientStatus, Status
 from wlsmtp.results.plain import error_as_dict
@@ -50,7 +51,7 @@ def error_as_json(error: SMTPError | None) -> dict[str, Any] | None:
     """What an error answers: its kind, what happened, where, the server's words, what to do."""
     fields = error_as_dict(error)
     if fields is not None:
-        fields |= {name: masked(fields[name]) for name in ("message", "hint") if fields[name]}
+        fields |= {name: masked(in_options(fields[name])) for name in ("message", "hint") if fields[name]}
     return fields
 
 
@@ -72,4 +73,10 @@ def show_receipt(screen: Screen, receipt: Receipt) -> None:
 
 def show_error(error: SMTPError) -> None:
     """One message on standard error: what happened, what the server said, what to do."""
-    Screen(err=True).line(("wlsmtp: ", "bold red"), masked(str(error)))
+    Screen(err=True).line(("wlsmtp: ", "bold red"), masked(_in_options(error)))
+
+
+def _in_options(error: SMTPError) -> str:
+    """All that an error says; the server's own words stay as they are."""
+    hint = in_options(error.hint) if error.hint else None
+    return str(SMTPError(in_options(error.message), reply=error.reply, hint=hint))

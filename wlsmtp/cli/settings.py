@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,13 +14,25 @@ import typer
 
 from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.events import Listener
+from wlsmtp.presets import PRESETS
 from wlsmtp.settings.config import TLS, Security, SessionConfig
 from wlsmtp.settings.limits import RetryPolicy
 
 Url = Annotated[
     str | None, typer.Option("--url", "-u", metavar="URL", help="smtp+tls://user:password@host:587, smtp://, smtps://")
 ]
-Preset = Annotated[str | None, typer.Option(metavar="NAME", help="A known provider or mail domain: gmail, orange.fr …")]
+
+
+def _presets_like(incomplete: str) -> list[str]:
+    return [name for name in PRESETS if name.startswith(incomplete)]
+
+
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="A known provider or mail domain: gmail, orange.fr …", autocompletion=_presets_like
+    ),
+]
 Server = Annotated[str | None, typer.Option(metavar="HOST", help="The server's name or address.")]
 Port = Annotated[int | None, typer.Option(metavar="N", help="Default: 25, 587 (tls) or 465 (ssl).")]
 SecurityOption = Annotated[
@@ -33,6 +46,17 @@ AskPassword = Annotated[bool, typer.Option("--ask-password", help="Ask for the p
 CaFile = Annotated[
     Path | None, typer.Option(metavar="FILE", help="A PEM file of the authorities to trust instead of the system's.")
 ]
+Fingerprint = Annotated[
+    list[str] | None,
+    typer.Option(metavar="SHA256", help="The certificate to trust, by its SHA-256 fingerprint; may be repeated."),
+]
+Insecure = Annotated[
+    bool, typer.Option("--insecure", help="Trust any certificate: others may read and change what is sent.")
+]
+TokenFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="A file whose first line is an OAuth 2.0 access token.")
+]
+LocalHostname = Annotated[str | None, typer.Option(metavar="NAME", help="The name to give with EHLO.")]
 Proxy = Annotated[str | None, typer.Option(metavar="URL", help="socks5://, socks4:// or http:// host:port.")]
 Timeout = Annotated[float | None, typer.Option(metavar="SECONDS", help="The longest silence at any stage.")]
 Attempts = Annotated[int | None, typer.Option(metavar="N", help="Tries in all; default 3.")]
@@ -56,7 +80,11 @@ class ServerOptions:
     password: str | None = None
     password_file: Path | None = None
     ask_password: bool = False
+    token_file: Path | None = None
     ca_file: Path | None = None
+    fingerprint: Sequence[str] = ()
+    insecure: bool = False
+    local_hostname: str | None = None
     proxy: str | None = None
     timeout: float | None = None
 
@@ -94,15 +122,25 @@ class ServerOptions:
             "password": self._password(),
             "proxy": self.proxy,
             "timeout": self.timeout,
-            "tls": TLS(ca_file=self.ca_file) if self.ca_file else None,
+            "token": _first_line("--token-file", self.token_file) if self.token_file is not None else None,
+            "local_hostname": self.local_hostname,
+            "tls": self._tls(),
         }
         return {name: value for name, value in given.items() if value is not None}
+
+    def _tls(self) -> TLS | None:
+        """Whom to trust; None where no option says so."""
+        pins = tuple(self.fingerprint) or None
+        _at_most_one({"--ca-file": self.ca_file, "--fingerprint": pins, "--insecure": self.insecure or None})
+        if not (self.ca_file or pins or self.insecure):
+            return None
+        return TLS(ca_file=self.ca_file, fingerprint=pins or (), verify=not self.insecure)
 
     def _password(self) -> str | None:
         asked = self.ask_password or None
         _at_most_one({"--password": self.password, "--password-file": self.password_file, "--ask-password": asked})
         if self.password_file is not None:
-            return _first_line(self.password_file)
+            return _first_line("--password-file", self.password_file)
         if self.ask_password:
             return str(typer.prompt("Password", hide_input=True, err=True))
         return self.password
@@ -114,13 +152,29 @@ def _at_most_one(options: dict[str, object]) -> None:
         raise wrong(f"{' and '.join(given)} cannot go together; give one of them")
 
 
-def _first_line(file: Path) -> str:
+def _first_line(option: str, file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8").split("\n", 1)[0].removesuffix("\r")
     except (OSError, ValueError) as error:
-        raise wrong(f"--password-file: cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'})") from None
+        raise wrong(f"{option}: cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'})") from None
 
 
 def wrong(message: str, hint: str | None = None) -> ConfigError:
     """The error for options that cannot work."""
     return ConfigError(message, stage=Stage.SETTINGS, hint=hint)
+
+
+_HOST_AND_PORT = re.compile(r"([\w.-]+|\[[\da-fA-F:.]+\])(?::(\d{1,5}))?")
+_SECURITY_OF_PORT = {465: Security.SSL, 2465: Security.SSL, 587: Security.TLS, 2587: Security.TLS}
+
+
+def with_address(options: ServerOptions, address: str) -> ServerOptions:
+    """The options with the server that was named without an option: by a URL, or by ``host:port``, where the port says
+    how it is secured, unless --security does."""
+    if (found := _HOST_AND_PORT.fullmatch(address)) is None:
+        return replace(options, url=address)
+    port = int(found[2]) if found[2] else options.port
+    if found[2] and options.port not in (None, port):
+        raise wrong("the port is given twice")
+    security = options.security or _SECURITY_OF_PORT.get(port or 0)
+    return replace(options, server=found[1].strip("[]"), port=port, security=security)

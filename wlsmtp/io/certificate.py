@@ -31,7 +31,7 @@ def read_certificate(tls: ssl.SSLObject) -> Certificate | None:
         return None
     subject = issuer = not_after = None
     if verified := tls.getpeercert():  # empty when nothing was verified
-        subject, issuer = _name(verified.get("subject")), _name(verified.get("issuer"))
+        subject, issuer = subject_and_issuer(verified)
         not_after = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(verified["notAfter"])), UTC)
     else:
         # A server that nobody verified may show anything, and cryptography need not be there.
@@ -46,6 +46,11 @@ def names_in(certificate: Mapping[str, Any]) -> list[str]:
     """The DNS names and IP addresses that a certificate is for (subjectAltName), as ``getpeercert`` gives it."""
     pairs = certificate.get("subjectAltName", ())
     return [_clean(str(name)) for kind, name in pairs if kind in ("DNS", "IP Address")]
+
+
+def subject_and_issuer(certificate: Mapping[str, Any]) -> tuple[str, str]:
+    """Whose certificate it is and who has issued it, as RFC 4514 writes names."""
+    return _name(certificate.get("subject")), _name(certificate.get("issuer"))
 
 
 def check_pins(tls: ssl.SSLObject, settings: TLS, name: str = "the server") -> None:

@@ -6,6 +6,7 @@ server sends before OpenSSL does, as some send text, and can read a socket to it
 
 from __future__ import annotations
 
+import hashlib
 import ssl
 from collections import deque
 from contextlib import suppress
@@ -15,6 +16,8 @@ RECORD = 16 * 1024
 """Octets of plain text in a TLS record at most (RFC 8446 §5.1)."""
 _FIRST_OCTETS_OF_TLS = (0x15, 0x16)
 """The record types with which a server may begin: alert and handshake (RFC 8446 §5.1)."""
+_DER = 2
+"""The encoding of a certificate in octets, as the ``_ssl`` module counts."""
 _NOTHING = memoryview(b"")
 _WAITS = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -145,9 +148,16 @@ def shown_certificate(error: Exception) -> dict[str, Any] | None:
     return error.__dict__.get("shown_certificate")
 
 
+def shown_fingerprint(error: Exception) -> str | None:
+    """SHA-256 of that certificate, in hex; None when the server had shown none."""
+    octets = error.__dict__.get("shown_octets")
+    return None if octets is None else hashlib.sha256(octets).hexdigest()
+
+
 def _remember_certificate(error: ssl.SSLError, tls: ssl.SSLObject) -> None:
     # getpeercert refuses to answer before the end of the handshake. What it builds on does answer, has no public name,
     # and may be missing: the error is worth less without it, and not wrong.
     with suppress(Exception):
         chain = tls._sslobj.get_unverified_chain()  # type: ignore[attr-defined]
         error.__dict__["shown_certificate"] = chain[0].get_info()
+        error.__dict__["shown_octets"] = chain[0].public_bytes(_DER)
