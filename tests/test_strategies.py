@@ -86,7 +86,7 @@ def test_what_is_no_pause_is_logged_and_the_backoff_is_used(wait: Any, caplog: p
 
 def test_a_broken_stop_is_logged_and_the_attempts_are_used(caplog: pytest.LogCaptureFixture) -> None:
     assert len(pauses(RetryPolicy(stop=broken))) == 2
-    assert "RetryPolicy: stop failed" in caplog.text
+    assert "RetryPolicy: stop gave no answer" in caplog.text
 
 
 @pytest.mark.parametrize("many", [False, True], ids=["send", "send_many"])
@@ -133,13 +133,13 @@ def test_an_outbox_asks_the_strategies_too(world: World) -> None:
     ("fields", "words"),
     [
         ({"stop": 5}, "stop: must be a strategy of tenacity's, such as stop_after_delay(300); a number is for"),
-        ({"wait": 2.5}, "wait: must be a strategy of tenacity's, such as wait_fixed(2); a number of seconds is for"),
+        ({"wait": 2.5}, "wait: must be a strategy of tenacity's, such as wait_fixed(2); a number is for backoff"),
         ({"wait": timedelta(seconds=2)}, "wait: must be a strategy"),
         ({"stop": "never"}, "stop: must be a strategy"),
         ({"stop": tenacity.wait_fixed(2)}, "stop: is a wait strategy; give it as wait=…"),
         ({"wait": tenacity.stop_after_attempt(2)}, "wait: is a stop strategy; give it as stop=…"),
-        ({"stop": tenacity.stop_after_attempt}, "stop: is a class; make a strategy of it, as in stop_after_attempt(…)"),
-        ({"wait": tenacity.wait_random_exponential}, "wait: is a class"),
+        ({"stop": tenacity.stop_after_attempt}, "such as stop_after_attempt(…), not its class"),
+        ({"wait": tenacity.wait_random_exponential}, "such as wait_random_exponential(…), not its class"),
         ({"stop": tenacity.retry_if_exception_type(OSError)}, "stop: is a retry strategy"),
         ({"stop": tenacity.stop_never, "attempts": 3}, "stop: cannot go with attempts; give one of them"),
         ({"wait": tenacity.wait_none(), "backoff": 3}, "wait: cannot go with backoff"),

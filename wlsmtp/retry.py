@@ -197,9 +197,9 @@ def _wait(policy: RetryPolicy, state: RetryCallState) -> float:
             pause = float(policy.wait(state))
             if 0 <= pause < math.inf:
                 return pause
-            log.error("RetryPolicy: wait gave %r, which is no pause; backoff says how long", pause)
+            raise ValueError(pause)
         except Exception:
-            log.exception("RetryPolicy: wait failed; backoff says how long")
+            log.exception(_FAILED, "wait", "backoff")
     wait = wait_exponential(multiplier=policy.backoff, max=policy.max_backoff) + wait_random(0, policy.jitter)
     return wait(state)
 
@@ -211,8 +211,11 @@ def _stops(policy: RetryPolicy, state: RetryCallState) -> bool:
         try:
             return bool(policy.stop(state))
         except Exception:
-            log.exception("RetryPolicy: stop failed; attempts says how often")
+            log.exception(_FAILED, "stop", "attempts")
     return stop_after_attempt(policy.attempts)(state)
+
+
+_FAILED = "RetryPolicy: %s gave no answer that can be used; %s stands in for it"
 
 
 def may_retry(result: RecipientResult, error: SMTPError | None, policy: RetryPolicy) -> bool:

@@ -150,22 +150,22 @@ def _check_strategy(value: object, is_stop: bool) -> None:
     from tenacity.stop import stop_base
     from tenacity.wait import wait_base
 
-    if isinstance(value, type):
-        raise ValueError(f"is a class; make a strategy of it, as in {value.__name__}(…)")
-    if isinstance(value, wait_base if is_stop else stop_base):
-        raise ValueError(
-            "is a wait strategy; give it as wait=…" if is_stop else "is a stop strategy; give it as stop=…"
-        )
+    other, example, number = (
+        ("wait", "stop_after_delay(300)", "attempts") if is_stop else ("stop", "wait_fixed(2)", "backoff")
+    )
+    if not isinstance(value, type) and isinstance(value, wait_base if is_stop else stop_base):
+        raise ValueError(f"is a {other} strategy; give it as {other}=…")
     if isinstance(value, retry_base):
         raise ValueError("is a retry strategy; which failures deserve another try is not for the policy")
-    if not callable(value) and is_stop:
-        raise ValueError("must be a strategy of tenacity's, such as stop_after_delay(300); a number is for attempts=…")
-    if not callable(value):
-        raise ValueError(
-            "must be a strategy of tenacity's, such as wait_fixed(2); a number of seconds is for backoff=…"
-        )
-    if iscoroutinefunction(value) or iscoroutinefunction(type(value).__call__):
-        raise ValueError("cannot be async, as its answer is needed at once")
+    if isinstance(value, type):
+        example, more = f"{value.__name__}(…)", ", not its class"
+    elif not callable(value):
+        more = f"; a number is for {number}=…"
+    elif iscoroutinefunction(value) or iscoroutinefunction(type(value).__call__):
+        more = "; it cannot be async"
+    else:
+        return
+    raise ValueError(f"must be a strategy of tenacity's, such as {example}{more}")
 
 
 PATIENT = RetryPolicy(attempts=130, backoff=5.0, max_backoff=3600.0, jitter=5.0)
