@@ -9,6 +9,32 @@ from wlsmtp.wire.reply import ReplyParser
 
 REPLIES: list[tuple[Stage, str, str | None]] = [
     (
+        Stage.CONTENT,
+        "550 5.7.515 Access denied, sending domain example.com does not meet the required authentication level.",
+        "sender's domain",
+    ),
+    (
+        Stage.CONTENT,
+        "550 5.7.1 This message does not have authentication information or fails to pass authentication checks.",
+        "sender's domain",
+    ),
+    (
+        Stage.MAIL,
+        "421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred due to unexpected volume or user complaints",
+        "block list",
+    ),
+    (Stage.MAIL, "553 5.7.1 Sender address rejected: you must authenticate", "not logged in"),
+    (Stage.AUTH, "535 5.7.8 Too many failed login attempts from your IP", "too many refused logins"),
+    (Stage.AUTH, "535 5.7.1 Please use SSL", "TLS wanted"),
+    (Stage.CONTENT, "552 5.2.3 Message size exceeds the recipient's limit", None),
+    (Stage.CONTENT, "550 Message rejected: sending limit exceeded", "the day's limit"),
+    (Stage.MAIL, "501 5.5.4 Syntax error in parameters: MAIL FROM", None),
+    (Stage.DATA, "451 4.3.2 Please try again later", None),
+    (Stage.RCPT, "550 5.7.1 Mail to this address is not permitted from outside", None),
+    (Stage.RCPT, "550 5.7.1 You are not allowed to send mail to this list", None),
+    (Stage.CONTENT, "554 5.7.1 The message contains a credit card number", None),
+    (Stage.CONTENT, "550 5.7.1 Delivery not authorized, message refused", None),
+    (
         Stage.GREETING,
         "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org; "
         "https://www.spamhaus.org/query/ip/192.0.2.1",

@@ -96,6 +96,7 @@ SESSION_ROWS: tuple[Row, ...] = (
             r"\breputation of (?:the )?(?:sending )?(?:IP|MTA|server|host)\b",
             r"\b(?:IP|MTA)(?: address)?(?:'s)? reputation\b",
             r"\bemail reputation service\b",
+            r"\bdeferred due to (?:unexpected volume|user complaints)\b",
         ),
     ),
     Row(
@@ -109,6 +110,8 @@ SESSION_ROWS: tuple[Row, ...] = (
             r"\bopenspf\b",
             r"\bsender policy framework\b",
             r"\bdoes not designate\b",
+            r"\brequired authentication level\b",
+            r"\bpass authentication checks\b",
             r"\b(?:\d{1,3}\.){3}\d{1,3}\]? is not (?:allowed|permitted|authori[sz]ed) to send\b",
         ),
         enhanced=frozenset({f"{klass}.7.{detail}" for klass in (4, 5) for detail in (20, 21, 22, 23, 24, 26)}),
