@@ -130,11 +130,9 @@ class Window:
                 self._is_writing = True
                 octets = self.link.take_unsent()
             try:
-                if len(octets) <= BLOCK:
-                    await self.link.stream.write(octets, deadlines("block"))
-                else:
-                    for block in _blocks(octets):
-                        await self.link.stream.write(block, deadlines("block"))
+                blocks: Iterable[bytes | memoryview] = _blocks(octets) if len(octets) > BLOCK else (octets,)
+                for block in blocks:
+                    await self.link.stream.write(block, deadlines("block"))
             except (OSError, TimeoutError) as error:
                 self._writing_failed(error)
                 return
@@ -175,7 +173,8 @@ class Window:
     async def abandon(self) -> None:
         """One sender was interrupted anywhere, as threads are: nobody knows what was half done."""
         self.fail(_interrupted(self.link.stage))
-        await self._wake()
+        if self._waiters:
+            await self._wake()
         self.link.tell()
 
     def fail(self, error: SMTPError) -> None:
