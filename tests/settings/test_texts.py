@@ -221,6 +221,13 @@ def test_a_bare_character_in_a_password_is_explained(before: str, character: str
     assert SessionConfig.from_url(f"{before}://ann:se@cret@x").password == SecretStr("se@cret"), "the last @ counts"
 
 
+@pytest.mark.parametrize("character", "/?#[")
+def test_so_is_one_in_the_password_of_a_proxy(character: str) -> None:
+    with pytest.raises(ConfigError, match=r"'/' must be percent-encoded as %2F") as caught:
+        SessionConfig(server="x", proxy=f"socks5://ann:se{character}cret@h:1")
+    assert "cret" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "fields",
     [

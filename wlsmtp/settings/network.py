@@ -87,8 +87,8 @@ class Proxy(Settings):
         words = "must look like socks5://user:password@host:port; also allowed are socks4:// and http://"
         try:
             parts = URL.read(url)
-        except ConfigError:
-            raise wrong(words) from None
+        except ConfigError as error:
+            raise wrong(f"{words}; {error.message.removeprefix('url: ')}") from None
         scheme = _SCHEMES.get(parts.scheme)
         if scheme is None or not parts.host or not parts.port or parts.path.strip("/") or parts.options:
             raise wrong(words)
