@@ -46,6 +46,7 @@ lint: $(STAMP)
 	$(BIN)/python scripts/docs_examples.py build/docs
 	$(BIN)/mypy --config-file= --strict --cache-dir $(VENV)/.mypy_examples build/docs
 	$(BIN)/pyright
+	$(BIN)/python scripts/type_completeness.py 98
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

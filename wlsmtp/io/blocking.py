@@ -456,7 +456,7 @@ class BlockingIO:
         """See ``IO.is_ending``."""
         return not threading.main_thread().is_alive()
 
-    caller = staticmethod(threading.get_ident)
+    caller: staticmethod[[], int] = staticmethod(threading.get_ident)
     """See ``IO.caller``: the thread."""
 
     def condition(self, rank: Rank) -> BlockingCondition:

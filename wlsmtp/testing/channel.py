@@ -37,7 +37,7 @@ class Channel:
     """One connection. What has no underscore is there for the quirks."""
 
     def __init__(self, server: SMTPServer, sock: socket.socket, number: int) -> None:
-        self.sock = sock
+        self.sock: socket.socket = sock
         self._server = server
         self._number = number
         self._received = bytearray()

@@ -141,14 +141,14 @@ class EmailVariable(FrenchEmail, Variable):
     """The Message-ID field; "": a new one for each sending."""
     Reference: Member[str] = Member(text, "")
     """The References field: the Message-IDs of what this answers."""
-    ID = Member(text, "")
+    ID: Member[str] = Member(text, "")
     """After sending: the identifier for ``EmailStatus``."""
-    MailIdentifier = Member(text, "")
-    AsynchronousEmailIdentifier = Member(text, "")
+    MailIdentifier: Member[str] = Member(text, "")
+    AsynchronousEmailIdentifier: Member[str] = Member(text, "")
     """The same as ``ID``, by the names of the structure and of asynchronous mode."""
-    Source = Member(text, "")
+    Source: Member[str] = Member(text, "")
     """The whole email in its Internet form, as ``EmailBuildSource`` has made it."""
-    Error = Member(text, "")
+    Error: Member[str] = Member(text, "")
     """Why the last sending failed; "" when it did not."""
 
     NbRecipient: Count = Count("Recipient")
