@@ -196,6 +196,58 @@ def test_a_name_that_is_in_no_row_is_answered_with_the_nearest(given: str, answe
         made("SessionConfig", **{given: 1})
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, True) for name in ("verify", "verify_ssl", "validate_certs", "rejectUnauthorized", "check_hostname")),
+        *((name, "true") for name in ("verify", "VERIFY_SSL", "auto_tls", "use_pipelining")),
+        *((name, False) for name in ("insecure", "skip_verify", "use_tls", "EMAIL_USE_TLS", "MAIL_USE_SSL", "secure")),
+        *((name, False) for name in ("MAIL_SUPPRESS_SEND", "fail_silently", "is_async", "use_lmtp", "debug")),
+        ("cert_reqs", ssl.CERT_REQUIRED),
+        ("starttls", "no"),
+        ("MAIL_SUPPRESS_SEND", "0"),
+    ],
+)
+def test_a_switch_that_means_what_is_so_anyhow_is_left_out(name: str, value: Any) -> None:
+    """Who asks for certificates to be verified is not told how to switch that off, nor how to send nowhere."""
+    with pytest.raises(ConfigError, match=f"^{name}: is not known; leave it out"):
+        made("SessionConfig", **{name: value})
+
+
+@pytest.mark.parametrize(("name", "value"), [("verify_peer", True), ("insecure", False), ("check_hostname", True)])
+def test_so_is_one_of_a_part(name: str, value: bool) -> None:
+    with pytest.raises(ConfigError, match=f"^{name}: is not known; leave it out"):
+        made("TLS", **{name: value})
+
+
+@pytest.mark.parametrize("value", [0, -1, "0"])
+def test_advice_can_be_followed(value: object) -> None:
+    with pytest.raises(ConfigError, match=r"attempts=1\)"):
+        made("SessionConfig", retry=value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"headers": {"X-A": 3}}, "headers.X-A: must be a string or a list"),
+        ({"reply_to": [3]}, "reply_to: must be a string; reply_to.0: must be a string"),
+        ({"username": "ann", "token": object()}, "token: must be a string or callable"),
+        ({"port": "²⁵"}, "port: must be a whole number, unable to parse string as an integer"),
+        ({"server": "a" * 300}, "server: must have at most 255 characters"),
+    ],
+)
+def test_a_setting_of_several_types_has_one_sentence(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        made("SessionConfig", **fields)
+    assert caught.value.message == words
+
+
+@pytest.mark.parametrize("field", ["username", "password", "token"])
+def test_a_secret_that_is_not_utf8_is_not_changed_in_silence(field: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{field}: is not in UTF-8"):
+        made("SessionConfig", **{"username": "ann", field: "s3cret\udcff"})
+
+
 def test_a_part_of_the_settings_answers_as_well() -> None:
     with pytest.raises(ConfigError, match=r"^tls: verify_ssl: is not known; use verify=False"):
         SMTPSession("smtp.example.com", tls={"verify_ssl": False})  # type: ignore[arg-type]

@@ -3,6 +3,7 @@ name."""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -206,7 +207,56 @@ def test_each_row_of_names_has_an_answer_in_the_environment(row: Any) -> None:
     names = [name for name in row.names.split() if texts.variable(name, "") not in KNOWN]
     for name in names:
         with pytest.raises(ConfigError, match=f"^WLSMTP_{name.upper()} is not known; (use WLSMTP_|in Python: )"):
-            SessionConfig.from_env({"WLSMTP_SERVER": "x", f"WLSMTP_{name.upper()}": "1"})
+            SessionConfig.from_env({"WLSMTP_SERVER": "x", f"WLSMTP_{name.upper()}": "0" if row.means is False else "1"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("VERIFY", "true"), ("TLS_INSECURE", "0"), ("TLS_VERIFY_SSL", "yes"), ("SSL", "0"), ("MAIL_SUPPRESS_SEND", "no")],
+)
+def test_a_switch_that_means_what_is_so_anyhow_is_left_out(name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=f"^WLSMTP_{name} is not known; leave it out"):
+        SessionConfig.from_env({"WLSMTP_SERVER": "x", f"WLSMTP_{name}": value})
+    option = name.lower()
+    with pytest.raises(ConfigError, match=f"{option} is not known after '\\?'; leave it out"):
+        SessionConfig.from_url(f"smtp://x?{option}={value}")
+
+
+def test_a_password_may_be_any_word() -> None:
+    config = SessionConfig.from_env({"WLSMTP_SERVER": "x", "WLSMTP_USERNAME": "ann", "WLSMTP_PASSWORD": "none"})
+    assert config.password is not None and config.password.get_secret_value() == "none"
+
+
+@pytest.mark.parametrize("url", [None, 25, b"smtp://x", ["smtp://x"]])
+def test_what_is_no_text_is_no_url_and_no_provider(url: Any) -> None:
+    """As ``os.environ.get`` gives None for a variable that is not set."""
+    with pytest.raises(ConfigError, match=f"^url: must be a str, not {type(url).__name__}"):
+        SessionConfig.from_url(url)
+    with pytest.raises(ConfigError, match=f"^provider: must be a str, not {type(url).__name__}"):
+        SessionConfig.from_preset(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["smtp://ann:s3cret%ff@x", "smtp://x?username=%fe&password=y", "failover(smtp://a:%ff@x)"]
+)
+def test_what_is_percent_encoded_is_not_changed_in_silence(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"^url: what is percent-encoded must be UTF-8\.$"):
+        SessionConfig.from_url(url)
+
+
+@pytest.mark.parametrize("url", ["smtp+unix://run/smtp.sock", "lmtp+unix://run/x", "smtp+unix://ann:b@run/x"])
+def test_a_unix_socket_is_on_no_host(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"has three slashes: (smtp|lmtp)\+unix:///run/smtp\.sock"):
+        SessionConfig.from_url(url)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "right"),
+    [("smtp+ssl", "smtps"), ("submissions", "smtps"), ("SMTP+STARTTLS", "smtp+tls"), ("submission", "smtp+tls")],
+)
+def test_a_scheme_of_another_library_is_answered_with_ours(scheme: str, right: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(f"url: {scheme.lower()} is not known; use {right}://")):
+        SessionConfig.from_url(f"{scheme}://ann:s3cret@x")
 
 
 @pytest.mark.parametrize("character", "/?#[")

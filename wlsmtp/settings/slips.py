@@ -30,6 +30,20 @@ class Name(NamedTuple):
     """In any case, with or without underscores."""
     write: str
     note: str = ""
+    means: bool | None = None
+    """Of a switch: whether ``write`` is what it means when it is on, or when it is off. The other way round it is to be
+    left out."""
+    otherwise: str = ""
+    """What holds then."""
+
+    def without(self, value: Any) -> str | None:
+        """The words for a switch that is to be left out."""
+        if self.means is None or value is None:
+            return None
+        word = value.strip().lower() if isinstance(value, str) else value
+        if word not in (_OFF_WORDS if self.means else _ON_WORDS):
+            return None
+        return "leave it out" + (f" ({self.otherwise})" if self.otherwise else "")
 
 
 class Value(NamedTuple):
@@ -43,12 +57,17 @@ class Value(NamedTuple):
 
 
 _SESSION, _TLS, _POOL, _RETRY, _TIMEOUTS = "SessionConfig", "TLS", "PoolLimits", "RetryPolicy", "Timeouts"
+_OFF_WORDS = (False, "false", "0", "no", "off", "n", "f", "none", "never", "disabled")
+_REQUIRED = 2  # ssl.CERT_REQUIRED
+_ON_WORDS = (True, _REQUIRED, "true", "1", "yes", "on", "y", "t", "required", "cert_required", "enabled")
 _SSL = 'for TLS from the first byte, as on port 465, use security="ssl"'
 _CERTIFICATE = 'tls=TLS(client_cert=("cert.pem", "key.pem"))'
 _UNVERIFIED = (
     "only to switch verification off, so that anybody on the way can read and change the mail; ca_file trusts an "
     "authority of your own"
 )
+_VERIFIED = "certificate and name are verified unless that is switched off"
+_IF_OFFERED = "TLS is used where the server offers it, unless opportunistic_tls is False"
 
 # fmt: off
 NAMES = (
@@ -63,25 +82,32 @@ NAMES = (
          "app_password "
          "api_key key_secret password_file auth_password auth_pass smtp_pass smtp_passwd mail_pass", 'password="…"'),
     Name(_SESSION, "credentials credential auth_tuple smtp_auth require_auth auth_required use_auth authenticate "
-         "authentication", 'username="ann@example.com", password="…"', "a session with a user name logs in"),
+         "authentication", 'username="ann@example.com", password="…"', "a session with a user name logs in",
+         means=True),
     Name(_SESSION, "access_token oauth_token oauth2_token bearer bearer_token auth_token oauth oauth2 xoauth2 "
          "token_provider oauth_token_provider refresh_token", 'token="…"', "or a callable that returns one"),
     Name(_SESSION, "starttls use_starttls smtp_starttls email_use_tls mail_use_tls mail_starttls require_tls "
          "force_tls enable_starttls starttls_required starttls_policy tls_required enable_tls", 'security="tls"',
-         "which is STARTTLS, or an error"),
-    Name(_SESSION, "use_tls smtp_use_tls enable_ssl", 'security="tls"', f"which is STARTTLS; {_SSL}"),
+         "which is STARTTLS, or an error", means=True, otherwise=_IF_OFFERED),
+    Name(_SESSION, "use_tls smtp_use_tls enable_ssl", 'security="tls"', f"which is STARTTLS; {_SSL}", means=True,
+         otherwise=_IF_OFFERED),
     Name(_SESSION, "ssl use_ssl smtp_ssl email_use_ssl mail_use_ssl mail_ssl_tls secure implicit_tls smtps ssl_tls "
-         "smtp_ssl_tls", 'security="ssl"', "which is TLS from the first byte, as on port 465"),
+         "smtp_ssl_tls", 'security="ssl"', "which is TLS from the first byte, as on port 465", means=True,
+         otherwise=_IF_OFFERED),
     Name(_SESSION, "encryption smtp_secure security_mode connection_security tls_mode ssl_mode crypto encrypt",
-         'security="tls"', f"which is STARTTLS; {_SSL}"),
-    Name(_SESSION, "ignore_tls disable_tls no_tls disable_starttls no_starttls smtp_auto_tls auto_tls opportunistic",
-         "opportunistic_tls=False", "with security='default'"),
+         'security="tls"', f"which is STARTTLS; {_SSL}", means=True,
+         otherwise=_IF_OFFERED),
+    Name(_SESSION, "ignore_tls disable_tls no_tls disable_starttls no_starttls",
+         "opportunistic_tls=False", "with security='default'", means=True),
+    Name(_SESSION, "smtp_auto_tls auto_tls opportunistic", "opportunistic_tls=False", "with security='default'",
+         means=False),
     Name(_SESSION, "verify verify_ssl ssl_verify verify_certs verify_cert verify_tls tls_verify verify_peer "
-         "validate_certs "
-         "validate_certificates validate_cert check_hostname check_certificate insecure skip_verify "
-         "insecure_skip_verify "
-         "tls_insecure cert_reqs reject_unauthorized ssl_no_verify no_verify allow_self_signed self_signed verify_mode "
-         "openssl_verify_mode trust_all_certs ssl_validate verification", "tls=TLS(verify=False)", _UNVERIFIED),
+         "validate_certs validate_certificates validate_cert check_hostname check_certificate cert_reqs "
+         "reject_unauthorized verify_mode openssl_verify_mode ssl_validate verification", "tls=TLS(verify=False)",
+         _UNVERIFIED, means=False, otherwise=_VERIFIED),
+    Name(_SESSION, "insecure skip_verify insecure_skip_verify tls_insecure ssl_no_verify no_verify allow_self_signed "
+         "self_signed trust_all_certs", "tls=TLS(verify=False)", _UNVERIFIED,
+         means=True, otherwise=_VERIFIED),
     Name(_SESSION, "cafile ca_certs ca_cert ca_bundle ca cert_bundle ca_path root_ca certificates trust_store",
          'tls=TLS(ca_file="ca.pem")'),
     Name(_SESSION, "cert certfile keyfile key client_key client_certificate private_key certificate "
@@ -127,16 +153,17 @@ NAMES = (
     Name(_SESSION, "keep_alive persistent keep_open reuse reuse_connection smtp_keep_alive connection_lifetime "
          "max_idle",
          "pool=PoolLimits(idle_timeout=30)", "connections are kept and used again anyhow"),
-    Name(_SESSION, "pipeline use_pipelining enable_pipelining", "pipelining=False", "it is on unless switched off"),
+    Name(_SESSION, "pipeline use_pipelining enable_pipelining", "pipelining=False", "it is on unless switched off",
+         means=False),
     Name(_SESSION, "asynchronous async_ is_async async_mode background fire_and_forget queue queued defer deferred "
          "lazy",
-         'mode="async"'),
+         'mode="async"', means=True),
     Name(_SESSION, "spool spool_dir queue_path queue_dir outbox_path outbox_file database db db_path store",
          'mode="async", outbox="sqlite:///outbox.db"'),
     Name(_SESSION, "auth_method auth_methods auth_mechanism auth_mechanisms mechanism auth_type sasl sasl_mechanism "
          "login_method preferred_auth auth_plugin", 'mechanisms=["PLAIN"]',
          "by default the strongest that fits is used"),
-    Name(_SESSION, "lmtp use_lmtp is_lmtp", 'protocol="lmtp"'),
+    Name(_SESSION, "lmtp use_lmtp is_lmtp", 'protocol="lmtp"', means=True),
     Name(_SESSION, "dsn notify mail_options rcpt_options return_receipt",
          'options=DeliveryOptions(dsn=DSN(notify="failure"))'),
     Name(_SESSION, "from_ from_addr from_address mail_from default_from default_from_email default_sender "
@@ -146,14 +173,16 @@ NAMES = (
     Name(_SESSION, "to recipient recipients cc bcc subject text html body attachments message",
          'Message(sender="ann@example.com", to="bob@example.org", text="…")', "it belongs to a message"),
     Name(_SESSION, "debug debug_level debug_output verbose logger log log_level mail_debug trace",
-         "listeners=[print]", "or the logger 'wlsmtp' at the level DEBUG"),
+         "listeners=[print]", "or the logger 'wlsmtp' at the level DEBUG", means=True),
     Name(_SESSION, "url uri connection_string connection_url email_url smtp_url dsn_url",
          'SMTPSession.from_url("smtp+tls://…")'),
     Name(_SESSION, "provider service preset well_known", 'SMTPSession.from_preset("gmail")'),
     Name(_SESSION, "env environ environment prefix", "SMTPSession.from_env()"),
-    Name(_SESSION, "backend email_backend mailer driver fail_silently mail_mailer", 'transport="maildir:///path"',
-         "or server=… for SMTP; what fails raises an SMTPError"),
-    Name(_SESSION, "dry_run suppress suppress_send mail_suppress_send testing mock", 'transport="null:"'),
+    Name(_SESSION, "backend email_backend mailer driver mail_mailer", 'transport="maildir:///path"',
+         "or server=… for SMTP"),
+    Name(_SESSION, "fail_silently", 'SMTPSession("smtp.example.com")', "what fails raises an SMTPError",
+         means=True),
+    Name(_SESSION, "dry_run suppress suppress_send mail_suppress_send testing mock", 'transport="null:"', means=True),
     Name(_SESSION, "config settings session_config", "SMTPSession(config)", "it comes first, without a name"),
     Name(_SESSION, "loop event_loop", "AsyncSMTPSession()", "it uses the event loop that runs"),
     Name(_SESSION, "hooks on_event callback callbacks event_handlers observers on_failure on_success",
@@ -162,15 +191,17 @@ NAMES = (
     Name(_TLS, "cert certfile certificate client_certificate keyfile key client_key private_key",
          'client_cert=("cert.pem", "key.pem")'),
     Name(_TLS, "password key_password passphrase keypass client_key_pass", 'client_key_password="…"'),
-    Name(_TLS, "check_hostname verify_mode cert_reqs validate_certs insecure reject_unauthorized verify_ssl "
-         "skip_verify "
-         "verify_peer verify_certs", "verify=False", _UNVERIFIED),
+    Name(_TLS, "check_hostname verify_mode cert_reqs validate_certs reject_unauthorized verify_ssl verify_peer "
+         "verify_certs", "verify=False", _UNVERIFIED,
+         means=False, otherwise=_VERIFIED),
+    Name(_TLS, "insecure skip_verify no_verify insecure_skip_verify allow_self_signed", "verify=False", _UNVERIFIED,
+         means=True, otherwise=_VERIFIED),
     Name(_TLS, "hostname server_name sni assert_hostname host name", 'server_hostname="smtp.example.com"'),
     Name(_TLS, "version min_version tls_version ssl_version minimum min_tls_version", 'minimum_version="1.3"'),
     Name(_TLS, "ssl_context tls_context", "context=context"),
     Name(_TLS, "fingerprints pin pins pinned sha256 cert_fingerprint assert_fingerprint", 'fingerprint="…"'),
     Name(_TLS, "mode security starttls use_tls enabled required",
-         'SMTPSession("smtp.example.com", security="tls")', "it is a setting of the session"),
+         'SMTPSession("smtp.example.com", security="tls")', "it is a setting of the session", means=True),
     Name(_POOL, "size pool_size max_size max connections limit workers max_keepalive_connections",
          "max_connections=4"),
     Name(_POOL, "messages messages_per_connection max_uses", "max_messages=100"),
@@ -184,7 +215,7 @@ NAMES = (
     Name(_TIMEOUTS, "connection connect_timeout conn", "connect=15"),
     Name(_TIMEOUTS, "read write socket pool response", "command=60"),
     Name(_TIMEOUTS, "overall timeout deadline send max", "total=1800"),
-    Name("Pipelining", "pipelining on use active", "enabled=False"),
+    Name("Pipelining", "pipelining on use active", "enabled=False", means=False),
     Name("Pipelining", "window depth size max_messages messages", "max_in_flight=64"),
     Name("Network", "source_address source_ip bind local_ip bind_address address", 'local_address="192.0.2.1"'),
     Name("Network", "ipv4 ipv6 address_family ip_version inet prefer", 'family="ipv4"'),
@@ -272,7 +303,8 @@ VALUES = (
     Value(_SESSION, "timeout", _is(tuple, list), "timeout=Timeouts(connect=15, command=60)"),
     Value(_SESSION, "retry", _ON, "retry=RetryPolicy()"),
     Value(_SESSION, "retry", _OFF, "retry=RetryPolicy(attempts=1)"),
-    Value(_SESSION, "retry", _number, lambda value: f"retry=RetryPolicy(attempts={int(value)})", "tries in all"),
+    Value(_SESSION, "retry", _number, lambda value: f"retry=RetryPolicy(attempts={max(int(value), 1)})",
+          "tries in all"),
     Value(_SESSION, "pool", _is(bool), "pool=PoolLimits(max_connections=1)"),
     Value(_SESSION, "pool", _number, lambda value: f"pool=PoolLimits(max_connections={max(int(value), 1)})"),
     Value(_SESSION, "pipelining", _number, lambda value: f"pipelining=Pipelining(max_in_flight={max(int(value), 1)})"),
@@ -337,7 +369,8 @@ VALUES = (
 
 def words_about(model: type[BaseModel], fields: Mapping[str, Any]) -> list[str]:
     """What is wrong with the names and values of some fields, each as a sentence without its full stop."""
-    found = [f"{name}: is not known; {suggestion(model, name)}" for name in fields if name not in model.model_fields]
+    unknown = {name: value for name, value in fields.items() if name not in model.model_fields}
+    found = [f"{name}: is not known; {suggestion(model, name, value)}" for name, value in unknown.items()]
     for name, value in fields.items():
         found += [f"{name}: {words}" for words in _about_value(model, name, value)][:1]
     return found
@@ -356,9 +389,11 @@ def written_for_value(model: type[BaseModel], field: str, value: Any) -> str | N
     return row.write if isinstance(row.write, str) else row.write(value)
 
 
-def suggestion(model: type[BaseModel], name: str) -> str:
-    """What to write instead of a name that is not known."""
+def suggestion(model: type[BaseModel], name: str, value: Any = None) -> str:
+    """What to write instead of a name that is not known, and what it was given."""
     if row := written_for_name(model, name):
+        if words := row.without(value):
+            return words
         return f"use {row.write}" + (f" ({row.note})" if row.note else "")
     fields, wanted = _fields(model), bare(name)
     if wanted in fields:
@@ -367,7 +402,7 @@ def suggestion(model: type[BaseModel], name: str) -> str:
         if wanted.startswith(prefix) and (rest := wanted.removeprefix(prefix)) in fields:
             return f"did you mean {fields[rest]}?"
     rows = {name: row for (kind, name), row in _names().items() if kind == model.__name__ and len(name) > 3}
-    known = {name: f"use {row.write}" for name, row in rows.items()}
+    known = {name: row.without(value) or f"use {row.write}" for name, row in rows.items()}
     known |= {name: f"did you mean {field}?" for name, field in fields.items()}
     if near := difflib.get_close_matches(wanted, known, 1, cutoff=0.75):
         return known[near[0]]
@@ -390,6 +425,8 @@ def _about_value(model: type[BaseModel], name: str, value: Any) -> Iterator[str]
         yield f"wrong value; use {name}={value.total_seconds():g} (in seconds)"
     if name == "username" or SecretStr in kinds(field.annotation):
         text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if isinstance(text, str) and any("\ud800" <= character <= "\udfff" for character in text):
+            yield "is not in UTF-8, as a variable or a file in another encoding is not"
         if isinstance(text, str | bytes) and text[-1:] in ("\n", "\r", b"\n", b"\r"):
             yield "ends with a line end, as what is read from a file does; .strip() takes it away"
 

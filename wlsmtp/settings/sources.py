@@ -27,12 +27,14 @@ def fields_from_url(text: str, config: type[Settings]) -> dict[str, Any]:
 
 def _read(text: str, config: type[Settings]) -> tuple[dict[str, Any], dict[str, str]]:
     """What stands in a URL before its ``?``, as fields, and what stands behind it, as texts by their paths."""
-    if text.partition(":")[0].strip().lower() not in SMTP_SCHEMES:
+    if not isinstance(text, str) or text.partition(":")[0].strip().lower() not in SMTP_SCHEMES:
         return {"transport": transport_from_url(text, config)}, {}
     url = URL.read(text)
     protocol, _, kind = url.scheme.partition("+")
     is_unix = kind == "unix"
     server = url.path if is_unix else url.host
+    if is_unix and (url.host or url.port is not None):
+        raise wrong(f"url: {url.scheme} takes a path, which has three slashes: {url.scheme}:///run/smtp.sock")
     if not server or (not is_unix and url.path not in ("", "/")):
         raise wrong("url: must look like smtp+tls://user:password@host:587")
     found: dict[str, Any] = {
@@ -113,6 +115,8 @@ def _bare_paths(config: type[Settings]) -> frozenset[str]:
 
 def fields_from_preset(provider: str) -> dict[str, Any]:
     """The settings of a provider by name, alias or mail domain; ``ses-REGION`` is Amazon SES in any of its regions."""
+    if not isinstance(provider, str):
+        raise wrong(f"provider: must be a str, not {type(provider).__name__}")
     known, wanted = _preset_names(), provider.strip().lower()
     if wanted not in known:
         if (region := _SES.fullmatch(wanted)) is not None:

@@ -12,6 +12,8 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, get_origin
 
+from pydantic import SecretStr
+
 from wlsmtp.settings.kinds import is_list, is_textual, kinds, may_be_none, parts
 from wlsmtp.settings.limits import Timeouts
 from wlsmtp.settings.network import Proxy
@@ -91,7 +93,7 @@ def fields(texts: Mapping[str, str], model: type[BaseModel]) -> dict[str, Any]:
 def _value(text: str, field: FieldInfo) -> Any:
     """A text as its field wants it; pydantic converts the rest."""
     found = list(kinds(field.annotation))
-    if may_be_none(field) and str not in found and text.strip().lower() == "none":
+    if may_be_none(field) and not {str, SecretStr} & set(found) and text.strip().lower() == "none":
         return None
     if timedelta in found and (seconds := _number(text)) is not None:
         return seconds
@@ -118,6 +120,8 @@ def answer(name: str, value: str, model: type[BaseModel], spell: Spell) -> str |
     if words := _of_part(name, value, model, spell):
         return words
     if (row := written_for_name(model, name)) is not None:
+        if without := row.without(value):
+            return without
         pairs = _pairs(row.write, model)
         if pairs is not None:
             return f"use {_spelled_out(pairs, spell)}"
@@ -126,6 +130,8 @@ def answer(name: str, value: str, model: type[BaseModel], spell: Spell) -> str |
     for part, below in inner.items():
         rest = bare(name).removeprefix(bare(part))
         row = written_for_name(below, rest) if rest != bare(name) else None
+        if row is not None and (without := row.without(value)):
+            return without
         if row is not None and (pairs := _pairs(row.write, below)):
             return f"use {_spelled_out([(f'{part}.{path}', text) for path, text in pairs], spell)}"
     if bare(name) == "transport":

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Self
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, unquote_to_bytes, urlsplit
 
 from wlsmtp.errors import ConfigError, Stage
 
@@ -25,6 +25,12 @@ SMTP_SCHEMES = {
     "lmtp+unix": "default",
 }
 """The schemes of a server, with the ``security`` that each stands for."""
+
+_ELSEWHERE = {
+    **dict.fromkeys(("smtp+starttls", "smtp-tls", "smtptls", "smtp+startls", "submission"), "smtp+tls"),
+    **dict.fromkeys(("smtp+ssl", "smtp-ssl", "smtpssl", "ssmtp", "submissions", "smtps+ssl", "smtps+tls"), "smtps"),
+}
+"""The schemes of other libraries, and those here."""
 
 GROUP = "wlsmtp.transports"
 """The entry-point group in which packages offer transports: a name, which becomes the scheme, and its ``Transport``."""
@@ -75,6 +81,8 @@ class URL:
     def read(cls, text: str, setting: str = "url") -> Self:
         """Take ``scheme:…`` apart. Raises ``ConfigError``, which names ``setting``."""
         text = _printable(text, setting).strip()
+        if not _is_utf8(text):
+            raise wrong(f"{setting}: what is percent-encoded must be UTF-8")
         if _has_bare_characters(text):
             raise wrong(f"{setting}: {_BARE}")
         parts, port, problem = _taken_apart(text)
@@ -146,6 +154,8 @@ def home_of(scheme: str) -> str:
     """Where the transport of a scheme is to be found, as ``module:name``. Raises ``ConfigError`` for a scheme that
     nobody knows."""
     home = _BUILT_IN.get(scheme) or _offered().get(scheme)
+    if home is None and scheme in _ELSEWHERE:
+        raise wrong(f"url: {scheme} is not known; use {_ELSEWHERE[scheme]}://")
     if home is None:
         names = ", ".join(f"{name}:" for name in (*SMTP_SCHEMES, *_BUILT_IN, *_offered()))
         raise wrong(f"url: the scheme is not known; known are {names}")
@@ -209,7 +219,18 @@ def _has_bare_characters(text: str) -> bool:
     return bool(authority) and "@" in rest
 
 
+def _is_utf8(text: str) -> bool:
+    """Whether what is percent-encoded can be read. What cannot would be replaced in silence, in a password as well."""
+    try:
+        unquote_to_bytes(text).decode()
+    except ValueError:
+        return False
+    return True
+
+
 def _printable(text: str, setting: str = "url") -> str:
+    if not isinstance(text, str):  # None, often, of a variable that is not set
+        raise wrong(f"{setting}: must be a str, not {type(text).__name__}")
     if not text.isprintable():  # urlsplit would drop a newline in silence, and with it a part of a password
         raise wrong(f"{setting}: control characters must be percent-encoded")
     return text

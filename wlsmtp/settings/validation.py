@@ -46,7 +46,7 @@ class Validated(BaseModel):
     def _in_words(cls, error: ValidationError) -> SMTPError:
         details = error.errors(include_url=False, include_input=False)
         hint = next((cause.hint for cause in map(_cause, details) if isinstance(cause, SMTPError)), None)
-        return cls._error("; ".join(map(_sentence, details)), stage=cls._stage, hint=hint)
+        return cls._error("; ".join(_sentences(details)), stage=cls._stage, hint=hint)
 
     @classmethod
     def _validated(cls, validate: Callable[..., Self], value: Any, options: Mapping[str, Any]) -> Self:
@@ -123,20 +123,37 @@ _PLAIN = {
     "a valid boolean": "True or False",
     "Input should be": "must be",
     "must be a valid": "must be a",
+    "String should have": "must have",
     "Field required": "is missing",
 }
 """What pydantic says, in plain words."""
 
 
-def _sentence(detail: Mapping[str, Any]) -> str:
-    """What is wrong with one field, by its name."""
+_BRANCHES = frozenset({"str", "callable", "bool", "int", "float"})
+
+
+def _sentences(details: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What is wrong with each field, by its name. One that takes several types has one sentence for all of them."""
+    found: dict[str, list[str]] = {}
+    for detail in details:
+        # Among the names of fields pydantic puts those of its own union branches: "str", "lax-or-strict[…]".
+        places = [str(part) for part in detail["loc"] if "[" not in str(part)]
+        if len(places) > 1 and places[-1] in _BRANCHES:
+            places.pop()
+        found.setdefault(".".join(places), []).append(_words(detail))
+    sentences = []
+    for name, (first, *others) in found.items():
+        words = " or ".join([first, *(other.removeprefix("must be ") for other in others)])
+        sentences.append(f"{name}: {words}" if name else words)
+    return sentences
+
+
+def _words(detail: Mapping[str, Any]) -> str:
     cause = _cause(detail)
     words = cause.message if isinstance(cause, SMTPError) else str(detail["msg"]).removeprefix("Value error, ")
     for theirs, plain in _PLAIN.items():
         words = words.replace(theirs, plain)
-    # Among the names of fields pydantic puts those of its own union branches: "lax-or-strict[…]".
-    name = ".".join(str(part) for part in detail["loc"] if "[" not in str(part))
-    return f"{name}: {words}" if name else words
+    return words
 
 
 def _cause(detail: Mapping[str, Any]) -> object:
