@@ -173,6 +173,11 @@ def _notations(secret: str) -> Iterator[str]:
         quoted = "".join(chr(octet) if chr(octet).isalnum() and octet < 128 else f"%{octet:02x}" for octet in octets)
         yield from (quoted.replace("%", escape) for escape in "%=+")
         yield octets.hex()
+        # Each octet by itself, as debuggers and encoders of one kind and another write them.
+        yield from (octets.hex(between) for between in " :-")
+        for form in ("%{:02x}", "={:02x}", "\\x{:02x}", " 0x{:02x}", "\\{:03o}", "&#{};", "&#x{:x};", "\\u{:04x}"):
+            yield "".join(map(form.format, octets))
+        yield " ".join(secret)
         yield json.dumps(secret, ensure_ascii=False)[1:-1]
         yield secret.encode("unicode_escape", "replace").decode("ascii", "replace")
         yield secret.encode("latin-1", "replace").decode("utf-8", "backslashreplace")
