@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.worlds import World
-from wlsmtp import Attachment, Envelope, Message, MessageError, Receipt, Status
+from wlsmtp import Attachment, Envelope, Message, MessageError, Receipt, SMTPSession, Status
 from wlsmtp.message.merge import MergeRow
 from wlsmtp.testing import SMTPServer
 
@@ -24,6 +24,21 @@ def fields(number: int) -> dict[str, Any]:
 
 def make(number: int, letter: Message) -> Message:
     return letter.but(**fields(number))
+
+
+class Speechless(Exception):
+    """As the errors of some libraries are: asked for its words, it fails."""
+
+    words = "found later"
+
+    def __str__(self) -> str:
+        if not self.words:
+            raise RuntimeError("no words")
+        return self.words
+
+
+def fail(_letter: Message) -> Message:
+    raise Speechless
 
 
 class Record:
@@ -68,6 +83,8 @@ BAD_ROWS: list[tuple[Any, str]] = [
     ("a@x.org", "str is neither fields"),
     (("a@x.org", "text"), "tuple is neither fields"),
     (None, "NoneType is neither fields"),
+    (lambda letter: (letter, "bounces@example.com", "a@x.org"), r"a tuple must be \(message, Envelope\)"),
+    ({"to": {"a@x.org": "Ann"}}, r"to: must be an address or a list of them, not dict; .*\[\(name, address\)\]"),
 ]
 
 
@@ -169,6 +186,38 @@ def test_an_error_of_the_rows_themselves_is_raised_behind_the_receipts(world: Wo
         assert next(receipts)
         with pytest.raises(sqlite3.OperationalError):
             next(receipts)
+
+
+def test_an_error_without_words_ends_nothing_either(
+    world: World, outbox: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Speechless, "words", "")
+        with SMTPServer() as server, world.session(server.host, server.port, **outbox) as session:
+            receipts = session.send_all(LETTER.merge([fields(1), fail, fields(2)]))
+            assert [session.wait(receipt).status for receipt in receipts] == [Status.SENT, Status.ERROR, Status.SENT]
+    assert str(receipts[1].error) == "rows[1]: Speechless: (without words)."
+
+
+@pytest.mark.parametrize("item", [(), (b"x",), (b"x", "a@x.org"), (b"x", "ann@example.com", "bob@example.org")])
+def test_a_tuple_that_is_no_pair_ends_no_stream(world: World, outbox: dict[str, Any], item: Any) -> None:
+    letter = LETTER.but(**fields(1))
+    with SMTPServer() as server, world.session(server.host, server.port, **outbox) as session:
+        receipts = [session.wait(receipt) for receipt in session.send_all([letter, item, letter])]
+    assert [receipt.status for receipt in receipts] == [Status.SENT, Status.ERROR, Status.SENT]
+    assert "a tuple must be (message, Envelope)" in str(receipts[1].error) and len(server.messages) == 2
+
+
+def test_an_interrupt_of_send_all_has_the_receipts_as_well() -> None:
+    def rows() -> Iterator[Any]:
+        yield fields(1)
+        raise KeyboardInterrupt
+
+    with SMTPServer() as server, SMTPSession(server.host, server.port, mode="async") as session:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            session.send_all(LETTER.merge(rows()))
+        [receipt] = caught.value.receipts  # type: ignore[attr-defined]
+        assert receipt.wait(10).status is Status.SENT
 
 
 def test_rows_of_a_database_are_rows(tmp_path: Any) -> None:

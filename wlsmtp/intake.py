@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wlsmtp.errors import ExtensionMissing, MessageError, Stage
 from wlsmtp.message.defaults import Defaults
@@ -39,7 +39,7 @@ class Intake:
                 return self.mail_of(made, options=options, entered_at=entered_at)
             except (MessageError, ExtensionMissing) as error:
                 raise item.refusal(error) from error
-        message, envelope = item if isinstance(item, tuple) else (item, None)
+        message, envelope = _in_two(item) if isinstance(item, tuple) else (item, None)
         if self._has_defaults:
             message = self.filled(message)
         envelope = self.asking(envelope or envelope_of(message), options)
@@ -62,3 +62,11 @@ class Intake:
             hint = "Add one, as in root@example.com; names are for LMTP, unix sockets and sendmail"
             raise MessageError(words, stage=Stage.MESSAGE, hint=hint)
         return envelope
+
+
+def _in_two(pair: tuple[Any, ...]) -> tuple[Sendable, Envelope | None]:
+    """A pair (message, envelope). Raises ``MessageError`` for any other tuple, as one bad item ends no stream."""
+    if len(pair) == 2 and isinstance(pair[1], Envelope | None):
+        return pair[0], pair[1]
+    words = "a tuple must be (message, Envelope)"
+    raise MessageError(words, stage=Stage.MESSAGE, hint="Envelope(sender, recipients) makes the second of them")

@@ -84,7 +84,7 @@ def keeping(receipts: Sequence[Receipt]) -> Iterator[None]:
     """Give an exception that ends ``send_all`` the receipts until then: what is sent stays sent."""
     try:
         yield
-    except Exception as error:
+    except BaseException as error:  # an interrupt as well
         with suppress(AttributeError, TypeError):
             error.receipts = tuple(receipts)  # type: ignore[attr-defined]
         raise

@@ -9,6 +9,8 @@ import io
 import os
 import pickle
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -187,6 +189,21 @@ class TestStreams:
                 stream.read()
             with pytest.raises(MessageError, match=r"a\.bin.*at its end.*seek\(0\)"):
                 Attachment.from_stream(stream, "a.bin")
+
+    @pytest.mark.parametrize(
+        "error",
+        [zlib.error("bad"), EOFError("cut off"), RuntimeError("boom"), zipfile.BadZipFile("crc"), KeyError("x")],
+    )
+    @pytest.mark.parametrize("before", [0, SMALL + 5])
+    def test_whatever_reading_raises_names_the_attachment(self, error: Exception, before: int) -> None:
+        class Broken(Trickle):
+            def read(self, count: int = -1) -> bytes:
+                if not (octets := super().read(count)):
+                    raise error
+                return octets
+
+        with pytest.raises(MessageError, match=r"The attachment 'a\.bin' cannot be read: "):
+            Attachment.from_stream(Broken(LARGE[:before]), "a.bin")  # type: ignore[arg-type]
 
     def test_an_empty_file_is_one(self, tmp_path: Path) -> None:
         (tmp_path / "a").touch()

@@ -84,7 +84,7 @@ class MergeRow:
                 return error
             words, hint, kind = error.message, error.hint, type(error)
         else:
-            words, hint, kind = f"{type(error).__name__}: {error}", None, MessageError
+            words, hint, kind = f"{type(error).__name__}: {_said_by(error)}", None, MessageError
         words = words if len(words) <= _LONGEST else f"{words[:_LONGEST]}…"
         told = kind(f"rows[{self.index}]: {words}", stage=Stage.MESSAGE, hint=hint)
         told.row = self.index
@@ -152,6 +152,14 @@ def merged(letter: Message, rows: object) -> Merge | AsyncMerge:
         words = f"merge takes an iterable of rows, not one {type(rows).__name__}"
         raise MessageError(words, stage=Stage.MESSAGE, hint=_ROW_HINT)
     return Merge(letter, rows)
+
+
+def _said_by(error: Exception) -> str:
+    """The words of an error. Those of others may fail to find any, and the other rows are to go out all the same."""
+    try:
+        return str(error)
+    except Exception:
+        return "(without words)"
 
 
 def _unknown(name: object, known: list[str]) -> MessageError:

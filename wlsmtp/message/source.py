@@ -288,7 +288,7 @@ def _read(stream: BinaryIO, count: int, name: str) -> bytes:
         except io.UnsupportedOperation as error:
             hint = "Open it with 'rb', or with 'w+b' and seek(0)"
             raise unreadable(name, OSError("it is not open for reading"), hint) from error
-        except (OSError, ValueError) as error:
+        except Exception as error:  # zlib.error, EOFError, BadZipFile, those of HTTP clients, …
             raise unreadable(name, error) from error
         if not isinstance(piece, bytes):
             words = f"it gives {type(piece).__name__} and not bytes; open it in binary mode, and so that it waits"

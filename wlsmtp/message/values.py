@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -128,8 +128,9 @@ def several(value: object) -> Iterable[object]:
         return (value,)
     if foreign_mailbox(value) is not None or _foreign_group(value) is not None:
         return (value,)
-    if isinstance(value, bytes) or not isinstance(value, Iterable):
-        raise ValueError(f"must be an address or a list of them, not {type(value).__name__}")
+    if isinstance(value, bytes | Mapping) or not isinstance(value, Iterable):
+        hint = "; a name goes with its address as a pair: [(name, address)]" if isinstance(value, Mapping) else ""
+        raise ValueError(f"must be an address or a list of them, not {type(value).__name__}{hint}")
     return value
 
 
