@@ -77,6 +77,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"html": "\ud800"}, "html: "),
     ({"text": b"octets"}, "text: "),
     ({"date": "someday"}, "date: "),
+    ({"date": datetime(24, 7, 1, tzinfo=UTC)}, "date: must be in the year 100 or later"),
+    ({"sender": "<>"}, r"sender: From needs an address; .*send\(message, sender='<>'\)"),
     ({"message_id": "<a@b>\r\nX: y"}, "message_id: "),
     ({"message_id": "<a b@c>"}, "message_id: "),
     ({"message_id": "<a@b"}, "message_id: "),

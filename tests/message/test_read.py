@@ -20,6 +20,8 @@ from wlsmtp.errors import ExtensionMissing, MessageError
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.model import Message
 from wlsmtp.message.render import content_of, envelope_of
+from wlsmtp.session import SMTPSession
+from wlsmtp.testing import SMTPServer
 
 
 def email(**fields: Any) -> EmailMessage:
@@ -358,6 +360,62 @@ def test_octets_are_what_they_are_line_by_line(raw: bytes) -> None:
         return
     content = content_of(raw)
     assert octets(raw) == b"".join(kept) and content.size == len(octets(raw))
+
+
+@pytest.mark.parametrize("name", ["Subject", "To", "Cc", "Bcc", "Sender", "Reply-To", "X-A"])
+def test_a_field_that_was_set_to_none_is_not_there(name: str) -> None:
+    """It reads so, and the standard library's client skips its recipients."""
+    mail: Any = MIMEText("x")
+    mail["From"] = "a@x.org"
+    mail["Cc" if name == "To" else "To"] = "b@x.org"
+    mail[name] = None
+    assert [str(address) for address in envelope_of(mail).recipients] == ["b@x.org"]
+    assert str(envelope_of(mail).sender) == "a@x.org"
+    assert b"None" not in octets(mail) and f"\n{name}:".encode() not in octets(mail)
+    assert mail[name] is None and name in mail
+
+
+@pytest.mark.parametrize("name", ["To", "Cc", "From"])
+def test_octets_that_are_no_utf8_are_told_in_plain_words(name: str) -> None:
+    head = {"From": b"a@x.org", "To": b"b@x.org", name: b"Bj\xf6rn <c@x.org>"}
+    raw = b"".join(b"%s: %s\r\n" % (field.encode(), value) for field, value in head.items())
+    for message in (raw, message_from_bytes(raw)):
+        with pytest.raises(MessageError, match=f"{name}: has octets that are neither ASCII nor UTF-8"):
+            envelope_of(message)
+
+
+@pytest.mark.parametrize(
+    ("package", "advice"),
+    [
+        ("django.core.mail.message", r"mail\.message\(\), sender=mail\.from_email"),
+        ("flask_mail", r"mail\.as_bytes\(\)"),
+    ],
+)
+def test_the_message_of_a_framework_is_told_how_it_is_sent(package: str, advice: str) -> None:
+    """Its class may have the name of one that is taken."""
+    thing: Any = type("EmailMessage", (), {"__module__": package})()
+    for ask in (content_of, envelope_of):
+        with pytest.raises(MessageError, match=rf"not {package}\.EmailMessage\. .*{advice}"):
+            ask(thing)
+
+
+def test_what_is_advised_for_a_message_of_django_keeps_its_bcc(smtp_server: SMTPServer) -> None:
+    settings = pytest.importorskip("django.conf").settings
+    if not settings.configured:
+        settings.configure(DEFAULT_CHARSET="utf-8", EMAIL_USE_LOCALTIME=False, USE_TZ=True)
+    mail = pytest.importorskip("django.core.mail").EmailMultiAlternatives(
+        "Grüße", "Hallo\n", "Ann Ä <a@x.org>", ["Bob Ö <b@x.org>"], bcc=["c@x.org"], cc=["d@x.org"]
+    )
+    with SMTPSession(smtp_server.host, smtp_server.port) as session:
+        session.send(mail.message(), sender=mail.from_email, recipients=mail.recipients())
+    [received] = smtp_server.messages
+    assert received.sender == "a@x.org" and set(received.recipients) == {"b@x.org", "c@x.org", "d@x.org"}
+    assert received.header("Bcc") is None and received.header("Subject") == "Grüße"
+
+
+def test_several_messages_are_for_send_many() -> None:
+    with pytest.raises(MessageError, match="send_many and send_all take several messages"):
+        content_of([b"From: a@x.org\r\n\r\n"])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("thing", ["From: a@x.org\n\nx", None, 5, ["x"]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from email import charset, message_from_bytes, policy
 from email.message import EmailMessage
 from email.message import Message as OldMessage
+from email.mime.application import MIMEApplication
 from email.mime.message import MIMEMessage
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
@@ -159,6 +160,25 @@ def test_a_long_line_that_is_signed_stays(raw: bytes) -> None:
     raw = raw.replace("ü".encode(), b"u" * 1200)
     for form in (raw, message_from_bytes(raw), message_from_bytes(raw, policy=policy.default)):
         assert octets(content_of(form)) == raw
+
+
+@pytest.mark.parametrize("encoding", [None, "7bit", "8bit", "binary"])
+@pytest.mark.parametrize("data", [b"a\0b", b"\xff\0\r\n.\r\n"])
+def test_a_file_with_nul_keeps_its_octets(world: World, data: bytes, encoding: str | None) -> None:
+    """A strict server refuses NUL, also with 8BITMIME, and others drop it."""
+    mail = MIMEApplication(data, "x-test", _encoder=lambda part: None)
+    mail["From"], mail["To"] = "a@x.org", "b@x.org"
+    if encoding:
+        mail["Content-Transfer-Encoding"] = encoding
+    with SMTPServer(strict=True) as server, world.session(server.host, server.port) as session:
+        assert session.send(mail)
+    assert server.messages[0].email.get_payload(decode=True) == data
+
+
+def test_a_text_with_nul_is_encoded() -> None:
+    mail = text_in_8bit("ü\0 and more\n")
+    assert b"\0" not in octets(content_of(mail))
+    assert in_7bit(mail).get_content().splitlines() == ["ü\0 and more"]
 
 
 def test_lines_of_998_octets_stay() -> None:

@@ -261,6 +261,8 @@ def checked_headers(value: object) -> dict[str, tuple[str, ...]]:
 
 def _sender(value: object) -> Mailbox:
     is_nobody = value is None or (isinstance(value, Mailbox) and value == NOBODY)
+    if isinstance(value, str) and value.strip() == "<>":
+        raise ValueError("From needs an address; the null one is for the envelope: send(message, sender='<>')")
     return NOBODY if is_nobody else mailbox(value)
 
 

@@ -66,7 +66,7 @@ def email_content(message: AnyEmail) -> BytesContent:
 def email_fields(message: AnyEmail) -> list[Field]:
     """The header fields of a stdlib message. Raises ``MessageError`` where its parser did not get through them."""
     _check_section(message)
-    return list(message.raw_items())
+    return [(name, value) for name, value in message.raw_items() if value is not None]
 
 
 def _check_section(message: AnyEmail) -> None:
@@ -160,6 +160,8 @@ def _parsed(name: str, value: Any, hint: str = _HINT) -> list[Mailbox | Group]:
         return parse_address_list(_with_utf8(value.encode() if isinstance(value, Header) else str(value)))
     except (MessageError, EmailError, UnicodeError) as error:
         words = error.message if isinstance(error, MessageError) else error
+        if isinstance(error, UnicodeDecodeError):
+            words = "has octets that are neither ASCII nor UTF-8 (RFC 6532)"
         raise MessageError(f"{name}: {words}", stage=Stage.MESSAGE, hint=hint) from None
 
 
@@ -197,7 +199,8 @@ def _prepared(part: AnyEmail, left_out: Iterable[str] = (), *, is_signed: bool) 
     for name in set(part.keys()):
         del clone[name]
     for name, value in part.raw_items():
-        if name.lower() not in left_out:
+        # A field that was set to None has no value: msg["Cc"] reads as if it were not there.
+        if name.lower() not in left_out and value is not None:
             clone.set_raw(name, fold(name, _final(name, value), is_signed=is_signed))
     payload = part.get_payload()
     if isinstance(payload, list):

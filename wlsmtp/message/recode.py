@@ -51,8 +51,8 @@ def is_signed(part: AnyEmail) -> bool:
 
 def in_lines(message: AnyEmail) -> AnyEmail:
     """The message with its binary parts in base64, where their octets would not arrive otherwise, texts that hold
-    characters in octets, and parts with a line over 998 octets encoded, unless they are signed; itself when there are
-    none. Raises ``MessageError`` when that is not possible."""
+    characters in octets, and parts with NUL or a line over 998 octets encoded, unless they are signed; itself when
+    there are none. Raises ``MessageError`` when that is not possible."""
     try:
         return _recoded(message, _in_short_lines)
     except _Unencodable as error:
@@ -172,10 +172,12 @@ def _in_lines(part: AnyEmail, octets: bytes) -> tuple[str, bytes] | None:
 
 
 def _in_short_lines(part: AnyEmail, octets: bytes) -> tuple[str, bytes] | None:
-    """Servers refuse a longer line, or cut it."""
-    is_long = _has_long_line(octets) and _encoding_of(part) in _AS_IT_IS
+    """Servers refuse a longer line and NUL (RFC 5321 §4.5.2, RFC 6152 §3), or cut the one and drop the other."""
+    is_harmed = (b"\0" in octets or _has_long_line(octets)) and _encoding_of(part) in _AS_IT_IS
     is_leaf = part.get_content_maintype() not in ("message", "multipart")
-    return _encoded_anew(part, octets) if is_long and is_leaf else _in_lines(part, octets)
+    if is_harmed and is_leaf and _encoding_of(part) == "binary":
+        return "base64", base64_lines(octets)
+    return _encoded_anew(part, octets) if is_harmed and is_leaf else _in_lines(part, octets)
 
 
 def _has_long_line(octets: bytes) -> bool:

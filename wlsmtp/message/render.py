@@ -71,11 +71,22 @@ def _fields(message: Sendable) -> list[Field]:
     raise _not_sendable(message)
 
 
+_OF_OTHERS = {
+    "django": "Send what it writes: send(mail.message(), sender=mail.from_email, recipients=mail.recipients())",
+    "flask_mail": "Send what it writes: send(mail.as_bytes(), recipients=mail.send_to)",
+}
+"""What to do with a message of another package, which writes itself and knows its Bcc."""
+
+
 def _not_sendable(value: object) -> MessageError:
     hint = "Encode the str first: text.encode()" if isinstance(value, str) else None
     if isinstance(value, MergeRow | Merge | AsyncMerge):
         hint = "send_many and send_all take it"
     if isinstance(value, Mapping):
         hint = "Message.merge makes messages of dicts: send_many(letter.merge(rows)), or send(**fields) for one"
-    words = f"A message is a Message, an EmailMessage or bytes, not {type(value).__name__}"
+    if isinstance(value, list | tuple):
+        hint = "send_many and send_all take several messages"
+    kind = f"{type(value).__module__}.{type(value).__name__}".removeprefix("builtins.")
+    hint = next((advice for package, advice in _OF_OTHERS.items() if kind.startswith(f"{package}.")), hint)
+    words = f"A message is a Message, an EmailMessage or bytes, not {kind}"
     return MessageError(words, stage=Stage.MESSAGE, hint=hint)

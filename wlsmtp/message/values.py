@@ -216,6 +216,8 @@ def moment(value: object) -> datetime:
         return _local(int(datetime.now(UTC).timestamp()))
     if not isinstance(value, datetime):
         raise ValueError(f"must be a datetime, not {type(value).__name__}")
+    if value.year < 100:
+        raise ValueError("must be in the year 100 or later: readers take an older one for another (RFC 5322 §4.3)")
     return value if value.utcoffset() is not None else value.astimezone()
 
 
