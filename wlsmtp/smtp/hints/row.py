@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from wlsmtp.errors import Stage
@@ -34,6 +35,23 @@ class Scene:
     """Whether the same login may succeed later."""
 
 
+class Words:
+    """A pattern that is compiled when a reply is first compared with it: most programs meet few refusals, and start
+    sooner without the whole table."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = pattern
+
+    @cached_property
+    def compiled(self) -> re.Pattern[str]:
+        """What searches."""
+        return re.compile(self._pattern, re.IGNORECASE)
+
+    def search(self, text: str) -> re.Match[str] | None:
+        """Where a text has it."""
+        return self.compiled.search(text)
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One kind of refusal. It fits a reply at one of its stages that has one of its ``codes``, one of its ``enhanced``
@@ -45,7 +63,7 @@ class Row:
     """What a real server says."""
     hint: str | None
     """What to do, in one or two sentences."""
-    words: re.Pattern[str] | None = None
+    words: Words | re.Pattern[str] | None = None
     enhanced: frozenset[str] = frozenset()
     codes: frozenset[int] = frozenset()
     only: frozenset[int] = frozenset()
@@ -78,6 +96,6 @@ class Row:
         return self.words is not None and self.words.search(text) is not None
 
 
-def any_of(*patterns: str) -> re.Pattern[str]:
+def any_of(*patterns: str) -> Words:
     """Words, in upper or lower case."""
-    return re.compile("|".join(patterns), re.IGNORECASE)
+    return Words("|".join(patterns))
