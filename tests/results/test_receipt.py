@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wlsmtp import ConnectionFailed, OutcomeUnknown, RecipientStatus, Reply, SMTPError
+from tests.worlds import World
+from wlsmtp import ConnectionFailed, Message, OutcomeUnknown, RecipientStatus, Reply, SMTPError, Status
 from wlsmtp.receipt import Outcome, RecipientResult, refusal
+from wlsmtp.testing import SMTPServer
 
 ADDRESSES = ("a@example.com", "b@example.com", "c@example.com")
 WORDS = {
@@ -76,3 +83,22 @@ def test_the_error_is_ambiguous_if_somebody_is_in_doubt_and_none_if_all_are_serv
     found = {result.status for result in known.recipients}
     assert (known.error is None) is (found == {RecipientStatus.ACCEPTED})
     assert (known.error is not None and known.error.ambiguous) is (RecipientStatus.UNKNOWN in found)
+
+
+@pytest.mark.parametrize("outbox", ["memory", "sqlite"])
+def test_a_pickled_receipt_says_the_same_and_nothing_of_its_session(world: World, outbox: str, tmp_path: Path) -> None:
+    url = "memory:" if outbox == "memory" else f"sqlite:///{tmp_path}/outbox.db"
+    login = {"username": "ann", "password": "s3cret-Pa55"}
+    with SMTPServer(users={"ann": "s3cret-Pa55"}) as server:
+        server.refuse("bob@example.org")
+        with world.session(server.host, server.port, mode="async", outbox=url, **login) as session:
+            pending = session.send(Message(sender="ann@example.com", to="bob@example.org", text="x"))
+            copies = [copy.copy(pending), copy.deepcopy(pending), pending]
+            finished = [session.wait(receipt) for receipt in copies]
+            octets = [pickle.dumps(receipt) for receipt in (pending, *finished)]
+            error = finished[0].error
+            assert error is not None and pickle.loads(pickle.dumps(error)).receipt.as_dict() == finished[0].as_dict()
+    assert [receipt.status for receipt in finished] == [Status.ERROR] * 3
+    restored = [pickle.loads(each) for each in octets]
+    assert [receipt.as_dict() for receipt in restored] == [receipt.as_dict() for receipt in (pending, *finished)]
+    assert restored[0].wait(0) is restored[0] and not any(b"s3cret" in each for each in octets)

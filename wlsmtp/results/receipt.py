@@ -286,6 +286,16 @@ class OutboxReceipt(Receipt):
         """The same receipt, which can be waited for."""
         return self.changed(_follower=follower)
 
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        """A pickle holds what is known, and not the session, which belongs to its process and has secrets."""
+        return None, {name: getattr(self, name) for name in _FIELDS if name != "_follower"} | {"_follower": None}
+
+    def __copy__(self) -> Self:
+        return self.changed()
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self.changed()
+
     def wait(self, timeout: float | None = None) -> Receipt:
         """See ``Receipt.wait``."""
         if self._follower is None or self.status is not Status.PENDING:
