@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import ssl
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -120,6 +122,22 @@ def test_a_context_that_is_weakened_later_is_refused(world: World, server: SMTPS
 def test_what_cannot_go_with_it_is_named(fields: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         TLS(**{"context": verifying(), **fields})
+
+
+def test_copies_share_a_context_and_a_pickle_is_refused_in_plain_words() -> None:
+    context = verifying()
+    session = SMTPSession("smtp.example.com", tls=context)
+    for copied in (copy.copy(session), copy.deepcopy(session)):
+        assert copied.config.tls.context is context
+    assert copy.deepcopy(session.config).tls.context is context is copy.deepcopy(session.config.tls).context
+    for thing in (session, session.config, session.config.tls):
+        with pytest.raises(ConfigError, match=r"^tls\.context: .*cannot be pickled.*Make the session there"):
+            pickle.dumps(thing)
+    assert (
+        copy.deepcopy(TLS(ca_file="ca.pem"))
+        == TLS(ca_file="ca.pem")
+        == pickle.loads(pickle.dumps(TLS(ca_file="ca.pem")))
+    )
 
 
 def test_a_context_is_in_no_record_of_the_settings() -> None:

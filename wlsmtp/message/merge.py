@@ -84,7 +84,7 @@ class MergeRow:
                 return error
             words, hint, kind = error.message, error.hint, type(error)
         else:
-            words, hint, kind = f"{type(error).__name__}: {_said_by(error)}", None, MessageError
+            words, hint, kind = _said_by(error), None, MessageError
         words = words if len(words) <= _LONGEST else f"{words[:_LONGEST]}…"
         told = kind(f"rows[{self.index}]: {words}", stage=Stage.MESSAGE, hint=hint)
         told.row = self.index
@@ -155,11 +155,13 @@ def merged(letter: Message, rows: object) -> Merge | AsyncMerge:
 
 
 def _said_by(error: Exception) -> str:
-    """The words of an error. Those of others may fail to find any, and the other rows are to go out all the same."""
+    """Kind and words of an error. Those of others may fail to find any, and the other rows are to go out all the
+    same."""
     try:
-        return str(error)
+        words = str(error)
     except Exception:
-        return "(without words)"
+        words = ""
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 def _unknown(name: object, known: list[str]) -> MessageError:

@@ -23,7 +23,7 @@ from wlsmtp.settings.network import Network, Proxy
 from wlsmtp.settings.options import DeliveryOptions
 from wlsmtp.settings.plugged import OutboxLike, SSLContextLike, TransportLike, flaw_of, is_ssl_context
 from wlsmtp.settings.sources import fields_from_env, fields_from_preset, fields_from_url, transport_from_url
-from wlsmtp.settings.urls import URL
+from wlsmtp.settings.urls import URL, wrong
 from wlsmtp.settings.validation import Seconds, Settings
 
 TokenProvider = Callable[[], str | Awaitable[str]]
@@ -132,6 +132,17 @@ class TLS(Settings):
         if isinstance(value, str):
             return (_sha256(value),)
         return tuple(map(_sha256, value)) if isinstance(value, list | tuple | set | frozenset) else value
+
+    def __getstate__(self) -> dict[Any, Any]:
+        if self.context is not None:
+            words = "tls.context: an ssl.SSLContext cannot be pickled, nor sent to another process"
+            hint = "Make the session there, or give what is to be trusted: TLS(ca_file=…)"
+            raise wrong(words, hint)
+        return super().__getstate__()
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """A copy shares the context."""
+        return super().__deepcopy__({**(memo or {}), id(self.context): self.context})
 
     @model_validator(mode="after")
     def _one_context(self) -> Self:
