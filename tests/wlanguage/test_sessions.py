@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import threading
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from wlsmtp import wlanguage
 from wlsmtp.testing import SILENCE, SMTPServer
 from wlsmtp.wlanguage import *
 from wlsmtp.wlanguage import sessions
@@ -284,6 +286,61 @@ def test_arguments_of_a_wrong_type_or_number_stop_the_program(call: Callable[[],
 def test_a_wrong_number_of_arguments_is_pythons_own_error_as_well(call: Callable[..., object]) -> None:
     with pytest.raises(TypeError):
         call()
+
+
+FUNCTIONS: list[Callable[..., object]] = sorted(
+    {value for name in wlanguage.__all__ if inspect.isfunction(value := getattr(wlanguage, name))}
+    - {Error, Info, Trace},
+    key=lambda function: function.__name__,
+)
+NEED_NONE = (EmailReset, EmailGetTimeOut, ErrorInfo, EmailBuildSource, EmailImportSource)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
+def test_a_wrong_number_of_arguments_stops_the_program_in_every_function(function: Callable[..., object]) -> None:
+    for arguments in [(None,) * 9, *([] if function in NEED_NONE else [()])]:
+        with pytest.raises(WLanguageError):
+            function(*arguments)
+        with pytest.raises(WLanguageError):
+            function(*arguments, no_such_argument=1)
+
+
+def test_a_wrong_number_of_arguments_stops_the_program_in_methods() -> None:
+    variable, email = emailSMTPSession(), Email()
+    methods: list[Callable[..., object]] = [
+        variable.StartSession, variable.SendMessage, variable.CloseSession, variable.OuvreSession,
+        email.BuildSource, email.ImportSource, email.ImportHTML, email.LoadAttachment, email.ConstruitSource,
+        email.Recipient.Add, email.Recipient.Ajoute,
+    ]  # fmt: skip
+    for method in methods:
+        with pytest.raises(WLanguageError, match="takes"):
+            method(None, None, None, None, None)
+
+
+def test_a_type_error_from_within_stays_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise TypeError("a fault of the program itself")
+
+    monkeypatch.setattr(sessions, "_find", broken)
+    with pytest.raises(TypeError, match="a fault of the program itself"):
+        EmailSendMessage("ann")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "member"),
+    [
+        (("ann", "s3cret", None, 25), "ServerAddress"),
+        (("ann", "s3cret", None, "25", False), "ServerAddress"),
+        (("ann", "s3cret", None), "ServerAddress"),
+        (("ann", "server.example", 25, None), "Asynchronous"),
+        (("ann", "s3cret", "server.example", None), "Port"),
+        ((None, "s3cret", "server.example"), "Name"),
+    ],
+)
+def test_the_argument_that_is_null_is_the_one_that_is_named(arguments: tuple[Any, ...], member: str) -> None:
+    with pytest.raises(WLanguageError, match=rf"\.{member}: must be .* not Null"):
+        EmailStartSMTPSession(*arguments)
+    assert not sessions._registry
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,11 @@ def test_what_somebody_named_himself_is_kept(message: str, ours: str) -> None:
             "Check that no firewall blocks port 25; try 587 with emailOptionSecuredTLS",
         ),
         ("Ask the operator; RetryPolicy(attempts=5) tries more often", "Ask the operator"),
+        ("Fill to, cc or bcc", "Fill Recipient, Cc or Bcc"),
+        (
+            'Give several addresses as a list; a comma in a name needs double quotes: "Example, Ann" <ann@…>',
+            'Give each address an element of its own; a comma in a name needs double quotes: "Example, Ann" <ann@…>',
+        ),
         ('Install it with: pip install "wlsmtp[smime]"', 'Install it with: pip install "wlsmtp[smime]"'),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from wlsmtp.errors import ConfigError, MessageError, Stage
 from wlsmtp.wire.address import parse_address
 from wlsmtp.wlanguage import constants
-from wlsmtp.wlanguage.errors import failed, succeeded
+from wlsmtp.wlanguage.errors import failed, function, succeeded
 from wlsmtp.wlanguage.members import checked, one_of, text
 
 __all__ = ["EmailCheckAddress"]
@@ -16,6 +16,7 @@ _LEVELS = {
 }
 
 
+@function
 def EmailCheckAddress(address: str, level: int = constants.emailValidateSyntax) -> int:
     """``emailAddressValid``, ``emailAddressIncorrectSyntax`` or ``emailAddressError``; ``ErrorInfo`` says why.
 

@@ -14,7 +14,7 @@ from wlsmtp.errors import MessageError, SMTPError, Stage
 from wlsmtp.wire.encoded_words import decode_words
 from wlsmtp.wire.mailboxes import parse_mailbox_list
 from wlsmtp.wlanguage.email import IMPORTANCE, PRIORITY, SENSITIVITY, AnyEmail, EmailVariable, emailAttach, variable_of
-from wlsmtp.wlanguage.errors import failed, succeeded
+from wlsmtp.wlanguage.errors import failed, function, succeeded
 from wlsmtp.wlanguage.members import checked, path, text
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ _ADDRESSES = {"to": "Recipient", "cc": "Cc", "bcc": "Bcc"}
 _WISHES = {"importance": ("Importance", IMPORTANCE), "sensitivity": ("Sensitivity", SENSITIVITY)}
 
 
+@function
 def EmailImportSource(email: AnyEmail | str = None, source: str | None = None) -> bool:
     """Fill the members of an email, by default the structure, from its ``Source``, or from a text in the same form.
 
@@ -53,6 +54,7 @@ def EmailImportSource(email: AnyEmail | str = None, source: str | None = None) -
     return succeeded()
 
 
+@function
 def EmailImportHTML(email: AnyEmail | str, html: str = "", directory: str = "") -> bool:
     """Set ``HTML`` to a page, and attach the pictures that it shows from files: their ``src`` becomes a ``cid:``.
 
@@ -86,6 +88,7 @@ def EmailImportHTML(email: AnyEmail | str, html: str = "", directory: str = "") 
     return succeeded()
 
 
+@function
 def EmailLoadAttachment(email: AnyEmail | str, file: str = "") -> bool:
     """Add a file to ``Attach``, with its name and with the content that it has now. The email may be left out: then it
     is the structure. False when the file cannot be read."""

@@ -11,7 +11,7 @@ from wlsmtp.errors import MessageError, SMTPError, Stage
 from wlsmtp.io.thread import ThreadLocal
 from wlsmtp.wire.mailboxes import mailboxes_in
 from wlsmtp.wlanguage import constants
-from wlsmtp.wlanguage.errors import WLanguageError, failed, succeeded
+from wlsmtp.wlanguage.errors import WLanguageError, failed, function, succeeded
 from wlsmtp.wlanguage.french_members import FrenchAttachment, FrenchEmail
 from wlsmtp.wlanguage.members import (
     Array,
@@ -156,6 +156,7 @@ class EmailVariable(FrenchEmail, Variable):
     NbBcc: Count = Count("Bcc")
     NbAttach: Count = Count("Attach")
 
+    @function
     def BuildSource(self, options: int = 0) -> bool:
         """Write the email into ``Source``; False and ``ErrorInfo`` when it cannot be sent as it is.
 
@@ -168,18 +169,21 @@ class EmailVariable(FrenchEmail, Variable):
         self.Source = source.decode("utf-8", "surrogateescape")
         return succeeded()
 
+    @function
     def ImportSource(self, source: str | None = None) -> bool:
         """Fill the members from ``Source``, or from a text in the same form. See ``EmailImportSource``."""
         from wlsmtp.wlanguage.contents import EmailImportSource
 
         return EmailImportSource(self, source)
 
+    @function
     def ImportHTML(self, html: str, directory: str = "") -> bool:
         """Fill ``HTML``, and ``Attach`` with its pictures. See ``EmailImportHTML``."""
         from wlsmtp.wlanguage.contents import EmailImportHTML
 
         return EmailImportHTML(self, html, directory)
 
+    @function
     def LoadAttachment(self, file: str) -> bool:
         """Add a file to ``Attach``, as it is now. See ``EmailLoadAttachment``."""
         from wlsmtp.wlanguage.contents import EmailLoadAttachment
@@ -309,11 +313,13 @@ AnyEmail = EmailVariable | EmailStructure | None
 """A variable, or the structure of this thread: by its name, or by nothing."""
 
 
+@function
 def EmailReset() -> None:
     """Empty the structure of this thread."""
     _thread.email = EmailVariable()
 
 
+@function
 def EmailBuildSource(email: AnyEmail = None, options: int = 0) -> bool:
     """Write an email, by default the structure, into its ``Source``. See ``EmailVariable.BuildSource``."""
     return variable_of(email).BuildSource(options)

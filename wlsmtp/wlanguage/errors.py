@@ -6,7 +6,10 @@ than in the world, is a ``WLanguageError``.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable
+from functools import wraps
+from inspect import signature
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from wlsmtp.errors import ConfigError, SMTPError, Stage
 from wlsmtp.io.thread import ThreadLocal
@@ -33,6 +36,31 @@ class WrongArguments(WLanguageError, TypeError):
 
 class UnknownMember(WLanguageError, AttributeError):
     """A member that a variable does not have."""
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def function(call: Callable[P, R]) -> Callable[P, R]:
+    """A function or method that is called by programs: a wrong number of arguments is a ``WLanguageError`` too."""
+
+    @wraps(call)
+    def called(*arguments: P.args, **named: P.kwargs) -> R:
+        try:
+            return call(*arguments, **named)
+        except TypeError:
+            # One of another kind comes from within. Looked at afterwards, as it takes longer than most functions.
+            takes = signature(call)
+            try:
+                takes.bind(*arguments, **named)
+            except TypeError:
+                names = [name for name in takes.parameters if name != "self"]
+                words = f"{call.__name__}: takes {', '.join(names) or 'no arguments'}"
+                raise WrongArguments(words) from None
+            raise
+
+    return called
 
 
 CODES = {
@@ -91,6 +119,7 @@ class _ErrorOccurred:
 ErrorOccurred: _ErrorOccurred = _ErrorOccurred()
 
 
+@function
 def ErrorInfo(information: int = errMessage) -> Any:
     """What is known of the last error of this thread: ``errMessage`` (str), ``errCode`` (int) or ``errFullDetails``
     (str). After a success "" and 0. Raises ``WLanguageError`` for another constant."""

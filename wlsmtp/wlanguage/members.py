@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
 
-from wlsmtp.wlanguage.errors import UnknownMember, WLanguageError, WrongValue
+from wlsmtp.wlanguage.errors import UnknownMember, WLanguageError, WrongValue, function
 from wlsmtp.wlanguage.spelling import spelled
 
 __all__ = ["Add", "ArrayAdd"]
@@ -120,6 +120,7 @@ class Array(Generic[T]):
         self._checked(index, len(self._items) + 1)
         self._items[index - 1 : index] = [checked(self._check, value, f"[{index}]")]
 
+    @function
     def Add(self, value: object) -> int:
         """Add an element at the end; return its index."""
         self[len(self._items) + 1] = value
@@ -171,6 +172,7 @@ class GrowingArray(Array[T]):
         return super().__getitem__(index)
 
 
+@function
 def Add(array: Array[Any], value: object) -> int:
     """Add an element at the end of an array; return its index."""
     if not isinstance(array, Array):

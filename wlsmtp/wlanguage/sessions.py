@@ -11,7 +11,7 @@ from wlsmtp.io.order import Rank
 from wlsmtp.io.thread import Lock
 from wlsmtp.wlanguage.constants import emailOptionDefault
 from wlsmtp.wlanguage.email import AnyEmail
-from wlsmtp.wlanguage.errors import WLanguageError, WrongArguments, WrongValue, failed, succeeded
+from wlsmtp.wlanguage.errors import WLanguageError, WrongArguments, WrongValue, failed, function, succeeded
 from wlsmtp.wlanguage.members import checked, kind_of, path
 from wlsmtp.wlanguage.variable import emailSMTPSession, started
 
@@ -33,10 +33,10 @@ _registry: dict[tuple[str, str], _Entry] = {}
 _lock = Lock(Rank.SESSIONS)
 
 _ARGUMENTS = {
-    "password": "Password", "server": "ServerAddress", "port": "Port", "asynchronous": "Asynchronous",
-    "option": "Option",
+    "user": "Name", "password": "Password", "server": "ServerAddress", "port": "Port",
+    "asynchronous": "Asynchronous", "option": "Option",
 }  # fmt: skip
-"""Those that follow the user, in their order, and the members that they are."""
+"""Those of ``EmailStartSMTPSession``, in their order, and the members that they are."""
 
 
 def _key(name: str) -> tuple[str, str]:
@@ -60,7 +60,7 @@ def EmailStartSMTPSession(
     asynchronous: bool | int = False,
     option: int = emailOptionDefault,
 ) -> bool: ...
-def EmailStartSMTPSession(user: str, *arguments: Any, **named: Any) -> bool:
+def EmailStartSMTPSession(*arguments: Any, **named: Any) -> bool:
     """Start a session for sending: user name, password (left out or None: nobody logs in), server, port (25; also as a
     text), asynchronous mode (False) and option (``emailOptionDefault``); by place or by name. The user name is the
     session's name from now on.
@@ -70,12 +70,13 @@ def EmailStartSMTPSession(user: str, *arguments: Any, **named: Any) -> bool:
     anew, and emails that are not sent yet are kept. Raises ``WLanguageError`` for arguments of a wrong type or number.
     """
     try:
-        session = _described(user, arguments, named)
+        session = _described(arguments, named)
     except WrongValue as error:
         return failed(error)
-    return _start(user, session)
+    return _start(session.Name, session)
 
 
+@function
 def EmailStartSession(session: Session, *arguments: Any) -> bool:
     """Start the session of a variable; or, by user, password, POP3 server, SMTP server [, POP3 port (110) [, SMTP port
     (25) [, asynchronous mode (False)]]], the half that sends: nothing is asked of the POP3 server. Without an SMTP
@@ -90,12 +91,14 @@ def EmailStartSession(session: Session, *arguments: Any) -> bool:
     return EmailStartSMTPSession(session, password, server or pop3, port, asynchronous)
 
 
+@function
 def EmailSendMessage(session: Session, email: AnyEmail = None, options: int = 0) -> bool:
     """Send an email, by default the structure ``Email``. See ``emailSMTPSession.SendMessage``."""
     found = _find(session)
     return failed(_unknown(session)) if found is None else found.SendMessage(email, options)
 
 
+@function
 def EmailSend(session: Session, file: str) -> bool:
     """Send a file that holds an email in its Internet form, as ``EmailBuildSource`` makes it, to the recipients in its
     To, Cc and Bcc fields; the Bcc fields themselves are not sent."""
@@ -111,6 +114,7 @@ def EmailSend(session: Session, file: str) -> bool:
     return found.SendSource(source)
 
 
+@function
 def EmailCloseSession(session: Session) -> None:
     """Close a session; what an asynchronous one still keeps is sent first. See ``emailSMTPSession.CloseSession``."""
     found = _find(session)
@@ -123,18 +127,17 @@ def EmailCloseSession(session: Session) -> None:
         _put_back(session, found)
 
 
-def _described(user: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> emailSMTPSession:
+def _described(arguments: tuple[Any, ...], named: dict[str, Any]) -> emailSMTPSession:
     """The variable for the arguments of ``EmailStartSMTPSession``."""
     names = list(_ARGUMENTS)
-    if "password" not in named and _leaves_password_out(arguments, named):
+    if "password" not in named and _leaves_password_out(arguments[1:], named):
         names.remove("password")
     given = dict(zip(names, arguments, strict=False))
     if len(arguments) > len(names) or not named.keys() <= _ARGUMENTS.keys() or named.keys() & given.keys():
         raise WrongArguments("EmailStartSMTPSession: takes user, password, server, port, asynchronous mode and option")
     session = emailSMTPSession()
-    session.Name = user
-    if "server" not in {**given, **named}:
-        raise WrongArguments("EmailStartSMTPSession: takes user, password and server, and the server is missing")
+    if not {"user", "server"} <= {**given, **named}.keys():
+        raise WrongArguments("EmailStartSMTPSession: takes user, password and server, and one of them is missing")
     for name, value in {**given, **named}.items():
         setattr(session, _ARGUMENTS[name], value)
     return session
@@ -144,6 +147,8 @@ def _leaves_password_out(arguments: tuple[Any, ...], named: dict[str, Any]) -> b
     """Whether the first argument is the server: what follows it is a port, or nothing."""
     if len(arguments) < 2:
         return "server" not in named
+    if arguments[1] is None:  # the server, unless what follows is no port
+        return len(arguments) > 2 and isinstance(arguments[2], bool)
     return arguments[0] is not None and (not isinstance(arguments[1], str) or arguments[1].strip().isdigit())
 
 

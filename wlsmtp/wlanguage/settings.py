@@ -17,7 +17,7 @@ from wlsmtp.wlanguage.constants import (
     emailParameterOpportunisticTLS,
     emailParameterSpooler,
 )
-from wlsmtp.wlanguage.errors import WLanguageError
+from wlsmtp.wlanguage.errors import WLanguageError, function
 from wlsmtp.wlanguage.members import checked, flag, text
 
 __all__ = ["EmailConfigure", "EmailGetTimeOut", "EmailSetTimeOut"]
@@ -45,6 +45,7 @@ _timeout = {"seconds": 600.0}
 _parameters = dict(_DEFAULTS)
 
 
+@function
 def EmailSetTimeOut(duration: float | timedelta | str) -> None:
     """Set the longest silence of a server, in seconds, as a ``timedelta`` or as ``"1 s"``, ``"2 min 30 s"``.
 
@@ -57,12 +58,14 @@ def EmailSetTimeOut(duration: float | timedelta | str) -> None:
     _timeout["seconds"] = seconds
 
 
+@function
 def EmailGetTimeOut() -> int | float:
     """The longest silence of a server, in seconds; a whole number unless a fraction was set."""
     seconds = _timeout["seconds"]
     return int(seconds) if seconds.is_integer() else seconds
 
 
+@function
 def EmailConfigure(parameter: int, value: int | str) -> None:
     """Set a parameter for all sessions started afterwards: ``emailParameterMode`` and its like, see ``constants``.
 

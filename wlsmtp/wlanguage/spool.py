@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from wlsmtp.errors import ConfigError, SMTPError, Stage
 from wlsmtp.receipt import Status
 from wlsmtp.wlanguage.constants import emailError, emailPending, emailSent
-from wlsmtp.wlanguage.errors import failed, succeeded
+from wlsmtp.wlanguage.errors import failed, function, succeeded
 from wlsmtp.wlanguage.members import checked, text
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def remember(receipt: Receipt, running: Running) -> None:
         _known.pop(next(iter(_known)), None)
 
 
+@function
 def EmailStatus(identifier: str) -> int:
     """What came of an email, by the ``ID`` or ``MailIdentifier`` that it had after sending.
 

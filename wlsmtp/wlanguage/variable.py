@@ -10,7 +10,7 @@ from wlsmtp.io.thread import Lock
 from wlsmtp.receipt import Status
 from wlsmtp.wlanguage import constants, settings, spool
 from wlsmtp.wlanguage.email import AnyEmail, EmailVariable, variable_of
-from wlsmtp.wlanguage.errors import ErrorInfo, failed, succeeded
+from wlsmtp.wlanguage.errors import ErrorInfo, failed, function, succeeded
 from wlsmtp.wlanguage.french_members import FrenchSession
 from wlsmtp.wlanguage.members import (
     Member,
@@ -95,6 +95,7 @@ class emailSMTPSession(FrenchSession, Variable):
         self._turn = Lock(None)
         """For one start or close at a time."""
 
+    @function
     def StartSession(self) -> bool:
         """Connect and log in; an asynchronous session connects when there is something to send.
 
@@ -110,6 +111,7 @@ class emailSMTPSession(FrenchSession, Variable):
 
     OpenSession = StartSession
 
+    @function
     def SendMessage(self, email: AnyEmail = None, options: int = 0) -> bool:
         """Send an email, by default the structure ``Email``, to all of its recipients or to none.
 
@@ -121,11 +123,13 @@ class emailSMTPSession(FrenchSession, Variable):
         checked(whole_options, options, "SendMessage")
         return self._deliver(variable, variable.message)
 
+    @function
     def SendSource(self, source: bytes) -> bool:
         """The same with an email in its Internet form, sent as it is, apart from its Bcc fields. Its identifier and its
         error are noted in the structure ``Email``."""
         return self._deliver(variable_of(None), lambda: source)
 
+    @function
     def CloseSession(self) -> None:
         """Send what an asynchronous session still keeps, and close the connections.
 

@@ -40,6 +40,8 @@ _WORDS = {
     "without port (port=…), or the path of a unix socket": "without port (Port)",
     "the outbox": "the spooler", "The outbox": "The spooler", "The token provider": "The function in AuthToken",
     "The transport failed": "The sending failed",
+    "Fill to, cc or bcc": "Fill Recipient, Cc or Bcc",
+    "Give several addresses as a list": "Give each address an element of its own",
     "a str": "a character string", "must be bytes": "must be a buffer",
 }  # fmt: skip
 
