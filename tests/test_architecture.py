@@ -25,7 +25,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # The names at the top of the package stand above all rooms.
 LADDER = [
-    {"results", "lifecycle", "presets"},
+    {"results", "lifecycle", "presets", "habits"},
     {"errors", "receipt"},
     {"wire", "sasl"},
     {"events"},

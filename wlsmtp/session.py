@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import Any, Self, TypedDict, Unpack, overload
 
 from wlsmtp.errors import ConfigError, Stage
+from wlsmtp.habits import OF_SESSION, Habits
 from wlsmtp.intake import Item
 from wlsmtp.io.base import IO
 from wlsmtp.io.blocking import BlockingIO, advance, run
@@ -45,9 +46,11 @@ class FieldsAndOptions(Fields, SendOptions, total=False):
     """These and the fields of a message."""
 
 
-class _Session:
+class _Session(Habits):
     """What both faces share: their settings. A session that is pickled or copied becomes one with the same settings,
     their secrets included, and nothing else: no connections, no counts, no mail of an outbox in memory."""
+
+    _elsewhere = OF_SESSION
 
     @spells_out(SessionConfig, SessionKeywords)
     def __init__(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from wlsmtp.errors import ConfigError, MessageError, Stage
+from wlsmtp.habits import OF_FIELDS
 from wlsmtp.message.model import FIELDS, Message, checked_headers
 from wlsmtp.message.values import mailbox, mailboxes
 
@@ -55,6 +56,8 @@ def composed(message: object, sender: object, fields: Mapping[str, Any]) -> Mess
 def _nearest(name: str) -> str:
     from difflib import get_close_matches
 
+    if name in OF_FIELDS:
+        return f"; it is {OF_FIELDS[name]}= here"
     nearest = get_close_matches(name, FIELDS, 1)
     return f"; did you mean {nearest[0]!r}?" if nearest else ""
 

@@ -18,6 +18,7 @@ from email.message import Message as Email
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from wlsmtp.errors import ExtensionMissing, MessageError, Stage
+from wlsmtp.habits import OF_FIELDS
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.read import AnyEmail
 
@@ -167,7 +168,8 @@ def _said_by(error: Exception) -> str:
 def _unknown(name: object, known: list[str]) -> MessageError:
     from difflib import get_close_matches
 
-    nearest = get_close_matches(str(name), known, 1)
+    ours = OF_FIELDS.get(str(name))
+    nearest = [ours] if ours else get_close_matches(str(name), known, 1)
     words = f"{str(name)[:80]!r} is no field of a message; "
     words += f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(known)}"
     hint = "Make the fields of what you have: dict(to=row['email'], text=f\"Dear {row['name']}\")"

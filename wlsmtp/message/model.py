@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, BinaryIO, Self, TypedDict, Unpack, overload
 
 from wlsmtp.errors import MessageError, Stage
+from wlsmtp.habits import OF_MESSAGE, Habits
 from wlsmtp.message.attachment import Attachment as Attachment
 from wlsmtp.message.attachment import AttachmentLike, attachment_of
 from wlsmtp.message.content import Content
@@ -59,13 +60,15 @@ class Changes(Fields, total=False):
 
 
 @dataclass(frozen=True, init=False, repr=False)
-class Message:
+class Message(Habits):
     """A message to be composed. ``session.send(message)`` sends it; to make one sends nothing.
 
     >>> Message("ann@example.com", "Bob <bob@example.org>", subject="Hi", text="…", attachments=["report.pdf"])
 
     For many that are nearly alike, make one and vary it: with ``merge`` for rows of data, with ``but`` for one other.
     """
+
+    _elsewhere = OF_MESSAGE
 
     sender: Mailbox
     """An empty one where it is left to the session, see ``has_sender``."""

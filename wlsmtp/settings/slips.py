@@ -72,12 +72,12 @@ _IF_OFFERED = "TLS is used where the server offers it, unless opportunistic_tls 
 # fmt: off
 NAMES = (
     Name(_SESSION, "host hostname smtp_host smtp_server mail_server mail_host server_address address addr relay "
-         "relayhost "
+         "adresse_serveur serveur relayhost "
          "smarthost email_host remote_host ip endpoint server_name domain smtp", 'server="smtp.example.com"'),
     Name(_SESSION, "email_port server_port remote_port port_number ports", "port=587"),
     Name(_SESSION, "user login user_id usr uid account login_name email mail email_host_user mail_user smtp_user "
          "smtp_login "
-         "auth_user login_user account_name benutzer identifiant", 'username="ann@example.com"'),
+         "auth_user login_user account_name name benutzer identifiant nom", 'username="ann@example.com"'),
     Name(_SESSION, "pass passwd pwd pw secret passphrase passwort kennwort motdepasse email_host_password "
          "app_password "
          "api_key key_secret password_file auth_password auth_pass smtp_pass smtp_passwd mail_pass", 'password="…"'),
@@ -94,7 +94,7 @@ NAMES = (
     Name(_SESSION, "ssl use_ssl smtp_ssl email_use_ssl mail_use_ssl mail_ssl_tls secure implicit_tls smtps ssl_tls "
          "smtp_ssl_tls", 'security="ssl"', "which is TLS from the first byte, as on port 465", means=True,
          otherwise=_IF_OFFERED),
-    Name(_SESSION, "encryption smtp_secure security_mode connection_security tls_mode ssl_mode crypto encrypt",
+    Name(_SESSION, "option encryption smtp_secure security_mode connection_security tls_mode ssl_mode crypto encrypt",
          'security="tls"', f"which is STARTTLS; {_SSL}", means=True,
          otherwise=_IF_OFFERED),
     Name(_SESSION, "ignore_tls disable_tls no_tls disable_starttls no_starttls",

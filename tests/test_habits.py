@@ -1,0 +1,114 @@
+"""Who comes from another library is told what to write here, and no other name works."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import re
+import smtplib
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+
+from wlsmtp import AsyncSMTPSession, ConfigError, Message, SMTPSession
+from wlsmtp.habits import OF_FIELDS, OF_MESSAGE, OF_SESSION
+from wlsmtp.message.model import FIELDS
+from wlsmtp.settings.config import SessionConfig
+from wlsmtp.transports import MemoryTransport
+
+LETTER = Message("ann@example.com", "bob@example.org", text="Hello")
+
+
+@pytest.mark.parametrize("kind", [SMTPSession, AsyncSMTPSession])
+def test_what_a_client_is_asked_to_do_elsewhere_is_told(kind: type[Any]) -> None:
+    session = kind("smtp.example.com")
+    for name, advice in OF_SESSION.items():
+        assert not hasattr(session, name)
+        with pytest.raises(AttributeError, match=f"{kind.__name__}.*{name}.*: {re.escape(advice)}"):
+            getattr(session, name)
+    with pytest.raises(AttributeError, match=r"'sendd'$") as caught:
+        session.sendd  # noqa: B018
+    assert caught.value.name == "sendd" and caught.value.obj is session
+
+
+def test_every_method_of_smtplib_that_sends_or_connects_has_advice() -> None:
+    others = {"close", "verify", "send"}  # are here as well
+    internal = {
+        "docmd",
+        "data",
+        "mail",
+        "rcpt",
+        "putcmd",
+        "getreply",
+        "expn",
+        "vrfy",
+        "help",
+        "ehlo_msg",
+        "file",
+        "sock",
+    }
+    internal |= {name for name in dir(smtplib.SMTP) if name.startswith(("_", "auth_", "default_", "debug"))}
+    names = {name for name in dir(smtplib.SMTP) if callable(getattr(smtplib.SMTP, name))}
+    assert names - internal - others - {"ehlo", "helo"} <= OF_SESSION.keys()
+
+
+def test_what_a_message_is_asked_to_do_elsewhere_is_told() -> None:
+    for name, advice in OF_MESSAGE.items():
+        with pytest.raises(AttributeError, match=f"'Message'.*{name}.*: {re.escape(advice)}"):
+            getattr(LETTER, name)
+    usual = {"attach", "set_content", "add_attachment", "add_alternative", "set_payload", "add_header", "as_string"}
+    assert usual <= OF_MESSAGE.keys() & set(dir(EmailMessage))
+
+
+def test_advice_names_what_there_is() -> None:
+    for advice in OF_SESSION.values():
+        for name in re.findall(r"(\w+)\(", advice):
+            assert callable(getattr(SMTPSession, name)), advice
+        for name in re.findall(r"(\w+)=", advice):
+            assert name in SessionConfig.model_fields or name in (*FIELDS, "recipients"), advice
+    for advice in OF_MESSAGE.values():
+        for name in re.findall(r"(?<!session\.)\b(\w+)\(", advice):
+            assert callable(getattr(Message, name)), advice
+        assert set(re.findall(r"(\w+)=", advice)) <= set(FIELDS), advice
+    assert set(OF_FIELDS.values()) <= set(FIELDS) and OF_FIELDS.keys().isdisjoint(FIELDS)
+
+
+@pytest.mark.parametrize("name", OF_FIELDS.keys() - {"message", "recipients"})
+def test_the_names_that_others_have_for_fields_are_told(name: str) -> None:
+    wanted = OF_FIELDS[name]
+    fields: dict[str, Any] = {"sender": "ann@example.com", "to": "bob@example.org", name: "x"}
+    transport = MemoryTransport()
+    with SMTPSession(transport=transport) as session:
+        with pytest.raises(TypeError, match=f"{name}.*it is {wanted}= here"):
+            session.send(**fields)
+        (receipt,) = session.send_all(LETTER.merge([{name: "x"}]))
+    assert f"did you mean '{wanted}'" in str(receipt.error) and not transport.messages
+
+
+def test_a_merge_is_told_of_message_and_recipients_too() -> None:
+    with SMTPSession(transport=MemoryTransport()) as session:
+        errors = [str(each.error) for each in session.send_all(LETTER.merge([{"message": "x"}, {"recipients": "x"}]))]
+    assert "'text'" in errors[0] and "'to'" in errors[1]
+
+
+def test_sessions_and_messages_are_copied_and_pickled_as_before() -> None:
+    for thing in (SMTPSession("smtp.example.com"), LETTER):
+        assert type(copy.copy(thing)) is type(pickle.loads(pickle.dumps(thing))) is type(thing)
+    assert copy.deepcopy(LETTER) == LETTER
+    with pytest.raises(AttributeError, match=r"'_mailer'$"):  # not made yet
+        SMTPSession.__new__(SMTPSession)._mailer  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("ServerAddress", "server="), ("AdresseServeur", "server="), ("Port", "port"), ("Option", "security="),
+        ("Asynchronous", "mode="), ("Asynchrone", "mode="), ("Name", "username="), ("Nom", "username="),
+        ("Password", "password"), ("MotDePasse", "password="), ("AuthToken", "token="),
+    ],
+)  # fmt: skip
+def test_the_members_of_the_original_are_told_as_well(name: str, ours: str) -> None:
+    settings: dict[str, Any] = {name: "x"}
+    with pytest.raises(ConfigError, match=rf"{name}: is not known; (?:use|did you mean) {ours}"):
+        SMTPSession("smtp.example.com", **settings)

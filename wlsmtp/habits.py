@@ -1,0 +1,69 @@
+"""What people call who come from ``smtplib``, ``email``, Django or Flask-Mail, and what to write here.
+
+Only the words of errors: nothing here is another name for anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+
+def _words(rows: Mapping[str, str]) -> dict[str, str]:
+    return {name: words for names, words in rows.items() for name in names.split()}
+
+
+OF_SESSION = _words({
+    "sendmail": "use send(message, sender=…, recipients=…)",
+    "send_message": "use send(message)",
+    "send_email send_mail": "use send(sender=…, to=…, subject=…, text=…)",
+    "send_messages send_mass_mail send_bulk": "use send_many(messages), or send_all(messages)",
+    "login auth authenticate": "give the session username=… and password=…; it logs in when it connects",
+    "starttls": 'give the session security="tls"; it secures the connection before it logs in',
+    "connect ehlo helo ehlo_or_helo_if_needed": "the session connects when it must; verify() tries it without sending",
+    "noop": "use verify()",
+    "quit disconnect aclose shutdown": "use close(), or a with block",
+    "rset": "the session resets the connection when it must",
+    "set_debuglevel": "give the session listeners=[print], or set the logger 'wlsmtp' to DEBUG",
+    "has_extn esmtp_features supports_extension": "use capabilities, or verify(), which asks the server",
+    "server host": "use config.server",
+    "port": "use config.port",
+})  # fmt: skip
+"""For the attributes of other clients, what to do with a session."""
+
+_WHOLE = "a message is made whole, or varied with replace"
+OF_MESSAGE = _words({
+    "attach attach_file add_attachment": f"{_WHOLE}: replace(attachments=[…])",
+    "attach_alternative add_alternative html_body": f"{_WHOLE}: replace(html=…)",
+    "set_content set_payload body get_content": f"{_WHOLE}: replace(text=…)",
+    "add_header add_recipient extra_headers": f"{_WHOLE}: replace(headers={{…}}, to=[…])",
+    "send": "use session.send(message)",
+    "as_string": "use as_bytes(), or preview() to look at it",
+    "message": "use session.send(message), or as_bytes()",
+    "from_email from_addr": "use sender",
+})  # fmt: skip
+"""The same for a ``Message``."""
+
+OF_FIELDS = _words({
+    "body message content plain plaintext text_body body_text text_content contents msg": "text",
+    "html_message html_body body_html html_content htmlbody": "html",
+    "from_ from_email from_addr from_address mail_from source": "sender",
+    "recipients recipient recipient_list to_addrs to_addr to_emails to_email receivers": "to",
+    "attachment attach files file": "attachments",
+    "extra_headers header": "headers",
+    "title topic": "subject",
+})  # fmt: skip
+"""The names that others have for the fields of a message."""
+
+
+class Habits:
+    """Answers an attribute that is not there with what to write, where another library has it."""
+
+    _elsewhere: ClassVar[Mapping[str, str]] = {}
+
+    if not TYPE_CHECKING:  # checkers of types must go on to find a misspelt name
+
+        def __getattr__(self, name: str) -> Any:
+            words = f"{type(self).__name__!r} object has no attribute {name!r}"
+            advice = self._elsewhere.get(name)
+            raise AttributeError(f"{words}: {advice}" if advice else words, name=name, obj=self)
