@@ -197,3 +197,49 @@ def test_what_is_no_file_is_refused(source: Any, words: str) -> None:
 def test_a_file_of_a_mailbox_begins_with_its_own_line() -> None:
     letter = Message.from_eml(b"From ann@example.com Thu Feb 29 12:00:00 2024\n" + draft())
     assert letter.text == "Hello" and letter.subject == "Hi"
+
+
+def with_part(fields: bytes, text: bytes = b"Content-Type: text/plain; charset=utf-8;") -> bytes:
+    """A message with a text and another part, as mail programs write them."""
+    head = b"From: ann@example.com\r\nTo: bob@example.org\r\nMIME-Version: 1.0\r\n"
+    head += b'Content-Type: multipart/mixed;\r\n boundary="=_b"\r\n\r\n--=_b\r\n'
+    return head + text + b"\r\n\r\nHello\r\n--=_b\r\n" + fields + b"\r\n\r\nx\r\n--=_b--\r\n"
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        (b'Content-Disposition: attachment;\r\n\tfilename="a long\r\n name.pdf"', "a long name.pdf"),
+        ('Content-Type: application/pdf; name="Größe.pdf"'.encode(), "Größe.pdf"),
+        ('Content-Disposition: attachment; filename="Größe.pdf";'.encode(), "Größe.pdf"),
+        (b"Content-Disposition: attachment; filename*0*=utf-8''%C3%BCx; filename*1=y.pdf", "üxy.pdf"),
+    ],
+)
+def test_the_name_of_a_file_comes_back_however_it_is_written(fields: bytes, name: str) -> None:
+    message = Message.from_eml(with_part(fields))
+    assert message.text == "Hello" and [attached.filename for attached in message.attachments] == [name]
+    assert Message.from_eml(message.as_bytes()).attachments[0].filename == name
+
+
+@pytest.mark.parametrize(
+    ("octets", "words"),
+    [
+        (with_part(b'Content-Disposition: attachment; filename="Gr\xf6\xdfe.pdf"'), "is neither ASCII nor UTF-8"),
+        (with_part(b"Content-Disposition: attachment; filename*=utf-8''Gr%F6%DFe.pdf"), "filename cannot be decoded"),
+        (with_part(b"Content-Disposition: attachment; filename*=undefined''a.pdf"), "filename cannot be decoded"),
+        *(
+            (with_part(b"Content-Type: a/b", b"Content-Type: text/plain; charset=" + charset), "not in the charset")
+            for charset in (b"undefined", b"a\0b")
+        ),
+        (with_part(b"Content-Type: image/gif").replace(b"ann@example.com", b""), "From names no author"),
+    ],
+)
+def test_what_cannot_be_decoded_is_refused_and_not_replaced(octets: bytes, words: str) -> None:
+    with pytest.raises(MessageError, match=words):
+        Message.from_eml(octets)
+
+
+def test_a_message_that_is_attached_stays_as_it_is() -> None:
+    inner = with_part('Content-Type: image/gif;\r\n name="Größe.gif"'.encode()).replace(b"=_b", b"=_i")
+    attached = Message.from_eml(with_part(b"Content-Type: message/rfc822\r\n\r\n" + inner[:-2])).attachments[0]
+    assert b'Content-Type: image/gif;\r\n name="Gr' in attached.read()

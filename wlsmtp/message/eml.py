@@ -76,6 +76,7 @@ class _Reader:
     def read(self, octets: bytes) -> dict[str, Any]:
         fields = self._fields(read_fields(head_of(octets)))
         root = email.message_from_bytes(octets)
+        _unfold_mime(root)
         for part in root.walk():
             if part.defects and part.get_content_maintype() != "message":
                 _refuse(f"The message is broken: {type(part.defects[0]).__name__}")
@@ -185,20 +186,21 @@ class _Reader:
     def _attach(self, part: Part, *, is_related: bool = False) -> None:
         kind = part.get_content_type()
         parameters = _parameters(part)
-        named = part.get_filename()
-        filename = None if named is None else _decoded("filename", named)
+        more = _parameters(part, "content-disposition")
+        named = more.get("filename", parameters.get("name"))
+        filename = None if named is None else _decoded("filename", named.strip())
         disposition = (part.get_content_disposition() or "").lower()
-        for name in _parameters(part, "content-disposition"):
+        for name in more:
             if name != "filename":
                 self._lose(name)
         content_id = part.get("Content-ID")
         is_inline = disposition == "inline" or (is_related and content_id is not None)
-        more = [f'; {name}="{value}"' for name, value in parameters.items() if name not in ("name", "boundary")]
+        kept = [f'; {name}="{value}"' for name, value in parameters.items() if name not in ("name", "boundary")]
         self._attachments.append(
             Attachment(
                 _message_octets(part) if kind == "message/rfc822" else _payload(part),
                 filename,
-                f"{kind}{''.join(more)}",
+                f"{kind}{''.join(kept)}",
                 "inline" if is_inline else "attachment",
                 None if content_id is None else str(content_id).strip(),
             )
@@ -217,6 +219,16 @@ def _unfolded(name: str, raw: str) -> str:
     return re.sub(r"\r\n(?=[ \t])", "", text).replace("\t", " ")
 
 
+def _unfold_mime(part: Part) -> None:
+    """Names of files stand in folded fields and, against the rules, in UTF-8; the standard library would keep the fold,
+    and replace what is not ASCII. A message that is attached stays as it is."""
+    for name, raw in list(part.raw_items()):
+        if name.lower() in _OF_MIME and not (raw.isascii() and raw.isprintable()):
+            part.replace_header(name, _unfolded(name, re.sub(r"\r?\n", "\r\n", str(raw))))
+    for child in _children(part) if part.get_content_maintype() == "multipart" else ():
+        _unfold_mime(child)
+
+
 def _decoded(name: str, value: str) -> str:
     """A text with its encoded words decoded. One that cannot be decoded would be shown as it is, once encoded again."""
     text = decode_words(value)
@@ -228,6 +240,8 @@ def _decoded(name: str, value: str) -> str:
 def _single(name: str, kind: str, value: str) -> Mailbox | datetime | str:
     if kind == "from":
         items = _addresses(name, value)
+        if not items:
+            _refuse("From names no author")
         if len(items) != 1 or not isinstance(items[0], Mailbox):
             _refuse("From names more than one author, and a Message has one sender")
         return items[0]
@@ -263,7 +277,15 @@ def _is_body(part: Part) -> bool:
 
 def _parameters(part: Part, header: str = "content-type") -> dict[str, str]:
     given = part.get_params(failobj=[], header=header)[1:]
-    return {name.lower(): collapse_rfc2231_value(value) for name, value in given}
+    return {name.lower(): _parameter(name, value) for name, value in given if name}  # a ';' may be the last
+
+
+def _parameter(name: str, value: Any) -> str:
+    """One value (RFC 2231 §4); the standard library would replace what it cannot decode."""
+    try:
+        return collapse_rfc2231_value(value, errors="strict")
+    except ValueError:
+        _refuse(f"The parameter {name} cannot be decoded")
 
 
 def _payload(part: Part) -> bytes:
@@ -287,8 +309,9 @@ def _text(part: Part, charset: str) -> str:
     octets = _payload(part)
     try:
         text = octets.decode(charset or "utf-8")
-    except (LookupError, UnicodeDecodeError):
-        _refuse(f"The text of the type {part.get_content_type()} is not in the charset {charset or 'utf-8'!r}")
+    except (LookupError, ValueError):  # codecs raise UnicodeDecodeError, UnicodeError and ValueError
+        shown = (charset or "utf-8")[:40]
+        _refuse(f"The text of the type {part.get_content_type()} is not in the charset {shown!r}")
     return text.replace("\r\n", "\n")
 
 
