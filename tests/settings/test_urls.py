@@ -59,6 +59,7 @@ def test_a_combination_is_read_with_what_stands_before_its_members() -> None:
         ("maildir://var/mail", "takes no host"),
         ("maildir://ann:s3cret@/x", "takes no username"),
         ("eml:///x?mode=1", "knows no mode"),
+        ("eml:///x?s3cret=1", "eml knows no option of that name; it takes nothing"),
         ("sendmail://x/y", "takes no host"),
         ("null(memory:)", "takes no members"),
         ("smtp(memory:)", "followed by"),

@@ -116,7 +116,9 @@ class URL:
                 raise wrong(f"url: {self.scheme} takes no {part}", _example(self.scheme, parts))
         if unknown := [name for name in self.options if name not in allowed]:
             words = f"allowed after '?' are {', '.join(allowed)}" if allowed else "it takes nothing after '?'"
-            raise wrong(f"url: {self.scheme} knows no {', '.join(unknown)}; {words}")
+            # What is no plain word may be the rest of a password.
+            names = [name if re.fullmatch(r"[a-z][a-z_.]{0,30}", name) else "option of that name" for name in unknown]
+            raise wrong(f"url: {self.scheme} knows no {', '.join(names)}; {words}")
 
     def number(self, option: str, default: float) -> float:
         """The value of an option that must be a number of seconds, 0 or more."""
