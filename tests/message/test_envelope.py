@@ -108,3 +108,15 @@ def test_mailboxes_of_other_libraries_are_recipients() -> None:
     envelope = Envelope(HeaderAddress("Ann", "ann", "x.org"), [HeaderAddress("", "a b", "x.org"), bob])
     assert str(envelope.sender) == "ann@x.org" and envelope.addresses == ('"a b"@x.org', "b@x.org")
     assert Envelope("", HeaderAddress("", "c", "x.org")).addresses == ("c@x.org",)
+
+
+def test_recipients_may_be_pairs_of_a_name_and_an_address() -> None:
+    pairs: Any = [("Bob, B", "b@x.org"), "c@x.org"]
+    assert [str(address) for address in Envelope("a@x.org", pairs).recipients] == ["b@x.org", "c@x.org"]
+    assert {str(address) for address in Envelope("a@x.org", set(pairs)).recipients} == {"b@x.org", "c@x.org"}
+
+
+@pytest.mark.parametrize("pair", [("b@x.org", "c@x.org"), ("b@x.org", "Bob"), ("bob", "ann"), ("b",), ("b", 5)])
+def test_no_address_is_lost_as_the_name_of_another(pair: Any) -> None:
+    with pytest.raises(MessageError):
+        Envelope("a@x.org", [pair])

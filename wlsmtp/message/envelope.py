@@ -189,8 +189,22 @@ def _address(given: object) -> Address:
     text = str(given) if isinstance(given, Address) else text_of(given)
     if text is None and (found := foreign_mailbox(given)) is not None:
         text = found[1]
+    if isinstance(given, tuple):
+        text = _of_pair(given)
     if text is not None and (name := local_name(text)) is not None:
         return name
     if isinstance(given, Address):
         return parse_address(str(given))
     return parse_mailbox(given if text is None else text).address  # type: ignore[arg-type]
+
+
+def _of_pair(given: tuple[object, ...]) -> str | None:
+    """The address of a pair (name, address) among several recipients, as Flask-Mail has them; None for another tuple.
+    Raises ``MessageError`` where it may be two addresses, one of which would be lost."""
+    name, address = map(text_of, given) if len(given) == 2 else (None, None)
+    if name is None or address is None:
+        return None
+    if "@" in name or "@" not in address:
+        hint = "Give all addresses in one list"
+        raise MessageError(f"{given!r} is no pair of a name and an address", stage=Stage.MESSAGE, hint=hint)
+    return address
