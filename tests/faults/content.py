@@ -12,7 +12,6 @@ from tests.faults.table import (
     LARGE,
     NOT_SENT,
     ONE_MODE,
-    QUICK,
     REFUSED,
     UNKNOWN,
     Again,
@@ -62,7 +61,7 @@ def doubtful(what: str, reply: Scripted, *, quick: bool = False, over_tls: bool 
     return [
         Fault(
             what=f"{what} {when}", says=(Says(stage, reply),), error=OutcomeUnknown, stage=CONTENT, again=Again.NO,
-            over_tls=over_tls, settings={"timeout": QUICK} if quick else {}, **nobody(UNKNOWN),
+            over_tls=over_tls, settings={"timeout": Timeouts(content=0.4)} if quick else {}, **nobody(UNKNOWN),
         )
         for stage, when in ((".", "and has not stored the message"), ("STORED", "and has stored the message"))
     ]  # fmt: skip

@@ -11,7 +11,6 @@ from tests.faults.table import (
     BY_DATA,
     CLEO,
     NOT_SENT,
-    QUICK,
     REFUSED,
     Again,
     Fault,
@@ -28,6 +27,7 @@ from wlsmtp import (
     SenderRefused,
     SMTPError,
     Stage,
+    Timeouts,
 )
 from wlsmtp.testing import CLOSE, HEAR, RESET, SILENCE
 from wlsmtp.testing.conversation import Scripted
@@ -65,7 +65,7 @@ SENDERS = [
     lost("hangs up at MAIL", MAIL, CLOSE),
     lost("resets the connection at MAIL", MAIL, RESET),
     lost("hangs up in the middle of the reply to MAIL", MAIL, (b"250 2.1.0 O", CLOSE)),
-    lost("never answers MAIL", MAIL, SILENCE, DeadlineExceeded, settings={"timeout": QUICK}),
+    lost("never answers MAIL", MAIL, SILENCE, DeadlineExceeded, settings={"timeout": Timeouts(command=0.4)}),
     lost("answers MAIL with garbage", MAIL, b"\0\1\2\r\n", ProtocolError, again=Again.NO),
     lost("answers MAIL with one endless line", MAIL, b"250 " + b"x" * 100_000, ProtocolError, again=Again.NO),
     lost("answers MAIL with 10,000 lines", MAIL, b"250-x\r\n" * 10_000 + b"250 x\r\n", ProtocolError, again=Again.NO),
@@ -120,7 +120,7 @@ RECIPIENTS = [
     ),
     lost("hangs up at the second RCPT", RCPT, CLOSE),
     lost("resets the connection at the second RCPT", RCPT, RESET),
-    lost("never answers the second RCPT", RCPT, SILENCE, DeadlineExceeded, settings={"timeout": QUICK}),
+    lost("never answers the second RCPT", RCPT, SILENCE, DeadlineExceeded, settings={"timeout": Timeouts(command=0.4)}),
     lost("answers the second RCPT with 354, as if it were DATA", RCPT, "354 Go ahead", ProtocolError, again=Again.NO,
          modes=BY_DATA, over_tls=False),
     lost("answers the second RCPT with garbage", RCPT, b"\xff\r\n", ProtocolError, again=Again.NO),
@@ -143,7 +143,10 @@ CONTENTS = [
          **nobody(NOT_SENT)),
     data("hangs up at DATA", CLOSE, ConnectionFailed, DELIVERED, over_tls=True, **nobody(NOT_SENT)),
     data("resets the connection at DATA", RESET, ConnectionFailed, DELIVERED, over_tls=True, **nobody(NOT_SENT)),
-    data("never answers DATA", SILENCE, DeadlineExceeded, DELIVERED, settings={"timeout": QUICK}, **nobody(NOT_SENT)),
+    data(
+        "never answers DATA", SILENCE, DeadlineExceeded, DELIVERED, settings={"timeout": Timeouts(data=0.4)},
+        **nobody(NOT_SENT),
+    ),
     data("answers DATA with garbage", b"\xff\r\n", ProtocolError, Again.NO, **nobody(NOT_SENT)),
 ]  # fmt: skip
 

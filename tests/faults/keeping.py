@@ -11,7 +11,6 @@ from tests.faults.table import (
     BY_BDAT,
     EVERY_MODE,
     NOT_SENT,
-    QUICK,
     REFUSED,
     Again,
     Fault,
@@ -19,7 +18,7 @@ from tests.faults.table import (
     Says,
     nobody,
 )
-from wlsmtp import DeadlineExceeded, PoolLimits, SenderRefused, Stage
+from wlsmtp import DeadlineExceeded, PoolLimits, SenderRefused, Stage, Timeouts
 from wlsmtp.testing import CLOSE, RESET, SILENCE, SMTPServer
 
 
@@ -51,7 +50,7 @@ KEPT = [
     idle("answers MAIL over the kept connection with 451 4.4.2, as Amazon SES does", Says("MAIL", "451 4.4.2 Idle")),
     Fault(
         what="has silently dropped the idle connection", says=(Says("MAIL", SILENCE),), kept=True, doubtful=BY_BDAT,
-        settings={"timeout": QUICK}, error=DeadlineExceeded, stage=Stage.MAIL, again=Again.DELIVERED,
+        settings={"timeout": Timeouts(command=0.4)}, error=DeadlineExceeded, stage=Stage.MAIL, again=Again.DELIVERED,
         **nobody(NOT_SENT),
     ),
     Fault(
