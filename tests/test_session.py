@@ -15,6 +15,7 @@ import pytest
 import wlsmtp
 from tests.worlds import Session, World
 from wlsmtp import Envelope, MemoryTransport, Message, Receipt, RetryPolicy, SMTPSession, Status
+from wlsmtp.events import Line, listener
 from wlsmtp.testing import SMTPServer
 
 AT_ONCE = RetryPolicy(backoff=0, jitter=0)
@@ -401,10 +402,12 @@ def test_tasks_share_a_session_and_a_cancelled_one_harms_nobody() -> None:
     import asyncio
 
     async def main(server: SMTPServer) -> None:
-        async with wlsmtp.AsyncSMTPSession(server.host, server.port, retry=NO_RETRY) as session:
+        lines: list[str] = []
+        listeners = (listener(Line)(lambda event: lines.append(event.text)),)
+        async with wlsmtp.AsyncSMTPSession(server.host, server.port, retry=NO_RETRY, listeners=listeners) as session:
             server.reply_to(".", server.SILENCE, times=1)
             stuck = asyncio.create_task(session.send(message()))
-            while not any(line == b"DATA" for _, _, line in server.transcript):  # noqa: ASYNC110
+            while not any("octets" in line for line in lines):  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
             stuck.cancel()
             with pytest.raises(asyncio.CancelledError):

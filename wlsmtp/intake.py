@@ -69,4 +69,6 @@ def _in_two(pair: tuple[Any, ...]) -> tuple[Sendable, Envelope | None]:
     if len(pair) == 2 and isinstance(pair[1], Envelope | None):
         return pair[0], pair[1]
     words = "a tuple must be (message, Envelope)"
-    raise MessageError(words, stage=Stage.MESSAGE, hint="Envelope(sender, recipients) makes the second of them")
+    raise MessageError(
+        words, stage=Stage.MESSAGE, hint="An Envelope has the sender and the recipients of the message before it"
+    )
