@@ -329,6 +329,18 @@ def test_a_lock_that_another_thread_held_is_open_in_the_child() -> None:
     thread.join()
 
 
+def test_what_names_are_looked_up_with_is_there_before_a_thread_may_be_importing_it_during_a_fork() -> None:
+    program = """
+        import sys
+        from wlsmtp import SMTPSession
+
+        SMTPSession("mail.example.com")
+        print("encodings.idna" in sys.modules)
+    """
+    said, _ = start(program).communicate(timeout=30)
+    assert said == "True\n"
+
+
 def test_who_watches_forks_is_called_on_both_sides() -> None:
     called: list[str] = []
 

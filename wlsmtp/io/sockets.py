@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import socket
 import ssl
 from collections.abc import Callable, Coroutine, Iterable, Iterator
@@ -14,6 +15,10 @@ from wlsmtp.io.base import READ_SIZE, interleave
 
 if TYPE_CHECKING:
     from wlsmtp.settings.network import Network
+
+# Every look-up of a name, and TLS, wants this codec, which Python imports at its first use. A child that is forked
+# while another thread imports it never has it ("unknown encoding: idna").
+codecs.lookup("idna")
 
 Address = tuple[int, Any]
 """An address family with an address of it."""
