@@ -44,6 +44,9 @@ service submission-login {{
     listen = 127.0.0.1
     port = {plain}
   }}
+  inet_listener submissions {{
+    port = 0
+  }}
 }}
 passdb static {{
   password = {password}
