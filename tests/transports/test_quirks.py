@@ -22,7 +22,6 @@ from wlsmtp.testing.conversation import Scripted, ServerSide
 
 COUNT, SPAM, NOBODY = 40, 10, 20
 AT_ONCE = RetryPolicy(backoff=0, jitter=0)
-OFTEN = RetryPolicy(attempts=8, backoff=0, jitter=0)
 NUMBERS = {
     "max-recipients": 2,
     "max-recipients-451": 2,
@@ -125,8 +124,7 @@ class TestFortyMessages:
     def test_of_many_senders_who_share_a_session(self, world: World, quirk: str, flow: str) -> None:
         with (
             server_with(quirk, flow) as server,
-            # Who shares a connection may be behind others each time that it ends, so there are tries enough.
-            world.session(server.host, server.port, retry=OFTEN, timeout=3) as session,
+            world.session(server.host, server.port, retry=AT_ONCE, timeout=3) as session,
         ):
             calls = [partial(session.face.send, item(number)[0], **envelope(number)) for number in range(COUNT)]
             check(server, map(receipt_of, world.together(*((None, call) for call in calls))), quirk)

@@ -171,7 +171,8 @@ class Relay:
         connection comes back whatever is raised."""
         content, deadlines = dispatch.content, dispatch.deadlines
         may_wait = content.size > self.config.pipelining.early_content or content.is_streamed or self.all_or_nothing
-        size = None if may_wait else content.size
+        # A message with which a connection ended is behind no other, where that would happen to it again and again.
+        size = None if may_wait or dispatch.mail.is_suspect else content.size
         loan = await pool.acquire(deadlines, size=size, opened_after=dispatch.not_before)
         connection = loan.connection
         assert connection is not None
