@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 import wlsmtp
+from tests.chaos.interrupts import Interrupt
 from tests.transports.test_stream import MODES, session_to
 from tests.worlds import World
 from wlsmtp import AsyncSMTPSession, Message, PoolLimits, RetryPolicy, SMTPError, SMTPSession
-from wlsmtp.events import Announcer, Connected, Event, Failed, Line, Retrying, Sent, listener
+from wlsmtp.events import Announcer, Connected, Disconnected, Event, Failed, Line, Retrying, Sent, listener
 from wlsmtp.testing import SMTPServer
 
 MESSAGE = Message(sender="ann@example.com", to="bob@example.org", subject="mail", text="x")
@@ -256,6 +257,24 @@ def _quietly(session: SMTPSession) -> None:
         session.send(ALERT, timeout=20)
     except SMTPError as error:
         assert is_told_that_it_waits_for_itself(error)
+
+
+def test_an_interrupt_at_any_place_of_a_report_mutes_nobody_for_longer() -> None:
+    """Else a program whose Ctrl-C came in the middle of a report would never log again."""
+    heard: list[Event] = []
+    announce = Announcer([heard.append])
+    event = Disconnected("1", None)
+    whole = Interrupt()
+    with whole.armed():
+        announce(event)
+    assert whole.count > 5 and len(heard) == 1
+    for number in range(1, whole.count + 1):
+        with Interrupt(number).armed():
+            announce(event)
+        assert announce.muted == frozenset()
+    heard.clear()
+    announce(event)
+    assert heard == [event]
 
 
 @pytest.mark.parametrize("broken", ["listener", "handler", "both"])

@@ -13,7 +13,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, overload
 
@@ -205,15 +205,17 @@ class Announcer:
         """Tell every listener that wants it. Nothing may be held that another sender could wait for."""
         muted |= _at_work.get()
         for one in self._listeners[type(event)]:
-            if id(one) in muted:
-                continue
-            token = _at_work.set(muted | {id(one)})
-            try:
-                one(event)
-            except Exception:
-                _complain(event)
-            finally:
-                _at_work.reset(token)
+            if id(one) not in muted:
+                # In a context of its own, which ends with the call: an interrupt at any place mutes nobody for longer.
+                copy_context().run(_call, one, event, muted | {id(one)})
+
+
+def _call(one: Listener, event: Event, muted: Muted) -> None:
+    _at_work.set(muted)
+    try:
+        one(event)
+    except Exception:
+        _complain(event)
 
 
 def _complain(event: Event) -> None:

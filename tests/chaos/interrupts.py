@@ -20,6 +20,7 @@ from typing import Any
 
 import wlsmtp
 from wlsmtp import Message, PoolLimits, Receipt, SMTPSession, Status
+from wlsmtp.events import Announcer
 from wlsmtp.testing import SMTPServer
 
 LIBRARY = str(Path(wlsmtp.__file__).parent)
@@ -125,6 +126,7 @@ def play(server: SMTPServer, mode: str, victim: str, interrupt: Interrupt, numbe
             assert session.status(following.id) is Status.SENT
         one.close()
         assert session.statistics().connections_open == 0, "a connection was waited for in vain"
+        assert not Announcer().muted, "a listener stays muted"
 
 
 def check_answers(receipts: dict[str, Receipt], counts: Counter[str | None]) -> None:
