@@ -17,12 +17,13 @@ FENCE = re.compile(r"^(<!-- goes on .* -->\n)?```python\n(.*?)^```", re.MULTILIN
 def main(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     written = set()
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
         text = page.read_text(encoding="utf-8")
+        name = "_".join(page.relative_to(ROOT).with_suffix("").parts).replace("-", "_")
         for found in FENCE.finditer(text):
             line = text.count("\n", 0, found.start(2))
             if found[1] is None:
-                file, example = directory / f"{page.stem}_{line + 1}.py", ""
+                file, example = directory / f"{name}_{line + 1}.py", ""
             example += "\n" * (line - example.count("\n")) + found[2]
             file.write_text(example, encoding="utf-8")
             written.add(file)

@@ -14,7 +14,7 @@ from wlsmtp.settings.validation import Validated
 
 TESTS = Path(__file__).parent
 DOCS = TESTS.parent / "docs"
-PAGE = (DOCS / "settings.md").read_text(encoding="utf-8")
+PAGE = (DOCS / "reference" / "settings.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("model", [SessionConfig, Timeouts, TLS, Network, PoolLimits, Pipelining, RetryPolicy])
@@ -29,7 +29,7 @@ def test_every_field_is_described(model: type[Validated]) -> None:
 
 
 def test_the_mechanisms_are_described_in_their_order() -> None:
-    page = (DOCS / "authentication.md").read_text(encoding="utf-8")
+    page = (DOCS / "guides" / "authentication.md").read_text(encoding="utf-8")
     rows = [
         [cell.strip(" `") for cell in row.split("|")] for row in re.findall(r"^\| (`[A-Z].*) \|$", page, re.MULTILINE)
     ]
@@ -40,7 +40,7 @@ def test_the_mechanisms_are_described_in_their_order() -> None:
 
 
 def feature_rows() -> list[list[str]]:
-    lines = (DOCS / "features.md").read_text(encoding="utf-8").splitlines()
+    lines = (DOCS / "reference" / "features.md").read_text(encoding="utf-8").splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
     return [row for row in rows if row[0] != "Feature"]
 

@@ -17,7 +17,7 @@ from wlsmtp.testing import SMTPServer
 README = Path(__file__).parent.parent / "README.md"
 FENCE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 BLOCKS = FENCE.findall(README.read_text(encoding="utf-8"))
-PAGES = sorted((README.parent / "docs").glob("*.md"))
+PAGES = sorted((README.parent / "docs").rglob("*.md"))
 HAVE_TESTS_OF_THEIR_OWN = {"wlanguage"}
 EXAMPLES = [
     pytest.param(page, block, id=f"{page.stem}-{number}")
@@ -36,8 +36,23 @@ def server() -> Iterator[SMTPServer]:
 
 
 @pytest.fixture(scope="module")
+def provider() -> Iterator[SMTPServer]:
+    """Stands in for smtp.example.com, and for Gmail, in the pages of docs."""
+    users = {"ann@example.com": "s3cret", "ann@gmail.com": "abcd efgh ijkl mnop"}
+    with SMTPServer(security="tls", users=users, require_auth=True) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
 def namespace() -> dict[str, Any]:
     return {"print": lambda *_: None}
+
+
+def sent_to(server: SMTPServer, block: str) -> str:
+    """The example with the server of the tests in place of the one that it names."""
+    block = block.replace('"smtp.example.com", 587', f'"localhost", {server.port}')
+    block = re.sub(r'from_preset\("gmail", (?=.*password)', f'from_url("smtp+tls://localhost:{server.port}", ', block)
+    return block.replace('Session("smtp.example.com", security', f'Session("localhost", {server.port}, security')
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=TITLES)
@@ -46,17 +61,18 @@ def test_an_example_runs(
 ) -> None:
     # OpenSSL's own variable makes the throw-away authority part of the system's trust store.
     monkeypatch.setenv("SSL_CERT_FILE", server.ca_file or "")
-    there = block.replace('"smtp.example.com", 587', f'"localhost", {server.port}')
-    there = there.replace('"smtp.example.com", security', f'"localhost", {server.port}, security')
-    exec(compile(there, str(README), "exec"), namespace)
+    exec(compile(sent_to(server, block), str(README), "exec"), namespace)
     for name in [name for name in namespace if name.startswith("test_")]:
         namespace.pop(name)(smtp_server)
 
 
 @pytest.mark.parametrize(("page", "block"), EXAMPLES)
-def test_an_example_of_the_docs_runs_on_its_own(page: Path, block: str, request: pytest.FixtureRequest) -> None:
+def test_an_example_of_the_docs_runs_on_its_own(
+    page: Path, block: str, provider: SMTPServer, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     namespace: dict[str, Any] = {}
-    exec(compile(block, str(page), "exec"), namespace)
+    monkeypatch.setenv("SSL_CERT_FILE", provider.ca_file or "")
+    exec(compile(sent_to(provider, block), str(page), "exec"), namespace)
     for test in [value for name, value in namespace.items() if name.startswith("test_")]:
         test(**{name: request.getfixturevalue(name) for name in inspect.signature(test).parameters})
 
@@ -71,7 +87,7 @@ def test_every_error_has_its_section() -> None:
     def below(kind: type[BaseException]) -> list[str]:
         return [name for sub in kind.__subclasses__() for name in (sub.__name__, *below(sub))]
 
-    text = (README.parent / "docs" / "errors.md").read_text(encoding="utf-8")
+    text = (README.parent / "docs" / "reference" / "errors.md").read_text(encoding="utf-8")
     public = [name for name in below(wlsmtp.SMTPError) if name in wlsmtp.__all__]
     assert re.findall(r"^## (\w+)$", text, re.MULTILINE) == public
 

@@ -1,4 +1,4 @@
-"""The fault table as Markdown, for ``docs/faults.md``; to write it there: ``python -m tests.faults.page``."""
+"""The fault table as Markdown, for ``docs/reference/faults.md``; to write it there: ``python -m tests.faults.page``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.faults.opening import OPENING
 from tests.faults.securing import SECURING
 from tests.faults.table import EVERY_MODE, UNKNOWN, Again, Fault
 
-PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "faults.md"
 BEGIN, END = "<!-- the table begins -->\n", "<!-- the table ends -->\n"
 
 SUBJECTS: dict[str, Sequence[Fault]] = {

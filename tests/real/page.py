@@ -1,4 +1,4 @@
-"""What was observed at the real servers as Markdown, for ``docs/servers.md``; to write it there:
+"""What was observed at the real servers as Markdown, for ``docs/reference/servers.md``; to write it there:
 ``python -m tests.real.page``."""
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 from .probes import Observed, observe
 from .registry import REGISTERED
 
-PAGE = Path(__file__).parents[2] / "docs" / "servers.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "servers.md"
 BEGIN, END = "<!-- the tables begin -->\n", "<!-- the tables end -->\n"
 
 _TITLES = {

@@ -160,7 +160,7 @@ REFUSED = [
     ("TRANSPORT", "maildir:///x", "use WLSMTP_URL=maildir:///path"),
     ("LISTENERS", "print", "can be given in Python only"),
     ("FROM", "ann@example.com", "use WLSMTP_SENDER=ann@example.com"),
-    ("SOMETHING", "1", "see docs/settings.md"),
+    ("SOMETHING", "1", "see docs/reference/settings.md"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""The table of hints as Markdown, for ``docs/refusals.md``; to write it there: ``python -m tests.smtp.page``."""
+"""The table of hints as Markdown. ``python -m tests.smtp.page`` writes it into ``docs/reference/refusals.md``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wlsmtp.smtp.hints.message import MESSAGE_ROWS
 from wlsmtp.smtp.hints.row import ANY, CONTENT, ENVELOPE, LOGIN, OPENING, Row
 from wlsmtp.smtp.hints.session import SESSION_ROWS
 
-PAGE = Path(__file__).parents[2] / "docs" / "refusals.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "refusals.md"
 BEGIN, END = "<!-- the table begins -->\n", "<!-- the table ends -->\n"
 
 SUBJECTS = {

@@ -11,7 +11,7 @@ from wlsmtp.testing import SMTPServer
 
 MESSAGE = b"Subject: hello\r\n\r\nHello\r\n"
 TO_BOB = Envelope("ann@example.com", ["bob@example.org"])
-DOCS = Path(__file__).parents[2] / "docs" / "speed.md"
+DOCS = Path(__file__).parents[2] / "docs" / "explanation" / "speed.md"
 
 
 def test_nothing_is_proven_before_the_first_message(world: World) -> None:

@@ -1,4 +1,4 @@
-"""The tables of ``docs/testing.md`` out of the code; to write them there: ``python -m tests.testing.page``."""
+"""The tables of ``docs/guides/testing.md`` out of the code; to write them there: ``python -m tests.testing.page``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from wlsmtp.testing import QUIRKS, Profile, profiles
 from wlsmtp.testing.strict import RULES
 
-PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guides" / "testing.md"
 
 
 def rules() -> Iterable[str]:

@@ -21,7 +21,7 @@ EXAMPLE = next(block for block in FENCE.findall(PAGE) if "class JSONLinesTranspo
 TESTS = next(block for block in FENCE.findall(PAGE) if "class TestJSONLines" in block)
 
 NAMESPACE: dict[str, Any] = {}
-exec(compile(EXAMPLE + TESTS, "docs/transports.md", "exec"), NAMESPACE)
+exec(compile(EXAMPLE + TESTS, "docs/guides/transports.md", "exec"), NAMESPACE)
 Example: Any = NAMESPACE["TestJSONLines"]
 
 

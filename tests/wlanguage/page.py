@@ -1,4 +1,4 @@
-"""The Python in docs/wlanguage.md, to be run against any server."""
+"""The Python in docs/migration/wlanguage.md, to be run against any server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-PAGE = (Path(__file__).parents[2] / "docs" / "wlanguage.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "migration" / "wlanguage.md").read_text(encoding="utf-8")
 SECTIONS = {
     section.splitlines()[0]: re.findall(r"^```python\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
     for section in PAGE.split("\n## ")
@@ -39,5 +39,5 @@ def run(program: str, *, plain: int, secured: int, user: str, password: str, mai
 
     namespace: dict[str, Any] = {"print": complain}
     with redirect_stderr(StringIO()) as said:
-        exec(compile(program, "docs/wlanguage.md", "exec"), namespace)
+        exec(compile(program, "docs/migration/wlanguage.md", "exec"), namespace)
     assert not said.getvalue()

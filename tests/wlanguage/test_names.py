@@ -31,7 +31,7 @@ from wlsmtp.wlanguage import (
 )  # fmt: skip
 from wlsmtp.wlanguage.spelling import plain
 
-PAGE = (Path(__file__).parents[2] / "docs" / "wlanguage.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "migration" / "wlanguage.md").read_text(encoding="utf-8")
 
 
 def test_importing_it_is_light_and_the_package_does_not_load_it() -> None:

@@ -1,6 +1,6 @@
 """The states of an outbox's worker and of the session that has it, and which state may follow which.
 
-Drawn, with what happens in each, in docs/lifecycle.md.
+Drawn, with what happens in each, in docs/explanation/lifecycle.md.
 """
 
 from __future__ import annotations

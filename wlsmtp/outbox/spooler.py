@@ -2,7 +2,7 @@
 
 A worker runs while there is mail, and is called when some is put. ``open`` makes it stay, so that it also finds the
 mail of other programs. There is one at a time: one that stops still owns what it has on its way, and only when it has
-ended may another be hired (``lifecycle.py``, docs/lifecycle.md).
+ended may another be hired (``lifecycle.py``, docs/explanation/lifecycle.md).
 """
 
 from __future__ import annotations

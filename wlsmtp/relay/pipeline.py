@@ -34,7 +34,7 @@ ABSENCE = 0.001
 
 
 class PipelineState(QuickEnum):
-    """Who works with a stream; see docs/lifecycle.md."""
+    """Who works with a stream; see docs/explanation/lifecycle.md."""
 
     READING = auto()
     """Its reader has asked for outcomes."""

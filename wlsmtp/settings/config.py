@@ -206,7 +206,7 @@ class SessionKeywords(TypedDict, total=False):
     auth: Literal["required", "optional"] | None
     """``optional``: with a user name and a server that offers no usable AUTH, go on without authentication."""
     mechanisms: list[str] | tuple[str, ...] | None
-    """The SASL mechanisms allowed, best first. Default: all that fit, strongest first, see docs/authentication.md."""
+    """The SASL mechanisms allowed, best first. Default: all that fit, the strongest first."""
     exclude_mechanisms: list[str] | tuple[str, ...] | Set[str] | None
     """SASL mechanisms not to be used."""
     allow_cleartext_auth: bool | None

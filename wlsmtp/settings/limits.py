@@ -87,7 +87,7 @@ class Pipelining(Settings):
     """Commands sent in groups (RFC 2920), and messages sent behind one another without waiting.
 
     When a connection dies, each message whose end was sent and not answered is in doubt: so the window is a trade
-    between speed and how many those may be. See docs/speed.md.
+    between speed and how many those may be. See docs/explanation/speed.md.
     """
 
     enabled: bool = True

@@ -105,7 +105,8 @@ def _refuse_unknown(name: str, value: str, prefix: str, config: type[Settings]) 
     answer = texts.answer(bare, value, config, lambda path, text: texts.variable(path, prefix) + (text and f"={text}"))
     if answer is None and prefix != DEFAULT_PREFIX:
         return
-    raise wrong(f"{name} is not known; {answer or f'see docs/settings.md for those that are: {prefix}SERVER, …'}")
+    known = f"see docs/reference/settings.md for those that are: {prefix}SERVER, …"
+    raise wrong(f"{name} is not known; {answer or known}")
 
 
 @cache

@@ -51,7 +51,7 @@ class ServerInfo:
 
 
 class ConnectionState(QuickEnum):
-    """Where a connection is in its life; see docs/lifecycle.md. The pool changes it."""
+    """Where a connection is in its life; see docs/explanation/lifecycle.md. The pool changes it."""
 
     LENT = auto()
     """One sender has it, and nobody else may join."""

@@ -9,8 +9,8 @@
 ...     EmailCloseSession("ann@example.com")
 
 Functions return what those of the original return, and tell errors as they do: False, ``ErrorOccurred``,
-``ErrorInfo``. Every French name is here as well; case and accents do not matter. See ``docs/wlanguage.md`` for the
-names one by one.
+``ErrorInfo``. Every French name is here as well; case and accents do not matter. The
+names one by one are in ``docs/migration/wlanguage.md``.
 """
 
 from typing import TYPE_CHECKING, Any
