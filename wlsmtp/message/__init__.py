@@ -1,1 +1,1 @@
-"""What is sent: a message becomes ``Content`` and an ``Envelope``. No I/O but reading attachments; no ``async``."""
+"""Messages: converts a message to ``Content`` and an ``Envelope``. No I/O except reading attachments; no ``async``."""

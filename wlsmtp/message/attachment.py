@@ -1,4 +1,4 @@
-"""``Attachment``: a file that goes with a message, checked when it is made. Its octets come from a ``Source``."""
+"""``Attachment``: a file sent with a message, checked when it is made. Its octets come from a ``Source``."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from wlsmtp.message.values import exactly_str, identifier, without_controls
 from wlsmtp.settings.validation import Validated
 
 _TOKEN = r"[\w!#$&^.+-]+"
-# In quotes, too, there is printable ASCII only: a line end there would begin another header field.
+# Quoted strings, too, contain printable ASCII only: a line end would begin another header field.
 _PARAMETER = r" *; *[\w-]+=(?:[\w!#$&^.+'-]+|\"[ !#-\[\]-~]*\")"
 _CONTENT_TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}(?:{_PARAMETER})*", re.ASCII)
 
 
 class Attachment(Validated):
-    """A file that goes with a message: from memory, from a path, or from a stream.
+    """A file sent with a message: from memory, a path, or a stream.
 
-    A path is checked when the attachment is made and read when the message is sent, a block at a time if it is large;
-    so it must stay as it is until then. The same attachment may be in any number of messages, and is encoded once for
-    all of them if it is not large.
+    A path is checked when the attachment is made and read when the message is sent, a block at a time if it is large.
+    The file must not change until then. One attachment may be in any number of messages, and is encoded once for all of
+    them if it is not large.
     """
 
     _error = MessageError
@@ -34,15 +34,15 @@ class Attachment(Validated):
     _source: Source | None = PrivateAttr(default=None)
 
     content: bytes | None = Field(default=None, repr=False)
-    """Its octets, unless it has a ``path`` or was made from a stream."""
+    """The octets, unless it has a ``path`` or was made from a stream."""
     path: Path | None = None
-    """The file that has them."""
+    """The path of the file."""
     filename: str | None = None
     """The name shown to the recipient. Default: the last part of ``path``."""
     content_type: str = "application/octet-stream"
-    """Its media type (RFC 2045 §5). Default: guessed from the name."""
+    """The media type (RFC 2045 §5). Default: guessed from the name."""
     disposition: Literal["attachment", "inline"] = "attachment"
-    """Whether it is shown below the text, or where the text refers to it (RFC 2183)."""
+    """``attachment`` is shown below the text, ``inline`` where the text refers to it (RFC 2183)."""
     content_id: str | None = None
     """The name by which HTML refers to it, as in ``<img src="cid:logo">``, without angle brackets."""
 
@@ -56,7 +56,7 @@ class Attachment(Validated):
         *,
         path: str | os.PathLike[str] | None = None,
     ) -> None:
-        """Give ``content`` or ``path``. Raises ``MessageError``, also when the path is no readable file."""
+        """Give ``content`` or ``path``. Raises ``MessageError``, also when the path is not a readable file."""
         if (content is None) == (path is None):
             raise MessageError("An attachment has either content or a path", stage=Stage.MESSAGE)
         file = readable_file(path) if path is not None else None
@@ -73,21 +73,21 @@ class Attachment(Validated):
     def from_path(
         cls, path: str | os.PathLike[str], *, filename: str | None = None, content_type: str | None = None
     ) -> Self:
-        """A file, read when the message is sent. Raises ``MessageError`` when it cannot be read now."""
+        """Return a file, read when the message is sent. Raises ``MessageError`` when it cannot be read now."""
         return cls(path=path, filename=filename, content_type=content_type)
 
     @classmethod
     def from_bytes(
         cls, data: bytes | bytearray | memoryview, filename: str | None, content_type: str | None = None
     ) -> Self:
-        """Octets in memory."""
+        """Return octets in memory as an attachment."""
         return cls(data, filename, content_type)
 
     @classmethod
     def from_text(cls, text: str, filename: str | None, content_type: str | None = None) -> Self:
-        """Text as a file in UTF-8, its line ends as they are. The type is guessed from the name, with the charset where
-        that has a meaning; by default ``text/plain``. Raises ``MessageError`` where the type is that of no text: the
-        text might be meant for a path."""
+        """Return text as a UTF-8 file, with line ends unchanged. The type is guessed from the name, with the charset
+        where that has a meaning; default ``text/plain``. Raises ``MessageError`` for a type that is not text: the text
+        might be meant as a path."""
         kind = content_type if content_type is not None else _type_of_text(filename)
         try:
             return cls(exactly_str(text).encode(), filename, kind)
@@ -101,11 +101,11 @@ class Attachment(Validated):
 
     @classmethod
     def from_stream(cls, fileobj: BinaryIO, filename: str | None, content_type: str | None = None) -> Self:
-        """What is left in a binary stream, which stays open and is not needed afterwards.
+        """Return the rest of a binary stream, which stays open and is not needed afterwards.
 
-        A large file that was opened for reading is read when the message is sent, like a path. From any other stream
-        all is read now, what is large into a temporary file. Raises ``MessageError`` when it cannot be read: it is
-        closed, is open for writing only or as text, or is at its end although it is no empty file.
+        A large file that was opened for reading is read when the message is sent, like a path. Other streams are read
+        now; large data goes into a temporary file. Raises ``MessageError`` when the stream cannot be read: it is
+        closed, opened for writing only or as text, or at its end although it is not an empty file.
         """
         source = stream_source(fileobj, filename or "from a stream")
         if isinstance(source, OctetsSource):
@@ -123,8 +123,8 @@ class Attachment(Validated):
         filename: str | None = None,
         content_type: str | None = None,
     ) -> Self:
-        """A picture or the like that the HTML shows as ``cid:content_id`` (RFC 2392): a path, octets, or a binary file
-        that is open for reading."""
+        """Return an image or similar that the HTML shows as ``cid:content_id`` (RFC 2392): a path, octets, or a binary
+        file that is open for reading."""
         if callable(getattr(path_or_bytes, "read", None)):
             opened = cls.from_stream(cast("BinaryIO", path_or_bytes), filename, content_type)
             return opened.model_copy(update={"disposition": "inline", "content_id": content_id})
@@ -135,13 +135,13 @@ class Attachment(Validated):
 
     @property
     def is_inline(self) -> bool:
-        """Whether it belongs to the HTML rather than beside it."""
+        """True if it belongs to the HTML rather than beside it."""
         return self.disposition == "inline" and self.content_id is not None
 
     @property
     def source(self) -> Source:
-        """Where the octets come from; copies share it."""
-        # By its own name pydantic finds a private attribute last of all, after 3 microseconds.
+        """The source of the octets, shared by copies."""
+        # Under its own name, pydantic would look up a private attribute last, after 3 microseconds.
         found = (self.__pydantic_private__ or {}).get("_source")
         if not isinstance(found, Source):
             file = None if self.path is None else FileSource(self.path, str(self.path))
@@ -149,12 +149,12 @@ class Attachment(Validated):
         return found
 
     def read(self) -> bytes:
-        """The octets. Raises ``MessageError`` when they cannot be read any more."""
+        """Return the octets. Raises ``MessageError`` when they cannot be read any more."""
         return self.source.read()
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy; one with other values is checked as a new one is. It shares what is not changed: octets are encoded
-        once for all copies."""
+        """Return a copy; changed values are checked like those of a new one. Unchanged octets are shared: they are
+        encoded once for all copies."""
         copied = super(Validated, self).model_copy(update=update, deep=deep)
         if update and not {"content", "path"}.isdisjoint(update):
             copied._source = None
@@ -199,7 +199,7 @@ AttachmentLike: TypeAlias = (
 
 
 def attachment_of(item: object) -> Attachment:
-    """What a user gives for an attachment. Raises ``ValueError`` in words for them."""
+    """Return an attachment from what the user gave. A ``ValueError`` explains what is wrong."""
     if isinstance(item, Attachment):
         return item
     if isinstance(item, str | os.PathLike):
@@ -233,7 +233,7 @@ def _name_of_file(file: object) -> str:
     name = getattr(file, "name", None)
     if isinstance(name, bytes):
         name = os.fsdecode(name)
-    # The name of a descriptor is its number, and that of a standard stream in angle brackets.
+    # The name of a descriptor is its number; that of a standard stream is in angle brackets.
     if not isinstance(name, str) or not os.path.basename(name) or name.startswith("<"):
         raise ValueError(f"{_kind(file)} has no name for its recipient; give a pair (name, file)")
     return os.path.basename(name)
@@ -265,7 +265,7 @@ def _is_known(filename: str | None) -> bool:
 def _guessed_type(filename: str | None) -> str:
     import mimetypes
 
-    # A ".tar.gz" is to be sent as what it is, not as what is inside.
+    # A ".tar.gz" is sent as what it is, not as what it contains.
     kind, encoding = mimetypes.guess_type(f"./{filename}") if isinstance(filename, str) else (None, None)
     if encoding is not None:
         return "application/gzip" if encoding == "gzip" else "application/octet-stream"

@@ -1,4 +1,4 @@
-"""Content: the octets of a message, sized before they are sent and readable again at a retry."""
+"""Content: the octets of a message, sized before they are sent and readable again for a retry."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from wlsmtp.errors import ExtensionMissing, MessageError, Stage
 from wlsmtp.wire.content import with_clean_line_ends
 
 CHUNK = 64 * 1024
-"""Octets in a chunk: few system calls, little memory."""
+"""Octets per chunk: few system calls, little memory."""
 
 _SERVER = "the server"
 _MESSAGE_ID = re.compile(rb"^Message-ID[ \t]*:(?:\r\n[ \t]|[ \t])*(<[^<>\r\n]{1,990}>)", re.IGNORECASE | re.MULTILINE)
 
 
 class Content(Protocol):
-    """What every transport is given."""
+    """The content that every transport receives."""
 
     @property
     def size(self) -> int:
-        """Octets with CRLF line ends, the last one included, without dot-stuffing (RFC 1870 §5)."""
+        """Size in octets with CRLF line ends, the last one included, without dot-stuffing (RFC 1870 §5)."""
         ...
 
     @property
     def is_8bit(self) -> bool:
-        """Whether any octet is above 127, or may be."""
+        """True if any octet is, or may be, above 127."""
         ...
 
     @property
     def is_binary(self) -> bool:
-        """Whether it needs BODY=BINARYMIME (RFC 3030 §3): lines of any length, and line ends that are none. Such
-        content goes by BDAT only, and as it is."""
+        """True if it needs BODY=BINARYMIME (RFC 3030 §3): lines of any length, and line ends without meaning. Such
+        content goes by BDAT only, unchanged."""
         ...
 
     @property
     def is_streamed(self) -> bool:
-        """Whether chunks come from files, so that the next one may block for a moment."""
+        """True if chunks come from files, so that the next one may block for a moment."""
         ...
 
     @property
     def has_utf8_headers(self) -> bool:
-        """Whether the header section has UTF-8 in it, which takes SMTPUTF8 (RFC 6532). Octets above 127 in another
-        charset are no such thing; nobody can promise what becomes of them."""
+        """True if the header section contains UTF-8, which requires SMTPUTF8 (RFC 6532). Octets above 127 in another
+        charset do not count: nobody can promise what becomes of them."""
         ...
 
     @property
@@ -52,17 +52,17 @@ class Content(Protocol):
         ...
 
     def chunks(self) -> Iterator[bytes]:
-        """The octets, with CRLF line ends; each call gives the same ones from the start. Raises ``MessageError`` when
-        an attachment is not as it was, before all octets are given."""
+        """Yield the octets, with CRLF line ends; each call starts over with the same ones. Raises ``MessageError``,
+        before the end, when an attachment has changed."""
         ...
 
     def as_7bit(self, server: str = _SERVER) -> Content:
-        """The same message without octets above 127. Raises ``ExtensionMissing``, which names the ``server`` that needs
-        it so, when it cannot be had."""
+        """Return the same message without octets above 127. Raises ``ExtensionMissing``, naming the ``server`` that
+        requires it, when that is impossible."""
         ...
 
     def as_binary(self) -> Content:
-        """The same message with its attachments unencoded, when that makes it smaller; else this content itself."""
+        """Return the same message with unencoded attachments, if that is smaller; else this content itself."""
         ...
 
 
@@ -73,42 +73,42 @@ class BytesContent:
     is_streamed = False
 
     def __init__(self, data: bytes, *, to_7bit: Callable[[str], bytes] | None = None) -> None:
-        """Line ends are set right. ``to_7bit`` writes the message again for ``as_7bit``, given the server's
-        name for an error."""
+        """Line ends are normalized. ``to_7bit`` rewrites the message for ``as_7bit``, given the server's name for an
+        error."""
         clean = with_clean_line_ends(data)
         self.data: bytes = clean + b"\r\n" if clean and not clean.endswith(b"\r\n") else clean
         """All octets."""
         self.size: int = len(self.data)
-        """See ``Content.size``."""
+        """Size in octets, as ``Content.size``."""
         self.is_8bit: bool = not self.data.isascii()
-        """See ``Content.is_8bit``."""
+        """True if any octet is above 127, as ``Content.is_8bit``."""
         self.head: bytes = head_of(self.data)
         """The header section with its last CRLF, without the blank line."""
         self._to_7bit = to_7bit
 
     @property
     def is_rewritable(self) -> bool:
-        """Whether ``as_7bit`` may write the message anew."""
+        """True if ``as_7bit`` may rewrite the message."""
         return self._to_7bit is not None
 
     @property
     def has_utf8_headers(self) -> bool:
-        """See ``Content.has_utf8_headers``."""
+        """True if the header section contains UTF-8, as ``Content.has_utf8_headers``."""
         return self.is_8bit and not self.head.isascii() and _is_utf8(self.head)
 
     @property
     def message_id(self) -> str | None:
-        """See ``Content.message_id``."""
+        """The Message-ID, as ``Content.message_id``."""
         start = self.head.lower().find(b"message-id")
         found = _MESSAGE_ID.search(self.head, start) if start >= 0 else None
         return found[1].decode("utf-8", "replace") if found else None
 
     def chunks(self) -> Iterator[bytes]:
-        """See ``Content.chunks``."""
+        """Yield the octets, as ``Content.chunks``."""
         return iter((self.data,)) if 0 < self.size <= CHUNK else in_chunks(self.data)
 
     def as_7bit(self, server: str = _SERVER) -> Content:
-        """See ``Content.as_7bit``."""
+        """Return the message without octets above 127, as ``Content.as_7bit``."""
         if not self.is_8bit:
             return self
         again = BytesContent(self._to_7bit(server)) if self._to_7bit else self
@@ -117,12 +117,12 @@ class BytesContent:
         return again
 
     def as_binary(self) -> Content:
-        """See ``Content.as_binary``: what others made stays as it is."""
+        """Return this content: a message made elsewhere is not changed."""
         return self
 
 
 class Body:
-    """The octets of a part that is too large to be in memory, sized now and read when they are sent."""
+    """The octets of a part that is too large for memory: sized now, read when they are sent."""
 
     def __init__(
         self, name: str, size: int, chunks: Callable[[], Iterator[bytes]], *, is_file: bool, is_8bit: bool = False
@@ -136,7 +136,7 @@ class Body:
         self._chunks = chunks
 
     def chunks(self) -> Iterator[bytes]:
-        """The octets: ``size`` of them, or a ``MessageError``."""
+        """Yield exactly ``size`` octets, or raise ``MessageError``."""
         left = self.size
         for chunk in self._chunks():
             left -= len(chunk)
@@ -149,7 +149,7 @@ class Body:
 
 
 class ComposedContent:
-    """A ``Message`` as it was written: pieces in memory, and bodies that are read when they are sent."""
+    """A written ``Message``: pieces in memory, and bodies that are read when they are sent."""
 
     def __init__(
         self,
@@ -160,18 +160,18 @@ class ComposedContent:
         to_7bit: Callable[[], Content] | None = None,
         is_binary: bool = False,
     ) -> None:
-        """The first piece holds the header section. ``to_binary`` writes the message again for ``as_binary``, and
+        """The first piece holds the header section. ``to_binary`` rewrites the message for ``as_binary``, and
         ``to_7bit`` for ``as_7bit``."""
         self._pieces = _joined(pieces)
         self.size: int = 0
-        """See ``Content.size``."""
+        """Size in octets, as ``Content.size``."""
         self.is_streamed: bool = False
-        """See ``Content.is_streamed``."""
+        """True if chunks come from files, as ``Content.is_streamed``."""
         self.message_id: str | None = message_id
-        """See ``Content.message_id``."""
+        """The Message-ID, as ``Content.message_id``."""
         self.is_8bit: bool = is_binary
         self.is_binary: bool = is_binary
-        """See ``Content.is_8bit`` and ``Content.is_binary``."""
+        """As ``Content.is_8bit`` and ``Content.is_binary``."""
         self._to_binary, self._to_7bit = to_binary, to_7bit
         for piece in self._pieces:
             if isinstance(piece, Body):
@@ -184,7 +184,7 @@ class ComposedContent:
 
     @property
     def has_utf8_headers(self) -> bool:
-        """See ``Content.has_utf8_headers``."""
+        """True if the header section contains UTF-8, as ``Content.has_utf8_headers``."""
         return self.is_8bit and not head_of(self._first).isascii()
 
     @property
@@ -194,7 +194,7 @@ class ComposedContent:
         return first
 
     def chunks(self) -> Iterator[bytes]:
-        """See ``Content.chunks``."""
+        """Yield the octets, as ``Content.chunks``."""
         if len(self._pieces) == 1:
             return in_chunks(self._first)
         return self._all_chunks()
@@ -204,8 +204,8 @@ class ComposedContent:
             yield from in_chunks(piece) if isinstance(piece, bytes) else piece.chunks()
 
     def as_7bit(self, server: str = _SERVER) -> Content:
-        """See ``Content.as_7bit``: it is already, but for attached messages, and header fields that have no other
-        form."""
+        """Return the message without octets above 127, as ``Content.as_7bit``. It already is 7-bit, but for attached
+        messages and header fields that have no other form."""
         if not self.is_8bit:
             return self
         if self._to_7bit is None:
@@ -214,17 +214,17 @@ class ComposedContent:
 
     @property
     def is_rewritable(self) -> bool:
-        """Whether ``as_7bit`` may write the message anew."""
+        """True if ``as_7bit`` may rewrite the message."""
         return self._to_7bit is not None
 
     def as_binary(self) -> Content:
-        """See ``Content.as_binary``."""
+        """Return the message with unencoded attachments, as ``Content.as_binary``."""
         in_binary = self._to_binary() if self._to_binary is not None else self
         return in_binary if in_binary.size < self.size else self
 
 
 def head_of(data: bytes) -> bytes:
-    """The header section of a message with its last CRLF, without the blank line."""
+    """Return the header section of a message with its last CRLF, without the blank line."""
     if data.startswith(b"\r\n"):
         return b""
     end = data.find(b"\r\n\r\n")
@@ -232,7 +232,7 @@ def head_of(data: bytes) -> bytes:
 
 
 def in_chunks(data: bytes) -> Iterator[bytes]:
-    """``data`` in pieces of ``CHUNK`` octets; itself when it is no longer."""
+    """Yield ``data`` in pieces of ``CHUNK`` octets."""
     if len(data) <= CHUNK:
         return iter((data,) if data else ())
     return (data[start : start + CHUNK] for start in range(0, len(data), CHUNK))
@@ -247,7 +247,7 @@ def _is_utf8(octets: bytes) -> bool:
 
 
 def _joined(pieces: Iterable[bytes | Body]) -> list[bytes | Body]:
-    """The pieces, with those in memory joined between one body and the next."""
+    """Return the pieces, joining those in memory between bodies."""
     joined: list[bytes | Body] = []
     together: list[bytes] = []
     for piece in pieces:

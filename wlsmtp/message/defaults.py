@@ -1,4 +1,4 @@
-"""What a session has for messages that do not say it themselves: a sender, a place for replies, further headers."""
+"""The session's defaults for messages: a sender, a reply address, further headers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wlsmtp.message.values import mailbox, mailboxes
 
 
 class Defaults:
-    """For messages that are composed here; those that others have finished are sent as they are."""
+    """Defaults for messages composed here; finished messages are sent unchanged."""
 
     def __init__(self, sender: object, reply_to: object, headers: object) -> None:
         """Raises ``ConfigError`` that names the setting."""
@@ -24,8 +24,8 @@ class Defaults:
         return bool(self._sender or self._reply_to or self._headers)
 
     def filled(self, message: Message) -> Message:
-        """The message with what it does not say itself; it keeps its identity, so that a repeated call gives the same
-        octets. Of a header that it has, whatever its value, it keeps its own."""
+        """Return the message with the defaults for what it does not set. Repeated calls give the same octets. A header
+        that it sets, to whatever value, is kept."""
         changes: dict[str, Any] = {}
         if self._sender is not None and not message.has_sender:
             changes["sender"] = self._sender
@@ -38,8 +38,8 @@ class Defaults:
 
 
 def composed(message: object, sender: object, fields: Mapping[str, Any]) -> Message:
-    """The message that ``send(to=…, subject=…)`` means. Raises ``TypeError`` for a keyword that is none, as any
-    function does, and ``MessageError`` where there is a message as well, or nothing at all."""
+    """Return the message for ``send(to=…, subject=…)``. Raises ``TypeError`` for an unknown keyword, as any function
+    does, and ``MessageError`` if a message is given too, or nothing at all."""
     for name in fields:
         if name not in FIELDS:
             raise TypeError(f"send() got an unexpected keyword argument {name!r}{_nearest(name)}")

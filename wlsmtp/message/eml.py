@@ -1,7 +1,7 @@
-"""A ``Message`` from an .eml file: the letter that somebody wrote in a mail program, to be sent to others.
+"""Makes a ``Message`` from an .eml file: a template written in a mail program, to be sent to others.
 
-A ``Message`` holds less than MIME can say. What it cannot hold is named in an error, and left out only if that is asked
-for; nothing is lost in silence. To send a finished message as it is needs none of this: send its octets.
+A ``Message`` holds less than MIME can express. What it cannot hold is named in an error, and left out only on request;
+nothing is lost silently. To send a finished message unchanged, send its octets instead.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ else:
 
 _AS_IT_IS = "Its octets can be sent as they are: session.send(octets)"
 _OF_A_DELIVERY = re.compile(r"received|return-path|delivered-to|dkim-signature|domainkey-signature|arc-.*|resent-.*")
-"""Fields that belong to the message as it was delivered: another one has its own, and a signature would be wrong."""
+"""Fields of the message as it was delivered: another one has its own, and a signature would be wrong."""
 _OF_MIME = frozenset({"content-type", "content-transfer-encoding", "content-disposition", "mime-version"})
 _WORD = re.compile(r"=\?[^?\s]*\?[A-Za-z]\?")
 _ENCODINGS = frozenset({"", "7bit", "8bit", "binary", "quoted-printable", "base64"})
@@ -43,7 +43,7 @@ _WRITES = policy.SMTP.clone(refold_source="none", cte_type="8bit", mangle_from_=
 
 
 def read_eml(source: str | os.PathLike[str] | bytes | BinaryIO, leave_out: Iterable[str]) -> dict[str, Any]:
-    """The fields of the ``Message``; see ``Message.from_eml``."""
+    """Return the fields of the ``Message``; see ``Message.from_eml``."""
     reader = _Reader({name.lower() for name in ([leave_out] if isinstance(leave_out, str) else leave_out)})
     return reader.read(with_clean_line_ends(_octets(source)))
 
@@ -64,7 +64,7 @@ def _octets(source: object) -> bytes:
 
 
 class _Reader:
-    """Reads one message, and keeps a list of what it has no place for."""
+    """Reads one message and lists what a ``Message`` cannot hold."""
 
     def __init__(self, leave_out: set[str]) -> None:
         self._leave_out = leave_out
@@ -220,8 +220,8 @@ def _unfolded(name: str, raw: str) -> str:
 
 
 def _unfold_mime(part: Part) -> None:
-    """Names of files stand in folded fields and, against the rules, in UTF-8; the standard library would keep the fold,
-    and replace what is not ASCII. A message that is attached stays as it is."""
+    """Unfold MIME fields. File names stand in folded fields and, against the rules, in UTF-8; the standard library
+    would keep the fold, and replace non-ASCII characters. An attached message is not changed."""
     for name, raw in list(part.raw_items()):
         if name.lower() in _OF_MIME and not (raw.isascii() and raw.isprintable()):
             part.replace_header(name, _unfolded(name, re.sub(r"\r?\n", "\r\n", str(raw))))
@@ -230,7 +230,7 @@ def _unfold_mime(part: Part) -> None:
 
 
 def _decoded(name: str, value: str) -> str:
-    """A text with its encoded words decoded. One that cannot be decoded would be shown as it is, once encoded again."""
+    """Decode the encoded words of a text. One that cannot be decoded would be shown raw once encoded again."""
     text = decode_words(value)
     if _WORD.search(text) and text.isascii() and "=?" in value:
         _refuse(f"{name}: has an encoded word that cannot be decoded: {value[:80]!r}")
@@ -266,7 +266,7 @@ def _children(part: Part) -> list[Part]:
 
 
 def _is_text(part: Part) -> bool:
-    """Whether it is shown as the text of the message: it has no name, and is not attached."""
+    """Return whether it is shown as the text of the message: it has no name and is not attached."""
     is_text = part.get_content_type() in ("text/plain", "text/html")
     return is_text and part.get_content_disposition() != "attachment" and part.get_filename() is None
 
@@ -277,11 +277,11 @@ def _is_body(part: Part) -> bool:
 
 def _parameters(part: Part, header: str = "content-type") -> dict[str, str]:
     given = part.get_params(failobj=[], header=header)[1:]
-    return {name.lower(): _parameter(name, value) for name, value in given if name}  # a ';' may be the last
+    return {name.lower(): _parameter(name, value) for name, value in given if name}  # a trailing ';' is allowed
 
 
 def _parameter(name: str, value: Any) -> str:
-    """One value (RFC 2231 §4); the standard library would replace what it cannot decode."""
+    """Return one value (RFC 2231 §4); the standard library would replace what it cannot decode."""
     try:
         return collapse_rfc2231_value(value, errors="strict")
     except ValueError:
@@ -316,7 +316,7 @@ def _text(part: Part, charset: str) -> str:
 
 
 def unflowed(text: str, *, del_sp: bool) -> str:
-    """Text in format=flowed (RFC 3676 §4) with each of its paragraphs in one line."""
+    """Return format=flowed text (RFC 3676 §4) with each paragraph in one line."""
     return "\n".join(_paragraphs(text.split("\n"), del_sp))
 
 
@@ -326,7 +326,7 @@ def _paragraphs(lines: Iterable[str], del_sp: bool) -> Iterator[str]:
         bare = line.lstrip(">")
         quotes = len(line) - len(bare)
         bare = bare.removeprefix(" ")
-        if depth not in (-1, quotes):  # a paragraph ends where the depth of quoting changes
+        if depth not in (-1, quotes):  # a paragraph ends where the quoting depth changes
             yield _quoted(kept, depth)
             kept, depth = "", -1
         kept += bare

@@ -1,4 +1,4 @@
-"""The envelope: who a message is from and who gets it, whatever its headers say (RFC 5321 §2.3.1)."""
+"""The envelope: the sender and recipients of a message, whatever its headers say (RFC 5321 §2.3.1)."""
 
 from __future__ import annotations
 
@@ -25,35 +25,35 @@ if TYPE_CHECKING:
 
     from pydantic import NameEmail
 else:
-    HeaderAddress = NameEmail = Any  # to import them takes long
+    HeaderAddress = NameEmail = Any  # importing them takes long
 
 PathLike: TypeAlias = str | Address | HeaderAddress | NameEmail
-"""An address, perhaps with a name, which the envelope has no use for."""
+"""An address, perhaps with a name, which the envelope ignores."""
 
 
 @dataclass(frozen=True, init=False)
 class Envelope:
-    """A reverse-path and at least one recipient, all checked. What commands need of it is worked out once, as an
-    envelope may serve thousands of messages.
+    """A reverse-path and at least one recipient, all checked. The commands are computed once, as an envelope may serve
+    thousands of messages.
 
     >>> Envelope("bounces@example.com", ["ann@example.com", "Bob <bob@example.org>"])
     """
 
     sender: Address | None
-    """None is the null reverse-path ``<>``: nobody is told when delivery fails (RFC 5321 §4.5.5)."""
+    """None is the null reverse-path ``<>``: nobody is notified when delivery fails (RFC 5321 §4.5.5)."""
     recipients: tuple[Address, ...]
     addresses: tuple[str, ...] = field(init=False, repr=False, compare=False)
-    """Each recipient as it was given."""
+    """The recipients as they were given."""
     mail_line: bytes = field(init=False, repr=False, compare=False)
     """The MAIL command, without the parameters that depend on the content."""
     rcpt_lines: tuple[bytes, ...] = field(init=False, repr=False, compare=False)
-    """A whole RCPT command for each recipient."""
+    """A complete RCPT command for each recipient."""
     needs_smtputf8: bool = field(init=False, repr=False, compare=False)
-    """Whether an address has characters outside ASCII before its @ (RFC 6531)."""
+    """True if an address has non-ASCII characters before its @ (RFC 6531)."""
     has_domains: bool = field(init=False, repr=False, compare=False)
-    """Whether every address has a domain; see ``local_names``."""
+    """True if every address has a domain; see ``local_names``."""
     options: DeliveryOptions | None = None
-    """What to ask of the server beyond delivery. None: what the session's settings ask for."""
+    """Requests to the server beyond delivery. None: those of the session's settings."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Envelope:
         options: DeliveryOptions | None = None,
     ) -> None:
         """``sender`` may be "", "<>" or None: the null reverse-path. A name without a domain, such as ``root``, is for
-        delivery on this machine; Postmaster is known everywhere. A repeated recipient counts once. Raises
+        delivery on this machine; Postmaster is valid everywhere. A repeated recipient counts once. Raises
         ``MessageError``."""
         self._fill(_sender(sender), _addresses(recipients))
         if options is not None:
@@ -70,8 +70,8 @@ class Envelope:
 
     @classmethod
     def of_checked(cls, sender: Address | None, recipients: Sequence[Address]) -> Self:
-        """An envelope of addresses that were parsed already, as those of a ``Message``. A repeated recipient counts
-        once. Raises ``MessageError`` when there is none."""
+        """Return an envelope of addresses that are already parsed, such as those of a ``Message``. A repeated recipient
+        counts once. Raises ``MessageError`` when there is none."""
         envelope = cls.__new__(cls)
         envelope._fill(sender, recipients)
         return envelope
@@ -82,7 +82,7 @@ class Envelope:
         unique: tuple[Address, ...]
         addresses: tuple[str, ...]
         lines: tuple[bytes, ...]
-        if len(recipients) == 1 and (text := str(recipients[0])).isascii():  # as it mostly is
+        if len(recipients) == 1 and (text := str(recipients[0])).isascii():  # the usual case
             unique, addresses, lines = (recipients[0],), (text,), (rcpt(text),)
             has_domains = has_domains and recipients[0].domain != ""
         else:
@@ -91,7 +91,7 @@ class Envelope:
             lines = tuple([rcpt(to.wire) for to in unique])
             has_domains = has_domains and all([to.domain for to in unique])
             needs_smtputf8 = needs_smtputf8 or any([to.needs_smtputf8 for to in unique])
-        fields = self.__dict__  # past the __setattr__ that refuses changes
+        fields = self.__dict__  # bypasses the __setattr__ that refuses changes
         fields["sender"] = sender
         fields["recipients"] = unique
         fields["addresses"] = addresses
@@ -102,17 +102,18 @@ class Envelope:
 
     @property
     def local_names(self) -> tuple[str, ...]:
-        """What has no domain, but for the recipient Postmaster, whom every server knows (RFC 5321 §4.1.1.3)."""
+        """The addresses without a domain, except the recipient Postmaster, which every server knows (RFC 5321
+        §4.1.1.3)."""
         names = [to.local for to in self.recipients if not to.domain and to.local.lower() != "postmaster"]
         return (*names, *([self.sender.local] if self.sender is not None and not self.sender.domain else ()))
 
     def only(self, recipients: Iterable[Address]) -> Envelope:
-        """The same envelope for some of its recipients."""
+        """Return the same envelope for some of its recipients."""
         return Envelope.of_checked(self.sender, tuple(recipients))._changed(options=self.options)
 
     def asking(self, options: DeliveryOptions | None, default: DeliveryOptions | None) -> Envelope:
-        """The same envelope with these options, or else with its own, or else with the default ones. Raises
-        ``MessageError`` when they name somebody who is no recipient."""
+        """Return the same envelope with these options, else with its own, else with the defaults. Raises
+        ``MessageError`` when they name an address that is not a recipient."""
         own = self.options if options is None else _checked(options)
         if own is not None:
             own.check_recipients(self.addresses)
@@ -122,8 +123,8 @@ class Envelope:
         return self._changed(options=wanted)
 
     def asked_of(self, capabilities: Capabilities) -> Envelope:
-        """The same envelope, with commands that ask this server for what the options want. Raises ``ExtensionMissing``
-        for what it does not offer, and ``MessageError`` for what is beyond its limits."""
+        """Return the same envelope with commands that request the options from this server. Raises ``ExtensionMissing``
+        for options that it does not offer, and ``MessageError`` for those beyond its limits."""
         options = self.options
         if options is None:
             return self
@@ -149,7 +150,7 @@ def _checked(options: object) -> DeliveryOptions:
 def _unique(addresses: Sequence[Address]) -> tuple[Address, ...]:
     if not addresses:
         raise MessageError("The message has no recipient", stage=Stage.MESSAGE, hint="Fill to, cc or bcc")
-    # A domain is the same in upper and lower case; a local part is not (RFC 5321 §2.4).
+    # Domains ignore case; local parts do not (RFC 5321 §2.4).
     unique: dict[tuple[str, str], Address] = {}
     for address in addresses:
         unique.setdefault((address.local, address.wire_domain.lower()), address)
@@ -159,7 +160,7 @@ def _unique(addresses: Sequence[Address]) -> tuple[Address, ...]:
 def _addresses(given: PathLike | Iterable[PathLike]) -> list[Address]:
     if isinstance(given, (str, Address)):
         return [_address(given)]
-    if isinstance(given, (list, tuple)):  # as it mostly is; the next question takes longer to answer
+    if isinstance(given, (list, tuple)):  # the usual case; the next test takes longer
         return [_address(item) for item in given]
     if text_of(given) is not None or foreign_mailbox(given) is not None:
         return [_address(given)]
@@ -173,7 +174,7 @@ def _sender(given: object) -> Address | None:
         return None
     if not isinstance(given, str):
         return _address(given)
-    # Many messages have the same sender, which the parser remembers; recipients differ.
+    # Many messages share a sender, which the parser caches; recipients differ.
     try:
         return parse_mailbox(given).address
     except MessageError:
@@ -185,7 +186,7 @@ def _sender(given: object) -> Address | None:
 def _address(given: object) -> Address:
     if type(given) is str and (plain := plain_address(given)) is not None:
         return plain
-    # An Address may have been made by hand: it is checked like any text.
+    # An Address may have been constructed directly: it is checked like any text.
     text = str(given) if isinstance(given, Address) else text_of(given)
     if text is None and (found := foreign_mailbox(given)) is not None:
         text = found[1]
@@ -199,8 +200,8 @@ def _address(given: object) -> Address:
 
 
 def _of_pair(given: tuple[object, ...]) -> str | None:
-    """The address of a pair (name, address) among several recipients, as Flask-Mail has them; None for another tuple.
-    Raises ``MessageError`` where it may be two addresses, one of which would be lost."""
+    """Return the address of a pair (name, address) among several recipients, as Flask-Mail uses them; None for another
+    tuple. Raises ``MessageError`` if it may be two addresses, one of which would be lost."""
     name, address = map(text_of, given) if len(given) == 2 else (None, None)
     if name is None or address is None:
         return None

@@ -1,8 +1,8 @@
-"""Header lines of messages that somebody else made: one that is longer than 998 octets (RFC 5322 §2.1.1) is folded, all
-others stay as they are.
+"""Folds header lines of messages made elsewhere: lines over 998 octets (RFC 5322 §2.1.1) are folded, all others are
+unchanged.
 
-A line is folded before white space, where every field allows it. Where there is none, an address list is written anew,
-a list of identifiers is spaced out, and free text becomes encoded words; anything else is refused.
+A line is folded before white space, where every field allows it. Without white space, an address list is rewritten, a
+list of identifiers gets spaces, and free text becomes encoded words; anything else is refused.
 """
 
 from __future__ import annotations
@@ -33,13 +33,14 @@ _FREE_TEXT = frozenset({"subject", "comments", "organization", "content-descript
 
 
 def has_long_line(head: bytes) -> bool:
-    """Whether a line of a header section is longer than may leave."""
+    """Return whether a line of a header section is too long to be sent."""
     return len(head) > MAX_LINE and max(map(len, head.split(b"\r\n"))) > MAX_LINE
 
 
 def fold_head(head: bytes) -> bytes:
-    """A header section, with CRLF line ends, in which each line that was too long is folded. Raises ``MessageError``
-    for a line that cannot be folded or is no field, and for a signed message, which must not be changed."""
+    """Return a header section, with CRLF line ends, in which each line that was too long is folded. Raises
+    ``MessageError`` for a line that cannot be folded or is not a field, and for a signed message, which must not be
+    changed."""
     is_signed = _SIGNATURES.search(head) is not None
     fields = [_folded_field(field, is_signed) if has_long_line(field[0]) else field[0] for field in fields_of(head)]
     return b"".join((head[: start_of(head)], *fields))
@@ -52,7 +53,8 @@ def _folded_field(field: re.Match[bytes], is_signed: bool) -> bytes:
 
 
 def fold(name: str, value: str, *, is_signed: bool) -> str:
-    """The value of a field, as it is if all its lines are short enough. Raises ``MessageError``, see ``fold_head``."""
+    """Fold the value of a field; it is unchanged if all its lines are short enough. Raises ``MessageError``, see
+    ``fold_head``."""
     if len(name) + len(": ") + len(value) <= MAX_LINE // 4 or _fits(name, value):
         return value
     if is_signed:
@@ -100,7 +102,7 @@ def _spaced_out(name: str, value: str) -> str:
 
 
 def _rewritten(name: str, value: str) -> str:
-    """An address list, or free text, in the form that this library writes."""
+    """Rewrite an address list, or free text, in this library's own form."""
     try:
         text = re.sub(r"\r?\n(?=[ \t])", "", value).encode("utf-8", "surrogateescape").decode()
         if name.lower() in headers.ADDRESS_FIELDS:

@@ -1,8 +1,7 @@
-"""Header fields as they are written: encoded words (RFC 2047), folding (RFC 5322 §2.2.3), parameters (RFC 2231).
+"""Writes header fields: encoded words (RFC 2047), folding (RFC 5322 §2.2.3), parameters (RFC 2231).
 
-Values in, text with CRLF out; nothing is checked here that the model has checked before. The standard library folds
-headers too, but has put encoded words into addresses and lost the quotes around a comma in doing so, which makes two
-addresses of one.
+Values in, text with CRLF out; the model has already checked the values. The standard library folds headers too, but it
+has put encoded words into addresses and lost the quotes around a comma, which makes two addresses of one.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ from wlsmtp.wire.address import Mailbox
 from wlsmtp.wire.mailboxes import Group, parse_address_list
 
 LINE = 76
-"""The longest line with an encoded word in it (RFC 2047 §2); other lines aim at it."""
+"""Maximum length of a line with an encoded word (RFC 2047 §2); other lines aim at it."""
 MAX_LINE = 998
-"""Octets in a line without its CRLF (RFC 5322 §2.1.1)."""
+"""Maximum octets in a line without its CRLF (RFC 5322 §2.1.1)."""
 MAX_WORD = 900
-"""A longer word would not fit the 998 octets of a line (RFC 5322 §2.1.1), so it is encoded."""
+"""A longer word would not fit into a line of 998 octets (RFC 5322 §2.1.1), so it is encoded."""
 
 ADDRESS_FIELDS = frozenset(
     prefix + name for prefix in ("", "resent-") for name in ("from", "sender", "reply-to", "to", "cc", "bcc")
 ) | {"disposition-notification-to", "return-receipt-to", "errors-to", "mail-reply-to", "mail-followup-to"}
-"""The fields, in lower case, whose values are addresses, in which only a name may be an encoded word."""
+"""Fields, in lower case, whose values are addresses, in which only a name may be an encoded word."""
 
 IDENTIFIER_FIELDS = frozenset({"references", "in-reply-to", "resent-message-id", "original-message-id", "supersedes"})
 """Fields of identifiers with a space between them."""
@@ -37,7 +36,7 @@ ONE_FIELD = frozenset({
     "list-id", "list-unsubscribe-post", "auto-submitted", "precedence", "priority", "importance", "sensitivity",
     "x-priority", "expires", "reply-by",
 })  # fmt: skip
-"""Fields of which there may be one, and whose values cannot be joined."""
+"""Fields that may occur once and whose values cannot be joined."""
 _STRUCTURED = IDENTIFIER_FIELDS | URL_FIELDS | {
     "list-id", "list-unsubscribe-post", "autocrypt", "autocrypt-gossip", "dkim-signature", "domainkey-signature",
     "authentication-results", "arc-authentication-results", "arc-message-signature", "arc-seal", "received",
@@ -56,15 +55,15 @@ _ENCODED_WORD = re.compile(r"=\?[^?\s]*\?[A-Za-z]\?")
 _PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _SIMPLE_VALUE = re.compile(r"[A-Za-z0-9!#$&()+,.;=@\[\]^_`{}~-]+(?: [A-Za-z0-9!#$&()+,.;=@\[\]^_`{}~-]+)*")
 _Q_SAFE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-"
-# "_" stands for a space, so that a "_" of the text is encoded.
+# "_" stands for a space, so a literal "_" is encoded.
 _Q = ["_" if octet == 0x20 else chr(octet) if octet in _Q_SAFE else f"={octet:02X}" for octet in range(256)]
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def field(name: str, value: str) -> str:
-    """A field by its name: of addresses, of words that programs read, or of text. Raises ``ValueError`` for a value
-    that cannot be written: only names and texts can have characters outside ASCII."""
+    """Write a field by its name: addresses, words for programs, or text. Raises ``ValueError`` for a value that cannot
+    be written: only names and texts may contain non-ASCII characters."""
     kind = name.lower()
     if kind in ADDRESS_FIELDS:
         return address_field(name, parse_address_list(value))
@@ -74,21 +73,21 @@ def field(name: str, value: str) -> str:
 
 
 def text_field(name: str, value: str) -> str:
-    """A field of free text, such as Subject; it reads back as the same text."""
+    """Write a field of free text, such as Subject; it reads back as the same text."""
     if "=?" not in value and _is_plain(value):
         return _folded(name, value)
     return _encoded_field(name, value) if value else f"{name}: \r\n"
 
 
 def other_field(name: str, value: str) -> str:
-    """A field whose grammar is not known here: whatever is ASCII stays (a URL may contain ``=?``)."""
+    """Write a field with an unknown grammar: ASCII is left unchanged (a URL may contain ``=?``)."""
     if not _ENCODED_WORD.search(value) and _is_plain(value):
         return _folded(name, value)
     return text_field(name, value)
 
 
 def _structured_field(name: str, value: str) -> str:
-    """A field that programs read: no word of it may be encoded, but for the phrase of a List-Id (RFC 2919)."""
+    """Write a field for programs: no word of it may be encoded, except the phrase of a List-Id (RFC 2919)."""
     words = _GAP.split(value.strip(" "))
     if not value.isascii() and name.lower() == "list-id" and (parts := _LIST_ID.fullmatch(value)):
         words = [*_phrase(parts[1].strip()), parts[2]]
@@ -100,20 +99,20 @@ def _structured_field(name: str, value: str) -> str:
 
 
 def identifier_field(name: str, value: str) -> str:
-    """A field that is never folded or encoded, such as Message-ID: it is compared octet by octet."""
+    """Write a field that is never folded or encoded, such as Message-ID, which is compared octet by octet."""
     return f"{name}: {value}\r\n"
 
 
 def date_field(name: str, value: datetime) -> str:
-    """A date with its zone (RFC 5322 §3.3)."""
+    """Write a date with its zone (RFC 5322 §3.3)."""
     return f"{name}: {_date(value, value.utcoffset())}\r\n"
 
 
 @lru_cache(maxsize=64)
 def _date(value: datetime, offset: timedelta | None) -> str:
-    """Remembered, as many messages are made within a second; by its offset too, as times in two zones may be equal."""
+    """Cached, as many messages are made within a second; also by offset, as times in two zones may be equal."""
     if offset is not None and offset.total_seconds() % 60:
-        # A zone has whole minutes there; in Amsterdam it had seconds until 1937.
+        # The format has whole minutes; until 1937 Amsterdam's zone had seconds.
         value = value.astimezone(timezone(timedelta(minutes=int(offset.total_seconds() / 60))))
     iso = value.isoformat(" ", "seconds")
     day = f"{_DAYS[value.weekday()]}, {iso[8:10]} {_MONTHS[value.month]} {iso[:4]}"
@@ -121,7 +120,7 @@ def _date(value: datetime, offset: timedelta | None) -> str:
 
 
 def address_field(name: str, items: Sequence[Mailbox | Group]) -> str:
-    """A field of mailboxes and groups, folded between them. Domains are in A-labels; a local part outside ASCII is in
+    """Write a field of mailboxes and groups, folded between them. Domains become A-labels; a non-ASCII local part is in
     UTF-8."""
     words: list[str] = []
     for item in items:
@@ -133,7 +132,7 @@ def address_field(name: str, items: Sequence[Mailbox | Group]) -> str:
 
 
 def parameter(name: str, value: str) -> Iterator[str]:
-    """A parameter of a MIME field, in one or more pieces to be joined with ``;`` (RFC 2231 §3 and §4)."""
+    """Write a parameter of a MIME field, in one or more pieces to be joined with ``;`` (RFC 2231 §3 and §4)."""
     if len(value) <= 60 and _SIMPLE_VALUE.fullmatch(value) and "=?" not in value:
         yield f'{name}="{value}"'
         return
@@ -146,7 +145,7 @@ def parameter(name: str, value: str) -> Iterator[str]:
 
 
 def old_parameter(name: str, value: str) -> Iterator[str]:
-    """The same for programs that know no RFC 2231 (Outlook), where it is short enough for their way of writing it."""
+    """Write a parameter for programs without RFC 2231 (Outlook), if it is short enough for their syntax."""
     if len(value) <= 60 and _SIMPLE_VALUE.fullmatch(value) and "=?" not in value:
         yield f'{name}="{value}"'
     elif len(words := encoded_words(value, LINE - len(name) - 4)) == 1:
@@ -154,13 +153,13 @@ def old_parameter(name: str, value: str) -> Iterator[str]:
 
 
 def mime_field(name: str, value: str, parameters: Iterable[str]) -> str:
-    """A MIME field with its parameters, each on its line."""
+    """Write a MIME field with its parameters, each on its own line."""
     return f"{name}: " + ";\r\n ".join([value, *parameters]) + "\r\n"
 
 
 def encoded_words(text: str, first: int = LINE - 1) -> list[str]:
-    """``text`` as encoded words, each with whole characters (RFC 2047 §5), cut behind a space where there is one; the
-    first has ``first`` octets at most. No text, no words."""
+    """Return ``text`` as encoded words of whole characters (RFC 2047 §5), cut after a space where possible. The first
+    has at most ``first`` octets. Empty text gives no words."""
     octets = text.encode()
     special = len(octets.translate(None, _Q_SAFE))
     encode = _q if special * 3 <= len(octets) else _b
@@ -214,7 +213,7 @@ def _mailbox(box: Mailbox) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1024)
 def _named(name: str, address: str) -> tuple[str, ...]:
-    """A mailbox in the pieces between which it may be folded; remembered, as people get more than one message."""
+    """Return a mailbox in pieces between which it may be folded; cached, as people get more than one message."""
     words = (*_phrase(name), f"<{address}>")
     whole = " ".join(words)
     return (whole,) if len(whole) < LINE - 1 else words
@@ -232,8 +231,8 @@ def _group(group: Group) -> list[str]:
 
 
 def _phrase(name: str) -> list[str]:
-    """A display name (RFC 5322 §3.2.5) in its words: as it is, in quotes, or in encoded words; what is ASCII stays so.
-    It is not cut within a word if it need not be: CPython's parser reads a space there."""
+    """Return a display name (RFC 5322 §3.2.5) in words: unchanged, quoted, or encoded; ASCII parts stay readable. Words
+    are not cut if possible: CPython's parser reads a space there."""
     if "=?" not in name and _is_plain(name):
         escaped = name.replace("\\", "\\\\").replace('"', '\\"')
         return (name if _PHRASE.fullmatch(name) else f'"{escaped}"').split(" ")
@@ -247,8 +246,8 @@ def _folded(name: str, value: str) -> str:
 
 
 def _folded_words(name: str, words: Iterable[str], *, from_next_line: bool = False) -> str:
-    """The words with a space between, and a line end before that space where the line would grow too long; before the
-    first word only if that is asked for, and helps: some readers find white space in a text then."""
+    """Join words with spaces and break the line before a space where it would grow too long. It breaks before the first
+    word only if asked to and if that helps: some readers see white space in the text then."""
     pieces = [f"{name}:"]
     column = len(pieces[0])
     for word in words:
@@ -264,7 +263,7 @@ def _percent_encoded(value: str, size: int) -> Iterator[str]:
     piece = ""
     for character in value:
         encoded = quote(character, safe="")
-        # quote() leaves "~" alone, which RFC 2231 allows; what it encodes is a superset of what must be.
+        # quote() leaves "~" alone, which RFC 2231 allows; it encodes a superset of what must be.
         if len(piece) + len(encoded) > size:
             yield piece
             piece = ""

@@ -1,4 +1,4 @@
-"""``Mail``: what a transport carries, an envelope and a content (the "mail object" of RFC 5321 §2.3.1)."""
+"""``Mail``: an envelope and a content, the unit that a transport delivers (the "mail object" of RFC 5321 §2.3.1)."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Mail:
-    """One message on its way; its envelope and its content do not change."""
+    """One message on its way. Envelope and content do not change."""
 
     envelope: Envelope
     content: Content
     had_free_retry: bool = False
-    """Whether it was sent again at once, without that counting as a try: that happens once (``retry.py``)."""
+    """True if it was sent again at once without counting an attempt; that happens once (``retry.py``)."""
     is_suspect: bool = False
-    """Whether a connection ended with a refusal of it. Nothing follows it then before it is answered, so that it takes
-    no other message with it again."""
+    """True if a connection ended when the server refused it. Nothing then follows it before it is answered, so that it
+    takes no other message with it."""
     known: Outcome | None = None
-    """What is certain of it, set when whoever carries it is interrupted before giving its outcome."""
+    """What is certain about it, set when its delivery is interrupted before the outcome."""
     entered_at: float | None = None
-    """When it was taken from the input, on the clock of ``IO.now``, where that was a moment ago."""
+    """When it was taken from the input, on the clock of ``IO.now``; set only if that was a moment ago."""

@@ -1,5 +1,5 @@
-"""Mail merges: one letter and many rows. Each row becomes a message when its turn comes, so that a row that makes none
-fails by itself, and rows may come from a cursor that is read as the mail goes out."""
+"""Mail merges: one template and many rows. Each row becomes a message when its turn comes, so that a bad row fails by
+itself, and rows may come from a cursor that is read while mail is sent."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ else:
 
 Made: TypeAlias = Message | AnyEmail | bytes | Mapping[str, Any] | tuple[Sendable, Envelope]
 Row: TypeAlias = Mapping[str, Any] | Callable[[Message], Made] | Callable[[], Made]
-"""The fields that change, as ``Message.but`` takes them; or a function that is given the letter, if it wants anything,
-and returns such fields, a message, or a message with its envelope."""
+"""The fields that change, as ``Message.but`` accepts them; or a function, called with the template if it takes an
+argument, that returns such fields, a message, or a message with its envelope."""
 
 _LONGEST = 300
 _ROW_HINT = "A row is a dict of the fields of Message that change, or a function that is given the letter"
 
 
 class MergeRow:
-    """What one row stands for: a message that is not made yet. ``send_many`` and ``send_all`` make it when its turn
-    comes; what is wrong with it is in its receipt."""
+    """One row of a merge: a message that is not made yet. ``send_many`` and ``send_all`` make it when its turn comes;
+    its receipt reports what is wrong with it."""
 
     __slots__ = ("_letter", "_row", "index")
 
@@ -47,18 +47,18 @@ class MergeRow:
         self._letter = letter
         self._row = row
         self.index: int = index
-        """The place of the row; that of the first is 0."""
+        """The index of the row, from 0."""
 
     def message(self) -> Sendable:
-        """The message of the row, made anew. Raises ``MessageError`` that says which row it is, and why."""
+        """Return a new message for the row. Raises ``MessageError`` that names the row and the reason."""
         made = self.item()
         return made[0] if isinstance(made, tuple) else made
 
     def item(self) -> Sendable | tuple[Sendable, Envelope]:
-        """The message, with its envelope if the row gives one. Raises ``MessageError``."""
+        """Return the message, with its envelope if the row gives one. Raises ``MessageError``."""
         try:
             return self._made(self._row)
-        except Exception as error:  # whatever a function raises is about its row, and the others are to go out
+        except Exception as error:  # an exception of the function is about its row; the other rows are still sent
             raise self.refusal(error) from error
 
     def _made(self, row: Any) -> Sendable | tuple[Sendable, Envelope]:
@@ -69,7 +69,7 @@ class MergeRow:
         if isinstance(row, Coroutine):
             row.close()
             raise MessageError("an async function is no row", stage=Stage.MESSAGE, hint="Await it where rows are made")
-        # Rows of databases often have the methods of a mapping, and are none.
+        # Database rows often have the methods of a mapping without being one.
         if not isinstance(row, Mapping) and not (hasattr(row, "keys") and hasattr(row, "__getitem__")):
             words = f"{type(row).__name__} is neither fields of a message nor makes one"
             raise MessageError(words, stage=Stage.MESSAGE, hint=_ROW_HINT)
@@ -79,7 +79,7 @@ class MergeRow:
         return self._letter.but(**fields)
 
     def refusal(self, error: Exception) -> MessageError | ExtensionMissing:
-        """The error that says which row it is about."""
+        """Return the error that names the row."""
         if isinstance(error, MessageError | ExtensionMissing):
             if error.row is not None:
                 return error
@@ -96,12 +96,12 @@ class MergeRow:
 
 
 class Merge:
-    """All rows, in their order."""
+    """All rows, in order."""
 
     def __init__(self, letter: Message, rows: Iterable[object]) -> None:
         self._letter = letter
         self.rows = rows
-        """As they were given."""
+        """The rows as they were given."""
 
     def __iter__(self) -> Iterator[MergeRow]:
         for index, row in enumerate(self.rows):
@@ -109,12 +109,12 @@ class Merge:
 
 
 class AsyncMerge:
-    """The same for rows that come asynchronously."""
+    """All rows, from an asynchronous source."""
 
     def __init__(self, letter: Message, rows: AsyncIterable[object]) -> None:
         self._letter = letter
         self.rows = rows
-        """As they were given."""
+        """The rows as they were given."""
 
     def __aiter__(self) -> AsyncIterator[MergeRow]:
         return _AsyncRows(self._letter, aiter(self.rows))
@@ -135,7 +135,7 @@ class _AsyncRows:
 
 
 class _Next:
-    """The next row, once it is there, as such a row. This room waits for nothing, so it is no coroutine."""
+    """Returns the next row when it is available. Written without ``async``, as nothing in this package waits."""
 
     def __init__(self, row: Awaitable[object], letter: Message, index: int) -> None:
         self._row, self._letter, self._index = row, letter, index
@@ -146,7 +146,7 @@ class _Next:
 
 
 def merged(letter: Message, rows: object) -> Merge | AsyncMerge:
-    """All rows. Raises ``MessageError`` for what are no rows."""
+    """Return all rows. Raises ``MessageError`` for a value that holds no rows."""
     if isinstance(rows, AsyncIterable):
         return AsyncMerge(letter, rows)
     if isinstance(rows, Mapping | Email | str | bytes | type(letter)) or not isinstance(rows, Iterable):
@@ -156,8 +156,8 @@ def merged(letter: Message, rows: object) -> Merge | AsyncMerge:
 
 
 def _said_by(error: Exception) -> str:
-    """Kind and words of an error. Those of others may fail to find any, and the other rows are to go out all the
-    same."""
+    """Return the type and text of an error. The text of a foreign error may itself fail; the other rows must still be
+    sent."""
     try:
         words = str(error)
     except Exception:
@@ -177,7 +177,7 @@ def _unknown(name: object, known: list[str]) -> MessageError:
 
 
 def _takes_something(function: Callable[..., object]) -> bool:
-    """Whether it has a parameter that must be given: a default may be there to keep the value of a loop."""
+    """Return whether it has a required parameter: a default may be there to bind a loop variable."""
     from inspect import Parameter, signature
 
     try:

@@ -1,7 +1,7 @@
-"""A ``Message`` written as MIME (RFC 2045 to 2049): header section, parts, transfer encodings.
+"""Writes a ``Message`` as MIME (RFC 2045 to 2049): header section, parts, transfer encodings.
 
-The result is 7-bit, but for addresses that only UTF-8 can write, and attached messages, which are not encoded unless
-they must be. The same message gives the same octets. On demand attachments are written in binary (RFC 3030 §3).
+The result is 7-bit, except for addresses that only UTF-8 can express, and attached messages, which are not encoded
+unless they must be. The same message gives the same octets. On demand attachments are written in binary (RFC 3030 §3).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Entity = list[bytes | Body]
 
 
 def write(message: Message) -> Content:
-    """The whole message. Raises ``MessageError`` when an attachment cannot be read any more."""
+    """Write the whole message. Raises ``MessageError`` when an attachment cannot be read any more."""
     writer = _Writer(message.message_id)
     pieces = [_head(message).encode(), *writer.body(message)]
     to_binary = (lambda: _write_in_binary(message)) if writer.has_base64 else None
@@ -40,7 +40,7 @@ def write(message: Message) -> Content:
 
 
 def _write_in_binary(message: Message) -> Content:
-    # An attachment that is not encoded may hold any boundary but one that nobody could know.
+    # An unencoded attachment may contain any boundary that can be guessed.
     writer = _Writer(secrets.token_hex(16), in_binary=True)
     pieces = [_head(message).encode(), *writer.body(message)]
     return ComposedContent(pieces, message.message_id, to_7bit=lambda: write(message), is_binary=True)
@@ -73,19 +73,20 @@ def _extra_fields(message: Message) -> Iterator[str]:
 
 
 class _Writer:
-    """Writes the parts of one message, with boundaries that only this message has, as they are made of its ``mark``."""
+    """Writes the parts of one message, with boundaries derived from its ``mark``, so that only this message has
+    them."""
 
     def __init__(self, mark: str, *, in_binary: bool = False, in_7bit: bool = False) -> None:
         self._mark = mark
         self._multiparts = 0
         self._in_binary, self._in_7bit = in_binary, in_7bit
         self.has_base64 = False
-        """Whether an attachment is larger here than it would be in binary."""
+        """True if an attachment is larger here than it would be in binary."""
         self.has_8bit = False
-        """Whether an attached message has octets above 127."""
+        """True if an attached message has octets above 127."""
 
     def body(self, message: Message) -> Entity:
-        """The message's own entity."""
+        """Write the message's own entity."""
         if not message.attachments and message.html is None:
             return self._text("plain", message.text or "", is_alone=True)
         if not message.attachments and message.text is None:
@@ -110,11 +111,11 @@ class _Writer:
 
     def _multipart(self, subtype: str, parts: list[Entity], *parameters: str) -> Entity:
         self._multiparts += 1
-        # "=_" can be in neither quoted-printable nor base64 (RFC 2045 §6.7).
+        # "=_" occurs in neither quoted-printable nor base64 (RFC 2045 §6.7).
         boundary = f"=_{self._boundary}_{self._multiparts}"
         field = headers.mime_field("Content-Type", f"multipart/{subtype}", [*parameters, f'boundary="{boundary}"'])
         if self._in_binary:
-            # What holds binary says so itself (RFC 2045 §6.4).
+            # An entity that contains binary declares it (RFC 2045 §6.4).
             field += "Content-Transfer-Encoding: binary\r\n"
         elif self.has_8bit:
             field += "Content-Transfer-Encoding: 8bit\r\n"
@@ -140,7 +141,7 @@ class _Writer:
         kind, _, parameters = attachment.content_type.partition(";")
         found = self._message(kind.strip().lower(), source) if kind.lower().startswith("message/") else None
         if found is None and kind.lower().startswith("message/"):
-            # RFC 2046 §5.2.1 allows no encoding of a message; what cannot go as it is goes as a file.
+            # RFC 2046 §5.2.1 allows no encoding of a message; one that cannot be sent unchanged is sent as a file.
             kind = "application/octet-stream"
         encoding, body = self._file(source) if found is None else found
         named = (attachment.filename, attachment.disposition, attachment.content_id)
@@ -157,8 +158,8 @@ class _Writer:
         return "base64", _body(source, base64_size(size), lambda: map(base64_lines, source.blocks(size)))
 
     def _message(self, kind: str, source: Source) -> tuple[str, bytes | Body] | None:
-        """The octets of a message with right line ends, if they need no encoding; else, where octets above 127 cannot
-        be sent, those of the same message with its parts encoded."""
+        """Write an attached message with normalized line ends if it needs no encoding. Where octets above 127 cannot be
+        sent, write the same message with its parts encoded."""
         size, boundary = source.size(), self._boundary.encode()
         if size > source.limit:
             measured = measure_7bit(normalise(source.blocks(size)), but=boundary)

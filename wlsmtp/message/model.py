@@ -1,6 +1,6 @@
-"""``Message``: what a user fills in, checked when it is made. How it is written is in ``mime.py``.
+"""``Message``: a message to be composed, checked when it is made. ``mime.py`` writes it.
 
-Whatever is wrong is a ``MessageError`` that names the field.
+Every invalid value is a ``MessageError`` that names the field.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from wlsmtp.wire.mailboxes import Group, mailboxes_in
 
 
 class Fields(TypedDict, total=False):
-    """The fields of a ``Message`` but its sender, as its constructor takes them."""
+    """The constructor's keywords, all fields of a ``Message`` but its sender."""
 
     to: AddressesLike
     cc: AddressesLike
@@ -54,28 +54,28 @@ class Fields(TypedDict, total=False):
 
 
 class Changes(Fields, total=False):
-    """All of them."""
+    """All fields of a ``Message``."""
 
     sender: AddressLike | None
 
 
 @dataclass(frozen=True, init=False, repr=False)
 class Message(Habits):
-    """A message to be composed. ``session.send(message)`` sends it; to make one sends nothing.
+    """A message to be composed. ``session.send(message)`` sends it; making one sends nothing.
 
     >>> Message("ann@example.com", "Bob <bob@example.org>", subject="Hi", text="…", attachments=["report.pdf"])
 
-    For many that are nearly alike, make one and vary it: with ``merge`` for rows of data, with ``but`` for one other.
+    For many similar messages, make one and vary it: with ``merge`` for rows of data, with ``replace`` for one other.
     """
 
     _elsewhere = OF_MESSAGE
 
     sender: Mailbox
-    """An empty one where it is left to the session, see ``has_sender``."""
+    """Empty if the session provides it; see ``has_sender``."""
     to: tuple[Mailbox | Group, ...]
     cc: tuple[Mailbox | Group, ...]
     bcc: tuple[Mailbox | Group, ...]
-    """Get the message and are named nowhere in it."""
+    """Recipients that no header field names."""
     reply_to: tuple[Mailbox | Group, ...]
     subject: str
     text: str | None
@@ -103,15 +103,15 @@ class Message(Habits):
         date: datetime | None = None,
         message_id: str | None = None,
     ) -> None:
-        """Each address field takes one address or several; ``sender`` takes one, and may be left to the session
+        """Each address field accepts one address or several; ``sender`` accepts one, and may be left to the session
         (``SessionConfig.sender``). ``attachments`` are paths, open binary files, ``Attachment``
         or pairs ``(name, content)``, where content is octets, text, a ``Path`` or an open file, and the media type may
         come third. Raises ``MessageError`` that names the field.
 
-        Whether there is a recipient is asked when the envelope is needed.
+        A message without recipients is valid; sending it raises ``MessageError``.
         """
         given = (sender, to, cc, bcc, reply_to, subject, text, html, attachments, headers, date, message_id)
-        checked = self.__dict__  # past the __setattr__ that refuses changes
+        checked = self.__dict__  # bypasses the __setattr__ that refuses changes
         faults: list[tuple[str, ValueError]] = []
         for (name, check, default), value in zip(_CHECKS, given, strict=True):
             try:
@@ -125,23 +125,24 @@ class Message(Habits):
 
     @classmethod
     def from_eml(cls, source: str | os.PathLike[str] | bytes | BinaryIO, *, leave_out: Iterable[str] = ()) -> Self:
-        """The message in an .eml file, by its path, as octets, or open for reading: a letter to be varied and sent.
+        """Return the message in an .eml file, given by its path, as octets, or open for reading: a template to be
+        varied and sent.
 
         >>> letter = Message.from_eml("draft.eml", leave_out=["Received", "Return-Path"])
         >>> receipts = session.send_all(letter.merge(rows))
 
-        Its addresses, Bcc among them, its texts, attachments and further headers are kept, and so are Date and
-        Message-ID, which ``but`` and ``merge`` make anew. How it was encoded is not, and format=flowed becomes a line
-        for each paragraph. Whatever else a ``Message`` has no place for (a signature, fields of a delivery, a calendar
-        among the alternatives) is a ``MessageError`` that names it. Header fields and parameters whose names are in
-        ``leave_out`` are left out. To send a file as it is, send its octets.
+        Addresses (Bcc included), texts, attachments and further headers are kept, and so are Date and Message-ID,
+        which ``replace`` and ``merge`` renew. The encoding is not kept, and format=flowed becomes one line per
+        paragraph. Anything else that a ``Message`` cannot hold (a signature, fields of a delivery, a calendar among the
+        alternatives) is a ``MessageError`` that names it. Header fields and parameters named in ``leave_out`` are left
+        out. To send a file unchanged, send its octets.
         """
         from wlsmtp.message.eml import read_eml
 
         return cls(**read_eml(source, leave_out))
 
     def but(self, **changes: Unpack[Changes]) -> Self:
-        """The same message with some fields changed; to make it sends nothing.
+        """Return a copy with some fields changed; making it sends nothing. ``replace`` is the same.
 
         >>> letter = Message("ann@example.com", subject="Your invoice", attachments=["terms.pdf"])
         >>> receipt = session.send(letter.but(to="bob@example.org", text="Hello Bob"))
@@ -154,8 +155,8 @@ class Message(Habits):
         return type(self)(**{**kept, **changes})
 
     def with_checked(self, changes: Mapping[str, Any]) -> Self:
-        """The same message, with its Date and Message-ID, and some fields replaced by values that were checked. An
-        identifier that was made without a sender gets the sender's domain."""
+        """Return a copy with the same Date and Message-ID, and some fields replaced by checked values. An identifier
+        that was made without a sender gets the sender's domain."""
         message = type(self).__new__(type(self))
         message.__dict__.update(self.__dict__, **changes)
         if self.message_id.endswith(_UNSENT):
@@ -165,11 +166,11 @@ class Message(Habits):
 
     @property
     def has_sender(self) -> bool:
-        """Whether it names its sender; else the session does."""
+        """True if the message names its sender; otherwise the session does."""
         return self.sender.address.local != ""
 
     def sender_address(self) -> Address:
-        """The sender's address. Raises ``MessageError`` when the message names no sender."""
+        """Return the sender's address. Raises ``MessageError`` when the message names no sender."""
         if not self.has_sender:
             hint = "Give sender=…, here or as a setting of the session"
             raise MessageError("The message has no sender", stage=Stage.MESSAGE, hint=hint)
@@ -180,7 +181,7 @@ class Message(Habits):
     @overload
     def merge(self, rows: AsyncIterable[Row]) -> AsyncMerge: ...
     def merge(self, rows: Iterable[Row] | AsyncIterable[Row]) -> Merge | AsyncMerge:
-        """The same letter for many: a mail merge, for ``send_many`` or ``send_all``. Nothing is sent before that.
+        """Return a mail merge, one message per row, for ``send_many`` or ``send_all``. Nothing is sent before that.
 
         >>> letter = Message("ann@example.com", subject="Your invoice", attachments=["terms.pdf"])
         >>> rows = ({"to": customer.address, "text": f"Dear {customer.name}"} for customer in customers)
@@ -188,31 +189,32 @@ class Message(Habits):
         ...     if not receipt:
         ...         print(row, receipt.error)
 
-        A row is a dict of the fields that change, as ``but`` takes them; or a function that returns such a dict, a
-        ``Message``, or a pair ``(Message, Envelope)``. A function that needs an argument is given the letter.
+        A row is a dict of the fields that change, as ``replace`` accepts them; or a function that returns such a dict,
+        a ``Message``, or a pair ``(Message, Envelope)``. A function that requires an argument receives this message.
 
         Messages are made one by one as they are sent, so rows may be a generator of any length. Receipts come in the
-        order of the rows. A row that makes no message has a receipt with the status ``ERROR``, whose ``error`` is a
-        ``MessageError`` with the place of the ``row`` and the reason; the others are sent.
+        order of the rows. An invalid row gives a receipt with the status ``ERROR``, whose ``error`` is a
+        ``MessageError`` with the index of the ``row`` and the reason; the others are sent.
 
-        There are no placeholders: each value is the whole of its field, and is checked as one, so that no value becomes
-        a header or a second recipient. HTML is taken as it is: what others wrote goes through ``html.escape`` first.
+        There are no placeholders: each value is a whole field, and is checked as one, so that no value becomes a header
+        or a second recipient. HTML is sent unchanged: pass text from others through ``html.escape`` first.
         """
         return merged(self, rows)
 
     def replace(self, **changes: Unpack[Changes]) -> Self:
-        """The same as ``but``: another message, with a Date and a Message-ID of its own unless they are given."""
+        """Return a changed copy: the same as ``but``. Date and Message-ID are new unless they are given."""
         return self.but(**changes)
 
     def __replace__(self, /, **changes: Unpack[Changes]) -> Self:
         return self.but(**changes)  # for copy.replace, from Python 3.13 on
 
     def envelope(self) -> Envelope:
-        """From the sender to all of to, cc and bcc. Raises ``MessageError`` when nobody is there, or no sender."""
+        """Return the envelope, from the sender to all of to, cc and bcc. Raises ``MessageError`` without recipients or
+        sender."""
         return Envelope.of_checked(self.sender_address(), self.recipients())
 
     def recipients(self) -> list[Address]:
-        """All of to, cc and bcc, also those in groups."""
+        """Return all of to, cc and bcc, including those in groups."""
         items = (*self.to, *self.cc, *self.bcc)
         recipients = [item.address for item in items if isinstance(item, Mailbox)]
         if len(recipients) < len(items):
@@ -220,22 +222,22 @@ class Message(Habits):
         return recipients
 
     def render(self) -> Content:
-        """The message as it is sent. Raises ``MessageError`` when it has no sender, or an attachment cannot be read any
+        """Write the message. Raises ``MessageError`` when it has no sender, or an attachment cannot be read any
         more."""
         self.sender_address()
         return write(self)
 
     def as_bytes(self) -> bytes:
-        """The octets that are sent, with CRLF line ends, all of them in memory: what an .eml file holds. Bcc is not in
-        them. Raises ``MessageError`` when an attachment cannot be read any more."""
+        """Return the octets that are sent, with CRLF line ends, all in memory: what an .eml file holds. Bcc is omitted.
+        Raises ``MessageError`` when an attachment cannot be read any more."""
         return b"".join(self.render().chunks())
 
     def __bytes__(self) -> bytes:
         return self.as_bytes()
 
     def preview(self, lines: int = 20) -> str:
-        """Text for a terminal: the header fields, Bcc as well, the attachments, and the first ``lines`` of the text
-        (of the HTML where there is no text). Control characters in it are replaced."""
+        """Return text for a terminal: the header fields including Bcc, the attachments, and the first ``lines`` of the
+        text, or of the HTML if there is no text. Control characters are replaced."""
         return preview(self, lines)
 
     def __repr__(self) -> str:
@@ -246,7 +248,7 @@ def _attachments(value: object) -> tuple[Attachment, ...]:
     if value is None:
         return ()
     is_one = isinstance(value, str | os.PathLike | Attachment) or callable(getattr(value, "read", None))
-    # Octets are no attachment by themselves, so this tuple is no list of two.
+    # Octets alone are not an attachment, so this tuple is not a list of two.
     is_one |= isinstance(value, tuple) and len(value) > 1 and isinstance(value[1], bytes | bytearray | memoryview)
     items = [value] if is_one else value
     if isinstance(items, bytes | bytearray | memoryview | Mapping) or not isinstance(items, Iterable):
@@ -290,7 +292,7 @@ NOBODY = Mailbox("", Address("", ""))
 _NO_DOMAIN = "unsent.invalid"
 _UNSENT = f"@{_NO_DOMAIN}>"
 _MADE = object()
-"""Stands for a default that is made anew for each message."""
+"""Marks a default that is created for each message."""
 _CHECKS: tuple[tuple[str, Callable[[Any], Any], object], ...] = (
     ("sender", _sender, _MADE),
     ("to", mailboxes, ()),
@@ -305,7 +307,7 @@ _CHECKS: tuple[tuple[str, Callable[[Any], Any], object], ...] = (
     ("date", moment, _MADE),
     ("message_id", _identifier, None),
 )
-"""For each field, in the order of the parameters, what makes its value, or raises ``ValueError``; and its default,
-which needs no check."""
+"""For each field, in the order of the parameters: the function that checks and converts its value, or raises
+``ValueError``, and the default, which needs no check."""
 FIELDS = tuple(name for name, _, _ in _CHECKS)
 """The names of all fields."""

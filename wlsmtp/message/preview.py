@@ -1,4 +1,4 @@
-"""A ``Message`` as people see it: in one line, or as text for a terminal. Nothing here is sent."""
+"""Shows a ``Message`` to people: in one line, or as text for a terminal. Nothing here is sent."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from wlsmtp.message.model import Message
 
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
-"""Characters that a terminal would obey, or that change the order of what is seen."""
+"""Characters that a terminal would act on, or that change the visible order."""
 _LONGEST = 200
 
 
 def in_one_line(message: Message) -> str:
-    """Who writes to whom about what, without the texts."""
+    """Return sender, recipients and subject in one line, without the texts."""
     shown = [str(item.address) if isinstance(item, Mailbox) else item.name for item in message.to[:1]]
     others = len(message.to) + len(message.cc) + len(message.bcc) - len(shown)
     to = f" to {_cut(shown[0], 80)}" if shown else ""
@@ -34,7 +34,7 @@ def in_one_line(message: Message) -> str:
 
 
 def preview(message: Message, lines: int) -> str:
-    """See ``Message.preview``."""
+    """Return a message as text for a terminal; see ``Message.preview``."""
     return "\n".join([*_head(message), "", *_body(message, lines)])
 
 

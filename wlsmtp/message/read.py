@@ -1,6 +1,6 @@
-"""Messages that somebody else made, a stdlib message or octets: sent as they are, without their Bcc.
+"""Messages made elsewhere, a stdlib message or octets: sent unchanged, without their Bcc.
 
-Here is also how an envelope is found in header fields (RFC 5322 §3.6.2, §3.6.3 and §3.6.6).
+This module also finds an envelope in header fields (RFC 5322 §3.6.2, §3.6.3 and §3.6.6).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ else:
 Field = tuple[str, Any]
 
 _HINT = "Pass sender= and recipients="
-# The standard library writes a line end for VT, FF, FS, GS and RS, too: what follows would be a field of its own.
+# The standard library also ends a line at VT, FF, FS, GS and RS: what follows would be a field of its own.
 _BROKEN_LINE = re.compile(r"(?>\r\n|[\r\n\v\f\x1c-\x1e])(?![ \t])|\x00")
 _FIELD_NAME = re.compile(r"[!-9;-~]+")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -56,22 +56,24 @@ _POLICY = policy.SMTP.clone(refold_source="none", cte_type="8bit")
 
 
 def email_content(message: AnyEmail) -> BytesContent:
-    """A stdlib message as it is, without Bcc and Resent-Bcc, and with no header line over 998 octets; the object itself
-    is left alone. Raises ``MessageError`` for what cannot be written, and where a signature forbids folding."""
+    """Return a stdlib message unchanged, without Bcc and Resent-Bcc, and with no header line over 998 octets. The
+    object itself is not modified. Raises ``MessageError`` for what cannot be written, and where a signature forbids
+    folding."""
     _check_section(message)
     prepared = recode.in_lines(_prepared(message, _NEVER_SENT, is_signed=any(map(recode.is_signed, message.walk()))))
     return BytesContent(recode.write(prepared), to_7bit=lambda server: recode.write(recode.in_7bit(prepared, server)))
 
 
 def email_fields(message: AnyEmail) -> list[Field]:
-    """The header fields of a stdlib message. Raises ``MessageError`` where its parser did not get through them."""
+    """Return the header fields of a stdlib message. Raises ``MessageError`` where its parser failed on them."""
     _check_section(message)
     return [(name, value) for name, value in message.raw_items() if value is not None]
 
 
 def _check_section(message: AnyEmail) -> None:
-    """Refuse a message in which the parser took a part of the header section for text, because of a line that is no
-    field: recipients may be in it, or a Bcc. Two From fields are refused as well: each reader takes another one."""
+    """Refuse a message in which the parser took a part of the header section for text, because of a line that is not a
+    field: recipients may be in it, or a Bcc. Two From fields are refused as well: readers disagree on which one
+    counts."""
     is_broken = any(isinstance(defect, _BROKEN_SECTION) for defect in message.defects)
     if is_broken or _FIELD_TAKEN_FOR_A_LINE.match(message.get_unixfrom() or ""):
         words = "The header section has a line that is no field, and what follows it was read as text"
@@ -88,9 +90,9 @@ def _check_from(names: Iterable[str]) -> None:
 
 
 def raw_content(data: bytes) -> BytesContent:
-    """Octets as they are, apart from line ends and header lines over 998 octets, and without the Bcc fields of their
-    header section. Raises ``MessageError`` for a line that is too long and cannot be folded."""
-    # Line ends come first: after a bare CR there is a field too.
+    """Return the octets unchanged apart from line ends, header lines over 998 octets, and the Bcc fields, which are
+    removed. Raises ``MessageError`` for a line that is too long and cannot be folded."""
+    # Line ends come first: a field may also follow a bare CR.
     content = BytesContent(data)
     head = content.head
     if len(head) <= MAX_LINE and b"bcc" not in head.lower():
@@ -102,19 +104,19 @@ def raw_content(data: bytes) -> BytesContent:
 
 
 def raw_fields(data: bytes) -> list[Field]:
-    """The header fields of a message in octets; nothing beyond its header section is read. Raises ``MessageError``
-    for a line that is no field."""
+    """Return the header fields of a message in octets; only its header section is read. Raises ``MessageError`` for a
+    line that is not a field."""
     return [*read_fields(_raw_head(data))]
 
 
 def _raw_head(data: bytes) -> bytes:
-    """The header section; of a message with right line ends without a look at its body."""
+    """Return the header section, without looking at the body if its line ends are right."""
     head = head_of(data)
     return head if has_clean_line_ends(head) else BytesContent(data).head
 
 
 def sender_in(fields: list[Field]) -> Address:
-    """Sender, else From. Raises ``MessageError`` when neither is there."""
+    """Return Sender, else From. Raises ``MessageError`` when neither is there."""
     _check_from(name for name, _ in fields)
     prefix = _prefix(fields)
     senders = _mailboxes(fields, f"{prefix}sender") or _mailboxes(fields, f"{prefix}from")
@@ -125,7 +127,7 @@ def sender_in(fields: list[Field]) -> Address:
 
 
 def recipients_in(fields: list[Field]) -> list[Address]:
-    """To, Cc and Bcc. Raises ``MessageError`` when they name nobody."""
+    """Return To, Cc and Bcc. Raises ``MessageError`` when they name nobody."""
     prefix = _prefix(fields)
     found = [box.address for name in ("to", "cc", "bcc") for box in _mailboxes(fields, prefix + name)]
     if not found:
@@ -135,7 +137,8 @@ def recipients_in(fields: list[Field]) -> list[Address]:
 
 
 def _prefix(fields: list[Field]) -> str:
-    """A resent message goes to whom it was resent, and comes from who did so (RFC 5322 §3.6.6)."""
+    """Return the prefix of the fields to use: a resent message comes from, and goes to, the Resent- fields (RFC 5322
+    §3.6.6)."""
     names = [name.lower() for name, _ in fields]
     if not {"resent-to", "resent-cc", "resent-bcc"}.intersection(names):
         return ""
@@ -149,7 +152,7 @@ def _mailboxes(fields: Iterable[Field], wanted: str) -> list[Mailbox]:
 
 
 def _parsed(name: str, value: Any, hint: str = _HINT) -> list[Mailbox | Group]:
-    """What is in an address field: as the standard library has it for a field that was set, from the source else.
+    """Return the addresses of a field: parsed by the standard library if the field was set, else from the source.
 
     A decoded text is not parsed: a comma in an encoded name would begin another address.
     """
@@ -168,14 +171,14 @@ def _parsed(name: str, value: Any, hint: str = _HINT) -> list[Mailbox | Group]:
 def _items(groups: Iterable[Any]) -> Iterator[Mailbox | Group]:
     for group in groups:
         members = [Mailbox(item.display_name, _address(item.addr_spec)) for item in group.addresses]
-        # A mailbox by itself is a group without a name there.
+        # A single mailbox is a group without a name there.
         yield from members if group.display_name is None else (Group(group.display_name, tuple(members)),)
 
 
 def _check_defects(value: Any) -> None:
-    """Refuse a field that was set and of which the standard library has lost a part, or made something else."""
+    """Refuse a field that was set and that the standard library has partly lost or changed."""
     for defect in value.defects:
-        # It repairs what is wrong around an encoded word, and an obsolete form is no fault.
+        # It repairs faults around encoded words, and an obsolete form is not a fault.
         is_harmless = isinstance(defect, ObsoleteHeaderDefect | NonASCIILocalPartDefect) or "encoded" in str(defect)
         is_harmless |= "with no domain" in str(defect) and not any(item.domain for item in value.addresses)
         if not is_harmless:
@@ -188,18 +191,18 @@ def _address(addr_spec: str) -> Address:
 
 
 def _with_utf8(text: str) -> str:
-    """Raw octets, which the parser keeps as surrogates, read as UTF-8 (RFC 6532)."""
+    """Read raw octets, which the parser keeps as surrogates, as UTF-8 (RFC 6532)."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8")
 
 
 def _prepared(part: AnyEmail, left_out: Iterable[str] = (), *, is_signed: bool) -> AnyEmail:
-    """A copy to be written: fields in their final form, so that the generator has nothing to fold or to invent in the
-    user's object."""
+    """Return a copy for writing, with fields in their final form, so that the generator folds and invents nothing in
+    the user's object."""
     clone = copy.copy(part)
     for name in set(part.keys()):
         del clone[name]
     for name, value in part.raw_items():
-        # A field that was set to None has no value: msg["Cc"] reads as if it were not there.
+        # A field that was set to None has no value: msg["Cc"] looks as if it were absent.
         if name.lower() not in left_out and value is not None:
             clone.set_raw(name, fold(name, _final(name, value), is_signed=is_signed))
     payload = part.get_payload()
@@ -213,7 +216,7 @@ def _prepared(part: AnyEmail, left_out: Iterable[str] = (), *, is_signed: bool) 
 
 
 def _final(name: str, value: Any) -> str:
-    """A field's value for ``set_raw``: raw text that is folded already, where somebody has folded it."""
+    """Return a field's value for ``set_raw``: raw text that is already folded, if its author folded it."""
     text = value.encode(linesep="\r\n") if isinstance(value, Header) else str(value)
     if not _FIELD_NAME.fullmatch(name) or _BROKEN_LINE.search(text):
         words = f"The header {name[:80]!r} contains a line end or NUL"

@@ -1,7 +1,7 @@
-"""Parts of stdlib messages put into another transfer encoding: what a server cannot take as it is.
+"""Re-encodes parts of stdlib messages that a server cannot accept as they are.
 
-What a signature covers is never changed. The standard library's own way to 7bit changes that too, and fails with the
-errors of a codec where a text is not in the charset that it names.
+What a signature covers is never changed. The standard library's own conversion to 7bit changes that too, and fails with
+codec errors where a text is not in the charset that it names.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ from wlsmtp.wire.content import with_clean_line_ends
 if TYPE_CHECKING:
     AnyEmail = email.message.Message[Any, Any]
 
-# Not refolded: the standard library loses the quotes around a comma in it (cpython issue 121284). Python 3.13 refolds
-# what is not ASCII all the same, unless it is told utf8; where that is not meant, header fields are ASCII before.
+# No refolding: the standard library loses the quotes around a comma (cpython issue 121284). Python 3.13 refolds
+# non-ASCII values all the same unless utf8 is set; where UTF-8 is not wanted, the header fields are ASCII already.
 _POLICY: Any = policy.SMTPUTF8.clone(refold_source="none", cte_type="8bit")
 _CTE = "Content-Transfer-Encoding"
 _SIGNATURE_FIELDS = frozenset({"dkim-signature", "domainkey-signature", "arc-message-signature", "arc-seal"})
 _AS_IT_IS = ("", "7bit", "8bit", "binary")
 _BEYOND_OCTETS = re.compile(r"[^\x00-\x7f\udc80-\udcff]")
-"""A character that stands for no octet."""
+"""A character that represents no octet."""
 
 
 def write(message: AnyEmail) -> bytes:
-    """The message in octets, its fields and parts as they are. Raises ``MessageError`` when it cannot be written."""
+    """Return the message in octets, with fields and parts unchanged. Raises ``MessageError`` when it cannot be
+    written."""
     buffer = BytesIO()
     try:
         BytesGenerator(buffer, mangle_from_=False, policy=_POLICY).flatten(message)
@@ -44,15 +45,15 @@ def write(message: AnyEmail) -> bytes:
 
 
 def is_signed(part: AnyEmail) -> bool:
-    """Whether a signature covers what is in this part."""
+    """Return whether a signature covers the content of this part."""
     has_fields = not _SIGNATURE_FIELDS.isdisjoint([name.lower() for name in part])
     return has_fields or part.get_content_type() == "multipart/signed"
 
 
 def in_lines(message: AnyEmail) -> AnyEmail:
-    """The message with its binary parts in base64, where their octets would not arrive otherwise, texts that hold
-    characters in octets, and parts with NUL or a line over 998 octets encoded, unless they are signed; itself when
-    there are none. Raises ``MessageError`` when that is not possible."""
+    """Return the message with problematic parts encoded: binary parts in base64, texts with characters in octets, and
+    parts with NUL or a line over 998 octets. Signed parts are not changed. Returns the message itself when nothing
+    needs encoding. Raises ``MessageError`` when that is not possible."""
     try:
         return _recoded(message, _in_short_lines)
     except _Unencodable as error:
@@ -61,8 +62,8 @@ def in_lines(message: AnyEmail) -> AnyEmail:
 
 
 def in_7bit(message: AnyEmail, server: str) -> AnyEmail:
-    """The message with each part encoded that has octets above 127. Raises ``ExtensionMissing``, which names the
-    server, when that is not possible."""
+    """Return the message with every part encoded that has octets above 127. Raises ``ExtensionMissing``, which names
+    the server, when that is not possible."""
     try:
         return _recoded(message, _in_7bit)
     except _Unencodable as error:
@@ -72,7 +73,7 @@ def in_7bit(message: AnyEmail, server: str) -> AnyEmail:
 
 
 def message_in_7bit(octets: bytes) -> bytes | None:
-    """A message that goes as a part of another, without octets above 127; None when it cannot be had."""
+    """Return an attached message without octets above 127; None when that is impossible."""
     try:
         written = write(_recoded(message_from_bytes(octets), _in_7bit))
     except (MessageError, _Unencodable):
@@ -81,7 +82,7 @@ def message_in_7bit(octets: bytes) -> bytes | None:
 
 
 class _Unencodable(Exception):
-    """A part that must stay as it is: the words of an error, and its hint."""
+    """A part that must not be changed: the text of an error, and its hint."""
 
 
 def _recoded(part: AnyEmail, recode: Callable[[AnyEmail, bytes], tuple[str, bytes] | None]) -> AnyEmail:
@@ -107,12 +108,12 @@ def _recoded(part: AnyEmail, recode: Callable[[AnyEmail, bytes], tuple[str, byte
 
 
 def _container(part: AnyEmail, children: list[Any]) -> AnyEmail:
-    """A part that holds others; those say for themselves how they are encoded."""
+    """Recode a part that contains others, which say themselves how they are encoded."""
     clone = copy.copy(part)
     clone.set_payload(children)
     fields = [(name, "7bit" if name.lower() == _CTE.lower() else value) for name, value in part.raw_items()]
     _set_fields(clone, fields)
-    # Nobody is shown what stands before the first part and behind the last.
+    # No reader shows what stands before the first part and after the last.
     clone.preamble = part.preamble if (part.preamble or "").isascii() else None
     clone.epilogue = part.epilogue if (part.epilogue or "").isascii() else None
     return clone
@@ -134,7 +135,7 @@ def _leaf(part: AnyEmail, encoding: str, octets: bytes) -> AnyEmail:
 
 
 def _octets(part: AnyEmail) -> bytes:
-    """The octets of a part as they are in the message, whatever its encoding; get_payload() may lose some."""
+    """Return the octets of a part as they are in the message, whatever its encoding; get_payload() may lose some."""
     payload: Any = part._payload  # type: ignore[attr-defined]
     if not isinstance(payload, str):
         return b""
@@ -161,7 +162,7 @@ def _encoding_of(part: AnyEmail) -> str:
 
 
 def _in_lines(part: AnyEmail, octets: bytes) -> tuple[str, bytes] | None:
-    """Binary is not cut into lines: what stands at their ends is a part of it, unless it is a text to be read."""
+    """Encode binary: it is not cut into lines, and line ends are part of it, unless it is readable text."""
     encoding = _encoding_of(part)
     is_text = part.get_content_maintype() == "text" and part.get_content_disposition() != "attachment"
     if encoding == "binary" and not is_text and not is_8bit(octets):
@@ -172,7 +173,8 @@ def _in_lines(part: AnyEmail, octets: bytes) -> tuple[str, bytes] | None:
 
 
 def _in_short_lines(part: AnyEmail, octets: bytes) -> tuple[str, bytes] | None:
-    """Servers refuse a longer line and NUL (RFC 5321 §4.5.2, RFC 6152 §3), or cut the one and drop the other."""
+    """Encode long lines and NUL: servers refuse them (RFC 5321 §4.5.2, RFC 6152 §3), or cut the one and drop the
+    other."""
     is_harmed = (b"\0" in octets or _has_long_line(octets)) and _encoding_of(part) in _AS_IT_IS
     is_leaf = part.get_content_maintype() not in ("message", "multipart")
     if is_harmed and is_leaf and _encoding_of(part) == "binary":
@@ -181,7 +183,7 @@ def _in_short_lines(part: AnyEmail, octets: bytes) -> tuple[str, bytes] | None:
 
 
 def _has_long_line(octets: bytes) -> bool:
-    """In linear time; what ends in CR alone is a line too."""
+    """Runs in linear time; a line that ends in CR alone counts too."""
     if len(octets) <= MAX_LINE or max(map(len, octets.split(b"\n"))) <= MAX_LINE:
         return False
     return max(map(len, octets.replace(b"\r", b"\n").split(b"\n"))) > MAX_LINE
@@ -198,5 +200,5 @@ def _in_7bit(part: AnyEmail, octets: bytes) -> tuple[str, bytes] | None:
 def _encoded_anew(part: AnyEmail, octets: bytes) -> tuple[str, bytes]:
     encoding, body = encode_text(with_clean_line_ends(octets), but=b"")
     is_text = part.get_content_maintype() == "text" and encoding == "quoted-printable"
-    # In base64 the line ends are those that were given.
+    # In base64, line ends are kept as they were given.
     return (encoding, body) if is_text else ("base64", base64_lines(octets))

@@ -1,4 +1,4 @@
-"""The one door from whatever a user sends to ``Content`` and ``Envelope``."""
+"""Converts whatever a user sends to ``Content`` and ``Envelope``; the only place that does."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from wlsmtp.message.read import (
 )
 
 Sendable = Message | AnyEmail | bytes | bytearray | memoryview
-"""What can be sent: composed here, made with the standard library, or octets."""
+"""A message to send: composed here, made with the standard library, or octets."""
 
 
 def is_one_message(value: object) -> bool:
-    """Whether it is one message, or text that was meant to be one, and no iterable of messages."""
+    """Return whether it is one message, or text that was meant as one, rather than an iterable of messages."""
     return isinstance(value, Message | email.message.Message | bytes | bytearray | memoryview | str)
 
 
 def content_of(message: Sendable) -> Content:
-    """What is sent of the message."""
+    """Return the content of the message."""
     match message:
         case Message():
             return message.render()
@@ -45,10 +45,10 @@ def content_of(message: Sendable) -> Content:
 def envelope_of(
     message: Sendable, *, sender: str | None = None, recipients: str | Iterable[str] | None = None
 ) -> Envelope:
-    """From whom the message comes and to whom it goes, by its header fields, or as given.
+    """Return the sender and recipients of the message, from its header fields or as given.
 
-    A stdlib message and octets come from Sender, else From, and go to To, Cc and Bcc; if it is resent, to the Resent-
-    fields instead. Raises ``MessageError`` when that tells nobody.
+    A stdlib message and octets come from Sender, else From, and go to To, Cc and Bcc; a resent one uses the Resent-
+    fields instead. Raises ``MessageError`` when those name nobody.
     """
     if sender is not None and recipients is not None:
         return Envelope(sender, recipients)
@@ -75,7 +75,7 @@ _OF_OTHERS = {
     "django": "Send what it writes: send(mail.message(), sender=mail.from_email, recipients=mail.recipients())",
     "flask_mail": "Send what it writes: send(mail.as_bytes(), recipients=mail.send_to)",
 }
-"""What to do with a message of another package, which writes itself and knows its Bcc."""
+"""Advice for a message of another package, which writes itself and knows its Bcc."""
 
 
 def _not_sendable(value: object) -> MessageError:

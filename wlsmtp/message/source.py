@@ -1,8 +1,8 @@
-"""Where the octets of an attachment come from: memory or a file. They can be read as often as needed, by several
-readers at once, and a file a block at a time.
+"""Sources of an attachment's octets: memory or a file. Several readers can read them repeatedly and at once; a file is
+read a block at a time.
 
-A file that is not what it was when it was measured is a ``MessageError``: the size of a message is told to the server
-before its octets are sent.
+A file that has changed since it was measured is a ``MessageError``: the server is given the size of a message before
+its octets.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from wlsmtp.errors import MessageError, Stage
 from wlsmtp.message.transfer import BLOCK, base64_lines
 
 SMALL = 256 * 1024
-"""Octets up to which a file is read whole."""
+"""Files up to this many octets are read whole."""
 KEPT = 1024 * 1024 // 78 * 57
-"""Octets up to which the base64 of what is in memory, at most 1 MiB, is kept for the next message."""
+"""Octets up to which the base64 of a source in memory, at most 1 MiB, is cached for the next message."""
 
 _SETTLED = 2.0
-"""Seconds after which a change of a file shows in its time of change, whatever the file system's clock."""
+"""Seconds after which a change to a file shows in its modification time, whatever the file system's clock."""
 
 
 class Source(ABC):
-    """Octets to attach. The name is for errors."""
+    """Octets to attach. The name is used in errors."""
 
     is_file = False
     limit = KEPT
-    """Octets up to which all of it may be in memory, encoded."""
+    """Octets up to which the encoded source may be in memory as a whole."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -44,22 +44,22 @@ class Source(ABC):
 
     @abstractmethod
     def size(self) -> int:
-        """Octets in all, now. Raises ``MessageError``, as all methods here, when that cannot be told any more."""
+        """Return the current number of octets. Like all methods here, raises ``MessageError`` when that is unknown."""
 
     @abstractmethod
     def blocks(self, size: int) -> Iterator[bytes]:
-        """The octets from the start, ``BLOCK`` at a time; they must be ``size`` in all."""
+        """Yield the octets from the start, ``BLOCK`` at a time; they must be ``size`` in all."""
 
     @abstractmethod
     def _stamp(self) -> object:
-        """What stays equal as long as the octets stay the same; None when nobody can tell."""
+        """Return a value that stays equal as long as the octets stay the same; None if that is unknown."""
 
     @abstractmethod
     def read(self) -> bytes:
-        """All octets."""
+        """Return all octets."""
 
     def base64(self) -> bytes:
-        """All octets in base64; the messages of a mail merge share one encoding."""
+        """Return all octets in base64; the messages of a mail merge share one encoding."""
         stamp, kept = self._stamp(), self._base64
         if kept is not None and kept[0] == stamp:
             return kept[1]
@@ -84,15 +84,15 @@ class OctetsSource(Source):
         return OctetsSource, (self._octets, self.name)
 
     def size(self) -> int:
-        """See ``Source.size``."""
+        """Return the number of octets, as ``Source.size``."""
         return len(self._octets)
 
     def read(self) -> bytes:
-        """See ``Source.read``."""
+        """Return all octets, as ``Source.read``."""
         return self._octets
 
     def blocks(self, size: int) -> Iterator[bytes]:
-        """See ``Source.blocks``."""
+        """Yield the octets, as ``Source.blocks``."""
         return (self._octets[start : start + BLOCK] for start in range(0, size, BLOCK))
 
     def _stamp(self) -> object:
@@ -100,7 +100,7 @@ class OctetsSource(Source):
 
 
 class FileSource(Source):
-    """What is in a file from ``start`` on. The file is opened anew by each reader."""
+    """The rest of a file from ``start``. Each reader opens the file anew."""
 
     is_file = True
     limit = SMALL
@@ -108,8 +108,8 @@ class FileSource(Source):
     def __init__(
         self, path: Path, name: str, *, start: int = 0, opened: os.stat_result | None = None, owner: object = None
     ) -> None:
-        """``opened`` is what the file was when somebody had it open: it must be the same one, and what is added to its
-        end later, as to a log, does not count. ``owner`` is kept for as long as the file is needed."""
+        """``opened`` is the status of the file when it was open: it must be the same file, and data appended later, as
+        to a log, does not count. ``owner`` is kept as long as the file is needed."""
         super().__init__(name)
         self._path, self._start, self._opened, self._owner = path, start, opened, owner
 
@@ -122,13 +122,13 @@ class FileSource(Source):
         return self
 
     def __reduce__(self) -> tuple[type[Source], tuple[object, str]]:
-        # A part of a file, or a file that goes when this process does: another process is given the octets.
+        # Part of a file, or a file that this process removes: another process receives the octets.
         if self._opened is not None or self._owner is not None:
             return OctetsSource, (self.read(), self.name)
         return FileSource, (self._path, self.name)
 
     def size(self) -> int:
-        """See ``Source.size``."""
+        """Return the number of octets, as ``Source.size``."""
         status = self._status()
         if self._opened is None:
             return status.st_size
@@ -139,7 +139,8 @@ class FileSource(Source):
         return self._opened.st_size - self._start
 
     def read(self) -> bytes:
-        """See ``Source.read``; what the system makes up when it is read has no size before that."""
+        """Return all octets, as ``Source.read``. Files that the system generates on reading have no size before
+        that."""
         if self._opened is not None:
             return b"".join(self.blocks(self.size()))
         try:
@@ -148,7 +149,7 @@ class FileSource(Source):
             raise unreadable(self.name, error) from error
 
     def blocks(self, size: int) -> Iterator[bytes]:
-        """See ``Source.blocks``."""
+        """Yield the octets, as ``Source.blocks``."""
         left = size
         try:
             with self._path.open("rb") as file:
@@ -175,7 +176,7 @@ class FileSource(Source):
             status = self._path.stat()
         except OSError as error:
             raise unreadable(self.name, error) from error
-        # A named pipe or a device is no file either: reading it could wait for ever, and could not be repeated.
+        # A named pipe or a device is not a file: reading it could wait for ever, and could not be repeated.
         if not stat.S_ISREG(status.st_mode):
             why = "it is a directory" if stat.S_ISDIR(status.st_mode) else "it is not a regular file"
             raise unreadable(self.name, OSError(why))
@@ -183,7 +184,7 @@ class FileSource(Source):
 
 
 def readable_file(path: str | os.PathLike[str]) -> FileSource:
-    """A path that can be read now. Raises ``MessageError`` that says why it cannot."""
+    """Return a path that can be read now. Raises ``MessageError`` that says why it cannot."""
     try:
         checked = Path(path)
         source = FileSource(checked, str(path))
@@ -195,16 +196,16 @@ def readable_file(path: str | os.PathLike[str]) -> FileSource:
 
 
 def stream_source(stream: BinaryIO, name: str) -> Source:
-    """What is left in a binary stream, which may be closed afterwards.
+    """Return the rest of a binary stream, which may be closed afterwards.
 
-    A little goes into memory. Of a file that is open for reading only path and position are kept. The rest of anything
-    else is copied into a temporary file: two readers at once would move the position of one stream, and not every
-    stream has one. Raises ``MessageError`` where nothing is left, unless the stream is known to be empty.
+    A small rest goes into memory. For a file that is open for reading, only path and position are kept. The rest of
+    anything else is copied into a temporary file: two readers at once would move the position of one stream, and not
+    every stream has one. Raises ``MessageError`` if nothing is left, unless the stream is known to be empty.
     """
     _check_stream(stream, name)
     if (reopened := _reopened(stream, name)) is not None:
         return reopened
-    # What is in memory stays there; to read it whole copies nothing.
+    # Octets in memory stay there; reading them whole copies nothing.
     limit = sys.maxsize if isinstance(stream, io.BytesIO) else SMALL + 1
     start = _read(stream, limit, name)
     if not start and not _is_at_start(stream):
@@ -214,7 +215,7 @@ def stream_source(stream: BinaryIO, name: str) -> Source:
 
 
 def _check_stream(stream: BinaryIO, name: str) -> None:
-    """Refuse what is no binary stream, or is closed, in better words than the stream has."""
+    """Refuse a closed or non-binary stream, with a clearer message than its own."""
     if isinstance(stream, io.TextIOBase):
         hint = "Open it in binary mode, 'rb'; or give its text: from_text(file.read(), name)"
         raise unreadable(name, OSError("it is open as text"), hint)
@@ -223,8 +224,8 @@ def _check_stream(stream: BinaryIO, name: str) -> None:
 
 
 def _is_at_start(stream: BinaryIO) -> bool:
-    """Whether the stream is where it begins: then it is empty, if there is nothing to read. Of one that has no
-    position nobody can tell."""
+    """Return whether the stream is at its start: it is empty then, if there is nothing to read. Unknown for one without
+    a position."""
     try:
         return stream.tell() == 0
     except (OSError, ValueError, AttributeError):
@@ -232,8 +233,8 @@ def _is_at_start(stream: BinaryIO) -> bool:
 
 
 def _reopened(stream: BinaryIO, name: str) -> FileSource | None:
-    """The file behind a stream that only reads it, if the same file is still at its path and is not small."""
-    # Exact types: the file behind a GzipFile, say, does not hold what its stream gives.
+    """Return the file behind a stream that only reads it, if the same file is still at its path and is not small."""
+    # Exact types: the file behind a GzipFile, for example, does not hold what its stream returns.
     if type(stream) is not io.BufferedReader or type(stream.raw) is not io.FileIO:
         return None
     try:
@@ -266,21 +267,21 @@ def _spooled(start: bytes, stream: BinaryIO, name: str) -> FileSource:
 
 
 class _Owner:
-    """Removes a temporary file when nobody needs it any more, or when the program ends."""
+    """Removes a temporary file when nothing needs it any more, or when the program ends."""
 
     def __init__(self, path: str) -> None:
         weakref.finalize(self, _remove, path, os.getpid())
 
 
 def _remove(path: str, process: int) -> None:
-    # A child that was forked leaves alone what its parent still needs.
+    # A forked child leaves alone what its parent still needs.
     if os.getpid() == process:
         with suppress(OSError):
             os.unlink(path)
 
 
 def _read(stream: BinaryIO, count: int, name: str) -> bytes:
-    """``count`` octets, or fewer at the end of the stream: a raw stream may give fewer at a time."""
+    """Read ``count`` octets, or fewer at the end of the stream: a raw stream may return fewer at a time."""
     pieces: list[bytes] = []
     while count:
         try:
@@ -288,7 +289,7 @@ def _read(stream: BinaryIO, count: int, name: str) -> bytes:
         except io.UnsupportedOperation as error:
             hint = "Open it with 'rb', or with 'w+b' and seek(0)"
             raise unreadable(name, OSError("it is not open for reading"), hint) from error
-        except Exception as error:  # zlib.error, EOFError, BadZipFile, those of HTTP clients, …
+        except Exception as error:  # zlib.error, EOFError, BadZipFile, errors of HTTP clients, …
             raise unreadable(name, error) from error
         if not isinstance(piece, bytes):
             words = f"it gives {type(piece).__name__} and not bytes; open it in binary mode, and so that it waits"
@@ -301,6 +302,6 @@ def _read(stream: BinaryIO, count: int, name: str) -> bytes:
 
 
 def unreadable(name: object, error: Exception, hint: str | None = None) -> MessageError:
-    """The error that names the attachment."""
+    """Return the error that names the attachment."""
     why = getattr(error, "strerror", None) or error
     return MessageError(f"The attachment {str(name)!r} cannot be read: {why}", stage=Stage.MESSAGE, hint=hint)

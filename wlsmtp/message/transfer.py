@@ -22,13 +22,13 @@ _LINES = 840
 BLOCK = _LINES * _OCTETS_IN_LINE
 """Octets read at a time: whole lines of base64, about 64 KiB of them."""
 
-# b2a_qp makes a line of 77 characters or 78 of one that ends with white space.
+# b2a_qp makes lines of 77 characters, or 78 if one ends with white space.
 _SPACE_TOO_FAR = re.compile(rb"=(?:09|20)$(?<=[^\n]{77})", re.MULTILINE)
 
-# To cut a block into lines in one call takes a third of the time of a slice for each.
+# Cutting a block into lines in one call takes a third of the time of slicing each.
 _cut = Struct(f"{_LINE}s" * _LINES).unpack
 
-# Nothing is tried twice, so the time grows with the length and no faster.
+# No pattern backtracks, so the time grows linearly with the length.
 _SAFE_LINE = rb"[\t -~]{0,998}+(?<![\t ])"
 _SAFE_TEXT = re.compile(rb"(?:%b\r\n)*+%b" % (_SAFE_LINE, _SAFE_LINE))
 _FOREIGN = bytes(range(128, 256))
@@ -36,7 +36,7 @@ _ASCII_BUT_NUL = bytes(range(1, 128))
 
 
 def base64_lines(octets: bytes) -> bytes:
-    """Base64 in lines of 76 characters (RFC 2045 §6.8), each with its CRLF."""
+    """Encode to base64 in lines of 76 characters (RFC 2045 §6.8), each with its CRLF."""
     whole = len(octets) - len(octets) % BLOCK
     lines: list[bytes] = []
     for start in range(0, whole, BLOCK):
@@ -48,13 +48,13 @@ def base64_lines(octets: bytes) -> bytes:
 
 
 def base64_size(size: int) -> int:
-    """Octets that ``base64_lines`` makes of ``size`` octets."""
+    """Return the number of octets that ``base64_lines`` makes of ``size`` octets."""
     return (size + 2) // 3 * 4 + (size + _OCTETS_IN_LINE - 1) // _OCTETS_IN_LINE * 2
 
 
 def encode_text(octets: bytes, *, but: bytes) -> tuple[str, bytes]:
-    """The encoding that suits a text in UTF-8, and the text in it, which never contains ``but``: a boundary, or
-    nothing."""
+    """Return the encoding that suits a UTF-8 text, and the encoded text. It never contains ``but``: a boundary, or
+    empty."""
     if is_safe_text(octets) and not (but and but in octets):
         return "7bit", octets
     foreign = len(octets) - len(octets.translate(None, _FOREIGN))
@@ -64,33 +64,35 @@ def encode_text(octets: bytes, *, but: bytes) -> tuple[str, bytes]:
 
 
 def quoted_printable(octets: bytes) -> bytes:
-    """Quoted-printable (RFC 2045 §6.7): lines of 76 characters at most."""
+    """Encode to quoted-printable (RFC 2045 §6.7): lines of 76 characters at most."""
     written = _SPACE_TOO_FAR.sub(rb"=\n\g<0>", binascii.b2a_qp(octets.replace(b"\r\n", b"\n")))
     return written.replace(b"\n", b"\r\n")
 
 
 def is_safe_text(octets: bytes) -> bool:
-    """Whether every relay leaves the text alone: printable, short lines, no white space at the end of one."""
+    """Return whether every relay leaves the text unchanged: printable, short lines, no trailing white space."""
     return _SAFE_TEXT.fullmatch(octets) is not None
 
 
 def is_7bit(octets: bytes) -> bool:
-    """Whether the octets are 7bit as RFC 2045 §2.7 has it."""
+    """Return whether the octets are 7bit as RFC 2045 §2.7 defines it."""
     return not octets.translate(None, _ASCII_BUT_NUL) and _has_short_lines(octets)
 
 
 def is_8bit(octets: bytes) -> bool:
-    """Whether the octets are 8bit as RFC 2045 §2.8 has it, or 7bit: short lines that end in CRLF, without NUL."""
+    """Return whether the octets are 8bit as RFC 2045 §2.8 defines it, or 7bit: short lines that end in CRLF, without
+    NUL."""
     return b"\0" not in octets and has_clean_line_ends(octets) and _has_short_lines(octets)
 
 
 def measure_7bit(chunks: Iterable[bytes], *, but: bytes) -> int | None:
-    """Octets in all, if they are 7bit and do not contain ``but``, which has no line end in it; else None."""
+    """Return the number of octets if they are 7bit and do not contain ``but`` (which has no line end in it); else
+    None."""
     return _measure(chunks, but, is_7bit)
 
 
 def measure_8bit(chunks: Iterable[bytes], *, but: bytes) -> int | None:
-    """The same for 8bit."""
+    """Return the number of octets if they are 8bit and do not contain ``but``; else None."""
     return _measure(chunks, but, is_8bit)
 
 
@@ -100,7 +102,7 @@ def _measure(chunks: Iterable[bytes], but: bytes, is_fit: Callable[[bytes], bool
         octets = held + chunk
         end = octets.rfind(b"\r\n") + 2 if b"\r\n" in octets else 0
         lines, held = octets[:end], octets[end:]
-        # A line that goes on beyond the chunk is looked at when it is whole, or too long already.
+        # A line that continues beyond the chunk is checked when it is complete, or too long already.
         if not is_fit(lines) or but in lines or len(held) > MAX_LINE + 1:
             return None
         size += len(chunk)

@@ -1,4 +1,4 @@
-"""Values that users give for header fields: checked, or refused with a ``ValueError`` in words for them."""
+"""Checks values that users give for header fields. A ``ValueError`` explains what is wrong."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
     from pydantic import NameEmail
 else:
-    HeaderAddress = HeaderGroup = NameEmail = Any  # to import them takes long
+    HeaderAddress = HeaderGroup = NameEmail = Any  # importing them takes long
 
 AddressLike: TypeAlias = str | Address | Mailbox | HeaderAddress | NameEmail | tuple[str, str]
-"""``"ann@example.com"``, ``"Ann <ann@example.com>"``, or a pair (name, address), whose name is taken as it is; or what
-the standard library and pydantic have for it."""
+"""``"ann@example.com"``, ``"Ann <ann@example.com>"``, or a pair (name, address), whose name is used verbatim; or the
+address types of the standard library and pydantic."""
 AddressesLike: TypeAlias = AddressLike | Group | HeaderGroup | Iterable[AddressLike | Group | HeaderGroup]
-"""One or several; a group is a ``Group``, and text only if it is empty: ``"undisclosed-recipients:;"``."""
+"""One address or several. A group is a ``Group``, or text if it is empty: ``"undisclosed-recipients:;"``."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -50,7 +50,7 @@ _OWN_FIELD = {
 
 
 def mailbox(value: object) -> Mailbox:
-    """One address, with or without a name."""
+    """Return one address, with or without a name."""
     match value:
         case str():
             return parse_mailbox(exactly_str(value))
@@ -77,9 +77,9 @@ def _pair(value: object) -> tuple[str, str] | None:
 
 
 def mailboxes(value: object) -> tuple[Mailbox | Group, ...]:
-    """The addresses in a field's value, each with or without a name, and groups of them."""
+    """Return the addresses in a field's value, with or without names, and groups of them."""
     if type(value) is str:
-        # Most messages have one recipient, without a name, and another one each: nothing is to be remembered.
+        # Most messages have one recipient without a name, each a different one: caching would not help.
         plain = plain_address(value)
         return (_mailbox_or_group(value) if plain is None else Mailbox("", plain),)
     return tuple([_mailbox_or_group(item) for item in several(value)])
@@ -96,7 +96,7 @@ def _mailbox_or_group(value: object) -> Mailbox | Group:
 
 
 def _foreign_group(value: object) -> Group | None:
-    """The ``Group`` of ``email.headerregistry``."""
+    """Convert a ``Group`` of ``email.headerregistry``."""
     name, members = getattr(value, "display_name", None), getattr(value, "addresses", None)
     if not isinstance(name, str) or not isinstance(members, tuple):
         return None
@@ -104,7 +104,7 @@ def _foreign_group(value: object) -> Group | None:
 
 
 def _empty_group(text: str) -> Group:
-    """``undisclosed-recipients:;``, and no other group: one text never becomes two recipients."""
+    """Convert ``undisclosed-recipients:;`` and no other group: one text never becomes two recipients."""
     items = parse_address_list(text)
     if len(items) == 1 and isinstance(items[0], Group) and not items[0].members:
         return items[0]
@@ -113,8 +113,8 @@ def _empty_group(text: str) -> Group:
 
 
 def several(value: object) -> Iterable[object]:
-    """The addresses in a field's value. A tuple of two strings is a pair (name, address), and refused where it could be
-    two addresses as well."""
+    """Return the addresses in a field's value. A tuple of two strings is a pair (name, address), and refused if it
+    could be two addresses as well."""
     if value is None:
         return ()
     if isinstance(value, str | Address | Mailbox | Group) or text_of(value) is not None:
@@ -143,7 +143,7 @@ def _is_mailbox(text: str) -> bool:
 
 
 def field_name(name: object) -> str:
-    """The name of a further header field; not of one that has a parameter of its own."""
+    """Check the name of a further header field; a field with its own parameter is refused."""
     if not isinstance(name, str) or not _FIELD_NAME.fullmatch(name):
         raise ValueError(f"{str(name)[:80]!r} is not a header field name (RFC 5322 §2.2)")
     name = exactly_str(name)
@@ -155,7 +155,8 @@ def field_name(name: object) -> str:
 
 
 def field_values(name: str, values: object) -> tuple[str, ...]:
-    """One value or several of a further header field; in one where RFC 5322 §3.6 and RFC 2369 allow one field only."""
+    """Return one or several values of a further header field; one where RFC 5322 §3.6 and RFC 2369 allow one field
+    only."""
     given = [values] if text_of(values) is not None else values
     if isinstance(given, bytes) or not isinstance(given, Iterable):
         raise ValueError(f"{name}: must be a str or a list of them")
@@ -185,8 +186,8 @@ def _check_field(kind: str, name: str, text: str) -> None:
 
 
 def exactly_str(value: object) -> str:
-    """A str, of no class of its own: the member of an enumeration, say, would be written by its name. A lazy text, such
-    as a translation, is asked for now."""
+    """Return a plain str, not of a subclass: a member of an enumeration, for example, would be written by its name. A
+    lazy text, such as a translation, is evaluated now."""
     if type(value) is str:
         return value
     text = text_of(value)
@@ -196,7 +197,7 @@ def exactly_str(value: object) -> str:
 
 
 def text_or_none(value: object) -> str | None:
-    """Text of any kind, if there is any: a str that has an encoding."""
+    """Return the text, if any, as a str that can be encoded."""
     if value is None:
         return None
     text = exactly_str(value)
@@ -206,12 +207,12 @@ def text_or_none(value: object) -> str | None:
 
 
 def line(value: object) -> str:
-    """Text in one line, such as a subject."""
+    """Check text for one line, such as a subject."""
     return without_controls(exactly_str(value))
 
 
 def moment(value: object) -> datetime:
-    """A time with its zone: by default now, and where there is no zone that of this machine."""
+    """Return a time with its zone. Default: now; without a zone: that of this machine."""
     if value is None:
         return _local(int(datetime.now(UTC).timestamp()))
     if not isinstance(value, datetime):
@@ -223,24 +224,24 @@ def moment(value: object) -> datetime:
 
 @lru_cache(maxsize=2)
 def _local(second: int) -> datetime:
-    """A time with this machine's zone, worked out once for all messages of that second."""
+    """Return a time with this machine's zone, computed once for all messages of that second."""
     return datetime.fromtimestamp(second).astimezone()
 
 
 def without_controls(value: str) -> str:
-    """A value for one line: no line end nor any other control character, no lone surrogate."""
+    """Check a value for one line: no line end or other control character, no lone surrogate."""
     if not (value.isascii() and value.isprintable()) and (found := _CONTROL.search(value)):
         raise ValueError(f"cannot contain the control character {found[0]!r}")
     return value
 
 
 def new_identifier(domain: str) -> str:
-    """A Message-ID that nobody has had, with its angle brackets."""
+    """Return a unique Message-ID, with angle brackets."""
     return f"<{os.urandom(16).hex()}@{domain}>"
 
 
 def identifier(value: object) -> str:
-    """A Message-ID or Content-ID (RFC 5322 §3.6.4) without its angle brackets."""
+    """Return a Message-ID or Content-ID (RFC 5322 §3.6.4) without its angle brackets."""
     text = exactly_str(value)
     found = _IDENTIFIER.fullmatch(text)
     if not found or len(text) > MAX_WORD or text.startswith("<") != text.endswith(">"):

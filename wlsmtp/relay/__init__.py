@@ -1,2 +1,2 @@
-"""Carrying mail to one server: connections lent, shared and replaced (``pool``), one message over one of them
-(``dispatch``), many over one (``pipeline``) or several (``crew``), and no more in a time than is allowed (``pace``)."""
+"""Mail to one server: connections acquired, shared and replaced (``pool``), one message over one of them
+(``dispatch``), many over one (``pipeline``) or several (``crew``), and a limit on the rate (``pace``)."""

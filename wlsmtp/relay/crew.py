@@ -1,4 +1,4 @@
-"""A stream of messages over several connections side by side. Outcomes come in the order of the input."""
+"""A stream of messages over several connections in parallel. Outcomes come in the order of the input."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from wlsmtp.smtp.deadlines import Deadlines
 
 AT_ONCE = 16
-"""Messages that are handed to one of several connections at once."""
+"""Number of messages handed to one of several connections at a time."""
 
 
 class Crew:
-    """Several streams side by side."""
+    """Several pipelines in parallel."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Crew:
         self._failure: BaseException | None = None
 
     async def outcomes(self) -> AsyncGenerator[list[Outcome], None]:
-        """The outcomes, as many at a time as there are."""
+        """Yield the outcomes, as many at a time as are ready."""
         io = self._relay.io
         workers = [io.spawn(self._work(), f"wlsmtp-stream-{number}") for number in range(self._width)]
         most = self._width * self._relay.config.pipelining.max_in_flight * 2
@@ -62,7 +62,7 @@ class Crew:
             await self._hand_out(waiting)
             if ready := await self._ready(at_most=0):
                 yield ready
-        except GeneratorExit:  # nobody waits for what is on its way: the connections come back when it is settled
+        except GeneratorExit:  # nobody waits for the messages in flight: their connections return when they are settled
             if not self._pool.is_elsewhere:
                 self._cancel(workers)
                 await self._stop()
@@ -88,7 +88,7 @@ class Crew:
             self._changed.notify_all()
 
     async def _ready(self, *, at_most: int) -> list[Outcome]:
-        """The outcomes that are there in order, once no more than ``at_most`` messages are still on their way."""
+        """Return the outcomes that are ready in order, once at most ``at_most`` messages are in flight."""
         async with self._changed:
             while self._taken - self._given - len(self._outcomes) > at_most and not self._is_over:
                 await self._wait()
@@ -101,7 +101,7 @@ class Crew:
         return ready
 
     async def _wait(self) -> None:
-        """Until something has changed; how long that may take is for each message to say, and for the input."""
+        """Wait until something has changed. The messages and the input decide how long that may take."""
         with suppress(TimeoutError):
             await self._changed.wait(self._deadlines().end)
 
@@ -135,7 +135,7 @@ class Crew:
             await outcomes.aclose()
 
     async def _source(self, taken: deque[int]) -> AsyncIterator[Mail | None]:
-        """What one of the streams is to send; None when it must settle what it has before it waits for more."""
+        """Yield what one of the pipelines is to send; None when it must settle what it has before it waits for more."""
         while True:
             async with self._changed:
                 while not self._queue and not taken and not self._is_over:

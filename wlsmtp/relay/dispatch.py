@@ -1,4 +1,4 @@
-"""One message on its way to all its recipients, in as many transactions as the server wants for that. Pure."""
+"""One message on its way to all its recipients, in as many transactions as the server requires. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Dispatch:
-    """Keeps what is still to be asked for, and what came of the rest."""
+    """Keeps the recipients still to be sent to, and the results for the others."""
 
     __slots__ = (
         "_is_part", "_so_far", "content", "deadlines", "envelope", "has_turn", "mail", "not_before",
@@ -33,26 +33,26 @@ class Dispatch:
     def __init__(self, mail: Mail, deadlines: Deadlines) -> None:
         self.mail: Mail = mail
         self.envelope: Envelope = mail.envelope
-        """The recipients for whom there was no transaction yet."""
+        """The recipients that have had no transaction yet."""
         self.content: Content = mail.content
         self.deadlines: Deadlines = deadlines
         self.has_turn: bool = False
-        """Whether it was waited for as the pace demands."""
+        """True if it has waited as the pace requires."""
         self.was_refused: bool = False
-        """Whether the message itself was refused, before it is sent again."""
+        """True if the message itself was refused, before it is sent again."""
         self.not_before: float | None = None
         """The connection must have been opened after this time, as an older one has failed."""
         self.transaction: Transaction | None = None
         self.outcome: Outcome | None = None
-        """What came of it, once all is settled."""
+        """The outcome, once all recipients are settled."""
         self.tls: TLSInfo | None = None
-        """What secures the connection that it was planned for last."""
+        """What secures the connection that it was last planned for."""
         self._so_far: Outcome | None = None
         self._is_part = False
 
     def next_part(self, connection: Connection, *, all_or_nothing: bool) -> Envelope:
-        """The recipients that this server takes in one transaction, where ``Planner.may_split``. Raises
-        ``MessageError`` when ``all_or_nothing`` was asked for and cannot be had."""
+        """Return the recipients for one transaction with this server, where ``Planner.may_split``. Raises
+        ``MessageError`` when ``all_or_nothing`` was asked for and is impossible."""
         parts = connection.planner.split(self.envelope)
         self._is_part = len(parts) > 1
         if self._is_part and all_or_nothing:
@@ -64,34 +64,35 @@ class Dispatch:
 
     @property
     def had_free_retry(self) -> bool:
-        """Whether it was sent again already for no reason of its own."""
+        """True if it was already sent again for a reason outside the message."""
         return self.mail.had_free_retry
 
     def suspect(self) -> None:
-        """A connection ended with a refusal of the message."""
+        """Note that a connection ended when the server refused the message."""
         self.mail.is_suspect = True
 
     def is_sent_again(self, latest: Outcome, again: Again, now: float, *, all_or_nothing: bool) -> bool:
-        """Whether the message is sent again at once, over another connection, as a failure is none of its own."""
+        """Return whether the message is sent again at once, over another connection, because the failure is not its
+        own."""
         if again not in (Again.AT_ONCE, Again.ELSEWHERE):
             return False
         refused = {result.address for result in latest.recipients if result.is_permanent}
         if refused and all_or_nothing:
             return False
         self.transaction = None
-        if refused:  # what is known stays known: only the others are asked for again
+        if refused:  # known results are kept: only the other recipients are sent to again
             self._so_far = self._merged(latest)
             self.envelope = self.envelope.only(one for one in self.envelope.recipients if str(one) not in refused)
         self.was_refused = isinstance(latest.error, ReplyError)
         if again is Again.AT_ONCE:
-            # What was not begun costs nothing, however often that happens.
+            # A message that was not started costs nothing, however often that happens.
             self.mail.had_free_retry = self.mail.had_free_retry or not isinstance(latest.error, NotStarted)
             self.not_before = now
         return True
 
     def interrupt(self, sent: int | None) -> None:
-        """Nobody waits for the outcome any more: leave with the mail what is certain of it. ``sent`` counts the octets
-        that went out over its connection, which carries no more; None when others go on with what was begun."""
+        """Store in the mail what is certain, since nobody waits for the outcome any more. ``sent`` is the number of
+        octets written to its connection, which carries no more; None when other senders continue what was begun."""
         error = ConnectionFailed("The sender of the message was interrupted", stage=Stage.MAIL)
         transaction = self.transaction
         if self.outcome is None and transaction is None:
@@ -104,14 +105,14 @@ class Dispatch:
         self.mail.known = self.outcome
 
     def fail(self, error: SMTPError) -> None:
-        """Nobody more is reached."""
+        """Fail for all remaining recipients."""
         self._settle(Outcome.of(self.envelope.addresses, RecipientStatus.NOT_SENT, error=error))
 
     def take(self, latest: Outcome, quirks: ServerQuirks, *, all_or_nothing: bool) -> bool:
-        """Take what came of one transaction; return whether another one is due at once: for those that were not asked,
-        and those beyond what the server takes in one, as it has said with 452 (RFC 5321 §4.5.3.1.10)."""
+        """Apply the result of one transaction; return whether another one must follow at once. That is for recipients
+        not sent to yet, and for those beyond the server's limit, which it reports with 452 (RFC 5321 §4.5.3.1.10)."""
         self.transaction = None
-        if not self._is_part and self._so_far is None and latest.error is None:  # as is the rule
+        if not self._is_part and self._so_far is None and latest.error is None:  # the usual case
             latest.tls, self.outcome = self.tls, latest
             return False
         if not self._is_part and latest.error is None:
@@ -120,14 +121,14 @@ class Dispatch:
         accepted = sum(result.status is RecipientStatus.ACCEPTED for result in latest.recipients)
         asked = {result.address for result in latest.recipients}
         left = {address for address in self.envelope.addresses if address not in asked}
-        # LMTP says 452 after the content too, of a mailbox.
+        # LMTP answers 452 after the content too, for a mailbox.
         is_about_content = latest.error is not None and latest.error.stage is Stage.CONTENT
         if accepted and not all_or_nothing and not is_about_content:
             beyond = {result.address for result in latest.recipients if _is_beyond(result.status, result.reply)}
             if beyond:
                 quirks.max_recipients = accepted
             left |= beyond
-        # That these recipients were refused, or are in doubt, says nothing of those that were not asked yet.
+        # A refusal or doubt about these recipients says nothing about those not sent to yet.
         error = latest.error
         may_go_on = accepted or isinstance(error, RecipientsRefused) or (error is not None and error.ambiguous)
         if not may_go_on or not left:
@@ -153,7 +154,8 @@ class Dispatch:
 
 
 def _is_beyond(status: RecipientStatus, reply: Reply | None) -> bool:
-    """Whether a recipient is one too many: 4.5.3, or 452 unless that is about a mailbox that is full, or a disk."""
+    """Return whether a recipient exceeds the server's limit: 4.5.3, or 452 unless that is about a full mailbox or
+    disk."""
     if status is not RecipientStatus.REFUSED or reply is None or not reply.is_transient:
         return False
     return str(reply.enhanced) == "4.5.3" or (reply.code == 452 and reply.enhanced is None)

@@ -1,4 +1,4 @@
-"""Asks the server itself, over connections of a relay and without mail: whether it is there, and what it does."""
+"""Queries the server itself, without mail: whether it is there, and how it behaves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 async def verify(relay: Relay, deadlines: Deadlines) -> ServerInfo:
-    """Connect and log in, or ask a kept connection whether it is alive; a dead one is replaced."""
+    """Connect and log in, or check that a kept connection is alive; a dead one is replaced."""
     relay.quirks.refused_login = None
     pool = relay.pool
     caller = pool.hold()
@@ -33,12 +33,12 @@ async def verify(relay: Relay, deadlines: Deadlines) -> ServerInfo:
 
 
 async def _verify_one(pool: Pool, deadlines: Deadlines) -> ServerInfo | None:
-    """What is known of the server over one connection; None when that was kept, and is dead."""
+    """Return what is known about the server over one connection; None if that was kept and is dead."""
     loan = await pool.acquire(deadlines)
     connection = loan.connection
     assert connection is not None
     try:
-        if connection.was_kept:  # a new one has just answered
+        if connection.was_kept:  # a new connection has just answered
             await connection.noop(deadlines)
         await pool.release(loan, deadlines)
     except SMTPError as error:
@@ -51,8 +51,8 @@ async def _verify_one(pool: Pool, deadlines: Deadlines) -> ServerInfo | None:
 
 
 async def examine(relay: Relay, deadlines: Deadlines) -> Mapping[str, str]:
-    """What the server does, by the names of ``ServerQuirks``. What cannot be found out, as the server takes no
-    connection for it, stays open."""
+    """Return how the server behaves, by the names of ``ServerQuirks``. What cannot be probed, because the server
+    accepts no connection for it, stays unproven."""
     found, pool = examination.known(relay.quirks), relay.pool
     caller = pool.hold()
     try:
@@ -76,7 +76,7 @@ async def _examine(relay: Relay, pool: Pool, found: dict[str, Trust], deadlines:
                 if not question.is_due(found, connection.info.capabilities):
                     break
                 answer = await question.put(connection.link, relay.io.now(), deadlines)
-                # A kept connection may have been dead before it was asked.
+                # A kept connection may have been dead before the probe.
                 losses += answer is None and not connection.went_stale
                 if answer is not None or (losses == question.losses and not connection.is_closing):
                     found[question.behaviour] = answer or Trust.BROKEN
@@ -85,6 +85,6 @@ async def _examine(relay: Relay, pool: Pool, found: dict[str, Trust], deadlines:
                     loan = None
     finally:
         if loan is not None and loan.connection is not None:
-            # Some servers count commands that are about no mail, and hang up.
+            # Some servers count commands that are not about mail, and close the connection.
             pool.retire(loan.connection)
             await pool.release(loan, deadlines)

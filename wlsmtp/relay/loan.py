@@ -1,4 +1,4 @@
-"""What one caller has of the pool: a connection, which it gives back once."""
+"""A caller's hold on one connection of the pool, to be released once."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Loan:
-    """What a caller of ``acquire`` has so far, and a connection in the end. A thread may be interrupted wherever a
-    function is called or returns, so what is noted here is noted together with what it changes."""
+    """The progress of one ``acquire``: first a slot, in the end a connection. An interrupt may come wherever a function
+    is called or returns, so this object and the counts it describes change without a call between."""
 
     size: int | None = None
     opened_after: float | None = None
     connection: Connection | None = None
     is_taken: bool = False
-    """Whether it counts as an open connection. Given back, it does not any more: ``release`` may be called again, by
-    whoever does not know whether it was interrupted before it began."""
+    """True if it counts as an open connection. After ``release`` it does not: ``release`` may be called again by a
+    caller that was interrupted and does not know whether it had begun."""

@@ -1,6 +1,5 @@
-"""A stream of messages over one connection after the other, as many on their way as the window takes. Outcomes come in
-the order of the input.
-"""
+"""A stream of messages over one connection at a time, with as many in flight as the window allows. Outcomes come in the
+order of the input."""
 
 from __future__ import annotations
 
@@ -26,22 +25,22 @@ if TYPE_CHECKING:
     from wlsmtp.smtp.deadlines import Deadlines
 
 FLUSH = 32 * 1024
-"""Octets of content that are written at once, while the next are being made."""
+"""Octets of content that are written at once, while the next messages are being made."""
 TOGETHER = 0.01
-"""Seconds within which messages are entered that share one deadline."""
+"""Seconds within which messages that arrive share one deadline."""
 ABSENCE = 0.001
-"""Seconds. A reader that stays away longer than that does not use up the time of its messages."""
+"""Seconds of absence after which the reader's time no longer counts against its messages."""
 
 
 class PipelineState(QuickEnum):
-    """Who works with a stream; see docs/explanation/lifecycle.md."""
+    """The states of a pipeline: who works on it. See docs/explanation/lifecycle.md."""
 
     READING = auto()
     """Its reader has asked for outcomes."""
     PARKED = auto()
-    """Outcomes were given, and the reader is busy elsewhere: messages may be on their way."""
+    """Outcomes were returned, and the reader is busy elsewhere: messages may be in flight."""
     RECLAIMED = auto()
-    """Somebody else, who needs the connection, settles what is on its way in place of the reader."""
+    """Another sender needs the connection and settles the messages in flight in place of the reader."""
     ENDED = auto()
 
 
@@ -51,11 +50,11 @@ ALLOWED = {
     PipelineState.RECLAIMED: frozenset({PipelineState.PARKED, PipelineState.ENDED}),
     PipelineState.ENDED: frozenset[PipelineState](),
 }
-"""Which states may follow a state."""
+"""The states that may follow each state."""
 
 
 class Pipeline:
-    """Sends what it is given over one connection at a time, which others may join when there are no more."""
+    """Sends its input over one connection at a time, which others may share when there are no more."""
 
     def __init__(self, relay: Relay, mails: AsyncIterator[Mail | None], deadlines: Callable[[], Deadlines]) -> None:
         self._relay = relay
@@ -63,16 +62,16 @@ class Pipeline:
         self._deadlines = deadlines
         self._latest = deadlines()
         self._all: deque[Dispatch] = deque()
-        """In the order of the input, up to the first whose outcome was not given yet."""
+        """All messages from the first whose outcome was not returned yet, in the order of the input."""
         self._to_send: deque[Dispatch] = deque()
         self._on_their_way: deque[Dispatch] = deque()
         self._connection: Connection | None = None
         self._loan: Loan | None = None
-        """Of the connection, until that was given back."""
+        """The lease of the connection, until that was released."""
         self._unflushed = 0
-        """Octets of content that were said since the last writing."""
+        """Octets of content that were queued since the last write."""
         self._is_full = False
-        """Whether a moment ago there was no room for the next message beside those on their way."""
+        """True if there was no room for the next message beside those in flight, a moment ago."""
         self._life = Lifecycle(PipelineState.READING, ALLOWED)
         self._parked_at = self._entered_at = 0.0
         self._holder: Hashable | None = None
@@ -81,7 +80,7 @@ class Pipeline:
         self._turn = relay.io.condition(Rank.TURN)
 
     async def outcomes(self) -> AsyncGenerator[list[Outcome], None]:
-        """The outcomes, as many at a time as there are."""
+        """Yield the outcomes, as many at a time as are ready."""
         self._relay.pipelines.add(self)
         self._hold()
         try:
@@ -120,7 +119,7 @@ class Pipeline:
             await self._end()
 
     def _leave_what_is_known(self) -> None:
-        """Nobody takes the outcomes of these messages: what is certain of each stays with its mail."""
+        """Store in each mail what is certain about it, since nobody takes the outcomes any more."""
         connection, is_reclaimed = self._connection, self._life.is_in(PipelineState.RECLAIMED)
         is_ours = connection is not None and connection.users == 1 and not is_reclaimed
         sent = connection.link.stream.sent if is_ours and connection is not None else None
@@ -129,12 +128,12 @@ class Pipeline:
 
     @property
     def is_parked(self) -> bool:
-        """Whether it has a connection, and whoever takes the outcomes is busy elsewhere."""
+        """True if it has a connection while its reader is busy elsewhere."""
         return self._life.is_in(PipelineState.PARKED) and self._connection is not None
 
     async def reclaim_if_parked(self) -> None:
-        """Settle what is on its way, and give the connection back, if whoever takes the outcomes is busy elsewhere: a
-        session that is closed need not wait for that, nor a message that is sent meanwhile."""
+        """Settle the messages in flight and release the connection, if the reader is busy elsewhere. A session that is
+        being closed, or another message, then need not wait for the reader."""
         with self._mutex:
             if not self._life.is_in(PipelineState.PARKED):
                 return
@@ -168,20 +167,22 @@ class Pipeline:
             self._pool.let_go(holder)
 
     async def _park(self) -> None:
-        """Let whoever takes the outcomes do what it likes with them."""
+        """Mark the stream parked while the reader uses the outcomes."""
         holder, self._holder = self._holder, None
         if holder is not None:
             self._pool.let_go(holder)
         with self._mutex:
             self._parked_at = self._relay.io.now()
             self._life.to(PipelineState.PARKED)
-        # After it was parked: whoever comes to wait looks in the other order, so one of the two sees the other.
+        # After parking: a sender that comes to wait checks in the opposite order, so that one of the two sees the
+        # other.
         if self._pool.waiting:
             await self.reclaim_if_parked()
 
     async def _resume(self) -> None:
-        """The reader is back. After a long time the server may have closed the connection; it is asked before it is
-        sent any content. Raises ``ConfigError`` in a forked child: its parent sends these messages."""
+        """Continue after the reader has returned. After a long absence the server may have closed the connection, so
+        that it is checked before content is sent. Raises ``ConfigError`` in a forked child: its parent sends these
+        messages."""
         self._pool.check_place("The stream of messages")
         if not self._is_reading_again():
             async with self._turn:
@@ -203,7 +204,7 @@ class Pipeline:
             return True
 
     async def _refresh(self, left_at: float) -> None:
-        """Treat the connection as one that has been idle since ``left_at``, which is long ago."""
+        """Treat the connection as idle since ``left_at``, a long time ago."""
         now = self._relay.io.now()
         while self._on_their_way:
             await self._settle_some()
@@ -212,16 +213,16 @@ class Pipeline:
             self._connection.resume(now)
 
     def _discount_absence(self) -> None:
-        """The time in which nobody took the outcomes is not the time of the messages on their way."""
+        """Extend the deadlines of the messages in flight by the time in which nobody took the outcomes."""
         away = self._relay.io.now() - self._parked_at
         if away > ABSENCE:
             for deadlines in {id(dispatch.deadlines): dispatch.deadlines for dispatch in self._all}.values():
                 deadlines.extend(away)
 
     async def _end(self) -> None:
-        """Nobody takes outcomes any more. Whoever settles them in place of the reader gives the connection back, so
-        that nobody waits here."""
-        if self._pool.is_elsewhere:  # whoever had the mutex is not here
+        """End the stream: nobody takes outcomes any more. If another sender is settling them, that sender releases the
+        connection, so that nobody waits here."""
+        if self._pool.is_elsewhere:  # the holder of the mutex is gone
             await self._give_back()
             return
         with self._mutex:
@@ -232,11 +233,11 @@ class Pipeline:
         self._let_go()
 
     async def _go_on(self, *, to_the_end: bool) -> bool:
-        """Send what is to be sent, and settle what stands in its way, or everything; False when there is more to
-        settle, and outcomes to be given before that."""
+        """Send what is to be sent, and settle what must be settled first, or everything. Returns False when there is
+        more to settle and outcomes must be returned before that."""
         while True:
             while self._to_send and not self._is_full and await self._say(dispatch := self._to_send[0]):
-                self._to_send.remove(dispatch)  # by now others may stand before it, to be said again
+                self._to_send.remove(dispatch)  # others may stand before it by now, to be sent again
             if not self._on_their_way or not (self._to_send or to_the_end):
                 break
             self._is_full = False
@@ -248,7 +249,7 @@ class Pipeline:
         return True
 
     def _enter(self, mail: Mail) -> Dispatch:
-        # Those that come together may as well have their time counted from the same moment.
+        # Messages that arrive together share the start of their deadline.
         now = self._relay.io.now() if mail.entered_at is None else mail.entered_at
         if now - self._entered_at > TOGETHER or not self._all:
             self._latest, self._entered_at = self._deadlines(), now
@@ -257,7 +258,7 @@ class Pipeline:
         return dispatch
 
     def _may_follow(self, dispatch: Dispatch) -> bool:
-        """Bring one message on its way if nothing need be waited for, as is the rule."""
+        """Send one message if nothing must be waited for, the usual case."""
         connection = self._connection
         if connection is None or self._to_send or connection.is_spent or self._relay.has_pace:
             return False
@@ -267,7 +268,7 @@ class Pipeline:
         return False
 
     def _add(self, connection: Connection, dispatch: Dispatch) -> bool:
-        """Let a message follow the others; False when it must go alone."""
+        """Let a message follow the others; return False if it must go alone."""
         try:
             plan = self._relay.plan(connection, dispatch, expects_more=True)
         except SMTPError as error:
@@ -281,7 +282,7 @@ class Pipeline:
         return True
 
     async def _say(self, dispatch: Dispatch) -> bool:
-        """Bring one message on its way; False when others must be settled first."""
+        """Send one message; return False if others must be settled first."""
         try:
             connection = await self._connection_for(dispatch)
         except SMTPError as error:
@@ -289,11 +290,11 @@ class Pipeline:
             return True
         if connection is None:
             return False
-        # What others have on their way is not for this stream to settle: one message of its own always has room.
+        # Messages of other senders are not settled by this stream: there is always room for one of its own.
         if self._on_their_way and not connection.window.has_room(dispatch.content.size):
             return False
         if self._relay.has_pace and (pause := self._relay.pause(dispatch)) > 0:
-            # The pace of all is not the time of one, neither of those before nor of this one.
+            # Waiting for the pace does not use up the time of this message or of those before it.
             while self._on_their_way:
                 await self._settle_some()
             left_at = self._relay.io.now()
@@ -308,7 +309,7 @@ class Pipeline:
             return True
         if self._on_their_way:
             return False
-        # What cannot be among others goes alone, over a connection that nobody else can join.
+        # A message that cannot share goes alone, over a connection that nobody else can join.
         await self._give_back()
         self._let_go()
         try:
@@ -318,14 +319,14 @@ class Pipeline:
         return True
 
     async def _connection_for(self, dispatch: Dispatch) -> Connection | None:
-        """The connection; None when it must not be used any more, but has messages on their way."""
+        """Return the connection; None if it must not be used any more but has messages in flight."""
         connection = self._connection
         if connection is not None and (connection.is_spent or not connection.link.can_go_on):
             if self._on_their_way:
                 return None
             await self._give_back()
         if self._connection is None:
-            await self._give_back()  # again, if whoever did it was interrupted
+            await self._give_back()  # again, if the one who did it was interrupted
             self._loan = await self._pool.acquire(
                 dispatch.deadlines, size=dispatch.content.size, opened_after=dispatch.not_before
             )
@@ -338,7 +339,7 @@ class Pipeline:
             await self._connection.window.flush(dispatch.deadlines)
 
     async def _settle_some(self) -> None:
-        """Wait until the oldest of those on their way is settled, and take all that are."""
+        """Wait until the oldest message in flight is settled, and collect all that are."""
         connection, oldest = self._connection, self._on_their_way[0]
         assert connection is not None and oldest.transaction is not None
         self._unflushed = 0
@@ -359,7 +360,7 @@ class Pipeline:
         if delivered:
             self._pool.succeeded(delivered)
         if again:
-            # What the server refused itself goes last, as it may end the next connection as well.
+            # What the server itself refused goes last, as it may end the next connection as well.
             again.sort(key=lambda dispatch: dispatch.was_refused)
             self._to_send.extendleft(reversed(again))
         if connection.link.ended:
@@ -372,7 +373,7 @@ class Pipeline:
         return bool(self._all) and self._all[0].outcome is not None
 
     def _ready(self) -> list[Outcome]:
-        """The outcomes up to the first message that has none yet."""
+        """Return the outcomes up to the first message that has none yet."""
         ready: list[Outcome] = []
         while self._all and (outcome := self._all[0].outcome) is not None:
             self._all.popleft()

@@ -1,7 +1,7 @@
-"""Connections lent to senders: kept, shared when there are no more, and replaced when they are old, worn or dead.
+"""A connection pool: connections are kept, shared when the limit is reached, and replaced when they are old, used up or
+dead.
 
-A connection that is not wanted any more is sent QUIT at once, and its answer is read when there is time: no message
-waits for that.
+A connection that is no longer wanted is sent QUIT at once, and its reply is read later: no message waits for that.
 """
 
 from __future__ import annotations
@@ -24,17 +24,16 @@ if TYPE_CHECKING:
     from wlsmtp.smtp.deadlines import Deadlines
 
 GROWTH = 50
-"""Messages that must go well before one more connection is allowed, after the server had said that there are too
-many."""
+"""Messages that must succeed before one more connection is allowed, after the server said that there are too many."""
 LOOKS = 1.0
-"""Seconds after which who waits looks again, unasked."""
+"""Seconds after which a waiting caller checks again without being notified."""
 PATIENCE = 5.0
-"""Seconds for one more connection to be ready, or three times what the slowest took: a server that serves so many at a
-time may accept the next one and not greet it."""
+"""Seconds for one more connection to become ready, or three times what the slowest took. A server at its limit may
+accept the next connection and not greet it."""
 
 
 class Pool:
-    """Never more than ``max_connections`` open. Who comes then shares one that has room, or waits."""
+    """Holds at most ``max_connections`` open connections. Beyond that, callers share one that has room, or wait."""
 
     def __init__(
         self,
@@ -45,40 +44,42 @@ class Pool:
         *,
         is_closed: bool = False,
     ) -> None:
-        """``make_room`` is awaited before somebody waits. A pool belongs to the place where it is made."""
+        """``make_room`` is awaited before a caller waits. A pool belongs to the process and event loop that made it."""
         self._io = io
         self._limits = limits
         self._connect = connect
         self._make_room = make_room
         self.waiting: int = 0
-        """How many wait for a connection, or for all to come back."""
+        """Number of callers that wait for a connection, or for all to return."""
         self._idle: list[Connection] = []
         self._shared: list[Connection] = []
         self._quitting: deque[Connection] = deque()
-        """Those that were sent QUIT, and have not answered yet."""
+        """Connections that were sent QUIT and have not answered yet."""
         self._holders: dict[Hashable, int] = {}
-        """The threads or tasks that have connections, or are about to; how many each."""
+        """How many connections each thread or task has, or is about to have."""
         self._is_closed = is_closed
         self._closers = 0
-        """How many are in ``close``."""
+        """Number of calls of ``close`` in progress."""
         self._home = io.here()
         self._mutex = io.mutex(Rank.POOL)
         self._changed = io.condition(Rank.POOL_CHANGED)
         self._sleepers = 0
-        """How many wait for a change. They look again once they are counted here, so that none is missed."""
+        """Number of callers that wait for a change. They check again once they are counted here, so that none misses
+        it."""
         self._successes = 0
         self._slowest = 0.0
-        """Seconds that a connection took to be ready, at most."""
+        """The longest time in seconds that a connection took to become ready."""
         self._leaving: set[Connection] = set()
-        """Open ones that carry no other message, as they are too many: no other one need be closed for them."""
+        """Open connections that accept no more messages because there are too many: no other one need be closed for
+        them."""
         self.statistics: PoolStatistics = PoolStatistics(allowed=limits.max_connections)
 
     async def acquire(
         self, deadlines: Deadlines, *, size: int | None = None, opened_after: float | None = None
     ) -> Loan:
-        """A connection that is ready, kept or new; with ``size``, the octets of a message that may share it, perhaps
-        one that others use. Kept ones that were opened before ``opened_after`` are not used: another one of that age
-        has just turned out to be dead. Every loan must come back through ``release``."""
+        """Return a lease on a ready connection, kept or new. With ``size``, the octets of a message that may share, it
+        may be one that others use. Kept connections opened before ``opened_after`` are not used: another one of that
+        age has just turned out to be dead. Every lease must be given to ``release``."""
         worn: list[Connection] = []
         place = Loan(size, opened_after)
         try:
@@ -103,14 +104,14 @@ class Pool:
         return place
 
     def hold(self) -> Hashable:
-        """To be called before ``acquire``, and ``let_go`` of what it returns after ``release``: so no thread or task
-        waits for itself."""
+        """Register the caller before ``acquire``; give the result to ``end_hold`` after ``release``. No thread or task
+        then waits for itself."""
         caller = self._io.caller()
         self._holders[caller] = self._holders.get(caller, 0) + 1
         return caller
 
     def let_go(self, caller: Hashable) -> None:
-        """The end of ``hold``."""
+        """End what ``hold`` began."""
         left = self._holders[caller] - 1
         if left:
             self._holders[caller] = left
@@ -118,13 +119,13 @@ class Pool:
             del self._holders[caller]
 
     async def release(self, loan: Loan, deadlines: Deadlines, *, reason: str | None = None) -> None:
-        """Take a connection back, once. One that cannot be used again is closed once nobody uses it; ``reason`` says
-        that nobody knows any more which reply would come next."""
+        """Return a connection, once. An unusable one is closed when nobody uses it any more. ``reason`` says why it is
+        unknown which reply would come next."""
         connection = loan.connection
         if connection is None or not loan.is_taken:
             return
         try:
-            if self.is_elsewhere:  # a generator ends in a forked child, say
+            if self.is_elsewhere:  # for example, a generator that ends in a forked child
                 await connection.link.stream.close()
                 return
             if reason is not None:
@@ -150,7 +151,7 @@ class Pool:
                 connection.link.tell()
 
     def _take_back(self, connection: Connection) -> bool:
-        """Keep a connection that nobody uses any more; return whether it is to be closed."""
+        """Keep a connection that nobody uses any more; return whether it must be closed instead."""
         if connection in self._shared:
             self._shared.remove(connection)
         now = self._io.now()
@@ -164,10 +165,10 @@ class Pool:
         return False
 
     async def _recover(self, connection: Connection) -> None:
-        """Close a connection that an interrupt has left between its states, and give its place to others."""
+        """Close a connection that an interrupt has left between states, and free its slot."""
         connection.link.end("interrupted")
         with self._mutex:
-            if connection.users > 0:  # others have it still
+            if connection.users > 0:  # others still use it
                 return
             for kept in (self._idle, self._shared):
                 if connection in kept:
@@ -176,7 +177,7 @@ class Pool:
         await self._give_up(Loan(is_taken=True))
 
     def retire(self, connection: Connection) -> None:
-        """Let a connection take no more messages; it is closed once nobody uses it."""
+        """Let a connection accept no more messages; it is closed when nobody uses it any more."""
         with self._mutex:
             self._retire_locked(connection)
 
@@ -185,13 +186,13 @@ class Pool:
             connection.life.to(ConnectionState.RETIRED)
 
     async def open(self) -> None:
-        """Lend again after ``close``."""
+        """Accept callers again after ``close``."""
         self._is_closed = False
         await self._wake()
 
     async def close(self, deadlines: Deadlines) -> None:
-        """Lend no more, close what is idle, and wait for what is lent, so that mail on its way is finished. What the
-        caller has itself, as in a listener, is not waited for."""
+        """Accept no more callers, close idle connections, and wait for those in use, so that mail in flight is
+        finished. Connections that the caller itself holds, as in a listener, are not waited for."""
         idle: list[Connection] = []
         is_counted = False
         try:
@@ -218,8 +219,8 @@ class Pool:
                 await quitting.popleft().end_quit(deadlines.end)
 
     async def _until_given_back(self, deadlines: Deadlines) -> None:
-        """As a stream may be parked at any time, with a connection, room is made again and again. Who opens the session
-        meanwhile ends the wait."""
+        """Wait until all connections have returned. A stream with a connection may be parked at any time, so room is
+        made repeatedly. Opening the session ends the wait."""
         caller = self._io.caller()
         self._count_waiting(1)
         try:
@@ -239,26 +240,26 @@ class Pool:
 
     @property
     def is_elsewhere(self) -> bool:
-        """Whether it is the pool of another process or event loop, of which only ``forget`` and ``release`` can be used
-        here."""
+        """True if it is the pool of another process or event loop. Only ``forget`` and ``release`` work here then."""
         here = self._io.here()
         return here is not self._home and here != self._home
 
     def check_place(self, what: str) -> None:
-        """Raise ``ConfigError`` for ``what`` has begun elsewhere, with connections of this pool."""
+        """Raise ``ConfigError`` if ``what`` was begun in another process or event loop, with connections of this
+        pool."""
         if self.is_elsewhere:
             raise self._home.error(what)
 
     def forget(self) -> PoolStatistics:
-        """Let go of the connections of a place that is gone, without a word to the server; return the counts. No lock
-        is held, as those of a parent may be held for ever."""
+        """Drop the connections of a process or event loop that is gone, without sending anything; return the counts. No
+        lock is taken, as those of a parent process may be held for ever."""
         for connection in (*self._idle, *self._shared):
             connection.link.stream.abort()
         return self.count()
 
     @property
     def has_others(self) -> bool:
-        """Whether more than one connection is open, or on the way to be."""
+        """True if more than one connection is open or being opened."""
         return self.statistics.open > 1
 
     @property
@@ -267,8 +268,8 @@ class Pool:
         return counts.open > counts.allowed and counts.open - len(self._leaving) > counts.allowed
 
     def shrink(self, connection: Connection | None = None) -> None:
-        """The server has said that there are too many connections, or too much mail at once: one connection less. That
-        it says so of each message of one ``connection`` counts once."""
+        """Allow one connection less: the server said that there are too many, or too much mail at once. Repeated
+        refusals over one ``connection`` count once."""
         with self._mutex:
             if connection is not None and connection.is_one_too_many:
                 return
@@ -283,7 +284,7 @@ class Pool:
         self.statistics.allowed = max(1, min(self.statistics.allowed, self.statistics.open) - 1)
 
     def succeeded(self, count: int = 1) -> None:
-        """Messages went well: after enough of them there may be one more connection again."""
+        """Count successful messages: after enough of them one more connection is allowed again."""
         if self.statistics.allowed == self._limits.max_connections:
             return
         self._successes += count
@@ -292,20 +293,20 @@ class Pool:
             self.statistics.allowed += 1
 
     def count(self) -> PoolStatistics:
-        """The counts of now."""
+        """Return the current counts."""
         self.statistics.idle = len(self._idle)
         return self.statistics
 
     def is_worn(self, connection: Connection, now: float) -> bool:
-        """Whether it has had its messages, or its time."""
+        """Return whether it has reached its number of messages or its age."""
         age = self._limits.max_age
         return connection.is_spent or (age is not None and now - connection.opened_at > age)
 
     async def _open_another(self, place: Loan, deadlines: Deadlines) -> Connection | None:
-        """A new connection; None, and the place is given up, when the server refuses it for now, or leaves it without a
-        greeting, while others are open: one of those will do. Raises the error when there is none to wait for."""
+        """Open a new connection. Returns None, and frees the slot, if the server refuses it for now or sends no
+        greeting while others are open: one of those will do. Raises the error if there is none to wait for."""
         await self._make_place()
-        began, is_another = self._io.now(), self.has_others  # the first one has all the time that it was given
+        began, is_another = self._io.now(), self.has_others  # the first connection has the full time
         try:
             hurried = deadlines.within(max(PATIENCE, 3 * self._slowest)) if is_another else deadlines
             connection = await self._connect(hurried)
@@ -337,8 +338,8 @@ class Pool:
         await self._wake()
 
     def _look_for_place(self, place: Loan, worn: list[Connection]) -> None:
-        """Take one, if there is any: with a connection, or with the right to open one. Those that have had their time
-        go to ``worn``. What is counted and what ``place`` says of it is changed without a call between."""
+        """Take a connection, or the right to open one, if there is any. Expired ones go to ``worn``. The counts and
+        ``place`` change without a call between."""
         with self._mutex:
             if self._is_closed:
                 raise closed_error()
@@ -363,7 +364,7 @@ class Pool:
         self._count_waiting(1)
         try:
             while not place.is_taken:
-                # Nothing is held meanwhile: it may start threads.
+                # No lock is held here: this may start threads.
                 await self._make_room()
                 async with self._changed:
                     await self._look_again(place, worn, deadlines)
@@ -377,7 +378,7 @@ class Pool:
             self._count_waiting(-1)
 
     async def _look_again(self, place: Loan, worn: list[Connection], deadlines: Deadlines) -> None:
-        """What there is now or, if that is nothing, once something has changed, or after a while."""
+        """Try to acquire; if that fails, try again once something has changed or after a while."""
         self._sleepers += 1
         try:
             self._look_for_place(place, worn)
@@ -388,7 +389,7 @@ class Pool:
             self._sleepers -= 1
 
     async def _wait_a_while(self, deadlines: Deadlines) -> None:
-        """Until something has changed, or it is time to look again. Raises ``TimeoutError`` at the deadline."""
+        """Wait until something has changed or it is time to check again. Raises ``TimeoutError`` at the deadline."""
         soon = self._io.now() + LOOKS
         try:
             await self._changed.wait(min(soon, deadlines.end))
@@ -406,7 +407,7 @@ class Pool:
                 self._changed.notify_all()
 
     def _next_idle(self, worn: list[Connection], opened_after: float | None, now: float) -> Connection | None:
-        """The last of those that are kept, once those that cannot be used are not."""
+        """Return the most recently used idle connection, after removing those that cannot be used."""
         while self._idle:
             connection = self._idle[-1]
             is_new_enough = opened_after is None or connection.opened_at > opened_after
@@ -432,7 +433,7 @@ class Pool:
             await self._give_up(Loan(is_taken=True))
 
     async def _part_with(self, connections: list[Connection], deadlines: Deadlines) -> None:
-        """Send QUIT over ``connections``, and close those that have answered it. Nothing is waited for."""
+        """Send QUIT over ``connections``, and close those that have answered it. Does not wait."""
         while connections:
             connection = connections.pop()
             if not await connection.begin_quit(deadlines):
@@ -453,7 +454,7 @@ class Pool:
                 await quitting.end_quit(self._io.now())
 
     async def _make_place(self) -> None:
-        """Before another connection is opened: one that has not answered QUIT is not waited for, but closed."""
+        """Before another connection is opened, close those whose reply to QUIT is missing instead of waiting for it."""
         while True:
             with self._mutex:
                 is_full = self.statistics.open + len(self._quitting) > self.statistics.allowed
@@ -479,14 +480,15 @@ class Pool:
         await self._wake()
 
     def _is_fit(self, connection: Connection, now: float) -> bool:
-        """A server that has hung up, or wants to say something, shows on the socket without a round trip."""
+        """Return whether an idle connection can be used. A server that has closed, or has sent something, shows on the
+        socket without a round trip."""
         limit = self._limits.idle_timeout
         is_stale = limit is not None and now - connection.idle_since > limit
         return not (is_stale or self.is_worn(connection, now) or connection.link.stream.has_input())
 
 
 def closed_error() -> ConnectionFailed:
-    """The answer to a send after ``close``."""
+    """Return the error for a send after ``close``."""
     error = ConnectionFailed("The session is closed", stage=Stage.CONNECT, hint="Call open() to use it again")
     error.is_lasting = True
     return error

@@ -1,4 +1,4 @@
-"""Mail to one server: its connections, what is known of it, and one message over them."""
+"""Mail to one server: its connections, what is known about it, and one message over them."""
 
 from __future__ import annotations
 
@@ -33,56 +33,56 @@ if TYPE_CHECKING:
 
 
 class Reclaimable(Protocol):
-    """Has a connection in its hands for as long as somebody else reads its results: a ``Pipeline``."""
+    """Holds a connection while the caller reads its results: a ``Pipeline``."""
 
     @property
     def is_parked(self) -> bool:
-        """Whether it has a connection, and its reader is busy elsewhere."""
+        """True if it has a connection while its reader is busy elsewhere."""
         ...
 
     async def reclaim_if_parked(self) -> None:
-        """Settle what is on its way, and give the connection back, if the reader is busy elsewhere."""
+        """Settle what is in flight and release the connection, if the reader is busy elsewhere."""
         ...
 
 
 class Relay:
-    """The way to one server, for any number of senders at once."""
+    """Delivers to one server, for any number of senders at once."""
 
     def __init__(self, config: SessionConfig, io: IO, announce: Announcer) -> None:
         self.config = config
         self.io = io
         self.quirks: ServerQuirks = ServerQuirks()
         self.capabilities: Capabilities | None = None
-        """What the server offered on the latest connection."""
+        """The capabilities that the server offered on the latest connection."""
         self.all_or_nothing: bool = config.all_or_nothing
-        """Whether a message is for all its recipients or for nobody."""
+        """True if a message goes to all its recipients or to nobody."""
         self._announce = announce
         self._pools = Kept(io.here, self._make_pool, self._forget_pool)
         self._pipelines: Kept[set[Reclaimable]] = Kept(io.here, lambda _: set())
         self._reclaiming: Kept[list[Task[None]]] = Kept(io.here, lambda _: [])
         self._forgotten = PoolStatistics()
-        """The counts of pools that a fork or the end of an event loop took away."""
+        """The counts of pools that were lost with a fork or the end of an event loop."""
         self._is_closed = False
         rate = config.pool.messages_per
         self._pace = Pace(*rate) if rate is not None else None
         self.has_pace: bool = rate is not None
-        """Whether there is a limit on messages in a stretch of time."""
+        """True if the rate of messages is limited."""
         self._lock = Lock(Rank.PACE)
 
     @property
     def pool(self) -> Pool:
-        """The connections of this process and, in the asyncio world, of the running loop."""
+        """The pool of this process and, under asyncio, of the running event loop."""
         return self._pools.get()
 
     @property
     def pipelines(self) -> set[Reclaimable]:
-        """Those of this place that are not at their end."""
+        """The pipelines of this process and event loop that have not ended."""
         return self._pipelines.get()
 
     @property
     def statistics(self) -> PoolStatistics:
-        """Counts of connections, since the session was made."""
-        counts = [pool.count() for pool in self._pools.all()]  # asked first, as it may forget some
+        """Counts of connections since the session was made."""
+        counts = [pool.count() for pool in self._pools.all()]  # read first, as it may forget some
         counts = [self._forgotten, *(counts or [PoolStatistics(allowed=self.config.pool.max_connections)])]
         return PoolStatistics(*map(sum, zip(*map(astuple, counts), strict=True)))
 
@@ -96,12 +96,12 @@ class Relay:
         self._forgotten.lost += count.lost + count.open
 
     async def open(self) -> None:
-        """Take messages, also after ``close``."""
+        """Accept messages, also after ``close``."""
         self._is_closed = False
         await self.pool.open()
 
     async def close(self, deadlines: Deadlines) -> None:
-        """Close all connections, those in use once they are given back."""
+        """Close all connections; those in use once they are released."""
         self._is_closed = True
         await self.pool.close(deadlines)
 
@@ -119,7 +119,7 @@ class Relay:
         return dispatch.outcome
 
     def pause(self, dispatch: Dispatch) -> float:
-        """How long the pace makes this message wait, in seconds; it is asked once."""
+        """Return how many seconds the pace delays this message; it is delayed once."""
         if dispatch.has_turn or self._pace is None:
             return 0.0
         dispatch.has_turn = True
@@ -127,7 +127,7 @@ class Relay:
             return self._pace.reserve(self.io.now())
 
     def plan(self, connection: Connection, dispatch: Dispatch, *, expects_more: bool) -> Plan:
-        """What to send next for a message. Raises ``MessageError`` or ``ExtensionMissing``."""
+        """Plan what to send next for a message. Raises ``MessageError`` or ``ExtensionMissing``."""
         dispatch.tls, part = connection.info.tls, dispatch.envelope
         if connection.planner.may_split:
             part = dispatch.next_part(connection, all_or_nothing=self.all_or_nothing)
@@ -137,7 +137,7 @@ class Relay:
         return plan
 
     def is_sent_again(self, dispatch: Dispatch, outcome: Outcome, connection: Connection) -> bool:
-        """Whether a message is sent again at once, as nothing that failed has to do with it."""
+        """Return whether a message is sent again at once, because it did not cause what failed."""
         error = outcome.error
         if error is None:
             return False
@@ -167,17 +167,17 @@ class Relay:
             pool.let_go(caller)
 
     async def _deliver_over_one(self, pool: Pool, dispatch: Dispatch) -> Outcome | None:
-        """The result of one transaction; None when another one must follow at once, over another connection. The
-        connection comes back whatever is raised."""
+        """Return the result of one transaction; None if another one must follow at once, over another connection. The
+        connection is released whatever is raised."""
         content, deadlines = dispatch.content, dispatch.deadlines
         may_wait = content.size > self.config.pipelining.early_content or content.is_streamed or self.all_or_nothing
-        # A message with which a connection ended is behind no other, where that would happen to it again and again.
+        # A message with which a connection ended follows no other, so that this cannot repeat again and again.
         size = None if may_wait or dispatch.mail.is_suspect else content.size
         loan = await pool.acquire(deadlines, size=size, opened_after=dispatch.not_before)
         connection = loan.connection
         assert connection is not None
         try:
-            # A program that sends one message is spared what only pays with several.
+            # A program that sends one message skips what pays off only with several.
             expects_more = self.quirks.has_delivered or connection.users > 1
             plan = self.plan(connection, dispatch, expects_more=expects_more)
             dispatch.transaction = connection.window.add(plan)
@@ -197,7 +197,7 @@ class Relay:
         return None if is_sent_again else outcome
 
     async def _make_room(self) -> None:
-        """Whoever waits for a connection may be the one that a pipeline waits for, with its connection in its hands."""
+        """Reclaim parked pipelines: the caller that waits may be the very one that reads such a pipeline's results."""
         reclaiming = self._reclaiming.get()
         reclaiming[:] = [task for task in reclaiming if not task.is_done]
         for pipeline in tuple(self.pipelines):
@@ -205,7 +205,7 @@ class Relay:
                 continue
             try:
                 reclaiming.append(self.io.spawn(pipeline.reclaim_if_parked(), "wlsmtp-reclaim"))
-            except OSError:  # no thread can be started, so this one does the work
+            except OSError:  # no thread can be started, so this caller does the work
                 await pipeline.reclaim_if_parked()
 
     async def _connect(self, deadlines: Deadlines) -> Connection:
@@ -215,7 +215,7 @@ class Relay:
 
 
 async def abandon_if_unsure(connection: Connection) -> None:
-    """Give a connection up whose sender was interrupted where nobody knows what was half done: any thread may be, at
-    any place; a task only where it waits."""
+    """Abandon a connection whose sender was cancelled mid-operation: the connection state is unknown. A thread may be
+    interrupted anywhere, a task only where it waits."""
     if not connection.link.stream.keeps_unread:
         await connection.window.abandon()

@@ -1,9 +1,9 @@
-"""AUTH (RFC 4954): choose a mechanism, play it to its end, and go on to the next one only where that is harmless.
+"""AUTH (RFC 4954): choose a mechanism, run its exchange, and try the next one only where that is harmless.
 
-A secret is put to the test once. The next mechanism is tried when the failure cannot be about the secret: the reply
-says that the mechanism is not supported, or no secret was shown before it. Where the connection was lost at that point,
-the next one is tried over a new connection. A token that a provider gave, and that the server refused, is asked for
-anew and tried once more if it is another one.
+A secret is tested once. The next mechanism is tried only if the failure cannot be about the secret: the reply says that
+the mechanism is not supported, or no secret was sent before it. If the connection was lost at that point, the next
+mechanism is tried over a new connection. A token that came from a provider and was refused is requested again, and
+tried once more if the new token differs.
 """
 
 from __future__ import annotations
@@ -49,20 +49,20 @@ if TYPE_CHECKING:
     from wlsmtp.wire.extensions import Capabilities
 
 _NOT_SUPPORTED = frozenset({500, 502, 503, 504})
-"""Replies that speak against the mechanism."""
+"""Replies that say that the mechanism is the problem."""
 _NAMES_MECHANISM = re.compile(
     r"\b(?:invalid|unknown|unsupported|unrecogni[sz]ed|bad)\b[\w ]{0,20}\b(?:mechanism|authentication type)|"
     r"\bmechanism\b[\w ]{0,20}\b(?:not (?:supported|allowed|available|offered|permitted)|unsupported|disabled)",
     re.IGNORECASE,
 )
-"""Words of a 5xx of any code that speak against the mechanism, as Postfix passes them on from its SASL library."""
+"""Wording of a 5xx with any code that blames the mechanism, as Postfix passes it on from its SASL library."""
 _NEEDS_TRANSITION = "4.7.12"
 """The user must log in once with a mechanism that shows the password (RFC 4954 §6: 432)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Who was authenticated, and how; nobody by default."""
+    """The authenticated user and the mechanism; both None without a login."""
 
     username: str | None = None
     mechanism: str | None = None
@@ -70,17 +70,17 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class _Played:
-    """One exchange, played to its end."""
+    """The result of one complete SASL exchange."""
 
     reply: Reply
     challenge: bytes
     """The server's last challenge."""
     is_tested: bool
-    """Whether the secret was put to the test."""
+    """True if the server received the secret and could test it."""
 
     @property
     def is_about_mechanism(self) -> bool:
-        """Whether the refusal cannot be about the secret."""
+        """True if the refusal cannot be about the secret."""
         reply = self.reply
         if reply.code in _NOT_SUPPORTED or str(reply.enhanced) == _NEEDS_TRANSITION:
             return True
@@ -91,7 +91,7 @@ class _Played:
 
 
 class ExchangeCut(ConnectionFailed):
-    """The connection was lost before a secret was put to the test; another one may log in with another mechanism."""
+    """The connection was lost before the secret was tested; another mechanism may work over a new connection."""
 
 
 def check_mechanisms(config: SessionConfig) -> None:
@@ -122,8 +122,8 @@ async def authenticate(
     deadlines: Deadlines,
     quirks: ServerQuirks,
 ) -> Login:
-    """Log in as configured, or not at all when nothing is configured, or nothing fits with ``auth="optional"``. Raises
-    ``ExchangeCut`` when it is to be called again, with a new connection."""
+    """Log in as configured. Does nothing if no login is configured, or if nothing fits and ``auth="optional"`` allows
+    that. Raises ``ExchangeCut`` to be called again with a new connection."""
     if not config.logs_in:
         return Login()
     secrets = _secrets(link, config, capabilities, await fetch_token(config, io, deadlines))
@@ -153,7 +153,7 @@ async def authenticate(
 
 def _secrets(link: Link, config: SessionConfig, capabilities: Capabilities, token: str | None) -> Secrets:
     tls, offered = link.stream.tls, [name.upper() for name in capabilities.mechanisms]
-    # Found out only where it is used, as a certificate must be parsed for it.
+    # Computed only where it is used: it requires parsing a certificate.
     binds = config.password is not None and any(name.startswith("SCRAM-") for name in offered)
     default_only = not any(name.upper().endswith("-PLUS") for name in config.mechanisms or ())
     certificate = tls.certificate.der if tls and tls.certificate else None
@@ -175,7 +175,7 @@ def _has_certificate(config: SessionConfig) -> bool:
 
 
 class _Player:
-    """Plays mechanisms over one link."""
+    """Runs SASL mechanisms over one link."""
 
     def __init__(
         self, link: Link, config: SessionConfig, io: IO, deadlines: Deadlines, quirks: ServerQuirks, scene: Scene
@@ -187,10 +187,11 @@ class _Player:
         self._deadlines = deadlines
         self._quirks = quirks
         self._is_tested = False
-        """Whether the exchange that is played has put the secret to the test."""
+        """True if the exchange in progress has sent the secret for testing."""
 
     async def log_in(self, usable: Sequence[Mechanism], secrets: Secrets) -> str:
-        """The name of the mechanism that succeeded. Raises ``AuthenticationFailed``, or ``ExchangeCut``."""
+        """Log in and return the name of the mechanism that succeeded. Raises ``AuthenticationFailed`` or
+        ``ExchangeCut``."""
         self._mask(secrets)
         try:
             return await self._first_of(usable, secrets)
@@ -199,7 +200,7 @@ class _Player:
             raise
 
     def _mask(self, secrets: Secrets) -> None:
-        """From here on the server may repeat what it is shown."""
+        """Mask the secret in replies from now on: the server may repeat it."""
         if secret := secrets.token or secrets.password:
             if self._quirks.secret is None or self._quirks.secret.of != secret:
                 self._quirks.secret = Notations.of_secret(secret)
@@ -217,7 +218,7 @@ class _Player:
                 continue
             except ConnectionFailed as error:
                 if refused is not None and self._link.heard == heard:
-                    self._go_round(refused, usable, error)  # the server has hung up right behind its refusal
+                    self._go_round(refused, usable, error)  # the server closed the connection right after its refusal
                 elif not self._is_tested:
                     self._go_round(mechanism, usable, error)
                 raise
@@ -228,13 +229,13 @@ class _Player:
             self._link.mask_error(failure)
             if failure.rests or not played.is_about_mechanism:
                 break
-        assert failure is not None  # there is always something to try
+        assert failure is not None  # there is always a mechanism to try
         if refused is not None:
             self._remember(refused, secrets, failure)
         raise failure
 
     def _remember(self, mechanism: Mechanism, secrets: Secrets, failure: AuthenticationFailed) -> None:
-        """Keep in mind that the server refused a secret for good."""
+        """Record that the server refused a secret permanently."""
         secret = secret_of(self._config, secrets.token)
         reply = failure.reply
         is_about_secret = (
@@ -244,15 +245,15 @@ class _Player:
             self._quirks.refused_login = RefusedLogin.of(secret, failure, self._io.now())
 
     def _go_round(self, cut: Mechanism, usable: Sequence[Mechanism], error: ConnectionFailed) -> None:
-        """The server hung up at a mechanism: if another one is left, remember that, and raise ``ExchangeCut``. A server
-        that took its leave with 421 had other reasons."""
+        """Handle a connection that the server closed during a mechanism: if another mechanism is left, record that and
+        raise ``ExchangeCut``. A server that closed with 421 had other reasons."""
         left = {mechanism.name for mechanism in usable} - self._quirks.broken_mechanisms - {cut.name}
         if left and error.reply is None:
             self._quirks.broken_mechanisms.add(cut.name)
             raise ExchangeCut(error.message, stage=Stage.AUTH) from error
 
     async def _play(self, mechanism: Mechanism, secrets: Secrets) -> _Played:
-        """One whole exchange."""
+        """Run one complete exchange."""
         exchange = mechanism.start(secrets)
         response = await self._step(mechanism, exchange, None) or NOTHING
         self._link.mask(Notations.of_response(response))
@@ -279,7 +280,7 @@ class _Player:
         return _Played(reply, challenge, self._is_tested)
 
     async def _step(self, mechanism: Mechanism, exchange: Exchange, challenge: bytes | None) -> bytes | None:
-        """The next response; None when the mechanism has nothing left to say."""
+        """Return the next response, or None when the mechanism has finished."""
 
         def step() -> bytes | None:
             try:
@@ -295,7 +296,8 @@ class _Player:
             raise DeadlineExceeded(f"{mechanism.name} took too long on this side", stage=Stage.AUTH) from error
 
     async def _cancel(self) -> Reply:
-        """The server asks on and on: end the exchange (RFC 4954 §4), and fail if it does not end even so."""
+        """Cancel an exchange in which the server sends challenge after challenge (RFC 4954 §4); fail if it does not end
+        even then."""
         reply = await self._link.ask(Stage.AUTH, command.CANCEL_AUTH, self._deadlines("command"))
         if reply.is_intermediate or reply.is_positive:
             words = f"{self._link.server} does not end the authentication exchange"
@@ -321,5 +323,5 @@ def _refuse_clear_link(link: Link, config: SessionConfig, usable: Sequence[Mecha
 
 
 def is_loopback(ip: str | None) -> bool:
-    """Whether the connection does not leave this machine, as this end has a loopback address."""
+    """Return whether the connection stays on this machine, judged by the loopback address of this end."""
     return ip is not None and ip_address(ip.partition("%")[0]).is_loopback

@@ -29,15 +29,17 @@ if TYPE_CHECKING:
     from wlsmtp.smtp.quirks import ServerQuirks
 
 LONG_IDLE = 1.0
-"""Seconds after which a connection may have died without a sign: the next message asks before it sends content."""
+"""Seconds of idleness after which a connection may have died unnoticed. The next message then waits for a reply before
+it sends content."""
 
 FEW = 3
-"""Senders that may share a connection before the server was seen to take several messages at once."""
+"""Number of senders that may share a connection before the server has shown that it handles several messages at
+once."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """What ``verify`` found: the server, how the connection is secured, who is logged in, what is offered."""
+    """The result of ``verify``: the server, how the connection is secured, who is logged in, and what is offered."""
 
     server: str
     name: str
@@ -51,18 +53,18 @@ class ServerInfo:
 
 
 class ConnectionState(QuickEnum):
-    """Where a connection is in its life; see docs/explanation/lifecycle.md. The pool changes it."""
+    """The states of a connection; see docs/explanation/lifecycle.md. The pool changes them."""
 
     LENT = auto()
-    """One sender has it, and nobody else may join."""
+    """One sender has it exclusively."""
     SHARED = auto()
-    """One sender or several have it, each with messages of its own."""
+    """One or more senders use it, each with its own messages."""
     IDLE = auto()
-    """Nobody has it; it waits for the next message."""
+    """No sender uses it; it waits for the next message."""
     RETIRED = auto()
-    """Senders have it still, and it takes no more messages."""
+    """Senders still use it, but it accepts no new messages."""
     ENDED = auto()
-    """It has left the pool: QUIT was sent, or it was lost."""
+    """It is no longer in the pool: QUIT was sent, or the connection was lost."""
 
 
 ALLOWED = {
@@ -74,7 +76,7 @@ ALLOWED = {
     ConnectionState.RETIRED: frozenset({ConnectionState.ENDED}),
     ConnectionState.ENDED: frozenset[ConnectionState](),
 }
-"""Which states may follow a state."""
+"""The states that may follow each state."""
 
 
 class Connection:
@@ -84,14 +86,14 @@ class Connection:
         self.link = link
         self.info = info
         self.scene: Scene = Scene((config.server, info.name), info.tls is not None, info.mechanism is not None)
-        """What refusals over it are read with."""
+        """What is known when a refusal on this connection is explained."""
         self.life: Lifecycle[ConnectionState] = Lifecycle(ConnectionState.LENT, ALLOWED)
         self.quit_by: float = 0.0
-        """Until when the answer to QUIT is waited for."""
+        """The time at which waiting for the reply to QUIT stops."""
         self.users = 0
-        """Senders that it is lent to."""
+        """Number of senders that have acquired it."""
         self.is_one_too_many = False
-        """Whether the server has said over it that there are too many connections, or too much mail."""
+        """True if the server has said on it that there are too many connections, or too much mail."""
         self.opened_at: float = io.now()
         self.idle_since: float = self.opened_at
         self.planner: Planner = Planner(
@@ -114,14 +116,13 @@ class Connection:
 
     @property
     def is_reusable(self) -> bool:
-        """Whether nothing speaks against another message, without asking the server."""
+        """True if nothing rules out another message; the server is not asked."""
         return self.link.is_usable and self.window.is_empty and not self.window.must_end
 
     @property
     def is_spent(self) -> bool:
-        """Whether it must not carry another message: it has had as many as it may have, or the server does not go on
-        with it."""
-        if self.window.must_end or self.life.state is ConnectionState.RETIRED:  # asked for each message
+        """True if it must not carry another message: it has reached its limit, or the server is ending it."""
+        if self.window.must_end or self.life.state is ConnectionState.RETIRED:  # read once per message
             return True
         found = self._quirks.max_messages
         if found is not None and self.window.begun >= found:
@@ -130,41 +131,41 @@ class Connection:
 
     @property
     def was_kept(self) -> bool:
-        """Whether it has lain idle since it was opened."""
+        """True if it has been idle since it was opened."""
         return self._heard_when_kept is not None
 
     @property
     def went_stale(self) -> bool:
-        """Whether it had lain idle and has not been heard of since, so that the server may have closed it before."""
+        """True if no reply has arrived since it was idle, so that the server may have closed it meanwhile."""
         return self._heard_when_kept == self.link.heard
 
     @property
     def has_delivered(self) -> bool:
-        """Whether it has delivered a message."""
+        """True if it has delivered a message."""
         return self.window.has_delivered
 
     @property
     def has_settled(self) -> bool:
-        """Whether it has answered a message in full, with whatever result."""
+        """True if the server has answered a message in full, whatever the result."""
         return self.window.settled > 0
 
     @property
     def is_closing(self) -> bool:
-        """Whether the server has announced that it ends the connection."""
+        """True if the server has announced that it ends the connection."""
         return self.link.closing_reply is not None
 
     def keep(self, now: float) -> None:
-        """It lies idle from now on."""
+        """Mark it idle."""
         self.idle_since, self._heard_when_kept = now, self.link.heard
 
     def resume(self, now: float) -> None:
-        """It is used again."""
+        """Mark it in use again."""
         self._lay_idle = now - self.idle_since > LONG_IDLE
         if self._lay_idle:
             self.window.settled_when_idle = self.window.settled
 
     def has_room(self, size: int) -> bool:
-        """Whether one more sender may use it beside the others, with a message of so many octets."""
+        """Return whether one more sender may share it, with a message of ``size`` octets."""
         trust = self.planner.window_trust
         if not self.planner.may_group or trust is Trust.BROKEN:
             return False
@@ -174,13 +175,13 @@ class Connection:
         return self.users < most and self.window.has_room(size)
 
     def plan(self, envelope: Envelope, content: Content, *, expects_more: bool) -> Plan:
-        """How to send a message here. Raises ``MessageError`` or ``ExtensionMissing`` before a command is sent."""
+        """Plan how to send a message here. Raises ``MessageError`` or ``ExtensionMissing`` before a command is sent."""
         may_be_dead = self._lay_idle and self.went_stale
         return self.planner.plan(envelope, content, may_be_dead=may_be_dead, expects_more=expects_more)
 
     async def noop(self, deadlines: Deadlines) -> None:
-        """Ask whether the server is still there. Any reply shows that it is, as some servers do not know NOOP; raises
-        ``CommandRefused`` for one that ends the connection."""
+        """Check with NOOP that the server is still there. Any reply proves it, since some servers do not know NOOP.
+        Raises ``CommandRefused`` for a reply that ends the connection."""
         reply = await self.link.ask(Stage.NOOP, command.NOOP, deadlines("command"))
         check_in_place(self.link, Stage.NOOP, reply)
         if is_closing(reply):
@@ -191,8 +192,8 @@ class Connection:
             self._quirks.noop = Trust.BROKEN
 
     async def begin_quit(self, deadlines: Deadlines) -> bool:
-        """Send QUIT, without waiting for anything; return whether an answer is to come, for ``end_quit``. Without one
-        the connection is closed."""
+        """Send QUIT without waiting. Returns whether a reply is due, to be awaited by ``end_quit``; if not, the
+        connection is closed."""
         try:
             if self.link.is_usable and not self.link.stream.has_input():
                 self.quit_by = deadlines.uncut("quit")
@@ -212,12 +213,12 @@ class Connection:
 
     @property
     def has_answered_quit(self) -> bool:
-        """Whether nothing need be waited for any more."""
+        """True if the reply to QUIT has arrived or its time is over."""
         return self.link.stream.has_input() or self._io.now() >= self.quit_by
 
     async def end_quit(self, end: float) -> None:
-        """Wait for the answer to QUIT, until ``end`` at most, and close. Nothing depends on the answer, and mail that
-        was acknowledged stays so."""
+        """Wait for the reply to QUIT, until ``end`` at most, and close. The reply has no effect: acknowledged mail
+        stays acknowledged."""
         try:
             assert self._goodbye is not None
             await self.link.reply(self._goodbye, min(self.quit_by, end))
@@ -228,7 +229,7 @@ class Connection:
 
 
 def check_in_place(link: Link, stage: Stage, reply: Reply) -> None:
-    """Raise ``ProtocolError`` for a 3xx reply, which asks for more where there is nothing more to send."""
+    """Raise ``ProtocolError`` for a 3xx reply, which asks for more when there is nothing more to send."""
     if reply.code // 100 == 3:
         link.end("a reply out of place")
         words = f"{link.server} sent a reply that is no answer to {stage}"

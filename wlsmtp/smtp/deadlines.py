@@ -1,4 +1,4 @@
-"""How long to wait for what: the time-outs of a session as points in time, cut by the end of the whole send."""
+"""Deadlines: the timeouts of a session as points in time, capped by the end of the whole send."""
 
 from __future__ import annotations
 
@@ -15,51 +15,51 @@ _CONTENT = frozenset({"block", "content"})
 
 
 class Deadlines:
-    """Deadlines of one send."""
+    """The deadlines of one send."""
 
     def __init__(self, io: IO, timeouts: Timeouts, total: float | None = None) -> None:
         self._io = io
         self._timeouts = timeouts
         self.began: float = io.now()
-        """When the send began."""
+        """The time when the send began."""
         self.end: float = self.began + (timeouts.total if total is None else total)
-        """When the whole send must be over."""
+        """The time by which the whole send must be over."""
         self.had_free_retry = False
-        """Whether the message was sent again at once, without that counting as a try: that happens once."""
+        """True if the message was retried at once without counting an attempt. That happens once per message."""
         self.is_suspect = False
-        """Whether a connection ended with a refusal of the message."""
+        """True if a connection ended when the server refused the message."""
         self._before_content = self.end
 
     def __call__(self, stage: StageName) -> float:
-        """The end of a wait that begins now."""
+        """Return the end of a wait that begins now."""
         seconds: float = getattr(self._timeouts, stage)
         end = self.end if stage in _CONTENT else self._before_content
         return min(self._io.now() + seconds, end)
 
     def share(self, parts: int) -> Deadlines:
-        """The same, but no wait before the content takes more than its part of the time that is left, so that others
-        have theirs after it."""
+        """Return deadlines under which no wait before the content takes more than ``1/parts`` of the time left, so that
+        later attempts have time too."""
         return self if parts <= 1 else self.within(self.remaining / parts)
 
     def within(self, seconds: float) -> Deadlines:
-        """The same, but all that comes before the content must be over in so many seconds."""
+        """Return deadlines under which everything before the content must be over within ``seconds``."""
         hurried = copy(self)
         hurried._before_content = min(self._before_content, self._io.now() + seconds)
         return hurried
 
     def extend(self, seconds: float) -> None:
-        """Put the end of the send off: somebody else has used up that time."""
+        """Postpone the end of the send by ``seconds`` that were spent on other work."""
         self.end += seconds
         self._before_content += seconds
 
     def uncut(self, stage: StageName) -> float:
-        """The same, whenever the send must be over: for a wait that others share."""
+        """Return the end of a wait that begins now, not capped by the end of the send: other sends share this wait."""
         seconds: float = getattr(self._timeouts, stage)
         return self._io.now() + seconds
 
     @property
     def soon(self) -> float:
-        """The end of a wait for something that is there already."""
+        """The end of a wait for something that has already arrived."""
         return self._io.now() + 0.05
 
     @property

@@ -1,4 +1,4 @@
-"""Writes a large content piece by piece, and stops where the server refuses it in the middle."""
+"""Writes a large content piece by piece and stops if the server refuses it midway."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 async def write_content(link: Link, transaction: Transaction, deadlines: Deadlines, io: IO) -> None:
-    """Write the content of a transaction, whose places for the replies and whose end are set. The link must be used by
-    nobody else. Raises ``SMTPError`` when the connection has failed."""
+    """Write the content of a transaction, and record where its replies and its end are expected. No other sender may
+    use the link. Raises ``SMTPError`` when the connection has failed."""
     if transaction.by_bdat:
         await _write_by_bdat(link, transaction, deadlines, io)
     else:
@@ -46,8 +46,8 @@ async def _write_by_data(link: Link, transaction: Transaction, deadlines: Deadli
 
 
 async def _is_refused_early(link: Link, transaction: Transaction, deadlines: Deadlines) -> bool:
-    """A server may refuse content in the middle of it, and then cannot be spoken to any more: it would read the next
-    command as content. It cannot accept what it has not got."""
+    """Check for a reply before the end of the content. A server that refuses midway would read the next command as
+    content, so the connection is unusable; it cannot accept what it has not received."""
     final = transaction.chunks[0]
     reply = await link.listen(final, deadlines.soon, deadlines("content"))
     if reply is None:
@@ -60,7 +60,8 @@ async def _is_refused_early(link: Link, transaction: Transaction, deadlines: Dea
 
 
 async def _write_by_bdat(link: Link, transaction: Transaction, deadlines: Deadlines, io: IO) -> None:
-    """Each chunk has its reply; a refusal ends the content, and the connection stays good (RFC 3030 §2)."""
+    """Write the content in BDAT chunks, each with its own reply. A refusal ends the content, and the connection stays
+    usable (RFC 3030 §2)."""
     content = transaction.plan.content
     left, looked_at = content.size, 0
     async for chunk in _chunks(content, io):
@@ -84,7 +85,7 @@ async def _write_by_bdat(link: Link, transaction: Transaction, deadlines: Deadli
 
 
 async def _chunks(content: Content, io: IO) -> AsyncIterator[bytes]:
-    """The content; what is read from files, without keeping anybody else waiting."""
+    """Yield the content. What is read from files is read without blocking others."""
     chunks = content.chunks()
     if not content.is_streamed:
         for chunk in chunks:

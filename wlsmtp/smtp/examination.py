@@ -1,5 +1,5 @@
-"""Finds out, on demand and without mail, what a server does with commands that cost nothing: NOOP, RSET, a group of
-RSETs, and the octets of a refused chunk (RFC 5321 §4.1.1, RFC 2920, RFC 3030)."""
+"""Probes a server on demand, without mail, with commands that have no effect: NOOP, RSET, a group of RSETs, and a
+refused chunk (RFC 5321 §4.1.1, RFC 2920, RFC 3030)."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ if TYPE_CHECKING:
     from wlsmtp.wire.extensions import Capabilities
 
 LONGEST = 3.0
-"""Seconds for the answer to one question. A server that has read a group answers it at once."""
+"""Seconds to wait for the answer to one probe. A server that has read a group answers it at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Asks a server about one behaviour, over a connection that nobody shares."""
+    """Probes one behaviour over a connection that no other sender uses."""
 
     behaviour: str
     ask: Callable[[Link, float], Awaitable[Trust]]
     extensions: tuple[str, ...] = ()
-    """What the server must offer."""
+    """Extensions that the server must offer."""
     needs: tuple[str, ...] = ()
     """Behaviours that must not be broken."""
     losses: int | None = None
-    """How many connections must be lost at the question to answer it with no; None: they say nothing."""
+    """Number of connections that must be lost at this probe for it to count as failed; None: losses say nothing."""
 
     def is_due(self, found: dict[str, Trust], capabilities: Capabilities) -> bool:
-        """Whether it is worth asking."""
+        """Return whether this probe is worth running."""
         is_offered = all(name in capabilities.extensions for name in self.extensions)
         is_sensible = all(found[name] is not Trust.BROKEN for name in self.needs)
         return is_offered and is_sensible and found[self.behaviour] is Trust.UNPROVEN
 
     async def put(self, link: Link, now: float, deadlines: Deadlines) -> Trust | None:
-        """The answer; None when the connection was lost instead, which ends the link."""
+        """Run the probe and return the result; None if the connection was lost, which ends the link."""
         try:
             return await self.ask(link, min(deadlines("command"), now + LONGEST))
         except SMTPError as error:
@@ -103,17 +103,17 @@ QUESTIONS = (
     Question("groups", _group, ("PIPELINING",), ("rset",), losses=2),
     Question("swallows_chunk", _chunk, ("PIPELINING", "CHUNKING"), ("rset", "groups"), losses=1),
 )
-"""In the order in which they are asked."""
+"""The probes, in the order in which they run."""
 
 
 def known(quirks: ServerQuirks) -> dict[str, Trust]:
-    """What a session knows already of what can be asked."""
+    """Return what the session already knows about the behaviours that can be probed."""
     return {question.behaviour: getattr(quirks, question.behaviour) for question in QUESTIONS}
 
 
 def keep(quirks: ServerQuirks, found: dict[str, Trust]) -> None:
-    """Let the session rely on the answers. That a group of RSETs is answered does not prove that one with an envelope
-    is: only a message shows that."""
+    """Store the results in the session. An answered group of RSETs does not prove that a group with an envelope works:
+    only a message shows that."""
     for behaviour, trust in found.items():
         if behaviour != "groups" or trust is Trust.BROKEN:
             setattr(quirks, behaviour, trust)

@@ -1,7 +1,7 @@
 """Pure: what the replies of one transaction mean for each recipient.
 
-The class of a reply is its first digit. What is known is never given away: a recipient that was refused stays refused
-with its reply, whatever happened to the connection afterwards.
+The class of a reply is its first digit. Nothing that is known is discarded: a refused recipient stays refused, with its
+reply, whatever happened to the connection afterwards.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wlsmtp.results.reply import Reply
 
 _SERVER = "The server"
-"""What errors call it where its name is not known."""
+"""The server's name in errors where the real one is not known."""
 _OUT_OF_ORDER = frozenset({500, 502, 503})
 """Unknown, not implemented, bad sequence of commands (RFC 5321 §4.2.4)."""
 _POLICY = 7
@@ -34,20 +34,21 @@ NAMES_RATE = re.compile(
     r"\btoo much mail|\brates?\b|rate.?limit|\bthrottl|\bslow(?:ing)? down\b|\bper (?:second|minute|hour|day)\b",
     re.IGNORECASE,
 )
-"""Words about too much mail in a time."""
+"""Wording about too many connections at once."""
 _NAMES_IDLENESS = re.compile(r"time.?out|timed out|\bidle\b|inactiv", re.IGNORECASE)
 _NEEDS_TRANSITION = "4.7.12"
-"""432 with this means that a user must log in by password once (RFC 4954 §6)."""
+"""Wording about too much mail in a period of time."""
 
 
 def sender_refused(recipients: Sequence[str], reply: Reply, server: str = _SERVER) -> Outcome:
-    """MAIL was refused, so nobody gets the message."""
+    """Return the outcome when MAIL was refused: nobody gets the message."""
     error = SenderRefused(f"{server} refused the sender", stage=Stage.MAIL, reply=reply)
     return Outcome.of(recipients, RecipientStatus.REFUSED, reply=reply, error=error)
 
 
 def recipients_refused(recipients: Sequence[str], replies: Sequence[Reply | None], server: str = _SERVER) -> Outcome:
-    """Nothing is delivered, because all recipients were refused, or some while all or nothing was asked for."""
+    """Return the outcome when nothing is delivered: all recipients were refused, or some while ``all_or_nothing`` was
+    set."""
     results = _by_recipient(recipients, replies, RecipientStatus.NOT_SENT, None)
     return Outcome(results, error=refusal(results, server=server))
 
@@ -55,7 +56,8 @@ def recipients_refused(recipients: Sequence[str], replies: Sequence[Reply | None
 def content_refused(
     recipients: Sequence[str], replies: Sequence[Reply | None], reply: Reply, stage: Stage, server: str = _SERVER
 ) -> Outcome:
-    """DATA or the content was refused, which refuses the message for those whose RCPT was accepted."""
+    """Return the outcome when DATA or the content was refused, which refuses the message for the accepted
+    recipients."""
     error = ContentRefused(f"{server} refused the message", stage=stage, reply=reply)
     return Outcome(_by_recipient(recipients, replies, RecipientStatus.REFUSED, reply), reply, error)
 
@@ -63,15 +65,15 @@ def content_refused(
 def delivered(
     recipients: Sequence[str], replies: Sequence[Reply | None], reply: Reply, server: str = _SERVER
 ) -> Outcome:
-    """The content was acknowledged, for those whose RCPT was accepted."""
+    """Return the outcome when the content was acknowledged, for the accepted recipients."""
     results = _by_recipient(recipients, replies, RecipientStatus.ACCEPTED, reply)
     is_partial = any(result.status is RecipientStatus.REFUSED for result in results)
     return Outcome(results, reply, refusal(results, server=server) if is_partial else None)
 
 
 def accepted(recipients: Sequence[str], reply: Reply) -> Outcome:
-    """Every recipient gets the message."""
-    if len(recipients) == 1:  # as it mostly is
+    """Return the outcome when every recipient gets the message."""
+    if len(recipients) == 1:  # the usual case
         return Outcome((RecipientResult(recipients[0], RecipientStatus.ACCEPTED, reply),), reply)
     return Outcome(tuple([RecipientResult(address, RecipientStatus.ACCEPTED, reply) for address in recipients]), reply)
 
@@ -79,8 +81,8 @@ def accepted(recipients: Sequence[str], reply: Reply) -> Outcome:
 def concluded(
     recipients: Sequence[str], rcpts: Sequence[Reply], last: Reply, stage: Stage, server: str = _SERVER
 ) -> Outcome:
-    """Everything was answered, and some recipient was accepted; ``last`` is the reply to the content, or to DATA when
-    that was refused."""
+    """Return the outcome when everything was answered and some recipient was accepted. ``last`` is the reply to the
+    content, or to DATA when that was refused."""
     if not last.is_positive:
         return content_refused(recipients, rcpts, last, stage, server)
     if are_positive(rcpts):
@@ -89,8 +91,8 @@ def concluded(
 
 
 def out_of_step(recipients: Sequence[str], error: SMTPError, *, end_written: bool) -> Outcome:
-    """Replies and commands do not belong together any more: of a message whose end was written nothing is known, not
-    even what the replies to its recipients seemed to say."""
+    """Return the outcome when replies and commands no longer correspond. If the end of the message was written, nothing
+    is known about it, not even what the replies to its recipients seemed to say."""
     if end_written:
         return Outcome.of(recipients, RecipientStatus.UNKNOWN, error=_unknown(error))
     return Outcome.of(recipients, RecipientStatus.NOT_SENT, error=error)
@@ -99,8 +101,8 @@ def out_of_step(recipients: Sequence[str], error: SMTPError, *, end_written: boo
 def mishandles_groups(
     resets: Sequence[Reply], mail: Reply, rcpts: Sequence[Reply], data: Reply | None, others: Sequence[Reply] = ()
 ) -> bool:
-    """Whether the replies to a first group show that the server takes one command at a time only: RSET, or commands
-    behind good ones, are unknown to it or out of order, or it says outright what it does not like."""
+    """Return whether the replies to a first group show that the server handles one command at a time only. Such a
+    server does not know RSET or commands after accepted ones, calls them out of order, or objects in words."""
     if names_groups([*resets, *others, mail, *rcpts, *([data] if data is not None else [])]):
         return True
     if any(is_misunderstanding(reply) for reply in resets):
@@ -113,29 +115,30 @@ def mishandles_groups(
 
 
 def names_groups(replies: Iterable[Reply]) -> bool:
-    """Whether a refusal says that commands must not come in groups."""
+    """Return whether a refusal says that commands must not come in groups."""
     return any(not reply.is_positive and _NAMES_GROUPS.search(reply.text) for reply in replies)
 
 
 def is_misunderstanding(reply: Reply) -> bool:
-    """Whether a command seems to be unknown to the server, or out of order, and not refused by a policy."""
+    """Return whether the server seems not to know a command, or calls it out of order, rather than refusing it by
+    policy."""
     return reply.code in _OUT_OF_ORDER and (reply.enhanced is None or reply.enhanced.subject != _POLICY)
 
 
 def names_connections(reply: Reply) -> bool:
-    """Whether a refusal says that the client has too many connections: 432, as Exchange says it, or words of it."""
+    """Return whether a refusal says that the client has too many connections: 432, as Exchange says it, or in words."""
     if reply.code == 432 and str(reply.enhanced) != _NEEDS_TRANSITION:
         return True
     return reply.is_transient and NAMES_CONNECTIONS.search(reply.text) is not None
 
 
 def names_rate(reply: Reply) -> bool:
-    """Whether a refusal says that the client sends too much mail in a time."""
+    """Return whether a refusal says that the client sends too much mail in a period of time."""
     return not reply.is_positive and NAMES_RATE.search(reply.text) is not None
 
 
 def names_idleness(reply: Reply) -> bool:
-    """Whether a server says that it has waited for too long."""
+    """Return whether a server says that it has waited too long."""
     return not reply.is_positive and _NAMES_IDLENESS.search(reply.text) is not None
 
 
@@ -147,8 +150,8 @@ def answered_each(
     *,
     server: str = _SERVER,
 ) -> Outcome:
-    """LMTP answers the content once for each recipient whose RCPT was accepted, in their order (RFC 2033 §4.2). When
-    the connection is ``broken``, those that were not answered are in doubt."""
+    """Return the outcome of LMTP, which answers the content once for each accepted recipient, in order (RFC 2033 §4.2).
+    If the connection is ``broken``, recipients without an answer are in doubt."""
     answers = iter(finals)
     words = [reply if reply is not None and not reply.is_positive else next(answers, None) for reply in replies]
     results = tuple(map(_answered, recipients, words))
@@ -166,7 +169,8 @@ def _answered(address: str, word: Reply | None) -> RecipientResult:
 
 
 def misunderstood(recipients: Sequence[str], error: SMTPError) -> Outcome:
-    """Nothing came of it, and the replies say nothing about the message: they answer what was not said."""
+    """Return the outcome when nothing was sent and the replies say nothing about the message: they answer other
+    input."""
     return Outcome.of(recipients, RecipientStatus.NOT_SENT, error=error)
 
 
@@ -179,8 +183,8 @@ def interrupted(
     mail: Reply | None = None,
     server: str = _SERVER,
 ) -> Outcome:
-    """The connection failed. Before the end of the content was written nothing is delivered; after it, who knows, but
-    for those who were refused."""
+    """Return the outcome when the connection failed. Before the end of the content was written nothing is delivered.
+    After it, the result is unknown for all but the refused recipients."""
     if mail is not None and not mail.is_positive:
         return sender_refused(recipients, mail, server)
     if all(reply is not None and not reply.is_positive for reply in replies):
@@ -204,7 +208,7 @@ def _unknown(error: SMTPError) -> OutcomeUnknown:
 def _by_recipient(
     recipients: Sequence[str], replies: Sequence[Reply | None], status: RecipientStatus, reply: Reply | None
 ) -> tuple[RecipientResult, ...]:
-    """``status`` for all but those whose RCPT was refused."""
+    """Return ``status`` for all recipients except those whose RCPT was refused."""
     return tuple(
         RecipientResult(address, RecipientStatus.REFUSED, own)
         if own is not None and not own.is_positive

@@ -1,7 +1,8 @@
-"""Pure: what the replies to a transaction, or their absence, show about a server; it goes into its ``ServerQuirks``.
+"""Pure: what the replies to a transaction, or missing replies, show about a server. The results go into its
+``ServerQuirks``.
 
-Where an advertised extension turns out not to work, ``Misunderstood`` is raised: the connection ends, and the message
-is sent again without the extension.
+When an advertised extension does not work, ``Misunderstood`` is raised: the connection ends, and the message is sent
+again without the extension.
 """
 
 from __future__ import annotations
@@ -24,18 +25,18 @@ if TYPE_CHECKING:
 
 
 STORES_WHAT_FOLLOWS = ("Net::Server::Mail",)
-"""Words of the greetings of servers that obey the commands right behind content sent by DATA, and store them as part of
-that content besides. No reply shows it, so the name has to do."""
+"""Greetings of servers that execute the commands right after content sent by DATA and also store them as part of that
+content. No reply shows this, so the name must do."""
 
 
 def from_greeting(quirks: ServerQuirks, greeting: Reply) -> None:
-    """The server has greeted: is it one whose fault is known by name?"""
+    """Learn from the greeting whether this server has a fault known by name."""
     if any(name in greeting.text for name in STORES_WHAT_FOLLOWS):
         quirks.behind_data = Trust.BROKEN
 
 
 def from_envelope(quirks: ServerQuirks, transaction: Transaction, *, is_closing: bool) -> None:
-    """The envelope is answered; ``is_closing``: the server has said that it ends the connection."""
+    """Learn from the replies to the envelope. ``is_closing``: the server has announced that it ends the connection."""
     # Another connection may have found it broken since this group was sent.
     if quirks.groups is not Trust.PROVEN and transaction.flow is not Flow.STEP_BY_STEP and not is_closing:
         _from_group(quirks, transaction)
@@ -71,7 +72,7 @@ def _from_probe(quirks: ServerQuirks, transaction: Transaction, probe: ChunkProb
 
 
 def from_reset(quirks: ServerQuirks, reply: Reply, transaction: Transaction | None = None) -> None:
-    """RSET is answered. Raises ``OutOfStep`` when a server refuses it that has accepted it before."""
+    """Learn from the reply to RSET. Raises ``OutOfStep`` when a server refuses RSET after accepting it before."""
     if reply.is_positive:
         if quirks.rset is Trust.UNPROVEN:
             quirks.rset = Trust.PROVEN
@@ -86,7 +87,8 @@ def from_reset(quirks: ServerQuirks, reply: Reply, transaction: Transaction | No
 
 
 def from_trial(quirks: ServerQuirks, trial: Trial) -> None:
-    """The RSET right behind a content is answered. A refusal is about its place, and says nothing of RSET itself."""
+    """Learn from the reply to an RSET right after content. A refusal is about its position and says nothing about RSET
+    itself."""
     reply = trial.expectation.replies[0]
     if reply.code == 421:
         return
@@ -97,7 +99,7 @@ def from_trial(quirks: ServerQuirks, trial: Trial) -> None:
 
 
 def from_delivery(quirks: ServerQuirks, transaction: Transaction, window_limit: int) -> None:
-    """A message was delivered."""
+    """Learn from a delivered message."""
     if quirks.window is not None or not quirks.has_delivered:
         quirks.delivered(window_limit)
     if transaction.by_bdat and quirks.bdat is Trust.UNPROVEN:
@@ -105,7 +107,7 @@ def from_delivery(quirks: ServerQuirks, transaction: Transaction, window_limit: 
 
 
 def from_refusal(quirks: ServerQuirks, transaction: Transaction) -> None:
-    """A message was refused: does the server know BDAT at all?"""
+    """Learn from a refused message whether the server knows BDAT at all."""
     if not (transaction.by_bdat and transaction.is_wanted) or quirks.bdat is Trust.PROVEN:
         return
     if not judge.is_misunderstanding(transaction.last):
@@ -116,8 +118,8 @@ def from_refusal(quirks: ServerQuirks, transaction: Transaction) -> None:
 
 
 def from_lost_probe(quirks: ServerQuirks, transaction: Transaction, probe: ChunkProbe) -> None:
-    """The connection ended at the refused BDATs with which nothing but the server was tried: it has no patience with
-    errors, as Postfix has none while all its processes are busy."""
+    """Learn from a connection that ended at the BDAT commands of a probe. The server does not tolerate errors, like
+    Postfix while all its processes are busy."""
     if quirks.swallows_chunk is Trust.UNPROVEN:
         quirks.swallows_chunk = Trust.BROKEN
     _misunderstood(transaction, Misunderstood.about(transaction.plan.server, "BDAT", probe.last_reply))
@@ -126,8 +128,8 @@ def from_lost_probe(quirks: ServerQuirks, transaction: Transaction, probe: Chunk
 def from_loss(
     quirks: ServerQuirks, in_flight: Sequence[Transaction | Trial], error: SMTPError, *, settled: int
 ) -> None:
-    """The connection was lost with these in flight, after it had ``settled`` others, and the server had not said that
-    it would end it."""
+    """Learn from a connection that was lost with these messages in flight, after it had ``settled`` others. The server
+    had not announced that it would close."""
     head = in_flight[0]
     if isinstance(head, Trial):
         quirks.set_behind(Trust.BROKEN, by_bdat=head.by_bdat)
@@ -150,7 +152,8 @@ def from_loss(
 
 
 def _misunderstood(transaction: Transaction | None, error: Misunderstood) -> Misunderstood:
-    """The message was not sent, whatever the replies to its recipients were: it is sent again in another way."""
+    """Record that the message was not sent, whatever the replies to its recipients were: it is sent again in another
+    way."""
     if transaction is not None:
         transaction.outcome = judge.misunderstood(transaction.plan.envelope.addresses, error)
     return error

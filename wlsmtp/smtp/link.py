@@ -1,10 +1,10 @@
 """A link: commands in flight, and replies paired with them in order.
 
-Whatever is said leaves an expectation in a queue, of one reply or of several; each reply belongs to the oldest one that
-wants any (RFC 5321 §4.1.1, RFC 2920). One place where "the" pending reply is kept would allow one command in flight; a
-queue allows any number.
+Everything that is queued adds an expectation of one or more replies; each reply belongs to the oldest incomplete one
+(RFC 5321 §4.1.1, RFC 2920). A single slot for "the" pending reply would allow one command in flight; a queue allows any
+number.
 
-A link that has failed in any way is broken for good: its later replies could not be paired with certainty.
+A link that has failed in any way stays broken: its later replies could not be paired with certainty.
 """
 
 from __future__ import annotations
@@ -38,14 +38,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BLOCK = 64 * 1024
-"""Octets written at a time, each within its own deadline: a slow but steady reader is given the time it needs."""
+"""Octets written at a time, each block with its own deadline, so that a slow but steady reader gets the time it
+needs."""
 
 
 _MOST_CLEAN = 32
 
 
 class Link:
-    """Says commands and pairs replies over one stream."""
+    """Queues commands and pairs replies over one stream."""
 
     def __init__(self, stream: Stream, server: str, name: str, announce: Announcer) -> None:
         self.stream = stream
@@ -53,65 +54,64 @@ class Link:
         self.name = name
         """The identifier of this connection in events and logs."""
         self.closing_reply: Reply | None = None
-        """The 421 with which the server has announced that it closes (RFC 5321 §3.8)."""
+        """The 421 with which the server announced that it closes the connection (RFC 5321 §3.8)."""
         self.ended: bool = False
         self.said: int = 0
-        """Octets said so far, sent or not."""
+        """Octets queued so far, sent or not."""
         self.heard: int = 0
         """Replies paired so far."""
         self.masking: Masking | None = None
-        """Hides what was sent as a secret in what the server says."""
+        """Masks secrets that were sent in the server's replies."""
         self._clean: dict[int, Reply] = {}
-        """Replies without a secret, by their ``id``: most are the same few."""
+        """Replies without a secret, by their ``id``: most are the same few objects."""
         self._announce = announce
         self._is_shown = announce.wants_lines
-        """Whether what was said last was shown: content and replies are, if the commands before them were."""
+        """True if the latest command was shown to listeners; its content and replies are then shown too."""
         self.news: deque[tuple[Event, Muted]] = deque()
-        """Events that ``tell`` is to report."""
+        """Events for ``emit_events``."""
         self._is_telling = False
         self._parser = ReplyParser(server)
         self._expected: deque[Expectation] = deque()
         self.unsent: list[bytes] = []
-        """What was said and not taken to be written."""
+        """What was queued and not taken for writing."""
         self._answered = Stage.GREETING
         self._goes_on = False
-        """Whether the server has obeyed a command after it had said 421."""
+        """True if the server has executed a command after its 421."""
 
     @property
     def has_closed(self) -> bool:
-        """Whether the server has said 421 and has done nothing since but refuse: what is not answered, it has not
-        done."""
+        """True if the server has sent 421 and has only refused since: what it has not answered, it has not done."""
         return self.closing_reply is not None and self.closing_reply.code == 421 and not self._goes_on
 
     @property
     def is_usable(self) -> bool:
-        """Whether nothing speaks against using the link, without asking the server."""
+        """True if nothing rules out using the link; the server is not asked."""
         return not (self.ended or self.closing_reply or self._expected or self.unsent or not self._parser.is_empty)
 
     @property
     def stage(self) -> Stage:
-        """What the next reply will answer."""
+        """The stage that the next reply answers."""
         return self._expected[0].stage if self._expected else self._answered
 
     @property
     def can_go_on(self) -> bool:
-        """Whether more may be said, behind what is not answered yet."""
+        """True if more commands may be queued behind those not answered yet."""
         return not self.ended and self.closing_reply is None
 
     @property
     def wants_lines(self) -> bool:
-        """Whether somebody listens to every line, so that it must be shown."""
+        """True if someone listens to every line, so that lines must be shown."""
         self._is_shown = self._announce.wants_lines
         return self._is_shown
 
     def say(self, stage: Stage, command: bytes, shown: str | None = None) -> Expectation:
-        """Queue a command for the next ``flush``; ``shown`` is what events show instead of it, for secrets."""
+        """Queue a command for the next ``flush``. Events show ``shown`` instead of it, for secrets."""
         if self.wants_lines:
             self.show(shown or printable(command.rstrip(b"\r\n")))
         return self.say_all(command, (stage,))
 
     def say_all(self, octets: bytes, stages: tuple[Stage, ...], replies: list[Reply] | None = None) -> Expectation:
-        """Queue commands, or content, that will be answered once for each of ``stages``."""
+        """Queue commands or content that will be answered once for each of ``stages``."""
         return self.expect_after(octets, Expectation(stages, replies))
 
     def expect_after(self, octets: bytes, expectation: Expectation) -> Expectation:
@@ -122,36 +122,36 @@ class Link:
         return expectation
 
     def add(self, octets: bytes) -> None:
-        """Queue content behind what was said."""
+        """Queue content behind what is queued already."""
         self.unsent.append(octets)
         self.said += len(octets)
 
     def expect(self, *stages: Stage) -> Expectation:
-        """A place for replies that no command asks for: the greeting, or the reply to content."""
+        """Return a place for replies that no command asks for: the greeting, or the reply to content."""
         expectation = Expectation(stages)
         self._expected.append(expectation)
         return expectation
 
     async def ask(self, stage: Stage, command: bytes, deadline: float, shown: str | None = None) -> Reply:
-        """One command and its reply."""
+        """Send one command and return its reply."""
         expectation = self.say(stage, command, shown)
         await self.flush(deadline)
         return await self.reply(expectation, deadline)
 
     def take_unsent(self) -> bytes:
-        """What was said and not written, for ``write``."""
+        """Return what was queued and not written, for ``write``."""
         octets = b"".join(self.unsent)
         self.unsent.clear()
         return octets
 
     async def flush(self, deadline: float) -> None:
-        """Write what was said. A server that has hung up may have said why: that is for ``reply`` to find out."""
+        """Write what was queued. If the server has closed the connection, ``reply`` finds out whether it said why."""
         self.tell()
         await self.write(self.take_unsent(), self.stage, deadline)
 
     async def write(self, data: bytes, stage: Stage, deadline: float) -> None:
-        """Write octets. When the server has hung up, but answered all that was asked before, the write counts as done:
-        its answers are what matters."""
+        """Write octets. If the server has closed the connection but answered everything sent before, the write counts
+        as done: the answers are what matters."""
         try:
             await self._guard(self.stream.write(data, deadline), stage)
         except ConnectionFailed as error:
@@ -167,7 +167,7 @@ class Link:
         await self.write(data, Stage.CONTENT, deadline)
 
     async def reply(self, expectation: Expectation, deadline: float) -> Reply:
-        """The last reply that belongs to ``expectation``, once all older ones have come."""
+        """Return the last reply that belongs to ``expectation``, once all older ones have come."""
         while not expectation.is_complete:
             try:
                 self.hear(await self.read(deadline))
@@ -176,7 +176,7 @@ class Link:
         return expectation.replies[-1]
 
     async def last_reply(self, expectation: Expectation, deadline: float) -> Reply:
-        """The reply to content. It counts, whatever the server says behind it, which only ends the link."""
+        """Return the reply to content. It counts whatever the server sends after it, which only ends the link."""
         try:
             return await self.reply(expectation, deadline)
         except ProtocolError:
@@ -185,7 +185,7 @@ class Link:
             return expectation.replies[-1]
 
     async def listen(self, expectation: Expectation, soon: float, deadline: float) -> Reply | None:
-        """The reply to ``expectation`` if the server has begun to say it although it is not its turn."""
+        """Return the reply to ``expectation`` if the server has begun to send it before its turn."""
         if expectation.reply is None and self.stream.has_input():
             data, cause = b"", None
             try:
@@ -200,14 +200,14 @@ class Link:
         return await self.reply(expectation, deadline)
 
     async def start_tls(self, settings: TLS, server_hostname: str, deadline: float) -> None:
-        """Secure the stream. Raises ``CommandRefused`` when the server refuses the connection in the clear, on a port
-        where TLS comes first: anybody on the way could end the connection as well."""
+        """Secure the stream. Raises ``CommandRefused`` when the server refuses the connection in plain text, on a port
+        where TLS comes first. An attacker on the path could end the connection just as well."""
         if self.said and (not self._parser.is_empty or self.stream.has_input()):
             await self._refuse_clear_octets(deadline)
         try:
             await self._guard(self.stream.start_tls(settings, server_hostname, deadline), Stage.TLS)
         except TLSError as error:
-            # The class of the cause lives in io/, where the ssl module is. The stream goes on in the clear.
+            # The class of the cause lives in io/, where the ssl module is. The stream stays in plain text.
             octets = getattr(error.__cause__, "octets", b"")
             if octets and not self.said:
                 await self._raise_refusal(octets, deadline)
@@ -222,7 +222,8 @@ class Link:
             raise
 
     def _add_port(self, error: TLSError, name: str) -> None:
-        """The handshake knows a server by its name only, and several may listen at one name."""
+        """Add the port to a TLS error: the handshake knows the server by name only, and several may listen at one
+        name."""
         if self.server in error.message:
             return
         if name in error.message and self.server.strip("[").startswith(name):
@@ -231,8 +232,8 @@ class Link:
             error.message = f"{error.message.rstrip('.')} (the server at {self.server})"
 
     async def _refuse_clear_octets(self, deadline: float) -> None:
-        """Raise the error for what came behind the 220 to STARTTLS: the server that the handshake will prove has not
-        sent it. It may be the end of the connection."""
+        """Raise the error for octets after the 220 to STARTTLS: they do not come from the server that the handshake
+        will authenticate. They may also be the end of the connection."""
         if self._parser.is_empty:
             try:
                 is_lost = not await self._guard(self.stream.read(deadline), Stage.TLS)
@@ -248,7 +249,7 @@ class Link:
         raise ProtocolError(words, stage=Stage.STARTTLS)
 
     async def _raise_refusal(self, octets: bytes, deadline: float) -> None:
-        """Raise the error for a 4xx or 5xx reply in the clear, if ``octets`` begin one; the connection ends."""
+        """Raise the error for a 4xx or 5xx reply in plain text, if ``octets`` begin one; the connection ends."""
         if octets[:1] not in (b"4", b"5"):
             return
         expectation = self.expect(Stage.GREETING)
@@ -265,11 +266,11 @@ class Link:
         raise self.refused_at_greeting(reply)
 
     def refused_at_greeting(self, reply: Reply) -> CommandRefused:
-        """The error for a server that refuses the connection."""
+        """Return the error for a server that refuses the connection."""
         return CommandRefused(f"{self.server} does not take mail from here now", stage=Stage.GREETING, reply=reply)
 
     async def close(self) -> None:
-        """End the link in good order, after QUIT."""
+        """Close the link after QUIT."""
         if not self.ended:
             self.ended = True
             self._note(Disconnected(self.name, None))
@@ -279,18 +280,18 @@ class Link:
             self.tell()
 
     def end(self, reason: str) -> None:
-        """Give the link up."""
+        """Abort the link."""
         was_ended, self.ended = self.ended, True
         self.stream.abort()
         if not was_ended:
             self._note(Disconnected(self.name, reason))
 
     def _note(self, event: Event) -> None:
-        """Keep an event for ``tell``: whoever causes it may hold a lock that a listener would wait for."""
+        """Keep an event for ``emit_events``: the caller may hold a lock that a listener would wait for."""
         self.news.append((event, self._announce.muted))
 
     def tell(self) -> None:
-        """Hand the events to the listeners, in order. Nothing may be held. While one thread is at it, it does so on
+        """Pass the events to the listeners, in order. The caller must hold no lock. One thread at a time does so on
         behalf of all."""
         while self.news and not self._is_telling:
             self._is_telling = True
@@ -301,16 +302,16 @@ class Link:
                 self._is_telling = False
 
     def show(self, text: str) -> None:
-        """Tell listeners what was said: a line, or ``[…]`` for content."""
+        """Show listeners what was sent: a line, or ``[…]`` for content."""
         self._note(Line(self.name, "client", text))
 
     def show_content(self, size: int) -> None:
-        """Tell listeners that content of ``size`` octets went out."""
+        """Show listeners that content of ``size`` octets was sent."""
         if self._is_shown:
             self.show(f"[{size} octets of content]")
 
     async def read(self, deadline: float) -> bytes:
-        """What the server sends next, for ``hear``. Raises ``SMTPError`` when the connection has failed."""
+        """Read what the server sends next, for ``feed``. Raises ``SMTPError`` when the connection has failed."""
         try:
             return await self._guard(self.stream.read(deadline), self.stage)
         except ConnectionFailed as error:
@@ -318,7 +319,7 @@ class Link:
             raise
 
     def hear(self, data: bytes, cause: BaseException | None = None) -> None:
-        """Take in what was read; nothing is the end of the connection, which is raised."""
+        """Process what was read. Empty ``data`` is the end of the connection, which is raised as an error."""
         if data:
             self._pair(data)
             return
@@ -328,7 +329,7 @@ class Link:
         raise self._with_closing_reply(error) from cause
 
     def too_late(self, stage: Stage | None = None) -> DeadlineExceeded:
-        """The error for a server that did not answer in time, or did not take what was said."""
+        """Return the error for a server that did not answer, or did not accept data, in time."""
         stage = stage or self.stage
         hint = None
         if stage is Stage.GREETING and self.stream.tls is None:
@@ -373,8 +374,8 @@ class Link:
             raise error
 
     def _pair_runs(self, replies: list[Reply]) -> list[Reply]:
-        """Pair what comes first, as long as each thing that was sent is answered in full, and not by a 421: all that
-        there is, as a rule. Return the others, which are looked at one by one."""
+        """Pair leading replies as long as each expectation is completed without a 421, which is the usual case. Return
+        the rest, to be paired one by one."""
         expected, place, count = self._expected, 0, len(replies)
         while place < count and expected and not (expectation := expected[0]).may_grow:
             run = replies[place : place + expectation.left]
@@ -395,8 +396,8 @@ class Link:
         return replies[place:] if place < count else []
 
     def _without_secrets(self, reply: Reply, stage: Stage, masking: Masking) -> Reply:
-        """The reply as errors and receipts may have it. A challenge stays as it is: it is computed with. Neither EHLO
-        nor AUTH is ever sent with other commands, so one stage is that of all replies."""
+        """Return the reply as errors and receipts may show it. A challenge is left unchanged, since it is computed
+        with. EHLO and AUTH are never sent with other commands, so all replies have one stage."""
         if stage is Stage.AUTH and reply.is_intermediate:
             return reply
         hidden = masking.offer(reply) if stage is Stage.EHLO and reply.is_positive else masking.reply(reply)
@@ -407,27 +408,27 @@ class Link:
         return hidden
 
     def mask(self, secret: Notations) -> None:
-        """Hide a secret, which is about to be sent, in what the server says from now on."""
+        """Mask a secret that is about to be sent in the server's replies from now on."""
         if self.masking is None:
             self.masking = Masking()
         if self.masking.add(secret):
             self._clean.clear()
 
     def mask_error(self, error: SMTPError) -> None:
-        """Take what was sent as a secret out of an error."""
+        """Remove secrets that were sent from an error."""
         if self.masking is not None:
             self.masking.error(error)
 
     def _note_closing(self, reply: Reply) -> None:
-        """Has the server announced that it closes, and does it do anything after that?"""
+        """Track whether the server has announced that it closes, and whether it executes anything after that."""
         if reply.code == 421:
             self.closing_reply, self._goes_on = reply, False
         elif self.closing_reply is not None and reply.code < 400:
             self._goes_on = self._goes_on or self.stage is not Stage.RSET
 
     async def _guard(self, waiting: Awaitable[T], stage: Stage) -> T:
-        """Await I/O; tell any failure with its stage. All but a lost connection, which may have last words, end the
-        link here."""
+        """Await I/O and raise any failure with its stage. Every failure ends the link here, except a lost connection,
+        whose final replies may still be readable."""
         try:
             return await waiting
         except SMTPError:
@@ -443,7 +444,8 @@ class Link:
             raise
 
     async def _hear_last_words(self, deadline: float) -> None:
-        """After a failed write: a server that refused and hung up has its reply in our receive buffer still."""
+        """Read the final replies after a failed write: if a server refused and closed, its reply is still in the
+        receive buffer."""
         try:
             while self._expected and (data := await self.stream.read(deadline)):
                 self._pair(data)

@@ -1,4 +1,4 @@
-"""From nothing to a connection that takes mail: connect, greeting, EHLO, STARTTLS, AUTH (RFC 5321 §3.1, 3207, 4954)."""
+"""Opens a connection that accepts mail: connect, greeting, EHLO, STARTTLS, AUTH (RFC 5321 §3.1, RFC 3207, RFC 4954)."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ _numbers = itertools.count(1)
 async def open_connection(
     io: IO, config: SessionConfig, announce: Announcer, deadlines: Deadlines, quirks: ServerQuirks
 ) -> Connection:
-    """Connect and go through the whole opening. Raises the error of the stage that failed."""
+    """Connect and complete the opening. Raises the error of the stage that failed."""
     refuse_again(secret_of(config), quirks, io.now())
     while True:
         try:
             return await _open(io, config, announce, deadlines, quirks)
-        except ExchangeCut:  # one mechanism less each time
+        except ExchangeCut:  # each round excludes one more mechanism
             continue
         except SMTPError as error:
             error.name_server(config.address)
             _mention_preset(error, config)
             raise
-        except Exception as error:  # a mistake, or what a signal handler raises; no message is in doubt because of it
+        except Exception as error:  # a bug, or an exception from a signal handler; it puts no message in doubt
             error.add_note(NOTHING_SENT)
             raise
 
@@ -110,8 +110,8 @@ async def _connect(io: IO, config: SessionConfig, deadlines: Deadlines) -> Strea
 
 
 def _mention_preset(error: SMTPError, config: SessionConfig) -> None:
-    """A login with a known provider whose port or security is not what the provider wants: name the preset, which has
-    both. Not where the server has refused the login itself, which they do not change."""
+    """Name the preset when the login fails at a known provider whose port or security differ from the settings. Not
+    where the server has refused the login itself, which the preset would not change."""
     preset = preset_of(config.server)
     if (
         preset is None
@@ -135,17 +135,17 @@ def _connector_failed(config: SessionConfig, error: Exception) -> ConnectionFail
 
 
 def _unreachable(config: SessionConfig, error: OSError | UnicodeError) -> ConnectionFailed:
-    # The classes of the resolver's errors live in the socket module, which only io/ may import: names tell enough.
+    # The resolver's error classes live in the socket module, which only io/ may import; their names are enough.
     if isinstance(error, UnicodeError) or type(error).__name__ == "gaierror":
         failure = ConnectionFailed(
             f"The server name {config.server!r} could not be resolved ({getattr(error, 'strerror', error)})",
             stage=Stage.CONNECT,
             hint="Check the spelling of the server name, and the DNS of this machine",
         )
-        # "Temporary failure in name resolution" comes back; a name that does not exist will not exist in a second.
+        # "Temporary failure in name resolution" goes away; a name that does not exist will not exist in a second.
         failure.is_lasting = isinstance(error, UnicodeError) or "emporary" not in str(error.strerror)
         return failure
-    # asyncio puts its own words into strerror.
+    # asyncio replaces strerror with its own text.
     why = os.strerror(error.errno) if error.errno else str(error)
     words = f"{config.address} could not be reached ({why})"
     if isinstance(error, ConnectionRefusedError):
@@ -174,7 +174,7 @@ class _Opening:
         self.capabilities = Capabilities()
 
     async def greet(self, quirks: ServerQuirks) -> None:
-        """Everything up to authentication."""
+        """Do everything up to authentication."""
         if self._config.security is Security.SSL:
             await self._secure()
         expected, deadline = self._link.expect(Stage.GREETING), self._deadlines("greeting")
@@ -191,7 +191,7 @@ class _Opening:
         if tls is not None:
             self._link.stream.keep_tls_session()
         if tls is None or not tls.verified:
-            # The promise is worth nothing when anybody may have made it (RFC 8689 §4.2.1).
+            # The promise is worthless if an attacker may have made it (RFC 8689 §4.2.1).
             self.capabilities = self.capabilities.without("REQUIRETLS")
 
     def _may_upgrade(self) -> bool:
@@ -204,7 +204,7 @@ class _Opening:
         return reply
 
     async def _introduce(self) -> None:
-        """EHLO, or HELO for a server that knows no EHLO (RFC 5321 §3.2); for LMTP, LHLO and nothing else."""
+        """Send EHLO, or HELO to a server that does not know EHLO (RFC 5321 §3.2); for LMTP only LHLO."""
         name = self._config.local_hostname or _address_literal(self._link.stream.local_ip)
         hello = command.lhlo(name) if self._config.is_lmtp else command.ehlo(name)
         reply = await self._ask(Stage.EHLO, hello)
@@ -230,7 +230,7 @@ class _Opening:
             words = f"{self._config.address} refused STARTTLS after offering it"
             raise TLSError(words, stage=Stage.STARTTLS, reply=reply, hint=hint)
         await self._secure()
-        # Whatever was said in the clear may have been an attacker's word (RFC 3207 §4.2).
+        # Anything received in plain text may have come from an attacker (RFC 3207 §4.2).
         self.capabilities = Capabilities()
         await self._introduce()
 
@@ -240,7 +240,8 @@ class _Opening:
 
 
 def _address_literal(ip: str | None) -> str:
-    """The name of a client without a DNS name (RFC 5321 §4.1.3), which needs no look-up and gives no host name away."""
-    if ip is None:  # behind a proxy, where no name of this machine is to be given away
+    """Return the name of a client without a DNS name (RFC 5321 §4.1.3). It needs no look-up and reveals no host
+    name."""
+    if ip is None:  # behind a proxy, where the name of this machine must not be revealed
         return "[127.0.0.1]"
     return f"[IPv6:{ip.partition('%')[0]}]" if ":" in ip else f"[{ip}]"

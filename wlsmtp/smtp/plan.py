@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from wlsmtp.wire.extensions import Capabilities
 
 WORTH_BINARY = 64 * 1024
-"""Octets from which on a message is written again in binary, to see whether it is smaller."""
+"""Size in octets from which a message is re-encoded in binary to see whether it becomes smaller."""
 
 
 class Flow(Enum):
-    """How the steps of a transaction follow each other."""
+    """The order in which the steps of a transaction follow each other."""
 
     STEP_BY_STEP = auto()
     """Each command waits for the reply to the one before."""
@@ -45,29 +45,29 @@ class Plan:
     """The MAIL command."""
     content: Content
     waits: bool = False
-    """Whether the content waits for the replies to the recipients: it is large, or it depends on them."""
+    """True if the content waits for the replies to the recipients: it is large, or it depends on them."""
     is_large: bool = False
-    """Whether the content is written piece by piece, over a connection that no other message shares."""
+    """True if the content is written piece by piece, over a connection that no other message shares."""
     all_or_nothing: bool = False
     is_lmtp: bool = False
-    """Whether the content is answered once for each accepted recipient (RFC 2033 §4.2)."""
+    """True if the content is answered once for each accepted recipient (RFC 2033 §4.2)."""
     may_be_dead: bool = False
-    """Whether the connection may have ended without a sign, so that nothing of the content goes before an answer."""
+    """True if the connection may have died unnoticed, so that no content is sent before a reply has come."""
     expects_more: bool = False
-    """Whether further messages are likely, so that finding out what the server supports is worth it."""
+    """True if further messages are likely, so that probing what the server supports is worth it."""
     server: str = "The server"
-    """What errors call it: host and port."""
+    """The server's name in errors: host and port."""
     is_suspect: bool = False
-    """Whether nothing may follow it before it is answered, as a connection ended with a refusal of it."""
+    """True if nothing may follow it before it is answered: a connection ended when the server refused it."""
 
     @property
     def goes_alone(self) -> bool:
-        """Whether it needs a connection that no other message shares."""
+        """True if it needs a connection that no other message shares."""
         return self.waits
 
     @property
     def recipients(self) -> tuple[str, ...]:
-        """Each recipient as it was given."""
+        """The recipients as they were given."""
         return self.envelope.addresses
 
 
@@ -85,7 +85,7 @@ class Planner:
         is_lmtp: bool = False,
     ) -> None:
         offered = capabilities.extensions
-        # Errors name host and port: the name in the greeting may be anything.
+        # Errors name host and port: the greeting may claim any name.
         self._capabilities = replace(capabilities, name=server)
         self._pipelining = pipelining
         self._quirks = quirks
@@ -94,7 +94,7 @@ class Planner:
         self._takes_size, self._size_limit = "SIZE" in offered, capabilities.size_limit
         self._takes_8bit, self._takes_utf8 = "8BITMIME" in offered, "SMTPUTF8" in offered
         self._takes_groups = pipelining.enabled and "PIPELINING" in offered
-        # Without groups DATA does as well, and nothing is left to find out.
+        # Without groups, DATA does as well, and there is nothing to probe.
         self._takes_bdat = self._takes_groups and pipelining.chunking and "CHUNKING" in offered and not is_lmtp
         self._takes_binary = pipelining.binary and "BINARYMIME" in offered
         self._has_limits = "LIMITS" in offered
@@ -102,7 +102,7 @@ class Planner:
 
     @property
     def may_group(self) -> bool:
-        """Whether several messages may be in flight."""
+        """True if several messages may be in flight."""
         return self._groups_commands and not self._is_lmtp
 
     @property
@@ -112,8 +112,8 @@ class Planner:
     def plan(
         self, envelope: Envelope, content: Content, *, may_be_dead: bool = False, expects_more: bool = False
     ) -> Plan:
-        """Plan a transaction. Raises ``MessageError`` when the server does not accept so large a message, and
-        ``ExtensionMissing`` when the message needs what the server does not offer; nothing was sent then."""
+        """Plan a transaction. Raises ``MessageError`` if the server does not accept a message of this size, and
+        ``ExtensionMissing`` if it does not offer an extension that the message needs. Nothing has been sent then."""
         if envelope.options is not None:
             envelope = envelope.asked_of(self._capabilities)
         if self._takes_binary and content.size >= WORTH_BINARY and self._may_use_bdat:
@@ -135,10 +135,10 @@ class Planner:
         )  # fmt: skip
 
     def flow(self, plan: Plan, *, behind: bool, reset: bool) -> tuple[Flow, bool, bool]:
-        """How to send a plan now: the flow, whether its content goes by BDAT, and whether to find out first what
-        becomes of a refused chunk. ``behind``: other messages are in flight; ``reset``: RSET comes first."""
+        """Return how to send a plan now: the flow, whether the content goes by BDAT, and whether to probe a refused
+        chunk first. ``behind``: other messages are in flight; ``reset``: RSET comes first."""
         quirks = self._quirks
-        # The first two questions are those of nearly all messages, so they ask for nothing that costs a call.
+        # Nearly all messages end at the first two conditions, which therefore avoid calls.
         if not self._takes_groups or quirks.groups is _BROKEN:
             return _STEP_BY_STEP
         if not self._takes_bdat or quirks.swallows_chunk is _BROKEN or quirks.bdat is _BROKEN:
@@ -157,7 +157,7 @@ class Planner:
 
     @property
     def window_trust(self) -> Trust:
-        """Whether messages may follow each other without waiting, as far as that is known."""
+        """What is known about whether messages may follow each other without waiting."""
         quirks = self._quirks
         if not self._takes_bdat or quirks.swallows_chunk is _BROKEN or quirks.bdat is _BROKEN:
             return quirks.behind_data
@@ -169,12 +169,12 @@ class Planner:
 
     @property
     def may_split(self) -> bool:
-        """Whether there is any limit on recipients."""
+        """True if there is any limit on recipients."""
         return self._has_limits or self._quirks.max_recipients is not None
 
     def split(self, envelope: Envelope) -> list[Envelope]:
-        """The envelope in as many as it takes to keep within what the server accepts in one transaction: RCPTMAX and
-        RCPTDOMAINMAX (RFC 9422), or what it was found to accept."""
+        """Split the envelope to stay within what the server accepts in one transaction: RCPTMAX and RCPTDOMAINMAX (RFC
+        9422), or a limit that was detected."""
         limits = [limit for limit in (self._max_recipients, self._quirks.max_recipients) if limit]
         most, domains = min(limits, default=len(envelope.recipients)), self._max_domains
         if len(envelope.recipients) <= most and domains is None:
@@ -204,7 +204,7 @@ class Planner:
 def _groups(recipients: tuple[Address, ...], most: int, domains: int | None) -> Iterator[tuple[Address, ...]]:
     group: list[Address] = []
     seen: set[str] = set()
-    # Those of one domain are together, so that few transactions are needed.
+    # Recipients of one domain stay together, so that few transactions are needed.
     ordered = recipients if domains is None else sorted(recipients, key=lambda address: address.wire_domain.lower())
     for address in ordered:
         domain = address.wire_domain.lower()
@@ -221,10 +221,10 @@ _WHOLE = (Flow.PIPELINED_BDAT, True, False)
 _GROUP = (Flow.PIPELINED, False, False)
 _ENVELOPE_FIRST = (Flow.ENVELOPE_FIRST, False, False)
 _STEP_BY_STEP = (Flow.STEP_BY_STEP, False, False)
-"""What ``flow`` answers."""
+"""The result of ``flow`` for commands sent one at a time."""
 
 
 @lru_cache(maxsize=256)
 def stages_of(recipients: int, last: Stage | None, reset: bool) -> tuple[Stage, ...]:
-    """The stages that the replies to a group answer."""
+    """Return the stages that the replies to a group answer."""
     return (Stage.RSET,) * reset + (Stage.MAIL,) + (Stage.RCPT,) * recipients + ((last,) if last else ())

@@ -1,7 +1,8 @@
-"""What a server really supports, as opposed to what it advertises: learned by a session, kept for all its connections.
+"""What a server really supports, as opposed to what it advertises: detected by a session and kept for all its
+connections.
 
-Each behaviour is unproven, proven or broken. What is unproven is tried where a failure costs nothing; what is broken is
-never tried again by this session, which then does what smtplib does. ``BEHAVIOURS`` is the whole table.
+Each behaviour is unproven, proven or broken. An unproven behaviour is tried where a failure costs nothing. A broken one
+is never tried again by this session, which then sends as smtplib does. ``BEHAVIOURS`` is the whole table.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from wlsmtp.smtp.refused_login import Logins
 
 
 class Trust(Enum):
-    """What is known of one behaviour of one server."""
+    """How far one behaviour of one server is known."""
 
     UNPROVEN = "unproven"
     PROVEN = "proven"
@@ -22,7 +23,7 @@ class Trust(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """One row of the table: what a server may do less well than it says."""
+    """One row of the table: an advertised feature that may not work."""
 
     name: str
     """The attribute of ``ServerQuirks``."""
@@ -32,9 +33,9 @@ class Behaviour:
     fallback: str
     """What the session does instead."""
     extensions: tuple[str, ...] = ()
-    """What a server offers that has it."""
+    """Extensions that must be offered for the behaviour to matter."""
     needs_mail: bool = False
-    """Whether only mail shows it."""
+    """True if only a mail transaction shows it."""
 
 
 BEHAVIOURS = (
@@ -89,12 +90,12 @@ BEHAVIOURS = (
         ("PIPELINING", "CHUNKING"), needs_mail=True,
     ),
 )  # fmt: skip
-"""In the order in which a session meets them."""
+"""The behaviours, in the order in which a session meets them."""
 
 
 @dataclass(slots=True)
 class ServerQuirks(Logins):
-    """The state of each behaviour, the limits that the server has shown, and its answers to logins."""
+    """The state of each behaviour, the limits that were detected, and the results of logins."""
 
     groups: Trust = Trust.UNPROVEN
     rset: Trust = Trust.UNPROVEN
@@ -104,71 +105,71 @@ class ServerQuirks(Logins):
     behind_data: Trust = Trust.UNPROVEN
     behind_bdat: Trust = Trust.UNPROVEN
     has_delivered: bool = False
-    """Whether the session has delivered any message to this server."""
+    """True if the session has delivered any message to this server."""
     window: int | None = None
-    """Messages in flight over one connection at most, after a connection was lost with several; None: no such limit.
-    One after the loss, and one more for each message that is delivered."""
+    """Maximum number of messages in flight over one connection, set after a connection was lost with several; None: no
+    such limit. It starts at one and grows by one with each delivered message."""
     max_messages: int | None = None
-    """Messages a connection, after which the server ended it (LIMITS MAILMAX, RFC 9422, says the same in advance)."""
+    """Messages per connection, after which the server ended it (LIMITS MAILMAX, RFC 9422, announces the same)."""
     max_recipients: int | None = None
-    """Recipients a message, after which the server said that there are too many (RFC 5321 §4.5.3.1.10)."""
+    """Recipients per message, after which the server said that there are too many (RFC 5321 §4.5.3.1.10)."""
     is_slow_to_greet: bool = False
-    """Whether the server was silent for some seconds, and did not answer a TLS handshake either."""
+    """True if the server was silent for some seconds and did not answer a TLS handshake either."""
     _group_losses: int = 0
-    """Connections in a row that failed at a group before any was answered."""
+    """Consecutive connections that failed at a group before any group was answered."""
     _lost_after: int | None = None
-    """After how many messages the last connection ended that did so without a word, or with one about time."""
+    """Number of messages after which the last connection ended without a reply, or with one about time."""
 
     @property
     def uses_bdat(self) -> bool:
-        """Whether nothing speaks against BDAT."""
+        """Return whether nothing rules out BDAT."""
         broken = Trust.BROKEN
         return self.swallows_chunk is not broken and self.bdat is not broken
 
     def behind(self, *, by_bdat: bool) -> Trust:
-        """Whether commands may follow content right away, sent by BDAT or by DATA."""
+        """Return whether commands may follow content immediately, sent by BDAT or by DATA."""
         return self.behind_bdat if by_bdat else self.behind_data
 
     def set_behind(self, trust: Trust, *, by_bdat: bool) -> None:
-        """Record how a command right behind content fared."""
+        """Record the result of a command right after content."""
         if by_bdat:
             self.behind_bdat = trust
         else:
             self.behind_data = trust
 
     def group_lost(self) -> None:
-        """A connection failed at a group, and no group has been answered yet: the second time in a row, groups may be
-        the reason."""
+        """Record that a connection failed at a group while no group has been answered yet. The second time in a row,
+        groups may be the reason."""
         if self.groups is Trust.UNPROVEN:
             self._group_losses += 1
             if self._group_losses >= 2:
                 self.groups = Trust.BROKEN
 
     def window_lost(self, messages: int) -> None:
-        """A connection was lost with several messages in flight, after it had answered ``messages``. A server that does
-        so twice at the same count has a limit that it does not announce."""
+        """Record that a connection was lost with several messages in flight, after it had answered ``messages``. A
+        server that does so twice at the same count has a limit that it does not announce."""
         self.window = 1
         self.ended_after(messages)
 
     def ended_after(self, messages: int) -> None:
-        """A connection ended after ``messages``, for a reason that need not be their number: the second time in a row
-        that it is the same, it is taken for the limit."""
+        """Record that a connection ended after ``messages``, perhaps for another reason. If the next one ends at the
+        same count, that is taken for the limit."""
         if messages and messages == self._lost_after:
             self.limit_messages(messages)
         self._lost_after = messages
 
     def delivered(self, window_limit: int) -> None:
-        """A message was delivered: after a loss, the window grows again."""
+        """Record a delivered message: after a loss, the window grows again."""
         self.has_delivered = True
         if self.window is not None:
             self.window = self.window + 1 if self.window < window_limit else None
 
     def limit_messages(self, messages: int) -> None:
-        """The server ended a connection after so many messages."""
+        """Record that the server ended a connection after so many messages."""
         self.max_messages = min(messages, self.max_messages or messages)
 
     def findings(self) -> dict[str, str]:
-        """Everything that is known, by the names of the attributes: for people to read."""
+        """Return everything that is known, by attribute name, for people to read."""
         found = {behaviour.name: getattr(self, behaviour.name).value for behaviour in BEHAVIOURS}
         limits = {name: getattr(self, name) for name in ("window", "max_messages", "max_recipients")}
         return found | {name: str(limit) for name, limit in limits.items() if limit is not None}

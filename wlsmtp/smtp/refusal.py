@@ -1,4 +1,4 @@
-"""What a refused login means, and what to do about it: pure, from the server's words to an error with a hint."""
+"""Explains a refused login: pure, from the server's words to an error with a hint."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from wlsmtp.wire.extensions import Capabilities
 
 NOT_UNDERSTOOD = frozenset({500, 501, 502, 503, 504, 530, 538})
-"""Replies that say nothing of the secret; the last two want TLS first (RFC 3207 §4, RFC 4954 §6)."""
+"""Replies that say nothing about the secret; the last two require TLS first (RFC 3207 §4, RFC 4954 §6)."""
 
 _MAX_VALUE = 500
 
 REFUSED_LOGIN_RESTS = 300.0
-"""Seconds for which a server that was asked too often is left alone."""
+"""Seconds for which a server that was asked too often gets no further login."""
 
 _PASSES = re.compile(r"^\d+ 4\.[2-6]\.|tempora|internal|unavailable|unable|connection|time.?out|later", re.IGNORECASE)
-"""Words of a 4xx that speak of the server's own trouble."""
+"""Wording of a 4xx about the server's own trouble."""
 _TOKEN_ADVICE = (
     (
         r"office365|outlook|hotmail",
@@ -42,11 +42,11 @@ _TOKEN_ADVICE = (
     ),
     (r"gmail|google", "The token needs the scope https://mail.google.com/, and the user name is the whole address"),
 )
-"""What the large providers want of a token, by the name of their server."""
+"""What the large providers require of a token, by the name of their server."""
 
 
 def nothing_fits(config: SessionConfig, capabilities: Capabilities) -> AuthenticationFailed:
-    """The error for a server that offers no mechanism that may, or can, be used."""
+    """Return the error for a server that offers no mechanism that may, or can, be used."""
     offered = ", ".join(capabilities.mechanisms)
     what = f"only {offered}" if offered else "no authentication"
     words = f"{config.address} offers {what}, nothing for {_at_hand(config)}"
@@ -81,7 +81,7 @@ def _way_out(config: SessionConfig, offered: tuple[str, ...]) -> str:
 def refused(
     config: SessionConfig, mechanism: Mechanism, reply: Reply, challenge: bytes, scene: Scene | None = None
 ) -> AuthenticationFailed:
-    """The error for a login that the server refused; ``challenge`` is the last thing that it said before."""
+    """Return the error for a login that the server refused. ``challenge`` is the last challenge before the refusal."""
     problem = read_problem(challenge) if mechanism.needs == "token" else {}
     user = f" of {config.username!r}" if config.username else ""
     words = f"{config.address} refused the login{user} with {mechanism.name}"
@@ -96,7 +96,7 @@ def refused(
 
 
 def _weigh(reply: Reply, error: AuthenticationFailed) -> None:
-    """Find out what a 4xx means, from its words."""
+    """Classify a 4xx by its wording."""
     said = _said(reply)
     if TOO_MANY_LOGINS.search(said):
         error.rests = REFUSED_LOGIN_RESTS
@@ -107,13 +107,13 @@ def _weigh(reply: Reply, error: AuthenticationFailed) -> None:
 
 
 def is_about_tls(reply: Reply) -> bool:
-    """Whether a login was refused because of the version of TLS."""
+    """Return whether a login was refused because of the version of TLS."""
     return OLD_TLS.search(_said(reply)) is not None
 
 
 def read_problem(challenge: bytes) -> Mapping[str, str]:
-    """The JSON in which a server says what is wrong with a token (RFC 7628 §3.2.2; XOAUTH2 has the same), made safe to
-    print; empty for anything else."""
+    """Return the JSON in which a server says what is wrong with a token (RFC 7628 §3.2.2, and XOAUTH2), safe to print.
+    Empty for anything else."""
     try:
         found = json.loads(challenge)
     except (ValueError, RecursionError):
@@ -133,7 +133,7 @@ def _said(reply: Reply) -> str:
 
 
 def _hint(mechanism: Mechanism, error: AuthenticationFailed, scene: Scene) -> str | None:
-    """What to do: after the server's words, else after what was shown to it, where that is what it refused."""
+    """Return what to do: by the server's words, else by the kind of secret, if that is what the server refused."""
     assert error.reply is not None
     needs = mechanism.needs
     known = replace(scene, secret=needs if needs in ("password", "token") else "other", may_pass=error.temporary)

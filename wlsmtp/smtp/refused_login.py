@@ -1,5 +1,5 @@
-"""What a session remembers of a refused login, so that it does not offer the same secret again and again; and one login
-at a time until the first has succeeded. Providers lock accounts for less."""
+"""Remembers a refused login, so that a session does not offer the same secret again and again, and allows one login at
+a time until the first has succeeded. Providers lock accounts for less."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from wlsmtp.wire.masking import Notations
 
 _LOOKS = 1.0
-"""Seconds after which who waits for another login looks again, unasked: its end may have been interrupted."""
+"""Seconds after which a sender that waits for another login checks again: that login may have been cancelled without
+notice."""
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedLogin:
-    """One refusal, and a mark by which the secret is known again without being kept."""
+    """One refusal, with a mark by which the secret is recognized without being stored."""
 
     at: float
     error: AuthenticationFailed
@@ -38,13 +39,13 @@ class RefusedLogin:
 
     @classmethod
     def of(cls, secret: str, error: AuthenticationFailed, now: float) -> RefusedLogin:
-        """The refusal of ``secret``, whatever the mechanism."""
+        """Record that ``secret`` was refused, whatever the mechanism."""
         salt = os.urandom(16)
-        # The error that is raised holds the frames that it went through.
+        # The raised error holds references to the frames that it passed through.
         return cls(now, _copy(error, error.message, error.hint), salt, _hash(salt, secret))
 
     def answers(self, secret: str, now: float) -> AuthenticationFailed | None:
-        """The error for another login with ``secret``; None when the server is to be asked."""
+        """Return the error for another login with ``secret``; None when the server should be asked."""
         passed = now - self.at
         if passed >= REFUSED_LOGIN_RESTS or not hmac.compare_digest(self._mark, _hash(self._salt, secret)):
             return None
@@ -66,7 +67,8 @@ def _hash(salt: bytes, secret: str) -> bytes:
 
 
 def secret_of(config: SessionConfig, token: str | None = None) -> str | None:
-    """What a login depends on: ``token`` if a provider gave it, else the token or the password of the settings."""
+    """Return the secret of a login: ``token`` if it came from a provider, else the token or the password of the
+    settings."""
     if token is not None or callable(config.token):
         return token
     given = config.token or config.password
@@ -91,10 +93,10 @@ class Turns:
         self._owner: Hashable | None = None
 
     async def take(self, quirks: Logins, deadline: float, io: IO) -> bool:
-        """Wait until no other login is on its way or one has succeeded; return whether this one is now the first."""
+        """Wait until no other login is running or one has succeeded; return whether this login is now the first."""
         caller = io.caller()
         if self._is_taken and self._owner == caller:
-            return False  # a listener of the login on its way
+            return False  # a listener of the running login
         async with self._changed:
             while self._is_taken and quirks.is_login_unproven:
                 if io.now() >= deadline:
@@ -115,24 +117,24 @@ class Turns:
 
 @dataclass(slots=True)
 class Logins:
-    """What a session remembers of its logins to one server."""
+    """A session's knowledge of its logins to one server."""
 
     mechanism: str | None = None
-    """The mechanism of the last login. It is tried first, so that those that the server offers, and that do not work
-    for this user, do not make a failed login of every connection."""
+    """The mechanism of the last login. It is tried first, so that mechanisms that are offered but do not work for this
+    user do not cost a failed login per connection."""
     broken_mechanisms: set[str] = field(default_factory=set)
-    """Mechanisms at which the server hung up before the secret was put to the test. They are passed over while another
-    one is left."""
+    """Mechanisms during which the server closed the connection before the secret was tested. They are skipped while
+    another one is left."""
     refused_login: RefusedLogin | None = None
-    """The last refusal of a secret, until a login succeeds or somebody wants the server to be asked again."""
+    """The last refused secret, until a login succeeds or a caller wants the server to be asked again."""
     login_turns: dict[Place, Turns] = field(default_factory=dict, repr=False)
-    """At most one for each process and event loop, made when it is needed: whose turn it is to log in."""
+    """Which login goes first: at most one object per process and event loop, created on demand."""
     secret: Notations | None = field(default=None, repr=False)
-    """The secret of the last login, as the server may repeat it, also over a later connection."""
+    """The secret of the last login. The server may repeat it, also over a later connection."""
 
     @property
     def is_login_unproven(self) -> bool:
-        """Whether no login has succeeded, or the secret was refused since."""
+        """True if no login has succeeded, or the secret was refused since."""
         return self.mechanism is None or self.refused_login is not None
 
 
@@ -140,13 +142,13 @@ def _turns_here(quirks: Logins, io: IO) -> Turns:
     for place in tuple(quirks.login_turns):
         if place.is_gone:
             quirks.login_turns.pop(place, None)
-    # Two threads may both make one, and then use the same.
+    # Two threads may both create one; then both use the same.
     return quirks.login_turns.setdefault(io.here(), Turns(io))
 
 
 @asynccontextmanager
 async def own_turn(quirks: Logins, io: IO, deadlines: Deadlines) -> AsyncIterator[None]:
-    """While no login of the session has succeeded, or the last one was refused: one login at a time."""
+    """Allow one login at a time while no login of the session has succeeded, or the last one was refused."""
     turns = _turns_here(quirks, io) if quirks.is_login_unproven else None
     is_first = turns is not None and await turns.take(quirks, deadlines("command"), io)
     try:

@@ -1,8 +1,8 @@
-"""A server that does not greet: is it slow, or does it wait for TLS from the first byte (RFC 8314 §3.3)?
+"""Handles a server that sends no greeting: it is slow, or it waits for TLS from the first byte (RFC 8314 §3.3).
 
-A client that waits for a greeting on port 465 waits for ever, as such a server speaks second. After a few seconds a TLS
-handshake is begun over a connection of its own. A server that answers it will never greet. One that does not is slow,
-and its own connection, over which nothing was said, goes on waiting as long as the settings allow.
+A client that waits for a greeting on port 465 would wait for ever, as such a server speaks second. After a few seconds
+a TLS handshake is tried over a second connection. A server that answers it will never greet. One that does not is slow,
+and the first connection, on which nothing was sent, keeps waiting as long as the settings allow.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ if TYPE_CHECKING:
     from wlsmtp.smtp.quirks import ServerQuirks
 
 QUIET = 5.0
-"""Seconds of silence after which the server is asked for TLS."""
+"""Seconds of silence after which a TLS handshake is tried."""
 QUIET_ON_465 = 2.0
 """The same on the port where TLS comes first (RFC 8314 §7.3)."""
 TLS_ANSWERS_IN = 3.0
-"""Seconds for the answer: a server that speaks TLS needs no look-up, and no pause against spammers, to say so."""
+"""Seconds to wait for the handshake. A server that speaks TLS answers without a look-up or an anti-spam delay."""
 LEAST_PATIENCE = 2.0
-"""Seconds of a time-out from which on the server is asked at all, half of the time after the connection was made."""
+"""Smallest timeout in seconds for which TLS is tried at all, after half of it has passed."""
 NEVER_TLS = frozenset({24, 25})
-"""Ports of mail servers among themselves: TLS never comes first there, and some punish those who talk before the
+"""Ports used between mail servers. TLS never comes first there, and some punish clients that talk before the
 greeting."""
 _BARE = TLS(verify=False, resumption=False)
 
 
 async def wait_for_greeting(link: Link, deadline: float, io: IO, config: SessionConfig, quirks: ServerQuirks) -> None:
-    """Wait until the server has begun to greet, or is known to be slow. Raises ``TLSError`` for one that speaks TLS."""
+    """Wait until the server has begun to greet, or is known to be slow. Raises ``TLSError`` for a server that speaks
+    TLS."""
     patience = deadline - io.now()
     if patience < LEAST_PATIENCE or not _may_speak_tls(link, config, quirks):
         return
@@ -43,7 +44,7 @@ async def wait_for_greeting(link: Link, deadline: float, io: IO, config: Session
     if not await _answers_tls(io, config, io.now() + min(TLS_ANSWERS_IN, patience / 4)):
         quirks.is_slow_to_greet = True
         return
-    if link.stream.has_input():  # it was slow, and does both on one port
+    if link.stream.has_input():  # the server was slow, and accepts both on one port
         return
     raise TLSError(
         f"{config.address} does not greet, and answers a TLS handshake: it speaks TLS from the first byte",
@@ -58,7 +59,7 @@ def _may_speak_tls(link: Link, config: SessionConfig, quirks: ServerQuirks) -> b
 
 
 async def _has_spoken(link: Link, deadline: float) -> bool:
-    """Wait for the first octets of the server until the deadline, after which the link goes on."""
+    """Wait for the first octets of the server until the deadline; the link stays usable after it."""
     data, cause = b"", None
     try:
         data = await link.stream.read(deadline)
@@ -74,7 +75,7 @@ async def _has_spoken(link: Link, deadline: float) -> bool:
 
 
 async def _answers_tls(io: IO, config: SessionConfig, end: float) -> bool:
-    """Whether the server answers a TLS handshake. Nothing else is said to it, and its certificate is not looked at."""
+    """Return whether the server answers a TLS handshake. Nothing else is sent, and its certificate is not checked."""
     try:
         stream = await io.connect(config.server, config.port, end, config.network, config.proxy)
     except (SMTPError, OSError, UnicodeError):
@@ -82,7 +83,7 @@ async def _answers_tls(io: IO, config: SessionConfig, end: float) -> bool:
     try:
         await stream.start_tls(_BARE, config.tls.server_hostname or config.server, end)
     except TLSError as error:
-        # An alert, or a version that is not allowed here, is TLS as well; text is not.
+        # An alert, or a version that is not allowed here, is TLS too; text is not.
         cause = error.__cause__
         return isinstance(cause, OSError) and not getattr(cause, "octets", b"")
     except (SMTPError, OSError):

@@ -1,4 +1,4 @@
-"""Tokens from a provider: asked for at each login, and once more when the server has refused the one it got."""
+"""Tokens from a provider: requested at each login, and once more when the server has refused the token."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 async def fetch_token(config: SessionConfig, io: IO, deadlines: Deadlines) -> str | None:
-    """The token of the settings; None when they have none."""
+    """Return the token of the settings; None if they have none."""
     if config.token is None or isinstance(config.token, SecretStr):
         return config.token.get_secret_value() if config.token else None
     token = await _call(config.token, io, deadlines)
@@ -31,7 +31,7 @@ async def fetch_token(config: SessionConfig, io: IO, deadlines: Deadlines) -> st
 async def renew_token(
     config: SessionConfig, io: IO, deadlines: Deadlines, refused: str | None, error: AuthenticationFailed
 ) -> str | None:
-    """Another token than the ``refused`` one; None when the token was not the problem or there is no other."""
+    """Return a token other than the ``refused`` one; None if the token was not the problem or there is no other."""
     provider = config.token
     if provider is None or isinstance(provider, SecretStr) or not _is_about_token(error):
         return None
@@ -48,8 +48,8 @@ def _is_about_token(error: AuthenticationFailed) -> bool:
 
 
 async def _call(function: Callable[[], T | Awaitable[T]], io: IO, deadlines: Deadlines) -> T:
-    """Call a part of a provider. Whatever it raises becomes an ``SMTPError``: the network may come back, anything else
-    will not."""
+    """Call a method of a provider. Any exception becomes an ``SMTPError``: network errors are temporary, others are
+    not."""
     try:
         return await io.call(function, deadlines("command"))
     except SMTPError:

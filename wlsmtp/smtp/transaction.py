@@ -1,7 +1,7 @@
-"""One mail transaction (RFC 5321 §3.3): its steps, what was answered to them, and what that means.
+"""One mail transaction (RFC 5321 §3.3): its steps, the replies to them, and their meaning.
 
-It queues commands on a link and reads the replies that belong to them; it never waits. Whoever has the link
-(``window.py``) asks it to go on once a step is answered.
+It queues commands on a link and reads the replies that belong to them; it never waits. The owner of the link
+(``window.py``) calls ``advance`` once a step is answered.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _START_MAIL_INPUT = 354
 
 
 class NotStarted(ConnectionFailed):
-    """No command of this message was sent: it goes over another connection, at once."""
+    """No command of this message was sent; it goes over another connection, at once."""
 
 
 class Misunderstood(ConnectionFailed):
@@ -38,7 +38,7 @@ class Misunderstood(ConnectionFailed):
 
     @classmethod
     def about(cls, server: str, what: str, reply: Reply | None, stage: Stage = Stage.MAIL) -> Misunderstood:
-        """The error, with the server's reply."""
+        """Return the error, with the server's reply."""
         return cls(f"{server} did not understand {what}, which it offers", stage=stage, reply=reply)
 
 
@@ -47,15 +47,16 @@ class Bystander(ConnectionFailed):
 
 
 class OutOfStep(ProtocolError):
-    """A reply that cannot be: replies and commands do not belong together any more, so nothing in flight is known."""
+    """A reply that cannot be: replies and commands no longer correspond, so the state of everything in flight is
+    unknown."""
 
 
 class ChunkProbe(Expectation):
-    """Finds out what a server does with the octets of a BDAT that it refuses.
+    """Probes what a server does with the octets of a BDAT that it refuses.
 
     Three commands in one group: RSET; BDAT, whose six octets are themselves an RSET; and BDAT without octets. Neither
     BDAT has a transaction, so both are refused. If the third reply is positive, it answers the RSET inside the chunk:
-    the server has read content as commands, and a fourth reply is to come.
+    the server has read content as commands, and a fourth reply will follow.
     """
 
     __slots__ = ()
@@ -68,7 +69,7 @@ class ChunkProbe(Expectation):
 
     @property
     def was_begun(self) -> bool:
-        """Whether the server has come to the first BDAT."""
+        """True if the server has reached the first BDAT."""
         return bool(self.replies) and self.replies[0].is_positive
 
     @property
@@ -78,7 +79,7 @@ class ChunkProbe(Expectation):
 
     @property
     def is_swallowed(self) -> bool:
-        """Whether a refused chunk takes its octets with it."""
+        """True if the server discards the octets of a refused chunk."""
         return len(self.replies) == 3 and not self.replies[1].is_positive
 
     def grow(self) -> bool:
@@ -90,40 +91,40 @@ class ChunkProbe(Expectation):
 
 
 class Transaction:
-    """The replies to commands are in ``replies`` (RSET, MAIL, RCPTs, DATA, or BDAT with the whole content), those to
-    content that was sent on its own in ``finals``."""
+    """One transaction. The replies to commands are in ``replies`` (RSET, MAIL, RCPTs, DATA, or BDAT with the whole
+    content), those to content that was sent on its own in ``content_replies``."""
 
     is_trial = False
 
-    # Defaults of the class: a message sets few of them, and thousands are made in a second.
+    # Defaults live on the class: a message sets few of them, and thousands are created per second.
     flow: Flow | None = None
-    """None while nothing was sent."""
+    """None until something was sent."""
     by_bdat: bool = False
     follows: bool | None = None
-    """Whether it was sent right behind a content by BDAT; None when it follows none."""
+    """True if it was sent right after content by BDAT, False after content by DATA, None if it follows none."""
     with_reset: bool = False
     probe: ChunkProbe | None = None
     all_said: bool = False
-    """Whether nothing of it is left to be sent, so that another message may follow."""
+    """True if nothing is left to be queued, so that another message may follow."""
     wants_writer: bool = False
-    """Whether its content is to be written now, piece by piece, by ``delivery.py``."""
+    """True if its content is to be written now, piece by piece, by ``delivery.py``."""
     end_at: int | None = None
-    """Where on the link the content ends, once it was queued."""
+    """Position on the link where the content ends, once it was queued."""
     outcome: Outcome | None = None
     _last: Expectation | None = None
     _was_unharmed = False
-    """``is_unharmed``, once the content was sent."""
+    """``is_all_accepted``, once the content was sent."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.is_suspect: bool = plan.is_suspect
         self.replies: list[Reply] = []
         self.chunks: list[Expectation] = []
-        """The places of the replies to content that was sent on its own, one for DATA and one for each chunk."""
+        """The places of the replies to content that was sent on its own: one for DATA, one per chunk for BDAT."""
 
     @property
     def is_unharmed(self) -> bool:
-        """Whether the whole envelope was accepted at once, and the content asked for, as is the rule."""
+        """True if the whole envelope was accepted at once and the content was asked for, the usual case."""
         last = self._last
         if self.flow is not Flow.PIPELINED or last is None:
             return False
@@ -131,7 +132,7 @@ class Transaction:
 
     @property
     def is_answered(self) -> bool:
-        """Whether all replies to what was sent have come."""
+        """True if all replies to what was sent have come."""
         return self._last is not None and not self._last.left and not self.wants_writer
 
     # Sending
@@ -168,8 +169,8 @@ class Transaction:
             self.all_said, self.end_at = True, link.said
 
     def go_on(self, link: Link) -> bool:
-        """Queue the next step, once the last one is answered; False when there is none. Raises ``ProtocolError`` for
-        replies after which the connection cannot be used."""
+        """Queue the next step, once the last one is answered; return False if there is none. Raises ``ProtocolError``
+        for replies after which the connection cannot be used."""
         if self.all_said:
             return False
         if self.is_unharmed:
@@ -191,14 +192,14 @@ class Transaction:
         if not data.is_intermediate:
             return False
         if not self.mail.is_positive:
-            # Even a lone dot might deliver something now, from nobody knows whom.
+            # Even a lone dot might deliver something now, with an unknown sender.
             words = f"{self.plan.server} asks for content although it refused the sender"
             raise ProtocolError(words, stage=Stage.DATA)
         self._say_content(link)
         return True
 
     def _next_command(self) -> tuple[Stage, bytes] | None:
-        """The next command of the envelope, when each waits for the reply to the one before."""
+        """Return the next command of the envelope, when each waits for the reply to the one before."""
         answered = len(self.replies) - self.with_reset
         if answered == 0:
             return Stage.MAIL, self.plan.mail
@@ -208,7 +209,7 @@ class Transaction:
         return Stage.RCPT, rcpts[answered - 1]
 
     def _begin_content(self, link: Link) -> bool:
-        """The envelope is answered, and DATA was not sent with it."""
+        """Begin the content once the envelope is answered, if DATA was not sent with it."""
         has_all = all(reply.is_positive for reply in self.rcpts)
         if not self.is_wanted or (self.plan.all_or_nothing and not has_all):
             return False
@@ -224,8 +225,8 @@ class Transaction:
         self._last = link.say_all(octets, (stage,), self.replies)
 
     def _say_content(self, link: Link) -> None:
-        """Queue the content with its end; of a message that nobody may get only the end, as there is no other way out
-        of DATA (RFC 2920 §3.1)."""
+        """Queue the content with its end. If no recipient is left, queue only the end, the only way to leave DATA (RFC
+        2920 §3.1)."""
         content = self.plan.content
         if not (self._was_unharmed or self.is_wanted):
             self._expect_content(link, command.END_OF_EMPTY_CONTENT)
@@ -248,11 +249,11 @@ class Transaction:
 
     @property
     def finals_due(self) -> int:
-        """How many replies come to the content."""
+        """Number of replies due to the content."""
         return self.accepted if self.plan.is_lmtp and self.is_wanted else 1
 
     def written(self) -> None:
-        """The content was written, or the server refused it before its end."""
+        """Note that the content was written, or that the server refused it before its end."""
         self.wants_writer, self.all_said = False, True
         self._last = self.chunks[-1]
 
@@ -260,12 +261,12 @@ class Transaction:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether the sender was accepted, and any recipient."""
+        """True if the sender and at least one recipient were accepted."""
         return self.mail.is_positive and self.accepted > 0
 
     @property
     def accepted(self) -> int:
-        """How many recipients were accepted."""
+        """Number of accepted recipients."""
         return sum(reply.is_positive for reply in self.rcpts)
 
     @property
@@ -275,7 +276,7 @@ class Transaction:
 
     @property
     def rcpts(self) -> Sequence[Reply]:
-        """The replies to RCPT, as far as they have come."""
+        """The replies to RCPT that have come so far."""
         start = self.with_reset + 1
         return self.replies[start : start + len(self.plan.envelope.rcpt_lines)]
 
@@ -303,7 +304,7 @@ class Transaction:
     # Results
 
     def settle_if_accepted(self) -> bool:
-        """Set the outcome if everything was answered and accepted, as is the rule; return whether it was."""
+        """Set the outcome if everything was answered and accepted, the usual case; return whether it was."""
         last = self._last
         if last is None or last.left or last.not_positive or self.wants_writer:
             return False
@@ -313,7 +314,7 @@ class Transaction:
         return True
 
     def conclude(self) -> Outcome:
-        """Set the outcome, once all is answered, and return it. Raises ``ProtocolError`` when the replies make no
+        """Set and return the outcome once everything is answered. Raises ``ProtocolError`` when the replies make no
         sense; ``interrupt`` sets the outcome then."""
         if not self.chunks:
             self._check_envelope()
@@ -366,8 +367,8 @@ class Transaction:
     def interrupt(
         self, error: SMTPError, sent: int, *, is_going_out: bool = False, is_out_of_step: bool = False
     ) -> None:
-        """Set the outcome when the connection has failed and ``sent`` octets went out before, or when its sender does
-        not wait any more while it ``is_going_out``. With ``is_out_of_step`` no reply to it can be relied on."""
+        """Set the outcome when the connection has failed after ``sent`` octets, or when the sender stops waiting while
+        the message ``is_going_out``. With ``is_out_of_step`` no reply to it can be relied on."""
         end_written = is_going_out or (self.end_at is not None and sent >= self.end_at)
         recipients = self.plan.recipients
         if is_out_of_step:
@@ -391,7 +392,7 @@ class Transaction:
 
 
 class Trial:
-    """An RSET right behind content: does the server read what follows content in the same write?"""
+    """An RSET right after content, to see whether the server reads what follows content in the same write."""
 
     __slots__ = ("by_bdat", "expectation")
 
@@ -409,5 +410,5 @@ class Trial:
 
     @property
     def is_answered(self) -> bool:
-        """Whether the server has answered."""
+        """True if the server has answered."""
         return not self.expectation.left

@@ -1,11 +1,11 @@
 """The messages in flight over one connection, for any number of senders at once (RFC 2920, RFC 3030 §4.2).
 
 Senders add transactions, which are sent in order, and wait until theirs is settled. It is a leader/follower pattern:
-one waiting sender at a time writes, one reads, on behalf of all, and the reader settles what was answered. So a lone
-sender pays for no other thread or task, and many share a window without one.
+one waiting sender at a time writes, one reads, on behalf of all, and the reader settles what was answered. A lone
+sender therefore pays for no other thread or task, and many share a window without one.
 
-A message follows content that is not answered yet only where the server was seen to read what comes behind content
-(``quirks.py``). Until then an RSET in the same write as the content finds out: when it is lost, nothing else is.
+A message follows unanswered content only where the server is known to read what comes after content (``quirks.py``).
+Until then, an RSET in the same write as the content probes it: if that is lost, nothing else is.
 
 When the connection fails, each transaction is judged by itself: answered, certainly not sent, or in doubt.
 """
@@ -46,45 +46,45 @@ class Window:
         self._limits = limits
         self._quirks = quirks
         self._open: deque[Transaction | Trial] = deque()
-        """What was sent, at least in part, and is not settled."""
+        """Transactions that were sent at least in part and are not settled."""
         self._queued: deque[Transaction] = deque()
-        """What waits until something may follow the last one in ``_open``."""
+        """Transactions that wait until something may follow the last one in ``_open``."""
         self._octets: int = 0
         self.begun: int = 0
-        """Transactions that were added."""
+        """Number of transactions added."""
         self.settled: int = 0
-        """Transactions answered in full."""
+        """Number of transactions answered in full."""
         self.has_delivered: bool = False
-        """Whether any message was delivered over this connection."""
+        """True if any message was delivered over this connection."""
         self.settled_when_idle = -1
-        """``settled`` when the connection was used again after it had been idle: what the server says then is about
-        that."""
+        """The value of ``settled`` when the connection was used again after idling. A refusal at that count may be
+        about the pause."""
         self.must_end: bool = False
-        """Whether the connection must not carry another message: it is one too many for the server, or that may keep an
-        envelope, and has no RSET."""
+        """True if the connection must not carry another message: it exceeds the server's limit, or the server may keep
+        an envelope and has no RSET."""
         self._must_reset = False
-        """Whether the server may still keep an envelope, so that RSET must come first (RFC 5321 §4.1.1.5)."""
+        """True if the server may still keep an envelope, so that RSET must come first (RFC 5321 §4.1.1.5)."""
         self._io = io
         self._mutex = io.mutex(Rank.WINDOW)
         self._changed = io.condition(Rank.WINDOW_CHANGED)
         self._waiters = 0
         self._is_reading = self._is_writing = self._is_broken = False
         self._due: float | None = None
-        """When the next reply must have come."""
+        """The time by which the next reply must have come."""
         self._heard = 0
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is in flight."""
+        """True if nothing is in flight."""
         return not self._open and not self._queued
 
     @property
     def load(self) -> int:
-        """How many transactions are in flight, or wait for those."""
+        """Number of transactions in flight or waiting for those."""
         return len(self._open) + len(self._queued)
 
     def has_room(self, size: int) -> bool:
-        """Whether a message of ``size`` octets may follow those that are in flight."""
+        """Return whether a message of ``size`` octets may follow those in flight."""
         if self.link.ended or self.link.closing_reply is not None or self.must_end:
             return False
         load = len(self._open) + len(self._queued)
@@ -93,13 +93,13 @@ class Window:
         if self._open and self._open[-1].is_suspect:
             return False
         if (trust := self._planner.window_trust) is not Trust.PROVEN:
-            # Two may wait behind the first: with the next content, what the server does behind content is found out.
+            # Two may wait behind the first: the next content also probes what the server does after content.
             return trust is Trust.UNPROVEN and load < 3
         most = self._quirks.window or self._limits.max_in_flight
         return load < min(most, self._limits.max_in_flight) and self._octets + size <= self._limits.max_bytes
 
     def add(self, plan: Plan) -> Transaction:
-        """Let a message follow those in flight. It goes out with the next ``flush`` or ``settle``."""
+        """Let a message follow those in flight. The next ``flush`` or ``settle`` sends it."""
         transaction = Transaction(plan)
         self.begun += 1
         try:
@@ -118,11 +118,11 @@ class Window:
         return transaction
 
     async def flush(self, deadlines: Deadlines) -> None:
-        """Write what was said, unless somebody is at it. That the connection was lost comes out where its replies are
-        read: the server may have said why."""
+        """Write what was queued, unless another sender is writing. A lost connection shows when its replies are read:
+        the server may have said why."""
         if self.link.news:
             self.link.tell()
-        # Who has said something while another one writes need not wait: that one looks again once it has written.
+        # A sender that queues something while another one writes need not wait: the writer checks again after writing.
         while self.link.unsent and not self._is_writing and not self._is_broken:
             with self._mutex:
                 if self._is_writing or self._is_broken or not self.link.unsent:
@@ -157,7 +157,7 @@ class Window:
         return transaction.outcome
 
     async def _write_content(self, transaction: Transaction, deadlines: Deadlines) -> None:
-        """Write a large content. Its connection is shared with nobody."""
+        """Write a large content. No other sender shares its connection."""
         try:
             await delivery.write_content(self.link, transaction, deadlines, self._io)
             with self._mutex:
@@ -171,14 +171,14 @@ class Window:
             raise
 
     async def abandon(self) -> None:
-        """One sender was interrupted anywhere, as threads are: nobody knows what was half done."""
+        """Handle a sender that was cancelled mid-operation, as threads can be: the connection state is unknown."""
         self.fail(_interrupted(self.link.stage))
         if self._waiters:
             await self._wake()
         self.link.tell()
 
     def fail(self, error: SMTPError) -> None:
-        """Give the connection up: all that is on its way is not sent, or in doubt."""
+        """Fail the connection: everything in flight is not sent, or in doubt."""
         with self._mutex:
             try:
                 self.link.end(error.message)
@@ -193,7 +193,7 @@ class Window:
             return True
 
     async def _read(self, transaction: Transaction, deadlines: Deadlines) -> None:
-        """Read once, for all."""
+        """Read once, on behalf of all."""
         data, cause = b"", None
         is_read = False
         try:
@@ -211,7 +211,7 @@ class Window:
             self._sender_left(transaction, loses_input=is_read or not self.link.stream.keeps_unread)
             raise
         finally:
-            # Not before what was read is paired: the next one to read will pair what comes after it.
+            # Only after the replies are paired: the next reader will pair what comes after them.
             self._is_reading = False
             if self._waiters:
                 await self._wake()
@@ -231,7 +231,7 @@ class Window:
                 self._connection_failed(failure)
 
     async def _wait(self, transaction: Transaction, deadlines: Deadlines) -> None:
-        """Let the one who reads go on, until something has changed."""
+        """Wait for the current reader until something has changed."""
         async with self._changed:
             self._waiters += 1
             try:
@@ -250,7 +250,7 @@ class Window:
             self._changed.notify_all()
 
     def _due_time(self, deadlines: Deadlines) -> float:
-        """Until when the next reply must have come whole, however many pieces it comes in."""
+        """Return the time by which the next reply must be complete, however many pieces it comes in."""
         if self._due is None or self._heard != self.link.heard:
             self._heard = self.link.heard
             self._due = deadlines.uncut(_TIMEOUTS.get(self.link.stage, "command"))
@@ -268,14 +268,14 @@ class Window:
             self._leave(transaction, _too_late(cause, self.link.server))
 
     def _leave(self, transaction: Transaction, error: SMTPError) -> None:
-        """One sender gives up waiting; the others go on. What was said is going out, whoever waits for the answer."""
+        """Stop one sender from waiting; the others continue. What was queued is sent, whoever waits for the reply."""
         with self._mutex:
             if transaction.outcome is None:
                 is_queued = self._drop_if_queued(transaction)
                 transaction.interrupt(error, 0, is_going_out=not is_queued)
 
     def _sender_left(self, transaction: Transaction, *, loses_input: bool) -> None:
-        """One sender was interrupted. Where what was read may be lost with it, nobody can go on."""
+        """Handle a sender that was cancelled. If the data it read may be lost with it, the connection fails for all."""
         with self._mutex:
             self._drop_if_queued(transaction)
         if loses_input or (self.load <= 1 and not self._waiters):
@@ -289,7 +289,7 @@ class Window:
         return True
 
     def _writing_failed(self, error: OSError) -> None:
-        """What the server said before it hung up is still to be read; that takes a moment and no more."""
+        """Handle a failed write: replies sent before the server closed are still to be read, within a moment."""
         if isinstance(error, TimeoutError):
             failure = self.link.too_late()
             failure.__cause__ = error
@@ -298,10 +298,8 @@ class Window:
             self._is_broken = True
             self._due, self._heard = self._io.now() + _LAST_WORDS, self.link.heard
 
-    # From here on the mutex is held.
-
     def _must_wait(self) -> bool:
-        """Whether nothing can be sent before an answer has come to what is in flight."""
+        """Return whether nothing can be sent before something in flight is answered."""
         last, quirks = self._open[-1], self._quirks
         if not last.all_said or last.is_suspect:
             return True
@@ -338,14 +336,14 @@ class Window:
             self._queued.popleft()
 
     def _try_behind(self, transaction: Transaction) -> None:
-        """The content of ``transaction`` goes out with the next write: find out with it whether the server reads what
-        comes behind content."""
+        """Probe, in the write that carries the content of ``transaction``, whether the server reads what comes after
+        content."""
         trust, reset = self._quirks.behind(by_bdat=transaction.by_bdat), self._quirks.rset
         if trust is Trust.UNPROVEN and reset is not Trust.BROKEN and self._planner.may_group:
             self._open.append(Trial(self.link, by_bdat=transaction.by_bdat))
 
     def _settle_answered(self) -> None:
-        """Settle what was answered in full, and let what waited for it go on. Raises ``SMTPError`` when the connection
+        """Settle what was answered in full, and send what waited for it. Raises ``SMTPError`` when the connection
         cannot be used any more."""
         while self._open:
             head = self._open[0]
@@ -385,7 +383,7 @@ class Window:
             self._refused(transaction, outcome.error)
 
     def _accepted(self, transaction: Transaction) -> None:
-        """At least some recipients get the message."""
+        """Settle a transaction that at least some recipients accepted."""
         self._open.popleft()
         self.settled += 1
         self._octets -= transaction.plan.content.size
@@ -396,7 +394,8 @@ class Window:
             learning.from_delivery(quirks, transaction, self._limits.max_in_flight)
 
     def _refused(self, transaction: Transaction, error: SMTPError) -> None:
-        """A message that was certainly not sent leaves an envelope, a limit or a misunderstanding behind."""
+        """Settle a message that was certainly not sent. It may leave an envelope, a limit or a misunderstanding
+        behind."""
         self._open.popleft()
         self.settled += 1
         self._octets -= transaction.plan.content.size
@@ -411,8 +410,8 @@ class Window:
         learning.from_refusal(self._quirks, transaction)
 
     def _learn_limit(self, reply: Reply, messages: int) -> None:
-        """421 to MAIL or RSET after some messages: that is how many the server takes, unless there was a pause, or its
-        words name another reason. Where they speak of time, it must have ended two connections after as many."""
+        """Take 421 to MAIL or RSET after some messages for the server's limit, unless there was a pause or its words
+        name another reason. If they speak of time, two connections must have ended at the same count."""
         if reply.code != 421 or not self.has_delivered or messages == self.settled_when_idle:
             return
         if judge.names_rate(reply) or judge.names_connections(reply):
@@ -423,7 +422,7 @@ class Window:
             self._quirks.limit_messages(messages)
 
     def _connection_failed(self, error: SMTPError) -> None:
-        """The connection has failed of itself: nothing more can be sent, and what that says of the server is kept."""
+        """Settle everything after the connection failed by itself, and keep what that shows about the server."""
         self.link.end(error.message)
         self._learn_from_loss(error)
         self._settle_all(error)
@@ -440,7 +439,8 @@ class Window:
             self._learn_limit(closing_reply, self.settled)
 
     def _settle_all(self, error: SMTPError) -> None:
-        """After 421 a server does nothing any more (RFC 5321 §3.8); what it had answered by then it may have done."""
+        """Settle everything. After 421 a server does nothing any more (RFC 5321 §3.8), but it may have done what it had
+        answered by then."""
         is_out_of_step = isinstance(error, OutOfStep)
         for place, transaction in enumerate(self._open):
             if not isinstance(transaction, Trial) and transaction.outcome is None:
@@ -466,20 +466,21 @@ class Window:
 
 
 def _is_culprit(transaction: Transaction, place: int) -> bool:
-    """Whether the reply with which the connection came to its end answers this message, and not an RSET before it."""
+    """Return whether the reply that ended the connection answers this message, and not an RSET before it."""
     return place == 0 and not (transaction.with_reset and not transaction.replies)
 
 
 def is_closing(reply: Reply) -> bool:
-    """Whether a server ends the connection with this reply: 421, or 4.4.2, as Amazon SES says it after a pause."""
+    """Return whether a server ends the connection with this reply: 421, or 4.4.2, as Amazon SES says it after a
+    pause."""
     return reply.code == 421 or (reply.is_transient and str(reply.enhanced) == "4.4.2")
 
 
 TRIAL_TIMEOUT = 3.0
-"""Seconds for the answer to an RSET right behind content, once the content is answered. A server that has read the RSET
-answers it at once; one that is slower than that is only sent its messages one by one."""
+"""Seconds to wait for the reply to an RSET right after content, once the content is answered. A server that has read
+the RSET answers at once; a slower one gets its messages one by one."""
 _LAST_WORDS = 1.0
-"""Seconds to read what a server said before it hung up: it is there already."""
+"""Seconds to read what a server sent before it closed: it has already arrived."""
 
 _TIMEOUTS: dict[Stage, StageName] = {Stage.DATA: "data", Stage.CONTENT: "content"}
 

@@ -1,1 +1,1 @@
-"""Signatures on messages that are written already."""
+"""Signatures on messages that are already written."""

@@ -18,11 +18,11 @@ _FIELD = re.compile(rb"[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*")
 
 
 def sign(octets: bytes, pem: bytes) -> bytes:
-    """A written message with a detached signature.
+    """Return a written message with a detached signature.
 
-    ``pem`` holds the certificate of the sender first, those of the authorities between after it, and the private key,
-    which is not encrypted. What is signed is 7-bit, so that no server has a reason to change it. Raises
-    ``MessageError`` when that is not so, or when ``pem`` cannot be used, ``ConfigError`` without ``cryptography``.
+    ``pem`` holds the sender's certificate first, then those of intermediate authorities, and the unencrypted private
+    key. The signed part is 7-bit, so that no server has a reason to change it. Raises ``MessageError`` when it is not,
+    or when ``pem`` cannot be used, and ``ConfigError`` without ``cryptography``.
     """
     if not octets.isascii():
         words = "A message with characters outside ASCII in its header, or 8-bit content, cannot be signed"
@@ -42,7 +42,7 @@ def sign(octets: bytes, pem: bytes) -> bytes:
 
 
 def _split(octets: bytes) -> tuple[bytes, bytes]:
-    """The fields of the message, and the entity that is signed: the fields about content, and the content."""
+    """Split the message into its own fields and the entity to be signed: the content fields and the content."""
     head, _, body = octets.partition(b"\r\n\r\n")
     fields = _FIELD.findall(head + b"\r\n")
     inner = [field for field in fields if field.lower().startswith(b"content-")]

@@ -10,7 +10,7 @@ IS_BLOCKED = (
     r"not (?:yet )?(?:been )?(?:active|activated|approved|enabled))\b"
 )
 TOO_MANY_LOGINS = any_of(r"too many\b(?! (\w+ )*(connections|sessions))", r"rate limit")
-"""Words of a 4xx that every further login makes worse. Too many connections are another matter: fewer will do."""
+"""Wording of a 4xx that every further login makes worse. Too many connections are different: using fewer helps."""
 IS_WRONG = any_of(
     r"\b[45]\.7\.8\b",
     r"\bauthentication (?:has )?fail(?:ed|ure)\b",
@@ -19,7 +19,7 @@ IS_WRONG = any_of(
     r"\b(?:invalid|incorrect|wrong|bad|unknown) (?:username|user|login|password|credential|auth)",
     r"\b(?:username|user|login|password|credentials|token)(?: \w+)? (?:invalid|incorrect|wrong|unknown|rejected)\b",
 )
-"""Words that say that the credentials are wrong: some servers say so with another code than 535, even with a 4xx."""
+"""Wording that says that the credentials are wrong. Some servers use a code other than 535, even a 4xx."""
 _APP_PASSWORD = "The account's own password is not accepted here: make an app password for this program, or use a token"
 ASK_PROVIDER = "The provider has blocked the account, or not activated it yet: see its account page, or ask its support"
 
@@ -215,4 +215,4 @@ LOGIN_ROWS: tuple[Row, ...] = (
         provider_first=True,
     ),
 )
-"""What a server says to AUTH."""
+"""Replies to AUTH."""

@@ -1,4 +1,4 @@
-"""Hints about a message: its sender, how much mail there is, and its content."""
+"""Hints about a message: its sender, the amount of mail, and its content."""
 
 from __future__ import annotations
 
@@ -310,4 +310,4 @@ MESSAGE_ROWS: tuple[Row, ...] = (
         only=frozenset({501, 504, 550, 553, 554}),
     ),
 )
-"""What a server says to MAIL, RCPT, DATA and the content; and to EHLO, when nothing else is said."""
+"""Replies to MAIL, RCPT, DATA and the content, and to EHLO if no other row matches."""

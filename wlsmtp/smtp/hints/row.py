@@ -21,68 +21,68 @@ ANY = (*OPENING, *LOGIN, *ENVELOPE, Stage.RSET, Stage.NOOP)
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What this side knows beside the reply."""
+    """The client's side of a refusal, beside the reply."""
 
     names: tuple[str, ...] = ()
-    """The server's names: the one that was connected to, and the one that it gives itself."""
+    """The server's names: the one connected to, and the one in its greeting."""
     is_secure: bool = False
-    """Whether the connection is encrypted."""
+    """True if the connection is encrypted."""
     has_login: bool = False
-    """Whether a login has succeeded over it."""
+    """True if a login has succeeded on it."""
     secret: Literal["password", "token", "other"] = "password"
-    """What the login shows."""
+    """The kind of secret that the login sends."""
     may_pass: bool = False
-    """Whether the same login may succeed later."""
+    """True if the same login may succeed later."""
 
 
 class Words:
-    """A pattern that is compiled when a reply is first compared with it: most programs meet few refusals, and start
-    sooner without the whole table."""
+    """A pattern that is compiled when a reply is first compared with it. Most programs see few refusals and start
+    faster without the whole table."""
 
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern
 
     @cached_property
     def compiled(self) -> re.Pattern[str]:
-        """What searches."""
+        """The compiled pattern."""
         return re.compile(self._pattern, re.IGNORECASE)
 
     def search(self, text: str) -> re.Match[str] | None:
-        """Where a text has it."""
+        """Search a text for the pattern."""
         return self.compiled.search(text)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One kind of refusal. It fits a reply at one of its stages that has one of its ``codes``, one of its ``enhanced``
-    codes, or its ``words``, unless one of the fields below those speaks against it."""
+    """One kind of refusal. It matches a reply at one of its stages that has one of its ``codes``, one of its
+    ``enhanced`` codes, or its ``words``, unless one of the fields after those excludes it."""
 
     situation: str
     stages: tuple[Stage, ...]
     like: str
-    """What a real server says."""
+    """An example from a real server."""
     hint: str | None
     """What to do, in one or two sentences."""
     words: Words | re.Pattern[str] | None = None
     enhanced: frozenset[str] = frozenset()
     codes: frozenset[int] = frozenset()
     only: frozenset[int] = frozenset()
-    """Only with one of these codes."""
+    """Matches only these codes."""
     first_digit: int | None = None
-    """Only with a code that begins with it."""
+    """Matches only codes that begin with this digit."""
     secure: bool | None = None
-    """Only over such a connection: encrypted, or in the clear."""
+    """Matches only connections that are (or are not) encrypted."""
     login: bool | None = None
-    """Only with such a session: logged in, or not."""
+    """Matches only sessions that are (or are not) logged in."""
     secret: str | None = None
-    """Only for such a login."""
+    """Matches only this kind of secret."""
     lasting: bool = False
-    """Only where waiting will not help."""
+    """Matches only where waiting will not help."""
     provider_first: bool = False
-    """Whether the advice of the provider, where it is known, is better than ``hint``."""
+    """True if the provider's advice, if known, is better than ``hint``."""
 
     def fits(self, stage: Stage, reply: Reply, text: str, scene: Scene) -> bool:
-        """Whether it is meant for this reply."""
+        """Return whether this row explains the reply."""
         if stage not in self.stages or (self.only and reply.code not in self.only):
             return False
         if self.first_digit is not None and reply.code // 100 != self.first_digit:
@@ -97,5 +97,5 @@ class Row:
 
 
 def any_of(*patterns: str) -> Words:
-    """Words, in upper or lower case."""
+    """Return a pattern of words in any case."""
     return Words("|".join(patterns))

@@ -1,4 +1,4 @@
-"""Hints about the session: TLS, the account, this machine, and how many connections."""
+"""Hints about the session: TLS, the account, this machine, and the number of connections."""
 
 from __future__ import annotations
 
@@ -202,4 +202,4 @@ SESSION_ROWS: tuple[Row, ...] = (
         codes=frozenset({432}),
     ),
 )
-"""What a server may say at any stage, or about the connection."""
+"""Replies at any stage, or about the connection."""
