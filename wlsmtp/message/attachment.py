@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Self, TypeAlias, cast
 
@@ -210,6 +210,19 @@ def attachment_of(item: object) -> Attachment:
         return Attachment.from_stream(item, _name_of_file(item))  # type: ignore[arg-type]
     hint = "; give octets with their name: (name, octets)" if isinstance(item, bytes | bytearray | memoryview) else ""
     raise ValueError(f"must be an Attachment, a path, an open file or a pair (name, content), not {_kind(item)}{hint}")
+
+
+def attachments_of(value: object) -> tuple[Attachment, ...]:
+    """All of them. Raises ``ValueError`` in words for users."""
+    if value is None:
+        return ()
+    is_one = isinstance(value, str | os.PathLike | Attachment) or callable(getattr(value, "read", None))
+    # Octets alone are not an attachment, so this tuple is not a list of two.
+    is_one |= isinstance(value, tuple) and len(value) > 1 and isinstance(value[1], bytes | bytearray | memoryview)
+    items = [value] if is_one else value
+    if isinstance(items, bytes | bytearray | memoryview | Mapping) or not isinstance(items, Iterable):
+        raise ValueError("must be a list of paths, Attachments or pairs (name, content); see Attachment.from_bytes")
+    return tuple(map(attachment_of, items))
 
 
 def _named_attachment(item: tuple[object, ...]) -> Attachment:

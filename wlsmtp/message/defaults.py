@@ -7,7 +7,7 @@ from typing import Any
 
 from wlsmtp.errors import ConfigError, MessageError, Stage
 from wlsmtp.habits import OF_FIELDS
-from wlsmtp.message.model import FIELDS, Message, checked_headers
+from wlsmtp.message.model import ALL_FIELDS, Message, checked_headers
 from wlsmtp.message.values import mailbox, mailboxes
 
 
@@ -41,7 +41,7 @@ def composed(message: object, sender: object, fields: Mapping[str, Any]) -> Mess
     """Return the message for ``send(to=…, subject=…)``. Raises ``TypeError`` for an unknown keyword, as any function
     does, and ``MessageError`` if a message is given too, or nothing at all."""
     for name in fields:
-        if name not in FIELDS:
+        if name not in ALL_FIELDS:
             raise TypeError(f"send() got an unexpected keyword argument {name!r}{_nearest(name)}")
     if message is not None:
         words = f"send() takes a message or the fields of one, not both: {', '.join(fields)}"
@@ -58,7 +58,7 @@ def _nearest(name: str) -> str:
 
     if name in OF_FIELDS:
         return f"; it is {OF_FIELDS[name]}= here"
-    nearest = get_close_matches(name, FIELDS, 1)
+    nearest = get_close_matches(name, ALL_FIELDS, 1)
     return f"; did you mean {nearest[0]!r}?" if nearest else ""
 
 

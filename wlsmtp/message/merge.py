@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from wlsmtp.errors import ExtensionMissing, MessageError, Stage
 from wlsmtp.habits import OF_FIELDS
 from wlsmtp.message.envelope import Envelope
+from wlsmtp.message.more import GIVEN, MORE
 from wlsmtp.message.read import AnyEmail
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ class MergeRow:
             words = f"{type(row).__name__} is neither fields of a message nor makes one"
             raise MessageError(words, stage=Stage.MESSAGE, hint=_ROW_HINT)
         fields = {name: row[name] for name in row.keys()}  # noqa: SIM118
-        if unknown := [name for name in fields if name not in vars(self._letter)]:
-            raise _unknown(unknown[0], list(vars(self._letter)))
+        if unknown := [name for name in fields if name not in vars(self._letter) and name not in MORE]:
+            raise _unknown(unknown[0], [name for name in (*vars(self._letter), *MORE) if name != GIVEN])
         return self._letter.but(**fields)
 
     def refusal(self, error: Exception) -> MessageError | ExtensionMissing:

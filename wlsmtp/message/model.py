@@ -9,16 +9,17 @@ import os
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, BinaryIO, Self, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, Unpack, overload
 
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.habits import OF_MESSAGE, Habits
 from wlsmtp.message.attachment import Attachment as Attachment
-from wlsmtp.message.attachment import AttachmentLike, attachment_of
+from wlsmtp.message.attachment import AttachmentLike, attachments_of
 from wlsmtp.message.content import Content
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.merge import AsyncMerge, Merge, Row, merged
 from wlsmtp.message.mime import write
+from wlsmtp.message.more import GIVEN, MORE, MoreFields, PriorityField, expand, vary
 from wlsmtp.message.preview import in_one_line, preview
 from wlsmtp.message.values import (
     AddressesLike,
@@ -36,9 +37,12 @@ from wlsmtp.message.values import (
 from wlsmtp.wire.address import Address, Mailbox
 from wlsmtp.wire.mailboxes import Group, mailboxes_in
 
+if TYPE_CHECKING:
+    from wlsmtp.message.render import Sendable
 
-class Fields(TypedDict, total=False):
-    """The constructor's keywords, all fields of a ``Message`` but its sender."""
+
+class Fields(MoreFields, total=False):
+    """The constructor's keywords, all fields of a ``Message`` but its sender and its ``priority``."""
 
     to: AddressesLike
     cc: AddressesLike
@@ -53,7 +57,11 @@ class Fields(TypedDict, total=False):
     message_id: str | None
 
 
-class Changes(Fields, total=False):
+class Further(MoreFields, PriorityField, total=False):
+    """Fields that most messages do without."""
+
+
+class Changes(Fields, PriorityField, total=False):
     """All fields of a ``Message``."""
 
     sender: AddressLike | None
@@ -102,6 +110,7 @@ class Message(Habits):
         headers: Mapping[str, str | Iterable[str]] | None = None,
         date: datetime | None = None,
         message_id: str | None = None,
+        **more: Unpack[Further],
     ) -> None:
         """Each address field accepts one address or several; ``sender`` accepts one, and may be left to the session
         (``SessionConfig.sender``). ``attachments`` are paths, open binary files, ``Attachment``
@@ -109,10 +118,15 @@ class Message(Habits):
         come third. Raises ``MessageError`` that names the field.
 
         A message without recipients is valid; sending it raises ``MessageError``.
+
+        ``more`` are header fields by their meaning (``unsubscribe``, ``list_id``, ``importance``, ``priority``,
+        ``read_receipt``, ``auto_submitted``, ``in_reply_to``, ``references``); see ``MoreFields``.
         """
         given = (sender, to, cc, bcc, reply_to, subject, text, html, attachments, headers, date, message_id)
         checked = self.__dict__  # bypasses the __setattr__ that refuses changes
         faults: list[tuple[str, ValueError]] = []
+        if more:
+            given = tuple(expand(_CHECKS, given, more, checked))
         for (name, check, default), value in zip(_CHECKS, given, strict=True):
             try:
                 checked[name] = default if value is default else check(value)
@@ -141,6 +155,38 @@ class Message(Habits):
 
         return cls(**read_eml(source, leave_out))
 
+    @classmethod
+    def reply(
+        cls, original: Sendable, *, to_all: bool = False, own: AddressesLike = (), **fields: Unpack[Changes]
+    ) -> Self:
+        """An answer to a message: a ``Message``, an ``EmailMessage`` or its octets. It goes to its Reply-To, else to
+        its From, and has its subject with "Re:" and the In-Reply-To and References of RFC 5322 §3.6.4.
+
+        >>> answer = Message.reply(octets, sender="ann@example.com", text="Thank you")
+
+        With ``to_all`` its To and Cc get a copy, but for the sender of the answer and whoever is in ``own``, one's
+        other addresses. An answer to a message of one's own goes to whom that went. ``fields`` are those of
+        ``Message``, and take the place of these. The original is not quoted; ``Message.from_eml(octets).text`` is its
+        text. Raises ``MessageError`` where the original cannot be read.
+        """
+        from wlsmtp.message.answer import reply_fields
+
+        return cls(**reply_fields(original, to_all, own, fields))
+
+    @classmethod
+    def forward(cls, original: Sendable, **fields: Unpack[Changes]) -> Self:
+        """A message that passes another one on, as it is, attached as ``message/rfc822`` without its Bcc. It has its
+        subject with "Fwd:", and its conversation in References.
+
+        >>> passed_on = Message.forward(octets, sender="ann@example.com", to="bob@example.org", text="See below")
+
+        ``fields`` are those of ``Message``; ``attachments`` go before the original. To pass its text on as one's own,
+        vary ``Message.from_eml(octets)``. Raises ``MessageError`` where the original cannot be read.
+        """
+        from wlsmtp.message.answer import forward_fields
+
+        return cls(**forward_fields(original, fields))
+
     def but(self, **changes: Unpack[Changes]) -> Self:
         """Return a copy with some fields changed; making it sends nothing. ``replace`` is the same.
 
@@ -152,7 +198,7 @@ class Message(Habits):
         the field.
         """
         kept = {name: value for name, value in self.__dict__.items() if name not in ("date", "message_id")}
-        return type(self)(**{**kept, **changes})
+        return vary(type(self), kept, changes) if GIVEN in kept else type(self)(**{**kept, **changes})
 
     def with_checked(self, changes: Mapping[str, Any]) -> Self:
         """Return a copy with the same Date and Message-ID, and some fields replaced by checked values. An identifier
@@ -244,18 +290,6 @@ class Message(Habits):
         return f"<{type(self).__name__} {in_one_line(self)}>"
 
 
-def _attachments(value: object) -> tuple[Attachment, ...]:
-    if value is None:
-        return ()
-    is_one = isinstance(value, str | os.PathLike | Attachment) or callable(getattr(value, "read", None))
-    # Octets alone are not an attachment, so this tuple is not a list of two.
-    is_one |= isinstance(value, tuple) and len(value) > 1 and isinstance(value[1], bytes | bytearray | memoryview)
-    items = [value] if is_one else value
-    if isinstance(items, bytes | bytearray | memoryview | Mapping) or not isinstance(items, Iterable):
-        raise ValueError("must be a list of paths, Attachments or pairs (name, content); see Attachment.from_bytes")
-    return tuple(map(attachment_of, items))
-
-
 def checked_headers(value: object) -> dict[str, tuple[str, ...]]:
     if value is None:
         return {}
@@ -302,7 +336,7 @@ _CHECKS: tuple[tuple[str, Callable[[Any], Any], object], ...] = (
     ("subject", line, ""),
     ("text", text_or_none, None),
     ("html", text_or_none, None),
-    ("attachments", _attachments, ()),
+    ("attachments", attachments_of, ()),
     ("headers", checked_headers, _MADE),
     ("date", moment, _MADE),
     ("message_id", _identifier, None),
@@ -310,4 +344,6 @@ _CHECKS: tuple[tuple[str, Callable[[Any], Any], object], ...] = (
 """For each field, in the order of the parameters: the function that checks and converts its value, or raises
 ``ValueError``, and the default, which needs no check."""
 FIELDS = tuple(name for name, _, _ in _CHECKS)
+"""The names of the fields that every message has."""
+ALL_FIELDS = (*FIELDS, *MORE)
 """The names of all fields."""
