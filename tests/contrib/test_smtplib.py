@@ -1,0 +1,159 @@
+"""``wlsmtp.contrib.smtplib`` for programs written for ``smtplib``; CPython's own tests are in ``tests/cpython``."""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from collections.abc import Callable
+from email.message import EmailMessage
+
+import pytest
+
+from wlsmtp import TLS, AuthenticationFailed
+from wlsmtp.contrib import smtplib as ours
+from wlsmtp.testing import SMTPServer
+
+Factory = Callable[..., SMTPServer]
+
+
+def a_message() -> EmailMessage:
+    message = EmailMessage()
+    message["From"], message["To"], message["Bcc"] = "ann@example.com", "bob@example.org", "eve@example.net"
+    message["Subject"] = "Hi"
+    message.set_content("Hello")
+    return message
+
+
+def test_the_usual_program_runs_unchanged(smtp_server_factory: Factory) -> None:
+    server = smtp_server_factory(security="tls", users={"ann": "s3cret"}, require_auth=True)
+    context = ssl.create_default_context(cafile=server.ca_file)
+    with ours.SMTP("localhost", server.port, timeout=10) as smtp:
+        assert smtp.ehlo()[0] == 250 and smtp.has_extn("STARTTLS")
+        assert smtp.starttls(context=context)[0] == 220
+        smtp.ehlo_or_helo_if_needed()
+        assert smtp.has_extn("auth") and not smtp.has_extn("starttls")
+        assert smtp.login("ann", "s3cret")[0] == 235
+        assert smtp.send_message(a_message()) == {}
+        assert smtp.quit()[0] == 221
+    (received,) = server.messages
+    assert received.recipients == ("bob@example.org", "eve@example.net") and received.header("Bcc") is None
+    assert received.username == "ann" and received.tls is not None
+
+
+def test_tls_from_the_first_octet(smtp_server_factory: Factory) -> None:
+    server = smtp_server_factory(security="ssl")
+    context = ssl.create_default_context(cafile=server.ca_file)
+    with ours.SMTP_SSL("localhost", server.port, context=context) as smtp:
+        smtp.sendmail("ann@example.com", "bob@example.org", "Subject: Hi\n\nHello\n")
+    assert server.messages[0].tls is not None
+
+
+def test_certificates_are_verified_by_default(smtp_server_factory: Factory) -> None:
+    server = smtp_server_factory(security="tls")
+    with ours.SMTP("localhost", server.port) as smtp, pytest.raises(ssl.SSLCertVerificationError) as caught:
+        smtp.starttls()
+    assert any("certificate" in note for note in caught.value.__notes__)
+
+
+def test_a_derived_class_has_settings_that_smtplib_has_no_argument_for(smtp_server_factory: Factory) -> None:
+    server = smtp_server_factory(security="tls")
+
+    class Ours(ours.SMTP):
+        settings = {"tls": TLS(ca_file=server.ca_file)}
+
+    with Ours("localhost", server.port) as smtp:
+        smtp.starttls()
+        smtp.send_message(a_message())
+    assert server.messages[0].tls is not None
+
+
+def test_a_context_that_verifies_nothing_is_the_callers_choice(smtp_server_factory: Factory) -> None:
+    server = smtp_server_factory(security="tls")
+    with ours.SMTP("localhost", server.port) as smtp:
+        smtp.starttls(context=ssl._create_unverified_context())
+        smtp.send_message(a_message())
+    assert len(server.messages) == 1
+
+
+def test_after_a_refused_login_another_password_may_be_tried(smtp_server_factory: Factory) -> None:
+    server = smtp_server_factory(users={"ann": "s3cret"}, require_auth=True)
+    with ours.SMTP(server.host, server.port) as smtp:
+        with pytest.raises(smtplib.SMTPAuthenticationError) as caught:
+            smtp.login("ann", "wrong")
+        assert caught.value.smtp_code == 535 and isinstance(caught.value.__cause__, AuthenticationFailed)
+        smtp.login("ann", "s3cret")
+        smtp.send_message(a_message())
+    assert server.messages[0].username == "ann"
+
+
+def test_refusals_are_smtplibs_own(smtp_server: SMTPServer) -> None:
+    smtp_server.refuse("bob@example.org")
+    with ours.SMTP(smtp_server.host, smtp_server.port) as smtp:
+        with pytest.raises(smtplib.SMTPRecipientsRefused) as caught:
+            smtp.sendmail("ann@example.com", ["bob@example.org"], "Hello")
+        assert caught.value.recipients["bob@example.org"][0] == 550
+        refused = smtp.sendmail("ann@example.com", ["bob@example.org", "cleo@example.org"], "Hello")
+        assert list(refused) == ["bob@example.org"]
+        smtp_server.reply_to("MAIL", "451 4.3.0 Later", times=1)
+        with pytest.raises(smtplib.SMTPSenderRefused) as refusal:
+            smtp.sendmail("ann@example.com", ["cleo@example.org"], "Hello")
+        assert (refusal.value.smtp_code, refusal.value.sender) == (451, "ann@example.com")
+        smtp_server.reply_to(".", "554 5.7.1 Spam", times=1)
+        with pytest.raises(smtplib.SMTPDataError):
+            smtp.sendmail("ann@example.com", ["cleo@example.org"], "Hello")
+    assert len(smtp_server.messages) == 1
+
+
+def test_who_is_not_there_is_an_error_of_the_system() -> None:
+    with SMTPServer() as server:
+        port = server.port
+    with pytest.raises(ConnectionRefusedError):
+        ours.SMTP("127.0.0.1", port)
+
+
+def test_what_cannot_be_sent_is_an_error_of_either_kind(smtp_server: SMTPServer) -> None:
+    with ours.SMTP(smtp_server.host, smtp_server.port) as smtp, pytest.raises(ours.SMTPMessageError) as caught:
+        smtp.sendmail("ann@example.com", ["bob@example.org\r\nRCPT TO:<eve@example.net>"], "Hello")
+    assert isinstance(caught.value, smtplib.SMTPException) and isinstance(caught.value, ValueError)
+
+
+def test_options_are_the_sessions_or_an_error(smtp_server: SMTPServer) -> None:
+    with ours.SMTP(smtp_server.host, smtp_server.port) as smtp:
+        smtp.sendmail("ann@example.com", ["bob@example.org"], b"Hello", mail_options=["BODY=8BITMIME", "SMTPUTF8"])
+        with pytest.raises(smtplib.SMTPNotSupportedError, match="NOTIFY"):
+            smtp.sendmail("ann@example.com", ["bob@example.org"], b"Hello", rcpt_options=["NOTIFY=NEVER"])
+        with pytest.raises(smtplib.SMTPNotSupportedError):
+            smtp.docmd("EXPN", "staff")
+    assert len(smtp_server.messages) == 1
+
+
+def test_names_without_a_domain_are_for_the_server_to_judge(smtp_server: SMTPServer) -> None:
+    with ours.SMTP(smtp_server.host, smtp_server.port) as smtp:
+        smtp.sendmail("cron", ["root"], "Subject: Report\n\nAll is well\n")
+    assert smtp_server.messages[0].recipients == ("root",)
+
+
+def test_a_connection_that_died_is_replaced(smtp_server: SMTPServer) -> None:
+    with ours.SMTP(smtp_server.host, smtp_server.port) as smtp:
+        smtp.send_message(a_message())
+        smtp_server.reply_to("NOOP", SMTPServer.CLOSE, times=1)
+        assert smtp.noop()[0] in (220, 250)
+        smtp.send_message(a_message())
+    assert len(smtp_server.messages) == 2 and smtp_server.connections == 2
+
+
+def test_a_debug_level_shows_the_conversation(smtp_server: SMTPServer, capsys: pytest.CaptureFixture[str]) -> None:
+    smtp_server.users["ann"] = "s3cret"
+    smtp = ours.SMTP()
+    smtp.set_debuglevel(1)
+    smtp.connect(smtp_server.host, smtp_server.port)
+    smtp.login("ann", "s3cret")
+    smtp.quit()
+    shown = capsys.readouterr().err
+    assert "send: EHLO" in shown and "reply: 221" in shown and "s3cret" not in shown
+
+
+def test_without_a_connection_it_says_what_smtplib_says() -> None:
+    for method in (ours.SMTP().noop, ours.SMTP().quit, ours.SMTP().ehlo):
+        with pytest.raises(smtplib.SMTPServerDisconnected, match="run connect"):
+            method()
