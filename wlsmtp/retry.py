@@ -50,12 +50,12 @@ class Circumstances(Protocol):
     """What decides whether a failure has to do with the message: the life of its connection."""
 
     @property
-    def was_kept(self) -> bool:
+    def was_idle(self) -> bool:
         """Whether it has been idle since it was opened."""
         ...
 
     @property
-    def went_stale(self) -> bool:
+    def may_be_stale(self) -> bool:
         """Whether nothing came from the server since it was idle."""
         ...
 
@@ -98,12 +98,12 @@ def _is_none_of_the_message(error: SMTPError, outcome: Outcome, connection: Circ
         return True
     if any(result.reply is not None and result.reply.code == 421 for result in outcome.recipients):
         is_about_mail = error.stage is Stage.MAIL and not (error.reply is not None and names_rate(error.reply))
-        return is_about_mail and (connection.was_kept or connection.has_delivered)
+        return is_about_mail and (connection.was_idle or connection.has_delivered)
     if isinstance(error, ConnectionFailed):
-        return connection.went_stale or connection.has_settled or (connection.was_kept and connection.is_closing)
+        return connection.may_be_stale or connection.has_settled or (connection.was_idle and connection.is_closing)
     if error.reply is None or error.stage is not Stage.MAIL:
         return False
-    return connection.was_kept and str(error.reply.enhanced) == "4.4.2"
+    return connection.was_idle and str(error.reply.enhanced) == "4.4.2"
 
 
 async def keep_trying(

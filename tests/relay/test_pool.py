@@ -67,7 +67,7 @@ class TestAServerThatServesOneConnectionAtATime:
 
     @pytest.fixture(autouse=True)
     def impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("wlsmtp.relay.pool.PATIENCE", 0.1)
+        monkeypatch.setattr("wlsmtp.relay.pool.OPEN_TIMEOUT", 0.1)
 
     def test_senders_share_what_there_is(self, world: World) -> None:
         with ServesOneAtATime() as server, world.session(server.host, server.port, **ONCE) as session:
@@ -137,7 +137,7 @@ def no_collection() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("in_flight", [1, 64])
-@pytest.mark.parametrize("search", ["_next_idle", "_roomiest"])
+@pytest.mark.parametrize("search", ["_next_idle_locked", "_least_loaded_locked"])
 @pytest.mark.usefixtures("no_collection")
 def test_a_stream_that_is_collected_in_the_middle_of_a_search_gives_its_connection_back(
     search: str, in_flight: int, monkeypatch: pytest.MonkeyPatch
@@ -180,7 +180,7 @@ def test_who_waits_looks_again_even_if_nobody_wakes_it(what: str, monkeypatch: p
         """Wakes."""
 
     monkeypatch.setattr(Pool, "_wake", nobody)
-    monkeypatch.setattr("wlsmtp.relay.pool.LOOKS", 0.01)
+    monkeypatch.setattr("wlsmtp.relay.pool.POLL_INTERVAL", 0.01)
     with SMTPServer() as server, SMTPSession(server.host, server.port) as session:
         io = BlockingIO()
         deadlines = Deadlines(io, session.config.timeout)
@@ -188,7 +188,7 @@ def test_who_waits_looks_again_even_if_nobody_wakes_it(what: str, monkeypatch: p
         lent = run(pool.acquire(deadlines))
         waiter = threading.Thread(target=lambda: run(getattr(pool, what)(deadlines)), daemon=True)
         waiter.start()
-        while not pool._sleepers:
+        while not pool._waiters:
             threading.Event().wait(0.001)
         run(pool.release(lent, deadlines))
         waiter.join(10)
@@ -246,7 +246,7 @@ class TestTheEndOfAConnection:
             PoolLimits(max_connections=1, max_age=30),
             PoolLimits(max_connections=4, max_messages=1),
         ],
-        ids=["worn", "stale", "old", "worn among others"],
+        ids=["expired", "stale", "old", "expired among others"],
     )
     def test_keeps_no_message_waiting(self, world: World, clock: Clock, limits: PoolLimits) -> None:
         with SMTPServer() as server:
@@ -279,8 +279,8 @@ class TestTheEndOfAConnection:
 
         async def leave_idle(transport: Any, count: int) -> None:
             deadlines = Deadlines(transport.io, transport.config.timeout)
-            for loan in [await transport.relay.pool.acquire(deadlines) for _ in range(count)]:
-                await transport.relay.pool.release(loan, deadlines)
+            for lease in [await transport.relay.pool.acquire(deadlines) for _ in range(count)]:
+                await transport.relay.pool.release(lease, deadlines)
 
         with SMTPServer() as server:
             timeout = wlsmtp.Timeouts(quit=0.05)
@@ -340,7 +340,7 @@ class TestWhoWaitsForItself:
 
 class TestClosing:
     def test_goes_on_when_the_session_is_opened_meanwhile(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("wlsmtp.relay.pool.LOOKS", 600.0)
+        monkeypatch.setattr("wlsmtp.relay.pool.POLL_INTERVAL", 600.0)
         with SMTPServer() as server, SMTPSession(server.host, server.port) as session:
             io = BlockingIO()
             deadlines = Deadlines(io, session.config.timeout)
@@ -348,7 +348,7 @@ class TestClosing:
             lent = run(pool.acquire(deadlines))
             closer = threading.Thread(target=lambda: run(pool.close(deadlines)), daemon=True)
             closer.start()
-            while not pool._sleepers:
+            while not pool._waiters:
                 threading.Event().wait(0.001)
             run(pool.open())
             closer.join(10)

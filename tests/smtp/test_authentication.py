@@ -484,8 +484,8 @@ def test_who_waits_for_a_login_of_another_one_waits_no_longer_than_it_may(world:
 def test_what_is_kept_of_a_refused_secret_does_not_show_it() -> None:
     refused = RefusedLogin.of("s3cret", AuthenticationFailed("no"), 0.0)
     assert "s3cret" not in repr(refused) and "mark" not in repr(refused)
-    assert refused.answers("s3cret", 1.0) is not None
-    assert refused.answers("other", 1.0) is None and refused.answers("s3cret", 300.0) is None
+    assert refused.error_for("s3cret", 1.0) is not None
+    assert refused.error_for("other", 1.0) is None and refused.error_for("s3cret", 300.0) is None
 
 
 # Tokens.

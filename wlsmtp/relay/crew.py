@@ -63,12 +63,12 @@ class Crew:
             if ready := await self._ready(at_most=0):
                 yield ready
         except GeneratorExit:  # nobody waits for the messages in flight: their connections return when they are settled
-            if not self._pool.is_elsewhere:
+            if not self._pool.is_foreign:
                 self._cancel(workers)
                 await self._stop()
             raise
         except BaseException:
-            if not self._pool.is_elsewhere:
+            if not self._pool.is_foreign:
                 self._cancel(workers)
                 await self._finish(workers)
             raise

@@ -26,7 +26,7 @@ class Dispatch:
     """Keeps the recipients still to be sent to, and the results for the others."""
 
     __slots__ = (
-        "_is_part", "_so_far", "content", "deadlines", "envelope", "has_turn", "mail", "not_before",
+        "_is_part", "_so_far", "content", "deadlines", "envelope", "has_paced", "mail", "not_before",
         "outcome", "tls", "transaction", "was_refused",
     )  # fmt: skip
 
@@ -36,7 +36,7 @@ class Dispatch:
         """The recipients that have had no transaction yet."""
         self.content: Content = mail.content
         self.deadlines: Deadlines = deadlines
-        self.has_turn: bool = False
+        self.has_paced: bool = False
         """True if it has waited as the pace requires."""
         self.was_refused: bool = False
         """True if the message itself was refused, before it is sent again."""
@@ -71,7 +71,7 @@ class Dispatch:
         """Note that a connection ended when the server refused the message."""
         self.mail.is_suspect = True
 
-    def is_sent_again(self, latest: Outcome, again: Again, now: float, *, all_or_nothing: bool) -> bool:
+    def is_resent_at_once(self, latest: Outcome, again: Again, now: float, *, all_or_nothing: bool) -> bool:
         """Return whether the message is sent again at once, over another connection, because the failure is not its
         own."""
         if again not in (Again.AT_ONCE, Again.ELSEWHERE):
@@ -108,7 +108,7 @@ class Dispatch:
         """Fail for all remaining recipients."""
         self._settle(Outcome.of(self.envelope.addresses, RecipientStatus.NOT_SENT, error=error))
 
-    def take(self, latest: Outcome, quirks: ServerQuirks, *, all_or_nothing: bool) -> bool:
+    def apply(self, latest: Outcome, quirks: ServerQuirks, *, all_or_nothing: bool) -> bool:
         """Apply the result of one transaction; return whether another one must follow at once. That is for recipients
         not sent to yet, and for those beyond the server's limit, which it reports with 452 (RFC 5321 §4.5.3.1.10)."""
         self.transaction = None
@@ -124,7 +124,7 @@ class Dispatch:
         # LMTP answers 452 after the content too, for a mailbox.
         is_about_content = latest.error is not None and latest.error.stage is Stage.CONTENT
         if accepted and not all_or_nothing and not is_about_content:
-            beyond = {result.address for result in latest.recipients if _is_beyond(result.status, result.reply)}
+            beyond = {result.address for result in latest.recipients if _exceeds_limit(result.status, result.reply)}
             if beyond:
                 quirks.max_recipients = accepted
             left |= beyond
@@ -153,7 +153,7 @@ class Dispatch:
         return self._so_far.updated_by(latest)
 
 
-def _is_beyond(status: RecipientStatus, reply: Reply | None) -> bool:
+def _exceeds_limit(status: RecipientStatus, reply: Reply | None) -> bool:
     """Return whether a recipient exceeds the server's limit: 4.5.3, or 452 unless that is about a full mailbox or
     disk."""
     if status is not RecipientStatus.REFUSED or reply is None or not reply.is_transient:

@@ -12,7 +12,7 @@ from wlsmtp.smtp.quirks import Trust
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wlsmtp.relay.loan import Loan
+    from wlsmtp.relay.lease import Lease
     from wlsmtp.relay.pool import Pool
     from wlsmtp.relay.relay import Relay
     from wlsmtp.smtp.connection import ServerInfo
@@ -28,24 +28,24 @@ async def verify(relay: Relay, deadlines: Deadlines) -> ServerInfo:
         while (info := await _verify_one(pool, deadlines)) is None:
             pass
     finally:
-        pool.let_go(caller)
+        pool.end_hold(caller)
     return info
 
 
 async def _verify_one(pool: Pool, deadlines: Deadlines) -> ServerInfo | None:
     """Return what is known about the server over one connection; None if that was kept and is dead."""
-    loan = await pool.acquire(deadlines)
-    connection = loan.connection
+    lease = await pool.acquire(deadlines)
+    connection = lease.connection
     assert connection is not None
     try:
-        if connection.was_kept:  # a new connection has just answered
+        if connection.was_idle:  # a new connection has just answered
             await connection.noop(deadlines)
-        await pool.release(loan, deadlines)
+        await pool.release(lease, deadlines)
     except SMTPError as error:
-        await pool.release(loan, deadlines, reason=error.message)
+        await pool.release(lease, deadlines, reason=error.message)
         return None
     except BaseException:
-        await pool.release(loan, deadlines, reason="interrupted")
+        await pool.release(lease, deadlines, reason="interrupted")
         raise
     return connection.info
 
@@ -59,32 +59,32 @@ async def examine(relay: Relay, deadlines: Deadlines) -> Mapping[str, str]:
         with suppress(SMTPError):
             await _examine(relay, pool, found, deadlines)
     finally:
-        pool.let_go(caller)
+        pool.end_hold(caller)
     examination.keep(relay.quirks, found)
     return {**relay.quirks.findings(), **{behaviour: trust.value for behaviour, trust in found.items()}}
 
 
 async def _examine(relay: Relay, pool: Pool, found: dict[str, Trust], deadlines: Deadlines) -> None:
-    loan: Loan | None = None
+    lease: Lease | None = None
     try:
         for question in examination.QUESTIONS:
             answer, losses = None, 0
             while answer is None and losses < (question.losses or 1):
-                loan = loan or await pool.acquire(deadlines)
-                connection = loan.connection
+                lease = lease or await pool.acquire(deadlines)
+                connection = lease.connection
                 assert connection is not None
                 if not question.is_due(found, connection.info.capabilities):
                     break
                 answer = await question.put(connection.link, relay.io.now(), deadlines)
                 # A kept connection may have been dead before the probe.
-                losses += answer is None and not connection.went_stale
+                losses += answer is None and not connection.may_be_stale
                 if answer is not None or (losses == question.losses and not connection.is_closing):
                     found[question.behaviour] = answer or Trust.BROKEN
                 if not connection.is_reusable:
-                    await pool.release(loan, deadlines)
-                    loan = None
+                    await pool.release(lease, deadlines)
+                    lease = None
     finally:
-        if loan is not None and loan.connection is not None:
+        if lease is not None and lease.connection is not None:
             # Some servers count commands that are not about mail, and close the connection.
-            pool.retire(loan.connection)
-            await pool.release(loan, deadlines)
+            pool.retire(lease.connection)
+            await pool.release(lease, deadlines)

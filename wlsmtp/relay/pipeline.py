@@ -19,16 +19,16 @@ from wlsmtp.smtp.connection import LONG_IDLE
 if TYPE_CHECKING:
     from wlsmtp.message.mail import Mail
     from wlsmtp.receipt import Outcome
-    from wlsmtp.relay.loan import Loan
+    from wlsmtp.relay.lease import Lease
     from wlsmtp.relay.relay import Relay
     from wlsmtp.smtp.connection import Connection
     from wlsmtp.smtp.deadlines import Deadlines
 
 FLUSH = 32 * 1024
 """Octets of content that are written at once, while the next messages are being made."""
-TOGETHER = 0.01
+DEADLINE_GROUPING = 0.01
 """Seconds within which messages that arrive share one deadline."""
-ABSENCE = 0.001
+ABSENT_AFTER = 0.001
 """Seconds of absence after which the reader's time no longer counts against its messages."""
 
 
@@ -64,9 +64,9 @@ class Pipeline:
         self._all: deque[Dispatch] = deque()
         """All messages from the first whose outcome was not returned yet, in the order of the input."""
         self._to_send: deque[Dispatch] = deque()
-        self._on_their_way: deque[Dispatch] = deque()
+        self._in_flight: deque[Dispatch] = deque()
         self._connection: Connection | None = None
-        self._loan: Loan | None = None
+        self._lease: Lease | None = None
         """The lease of the connection, until that was released."""
         self._unflushed = 0
         """Octets of content that were queued since the last write."""
@@ -86,22 +86,22 @@ class Pipeline:
         try:
             async for mail in self._mails:
                 if mail is not None:
-                    dispatch = self._enter(mail)
-                    if self._may_follow(dispatch):
+                    dispatch = self._accept(mail)
+                    if self._try_send(dispatch):
                         if self._unflushed >= FLUSH:
                             await self._flush(dispatch)
                         continue
                     self._to_send.append(dispatch)
                 is_done = False
                 while not is_done:
-                    is_done = await self._go_on(to_the_end=mail is None)
+                    is_done = await self._advance(to_the_end=mail is None)
                     if (is_done and mail is None) or self._has_ready:
                         ready = self._ready()
                         await self._park()
                         yield ready
                         await self._resume()
             while self._all:
-                await self._go_on(to_the_end=True)
+                await self._advance(to_the_end=True)
                 ready = self._ready()
                 await self._park()
                 yield ready
@@ -109,16 +109,16 @@ class Pipeline:
         except GeneratorExit:
             raise
         except BaseException:
-            if self._connection is not None and not self._pool.is_elsewhere:
+            if self._connection is not None and not self._pool.is_foreign:
                 await abandon_if_unsure(self._connection)
             raise
         finally:
             self._relay.pipelines.discard(self)
-            if self._all and not self._pool.is_elsewhere:
-                self._leave_what_is_known()
+            if self._all and not self._pool.is_foreign:
+                self._record_known()
             await self._end()
 
-    def _leave_what_is_known(self) -> None:
+    def _record_known(self) -> None:
         """Store in each mail what is certain about it, since nobody takes the outcomes any more."""
         connection, is_reclaimed = self._connection, self._life.is_in(PipelineState.RECLAIMED)
         is_ours = connection is not None and connection.users == 1 and not is_reclaimed
@@ -140,10 +140,10 @@ class Pipeline:
             self._life.to(PipelineState.RECLAIMED)
         caller = self._pool.hold()
         try:
-            self._discount_absence()
-            while self._on_their_way:
+            self._extend_deadlines()
+            while self._in_flight:
                 await self._settle_some()
-            await self._give_back()
+            await self._release()
         finally:
             with self._mutex:
                 has_ended = self._life.is_in(PipelineState.ENDED)
@@ -152,25 +152,25 @@ class Pipeline:
                     self._life.to(PipelineState.PARKED)
             try:
                 if has_ended:
-                    await self._give_back()
+                    await self._release()
             finally:
-                self._pool.let_go(caller)
+                self._pool.end_hold(caller)
             async with self._turn:
                 self._turn.notify_all()
 
     def _hold(self) -> None:
         self._holder = self._pool.hold()
 
-    def _let_go(self) -> None:
+    def _end_hold(self) -> None:
         holder, self._holder = self._holder, None
         if holder is not None:
-            self._pool.let_go(holder)
+            self._pool.end_hold(holder)
 
     async def _park(self) -> None:
         """Mark the stream parked while the reader uses the outcomes."""
         holder, self._holder = self._holder, None
         if holder is not None:
-            self._pool.let_go(holder)
+            self._pool.end_hold(holder)
         with self._mutex:
             self._parked_at = self._relay.io.now()
             self._life.to(PipelineState.PARKED)
@@ -184,19 +184,19 @@ class Pipeline:
         that it is checked before content is sent. Raises ``ConfigError`` in a forked child: its parent sends these
         messages."""
         self._pool.check_place("The stream of messages")
-        if not self._is_reading_again():
+        if not self._begin_reading():
             async with self._turn:
-                while not self._is_reading_again():
+                while not self._begin_reading():
                     with suppress(TimeoutError):
                         await self._turn.wait(self._deadlines().end)
         self._holder = self._pool.hold()
         parked_at, now = self._parked_at, self._relay.io.now()
-        if now - parked_at > ABSENCE:
-            self._discount_absence()
+        if now - parked_at > ABSENT_AFTER:
+            self._extend_deadlines()
         if now - parked_at > LONG_IDLE:
             await self._refresh(parked_at)
 
-    def _is_reading_again(self) -> bool:
+    def _begin_reading(self) -> bool:
         with self._mutex:
             if self._life.state is PipelineState.RECLAIMED:
                 return False
@@ -206,65 +206,65 @@ class Pipeline:
     async def _refresh(self, left_at: float) -> None:
         """Treat the connection as idle since ``left_at``, a long time ago."""
         now = self._relay.io.now()
-        while self._on_their_way:
+        while self._in_flight:
             await self._settle_some()
         if self._connection is not None:
             self._connection.keep(left_at)
             self._connection.resume(now)
 
-    def _discount_absence(self) -> None:
+    def _extend_deadlines(self) -> None:
         """Extend the deadlines of the messages in flight by the time in which nobody took the outcomes."""
         away = self._relay.io.now() - self._parked_at
-        if away > ABSENCE:
+        if away > ABSENT_AFTER:
             for deadlines in {id(dispatch.deadlines): dispatch.deadlines for dispatch in self._all}.values():
                 deadlines.extend(away)
 
     async def _end(self) -> None:
         """End the stream: nobody takes outcomes any more. If another sender is settling them, that sender releases the
         connection, so that nobody waits here."""
-        if self._pool.is_elsewhere:  # the holder of the mutex is gone
-            await self._give_back()
+        if self._pool.is_foreign:  # the holder of the mutex is gone
+            await self._release()
             return
         with self._mutex:
             is_reclaimed = self._life.is_in(PipelineState.RECLAIMED)
             self._life.to(PipelineState.ENDED)
         if not is_reclaimed:
-            await self._give_back()
-        self._let_go()
+            await self._release()
+        self._end_hold()
 
-    async def _go_on(self, *, to_the_end: bool) -> bool:
+    async def _advance(self, *, to_the_end: bool) -> bool:
         """Send what is to be sent, and settle what must be settled first, or everything. Returns False when there is
         more to settle and outcomes must be returned before that."""
         while True:
-            while self._to_send and not self._is_full and await self._say(dispatch := self._to_send[0]):
+            while self._to_send and not self._is_full and await self._send(dispatch := self._to_send[0]):
                 self._to_send.remove(dispatch)  # others may stand before it by now, to be sent again
-            if not self._on_their_way or not (self._to_send or to_the_end):
+            if not self._in_flight or not (self._to_send or to_the_end):
                 break
             self._is_full = False
             await self._settle_some()
             if to_the_end and self._has_ready:
                 return False
         if to_the_end:
-            await self._give_back()
+            await self._release()
         return True
 
-    def _enter(self, mail: Mail) -> Dispatch:
+    def _accept(self, mail: Mail) -> Dispatch:
         # Messages that arrive together share the start of their deadline.
         now = self._relay.io.now() if mail.entered_at is None else mail.entered_at
-        if now - self._entered_at > TOGETHER or not self._all:
+        if now - self._entered_at > DEADLINE_GROUPING or not self._all:
             self._latest, self._entered_at = self._deadlines(), now
         dispatch = Dispatch(mail, self._latest)
         self._all.append(dispatch)
         return dispatch
 
-    def _may_follow(self, dispatch: Dispatch) -> bool:
+    def _try_send(self, dispatch: Dispatch) -> bool:
         """Send one message if nothing must be waited for, the usual case."""
         connection = self._connection
         if connection is None or self._to_send or connection.is_spent or self._relay.has_pace:
             return False
         if connection.window.has_room(dispatch.content.size):
             return self._add(connection, dispatch)
-        self._is_full = bool(self._on_their_way)
+        self._is_full = bool(self._in_flight)
         return False
 
     def _add(self, connection: Connection, dispatch: Dispatch) -> bool:
@@ -277,11 +277,11 @@ class Pipeline:
         if plan.goes_alone:
             return False
         dispatch.transaction = connection.window.add(plan)
-        self._on_their_way.append(dispatch)
+        self._in_flight.append(dispatch)
         self._unflushed += plan.content.size
         return True
 
-    async def _say(self, dispatch: Dispatch) -> bool:
+    async def _send(self, dispatch: Dispatch) -> bool:
         """Send one message; return False if others must be settled first."""
         try:
             connection = await self._connection_for(dispatch)
@@ -291,27 +291,27 @@ class Pipeline:
         if connection is None:
             return False
         # Messages of other senders are not settled by this stream: there is always room for one of its own.
-        if self._on_their_way and not connection.window.has_room(dispatch.content.size):
+        if self._in_flight and not connection.window.has_room(dispatch.content.size):
             return False
         if self._relay.has_pace and (pause := self._relay.pause(dispatch)) > 0:
             # Waiting for the pace does not use up the time of this message or of those before it.
-            while self._on_their_way:
+            while self._in_flight:
                 await self._settle_some()
             left_at = self._relay.io.now()
             await self._relay.io.sleep(pause)
             dispatch.deadlines = self._latest = self._deadlines()
             if self._relay.io.now() - left_at > LONG_IDLE:
                 await self._refresh(left_at)
-            return await self._say(dispatch)
+            return await self._send(dispatch)
         if self._add(connection, dispatch):
             if self._unflushed >= FLUSH:
                 await self._flush(dispatch)
             return True
-        if self._on_their_way:
+        if self._in_flight:
             return False
         # A message that cannot share goes alone, over a connection that nobody else can join.
-        await self._give_back()
-        self._let_go()
+        await self._release()
+        self._end_hold()
         try:
             await self._relay.deliver(dispatch)
         finally:
@@ -321,16 +321,16 @@ class Pipeline:
     async def _connection_for(self, dispatch: Dispatch) -> Connection | None:
         """Return the connection; None if it must not be used any more but has messages in flight."""
         connection = self._connection
-        if connection is not None and (connection.is_spent or not connection.link.can_go_on):
-            if self._on_their_way:
+        if connection is not None and (connection.is_spent or not connection.link.accepts_commands):
+            if self._in_flight:
                 return None
-            await self._give_back()
+            await self._release()
         if self._connection is None:
-            await self._give_back()  # again, if the one who did it was interrupted
-            self._loan = await self._pool.acquire(
+            await self._release()  # again, if the one who did it was interrupted
+            self._lease = await self._pool.acquire(
                 dispatch.deadlines, size=dispatch.content.size, opened_after=dispatch.not_before
             )
-            self._connection = self._loan.connection
+            self._connection = self._lease.connection
         return self._connection
 
     async def _flush(self, dispatch: Dispatch) -> None:
@@ -340,21 +340,21 @@ class Pipeline:
 
     async def _settle_some(self) -> None:
         """Wait until the oldest message in flight is settled, and collect all that are."""
-        connection, oldest = self._connection, self._on_their_way[0]
+        connection, oldest = self._connection, self._in_flight[0]
         assert connection is not None and oldest.transaction is not None
         self._unflushed = 0
         await connection.window.settle(oldest.transaction, oldest.deadlines)
         again: list[Dispatch] = []
         relay, delivered = self._relay, 0
-        while self._on_their_way:
-            dispatch = self._on_their_way[0]
+        while self._in_flight:
+            dispatch = self._in_flight[0]
             if dispatch.transaction is None or dispatch.transaction.outcome is None:
                 break
-            self._on_their_way.popleft()
+            self._in_flight.popleft()
             outcome = dispatch.transaction.outcome
             delivered += outcome.error is None
-            if outcome.error is None or not relay.is_sent_again(dispatch, outcome, connection):
-                dispatch.take(outcome, relay.quirks, all_or_nothing=relay.all_or_nothing)
+            if outcome.error is None or not relay.is_resent_at_once(dispatch, outcome, connection):
+                dispatch.apply(outcome, relay.quirks, all_or_nothing=relay.all_or_nothing)
             if dispatch.outcome is None:
                 again.append(dispatch)
         if delivered:
@@ -364,8 +364,8 @@ class Pipeline:
             again.sort(key=lambda dispatch: dispatch.was_refused)
             self._to_send.extendleft(reversed(again))
         if connection.link.ended:
-            await self._give_back()
-        elif self._pool.is_worn(connection, self._relay.io.now()):
+            await self._release()
+        elif self._pool.is_expired(connection, self._relay.io.now()):
             self._pool.retire(connection)
 
     @property
@@ -380,8 +380,8 @@ class Pipeline:
             ready.append(outcome)
         return ready
 
-    async def _give_back(self) -> None:
-        loan, self._connection = self._loan, None
-        if loan is not None:
-            await self._pool.release(loan, self._latest)
-            self._loan = None
+    async def _release(self) -> None:
+        lease, self._connection = self._lease, None
+        if lease is not None:
+            await self._pool.release(lease, self._latest)
+            self._lease = None

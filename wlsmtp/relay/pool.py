@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ConnectionFailed, DeadlineExceeded, SMTPError, Stage
 from wlsmtp.io.order import Rank
-from wlsmtp.relay.loan import Loan
+from wlsmtp.relay.lease import Lease
 from wlsmtp.results.statistics import PoolStatistics
 from wlsmtp.smtp.connection import ConnectionState
 from wlsmtp.smtp.judge import names_connections
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from wlsmtp.smtp.connection import Connection
     from wlsmtp.smtp.deadlines import Deadlines
 
-GROWTH = 50
+REGROW_AFTER = 50
 """Messages that must succeed before one more connection is allowed, after the server said that there are too many."""
-LOOKS = 1.0
+POLL_INTERVAL = 1.0
 """Seconds after which a waiting caller checks again without being notified."""
-PATIENCE = 5.0
+OPEN_TIMEOUT = 5.0
 """Seconds for one more connection to become ready, or three times what the slowest took. A server at its limit may
 accept the next connection and not greet it."""
 
@@ -63,45 +63,45 @@ class Pool:
         self._home = io.here()
         self._mutex = io.mutex(Rank.POOL)
         self._changed = io.condition(Rank.POOL_CHANGED)
-        self._sleepers = 0
+        self._waiters = 0
         """Number of callers that wait for a change. They check again once they are counted here, so that none misses
         it."""
         self._successes = 0
         self._slowest = 0.0
         """The longest time in seconds that a connection took to become ready."""
-        self._leaving: set[Connection] = set()
+        self._excess: set[Connection] = set()
         """Open connections that accept no more messages because there are too many: no other one need be closed for
         them."""
         self.statistics: PoolStatistics = PoolStatistics(allowed=limits.max_connections)
 
     async def acquire(
         self, deadlines: Deadlines, *, size: int | None = None, opened_after: float | None = None
-    ) -> Loan:
+    ) -> Lease:
         """Return a lease on a ready connection, kept or new. With ``size``, the octets of a message that may share, it
         may be one that others use. Kept connections opened before ``opened_after`` are not used: another one of that
         age has just turned out to be dead. Every lease must be given to ``release``."""
-        worn: list[Connection] = []
-        place = Loan(size, opened_after)
+        expired: list[Connection] = []
+        lease = Lease(size, opened_after)
         try:
-            self._look_for_place(place, worn)
-            if worn or self._quitting:
-                await self._part_with(worn, deadlines)
-            while place.connection is None:
-                if not place.is_taken:
-                    await self._wait_for_place(place, worn, deadlines)
+            self._try_acquire(lease, expired)
+            if expired or self._quitting:
+                await self._quit(expired, deadlines)
+            while lease.connection is None:
+                if not lease.is_taken:
+                    await self._wait_for_slot(lease, expired, deadlines)
                     continue
-                place.connection = await self._open_another(place, deadlines)
-                if place.connection is not None:
-                    await self._lend(place.connection, shared=size is not None)
+                lease.connection = await self._open_another(lease, deadlines)
+                if lease.connection is not None:
+                    await self._register(lease.connection, shared=size is not None)
         except BaseException:
-            for old in worn:
+            for old in expired:
                 await old.link.close()
-            if place.connection is not None:
-                await self.release(place, deadlines, reason="interrupted")
-            elif place.is_taken:
-                await self._give_up(place)
+            if lease.connection is not None:
+                await self.release(lease, deadlines, reason="interrupted")
+            elif lease.is_taken:
+                await self._free_slot(lease)
             raise
-        return place
+        return lease
 
     def hold(self) -> Hashable:
         """Register the caller before ``acquire``; give the result to ``end_hold`` after ``release``. No thread or task
@@ -110,7 +110,7 @@ class Pool:
         self._holders[caller] = self._holders.get(caller, 0) + 1
         return caller
 
-    def let_go(self, caller: Hashable) -> None:
+    def end_hold(self, caller: Hashable) -> None:
         """End what ``hold`` began."""
         left = self._holders[caller] - 1
         if left:
@@ -118,44 +118,44 @@ class Pool:
         else:
             del self._holders[caller]
 
-    async def release(self, loan: Loan, deadlines: Deadlines, *, reason: str | None = None) -> None:
+    async def release(self, lease: Lease, deadlines: Deadlines, *, reason: str | None = None) -> None:
         """Return a connection, once. An unusable one is closed when nobody uses it any more. ``reason`` says why it is
         unknown which reply would come next."""
-        connection = loan.connection
-        if connection is None or not loan.is_taken:
+        connection = lease.connection
+        if connection is None or not lease.is_taken:
             return
         try:
-            if self.is_elsewhere:  # for example, a generator that ends in a forked child
+            if self.is_foreign:  # for example, a generator that ends in a forked child
                 await connection.link.stream.close()
                 return
             if reason is not None:
                 connection.link.end(reason)
             with self._mutex:
-                if not loan.is_taken:
+                if not lease.is_taken:
                     return
                 connection.users -= 1
-                loan.is_taken = False
-                is_over = connection.users <= 0 and self._take_back(connection)
+                lease.is_taken = False
+                is_over = connection.users <= 0 and self._keep_locked(connection)
         except BaseException:
-            connection.users -= loan.is_taken
-            loan.is_taken = False
+            connection.users -= lease.is_taken
+            lease.is_taken = False
             await self._recover(connection)
             raise
         try:
             if is_over:
                 await self._end(connection, deadlines)
-            elif self._sleepers:
+            elif self._waiters:
                 await self._wake()
         finally:
-            if connection.link.news:
-                connection.link.tell()
+            if connection.link.pending_events:
+                connection.link.emit_events()
 
-    def _take_back(self, connection: Connection) -> bool:
+    def _keep_locked(self, connection: Connection) -> bool:
         """Keep a connection that nobody uses any more; return whether it must be closed instead."""
         if connection in self._shared:
             self._shared.remove(connection)
         now = self._io.now()
-        is_good = connection.is_reusable and not self.is_worn(connection, now)
+        is_good = connection.is_reusable and not self.is_expired(connection, now)
         if self._is_closed or not is_good or self._has_too_many:
             connection.life.to(ConnectionState.ENDED)
             return True
@@ -174,7 +174,7 @@ class Pool:
                 if connection in kept:
                     kept.remove(connection)
         await connection.link.close()
-        await self._give_up(Loan(is_taken=True))
+        await self._free_slot(Lease(is_taken=True))
 
     def retire(self, connection: Connection) -> None:
         """Let a connection accept no more messages; it is closed when nobody uses it any more."""
@@ -182,7 +182,7 @@ class Pool:
             self._retire_locked(connection)
 
     def _retire_locked(self, connection: Connection) -> None:
-        if connection.life.is_in(ConnectionState.LENT, ConnectionState.SHARED):
+        if connection.life.is_in(ConnectionState.ACQUIRED, ConnectionState.SHARED):
             connection.life.to(ConnectionState.RETIRED)
 
     async def open(self) -> None:
@@ -207,8 +207,8 @@ class Pool:
                 for connection in idle:
                     connection.life.to(ConnectionState.ENDED)
             await self._wake()
-            await self._part_with(idle, deadlines)
-            await self._until_given_back(deadlines)
+            await self._quit(idle, deadlines)
+            await self._wait_until_returned(deadlines)
         finally:
             while idle:  # interrupted
                 await idle.pop().link.close()
@@ -218,7 +218,7 @@ class Pool:
             while quitting:
                 await quitting.popleft().end_quit(deadlines.end)
 
-    async def _until_given_back(self, deadlines: Deadlines) -> None:
+    async def _wait_until_returned(self, deadlines: Deadlines) -> None:
         """Wait until all connections have returned. A stream with a connection may be parked at any time, so room is
         made repeatedly. Opening the session ends the wait."""
         caller = self._io.caller()
@@ -227,19 +227,19 @@ class Pool:
             while self._is_closed and self.statistics.open > self._holders.get(caller, 0):
                 await self._make_room()
                 async with self._changed:
-                    self._sleepers += 1
+                    self._waiters += 1
                     try:
                         if self._is_closed and self.statistics.open > self._holders.get(caller, 0):
                             await self._wait_a_while(deadlines)
                     finally:
-                        self._sleepers -= 1
+                        self._waiters -= 1
         except TimeoutError:
             return
         finally:
             self._count_waiting(-1)
 
     @property
-    def is_elsewhere(self) -> bool:
+    def is_foreign(self) -> bool:
         """True if it is the pool of another process or event loop. Only ``forget`` and ``release`` work here then."""
         here = self._io.here()
         return here is not self._home and here != self._home
@@ -247,7 +247,7 @@ class Pool:
     def check_place(self, what: str) -> None:
         """Raise ``ConfigError`` if ``what`` was begun in another process or event loop, with connections of this
         pool."""
-        if self.is_elsewhere:
+        if self.is_foreign:
             raise self._home.error(what)
 
     def forget(self) -> PoolStatistics:
@@ -265,18 +265,18 @@ class Pool:
     @property
     def _has_too_many(self) -> bool:
         counts = self.statistics
-        return counts.open > counts.allowed and counts.open - len(self._leaving) > counts.allowed
+        return counts.open > counts.allowed and counts.open - len(self._excess) > counts.allowed
 
     def shrink(self, connection: Connection | None = None) -> None:
         """Allow one connection less: the server said that there are too many, or too much mail at once. Repeated
         refusals over one ``connection`` count once."""
         with self._mutex:
-            if connection is not None and connection.is_one_too_many:
+            if connection is not None and connection.exceeds_limit:
                 return
             if connection is not None:
-                connection.is_one_too_many = True
+                connection.exceeds_limit = True
                 if connection.is_spent:
-                    self._leaving.add(connection)
+                    self._excess.add(connection)
             self._shrink_locked()
 
     def _shrink_locked(self) -> None:
@@ -288,7 +288,7 @@ class Pool:
         if self.statistics.allowed == self._limits.max_connections:
             return
         self._successes += count
-        if self._successes >= GROWTH:
+        if self._successes >= REGROW_AFTER:
             self._successes = 0
             self.statistics.allowed += 1
 
@@ -297,18 +297,18 @@ class Pool:
         self.statistics.idle = len(self._idle)
         return self.statistics
 
-    def is_worn(self, connection: Connection, now: float) -> bool:
+    def is_expired(self, connection: Connection, now: float) -> bool:
         """Return whether it has reached its number of messages or its age."""
         age = self._limits.max_age
         return connection.is_spent or (age is not None and now - connection.opened_at > age)
 
-    async def _open_another(self, place: Loan, deadlines: Deadlines) -> Connection | None:
+    async def _open_another(self, lease: Lease, deadlines: Deadlines) -> Connection | None:
         """Open a new connection. Returns None, and frees the slot, if the server refuses it for now or sends no
         greeting while others are open: one of those will do. Raises the error if there is none to wait for."""
-        await self._make_place()
+        await self._close_quitting()
         began, is_another = self._io.now(), self.has_others  # the first connection has the full time
         try:
-            hurried = deadlines.within(max(PATIENCE, 3 * self._slowest)) if is_another else deadlines
+            hurried = deadlines.within(max(OPEN_TIMEOUT, 3 * self._slowest)) if is_another else deadlines
             connection = await self._connect(hurried)
         except SMTPError as error:
             with self._mutex:
@@ -321,7 +321,7 @@ class Pool:
                     self._shrink_locked()
             if not has_others and not is_stuck:
                 raise
-            await self._give_up(place)
+            await self._free_slot(lease)
             return None
         self._slowest = max(self._slowest, self._io.now() - began)
         connection.users = 1
@@ -329,7 +329,7 @@ class Pool:
         self.statistics.resumed += connection.info.tls is not None and connection.info.tls.resumed
         return connection
 
-    async def _lend(self, connection: Connection, *, shared: bool) -> None:
+    async def _register(self, connection: Connection, *, shared: bool) -> None:
         if not shared:
             return
         with self._mutex:
@@ -337,39 +337,39 @@ class Pool:
             self._shared.append(connection)
         await self._wake()
 
-    def _look_for_place(self, place: Loan, worn: list[Connection]) -> None:
-        """Take a connection, or the right to open one, if there is any. Expired ones go to ``worn``. The counts and
-        ``place`` change without a call between."""
+    def _try_acquire(self, lease: Lease, expired: list[Connection]) -> None:
+        """Take a connection, or the right to open one, if there is any. Expired ones go to ``expired``. The counts and
+        ``lease`` change without a call between."""
         with self._mutex:
             if self._is_closed:
                 raise closed_error()
-            size, now = place.size, self._io.now()
-            if (kept := self._next_idle(worn, place.opened_after, now)) is not None:
-                place.connection, kept.users, place.is_taken = kept, 1, True
+            size, now = lease.size, self._io.now()
+            if (kept := self._next_idle_locked(expired, lease.opened_after, now)) is not None:
+                lease.connection, kept.users, lease.is_taken = kept, 1, True
                 self._idle.remove(kept)
                 kept.resume(now)
-                kept.life.to(ConnectionState.LENT if size is None else ConnectionState.SHARED)
+                kept.life.to(ConnectionState.ACQUIRED if size is None else ConnectionState.SHARED)
                 if size is not None:
                     self._shared.append(kept)
             elif self.statistics.open < self.statistics.allowed:
                 self.statistics.open += 1
-                place.is_taken = True
-            elif size is not None and (shared := self._roomiest(size, now)) is not None:
+                lease.is_taken = True
+            elif size is not None and (shared := self._least_loaded_locked(size, now)) is not None:
                 shared.users += 1
-                place.connection, place.is_taken = shared, True
+                lease.connection, lease.is_taken = shared, True
 
-    async def _wait_for_place(self, place: Loan, worn: list[Connection], deadlines: Deadlines) -> None:
+    async def _wait_for_slot(self, lease: Lease, expired: list[Connection], deadlines: Deadlines) -> None:
         if self._holders.get(self._io.caller(), 0) > 1:
             raise self._waits_for_itself()
         self._count_waiting(1)
         try:
-            while not place.is_taken:
+            while not lease.is_taken:
                 # No lock is held here: this may start threads.
                 await self._make_room()
                 async with self._changed:
-                    await self._look_again(place, worn, deadlines)
-                if worn:
-                    await self._part_with(worn, deadlines)
+                    await self._look_again(lease, expired, deadlines)
+                if expired:
+                    await self._quit(expired, deadlines)
         except TimeoutError as error:
             words = f"None of the {self._limits.max_connections} connections became free in time"
             hint = "Allow more with PoolLimits(max_connections=…), or more time with timeout=…"
@@ -377,20 +377,20 @@ class Pool:
         finally:
             self._count_waiting(-1)
 
-    async def _look_again(self, place: Loan, worn: list[Connection], deadlines: Deadlines) -> None:
+    async def _look_again(self, lease: Lease, expired: list[Connection], deadlines: Deadlines) -> None:
         """Try to acquire; if that fails, try again once something has changed or after a while."""
-        self._sleepers += 1
+        self._waiters += 1
         try:
-            self._look_for_place(place, worn)
-            if not place.is_taken:
+            self._try_acquire(lease, expired)
+            if not lease.is_taken:
                 await self._wait_a_while(deadlines)
-                self._look_for_place(place, worn)
+                self._try_acquire(lease, expired)
         finally:
-            self._sleepers -= 1
+            self._waiters -= 1
 
     async def _wait_a_while(self, deadlines: Deadlines) -> None:
         """Wait until something has changed or it is time to check again. Raises ``TimeoutError`` at the deadline."""
-        soon = self._io.now() + LOOKS
+        soon = self._io.now() + POLL_INTERVAL
         try:
             await self._changed.wait(min(soon, deadlines.end))
         except TimeoutError:
@@ -402,37 +402,37 @@ class Pool:
             self.waiting += difference
 
     async def _wake(self) -> None:
-        if self._sleepers:
+        if self._waiters:
             async with self._changed:
                 self._changed.notify_all()
 
-    def _next_idle(self, worn: list[Connection], opened_after: float | None, now: float) -> Connection | None:
+    def _next_idle_locked(self, expired: list[Connection], opened_after: float | None, now: float) -> Connection | None:
         """Return the most recently used idle connection, after removing those that cannot be used."""
         while self._idle:
             connection = self._idle[-1]
             is_new_enough = opened_after is None or connection.opened_at > opened_after
-            if is_new_enough and not self._has_too_many and self._is_fit(connection, now):
+            if is_new_enough and not self._has_too_many and self._is_usable(connection, now):
                 return connection
-            worn.append(connection)
+            expired.append(connection)
             self.statistics.open -= 1
             self._idle.remove(connection)
             connection.life.to(ConnectionState.ENDED)
         return None
 
-    def _roomiest(self, size: int, now: float) -> Connection | None:
-        with_room = [one for one in self._shared if not self.is_worn(one, now) and one.has_room(size)]
+    def _least_loaded_locked(self, size: int, now: float) -> Connection | None:
+        with_room = [one for one in self._shared if not self.is_expired(one, now) and one.has_room(size)]
         return min(with_room, key=lambda connection: connection.users, default=None)
 
     async def _end(self, connection: Connection, deadlines: Deadlines) -> None:
         if connection.link.ended:
             self.statistics.lost += 1
         try:
-            await self._part_with([connection], deadlines)
+            await self._quit([connection], deadlines)
         finally:
-            self._leaving.discard(connection)
-            await self._give_up(Loan(is_taken=True))
+            self._excess.discard(connection)
+            await self._free_slot(Lease(is_taken=True))
 
-    async def _part_with(self, connections: list[Connection], deadlines: Deadlines) -> None:
+    async def _quit(self, connections: list[Connection], deadlines: Deadlines) -> None:
         """Send QUIT over ``connections``, and close those that have answered it. Does not wait."""
         while connections:
             connection = connections.pop()
@@ -453,7 +453,7 @@ class Pool:
             if quitting is not None:
                 await quitting.end_quit(self._io.now())
 
-    async def _make_place(self) -> None:
+    async def _close_quitting(self) -> None:
         """Before another connection is opened, close those whose reply to QUIT is missing instead of waiting for it."""
         while True:
             with self._mutex:
@@ -473,18 +473,18 @@ class Pool:
         error.is_lasting = True
         return error
 
-    async def _give_up(self, place: Loan) -> None:
+    async def _free_slot(self, lease: Lease) -> None:
         with self._mutex:
-            self.statistics.open -= place.is_taken
-            place.is_taken = False
+            self.statistics.open -= lease.is_taken
+            lease.is_taken = False
         await self._wake()
 
-    def _is_fit(self, connection: Connection, now: float) -> bool:
+    def _is_usable(self, connection: Connection, now: float) -> bool:
         """Return whether an idle connection can be used. A server that has closed, or has sent something, shows on the
         socket without a round trip."""
         limit = self._limits.idle_timeout
         is_stale = limit is not None and now - connection.idle_since > limit
-        return not (is_stale or self.is_worn(connection, now) or connection.link.stream.has_input())
+        return not (is_stale or self.is_expired(connection, now) or connection.link.stream.has_input())
 
 
 def closed_error() -> ConnectionFailed:

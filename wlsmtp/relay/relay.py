@@ -120,9 +120,9 @@ class Relay:
 
     def pause(self, dispatch: Dispatch) -> float:
         """Return how many seconds the pace delays this message; it is delayed once."""
-        if dispatch.has_turn or self._pace is None:
+        if dispatch.has_paced or self._pace is None:
             return 0.0
-        dispatch.has_turn = True
+        dispatch.has_paced = True
         with self._lock:
             return self._pace.reserve(self.io.now())
 
@@ -136,7 +136,7 @@ class Relay:
             plan.is_suspect = True
         return plan
 
-    def is_sent_again(self, dispatch: Dispatch, outcome: Outcome, connection: Connection) -> bool:
+    def is_resent_at_once(self, dispatch: Dispatch, outcome: Outcome, connection: Connection) -> bool:
         """Return whether a message is sent again at once, because it did not cause what failed."""
         error = outcome.error
         if error is None:
@@ -149,7 +149,7 @@ class Relay:
         again = again_after(
             outcome, connection, had_free_retry=dispatch.had_free_retry, has_others=self.pool.has_others
         )
-        return dispatch.is_sent_again(outcome, again, self.io.now(), all_or_nothing=self.all_or_nothing)
+        return dispatch.is_resent_at_once(outcome, again, self.io.now(), all_or_nothing=self.all_or_nothing)
 
     async def _deliver_part(self, dispatch: Dispatch) -> None:
         pool = self.pool
@@ -162,9 +162,9 @@ class Relay:
             if outcome is not None:
                 if outcome.error is None:
                     pool.succeeded()
-                dispatch.take(outcome, self.quirks, all_or_nothing=self.all_or_nothing)
+                dispatch.apply(outcome, self.quirks, all_or_nothing=self.all_or_nothing)
         finally:
-            pool.let_go(caller)
+            pool.end_hold(caller)
 
     async def _deliver_over_one(self, pool: Pool, dispatch: Dispatch) -> Outcome | None:
         """Return the result of one transaction; None if another one must follow at once, over another connection. The
@@ -173,8 +173,8 @@ class Relay:
         may_wait = content.size > self.config.pipelining.early_content or content.is_streamed or self.all_or_nothing
         # A message with which a connection ended follows no other, so that this cannot repeat again and again.
         size = None if may_wait or dispatch.mail.is_suspect else content.size
-        loan = await pool.acquire(deadlines, size=size, opened_after=dispatch.not_before)
-        connection = loan.connection
+        lease = await pool.acquire(deadlines, size=size, opened_after=dispatch.not_before)
+        connection = lease.connection
         assert connection is not None
         try:
             # A program that sends one message skips what pays off only with several.
@@ -182,19 +182,19 @@ class Relay:
             plan = self.plan(connection, dispatch, expects_more=expects_more)
             dispatch.transaction = connection.window.add(plan)
             outcome = await connection.window.settle(dispatch.transaction, deadlines)
-            is_sent_again = outcome.error is not None and self.is_sent_again(dispatch, outcome, connection)
-            await pool.release(loan, deadlines)
+            is_resent_at_once = outcome.error is not None and self.is_resent_at_once(dispatch, outcome, connection)
+            await pool.release(lease, deadlines)
         except SMTPError:
-            await pool.release(loan, deadlines)
+            await pool.release(lease, deadlines)
             raise
         except BaseException:
             try:
-                if loan.is_taken:
+                if lease.is_taken:
                     await abandon_if_unsure(connection)
             finally:
-                await pool.release(loan, deadlines)
+                await pool.release(lease, deadlines)
             raise
-        return None if is_sent_again else outcome
+        return None if is_resent_at_once else outcome
 
     async def _make_room(self) -> None:
         """Reclaim parked pipelines: the caller that waits may be the very one that reads such a pipeline's results."""

@@ -69,7 +69,7 @@ class Login:
 
 
 @dataclass(frozen=True, slots=True)
-class _Played:
+class _ExchangeResult:
     """The result of one complete SASL exchange."""
 
     reply: Reply
@@ -136,17 +136,17 @@ async def authenticate(
     usable = [mechanism for mechanism in usable if mechanism.name not in quirks.broken_mechanisms] or usable
     usable.sort(key=lambda mechanism: mechanism.name != quirks.mechanism)
     scene = Scene((config.server, capabilities.name), is_secure=link.stream.tls is not None)
-    player = _Player(link, config, io, deadlines, quirks, scene)
+    authenticator = _Authenticator(link, config, io, deadlines, quirks, scene)
     async with own_turn(quirks, io, deadlines):
         refuse_again(secret_of(config, secrets.token), quirks, io.now())
         try:
-            mechanism = await player.log_in(usable, secrets)
+            mechanism = await authenticator.log_in(usable, secrets)
         except AuthenticationFailed as error:
             token = await renew_token(config, io, deadlines, secrets.token, error)
             if token is None:
                 raise
             secrets = _secrets(link, config, capabilities, token)
-            mechanism = await player.log_in(usable, secrets)
+            mechanism = await authenticator.log_in(usable, secrets)
         quirks.mechanism, quirks.refused_login = mechanism, None
     return Login(config.username, mechanism)
 
@@ -174,7 +174,7 @@ def _has_certificate(config: SessionConfig) -> bool:
     return config.tls.client_cert is not None or config.is_unix
 
 
-class _Player:
+class _Authenticator:
     """Runs SASL mechanisms over one link."""
 
     def __init__(
@@ -210,24 +210,25 @@ class _Player:
         failure: AuthenticationFailed | None = None
         refused: Mechanism | None = None
         for mechanism in usable:
-            heard = self._link.heard
+            heard = self._link.replies_read
             try:
-                played = await self._play(mechanism, secrets)
+                result = await self._run_exchange(mechanism, secrets)
             except Unusable as why:
                 failure = failure or AuthenticationFailed(str(why), stage=Stage.AUTH)
                 continue
             except ConnectionFailed as error:
-                if refused is not None and self._link.heard == heard:
-                    self._go_round(refused, usable, error)  # the server closed the connection right after its refusal
+                if refused is not None and self._link.replies_read == heard:
+                    # The server closed the connection right after its refusal.
+                    self._skip_broken(refused, usable, error)
                 elif not self._is_tested:
-                    self._go_round(mechanism, usable, error)
+                    self._skip_broken(mechanism, usable, error)
                 raise
             refused = mechanism
-            if played.reply.is_positive:
+            if result.reply.is_positive:
                 return mechanism.name
-            failure = refusal.refused(self._config, mechanism, played.reply, played.challenge, self._scene)
+            failure = refusal.refused(self._config, mechanism, result.reply, result.challenge, self._scene)
             self._link.mask_error(failure)
-            if failure.rests or not played.is_about_mechanism:
+            if failure.rests or not result.is_about_mechanism:
                 break
         assert failure is not None  # there is always a mechanism to try
         if refused is not None:
@@ -244,7 +245,7 @@ class _Player:
         if secret and is_about_secret and mechanism.needs in ("password", "token") and not failure.temporary:
             self._quirks.refused_login = RefusedLogin.of(secret, failure, self._io.now())
 
-    def _go_round(self, cut: Mechanism, usable: Sequence[Mechanism], error: ConnectionFailed) -> None:
+    def _skip_broken(self, cut: Mechanism, usable: Sequence[Mechanism], error: ConnectionFailed) -> None:
         """Handle a connection that the server closed during a mechanism: if another mechanism is left, record that and
         raise ``ExchangeCut``. A server that closed with 421 had other reasons."""
         left = {mechanism.name for mechanism in usable} - self._quirks.broken_mechanisms - {cut.name}
@@ -252,7 +253,7 @@ class _Player:
             self._quirks.broken_mechanisms.add(cut.name)
             raise ExchangeCut(error.message, stage=Stage.AUTH) from error
 
-    async def _play(self, mechanism: Mechanism, secrets: Secrets) -> _Played:
+    async def _run_exchange(self, mechanism: Mechanism, secrets: Secrets) -> _ExchangeResult:
         """Run one complete exchange."""
         exchange = mechanism.start(secrets)
         response = await self._step(mechanism, exchange, None) or NOTHING
@@ -270,14 +271,14 @@ class _Player:
             following = unsaid if unsaid is not None else await self._step(mechanism, exchange, challenge)
             unsaid = None
             if following is None:
-                return _Played(await self._cancel(), challenge, self._is_tested)
+                return _ExchangeResult(await self._cancel(), challenge, self._is_tested)
             response, self._is_tested = following, self._is_tested or isinstance(following, Proof)
             self._link.mask(Notations.of_response(response))
             words = command.sasl_response(response)
             reply = await self._link.ask(Stage.AUTH, words, self._deadlines("command"), MASK)
         if reply.is_positive and mechanism.is_mutual and not isinstance(response, Confirmed):
             raise unproved(mechanism.name, "it said yes before it had proved itself", self._config.address)
-        return _Played(reply, challenge, self._is_tested)
+        return _ExchangeResult(reply, challenge, self._is_tested)
 
     async def _step(self, mechanism: Mechanism, exchange: Exchange, challenge: bytes | None) -> bytes | None:
         """Return the next response, or None when the mechanism has finished."""

@@ -55,7 +55,7 @@ class ServerInfo:
 class ConnectionState(QuickEnum):
     """The states of a connection; see docs/explanation/lifecycle.md. The pool changes them."""
 
-    LENT = auto()
+    ACQUIRED = auto()
     """One sender has it exclusively."""
     SHARED = auto()
     """One or more senders use it, each with its own messages."""
@@ -68,11 +68,11 @@ class ConnectionState(QuickEnum):
 
 
 ALLOWED = {
-    ConnectionState.LENT: frozenset(
+    ConnectionState.ACQUIRED: frozenset(
         {ConnectionState.SHARED, ConnectionState.IDLE, ConnectionState.RETIRED, ConnectionState.ENDED}
     ),
     ConnectionState.SHARED: frozenset({ConnectionState.IDLE, ConnectionState.RETIRED, ConnectionState.ENDED}),
-    ConnectionState.IDLE: frozenset({ConnectionState.LENT, ConnectionState.SHARED, ConnectionState.ENDED}),
+    ConnectionState.IDLE: frozenset({ConnectionState.ACQUIRED, ConnectionState.SHARED, ConnectionState.ENDED}),
     ConnectionState.RETIRED: frozenset({ConnectionState.ENDED}),
     ConnectionState.ENDED: frozenset[ConnectionState](),
 }
@@ -87,12 +87,12 @@ class Connection:
         self.info = info
         self.scene: Scene = Scene((config.server, info.name), info.tls is not None, info.mechanism is not None)
         """What is known when a refusal on this connection is explained."""
-        self.life: Lifecycle[ConnectionState] = Lifecycle(ConnectionState.LENT, ALLOWED)
+        self.life: Lifecycle[ConnectionState] = Lifecycle(ConnectionState.ACQUIRED, ALLOWED)
         self.quit_by: float = 0.0
         """The time at which waiting for the reply to QUIT stops."""
         self.users = 0
         """Number of senders that have acquired it."""
-        self.is_one_too_many = False
+        self.exceeds_limit = False
         """True if the server has said on it that there are too many connections, or too much mail."""
         self.opened_at: float = io.now()
         self.idle_since: float = self.opened_at
@@ -108,9 +108,9 @@ class Connection:
         self._config = config
         self._io = io
         self._quirks = quirks
-        self._heard_when_kept: int | None = None
-        self._lay_idle = False
-        self._goodbye: Expectation | None = None
+        self._replies_when_idle: int | None = None
+        self._was_long_idle = False
+        self._quit_reply: Expectation | None = None
         limits = (config.pool.max_messages, info.capabilities.limit("MAILMAX"))
         self._max_messages = min((limit for limit in limits if limit), default=None)
 
@@ -130,14 +130,14 @@ class Connection:
         return self._max_messages is not None and self.window.begun >= self._max_messages
 
     @property
-    def was_kept(self) -> bool:
+    def was_idle(self) -> bool:
         """True if it has been idle since it was opened."""
-        return self._heard_when_kept is not None
+        return self._replies_when_idle is not None
 
     @property
-    def went_stale(self) -> bool:
+    def may_be_stale(self) -> bool:
         """True if no reply has arrived since it was idle, so that the server may have closed it meanwhile."""
-        return self._heard_when_kept == self.link.heard
+        return self._replies_when_idle == self.link.replies_read
 
     @property
     def has_delivered(self) -> bool:
@@ -156,12 +156,12 @@ class Connection:
 
     def keep(self, now: float) -> None:
         """Mark it idle."""
-        self.idle_since, self._heard_when_kept = now, self.link.heard
+        self.idle_since, self._replies_when_idle = now, self.link.replies_read
 
     def resume(self, now: float) -> None:
         """Mark it in use again."""
-        self._lay_idle = now - self.idle_since > LONG_IDLE
-        if self._lay_idle:
+        self._was_long_idle = now - self.idle_since > LONG_IDLE
+        if self._was_long_idle:
             self.window.settled_when_idle = self.window.settled
 
     def has_room(self, size: int) -> bool:
@@ -176,7 +176,7 @@ class Connection:
 
     def plan(self, envelope: Envelope, content: Content, *, expects_more: bool) -> Plan:
         """Plan how to send a message here. Raises ``MessageError`` or ``ExtensionMissing`` before a command is sent."""
-        may_be_dead = self._lay_idle and self.went_stale
+        may_be_dead = self._was_long_idle and self.may_be_stale
         return self.planner.plan(envelope, content, may_be_dead=may_be_dead, expects_more=expects_more)
 
     async def noop(self, deadlines: Deadlines) -> None:
@@ -197,7 +197,7 @@ class Connection:
         try:
             if self.link.is_usable and not self.link.stream.has_input():
                 self.quit_by = deadlines.uncut("quit")
-                self._goodbye = self.link.say(Stage.QUIT, command.QUIT)
+                self._quit_reply = self.link.queue(Stage.QUIT, command.QUIT)
                 await self.link.flush(self._io.now())
                 return True
         except SMTPError:
@@ -220,8 +220,8 @@ class Connection:
         """Wait for the reply to QUIT, until ``end`` at most, and close. The reply has no effect: acknowledged mail
         stays acknowledged."""
         try:
-            assert self._goodbye is not None
-            await self.link.reply(self._goodbye, min(self.quit_by, end))
+            assert self._quit_reply is not None
+            await self.link.reply(self._quit_reply, min(self.quit_by, end))
         except SMTPError:
             pass
         finally:

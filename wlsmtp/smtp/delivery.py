@@ -25,11 +25,11 @@ async def write_content(link: Link, transaction: Transaction, deadlines: Deadlin
     else:
         await _write_by_data(link, transaction, deadlines, io)
     link.show_content(transaction.plan.content.size)
-    transaction.written()
+    transaction.content_written()
 
 
 async def _write_by_data(link: Link, transaction: Transaction, deadlines: Deadlines, io: IO) -> None:
-    transaction.chunks.append(link.expect(*(Stage.CONTENT,) * transaction.finals_due))
+    transaction.chunks.append(link.expect(*(Stage.CONTENT,) * transaction.content_replies_due))
     stuffer = DotStuffer()
     block = b""
     async for chunk in _chunks(transaction.plan.content, io):
@@ -41,7 +41,7 @@ async def _write_by_data(link: Link, transaction: Transaction, deadlines: Deadli
     if await _is_refused_early(link, transaction, deadlines):
         return
     block += stuffer.end()
-    transaction.end_at = link.said + len(block)
+    transaction.end_at = link.octets_queued + len(block)
     await link.write_content(block, deadlines("block"))
 
 
@@ -49,7 +49,7 @@ async def _is_refused_early(link: Link, transaction: Transaction, deadlines: Dea
     """Check for a reply before the end of the content. A server that refuses midway would read the next command as
     content, so the connection is unusable; it cannot accept what it has not received."""
     final = transaction.chunks[0]
-    reply = await link.listen(final, deadlines.soon, deadlines("content"))
+    reply = await link.reply_if_begun(final, deadlines.soon, deadlines("content"))
     if reply is None:
         return False
     if any(reply.is_positive or reply.is_intermediate for reply in final.replies):
@@ -69,10 +69,10 @@ async def _write_by_bdat(link: Link, transaction: Transaction, deadlines: Deadli
         transaction.chunks.append(link.expect(Stage.CONTENT))
         octets = bdat(len(chunk), left == 0) + chunk
         if left == 0:
-            transaction.end_at = link.said + len(octets)
+            transaction.end_at = link.octets_queued + len(octets)
         await link.write_content(octets, deadlines("block"))
         while left and looked_at < len(transaction.chunks):
-            reply = await link.listen(transaction.chunks[looked_at], deadlines.soon, deadlines("content"))
+            reply = await link.reply_if_begun(transaction.chunks[looked_at], deadlines.soon, deadlines("content"))
             if reply is None:
                 break
             looked_at += 1
@@ -81,7 +81,7 @@ async def _write_by_bdat(link: Link, transaction: Transaction, deadlines: Deadli
     if not transaction.chunks:
         transaction.chunks.append(link.expect(Stage.CONTENT))
         await link.write_content(bdat(0, True), deadlines("block"))
-        transaction.end_at = link.said
+        transaction.end_at = link.octets_queued
 
 
 async def _chunks(content: Content, io: IO) -> AsyncIterator[bytes]:

@@ -69,7 +69,7 @@ async def _reset(link: Link, deadline: float) -> Trust:
 async def _group(link: Link, deadline: float) -> Trust:
     for _ in range(2):
         link.show("RSET")
-    expectation = link.say_all(command.RSET * 2, (Stage.RSET,) * 2)
+    expectation = link.queue_all(command.RSET * 2, (Stage.RSET,) * 2)
     await link.flush(deadline)
     await link.reply(expectation, deadline)
     return _answered(expectation.replies)
@@ -79,7 +79,7 @@ async def _chunk(link: Link, deadline: float) -> Trust:
     for line in ChunkProbe.OCTETS.decode("ascii").splitlines():
         link.show(line)
     probe = ChunkProbe()
-    link.expect_after(ChunkProbe.OCTETS, probe)
+    link.queue_expecting(ChunkProbe.OCTETS, probe)
     await link.flush(deadline)
     await link.reply(probe, deadline)
     return Trust.UNPROVEN if _any_closes(probe.replies) else _trust(probe.is_swallowed)

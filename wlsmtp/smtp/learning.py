@@ -48,7 +48,7 @@ def from_envelope(quirks: ServerQuirks, transaction: Transaction, *, is_closing:
 
 def _from_group(quirks: ServerQuirks, transaction: Transaction) -> None:
     probed = transaction.probe.replies if transaction.probe is not None else []
-    resets = [reply for reply in (*probed[:1], transaction.cleared) if reply is not None]
+    resets = [reply for reply in (*probed[:1], transaction.rset_reply) if reply is not None]
     if judge.mishandles_groups(resets, transaction.mail, transaction.rcpts, transaction.data, probed[1:]):
         quirks.groups = Trust.BROKEN
         raise _misunderstood(

@@ -56,9 +56,9 @@ class Link:
         self.closing_reply: Reply | None = None
         """The 421 with which the server announced that it closes the connection (RFC 5321 §3.8)."""
         self.ended: bool = False
-        self.said: int = 0
+        self.octets_queued: int = 0
         """Octets queued so far, sent or not."""
-        self.heard: int = 0
+        self.replies_read: int = 0
         """Replies paired so far."""
         self.masking: Masking | None = None
         """Masks secrets that were sent in the server's replies."""
@@ -67,21 +67,21 @@ class Link:
         self._announce = announce
         self._is_shown = announce.wants_lines
         """True if the latest command was shown to listeners; its content and replies are then shown too."""
-        self.news: deque[tuple[Event, Muted]] = deque()
+        self.pending_events: deque[tuple[Event, Muted]] = deque()
         """Events for ``emit_events``."""
-        self._is_telling = False
+        self._is_emitting = False
         self._parser = ReplyParser(server)
         self._expected: deque[Expectation] = deque()
         self.unsent: list[bytes] = []
         """What was queued and not taken for writing."""
         self._answered = Stage.GREETING
-        self._goes_on = False
+        self._obeys_after_421 = False
         """True if the server has executed a command after its 421."""
 
     @property
     def has_closed(self) -> bool:
         """True if the server has sent 421 and has only refused since: what it has not answered, it has not done."""
-        return self.closing_reply is not None and self.closing_reply.code == 421 and not self._goes_on
+        return self.closing_reply is not None and self.closing_reply.code == 421 and not self._obeys_after_421
 
     @property
     def is_usable(self) -> bool:
@@ -94,7 +94,7 @@ class Link:
         return self._expected[0].stage if self._expected else self._answered
 
     @property
-    def can_go_on(self) -> bool:
+    def accepts_commands(self) -> bool:
         """True if more commands may be queued behind those not answered yet."""
         return not self.ended and self.closing_reply is None
 
@@ -104,27 +104,27 @@ class Link:
         self._is_shown = self._announce.wants_lines
         return self._is_shown
 
-    def say(self, stage: Stage, command: bytes, shown: str | None = None) -> Expectation:
+    def queue(self, stage: Stage, command: bytes, shown: str | None = None) -> Expectation:
         """Queue a command for the next ``flush``. Events show ``shown`` instead of it, for secrets."""
         if self.wants_lines:
             self.show(shown or printable(command.rstrip(b"\r\n")))
-        return self.say_all(command, (stage,))
+        return self.queue_all(command, (stage,))
 
-    def say_all(self, octets: bytes, stages: tuple[Stage, ...], replies: list[Reply] | None = None) -> Expectation:
+    def queue_all(self, octets: bytes, stages: tuple[Stage, ...], replies: list[Reply] | None = None) -> Expectation:
         """Queue commands or content that will be answered once for each of ``stages``."""
-        return self.expect_after(octets, Expectation(stages, replies))
+        return self.queue_expecting(octets, Expectation(stages, replies))
 
-    def expect_after(self, octets: bytes, expectation: Expectation) -> Expectation:
+    def queue_expecting(self, octets: bytes, expectation: Expectation) -> Expectation:
         """Queue ``octets``, whose replies go to ``expectation``."""
         self.unsent.append(octets)
-        self.said += len(octets)
+        self.octets_queued += len(octets)
         self._expected.append(expectation)
         return expectation
 
     def add(self, octets: bytes) -> None:
         """Queue content behind what is queued already."""
         self.unsent.append(octets)
-        self.said += len(octets)
+        self.octets_queued += len(octets)
 
     def expect(self, *stages: Stage) -> Expectation:
         """Return a place for replies that no command asks for: the greeting, or the reply to content."""
@@ -134,7 +134,7 @@ class Link:
 
     async def ask(self, stage: Stage, command: bytes, deadline: float, shown: str | None = None) -> Reply:
         """Send one command and return its reply."""
-        expectation = self.say(stage, command, shown)
+        expectation = self.queue(stage, command, shown)
         await self.flush(deadline)
         return await self.reply(expectation, deadline)
 
@@ -146,7 +146,7 @@ class Link:
 
     async def flush(self, deadline: float) -> None:
         """Write what was queued. If the server has closed the connection, ``reply`` finds out whether it said why."""
-        self.tell()
+        self.emit_events()
         await self.write(self.take_unsent(), self.stage, deadline)
 
     async def write(self, data: bytes, stage: Stage, deadline: float) -> None:
@@ -155,24 +155,24 @@ class Link:
         try:
             await self._guard(self.stream.write(data, deadline), stage)
         except ConnectionFailed as error:
-            await self._hear_last_words(deadline)
+            await self._read_final_replies(deadline)
             self.end(error.message)
             if self._expected:
                 raise self._with_closing_reply(error) from error.__cause__
 
     async def write_content(self, data: bytes, deadline: float) -> None:
         """Write octets of content that were not queued."""
-        self.tell()
-        self.said += len(data)
+        self.emit_events()
+        self.octets_queued += len(data)
         await self.write(data, Stage.CONTENT, deadline)
 
     async def reply(self, expectation: Expectation, deadline: float) -> Reply:
         """Return the last reply that belongs to ``expectation``, once all older ones have come."""
         while not expectation.is_complete:
             try:
-                self.hear(await self.read(deadline))
+                self.feed(await self.read(deadline))
             finally:
-                self.tell()
+                self.emit_events()
         return expectation.replies[-1]
 
     async def last_reply(self, expectation: Expectation, deadline: float) -> Reply:
@@ -184,7 +184,7 @@ class Link:
                 raise
             return expectation.replies[-1]
 
-    async def listen(self, expectation: Expectation, soon: float, deadline: float) -> Reply | None:
+    async def reply_if_begun(self, expectation: Expectation, soon: float, deadline: float) -> Reply | None:
         """Return the reply to ``expectation`` if the server has begun to send it before its turn."""
         if expectation.reply is None and self.stream.has_input():
             data, cause = b"", None
@@ -194,7 +194,7 @@ class Link:
                 return None  # a TLS record without data
             except OSError as error:
                 cause = error
-            self.hear(data, cause)
+            self.feed(data, cause)
         if expectation.reply is None and self._parser.is_empty:
             return None
         return await self.reply(expectation, deadline)
@@ -202,17 +202,17 @@ class Link:
     async def start_tls(self, settings: TLS, server_hostname: str, deadline: float) -> None:
         """Secure the stream. Raises ``CommandRefused`` when the server refuses the connection in plain text, on a port
         where TLS comes first. An attacker on the path could end the connection just as well."""
-        if self.said and (not self._parser.is_empty or self.stream.has_input()):
+        if self.octets_queued and (not self._parser.is_empty or self.stream.has_input()):
             await self._refuse_clear_octets(deadline)
         try:
             await self._guard(self.stream.start_tls(settings, server_hostname, deadline), Stage.TLS)
         except TLSError as error:
             # The class of the cause lives in io/, where the ssl module is. The stream stays in plain text.
             octets = getattr(error.__cause__, "octets", b"")
-            if octets and not self.said:
+            if octets and not self.octets_queued:
                 await self._raise_refusal(octets, deadline)
             self.end(str(error))
-            if octets and self.said:
+            if octets and self.octets_queued:
                 words = f"{self.server} agreed to start TLS, and then sent something else"
                 raise TLSError(words, stage=Stage.TLS) from error.__cause__
             self._add_port(error, server_hostname)
@@ -254,10 +254,10 @@ class Link:
             return
         expectation = self.expect(Stage.GREETING)
         try:
-            self.hear(octets)
+            self.feed(octets)
             reply = await self.reply(expectation, deadline)
         except DeadlineExceeded as error:
-            raise self.too_late(Stage.TLS) from error
+            raise self.timeout_error(Stage.TLS) from error
         except ProtocolError:
             if expectation.reply is None:
                 return
@@ -277,7 +277,7 @@ class Link:
         try:
             await self.stream.close()
         finally:
-            self.tell()
+            self.emit_events()
 
     def end(self, reason: str) -> None:
         """Abort the link."""
@@ -288,18 +288,18 @@ class Link:
 
     def _note(self, event: Event) -> None:
         """Keep an event for ``emit_events``: the caller may hold a lock that a listener would wait for."""
-        self.news.append((event, self._announce.muted))
+        self.pending_events.append((event, self._announce.muted))
 
-    def tell(self) -> None:
+    def emit_events(self) -> None:
         """Pass the events to the listeners, in order. The caller must hold no lock. One thread at a time does so on
         behalf of all."""
-        while self.news and not self._is_telling:
-            self._is_telling = True
+        while self.pending_events and not self._is_emitting:
+            self._is_emitting = True
             try:
-                while self.news:
-                    self._announce(*self.news.popleft())
+                while self.pending_events:
+                    self._announce(*self.pending_events.popleft())
             finally:
-                self._is_telling = False
+                self._is_emitting = False
 
     def show(self, text: str) -> None:
         """Show listeners what was sent: a line, or ``[…]`` for content."""
@@ -315,10 +315,10 @@ class Link:
         try:
             return await self._guard(self.stream.read(deadline), self.stage)
         except ConnectionFailed as error:
-            self.hear(b"", error.__cause__)
+            self.feed(b"", error.__cause__)
             raise
 
-    def hear(self, data: bytes, cause: BaseException | None = None) -> None:
+    def feed(self, data: bytes, cause: BaseException | None = None) -> None:
         """Process what was read. Empty ``data`` is the end of the connection, which is raised as an error."""
         if data:
             self._pair(data)
@@ -328,7 +328,7 @@ class Link:
         self.end(error.message)
         raise self._with_closing_reply(error) from cause
 
-    def too_late(self, stage: Stage | None = None) -> DeadlineExceeded:
+    def timeout_error(self, stage: Stage | None = None) -> DeadlineExceeded:
         """Return the error for a server that did not answer, or did not accept data, in time."""
         stage = stage or self.stage
         hint = None
@@ -341,7 +341,7 @@ class Link:
         if self._is_shown or (not self._expected and self._announce.wants_lines):
             for reply in replies:
                 self._show_reply(reply)
-        self.heard += len(replies)
+        self.replies_read += len(replies)
         if self.masking is not None:
             stage, clean = self.stage, self._clean
             replies = [
@@ -422,9 +422,9 @@ class Link:
     def _note_closing(self, reply: Reply) -> None:
         """Track whether the server has announced that it closes, and whether it executes anything after that."""
         if reply.code == 421:
-            self.closing_reply, self._goes_on = reply, False
+            self.closing_reply, self._obeys_after_421 = reply, False
         elif self.closing_reply is not None and reply.code < 400:
-            self._goes_on = self._goes_on or self.stage is not Stage.RSET
+            self._obeys_after_421 = self._obeys_after_421 or self.stage is not Stage.RSET
 
     async def _guard(self, waiting: Awaitable[T], stage: Stage) -> T:
         """Await I/O and raise any failure with its stage. Every failure ends the link here, except a lost connection,
@@ -435,7 +435,7 @@ class Link:
             raise
         except TimeoutError as error:
             self.end(f"no progress at {stage}")
-            raise self.too_late(stage) from error
+            raise self.timeout_error(stage) from error
         except OSError as error:
             self._check_alert(error)
             raise self._lost(stage, error.strerror or str(error)) from error
@@ -443,7 +443,7 @@ class Link:
             self.end(f"interrupted at {stage}")
             raise
 
-    async def _hear_last_words(self, deadline: float) -> None:
+    async def _read_final_replies(self, deadline: float) -> None:
         """Read the final replies after a failed write: if a server refused and closed, its reply is still in the
         receive buffer."""
         try:

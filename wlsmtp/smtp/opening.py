@@ -73,7 +73,7 @@ async def _open(
         info = ServerInfo(
             config.address, opening.capabilities.name, stream.tls, login.username, opening.capabilities, login.mechanism
         )
-        link.tell()
+        link.emit_events()
         announce(Connected(
             link.name, info.server, str(info.tls) if info.tls else None, info.username, info.capabilities,
             resumed=info.tls is not None and info.tls.resumed,
@@ -85,7 +85,7 @@ async def _open(
         try:
             await stream.close()
         finally:
-            link.tell()
+            link.emit_events()
         raise
     return Connection(link, info, config, io, quirks)
 

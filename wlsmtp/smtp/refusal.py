@@ -50,7 +50,7 @@ def nothing_fits(config: SessionConfig, capabilities: Capabilities) -> Authentic
     offered = ", ".join(capabilities.mechanisms)
     what = f"only {offered}" if offered else "no authentication"
     words = f"{config.address} offers {what}, nothing for {_at_hand(config)}"
-    return AuthenticationFailed(words, stage=Stage.AUTH, hint=_way_out(config, capabilities.mechanisms))
+    return AuthenticationFailed(words, stage=Stage.AUTH, hint=_advice(config, capabilities.mechanisms))
 
 
 def _at_hand(config: SessionConfig) -> str:
@@ -59,7 +59,7 @@ def _at_hand(config: SessionConfig) -> str:
     return "a token" if config.token else "a password"
 
 
-def _way_out(config: SessionConfig, offered: tuple[str, ...]) -> str:
+def _advice(config: SessionConfig, offered: tuple[str, ...]) -> str:
     if not offered:
         return "Some servers offer it only over TLS (security='tls'); auth='optional' goes on without logging in"
     if "EXTERNAL" in (name.upper() for name in config.mechanisms or ()):
@@ -97,18 +97,18 @@ def refused(
 
 def _weigh(reply: Reply, error: AuthenticationFailed) -> None:
     """Classify a 4xx by its wording."""
-    said = _said(reply)
-    if TOO_MANY_LOGINS.search(said):
+    text = _text_of(reply)
+    if TOO_MANY_LOGINS.search(text):
         error.rests = REFUSED_LOGIN_RESTS
     elif is_about_tls(reply):
         error.is_lasting = True
-    elif not _PASSES.search(said):
-        error.is_lasting = IS_WRONG.search(said) is not None
+    elif not _PASSES.search(text):
+        error.is_lasting = IS_WRONG.search(text) is not None
 
 
 def is_about_tls(reply: Reply) -> bool:
     """Return whether a login was refused because of the version of TLS."""
-    return OLD_TLS.search(_said(reply)) is not None
+    return OLD_TLS.search(_text_of(reply)) is not None
 
 
 def read_problem(challenge: bytes) -> Mapping[str, str]:
@@ -128,7 +128,7 @@ def _short(text: str) -> str:
     return printable(text.replace("\t", " ").encode("utf-8", "backslashreplace"))[:_MAX_VALUE]
 
 
-def _said(reply: Reply) -> str:
+def _text_of(reply: Reply) -> str:
     return f"{reply.code} " + " ".join(reply.lines)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wlsmtp.smtp.deadlines import Deadlines
     from wlsmtp.wire.masking import Notations
 
-_LOOKS = 1.0
+_POLL_INTERVAL = 1.0
 """Seconds after which a sender that waits for another login checks again: that login may have been cancelled without
 notice."""
 
@@ -44,7 +44,7 @@ class RefusedLogin:
         # The raised error holds references to the frames that it passed through.
         return cls(now, _copy(error, error.message, error.hint), salt, _hash(salt, secret))
 
-    def answers(self, secret: str, now: float) -> AuthenticationFailed | None:
+    def error_for(self, secret: str, now: float) -> AuthenticationFailed | None:
         """Return the error for another login with ``secret``; None when the server should be asked."""
         passed = now - self.at
         if passed >= REFUSED_LOGIN_RESTS or not hmac.compare_digest(self._mark, _hash(self._salt, secret)):
@@ -80,7 +80,7 @@ def refuse_again(secret: str | None, quirks: Logins, now: float) -> None:
     refused = quirks.refused_login
     if refused is None or secret is None:
         return
-    if (error := refused.answers(secret, now)) is not None:
+    if (error := refused.error_for(secret, now)) is not None:
         raise error
 
 
@@ -92,7 +92,7 @@ class Turns:
         self._is_taken = False
         self._owner: Hashable | None = None
 
-    async def take(self, quirks: Logins, deadline: float, io: IO) -> bool:
+    async def acquire(self, quirks: Logins, deadline: float, io: IO) -> bool:
         """Wait until no other login is running or one has succeeded; return whether this login is now the first."""
         caller = io.caller()
         if self._is_taken and self._owner == caller:
@@ -102,13 +102,13 @@ class Turns:
                 if io.now() >= deadline:
                     raise DeadlineExceeded("Another login took too long", stage=Stage.AUTH)
                 try:
-                    await self._changed.wait(min(deadline, io.now() + _LOOKS))
+                    await self._changed.wait(min(deadline, io.now() + _POLL_INTERVAL))
                 except TimeoutError:
                     continue
             self._is_taken, self._owner = quirks.is_login_unproven, caller
             return self._is_taken
 
-    async def give_back(self) -> None:
+    async def release(self) -> None:
         """Let the others go on."""
         self._is_taken = False
         async with self._changed:
@@ -150,9 +150,9 @@ def _turns_here(quirks: Logins, io: IO) -> Turns:
 async def own_turn(quirks: Logins, io: IO, deadlines: Deadlines) -> AsyncIterator[None]:
     """Allow one login at a time while no login of the session has succeeded, or the last one was refused."""
     turns = _turns_here(quirks, io) if quirks.is_login_unproven else None
-    is_first = turns is not None and await turns.take(quirks, deadlines("command"), io)
+    is_first = turns is not None and await turns.acquire(quirks, deadlines("command"), io)
     try:
         yield
     finally:
         if is_first and turns is not None:
-            await turns.give_back()
+            await turns.release()

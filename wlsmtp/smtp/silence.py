@@ -68,9 +68,9 @@ async def _has_spoken(link: Link, deadline: float) -> bool:
     except OSError as error:
         cause = error
     try:
-        link.hear(data, cause)
+        link.feed(data, cause)
     finally:
-        link.tell()
+        link.emit_events()
     return True
 
 

@@ -104,7 +104,7 @@ class Transaction:
     """True if it was sent right after content by BDAT, False after content by DATA, None if it follows none."""
     with_reset: bool = False
     probe: ChunkProbe | None = None
-    all_said: bool = False
+    is_fully_queued: bool = False
     """True if nothing is left to be queued, so that another message may follow."""
     wants_writer: bool = False
     """True if its content is to be written now, piece by piece, by ``delivery.py``."""
@@ -112,7 +112,7 @@ class Transaction:
     """Position on the link where the content ends, once it was queued."""
     outcome: Outcome | None = None
     _last: Expectation | None = None
-    _was_unharmed = False
+    _was_all_accepted = False
     """``is_all_accepted``, once the content was sent."""
 
     def __init__(self, plan: Plan) -> None:
@@ -123,7 +123,7 @@ class Transaction:
         """The places of the replies to content that was sent on its own: one for DATA, one per chunk for BDAT."""
 
     @property
-    def is_unharmed(self) -> bool:
+    def is_all_accepted(self) -> bool:
         """True if the whole envelope was accepted at once and the content was asked for, the usual case."""
         last = self._last
         if self.flow is not Flow.PIPELINED or last is None:
@@ -142,13 +142,13 @@ class Transaction:
         self.flow, self.with_reset, self.by_bdat = flow, reset, by_bdat
         plan = self.plan
         if probes:
-            link.expect_after(ChunkProbe.OCTETS, probe := ChunkProbe())
+            link.queue_expecting(ChunkProbe.OCTETS, probe := ChunkProbe())
             self.probe, self.with_reset, reset = probe, True, True
             if link.wants_lines:
                 link.show("RSET, BDAT 6 LAST, BDAT 0 LAST (is the octets of a refused chunk read as a command?)")
         if flow is Flow.STEP_BY_STEP:
             first = (Stage.RSET, command.RSET) if reset else (Stage.MAIL, plan.mail)
-            self._say(link, *first)
+            self._queue(link, *first)
             return
         rcpts, content = plan.envelope.rcpt_lines, plan.content
         commands = [command.RSET, plan.mail, *rcpts] if reset else [plan.mail, *rcpts]
@@ -164,24 +164,24 @@ class Transaction:
         if whole:
             commands += content.chunks()
         expectation = Expectation(stages_of(len(rcpts), last, reset), self.replies)
-        self._last = link.expect_after(b"".join(commands), expectation)
+        self._last = link.queue_expecting(b"".join(commands), expectation)
         if whole:
-            self.all_said, self.end_at = True, link.said
+            self.is_fully_queued, self.end_at = True, link.octets_queued
 
-    def go_on(self, link: Link) -> bool:
+    def advance(self, link: Link) -> bool:
         """Queue the next step, once the last one is answered; return False if there is none. Raises ``ProtocolError``
         for replies after which the connection cannot be used."""
-        if self.all_said:
+        if self.is_fully_queued:
             return False
-        if self.is_unharmed:
-            self._was_unharmed = True
-            self._say_content(link)
+        if self.is_all_accepted:
+            self._was_all_accepted = True
+            self._queue_content(link)
             return True
-        if self.cleared is not None and not self.cleared.is_positive:
+        if self.rset_reply is not None and not self.rset_reply.is_positive:
             return False
         self._check_envelope()
         if self.flow is Flow.STEP_BY_STEP and (following := self._next_command()) is not None:
-            self._say(link, *following)
+            self._queue(link, *following)
             return True
         data = self.data
         if data is None:
@@ -195,7 +195,7 @@ class Transaction:
             # Even a lone dot might deliver something now, with an unknown sender.
             words = f"{self.plan.server} asks for content although it refused the sender"
             raise ProtocolError(words, stage=Stage.DATA)
-        self._say_content(link)
+        self._queue_content(link)
         return True
 
     def _next_command(self) -> tuple[Stage, bytes] | None:
@@ -214,23 +214,23 @@ class Transaction:
         if not self.is_wanted or (self.plan.all_or_nothing and not has_all):
             return False
         if self.by_bdat:
-            self._say_content(link)
+            self._queue_content(link)
         else:
-            self._say(link, Stage.DATA, command.DATA)
+            self._queue(link, Stage.DATA, command.DATA)
         return True
 
-    def _say(self, link: Link, stage: Stage, octets: bytes) -> None:
+    def _queue(self, link: Link, stage: Stage, octets: bytes) -> None:
         if link.wants_lines:
             self._show(link, octets)
-        self._last = link.say_all(octets, (stage,), self.replies)
+        self._last = link.queue_all(octets, (stage,), self.replies)
 
-    def _say_content(self, link: Link) -> None:
+    def _queue_content(self, link: Link) -> None:
         """Queue the content with its end. If no recipient is left, queue only the end, the only way to leave DATA (RFC
         2920 §3.1)."""
         content = self.plan.content
-        if not (self._was_unharmed or self.is_wanted):
+        if not (self._was_all_accepted or self.is_wanted):
             self._expect_content(link, command.END_OF_EMPTY_CONTENT)
-            self.all_said = True
+            self.is_fully_queued = True
             return
         if self.plan.is_large:
             self.wants_writer = True
@@ -240,21 +240,21 @@ class Transaction:
         else:
             octets = dot_stuffed(content.chunks())
         self._expect_content(link, octets)
-        self.all_said, self.end_at = True, link.said
+        self.is_fully_queued, self.end_at = True, link.octets_queued
         link.show_content(content.size)
 
     def _expect_content(self, link: Link, octets: bytes) -> None:
-        self._last = link.say_all(octets, (Stage.CONTENT,) * (self.finals_due if self.plan.is_lmtp else 1))
+        self._last = link.queue_all(octets, (Stage.CONTENT,) * (self.content_replies_due if self.plan.is_lmtp else 1))
         self.chunks.append(self._last)
 
     @property
-    def finals_due(self) -> int:
+    def content_replies_due(self) -> int:
         """Number of replies due to the content."""
         return self.accepted if self.plan.is_lmtp and self.is_wanted else 1
 
-    def written(self) -> None:
+    def content_written(self) -> None:
         """Note that the content was written, or that the server refused it before its end."""
-        self.wants_writer, self.all_said = False, True
+        self.wants_writer, self.is_fully_queued = False, True
         self._last = self.chunks[-1]
 
     # Replies
@@ -287,19 +287,19 @@ class Transaction:
         return self.replies[place] if len(self.replies) > place else None
 
     @property
-    def finals(self) -> list[Reply]:
+    def content_replies(self) -> list[Reply]:
         """The replies to content that was sent on its own."""
         return [reply for chunk in self.chunks for reply in chunk.replies]
 
     @property
-    def cleared(self) -> Reply | None:
+    def rset_reply(self) -> Reply | None:
         """The reply to RSET, if it was sent and answered."""
         return self.replies[0] if self.with_reset and self.replies else None
 
     @property
     def last(self) -> Reply:
         """The latest reply."""
-        return self.finals[-1] if self.chunks else self.replies[-1]
+        return self.content_replies[-1] if self.chunks else self.replies[-1]
 
     # Results
 
@@ -308,7 +308,7 @@ class Transaction:
         last = self._last
         if last is None or last.left or last.not_positive or self.wants_writer:
             return False
-        if self.flow is not Flow.PIPELINED_BDAT and not (self._was_unharmed and self.all_said):
+        if self.flow is not Flow.PIPELINED_BDAT and not (self._was_all_accepted and self.is_fully_queued):
             return False
         self.outcome = judge.accepted(self.plan.envelope.addresses, last.replies[-1])
         return True
@@ -337,21 +337,21 @@ class Transaction:
         if content is None and not self.chunks and self.data is not None and self.data.is_positive:
             words = f"{self.plan.server} answered DATA as if the message had been sent already"
             raise ProtocolError(words, stage=Stage.DATA, reply=self.data)
-        for final in (*self.finals, *([content] if content is not None else [])):
+        for final in (*self.content_replies, *([content] if content is not None else [])):
             if final.is_intermediate:
                 words = f"{self.plan.server} asks for content that it has already"
                 raise ProtocolError(words, stage=Stage.CONTENT, reply=final)
-        finals = self.finals
+        finals = self.content_replies
         has_end = self.by_bdat and self.end_at is not None and len(finals) > 1
         if has_end and finals[-1].is_positive and not are_positive(finals):
             words = f"{self.plan.server} refused a part of the content and accepted its end"
             raise OutOfStep(words, stage=Stage.CONTENT, reply=finals[-1])
 
     def _outcome(self) -> Outcome:
-        recipients, finals, server = self.plan.envelope.addresses, self.finals, self.plan.server
+        recipients, finals, server = self.plan.envelope.addresses, self.content_replies, self.plan.server
         content = self.data if self.flow is Flow.PIPELINED_BDAT else None
-        if self.cleared is not None and not self.cleared.is_positive and not (content and content.is_positive):
-            return judge.sender_refused(recipients, self.cleared, server)
+        if self.rset_reply is not None and not self.rset_reply.is_positive and not (content and content.is_positive):
+            return judge.sender_refused(recipients, self.rset_reply, server)
         if not self.mail.is_positive:
             return judge.sender_refused(recipients, self.mail, server)
         if not self.is_wanted or (self.data is None and not finals):
@@ -377,7 +377,7 @@ class Transaction:
         rcpts: list[Reply | None] = [*self.rcpts]
         rcpts += [None] * (len(recipients) - len(rcpts))
         if end_written and self.plan.is_lmtp:
-            self.outcome = judge.answered_each(recipients, rcpts, self.finals, error, server=self.plan.server)
+            self.outcome = judge.answered_each(recipients, rcpts, self.content_replies, error, server=self.plan.server)
             return
         mail = self.mail if len(self.replies) > self.with_reset else None
         self.outcome = judge.interrupted(
@@ -398,7 +398,7 @@ class Trial:
 
     is_trial = True
     is_suspect = False
-    all_said = False
+    is_fully_queued = False
     wants_writer = False
     outcome = None
 
@@ -406,7 +406,7 @@ class Trial:
         if link.wants_lines:
             link.show("RSET")
         self.by_bdat: bool = by_bdat
-        self.expectation: Expectation = link.say_all(command.RSET, (Stage.RSET,))
+        self.expectation: Expectation = link.queue_all(command.RSET, (Stage.RSET,))
 
     @property
     def is_answered(self) -> bool:

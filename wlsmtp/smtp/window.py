@@ -71,7 +71,7 @@ class Window:
         self._is_reading = self._is_writing = self._is_broken = False
         self._due: float | None = None
         """The time by which the next reply must have come."""
-        self._heard = 0
+        self._replies_read = 0
 
     @property
     def is_empty(self) -> bool:
@@ -108,10 +108,10 @@ class Window:
                     transaction.interrupt(NotStarted("The connection was lost before it was used"), 0)
                     return transaction
                 self._octets += plan.content.size
-                if self._queued or (self._open and self._must_wait()):
+                if self._queued or (self._open and self._must_wait_locked()):
                     self._queued.append(transaction)
                 else:
-                    self._begin(transaction, is_followed=False)
+                    self._begin_locked(transaction, is_followed=False)
         except BaseException:
             self.fail(_interrupted(Stage.MAIL))
             raise
@@ -120,8 +120,8 @@ class Window:
     async def flush(self, deadlines: Deadlines) -> None:
         """Write what was queued, unless another sender is writing. A lost connection shows when its replies are read:
         the server may have said why."""
-        if self.link.news:
-            self.link.tell()
+        if self.link.pending_events:
+            self.link.emit_events()
         # A sender that queues something while another one writes need not wait: the writer checks again after writing.
         while self.link.unsent and not self._is_writing and not self._is_broken:
             with self._mutex:
@@ -152,8 +152,8 @@ class Window:
                 await self._read(transaction, deadlines)
             else:
                 await self._wait(transaction, deadlines)
-        if self.link.news:
-            self.link.tell()
+        if self.link.pending_events:
+            self.link.emit_events()
         return transaction.outcome
 
     async def _write_content(self, transaction: Transaction, deadlines: Deadlines) -> None:
@@ -161,11 +161,11 @@ class Window:
         try:
             await delivery.write_content(self.link, transaction, deadlines, self._io)
             with self._mutex:
-                self._settle_answered()
+                self._settle_answered_locked()
         except SMTPError as error:
             with self._mutex:
                 transaction.wants_writer = False
-                self._connection_failed(error)
+                self._connection_failed_locked(error)
         except BaseException:
             self.fail(_interrupted(Stage.CONTENT))
             raise
@@ -175,7 +175,7 @@ class Window:
         self.fail(_interrupted(self.link.stage))
         if self._waiters:
             await self._wake()
-        self.link.tell()
+        self.link.emit_events()
 
     def fail(self, error: SMTPError) -> None:
         """Fail the connection: everything in flight is not sent, or in doubt."""
@@ -183,7 +183,7 @@ class Window:
             try:
                 self.link.end(error.message)
             finally:
-                self._settle_all(error)
+                self._settle_all_locked(error)
 
     def _is_first_to_read(self, transaction: Transaction) -> bool:
         with self._mutex:
@@ -206,9 +206,9 @@ class Window:
             except OSError as error:
                 cause = error
             is_read = True
-            self._hear(data, cause)
+            self._feed(data, cause)
         except BaseException:
-            self._sender_left(transaction, loses_input=is_read or not self.link.stream.keeps_unread)
+            self._sender_cancelled(transaction, loses_input=is_read or not self.link.stream.keeps_unread)
             raise
         finally:
             # Only after the replies are paired: the next reader will pair what comes after them.
@@ -216,19 +216,19 @@ class Window:
             if self._waiters:
                 await self._wake()
 
-    def _hear(self, data: bytes, cause: OSError | None) -> None:
+    def _feed(self, data: bytes, cause: OSError | None) -> None:
         failure: SMTPError | None = None
         with self._mutex:
             try:
-                self.link.hear(data, cause)
+                self.link.feed(data, cause)
             except SMTPError as error:
                 failure = error
             try:
-                self._settle_answered()
+                self._settle_answered_locked()
             except SMTPError as error:
                 failure = failure or error
             if failure is not None:
-                self._connection_failed(failure)
+                self._connection_failed_locked(failure)
 
     async def _wait(self, transaction: Transaction, deadlines: Deadlines) -> None:
         """Wait for the current reader until something has changed."""
@@ -238,9 +238,9 @@ class Window:
                 if transaction.outcome is None and self._is_reading:
                     await self._changed.wait(deadlines.end)
             except TimeoutError as error:
-                self._leave(transaction, _too_late(error, self.link.server))
+                self._stop_waiting(transaction, _out_of_time(error, self.link.server))
             except BaseException:
-                self._sender_left(transaction, loses_input=False)
+                self._sender_cancelled(transaction, loses_input=False)
                 raise
             finally:
                 self._waiters -= 1
@@ -251,8 +251,8 @@ class Window:
 
     def _due_time(self, deadlines: Deadlines) -> float:
         """Return the time by which the next reply must be complete, however many pieces it comes in."""
-        if self._due is None or self._heard != self.link.heard:
-            self._heard = self.link.heard
+        if self._due is None or self._replies_read != self.link.replies_read:
+            self._replies_read = self.link.replies_read
             self._due = deadlines.uncut(_TIMEOUTS.get(self.link.stage, "command"))
             if self._open and self._open[0].is_trial:
                 self._due = min(self._due, self._io.now() + TRIAL_TIMEOUT)
@@ -260,28 +260,28 @@ class Window:
 
     def _reading_took_too_long(self, transaction: Transaction, cause: TimeoutError, *, by_server: bool) -> None:
         if by_server or self.load == 1:
-            error = self.link.too_late()
+            error = self.link.timeout_error()
             error.__cause__ = cause
             with self._mutex:
-                self._connection_failed(error)
+                self._connection_failed_locked(error)
         else:
-            self._leave(transaction, _too_late(cause, self.link.server))
+            self._stop_waiting(transaction, _out_of_time(cause, self.link.server))
 
-    def _leave(self, transaction: Transaction, error: SMTPError) -> None:
+    def _stop_waiting(self, transaction: Transaction, error: SMTPError) -> None:
         """Stop one sender from waiting; the others continue. What was queued is sent, whoever waits for the reply."""
         with self._mutex:
             if transaction.outcome is None:
-                is_queued = self._drop_if_queued(transaction)
+                is_queued = self._drop_if_queued_locked(transaction)
                 transaction.interrupt(error, 0, is_going_out=not is_queued)
 
-    def _sender_left(self, transaction: Transaction, *, loses_input: bool) -> None:
+    def _sender_cancelled(self, transaction: Transaction, *, loses_input: bool) -> None:
         """Handle a sender that was cancelled. If the data it read may be lost with it, the connection fails for all."""
         with self._mutex:
-            self._drop_if_queued(transaction)
+            self._drop_if_queued_locked(transaction)
         if loses_input or (self.load <= 1 and not self._waiters):
             self.fail(_interrupted(self.link.stage))
 
-    def _drop_if_queued(self, transaction: Transaction) -> bool:
+    def _drop_if_queued_locked(self, transaction: Transaction) -> bool:
         if transaction not in self._queued:
             return False
         self._queued.remove(transaction)
@@ -291,21 +291,21 @@ class Window:
     def _writing_failed(self, error: OSError) -> None:
         """Handle a failed write: replies sent before the server closed are still to be read, within a moment."""
         if isinstance(error, TimeoutError):
-            failure = self.link.too_late()
+            failure = self.link.timeout_error()
             failure.__cause__ = error
             self.fail(failure)
         else:
             self._is_broken = True
-            self._due, self._heard = self._io.now() + _LAST_WORDS, self.link.heard
+            self._due, self._replies_read = self._io.now() + _FINAL_READ_TIME, self.link.replies_read
 
-    def _must_wait(self) -> bool:
+    def _must_wait_locked(self) -> bool:
         """Return whether nothing can be sent before something in flight is answered."""
         last, quirks = self._open[-1], self._quirks
-        if not last.all_said or last.is_suspect:
+        if not last.is_fully_queued or last.is_suspect:
             return True
         return (quirks.behind_bdat if last.by_bdat else quirks.behind_data) is not Trust.PROVEN
 
-    def _begin(self, transaction: Transaction, *, is_followed: bool) -> None:
+    def _begin_locked(self, transaction: Transaction, *, is_followed: bool) -> None:
         """Send the first step. Other messages in flight may leave an envelope behind, so RSET separates them."""
         behind = bool(self._open)
         if behind:
@@ -321,68 +321,68 @@ class Window:
         transaction.begin(self.link, flow, reset=reset, by_bdat=by_bdat, probes=probes)
         self._must_reset = False
         self._open.append(transaction)
-        if is_followed and transaction.all_said:
-            self._try_behind(transaction)
+        if is_followed and transaction.is_fully_queued:
+            self._probe_behind_locked(transaction)
 
-    def _begin_queued(self) -> None:
+    def _begin_queued_locked(self) -> None:
         """Send what may be sent now."""
-        while self._queued and not (self._open and self._must_wait()):
+        while self._queued and not (self._open and self._must_wait_locked()):
             if self.link.ended or self.link.closing_reply is not None or self.must_end:
-                self._settle_queued(
+                self._settle_queued_locked(
                     NotStarted(f"{self.link.server} ends the connection", reply=self.link.closing_reply)
                 )
                 return
-            self._begin(self._queued[0], is_followed=len(self._queued) > 1)
+            self._begin_locked(self._queued[0], is_followed=len(self._queued) > 1)
             self._queued.popleft()
 
-    def _try_behind(self, transaction: Transaction) -> None:
+    def _probe_behind_locked(self, transaction: Transaction) -> None:
         """Probe, in the write that carries the content of ``transaction``, whether the server reads what comes after
         content."""
         trust, reset = self._quirks.behind(by_bdat=transaction.by_bdat), self._quirks.rset
         if trust is Trust.UNPROVEN and reset is not Trust.BROKEN and self._planner.may_group:
             self._open.append(Trial(self.link, by_bdat=transaction.by_bdat))
 
-    def _settle_answered(self) -> None:
+    def _settle_answered_locked(self) -> None:
         """Settle what was answered in full, and send what waited for it. Raises ``SMTPError`` when the connection
         cannot be used any more."""
         while self._open:
             head = self._open[0]
             if isinstance(head, Transaction) and head.settle_if_accepted():
-                self._accepted(head)
+                self._accepted_locked(head)
             elif not head.is_answered:
                 return
             elif isinstance(head, Trial):
                 self._open.popleft()
                 learning.from_trial(self._quirks, head)
-            elif head.flow is Flow.PIPELINED_BDAT or not self._go_on(head):
-                self._conclude(head)
+            elif head.flow is Flow.PIPELINED_BDAT or not self._advance_locked(head):
+                self._conclude_locked(head)
             if self._queued:
-                self._begin_queued()
+                self._begin_queued_locked()
 
-    def _go_on(self, transaction: Transaction) -> bool:
+    def _advance_locked(self, transaction: Transaction) -> bool:
         """Let a transaction take its next step; return whether there was one."""
-        if transaction.all_said:
+        if transaction.is_fully_queued:
             return False
         quirks = self._quirks
-        if quirks.groups is not Trust.PROVEN or quirks.rset is not Trust.PROVEN or not transaction.is_unharmed:
+        if quirks.groups is not Trust.PROVEN or quirks.rset is not Trust.PROVEN or not transaction.is_all_accepted:
             learning.from_envelope(quirks, transaction, is_closing=self.link.closing_reply is not None)
-        if not transaction.go_on(self.link):
+        if not transaction.advance(self.link):
             return False
         behind = quirks.behind_bdat if transaction.by_bdat else quirks.behind_data
-        if self._queued and behind is Trust.UNPROVEN and transaction.all_said and transaction.end_at is not None:
-            self._try_behind(transaction)
+        if self._queued and behind is Trust.UNPROVEN and transaction.is_fully_queued and transaction.end_at is not None:
+            self._probe_behind_locked(transaction)
         return True
 
-    def _conclude(self, transaction: Transaction) -> None:
-        if transaction.with_reset and not (cleared := transaction.replies[0]).is_positive:
-            learning.from_reset(self._quirks, cleared, transaction)
+    def _conclude_locked(self, transaction: Transaction) -> None:
+        if transaction.with_reset and not (rset_reply := transaction.replies[0]).is_positive:
+            learning.from_reset(self._quirks, rset_reply, transaction)
         outcome = transaction.conclude()
         if outcome.error is None or not outcome.is_certainly_not_sent:
-            self._accepted(transaction)
+            self._accepted_locked(transaction)
         else:
-            self._refused(transaction, outcome.error)
+            self._refused_locked(transaction, outcome.error)
 
-    def _accepted(self, transaction: Transaction) -> None:
+    def _accepted_locked(self, transaction: Transaction) -> None:
         """Settle a transaction that at least some recipients accepted."""
         self._open.popleft()
         self.settled += 1
@@ -393,7 +393,7 @@ class Window:
         if is_news or quirks.window is not None or not quirks.has_delivered:
             learning.from_delivery(quirks, transaction, self._limits.max_in_flight)
 
-    def _refused(self, transaction: Transaction, error: SMTPError) -> None:
+    def _refused_locked(self, transaction: Transaction, error: SMTPError) -> None:
         """Settle a message that was certainly not sent. It may leave an envelope, a limit or a misunderstanding
         behind."""
         self._open.popleft()
@@ -406,10 +406,10 @@ class Window:
         if reply is not None and is_closing(reply):
             self.link.closing_reply = self.link.closing_reply or reply
             if error.stage is Stage.MAIL:
-                self._learn_limit(reply, self.settled - 1)
+                self._learn_limit_locked(reply, self.settled - 1)
         learning.from_refusal(self._quirks, transaction)
 
-    def _learn_limit(self, reply: Reply, messages: int) -> None:
+    def _learn_limit_locked(self, reply: Reply, messages: int) -> None:
         """Take 421 to MAIL or RSET after some messages for the server's limit, unless there was a pause or its words
         name another reason. If they speak of time, two connections must have ended at the same count."""
         if reply.code != 421 or not self.has_delivered or messages == self.settled_when_idle:
@@ -421,13 +421,13 @@ class Window:
         else:
             self._quirks.limit_messages(messages)
 
-    def _connection_failed(self, error: SMTPError) -> None:
+    def _connection_failed_locked(self, error: SMTPError) -> None:
         """Settle everything after the connection failed by itself, and keep what that shows about the server."""
         self.link.end(error.message)
-        self._learn_from_loss(error)
-        self._settle_all(error)
+        self._learn_from_loss_locked(error)
+        self._settle_all_locked(error)
 
-    def _learn_from_loss(self, error: SMTPError) -> None:
+    def _learn_from_loss_locked(self, error: SMTPError) -> None:
         if isinstance(error, Misunderstood | OutOfStep) or not self._open:
             return
         head, closing_reply = self._open[0], self.link.closing_reply
@@ -436,9 +436,9 @@ class Window:
         elif isinstance(head, Transaction) and head.probe is not None and head.probe.was_begun:
             learning.from_lost_probe(self._quirks, head, head.probe)
         elif not isinstance(head, Trial) and not any(reply.is_positive for reply in head.rcpts):
-            self._learn_limit(closing_reply, self.settled)
+            self._learn_limit_locked(closing_reply, self.settled)
 
-    def _settle_all(self, error: SMTPError) -> None:
+    def _settle_all_locked(self, error: SMTPError) -> None:
         """Settle everything. After 421 a server does nothing any more (RFC 5321 §3.8), but it may have done what it had
         answered by then."""
         is_out_of_step = isinstance(error, OutOfStep)
@@ -452,10 +452,10 @@ class Window:
                 cause.__cause__ = error
                 transaction.interrupt(cause, 0 if is_undone else self.link.stream.sent, is_out_of_step=is_out_of_step)
         self._open.clear()
-        self._settle_queued(error)
+        self._settle_queued_locked(error)
         self._octets = 0
 
-    def _settle_queued(self, error: SMTPError) -> None:
+    def _settle_queued_locked(self, error: SMTPError) -> None:
         for transaction in self._queued:
             if transaction.outcome is None:
                 not_started = NotStarted(error.message, stage=error.stage, reply=error.reply)
@@ -479,7 +479,7 @@ def is_closing(reply: Reply) -> bool:
 TRIAL_TIMEOUT = 3.0
 """Seconds to wait for the reply to an RSET right after content, once the content is answered. A server that has read
 the RSET answers at once; a slower one gets its messages one by one."""
-_LAST_WORDS = 1.0
+_FINAL_READ_TIME = 1.0
 """Seconds to read what a server sent before it closed: it has already arrived."""
 
 _TIMEOUTS: dict[Stage, StageName] = {Stage.DATA: "data", Stage.CONTENT: "content"}
@@ -494,7 +494,7 @@ def _interrupted(stage: Stage) -> ConnectionFailed:
     return ConnectionFailed("The sender of a message was interrupted", stage=stage)
 
 
-def _too_late(cause: BaseException, server: str) -> DeadlineExceeded:
+def _out_of_time(cause: BaseException, server: str) -> DeadlineExceeded:
     error = DeadlineExceeded(f"The time for this message was over before {server} had answered", stage=Stage.CONTENT)
     error.__cause__ = cause
     return error

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Loan:
+class Lease:
     """The progress of one ``acquire``: first a slot, in the end a connection. An interrupt may come wherever a function
     is called or returns, so this object and the counts it describes change without a call between."""
 
