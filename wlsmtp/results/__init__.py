@@ -1,4 +1,4 @@
-"""Results as values: what can go wrong, what a server replied, what secured a connection, what came of a message.
+"""Results as values: errors, server replies, the security of a connection, and the result of a message.
 
-They know each other (an error carries its receipt, a receipt its error) and nothing else of the package.
+They refer to each other (an error carries its receipt, a receipt its error) and to nothing else of the package.
 """

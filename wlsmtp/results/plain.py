@@ -1,7 +1,7 @@
-"""Receipts as plain values for JSON, and back; and what pydantic needs to have them as fields.
+"""Converts receipts to plain values for JSON, and back; also the schema that lets pydantic models have them as fields.
 
-What is sent to a web page or written into a log: all that a receipt says, without its traceback, the octets of a
-certificate and the receipt that an error carries. Outboxes keep their own records (``outbox/records.py``).
+Plain values hold everything that a receipt says, except the traceback, the octets of a certificate, and the receipt
+that an error carries. Outboxes keep their own records (``outbox/records.py``).
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from wlsmtp.results.secured import Certificate, TLSInfo
 
 _ANSWERS = ("temporary", "ambiguous", "retry_after")
 _SWITCHES = {"is_lasting": False, "is_passing": True}
-"""What an error may be given that changes ``temporary``; and what it is set to for an error that is temporary."""
+"""Attributes of an error that change ``temporary``, and their values for a temporary error."""
 
 
 def receipt_as_dict(receipt: Receipt) -> dict[str, Any]:
-    """See ``Receipt.as_dict``."""
+    """Return a receipt as plain values; see ``Receipt.as_dict``."""
     return {name: _WRITE[kind](getattr(receipt, name)) for name, kind in FIELDS.items()}
 
 
 def recipient_as_dict(result: RecipientResult) -> dict[str, Any]:
-    """See ``RecipientResult.as_dict``."""
+    """Return the result of one recipient as plain values; see ``RecipientResult.as_dict``."""
     return {
         "address": result.address,
         "status": result.status.value,
@@ -46,7 +46,7 @@ def recipient_as_dict(result: RecipientResult) -> dict[str, Any]:
 
 
 def reply_as_dict(reply: Reply | None) -> dict[str, Any] | None:
-    """A reply: its code, its enhanced status code, its text in one line, and its lines as they came."""
+    """Return a reply: its code, its enhanced status code, its text in one line, and its lines as they came."""
     if reply is None:
         return None
     enhanced = str(reply.enhanced) if reply.enhanced else None
@@ -54,7 +54,8 @@ def reply_as_dict(reply: Reply | None) -> dict[str, Any] | None:
 
 
 def error_as_dict(error: SMTPError | None) -> dict[str, Any] | None:
-    """What an error answers: its kind, what happened, where, the server's words, what to do, and whether to retry."""
+    """Return an error: its type, what happened, at which stage, the server's words, what to do, and whether to
+    retry."""
     if error is None:
         return None
     return {
@@ -68,7 +69,7 @@ def error_as_dict(error: SMTPError | None) -> dict[str, Any] | None:
 
 
 def tls_as_dict(tls: TLSInfo | None) -> dict[str, Any] | None:
-    """What secured a connection, with the names and the SHA-256 fingerprint of the server's certificate."""
+    """Return the security of a connection, with the names and the SHA-256 fingerprint of the server's certificate."""
     if tls is None:
         return None
     certificate = tls.certificate
@@ -86,7 +87,7 @@ def tls_as_dict(tls: TLSInfo | None) -> dict[str, Any] | None:
 
 
 def receipt_from_dict(fields: Mapping[str, Any]) -> Receipt:
-    """See ``Receipt.from_dict``."""
+    """Return a receipt from plain values; see ``Receipt.from_dict``."""
     try:
         missing = [name for name in ("id", "status", "recipients") if name not in fields]
         if missing:
@@ -102,7 +103,7 @@ def receipt_from_dict(fields: Mapping[str, Any]) -> Receipt:
 
 
 def recipient_from_dict(fields: Mapping[str, Any]) -> RecipientResult:
-    """What ``RecipientResult.as_dict`` gave."""
+    """Return the result of one recipient from what ``RecipientResult.as_dict`` returned."""
     status = RecipientStatus(fields["status"])
     return RecipientResult(fields["address"], status, _reply(fields.get("reply")), _error(fields.get("error")))
 
@@ -122,8 +123,8 @@ def _tls(fields: Mapping[str, Any] | None) -> TLSInfo | None:
 
 
 def _error(fields: Mapping[str, Any] | None) -> SMTPError | None:
-    """An error of the same class that gives the same answers; where there is none, the root of all, which is told
-    them."""
+    """Return an error of the same class with the same answers. If there is no such class, return an ``SMTPError`` with
+    those answers."""
     if fields is None:
         return None
     kind = getattr(errors, fields["type"], None)
@@ -147,8 +148,8 @@ def _made(kind: type[SMTPError], fields: Mapping[str, Any]) -> SMTPError:
 
 
 def pydantic_schema(kind: type[Any], handler: Any) -> Any:
-    """How pydantic takes, writes and describes ``kind``, a ``Receipt`` or a ``RecipientResult``: an object as it is, or
-    what its ``as_dict`` gives."""
+    """Return the schema by which pydantic validates, serializes and describes ``kind``, a ``Receipt`` or a
+    ``RecipientResult``. It accepts an object, or what its ``as_dict`` returns."""
     from pydantic_core import core_schema
 
     from wlsmtp.results import plain_fields

@@ -1,8 +1,8 @@
-"""The plain values of a receipt, described for pydantic: what is in a JSON schema, and so in the page of an API."""
+"""Describes the plain values of a receipt for pydantic: the content of a JSON schema, and so of API documentation."""
 
 from typing import Any, Literal
 
-from typing_extensions import TypedDict  # pydantic takes typing's own from Python 3.12 on only
+from typing_extensions import TypedDict  # pydantic accepts typing's own from Python 3.12 on only
 
 from wlsmtp.results.receipt import FIELDS, Kind
 
@@ -17,7 +17,7 @@ class ReplyFields(TypedDict):
 
 
 class ErrorFields(TypedDict):
-    """Why a message, or a part of it, was not delivered."""
+    """The reason why a message, or a part of it, was not delivered."""
 
     type: str
     message: str
@@ -30,7 +30,7 @@ class ErrorFields(TypedDict):
 
 
 class RecipientFields(TypedDict):
-    """What is known of one recipient."""
+    """The result for one recipient."""
 
     address: str
     status: Literal["accepted", "refused", "not sent", "unknown"]
@@ -39,7 +39,7 @@ class RecipientFields(TypedDict):
 
 
 class TLSFields(TypedDict):
-    """What secured the connection."""
+    """The security of the connection."""
 
     protocol: str
     cipher: str
@@ -63,6 +63,6 @@ _TYPES = {
     Kind.TLS: TLSFields | None,
     Kind.TIME: str | None,
 }
-_typed_dict: Any = TypedDict  # type checkers want the fields spelled out
+_typed_dict: Any = TypedDict  # type checkers require the fields to be spelled out
 ReceiptFields: Any = _typed_dict("ReceiptFields", {name: _TYPES[kind] for name, kind in FIELDS.items()})
-ReceiptFields.__doc__ = "What came of one message."
+ReceiptFields.__doc__ = "The result of one message."

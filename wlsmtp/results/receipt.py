@@ -1,6 +1,6 @@
-"""Result of a message: for each recipient what is known, and the server's final words.
+"""The result of a message: what is known for each recipient, and the server's final reply.
 
-Values only; how replies become a receipt is decided in ``smtp/judge.py``.
+Values only; ``smtp/judge.py`` derives a receipt from replies.
 """
 
 from __future__ import annotations
@@ -21,45 +21,45 @@ class Status(StrEnum):
     SENT = "sent"
     """The server acknowledged the content for every recipient."""
     PARTIAL = "partial"
-    """The server acknowledged the content for some recipients; the others were refused or are not known."""
+    """The server acknowledged the content for some recipients; the others were refused or are unknown."""
     PENDING = "pending"
     """Stored, not yet sent (mode ``async``)."""
     ERROR = "error"
     """Certainly not delivered to anybody."""
     UNKNOWN = "unknown"
-    """The end of the content was written and no answer came: perhaps delivered, perhaps not."""
+    """The end of the content was written and no reply came: the message may or may not have been delivered."""
 
 
 class RecipientStatus(StrEnum):
     """The state of one recipient of a message."""
 
     ACCEPTED = "accepted"
-    """The server took the responsibility for delivery: 2xx to RCPT and 2xx to the content."""
+    """The server accepted responsibility for delivery: 2xx to RCPT and 2xx to the content."""
     REFUSED = "refused"
-    """The server refused the recipient, the sender or the content; ``reply`` has its words: 4xx (later) or 5xx."""
+    """The server refused the recipient, the sender or the content; ``reply`` is 4xx (later) or 5xx."""
     NOT_SENT = "not sent"
-    """Certainly not delivered, and the server did not say no: it was not reached, or not asked."""
+    """Certainly not delivered, without a refusal: the server was not reached, or not asked."""
     UNKNOWN = "unknown"
-    """Perhaps delivered: no answer came to the end of the content."""
+    """Perhaps delivered: no reply came to the end of the content."""
 
 
-@dataclass(slots=True, unsafe_hash=True, repr=False)  # not frozen: that would take three times as long to make
+@dataclass(slots=True, unsafe_hash=True, repr=False)  # not frozen, as that would make creating one three times slower
 class RecipientResult:
-    """What is known of one recipient; nothing changes it."""
+    """The result for one recipient; immutable."""
 
     address: str
     status: RecipientStatus
     reply: Reply | None = None
     error: SMTPError | None = None
-    """Why the message did not get there, where several tries or servers have answered for one message."""
+    """The error for this recipient, if several attempts or servers have answered for one message."""
 
     @property
     def is_permanent(self) -> bool:
-        """Whether the server refused for good: 5xx, unless that names a limit on mail in a stretch of time."""
+        """True if the server refused permanently: 5xx, unless its words name a limit on mail per period of time."""
         return self.reply is not None and self.reply.is_permanent and not self.reply.may_pass
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, as ``Receipt.as_dict`` has them for each recipient."""
+        """Return plain values, as ``Receipt.as_dict`` has them for each recipient."""
         from wlsmtp.results import plain
 
         return plain.recipient_as_dict(self)
@@ -76,7 +76,7 @@ class RecipientResult:
 
 
 class Kind(Enum):
-    """What a field of a receipt holds."""
+    """The kinds of fields of a receipt."""
 
     ID = auto()
     STATUS = auto()
@@ -105,26 +105,26 @@ FIELDS = {
     "next_attempt": Kind.TIME,
     "interruptions": Kind.COUNT,
 }
-"""What a receipt says, in the order of ``as_dict``: its plain values (``plain.py``), what they are for JSON schemas
-(``plain_fields.py``) and the records of outboxes (``outbox/records.py``) follow this table."""
+"""The fields of a receipt, in the order of ``as_dict``. Plain values (``plain.py``), JSON schemas (``plain_fields.py``)
+and the records of outboxes (``outbox/records.py``) follow this table."""
 DERIVED = frozenset({"queue_id"})
-"""The fields that follow from others."""
+"""The fields that are derived from others."""
 
 
 class Receipt:
-    """What came of one message. True when every recipient was accepted.
+    """The result of one message. True when every recipient was accepted.
 
-    ``json.dumps(receipt.as_dict())`` is what an API answers or a log keeps; a pydantic model may have a ``Receipt`` for
-    a field.
+    ``json.dumps(receipt.as_dict())`` is suitable for an API response or a log; a pydantic model may have a ``Receipt``
+    as a field.
 
-    ``reply`` is the server's last word on the content, ``attempts`` how many times the message was offered to a server,
-    ``error`` why not everything was delivered. ``elapsed`` is the time that the delivery took, in seconds, from the
-    call to the last reply. ``tls`` is what secured the connection that carried the message (the latest, if there were
-    several); None if any of it went in the clear.
+    ``reply`` is the server's final reply to the content, ``attempts`` the number of times the message was offered to a
+    server, ``error`` the reason if not everything was delivered. ``elapsed`` is the duration of the delivery in
+    seconds, from the call to the last reply. ``tls`` describes the security of the connection that carried the message
+    (the latest, if there were several); None if any of it was sent in plain text.
 
-    A message in an outbox (mode ``async``) is ``PENDING`` at first; ``next_attempt`` is when it will be tried, and
-    ``error`` why the last try failed. ``interruptions`` counts the programs that died with the message on its way: each
-    may have delivered it without anybody knowing, so there may be as many copies more.
+    A message in an outbox (mode ``async``) is ``PENDING`` at first; ``next_attempt`` is the time of the next attempt,
+    and ``error`` the reason why the last one failed. ``interruptions`` counts the programs that died while sending the
+    message. Each may have delivered it without a record, so there may be that many extra copies.
     """
 
     next_attempt: datetime | None = None
@@ -144,7 +144,7 @@ class Receipt:
         elapsed: float = 0.0,
         tls: TLSInfo | None = None,
     ) -> None:
-        # Not a frozen dataclass: its many assignments would take a tenth of the time that a whole message takes.
+        # Not a frozen dataclass: its assignments would take a tenth of the time of a whole message.
         self.id: str = id
         self.status: Status = status
         self.recipients: tuple[RecipientResult, ...] = recipients
@@ -157,22 +157,22 @@ class Receipt:
 
     @property
     def queue_id(self) -> str | None:
-        """The identifier under which the server queued the message, as far as its words tell."""
+        """The identifier under which the server queued the message, if its reply names one."""
         return self.reply.queue_id if self.reply is not None and self.reply.is_positive else None
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, which ``json.dumps`` takes: ``id``, ``status``, ``recipients`` (each with ``address``,
+        """Return plain values for ``json.dumps``: ``id``, ``status``, ``recipients`` (each with ``address``,
         ``status``, ``reply``, ``error``), ``reply``, ``queue_id``, ``message_id``, ``attempts``, ``error``,
         ``elapsed``, ``tls``, ``next_attempt``, ``interruptions``. A reply is ``code``, ``enhanced``, ``text`` and
-        ``lines``; an error its ``type`` and what it answers. No message, and no secret, is in it."""
+        ``lines``; an error its ``type`` and attributes. They contain no message and no secret."""
         from wlsmtp.results import plain
 
         return plain.receipt_as_dict(self)
 
     @staticmethod
     def from_dict(fields: Mapping[str, Any]) -> Receipt:
-        """A receipt from what ``as_dict`` gave, perhaps by way of JSON. It says the same, and follows no message:
-        ``wait`` returns at once. Raises ``ValueError`` for anything else."""
+        """Return a receipt from what ``as_dict`` returned, for example after JSON. It is a snapshot: ``wait`` returns
+        at once. Raises ``ValueError`` for anything else."""
         from wlsmtp.results import plain
 
         return plain.receipt_from_dict(fields)
@@ -184,7 +184,7 @@ class Receipt:
         return plain.pydantic_schema(cls, handler)
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
-        """Names and values of ``as_dict``, for ``dict(receipt)``, which web frameworks call."""
+        """Iterate over the names and values of ``as_dict``, for ``dict(receipt)``, which web frameworks call."""
         return iter(self.as_dict().items())
 
     def __repr__(self) -> str:
@@ -197,7 +197,7 @@ class Receipt:
 
     @property
     def accepted(self) -> tuple[RecipientResult, ...]:
-        """The recipients for whom the server took the message."""
+        """The recipients for whom the server accepted the message."""
         return self._with(RecipientStatus.ACCEPTED)
 
     @property
@@ -220,8 +220,8 @@ class Receipt:
         return self
 
     def wait(self, timeout: float | None = None) -> Receipt:
-        """The receipt as it is once the message is finished, or after ``timeout`` seconds, ``PENDING`` still. For
-        receipts of an ``SMTPSession``; raises ``ConfigError`` for those of an ``AsyncSMTPSession``, which are awaited:
+        """Return the receipt once the message is finished, or after ``timeout`` seconds, then still ``PENDING``. For
+        receipts of an ``SMTPSession``. Those of an ``AsyncSMTPSession`` raise ``ConfigError``; they are awaited:
         ``receipt = await receipt``."""
         return self
 
@@ -240,10 +240,10 @@ class Receipt:
 
 
 class Follower(Protocol):
-    """Who knows how a message in an outbox goes on."""
+    """Follows a message in an outbox."""
 
     def wait(self, id: str, timeout: float | None) -> Receipt:
-        """Block until the message is finished, or for ``timeout`` seconds; tell what is known then."""
+        """Block until the message is finished, or for ``timeout`` seconds; return what is known then."""
         ...
 
     def follow(self, id: str) -> Coroutine[Any, Any, Receipt]:
@@ -253,17 +253,17 @@ class Follower(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """What a newer version has written into the record of a receipt, and this one does not know: it is kept."""
+    """Fields that a newer version has written into the record of a receipt, kept although unknown here."""
 
     fields: Mapping[str, Any] = field(default_factory=dict)
     recipients: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-    """By address: the state if that is not known, else None, and what follows what is known."""
+    """By address: the state if that is unknown here, else None, and the values after the known ones."""
     tls: tuple[TLSInfo, Mapping[str, Any]] | None = None
-    """What was read, and what it was read from."""
+    """The value that was read, and the record it was read from."""
 
 
 class OutboxReceipt(Receipt):
-    """See ``Receipt``; a value, which ``changed`` replaces."""
+    """A ``Receipt`` of a message in an outbox; immutable, replaced by ``changed``."""
 
     __slots__ = ("_follower", "interruptions", "next_attempt", "unread")
 
@@ -272,22 +272,22 @@ class OutboxReceipt(Receipt):
         self.next_attempt: datetime | None = next_attempt
         self.interruptions: int = interruptions
         self.unread: Unread = Unread()
-        """What its record has of a newer version."""
+        """What its record has from a newer version."""
         self._follower: Follower | None = None
 
     def changed(self, **fields: object) -> Self:
-        """The same receipt with some fields replaced."""
+        """Return the same receipt with some fields replaced."""
         new = type(self).__new__(type(self))
         for name in _FIELDS:
             setattr(new, name, fields[name] if name in fields else getattr(self, name))
         return new
 
     def followed_by(self, follower: Follower) -> Self:
-        """The same receipt, which can be waited for."""
+        """Return the same receipt, which can be waited for."""
         return self.changed(_follower=follower)
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
-        """A pickle holds what is known, and not the session, which belongs to its process and has secrets."""
+        """Pickle only what is known, not the session, which belongs to its process and has secrets."""
         return None, {name: getattr(self, name) for name in _FIELDS if name != "_follower"} | {"_follower": None}
 
     def __copy__(self) -> Self:
@@ -297,7 +297,7 @@ class OutboxReceipt(Receipt):
         return self.changed()
 
     def wait(self, timeout: float | None = None) -> Receipt:
-        """See ``Receipt.wait``."""
+        """Return the receipt once the message is finished; see ``Receipt.wait``."""
         if self._follower is None or self.status is not Status.PENDING:
             return self
         return self._follower.wait(self.id, timeout)
@@ -312,7 +312,7 @@ _FIELDS = (*Receipt.__slots__, *OutboxReceipt.__slots__)
 
 
 def _cut(text: str) -> str:
-    """The beginning of a text, in one line."""
+    """Return the beginning of a text, in one line."""
     line = " ".join(text.split())
     return line if len(line) <= 120 else f"{line[:119]}…"
 
@@ -322,7 +322,7 @@ _PERHAPS = (RecipientStatus.ACCEPTED, RecipientStatus.UNKNOWN)
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of one try: the part of a receipt that a transport knows."""
+    """The result of one attempt: the part of a receipt that a transport knows."""
 
     recipients: tuple[RecipientResult, ...]
     reply: Reply | None = None
@@ -338,12 +338,12 @@ class Outcome:
         reply: Reply | None = None,
         error: SMTPError | None = None,
     ) -> Outcome:
-        """The same outcome for all."""
+        """Return the same result for all recipients."""
         return cls(tuple(RecipientResult(address, status, reply) for address in addresses), reply, error)
 
     @classmethod
     def failed(cls, addresses: Iterable[str], error: SMTPError) -> Outcome:
-        """The same failure for all: unknown, refused or not sent, after what the error says."""
+        """Return the same failure for all recipients: unknown, refused or not sent, according to the error."""
         if error.ambiguous:
             status = RecipientStatus.UNKNOWN
         else:
@@ -352,19 +352,19 @@ class Outcome:
 
     @property
     def is_certainly_not_sent(self) -> bool:
-        """Whether nobody was reached, and nobody may have been."""
+        """True if no recipient was reached, or may have been."""
         return not any(result.status in _PERHAPS for result in self.recipients)
 
     def updated_by(self, later: Outcome) -> Outcome:
-        """The latest word on each recipient, after one more try for some of them. A refusal that stood before it stands
-        still, and so does a doubt: what the later try did not deliver an earlier one may have."""
+        """Return the latest result for each recipient after one more attempt for some of them. Earlier refusals and
+        doubts are kept: what the later attempt did not deliver, an earlier one may have."""
         latest = {result.address: result for result in later._with_causes()}
         results = tuple(_latest_word(result, latest.get(result.address, result)) for result in self._with_causes())
         error = _error_of(results, later.error)
         return Outcome(results, later.reply or self.reply, error, self._tls_with(later))
 
     def _tls_with(self, later: Outcome) -> TLSInfo | None:
-        """What secured both tries, as far as they carried anything: None if one of them went in the clear."""
+        """Return the security of both attempts, if they carried anything: None if one of them was in plain text."""
         if self.is_certainly_not_sent:
             return later.tls
         return self.tls if later.is_certainly_not_sent or self.tls is None else later.tls
@@ -381,8 +381,8 @@ def _latest_word(earlier: RecipientResult, later: RecipientResult) -> RecipientR
 
 
 def _error_of(results: Sequence[RecipientResult], latest: SMTPError | None) -> SMTPError | None:
-    """The error that fits the results: one that is ambiguous if somebody is in doubt, and only then; rather the latest
-    than an older one, but none about somebody who was served after all."""
+    """Return the error that fits the results. It is ambiguous if and only if a recipient is in doubt. The latest error
+    is preferred, but none about a recipient that was served after all."""
     states = {result.status for result in results}
     if states == {RecipientStatus.ACCEPTED}:
         return None
@@ -397,25 +397,25 @@ def _error_of(results: Sequence[RecipientResult], latest: SMTPError | None) -> S
 
 
 _SERVER = "The server"
-"""What errors call it where its name is not known."""
+"""The server's name in errors where the real one is not known."""
 
 
-# Here, as the two modules need each other; annotations are read with it.
+# Imported here because the two modules refer to each other; annotations are evaluated with it.
 from wlsmtp.results.errors import RecipientsRefused, SMTPError, Stage  # noqa: E402
 
 
 def refusal(results: Sequence[RecipientResult], stage: Stage = Stage.RCPT, server: str = _SERVER) -> RecipientsRefused:
-    """The error for those who were refused; ``server`` is what it calls the server."""
+    """Return the error for the refused recipients; ``server`` is its name in the text."""
     refused = [result for result in results if result.status is RecipientStatus.REFUSED]
     names = ", ".join(result.address for result in refused[:3]) + (", …" if len(refused) > 3 else "")
     words = f"{server} refused {len(refused)} of {len(results)} recipients: {names}"
-    # The most hopeful of the replies decides whether another try makes sense.
+    # The most hopeful of the replies decides whether another attempt makes sense.
     said = sorted((result.reply for result in refused if result.reply), key=lambda reply: reply.code)
     return RecipientsRefused(words, stage=stage, reply=said[0] if said else None)
 
 
 def overall_status(recipients: Iterable[RecipientResult]) -> Status:
-    """The state of a message from the states of its recipients."""
+    """Return the state of a message from the states of its recipients."""
     seen = {result.status for result in recipients}
     if seen == {RecipientStatus.ACCEPTED}:
         return Status.SENT

@@ -1,7 +1,7 @@
-"""Replies: what a server says (RFC 5321 §4.2).
+"""Replies of a server (RFC 5321 §4.2).
 
-What a reply means for a message is not decided here (``smtp/judge.py``); its class is its first digit, so no list of
-known codes exists anywhere. ``wire/reply.py`` reads them.
+``smtp/judge.py`` decides what a reply means for a message. The class of a reply is its first digit, so there is no list
+of known codes anywhere. ``wire/reply.py`` parses them.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 MAX_SHOWN = 1000
-"""Characters of a reply's text in ``str()``."""
+"""Maximum number of characters of a reply's text in ``str()``."""
 
 _ENHANCED = re.compile(r"([245])\.([0-9]{1,3})\.([0-9]{1,3})(?=[ \t]|$)")
 
 _WORD = r"(?-i:[a-z]+|[A-Z][a-z]+)\.?(?![\w.@+=/-])"
-_ID = rf"<?(?!{_WORD})([A-Za-z0-9][\w.@+=/-]*)"  # "queued as freedom" names nothing: it says so of each message
+_ID = rf"<?(?!{_WORD})([A-Za-z0-9][\w.@+=/-]*)"  # "queued as freedom" names nothing: it is the same for each message
 _ID_WITH_A_DIGIT = r"<?(?=[\w.@+=/-]{0,80}\d)([A-Za-z0-9][\w.@+=/-]{3,})"  # "treated as spam" names no queue entry
 _QUEUE_ID = tuple(
     re.compile(pattern, re.IGNORECASE | re.ASCII)
     for pattern in (
         r"\bqueued as \w+ ###envid=(\w+)",  # Alibaba
-        r"\bqueued as [\w.-]+,([\w.+=/-]{6,}) \d+$",  # NetEase; the node stands in front of it
+        r"\bqueued as [\w.-]+,([\w.+=/-]{6,}) \d+$",  # NetEase; the node precedes it
         rf"\bqueued on \S+ as {_ID}",  # Yandex
-        r"^OK <([^<>\s]{3,})> \[Hostname=",  # Microsoft 365; the Message-ID that it gives
+        r"^OK <([^<>\s]{3,})> \[Hostname=",  # Microsoft 365; the Message-ID that it assigns
         rf"\bqueued as {_ID}",  # Postfix, SendGrid, iCloud
         rf"\b(?:id[=: ]+|id is |(?:accepted|saved|stored) as ){_ID_WITH_A_DIGIT}",  # Exim, OpenSMTPD, Stalwart
         rf"^{_ID_WITH_A_DIGIT}>? (?:message accepted|queued)",  # Sendmail, Proofpoint, IIS
-        r"\bInternalId=(\d+)",  # Exchange; what Get-MessageTrackingLog asks for
+        r"\bInternalId=(\d+)",  # Exchange; the value that Get-MessageTrackingLog expects
         r"^OK +\d+ (\S+) - gsmtp",  # Gmail; the id in its Received field
         r"^OK +(?:\d{9,} +)?(\S{8,}) - nsmtp",  # Naver
         r"\bMSGID=([^\s\]]{8,})",  # Ethereal; the end of the preview's address
@@ -41,7 +41,8 @@ _QUEUE_ID = tuple(
     )
 )
 _LOOKED_AT = 1000
-"""Characters of a reply in which an identifier or a time is looked for, so that a hostile text costs no time."""
+"""Number of characters of a reply that are searched for an identifier or a time, so that a hostile text costs no
+time."""
 
 _RETRY_IN = re.compile(
     r"\b(?:again|back|retry|later|greylist(?:ed|ing)?)\b[^.;]{0,40}?\b(?:in|after|for)[ :]+"
@@ -56,19 +57,19 @@ _LIMIT_IN_TIME = re.compile(
     r"\btoo (?:many (?:e-?mails|messages)|much mail)\b",
     re.IGNORECASE,
 )
-"""Words of a limit on mail in a stretch of time."""
+"""Wording of a limit on mail per period of time."""
 _LONG_LIMIT = re.compile(
     r"\b(?:daily|hourly)\b[^.;<>@]{0,40}\b(?:limit|quota)|\bper (?:hour|day)\b|"
     r"\b(?:sending|submission) ?(?:limit|quota)|\bunusual (?:sending )?activity",
     re.IGNORECASE,
 )
-"""Words of those that last for hours."""
+"""Wording of limits that last for hours."""
 LIMIT_RESTS = 3600.0
-"""Seconds after which a server is asked again that has named a limit of mail in an hour or a day, and no time."""
+"""Seconds before the next attempt after the server named a limit on mail per hour or day, but no time."""
 
 
 def shortened(text: str, limit: int) -> str:
-    """``text``, with a mark in its middle where it had more than ``limit`` characters."""
+    """Return ``text``, cut in the middle with a mark if it has more than ``limit`` characters."""
     if len(text) <= limit:
         return text
     head, tail = limit - limit // 4, limit // 4
@@ -91,8 +92,7 @@ class EnhancedStatusCode:
 class Reply:
     """One reply of the server: a three-digit code and the text of each line.
 
-    The questions go by the first digit of the code (RFC 5321 §4.2.1), so that unknown codes are understood. It is a
-    value: nothing changes it.
+    The properties use the first digit of the code (RFC 5321 §4.2.1), so that unknown codes are understood. Immutable.
     """
 
     code: int
@@ -100,28 +100,28 @@ class Reply:
 
     @property
     def is_positive(self) -> bool:
-        """2xx: done."""
+        """True for 2xx: done."""
         return self.code // 100 == 2
 
     @property
     def is_intermediate(self) -> bool:
-        """3xx: go on."""
+        """True for 3xx: continue."""
         return self.code // 100 == 3
 
     @property
     def is_transient(self) -> bool:
-        """4xx: not now, perhaps later."""
+        """True for 4xx: not now, perhaps later."""
         return self.code // 100 == 4
 
     @property
     def is_permanent(self) -> bool:
-        """5xx: no."""
+        """True for 5xx: refused."""
         return self.code // 100 == 5
 
     @property
     def may_pass(self) -> bool:
-        """Whether the same may be accepted later: a 4xx, or a 5xx whose words name a limit on mail in a stretch of
-        time, as Gmail's ``550 5.4.5 Daily user sending limit exceeded``."""
+        """True if the same may be accepted later: a 4xx, or a 5xx that names a limit on mail per period of time, such
+        as Gmail's ``550 5.4.5 Daily user sending limit exceeded``."""
         return self.is_transient or (self.is_permanent and _names(_LIMIT_IN_TIME, self))
 
     @property
@@ -137,21 +137,21 @@ class Reply:
         """The text of all lines, each without its enhanced status code, joined by spaces."""
         if self.enhanced is None:
             return " ".join(line for line in self.lines if line)
-        # Only at the head: "… Exim 4.97.1 …" is no status code.
+        # Only at the start: "… Exim 4.97.1 …" is not a status code.
         bare = (line[found.end() :].strip() if (found := _ENHANCED.match(line)) else line for line in self.lines)
         return " ".join(line for line in bare if line)
 
     @property
     def queue_id(self) -> str | None:
-        """The identifier under which the server queued the message, as far as its words tell."""
+        """The identifier under which the server queued the message, if the text names one."""
         text = self.text[:_LOOKED_AT]
         found = (pattern.search(text) for pattern in _QUEUE_ID)
         return next((match[1].rstrip(".") for match in found if match), None)
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds until the server wants to be asked again: the time that it names, as greylisting servers do; an hour
-        where it names a limit of mail in an hour or a day; else None."""
+        """Seconds until the next attempt: the time that the server names, as greylisting servers do; an hour if it
+        names a limit on mail per hour or day; else None."""
         if not self.may_pass:
             return None
         found = _RETRY_IN.search(self.text[:_LOOKED_AT])
@@ -163,12 +163,12 @@ class Reply:
         return float(int(hours or 0) * 3600 + int(minutes) * 60 + int(seconds))
 
     def __str__(self) -> str:
-        """Code and text, as errors and logs show them: a long text is cut, ``text`` has all of it."""
+        """Return code and text, as errors and logs show them: a long text is cut, ``text`` has all of it."""
         return " ".join(str(part) for part in (self.code, self.enhanced, shortened(self.text, MAX_SHOWN)) if part)
 
 
 def are_positive(replies: Iterable[Reply]) -> bool:
-    """Whether all are 2xx."""
+    """Return whether all replies are 2xx."""
     for reply in replies:  # noqa: SIM110 - this is asked for every message, and all() takes three times as long
         if not 200 <= reply.code < 300:
             return False

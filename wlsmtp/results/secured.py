@@ -1,4 +1,4 @@
-"""What secured a connection."""
+"""The security of a connection."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """The certificate by which a server proved itself. Names and time are None when nothing here could read them: they
-    come with the verification, and for a certificate that is pinned or not verified from ``cryptography``."""
+    """The server's certificate. Names and time are None if nothing here could read them. They come with the
+    verification; for a pinned or unverified certificate they require ``cryptography``."""
 
     fingerprint: str
     """SHA-256, in hex."""
     subject: str | None = None
     issuer: str | None = None
     not_after: datetime | None = None
-    """When it expires."""
+    """The expiry time."""
     der: bytes = field(default=b"", repr=False)
-    """The certificate itself."""
+    """The certificate in DER form."""
 
 
 @dataclass(frozen=True, slots=True)
 class TLSInfo:
-    """What secures a connection."""
+    """The TLS parameters of a connection."""
 
     protocol: str
-    """``TLSv1.3``, say."""
+    """For example ``TLSv1.3``."""
     cipher: str
     certificate: Certificate | None
     verified: bool
-    """Whether the certificate was checked: against authorities and the name, or against a pin."""
+    """True if the certificate was checked: against authorities and the name, or against a pin."""
     resumed: bool = False
-    """Whether the TLS session of an earlier connection went on, which spares most of the handshake."""
+    """True if the TLS session of an earlier connection was resumed, which saves most of the handshake."""
 
     unique: bytes | None = field(default=None, repr=False)
     """The first Finished message (``tls-unique``, RFC 5929 §3); None from TLS 1.3 on, which does not define it."""

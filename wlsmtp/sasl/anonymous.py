@@ -1,4 +1,4 @@
-"""ANONYMOUS (RFC 4505): no user at all, and an address for the server's log if one is given."""
+"""ANONYMOUS (RFC 4505): no user, and an optional address for the server's log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _MAX_TRACE = 255
 
 
 def anonymous(secrets: Secrets) -> Exchange:
-    """The user name as trace information (§2), which may be empty."""
+    """Send the user name as trace information (§2), which may be empty."""
     if len(secrets.username) > _MAX_TRACE or not secrets.username.isprintable():
         words = f"ANONYMOUS takes a user name of up to {_MAX_TRACE} printable characters."
         raise ConfigError(words, stage=Stage.AUTH)

@@ -1,4 +1,4 @@
-"""What names one TLS connection, for mechanisms that are bound to it (RFC 5929)."""
+"""The channel binding of a TLS connection, for mechanisms that use it (RFC 5929)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _WITHOUT_HASH = frozenset({"ed25519", "ed448"})
 def channel_binding(
     certificate: bytes | None, unique: bytes | None, *, default_only: bool = False
 ) -> ChannelBinding | None:
-    """The name and data of a connection's binding, or None when it has none.
+    """Return name and data of a connection's binding, or None if it has none.
 
-    ``tls-unique`` up to TLS 1.2 (``unique``: the first Finished message), where it is the default (RFC 5802 §6.1).
-    The default of TLS 1.3, ``tls-exporter`` (RFC 9266), needs key material that Python's ``ssl`` does not give out;
-    there it is ``tls-server-end-point``, a hash of the server's ``certificate``, unless ``default_only``: many servers
-    know the default alone, and refuse any other one, or hang up.
+    Up to TLS 1.2 it is ``tls-unique`` (``unique``: the first Finished message), the default there (RFC 5802 §6.1). The
+    default of TLS 1.3, ``tls-exporter`` (RFC 9266), needs key material that Python's ``ssl`` does not expose. With TLS
+    1.3 it is therefore ``tls-server-end-point``, a hash of the server's ``certificate``, unless ``default_only``: many
+    servers know only the default, and refuse any other binding or close the connection.
     """
     if unique:
         return "tls-unique", unique
@@ -30,8 +30,8 @@ def channel_binding(
 
 
 def _signature_hash(certificate: bytes) -> str | None:
-    """The hash that the certificate is signed with, or SHA-256 instead of a weak one (RFC 5929 §4.1); None where the
-    signature has none of its own, as then the binding is not defined."""
+    """Return the hash of the certificate's signature, or SHA-256 instead of a weak one (RFC 5929 §4.1). None if the
+    signature has no hash of its own; the binding is undefined then."""
     from asn1crypto.x509 import Certificate
 
     try:

@@ -1,4 +1,4 @@
-"""Which mechanism to use: a table in order of preference, and the choice from what a server offers."""
+"""The mechanisms in order of preference, and the choice among those that a server offers."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from wlsmtp.sasl.xoauth2 import xoauth2
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# CRAM-MD5 and NTLM come after PLAIN although they hide the password: they force servers to store passwords readable (or
-# what is as good as one), many offer them without being able to check them, and inside TLS they protect nothing more.
-# DIGEST-MD5 is left out on purpose: RFC 6331 moved it to historic, for weaknesses that SCRAM was made to mend.
+# CRAM-MD5 and NTLM come after PLAIN although they hide the password. They force servers to store passwords readable (or
+# equivalents of them), many servers offer them without being able to check them, and inside TLS they protect nothing
+# more. DIGEST-MD5 is left out on purpose: RFC 6331 made it historic, for weaknesses that SCRAM was made to remove.
 MECHANISMS = {
     mechanism.name: mechanism
     for mechanism in (
@@ -46,11 +46,11 @@ MECHANISMS = {
 def choose(
     offered: Iterable[str], secrets: Secrets, allowed: Sequence[str] | None = None, excluded: Sequence[str] = ()
 ) -> list[Mechanism]:
-    """The mechanisms to try, best first: offered by the server, allowed by the user, fed by the secrets at hand, and
-    installed. With ``allowed`` its order counts, otherwise the order of ``MECHANISMS``."""
+    """Return the mechanisms to try, best first: offered by the server, allowed by the user, usable with the available
+    secrets, and installed. With ``allowed``, its order counts, otherwise the order of ``MECHANISMS``."""
     offers = {name.upper() for name in offered}
     unwanted = {name.upper() for name in excluded}
-    # A name given twice is tried once: a second wrong password may lock the account.
+    # A repeated name is tried once: a second wrong password may lock the account.
     names = dict.fromkeys(name.upper() for name in allowed or _BY_DEFAULT)
     usable = (MECHANISMS[name] for name in names if name in MECHANISMS and name in offers - unwanted)
     return [mechanism for mechanism in usable if mechanism.fits(secrets) and mechanism.is_installed]

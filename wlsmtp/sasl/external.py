@@ -1,4 +1,4 @@
-"""EXTERNAL (RFC 4422 appendix A): the server knows the client already, by its certificate or its unix socket."""
+"""EXTERNAL (RFC 4422 appendix A): the server already knows the client, by its certificate or its unix socket."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from wlsmtp.sasl.base import Exchange, Secrets, octets
 
 
 def external(secrets: Secrets) -> Exchange:
-    """The user to act as; without one, the user that the certificate names."""
+    """Send the user to act as; without one, the user that the certificate names."""
     if "\0" in secrets.username:
         raise ConfigError("EXTERNAL allows no NUL in the user name.", stage=Stage.AUTH)
     yield octets(secrets.username)

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from spnego import ContextProxy
 
 _NO_LAYER = 1
-"""The bit of the security layer "none" (§3.3); TLS does that work."""
+"""The bit of the security layer "none" (§3.3); TLS provides that layer."""
 
 
 def gssapi(secrets: Secrets) -> Exchange:
-    """The ticket, then the choice of no security layer, sealed with the key that both sides have now.
+    """Send the ticket, then choose no security layer, sealed with the key that both sides share.
 
-    Without a password the ticket comes from the user's credential cache (``kinit``); with one it is fetched for the
-    principal ``username``. Raises ``Unusable`` when there is none.
+    Without a password, the ticket comes from the user's credential cache (``kinit``); with one, it is fetched for the
+    principal ``username``. Raises ``Unusable`` if there is none.
     """
     context = _context(secrets)
     token = _first_token(context)
@@ -42,12 +42,12 @@ def _context(secrets: Secrets) -> ContextProxy:
 
         user, service = secrets.username or None, "smtp"
         return spnego.client(user, secrets.password, hostname=secrets.host, service=service, protocol="kerberos")
-    except Exception as error:  # whatever the Kerberos library raises, nothing was said yet
+    except Exception as error:  # any exception of the Kerberos library; nothing was sent yet
         raise Unusable(f"GSSAPI cannot be used here: {error}") from None
 
 
 def _first_token(context: ContextProxy) -> bytes:
-    """Fetches the ticket for the server."""
+    """Fetch the ticket for the server."""
     try:
         return context.step() or b""
     except Exception as error:  # as in _context
@@ -56,8 +56,8 @@ def _first_token(context: ContextProxy) -> bytes:
 
 @contextmanager
 def _sealed(secrets: Secrets) -> Iterator[None]:
-    """What the server sends is opened with the common key: a failure means that it has not got that key."""
+    """Open what the server sent with the shared key: a failure means that it does not have that key."""
     try:
         yield
-    except Exception as error:  # the Kerberos library's errors have no common root
+    except Exception as error:  # the Kerberos library's errors have no common base
         raise unproved("GSSAPI", error, secrets.server) from None

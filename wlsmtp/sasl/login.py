@@ -1,4 +1,4 @@
-"""LOGIN (draft-murchison-sasl-login): never a standard, and everywhere."""
+"""LOGIN (draft-murchison-sasl-login): never a standard, but supported everywhere."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from wlsmtp.sasl.base import NOTHING, Exchange, Proof, Secrets, octets
 
 
 def login(secrets: Secrets) -> Exchange:
-    """The user name, then the password, each after a prompt whose words differ by server and are not looked at."""
+    """Send the user name, then the password, each after a prompt. The prompts differ by server and are ignored."""
     yield NOTHING
     yield octets(secrets.username)
     yield Proof(octets(secrets.password or ""))

@@ -6,7 +6,7 @@ from wlsmtp.sasl.base import Exchange, Proof, Secrets, Unusable, unproved
 
 
 def ntlm(secrets: Secrets) -> Exchange:
-    """What the client can do, then the answer to the server's challenge (NTLMv2); ``DOMAIN\\user`` names a domain."""
+    r"""Negotiate, then answer the server's challenge (NTLMv2); ``DOMAIN\user`` names a domain."""
     import spnego
 
     try:
@@ -15,11 +15,11 @@ def ntlm(secrets: Secrets) -> Exchange:
             options=spnego.NegotiateOptions.use_ntlm,
         )  # fmt: skip
         offer = context.step()
-    except Exception as error:  # whatever it raises, nothing was said yet
+    except Exception as error:  # any exception; nothing was sent yet
         raise Unusable(f"NTLM cannot be used here: {error}") from None
     challenge = yield offer or b""
     try:
         answer = context.step(challenge)
-    except Exception as error:  # a malformed challenge makes it raise anything
+    except Exception as error:  # a malformed challenge may raise any exception
         raise unproved("NTLM", error, secrets.server) from None
     yield Proof(answer or b"")

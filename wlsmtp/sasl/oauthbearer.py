@@ -1,4 +1,4 @@
-"""OAUTHBEARER (RFC 7628): the standard way to show an OAuth 2.0 bearer token."""
+"""OAUTHBEARER (RFC 7628): the standard way to present an OAuth 2.0 bearer token."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from wlsmtp.sasl.base import Exchange, Proof, Secrets, octets, without_controls
 
 
 def oauthbearer(secrets: Secrets) -> Exchange:
-    """User, server and token in one response; a challenge after it is an error in JSON, which wants U+0001 (§3.2.3)."""
+    """Send user, server and token in one response. A challenge after it is an error in JSON, to be answered with U+0001
+    (§3.2.3)."""
     token = secrets.token or ""
     without_controls("OAUTHBEARER", secrets.username, token)
     user = secrets.username.replace("=", "=3D").replace(",", "=2C")  # RFC 5801 §4: saslname

@@ -1,7 +1,7 @@
-"""SCRAM (RFC 5802, 7677): both sides prove that they know the password, and neither shows it. Built on scramp.
+"""SCRAM (RFC 5802, 7677): both sides prove that they know the password, and neither reveals it. Built on scramp.
 
-The forms with ``-PLUS`` also prove that both sit at the ends of the same TLS connection (channel binding), so that
-nobody in the middle can pass the proof on, not even with a certificate that is trusted by mistake.
+The variants with ``-PLUS`` also prove that both sides are ends of the same TLS connection (channel binding). A man in
+the middle cannot relay the proof then, not even with a certificate that is trusted by mistake.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _HASHES = ("SHA-512", "SHA-256", "SHA-1")
 
 
 def scram(name: str, secrets: Secrets) -> Exchange:
-    """The user name, then the proof, then nothing, once the server's own proof was checked.
+    """Send the user name, then the proof, then nothing, once the server's own proof was checked.
 
-    Raises ``Unusable`` for a name or password with a character that SASLprep forbids (RFC 4013);
-    ``AuthenticationFailed`` for a server that cannot prove that it knows the password, that asks for fewer than 4096
-    rounds, which would make the password easy to guess, or for more than ten million, which would take for ever.
+    Raises ``Unusable`` for a name or password with a character that SASLprep forbids (RFC 4013). Raises
+    ``AuthenticationFailed`` for a server that cannot prove that it knows the password. So does one that asks for fewer
+    than 4096 rounds, which would make the password easy to guess, or for more than ten million, which would never end.
     """
     from scramp import ScramException
 
@@ -32,7 +32,7 @@ def scram(name: str, secrets: Secrets) -> Exchange:
         client.set_server_first(server_first.decode())
         server_final = yield Proof(client.get_client_final().encode())
         if server_final.startswith(b"e="):
-            yield Proof()  # the server says why it refuses, and will do so in its reply
+            yield Proof()  # the server's error; its reply will report it too
         client.set_server_final(server_final.decode())
     except (ScramException, UnicodeDecodeError) as error:
         raise unproved(name, error, secrets.server) from None  # without the frames that hold the password
@@ -42,8 +42,8 @@ def scram(name: str, secrets: Secrets) -> Exchange:
 def _client(name: str, secrets: Secrets) -> ScramClient:
     from scramp import ScramClient, ScramException
 
-    # With a binding at hand: "y", I could bind, and you did not offer it, unmasks whoever took the offer away (RFC 5802
-    # §6). Without one, or where the offer was seen and is not used: "n".
+    # With a binding available, "y" (I could bind, you did not offer it) reveals an attacker who removed the offer (RFC
+    # 5802 §6). Without a binding, or if the offer was seen and is not used: "n".
     says_binding = name.endswith("-PLUS") or not secrets.server_binds
     binding = secrets.binding if says_binding else None
     try:
@@ -54,7 +54,7 @@ def _client(name: str, secrets: Secrets) -> ScramClient:
 
 
 def rows(*, binds: bool) -> list[Mechanism]:
-    """SCRAM with each hash, strongest first, with or without channel binding."""
+    """Return SCRAM with each hash, strongest first, with or without channel binding."""
     names = [f"SCRAM-{hash_name}{'-PLUS' if binds else ''}" for hash_name in _HASHES]
     return [
         Mechanism(name, partial(scram, name), module="scramp", extra="scram", binds=binds, is_mutual=True, is_slow=True)

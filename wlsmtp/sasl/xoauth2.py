@@ -1,4 +1,4 @@
-"""XOAUTH2: an OAuth 2.0 bearer token, as Google, Microsoft and Yahoo take it."""
+"""XOAUTH2: an OAuth 2.0 bearer token, as Google, Microsoft and Yahoo accept it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from wlsmtp.sasl.base import Exchange, Proof, Secrets, octets, without_controls
 
 
 def xoauth2(secrets: Secrets) -> Exchange:
-    """User and token in one response; a challenge after it is an error in JSON, which wants an empty answer."""
+    """Send user and token in one response. A challenge after it is an error in JSON, to be answered with an empty
+    line."""
     token = secrets.token or ""
     without_controls("XOAUTH2", secrets.username, token)
     yield Proof(octets(f"user={secrets.username}\1auth=Bearer {token}\1\1"))

@@ -1,11 +1,10 @@
-"""Addresses: text to ``Address`` and ``Mailbox``, checked once and strictly, so that nothing behind here needs to.
+"""Addresses: text to ``Address`` and ``Mailbox``, checked once and strictly, so that later code need not check.
 
-Here belong the grammar of RFC 5321 §4.1.2 (what goes into the envelope), a name with an address (RFC 5322 §3.4), and
-internationalised domains. Lists of them are read in ``mailboxes.py``; how an address is written into a header does not
-belong here.
+This module has the grammar of RFC 5321 §4.1.2 (envelope addresses), a name with an address (RFC 5322 §3.4), and
+internationalised domains. Lists are parsed in ``mailboxes.py``; writing addresses into headers is not done here.
 
-The parser is written by hand: a display name, a comment or a quoted local part that a lenient parser takes for the
-address sends mail to somebody else (CVE-2023-27043 and its kin).
+The parser is written by hand: a lenient parser may take a display name, a comment or a quoted local part for the
+address, and so send mail to the wrong person (CVE-2023-27043 and similar).
 """
 
 from __future__ import annotations
@@ -21,22 +20,23 @@ from wlsmtp.errors import MessageError, Stage
 from wlsmtp.wire.encoded_words import decode_words, has_encoded_word
 
 MAX_LOCAL = 64
-"""Octets before the @ (RFC 5321 §4.5.3.1.1)."""
+"""Maximum octets before the @ (RFC 5321 §4.5.3.1.1)."""
 MAX_DOMAIN = 255
-"""Octets after it (§4.5.3.1.2)."""
+"""Maximum octets after the @ (§4.5.3.1.2)."""
 MAX_ADDRESS = 254
-"""Octets in all: a path has 256 at most, its angle brackets included (§4.5.3.1.3)."""
+"""Maximum octets in all: a path has at most 256, including its angle brackets (§4.5.3.1.3)."""
 
 _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~-"
-# The underscore is no letter of RFC 5321, but the names of many internal hosts have it.
+# RFC 5321 does not allow the underscore, but the names of many internal hosts have it.
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _LDH_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _PLAIN = re.compile(rf"([{_ATEXT}]+(?:\.[{_ATEXT}]+)*)@({_LDH_DOMAIN.pattern})")
 _UNSEEN = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
 _NAMED = re.compile(rf'(?:"([^{_UNSEEN}"\\]*)" *|([^{_UNSEEN}"(),:;<>@\[\]\\]*))<{_PLAIN.pattern}>')
-"""The two usual ways to put a name before an address; whatever else is allowed is for the tokens below to tell."""
+"""The two usual ways to put a name before an address; the tokenizer below handles other forms."""
 _LOCAL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+=-]*(?:\.[A-Za-z0-9_+=-]+)*")
-"""No name that a mail system could take for a program, a file or a route: those begin with | or /, or have ! or %."""
+"""Excludes names that a mail system could take for a program, a file or a route: those begin with | or /, or have ! or
+%."""
 _DOT_ATOM = re.compile(rf"[\x80-\U0010ffff{_ATEXT}]+(?:\.[\x80-\U0010ffff{_ATEXT}]+)*")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\[ -~])*"')
 _SPLIT = re.compile(r'("(?:[^"\\]|\\.)*"|[^"@]*)@(.*)', re.DOTALL)
@@ -46,19 +46,19 @@ _FOLD = re.compile(r"\r?\n[ \t]+")
 
 _JOINERS = "\u200c\u200d"
 _DEVIATIONS = frozenset("ßẞς" + _JOINERS)
-"""Characters for which IDNA 2003 yields another domain than IDNA 2008 (UTS 46 §7)."""
+"""Characters for which IDNA 2003 gives another domain than IDNA 2008 (UTS 46 §7)."""
 _NEVER_IN_ADDRESS = {"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"}
 _NEVER_IN_NAME = {"Cc", "Cs", "Zl", "Zp"}
 
 
 @dataclass(frozen=True, slots=True, init=False)
 class Address:
-    """An address as it was given; ``parse_address`` makes and checks it, and nothing can change it."""
+    """An address as it was given; immutable, made and checked by ``parse_address``."""
 
     local: str
     """The part before the @, in quotes if it was."""
     domain: str
-    """The part after it: a domain, perhaps in Unicode, or an address literal in brackets. Empty for a local name."""
+    """The part after the @: a domain, perhaps in Unicode, or an address literal in brackets. Empty for a local name."""
 
     def __init__(self, local: str, domain: str) -> None:
         # The __init__ of a frozen dataclass takes twice as long.
@@ -70,18 +70,18 @@ class Address:
 
     @property
     def wire(self) -> str:
-        """The address for envelope and headers: an internationalised domain in its A-labels (RFC 5890 §2.3.2.1)."""
+        """The address for envelope and headers, with an internationalised domain in A-labels (RFC 5890 §2.3.2.1)."""
         domain = self.domain if self.domain.isascii() else _a_labels(self.domain)
         return f"{self.local}@{domain}" if domain else self.local
 
     @property
     def wire_domain(self) -> str:
-        """The domain in ASCII; an address literal is itself."""
+        """The domain in ASCII; an address literal is unchanged."""
         return self.domain if self.domain.isascii() else _a_labels(self.domain)
 
     @property
     def needs_smtputf8(self) -> bool:
-        """Whether only SMTPUTF8 (RFC 6531) can carry it: a local part has no ASCII form."""
+        """True if it requires SMTPUTF8 (RFC 6531): a local part has no ASCII form."""
         return not self.local.isascii()
 
 
@@ -104,7 +104,7 @@ class Mailbox:
 
 
 def parse_address(text: str) -> Address:
-    """Read ``local@domain`` (RFC 5321 §4.1.2, RFC 6531 §3.3). Raises ``MessageError`` that says what is wrong."""
+    """Parse ``local@domain`` (RFC 5321 §4.1.2, RFC 6531 §3.3). Raises ``MessageError`` that says what is wrong."""
     if not isinstance(text, str):
         raise MessageError(f"An address must be a str, not {type(text).__name__}", stage=Stage.MESSAGE)
     return _remembered_address(text) if len(text) <= MAX_ADDRESS else _read_address(text)
@@ -133,19 +133,19 @@ _remembered_address = lru_cache(maxsize=1024)(_read_address)
 
 
 def parse_path(text: str) -> Address | None:
-    """Read a reverse-path: an address, or "" or "<>" for the null reverse-path (RFC 5321 §4.5.5), which is None."""
+    """Parse a reverse-path: an address, or "" or "<>" for the null reverse-path (RFC 5321 §4.5.5), which is None."""
     return parse_address(text) if text not in ("", "<>") else None
 
 
 def local_name(text: str) -> Address | None:
-    """A name without a domain, such as ``root`` or ``Postmaster``, if the text is nothing else: for delivery on the
-    machine itself, and in RCPT for Postmaster (RFC 5321 §4.1.1.3)."""
+    """Return a name without a domain, such as ``root`` or ``Postmaster``, if the text is just that. It is for delivery
+    on the machine itself, and in RCPT for Postmaster (RFC 5321 §4.1.1.3)."""
     return Address(text, "") if len(text) <= MAX_LOCAL and _LOCAL_NAME.fullmatch(text) else None
 
 
 def foreign_mailbox(value: object) -> tuple[str, str] | None:
-    """Name and address of an object that other libraries have for a mailbox: ``Address`` of ``email.headerregistry``,
-    or ``NameEmail`` of pydantic."""
+    """Return name and address of a mailbox object from another library: ``Address`` of ``email.headerregistry``, or
+    ``NameEmail`` of pydantic."""
     for name, address in (("display_name", "addr_spec"), ("name", "email")):
         found = getattr(value, name, None), getattr(value, address, None)
         if isinstance(found[0], str) and isinstance(found[1], str):
@@ -154,19 +154,19 @@ def foreign_mailbox(value: object) -> tuple[str, str] | None:
 
 
 def text_of(value: object) -> str | None:
-    """The text of a str, or of an object that stands for one until it is needed, such as a lazy translation."""
+    """Return the text of a str, or of an object that becomes one when needed, such as a lazy translation."""
     if isinstance(value, str):
         return value
-    # Classes for that have nothing in common but the methods of a str.
+    # Such classes have nothing in common but the methods of a str.
     casefold = getattr(value, "casefold", None)
     return str(value) if callable(casefold) and isinstance(casefold(), str) else None
 
 
 def parse_mailbox(text: str) -> Mailbox:
-    """Read exactly one ``ann@example.com``, ``Ann Example <ann@example.com>`` or ``"Example, Ann" <ann@example.com>``.
+    """Parse exactly one ``ann@example.com``, ``Ann Example <ann@example.com>`` or ``"Example, Ann" <ann@example.com>``.
 
-    What was read lately is remembered: the sender of ten thousand messages is checked once. Raises ``MessageError``,
-    also for a second address in the text.
+    Recent results are cached: the sender of ten thousand messages is checked once. Raises ``MessageError``, also for a
+    second address in the text.
     """
     if not isinstance(text, str):
         raise MessageError(f"An address must be a str, not {type(text).__name__}", stage=Stage.MESSAGE)
@@ -174,7 +174,7 @@ def parse_mailbox(text: str) -> Mailbox:
 
 
 def plain_address(text: str) -> Address | None:
-    """The address, if ``text`` is nothing but one in ASCII, as most are; else it is for the others to read."""
+    """Return the address if ``text`` is just one in ASCII, the usual case; None leaves it to the full parser."""
     plain = _PLAIN.fullmatch(text)
     if plain is None or len(text) > MAX_ADDRESS or plain.end(1) > MAX_LOCAL or "=?" in text:
         return None
@@ -184,7 +184,7 @@ def plain_address(text: str) -> Address | None:
 def _read_mailbox(text: str) -> Mailbox:
     if plain := plain_address(text):
         return Mailbox("", plain)
-    # Encoded words are for the tokens below.
+    # Encoded words are left to the tokenizer below.
     if "=?" not in text and (named := _NAMED.fullmatch(text)):
         quoted, unquoted, local, domain = named.groups()
         if _fits(local, domain):
@@ -215,7 +215,7 @@ def _read_by_tokens(text: str) -> Mailbox:
 
 
 def check_name(text: str, name: str) -> None:
-    """Refuse a display name with line ends or other controls, or lone surrogates."""
+    """Refuse a display name with line ends or other control characters, or lone surrogates."""
     if name.isascii() and name.isprintable():
         return
     for character in name:
@@ -242,7 +242,7 @@ def _mailbox(text: str, tokens: list[str]) -> Mailbox:
 
 
 def address_within(text: str, part: str) -> Address:
-    """The address that is a part of a longer text, which an error shows."""
+    """Return the address inside a longer text, for an error."""
     try:
         return parse_address(part)
     except MessageError as error:
@@ -252,7 +252,7 @@ def address_within(text: str, part: str) -> Address:
 
 
 def phrase(text: str, tokens: list[str]) -> str:
-    """The name that the tokens of a phrase make (RFC 5322 §3.2.5). Encoded words are decoded, unless in quotes."""
+    """Return the name that the tokens of a phrase form (RFC 5322 §3.2.5). Encoded words are decoded, unless quoted."""
     words: list[str] = []
     bare = ""
     for token in tokens:
@@ -267,7 +267,7 @@ def phrase(text: str, tokens: list[str]) -> str:
 
 
 def _check_characters(text: str) -> None:
-    # A space is for the grammar to judge: a quoted local part may contain it.
+    # Spaces are left to the grammar: a quoted local part may contain them.
     for character in text:
         if character not in " " + _JOINERS and unicodedata.category(character) in _NEVER_IN_ADDRESS:
             kind = "space" if unicodedata.category(character) == "Zs" else "control character"
@@ -319,7 +319,7 @@ def _domain_fault(domain: str) -> str:
 
 
 def _check_literal(text: str, literal: str) -> None:
-    """``[192.0.2.1]`` or ``[IPv6:2001:db8::1]`` (RFC 5321 §4.1.3)."""
+    """Check ``[192.0.2.1]`` or ``[IPv6:2001:db8::1]`` (RFC 5321 §4.1.3)."""
     from ipaddress import IPv4Address, IPv6Address
 
     inner = literal[1:-1]
@@ -347,7 +347,7 @@ def _a_labels(domain: str, text: str | None = None) -> str:
 
 
 def _a_labels_of_2003(domain: str, text: str) -> str:
-    """What the standard library can do; where IDNA 2003 leads to another domain it must not be done."""
+    """Convert with the standard library; refused where IDNA 2003 gives another domain."""
     if found := _DEVIATIONS.intersection(domain):
         hint = 'Install it with: pip install "wlsmtp[idna]"'
         refuse(text, f"a domain with {min(found)!r} needs IDNA 2008, from the package idna", hint)
@@ -362,5 +362,5 @@ def _shown(text: str) -> str:
 
 
 def refuse(text: str, why: str, hint: str | None = None) -> NoReturn:
-    """Raise the ``MessageError`` that shows the text, in short."""
+    """Raise the ``MessageError`` that shows the beginning of the text."""
     raise MessageError(f"{_shown(text)} is not an email address: {why}", stage=Stage.MESSAGE, hint=hint)

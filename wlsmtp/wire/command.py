@@ -1,7 +1,7 @@
-"""Commands: what a client says (RFC 5321 §4.1), and the one gate through which every octet of a command goes.
+"""Commands of a client (RFC 5321 §4.1), and the one function through which every octet of a command passes.
 
-Nothing reaches the wire as a command line unless ``line`` made it, so a CR, LF or NUL in a user's value can never end
-one command and start another (the injection of CVE-2021-3733's kind that each SMTP client has had once).
+``line`` makes every command line. A CR, LF or NUL in a user's value can therefore never end one command and start
+another (command injection, such as CVE-2021-3733, which every SMTP client has had once).
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAX_AUTH_LINE = 12288
-"""Octets in an AUTH line with its CRLF (RFC 4954 §4.1); a longer initial response is sent after the first 334."""
+"""Maximum octets in an AUTH line with its CRLF (RFC 4954 §4.1); a longer initial response is sent after the first
+334."""
 
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _XTEXT_QUOTED = re.compile(rb"[^!-*,-<>-~]")
 
 
 def line(*words: str) -> bytes:
-    """One command line with its CRLF. Raises ``MessageError`` for a control character in any word."""
+    """Return one command line with its CRLF. Raises ``MessageError`` for a control character in any word."""
     return _octets(" ".join(words))
 
 
@@ -47,45 +48,45 @@ def _verb(text: str) -> str:
 
 
 def ehlo(name: str) -> bytes:
-    """EHLO with the client's own name: a domain, or an address literal (RFC 5321 §4.1.3)."""
+    """Return EHLO with the client's own name: a domain, or an address literal (RFC 5321 §4.1.3)."""
     return line("EHLO", name)
 
 
 def helo(name: str) -> bytes:
-    """HELO, for servers that know no EHLO."""
+    """Return HELO, for servers that do not know EHLO."""
     return line("HELO", name)
 
 
 def lhlo(name: str) -> bytes:
-    """LHLO, the EHLO of LMTP (RFC 2033 §4.1)."""
+    """Return LHLO, the EHLO of LMTP (RFC 2033 §4.1)."""
     return line("LHLO", name)
 
 
 @lru_cache(maxsize=256)
 def mail(sender: str) -> bytes:
-    """MAIL FROM without parameters; an empty sender is the null reverse-path (RFC 5321 §4.5.5)."""
+    """Return MAIL FROM without parameters; an empty sender is the null reverse-path (RFC 5321 §4.5.5)."""
     return line(f"MAIL FROM:<{sender}>")
 
 
 def rcpt(recipient: str, parameters: Iterable[str] = ()) -> bytes:
-    """RCPT TO for one recipient."""
+    """Return RCPT TO for one recipient."""
     return line(f"RCPT TO:<{recipient}>", *parameters) if parameters else _octets(f"RCPT TO:<{recipient}>")
 
 
 def auth(mechanism: str, initial: bytes | None) -> bytes:
-    """AUTH, with the initial response when there is one; ``=`` stands for an empty one (RFC 4954 §4)."""
+    """Return AUTH, with the initial response if there is one; ``=`` stands for an empty one (RFC 4954 §4)."""
     if initial is None:
         return line("AUTH", mechanism)
     return line("AUTH", mechanism, base64.b64encode(initial).decode() or "=")
 
 
 def sasl_response(response: bytes) -> bytes:
-    """A response to a 334 challenge."""
+    """Return a response to a 334 challenge."""
     return base64.b64encode(response) + b"\r\n"
 
 
 def xtext(value: str) -> str:
-    """``value`` in the xtext encoding of RFC 3461 §4, for parameters that carry foreign text."""
+    """Return ``value`` in the xtext encoding of RFC 3461 §4, for parameters that carry arbitrary text."""
     return _XTEXT_QUOTED.sub(lambda match: b"+%02X" % match[0][0], value.encode()).decode("ascii")
 
 

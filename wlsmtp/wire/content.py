@@ -1,6 +1,6 @@
 """Content on the wire: line ends, dot-stuffing (RFC 5321 §4.5.2) and the BDAT command (RFC 3030).
 
-Octets in, octets out, in chunks of any size; what the octets mean is not known here.
+Octets in, octets out, in chunks of any size. Their meaning is not known here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ _SMALL = 32 * 1024
 
 
 def has_clean_line_ends(data: bytes) -> bool:
-    """Whether every CR and every LF is part of a CRLF. What is small is fastest compared with itself put right."""
+    """Return whether every CR and every LF is part of a CRLF. Small data is checked fastest by comparing it with its
+    normalized form."""
     if len(data) <= _SMALL:
         return b"".join(data.split(b"\r")).replace(b"\n", CRLF) == data
     pairs = data.count(CRLF)
@@ -20,17 +21,17 @@ def has_clean_line_ends(data: bytes) -> bool:
 
 
 def with_clean_line_ends(data: bytes) -> bytes:
-    """``data`` with CRLF for every bare CR and bare LF; ``data`` itself when there is none."""
+    """Return ``data`` with CRLF for every bare CR and bare LF; ``data`` itself if there is none."""
     if has_clean_line_ends(data):
         return data
     return data.replace(CRLF, b"\n").replace(b"\r", b"\n").replace(b"\n", CRLF)
 
 
 def normalise(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The chunks with CRLF for every bare CR and bare LF, also across their borders (RFC 5321 §2.3.8).
+    r"""Yield the chunks with CRLF for every bare CR and bare LF, also across chunk borders (RFC 5321 §2.3.8).
 
-    A server that takes ``\\n.\\n`` or ``\\r.\\r`` for the end of the content would read what follows as commands: SMTP
-    smuggling (CVE-2023-51764 and its kin). So neither ever leaves.
+    A server that accepts ``\n.\n`` or ``\r.\r`` as the end of the content would read what follows as commands: SMTP
+    smuggling (CVE-2023-51764 and similar). Neither is ever sent.
     """
     held = b""
     for chunk in chunks:
@@ -45,7 +46,7 @@ def normalise(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def with_unix_line_ends(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Normalised chunks with LF for each CRLF, also across their borders: how mail lies in files and pipes of Unix."""
+    """Yield normalised chunks with LF for each CRLF, also across chunk borders, as Unix files and pipes store mail."""
     held = b""
     for chunk in chunks:
         joined = held + chunk
@@ -57,13 +58,13 @@ def with_unix_line_ends(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class DotStuffer:
-    """Doubles the dot at the start of each line of normalised content, and ends it with the lone dot."""
+    """Doubles the dot at the start of each line of normalised content, and ends it with the final dot."""
 
     def __init__(self) -> None:
         self._tail = CRLF
 
     def encode(self, chunk: bytes) -> bytes:
-        """The next chunk, ready for the wire."""
+        """Return the next chunk, ready for the wire."""
         stuffed = chunk.replace(b"\r\n.", b"\r\n..") if b"\r\n." in chunk else chunk
         if self._tail == CRLF and chunk.startswith(b"."):
             stuffed = b"." + stuffed
@@ -73,12 +74,12 @@ class DotStuffer:
         return stuffed
 
     def end(self) -> bytes:
-        """What must follow the last chunk."""
+        """Return what must follow the last chunk."""
         return b".\r\n" if self._tail == CRLF else b"\r\n.\r\n"
 
 
 def dot_stuffed(chunks: Iterable[bytes]) -> bytes:
-    """Normalised content as it goes behind DATA, with its end."""
+    """Return normalised content as it follows DATA, with its end."""
     content = b"".join(chunks)
     if b"\r\n." in content:
         content = content.replace(b"\r\n.", b"\r\n..")
@@ -88,5 +89,5 @@ def dot_stuffed(chunks: Iterable[bytes]) -> bytes:
 
 
 def bdat(size: int, last: bool) -> bytes:
-    """The command before a chunk of ``size`` octets, which is not dot-stuffed (RFC 3030 §2)."""
+    """Return the command before a chunk of ``size`` octets, which is not dot-stuffed (RFC 3030 §2)."""
     return b"BDAT %d LAST\r\n" % size if last else b"BDAT %d\r\n" % size

@@ -1,4 +1,4 @@
-"""Encoded words read (RFC 2047): a name that somebody wrote in ASCII becomes the name that was meant."""
+"""Decodes encoded words (RFC 2047): a name written in ASCII becomes the original name."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def decode_words(text: str) -> str:
-    """``text`` with its encoded words decoded. What cannot be decoded, or would hold a control character, stays."""
+    """Return ``text`` with its encoded words decoded. Words that cannot be decoded, or would contain a control
+    character, are left unchanged."""
     return _RUN.sub(_decoded, text) if "=?" in text else text
 
 
 def has_encoded_word(text: str) -> bool:
-    """Whether a lenient reader may find an encoded word in the text, also within a word."""
+    """Return whether a lenient reader may find an encoded word in the text, even within a word."""
     return "=?" in text and _ONE.search(text) is not None
 
 
 def _decoded(run: re.Match[str]) -> str:
-    """Words that follow each other: the space between them means nothing (§6.2), and a character may be cut in two."""
+    """Decode adjacent words: the space between them means nothing (§6.2), and a character may be split between two."""
     pieces: list[tuple[str, bytes]] = []
     try:
         for charset, encoding, encoded in _ONE.findall(run[0]):
@@ -40,5 +41,5 @@ def _decoded(run: re.Match[str]) -> str:
 def _octets(encoding: str, encoded: str) -> bytes:
     if encoding in "Qq":
         return a2b_qp(encoded, header=True)
-    # Padding that is missing is the fault seen most; a wrong one shows in the text.
+    # Missing padding is the most frequent fault; wrong padding shows in the text.
     return a2b_base64(encoded + "=" * (-len(encoded) % 4))

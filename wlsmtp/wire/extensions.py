@@ -1,4 +1,4 @@
-"""What a server offers: its answer to EHLO (RFC 5321 §4.1.1.1) as a value.
+"""The extensions a server offers: its reply to EHLO (RFC 5321 §4.1.1.1) as a value.
 
 The set is open: an unknown extension is kept by its keyword with its parameters.
 """
@@ -37,7 +37,7 @@ class Capabilities:
         return iter(self.extensions)
 
     def without(self, keyword: str) -> Capabilities:
-        """The same without one extension."""
+        """Return a copy without one extension."""
         if keyword not in self:
             return self
         rest = {name: words for name, words in self.extensions.items() if name != keyword}
@@ -45,13 +45,13 @@ class Capabilities:
 
     @property
     def size_limit(self) -> int | None:
-        """The largest message in octets (RFC 1870), or None when the server names no limit."""
+        """The largest message in octets (RFC 1870), or None if the server names no limit."""
         words = self.extensions.get("SIZE", ())
         limit = int(words[0]) if words and words[0].isascii() and words[0].isdigit() and len(words[0]) < 20 else 0
         return limit or None
 
     def limit(self, name: str) -> int | None:
-        """A limit that the server has declared with LIMITS (RFC 9422 §3): MAILMAX, RCPTMAX or RCPTDOMAINMAX."""
+        """Return a limit that the server has declared with LIMITS (RFC 9422 §3): MAILMAX, RCPTMAX or RCPTDOMAINMAX."""
         for word in self.extensions.get("LIMITS", ()):
             key, _, value = word.partition("=")
             if key.upper() == name and _DECLARED.fullmatch(value):
@@ -60,7 +60,7 @@ class Capabilities:
 
     @property
     def mechanisms(self) -> tuple[str, ...]:
-        """The SASL mechanisms that AUTH offers, upper case, in the server's order."""
+        """The SASL mechanisms that AUTH offers, in upper case and in the server's order."""
         return self.extensions.get("AUTH", ())
 
     def __str__(self) -> str:
@@ -68,7 +68,7 @@ class Capabilities:
 
 
 def parse_ehlo(reply: Reply) -> Capabilities:
-    """Read the positive reply to EHLO; for HELO the result simply has no extensions."""
+    """Parse the positive reply to EHLO; for HELO the result has no extensions."""
     extensions: dict[str, tuple[str, ...]] = {}
     for text in reply.lines[1:]:
         keyword, *words = text.split() or [""]

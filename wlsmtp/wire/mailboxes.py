@@ -1,8 +1,8 @@
 """Address lists, as address header fields hold them (RFC 5322 §3.4), and groups.
 
-One strict reader for header fields of octets, of parsed and of composed messages: with comments, folding, and the
-obsolete forms of §4.4, as somebody may have written them, and no others. What could mean two things is refused: a
-lenient reader loses a recipient, or sends to one whom nobody named.
+One strict parser for header fields of octets, of parsed and of composed messages. It accepts comments, folding, and the
+obsolete forms of §4.4. Ambiguous text is refused: a lenient parser loses a recipient, or sends to someone who was not
+named.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _END = ""
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Mailboxes with a name for all of them (RFC 5322 §3.4): ``Team: ann@example.com, bob@example.org;``. It may be
-    empty, as in ``undisclosed-recipients:;``."""
+    """A named group of mailboxes (RFC 5322 §3.4): ``Team: ann@example.com, bob@example.org;``. It may be empty, as in
+    ``undisclosed-recipients:;``."""
 
     name: str
     members: tuple[Mailbox, ...] = ()
@@ -34,28 +34,28 @@ class Group:
 
 
 def parse_mailbox_list(text: str) -> list[Mailbox]:
-    """Read the value of an address field: all its mailboxes, also those in groups. Raises ``MessageError`` for whatever
-    is malformed."""
+    """Parse the value of an address field: all its mailboxes, including those in groups. Raises ``MessageError`` for
+    malformed text."""
     if plain := plain_address(text):
         return [Mailbox("", plain)]
     return mailboxes_in(parse_address_list(text))
 
 
 def mailboxes_in(items: Iterable[Mailbox | Group]) -> list[Mailbox]:
-    """The mailboxes of a list, with those in its groups."""
+    """Return the mailboxes of a list, including those in its groups."""
     return [box for item in items for box in ((item,) if isinstance(item, Mailbox) else item.members)]
 
 
 def parse_address_list(text: str) -> list[Mailbox | Group]:
-    """Read the value of an address field: mailboxes and groups. Encoded words in names are decoded. Raises
-    ``MessageError`` that shows the text for whatever is malformed."""
+    """Parse the value of an address field: mailboxes and groups. Encoded words in names are decoded. Raises
+    ``MessageError`` that shows the malformed text."""
     unfolded = _FOLD.sub("", text)
     check_name(text, unfolded.replace("\t", " "))
     return _Reader(unfolded).items()
 
 
 class _Reader:
-    """Reads one list. ``_entry`` holds the tokens since the last separator."""
+    """Parses one list. ``_entry`` holds the tokens since the last separator."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -101,7 +101,7 @@ class _Reader:
             refuse(self._text, "a group must end with a semicolon")
 
     def _local_name(self) -> Mailbox | None:
-        """A name without a domain, as in ``To: root``; not among addresses, where it is a part of a name."""
+        """Return a name without a domain, as in ``To: root``; not among addresses, where it is part of a name."""
         words = [token for token in self._entry if not token.isspace()]
         is_name = len(words) == 1 or "." in words[1:-1]
         name = local_name("".join(words)) if is_name else None
@@ -139,7 +139,7 @@ def _mailbox(text: str, tokens: list[str]) -> Mailbox:
 
 
 def _without_route(text: str, tokens: list[str]) -> list[str]:
-    """An address in angle brackets without ``@a.example,@b.example:``, a way that nobody takes any more (§4.4)."""
+    """Remove the obsolete route ``@a.example,@b.example:`` from an address in angle brackets (§4.4)."""
     if ":" not in tokens:
         return tokens
     colon = tokens.index(":")
@@ -150,7 +150,7 @@ def _without_route(text: str, tokens: list[str]) -> list[str]:
 
 
 def _address(text: str, tokens: list[str]) -> Address:
-    """The address, without comments and white space around @ and dots (obs-local-part and obs-domain)."""
+    """Return the address, without comments and white space around @ and dots (obs-local-part and obs-domain)."""
     words = [token for token in tokens if not token.isspace()]
     if len(words) < len(tokens):
         previous = "."
@@ -168,7 +168,8 @@ def _address(text: str, tokens: list[str]) -> Address:
 
 
 def _tokens(text: str) -> Iterator[str]:
-    """The tokens, with one space for comments and the white space around them (§3.2.2), and an empty one at the end."""
+    """Return the tokens, with one space for comments and the white space around them (§3.2.2), and an empty one at the
+    end."""
     position, space = 0, ""
     while match := _TOKEN.match(text, position):
         token, position = match[0], match.end()
@@ -189,7 +190,7 @@ def _tokens(text: str) -> Iterator[str]:
 
 
 def _end_of_comment(text: str, start: int) -> int:
-    """Comments nest, and quotes mean nothing in them."""
+    """Find the end of a comment: comments nest, and quotes mean nothing in them."""
     depth = 1
     for match in _COMMENT_PIECE.finditer(text, start):
         depth += {"(": 1, ")": -1}.get(match[0], 0)

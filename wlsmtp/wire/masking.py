@@ -1,9 +1,8 @@
-"""Secrets that a server repeats: what was sent to it is hidden in what it says, before that comes into an error, an
-event, a receipt or a log.
+"""Masks secrets that a server repeats, before its text reaches an error, an event, a receipt or a log.
 
-Servers repeat a line that they do not understand, whole or cut off, in upper case, or in a notation of their own. So a
-secret is looked for in every notation at once: texts are compared by their pieces of four characters, whatever the
-case, and wherever six characters in a row belong to a notation of a secret, the word around them is masked.
+Servers repeat a line that they do not understand, whole or truncated, in upper case, or in a notation of their own. All
+notations of a secret are therefore searched at once: texts are compared by pieces of four characters, ignoring case.
+Wherever six characters in a row belong to a notation of a secret, the word around them is masked.
 """
 
 from __future__ import annotations
@@ -22,12 +21,13 @@ from wlsmtp.wire.reply import printable
 MASK = "********"
 _PIECE, _STRIDE = 4, 3
 _RUN = _PIECE + _STRIDE - 1
-"""Characters in a row that count as a part of a secret: each such run has a piece that begins at a multiple of
+"""Number of characters in a row that count as part of a secret. Each such run has a piece that begins at a multiple of
 ``_STRIDE``, so that texts without any are recognised in few steps."""
 _SHORTEST = 3
-"""Characters below which a secret is none: hiding it would hide everything else."""
+"""Minimum length of a secret: hiding a shorter one would hide everything else."""
 _LONG = 200
-"""Characters from which on rare notations are left out: tokens have thousands, and no server repeats them in hex."""
+"""Length from which rare notations are left out: tokens have thousands of characters, and no server repeats them in
+hex."""
 _STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?=[ \t]|$)")
 _OFFER = re.compile(
     r"STARTTLS|PIPELINING|CHUNKING|BINARYMIME|8BITMIME|SMTPUTF8|SIZE|DSN|ENHANCEDSTATUSCODES|DELIVERBY|MT-PRIORITY|"
@@ -35,12 +35,12 @@ _OFFER = re.compile(
     r"EXTERNAL|ANONYMOUS|XOAUTH2|OAUTHBEARER|SCRAM-SHA-?[\d-]+(?:-PLUS)?",
     re.IGNORECASE,
 )
-"""What a server may offer."""
+"""Words that a server may offer."""
 _AROUND = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=%_-")
 
 
 class Notations:
-    """One secret, or one response, in the notations in which a server may repeat it."""
+    """The notations in which a server may repeat one secret or response."""
 
     def __init__(self, texts: Iterator[str], of: str = "") -> None:
         self.of = of
@@ -54,36 +54,36 @@ class Notations:
                 self.pieces.update(lower[start : start + _PIECE] for start in range(len(lower) - _PIECE + 1))
             elif len(text) >= _SHORTEST:
                 short.add(text)
-        # A short one is only known where nothing is attached to it.
+        # A short secret is only recognized as a whole word.
         words = "|".join(map(re.escape, sorted(short, key=len, reverse=True)))
         self.short: re.Pattern[str] | None = re.compile(rf"(?<![^\W_])(?:{words})(?![^\W_])") if short else None
 
     @classmethod
     def of_secret(cls, secret: str) -> Notations:
-        """A password or a token."""
+        """Return the notations of a password or a token."""
         return cls(_notations(secret), secret)
 
     @classmethod
     def of_response(cls, response: bytes) -> Notations:
-        """What was sent as a response of a SASL mechanism, which is base64 (RFC 4954 §4)."""
+        """Return the notations of a SASL response, which is sent in base64 (RFC 4954 §4)."""
         return cls(_sent(base64.b64encode(response).decode()))
 
 
 class Masking:
-    """Hides some secrets in texts."""
+    """Hides secrets in texts."""
 
     def __init__(self, *secrets: Notations) -> None:
         self._hidden = list(secrets)
 
     def add(self, secret: Notations) -> bool:
-        """Hide this one as well; False if it is hidden already."""
+        """Hide one more secret; return False if it is hidden already."""
         if secret in self._hidden:
             return False
         self._hidden.append(secret)
         return True
 
     def error(self, error: SMTPError) -> None:
-        """Take the secrets out of an error."""
+        """Remove the secrets from an error."""
         error.message = self.hide(error.message)
         error.args = (error.message,)
         error.reply = self.reply(error.reply) if error.reply is not None else None
@@ -91,7 +91,7 @@ class Masking:
             error.problem = {self.hide(name): self.hide(value) for name, value in error.problem.items()}
 
     def hide(self, text: str) -> str:
-        """``text`` with a mask in the place of each secret, and of each part of one."""
+        """Return ``text`` with a mask in place of each secret, and of each part of one."""
         lower = text.lower()
         sample = [lower[start : start + _PIECE] for start in range(0, len(lower), _STRIDE)]
         for hidden in self._hidden:
@@ -102,12 +102,12 @@ class Masking:
         return text
 
     def reply(self, reply: Reply) -> Reply:
-        """``reply`` without secrets; the same one if it has none. Its codes stay."""
+        """Return ``reply`` without secrets; the same object if it has none. Its codes are kept."""
         lines = tuple(map(self._line, reply.lines))
         return reply if lines == reply.lines else Reply(reply.code, lines)
 
     def offer(self, reply: Reply) -> Reply:
-        """The same for a reply to EHLO, of which the words that a session computes with stay, whatever the secret."""
+        """Return a reply to EHLO without secrets. The words that a session uses are kept, whatever the secret."""
         lines = tuple(" ".join(map(self._word, line.split(" "))) for line in reply.lines)
         return reply if lines == reply.lines else Reply(reply.code, lines)
 
@@ -128,7 +128,7 @@ def _without(text: str, hidden: Notations) -> str:
                 begin -= 1
             while end < len(text) and text[end] in _AROUND:
                 end += 1
-            # What is around one may reach into the one before.
+            # The word around a secret may reach into the previous one.
             while spans and begin <= spans[-1][1]:
                 begin = min(begin, spans.pop()[0])
             spans.append((begin, end))
@@ -138,7 +138,7 @@ def _without(text: str, hidden: Notations) -> str:
 
 
 def _runs(lower: str, hidden: Notations) -> list[tuple[int, int]]:
-    """Where characters in a row belong to a notation, with begin and end."""
+    """Yield begin and end of the runs of characters that belong to a notation."""
     runs: list[tuple[int, int]] = []
     begin: int | None = None
     for start in range(len(lower) - _PIECE + 2):
@@ -154,7 +154,7 @@ def _runs(lower: str, hidden: Notations) -> list[tuple[int, int]]:
 
 
 def _is_a_word(text: str, begin: int, end: int, hidden: Notations) -> bool:
-    """Whether it is an ordinary word that a longer secret happens to have in it: "password", say."""
+    """Return whether it is an ordinary word, such as "password", that a longer secret happens to contain."""
     word = text[begin:end]
     if not word.isalpha() or not (word.islower() or word.istitle()) or word.lower() in hidden.whole:
         return False
@@ -173,7 +173,7 @@ def _notations(secret: str) -> Iterator[str]:
         quoted = "".join(chr(octet) if chr(octet).isalnum() and octet < 128 else f"%{octet:02x}" for octet in octets)
         yield from (quoted.replace("%", escape) for escape in "%=+")
         yield octets.hex()
-        # Each octet by itself, as debuggers and encoders of one kind and another write them.
+        # Each octet by itself, as various debuggers and encoders write them.
         yield from (octets.hex(between) for between in " :-")
         for form in ("%{:02x}", "={:02x}", "\\x{:02x}", " 0x{:02x}", "\\{:03o}", "&#{};", "&#x{:x};", "\\u{:04x}"):
             yield "".join(map(form.format, octets))
@@ -194,7 +194,7 @@ def _sent(encoded: str) -> Iterator[str]:
 
 
 def _aligned(octets: bytes) -> Iterator[str]:
-    """What base64 makes of octets, whatever stands before and behind them there."""
+    """Return the base64 of octets for every alignment, whatever stands before and after them."""
     for shift in range(3):
         encoded = base64.b64encode(b"\0" * shift + octets).decode().rstrip("=")
         certain = encoded[(shift * 4 + 2) // 3 : (shift + len(octets)) * 4 // 3]
@@ -204,7 +204,7 @@ def _aligned(octets: bytes) -> Iterator[str]:
 
 
 def _lower(text: str) -> str:
-    """``text`` in lower case, and of the same length."""
+    """Return ``text`` in lower case with the same length."""
     lower = text.lower()
     if len(lower) == len(text):
         return lower

@@ -1,4 +1,4 @@
-"""Replies of a server, parsed from any chunking of the byte stream (RFC 5321 §4.2)."""
+"""Parses the server's replies from a byte stream in any chunking (RFC 5321 §4.2)."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_LINE = 4096
-"""Octets in one reply line. RFC 5321 §4.5.3.1.5 says 512; real servers send longer texts."""
+"""Maximum octets in one reply line. RFC 5321 §4.5.3.1.5 says 512; real servers send longer texts."""
 MAX_LINES = 1000
-"""Lines in one reply: the largest EHLO answers have about 30, so an endless reply is cut off early."""
+"""Maximum lines in one reply. The largest EHLO replies have about 30, so an endless reply is stopped early."""
 MAX_SIZE = 256 * 1024
-"""Octets in one reply, all lines together."""
+"""Maximum octets in one reply, all lines together."""
 
 
 _SIMPLE = re.compile(rb"([2-5][0-9]{2}) ([ -~]{0,500})\r?")
-"""A reply of one line, as most are."""
+"""A reply of one line, the usual case."""
 _TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
 _SEEN: dict[bytes, Reply] = {}
-"""Replies of one line of up to ``_SHORT`` octets, by what was received."""
+"""Replies of one line of up to ``_SHORT`` octets, by their raw text."""
 _SHORT, _MOST_SEEN = 80, 256
 
 
 class ReplyParser:
-    """Takes the bytes of the server in any chunking and gives the replies in order.
+    """Parses the server's bytes in any chunking and yields the replies in order.
 
-    Tolerant where servers are sloppy (a bare LF ends a line, no text after the code, 8-bit text); strict where a
-    mistake could pair a reply with the wrong command. Memory is bounded: see ``MAX_LINE``, ``MAX_LINES``, ``MAX_SIZE``.
+    It is tolerant where servers are sloppy (a bare LF ends a line, no text after the code, 8-bit text), and strict
+    where a mistake could pair a reply with the wrong command. Memory is bounded by ``MAX_LINE``, ``MAX_LINES`` and
+    ``MAX_SIZE``.
     """
 
     def __init__(self, server: str = "The server") -> None:
-        """``server`` is what errors call it."""
+        """``server`` is its name in errors."""
         self._server = server
         self._rest = b""
         """The beginning of a line whose end has not come."""
@@ -45,19 +46,19 @@ class ReplyParser:
 
     @property
     def pending(self) -> bytes:
-        """Bytes that were received and do not make a whole reply yet, the parsed lines of an unfinished reply apart."""
+        """The received bytes that do not complete a line yet, not counting the parsed lines of an unfinished reply."""
         return self._rest
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is left over: no byte and no half of a reply."""
+        """True if nothing is left over: no byte and no partial reply."""
         return not self._rest and self._code is None
 
     def feed(self, data: bytes) -> Iterator[Reply]:
-        """Take ``data`` and give the replies that it completes.
+        """Parse ``data`` and yield the replies that it completes.
 
-        Iterating raises ``ProtocolError`` where the bytes are no SMTP reply or go past a limit, but not before the
-        replies in front of that place were given: they are true, whatever the server said next.
+        Iterating raises ``ProtocolError`` where the bytes are not an SMTP reply or exceed a limit, after yielding the
+        replies before that point: they are valid, whatever the server sent next.
         """
         replies, error = self.take(data)
         yield from replies
@@ -65,7 +66,7 @@ class ReplyParser:
             raise error
 
     def take(self, data: bytes) -> tuple[list[Reply], ProtocolError | None]:
-        """Take ``data``; return the replies that it completes, and what was wrong behind them."""
+        """Parse ``data``; return the replies that it completes, and the error after them, if any."""
         *lines, self._rest = (self._rest + data if self._rest else data).split(b"\n")
         replies: list[Reply] = []
         try:
@@ -84,14 +85,14 @@ class ReplyParser:
     def _check_rest(self) -> None:
         if len(self._rest) > MAX_LINE + len(b"\r"):
             raise ProtocolError(f"{self._server} sent a reply line of more than {MAX_LINE} octets.")
-        if self._rest.startswith(_TLS_RECORDS):  # a TLS alert has no line end: waiting for one would hide the reason
+        if self._rest.startswith(_TLS_RECORDS):  # a TLS alert has no line end: waiting for one would hide the cause
             raise _no_smtp(self._rest, self._server)
 
     def _line(self, raw: bytes) -> Reply | None:
         if self._code is None and (simple := _SIMPLE.fullmatch(raw)):
             reply = Reply(int(simple[1]), (simple[2].decode("ascii"),))
             if len(raw) <= _SHORT:
-                # Most replies are the same few: these are not read anew each time.
+                # Most replies are the same few, which are not parsed anew each time.
                 if len(_SEEN) >= _MOST_SEEN:
                     _SEEN.clear()
                 _SEEN[raw] = reply
@@ -116,7 +117,7 @@ class ReplyParser:
 
 
 def _split(line: bytes, server: str) -> tuple[int, bool, str]:
-    """Code, whether more lines follow, and the printable text of one line."""
+    """Return the code, whether more lines follow, and the printable text of one line."""
     digits, separator = line[:3], line[3:4]
     if not (len(digits) == 3 and digits.isdigit() and digits[:1] in b"2345" and separator in (b"", b" ", b"-", b"\t")):
         raise _no_smtp(line, server)
@@ -128,7 +129,7 @@ def _no_smtp(line: bytes, server: str) -> ProtocolError:
 
 
 def printable(raw: bytes) -> str:
-    """Text of a server without control characters, so that no log line or terminal can be forged with it."""
+    """Return a server's text without control characters, so that it cannot forge a log line or terminal output."""
     text = raw.decode("utf-8", "backslashreplace")
     if text.isprintable():
         return text
