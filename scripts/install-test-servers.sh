@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the servers that tests/real talks to: Postfix (SMTP), Dovecot (SASL for Postfix, with Kerberos, its own
 # submission service, and LMTP), an MIT Kerberos KDC, Cyrus SASL and GNU SASL, the proxies microsocks, Dante, tinyproxy and
-# OpenSSH; what Python's binding to Kerberos is built with; and, by install-go-servers.sh, servers written in Go.
+# OpenSSH; the verifiers of DKIM signatures OpenDKIM and Mail::DKIM; GnuPG; what Python's binding to Kerberos is built with; and, by install-go-servers.sh, servers written in Go.
 #
 # The tests start their own instances on loopback ports, so nothing is started here. Where the servers cannot be
 # installed (not root, not Debian) this says so and succeeds: those tests are then skipped.
@@ -21,11 +21,12 @@ have_headers() { # of Debian's own Python, if that is what there is
     ! have /usr/bin/python3.11 || have_files /usr/include/python3.11/Python.h
 }
 have_all() {
-    have postfix dovecot krb5kdc kadmin.local kinit krb5-config cc saslpasswd2 go &&
+    have postfix dovecot krb5kdc kadmin.local kinit krb5-config cc saslpasswd2 go opendkim gpg openssl &&
         have microsocks danted tinyproxy sshd ssh &&
         have_headers &&
         have_files /usr/lib/dovecot/modules/auth/libmech_gssapi.so /usr/lib/dovecot/submission-login \
-            /usr/lib/dovecot/lmtp /usr/lib/*/libgsasl.so.18 /usr/lib/*/sasl2/libscram.so
+            /usr/lib/dovecot/lmtp /usr/lib/*/libgsasl.so.18 /usr/lib/*/sasl2/libscram.so \
+            /usr/share/perl5/Mail/DKIM/Verifier.pm
 }
 
 if have_all; then
@@ -60,7 +61,8 @@ DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
     postfix dovecot-core dovecot-lmtpd \
     dovecot-gssapi dovecot-submissiond krb5-kdc krb5-admin-server krb5-user libkrb5-dev gcc libc6-dev \
     libsasl2-modules sasl2-bin libgsasl18 \
-    microsocks dante-server tinyproxy openssh-server openssh-client golang-go $headers
+    microsocks dante-server tinyproxy openssh-server openssh-client golang-go \
+    opendkim libmail-dkim-perl gnupg openssl $headers
 
 have_all
 sh "$here/install-go-servers.sh"

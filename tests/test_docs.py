@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wlsmtp import TLS, Network, Pipelining, PoolLimits, RetryPolicy, SessionConfig, Timeouts
+from wlsmtp import DKIM, TLS, Network, Pipelining, PoolLimits, RetryPolicy, SessionConfig, Timeouts
 from wlsmtp.sasl import MECHANISMS
 from wlsmtp.settings.validation import Validated
 
@@ -17,7 +17,7 @@ DOCS = TESTS.parent / "docs"
 PAGE = (DOCS / "reference" / "settings.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("model", [SessionConfig, Timeouts, TLS, Network, PoolLimits, Pipelining, RetryPolicy])
+@pytest.mark.parametrize("model", [SessionConfig, Timeouts, TLS, DKIM, Network, PoolLimits, Pipelining, RetryPolicy])
 def test_every_field_is_described(model: type[Validated]) -> None:
     section = PAGE.partition(f"## {model.__name__}\n")[2].partition("\n## ")[0]
     rows = {line.split("`")[1]: line for line in section.splitlines() if line.startswith("| `")}

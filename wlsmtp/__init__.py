@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from wlsmtp.settings.config import Mode as Mode
     from wlsmtp.settings.config import Security as Security
     from wlsmtp.settings.config import SessionConfig as SessionConfig
+    from wlsmtp.settings.dkim import DKIM as DKIM
     from wlsmtp.settings.limits import Pipelining as Pipelining
     from wlsmtp.settings.limits import PoolLimits as PoolLimits
     from wlsmtp.settings.limits import RetryPolicy as RetryPolicy
@@ -74,6 +75,7 @@ _ROOMS = {
     "message.envelope": ("Envelope",),
     "receipt": ("Receipt", "RecipientResult", "RecipientStatus", "Status"),
     "settings.config": ("SessionConfig", "Security", "Mode", "TLS"),
+    "settings.dkim": ("DKIM",),
     "settings.limits": ("Timeouts", "PoolLimits", "Pipelining", "RetryPolicy"),
     "errors": (
         "SMTPError", "ConfigError", "MessageError", "ConnectionFailed", "DeadlineExceeded", "TLSError",

@@ -11,9 +11,12 @@ from wlsmtp.message.mail import Mail
 from wlsmtp.message.merge import MergeRow
 from wlsmtp.message.model import Message
 from wlsmtp.message.render import Sendable, content_of, envelope_of
+from wlsmtp.message.sign import signed, signers_of, to_be_stored
+from wlsmtp.settings.config import Mode
 from wlsmtp.wire.extensions import Capabilities
 
 if TYPE_CHECKING:
+    from wlsmtp.message.content import Content
     from wlsmtp.settings.options import DeliveryOptions
     from wlsmtp.transports.base import Context, Transport
 
@@ -30,6 +33,10 @@ class Intake:
         self._defaults = Defaults(config.sender, config.reply_to, config.headers)
         self._has_defaults = bool(self._defaults)
         self._transport = transport
+        self._wall = context.io.wall
+        self._signers = signers_of(config.dkim) if config.dkim is not None else ()
+        self._is_stored = config.mode is Mode.ASYNC
+        """True if content is stored before it is sent. It is signed when it is sent, as keys are never stored."""
 
     def mail_of(self, item: Item, *, options: DeliveryOptions | None = None, entered_at: float | None = None) -> Mail:
         """The message with its envelope. Raises ``MessageError``, and ``ExtensionMissing`` as ``asking`` does."""
@@ -43,7 +50,15 @@ class Intake:
         if self._has_defaults:
             message = self.filled(message)
         envelope = self.asking(envelope or envelope_of(message), options)
-        return Mail(envelope, content_of(message), entered_at=entered_at)
+        content = content_of(message)
+        if self._signers or content.is_sealed:
+            content = self.signed(content) if not self._is_stored else to_be_stored(content, self._signers)
+        return Mail(envelope, content, entered_at=entered_at)
+
+    def signed(self, content: Content) -> Content:
+        """Return the content with a DKIM signature of each key of the session, dated now. Raises ``MessageError`` for
+        content that cannot be signed, and ``ConfigError`` if it was stored to be signed, and the session has no key."""
+        return signed(content, self._signers, self._wall()) if self._signers or content.awaits_signature else content
 
     def filled(self, message: Sendable) -> Sendable:
         """The message with what the session's settings say for it, if it was composed here."""

@@ -66,7 +66,7 @@ class Mailer:
         outbox, rules = make_outbox(self.config.outbox), Rules(self.config.outbox_retry, self.config.all_or_nothing)
         hire = partial(
             Worker, outbox, self.transport, rules, self.io, self.announce,
-            deadlines=self.deadlines, count=self.accounts.count,
+            deadlines=self.deadlines, count=self.accounts.count, sign=self._intake.signed,
         )  # fmt: skip
 
         def make(others: Sequence[Spooler]) -> Spooler:
@@ -90,7 +90,7 @@ class Mailer:
 
     def wait(self, id: str, timeout: float | None) -> Receipt:
         """See ``Follower.wait``."""
-        return self.io.run_blocking(self.follow(id, timeout))
+        return self.io.play(self.follow(id, timeout))
 
     async def follow(self, id: str, timeout: float | None = None) -> Receipt:
         """See ``Follower.follow``."""

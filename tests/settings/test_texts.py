@@ -55,6 +55,11 @@ VALUES: dict[str, tuple[str, Any]] = {
     "proxy.host": ("p.example", "p.example"),
     "proxy.username": ("ann", "ann"),
     "proxy.password": (SECRET, SecretStr(SECRET)),
+    "dkim.domain": ("example.com", "example.com"),
+    "dkim.selector": ("s1", "s1"),
+    "dkim.key": ("/etc/mail/key.pem", Path("/etc/mail/key.pem")),
+    "dkim.headers": ("X-One, X-Two", ("x-one", "x-two")),
+    "dkim.expires_after": ("3600", 3600),
     "options.dsn.notify": ("failure, delay", ("failure", "delay")),
     "options.dsn.ret": ("headers", "headers"),
     "options.dsn.envid": ("e1", "e1"),
@@ -77,6 +82,10 @@ WITH: dict[str, dict[str, str]] = {
     **{
         f"proxy.{name}": {"proxy": "socks5://u:p@q.example:1080"}
         for name in ("scheme", "host", "port", "username", "password")
+    },
+    **{
+        f"dkim.{name}": {"dkim.domain": "x.example", "dkim.selector": "s", "dkim.key": "k"}
+        for name in ("domain", "selector", "key", "headers", "expires_after")
     },
 }
 """What must be given along with it."""

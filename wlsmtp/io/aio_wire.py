@@ -1,4 +1,4 @@
-"""Turns asyncio's callbacks for one connection into something to wait for."""
+"""What asyncio calls back about one connection, turned into something to wait for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Wire(asyncio.Protocol):
-    """The protocol object of one connection."""
+    """What asyncio calls back, turned into something to wait for."""
 
     def __init__(self) -> None:
         self.received: bytearray = bytearray()
@@ -26,8 +26,7 @@ class Wire(asyncio.Protocol):
         self._reader: asyncio.Future[None] | None = None
         self._read_by = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        """Checks at ``_timer_at`` whether it is ``_read_by``: a timer for every reply would cost more than the
-        reply."""
+        """Looks at ``_timer_at`` whether it is ``_read_by``: a timer for every reply would cost more than the reply."""
         self._timer_at = 0.0
         self._writer: asyncio.Future[None] | None = None
         self._transport: asyncio.Transport | None = None
@@ -51,7 +50,7 @@ class Wire(asyncio.Protocol):
         wake(self._reader)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        # A failed write makes asyncio close the socket without reading what the server said before it closed.
+        # A write that fails makes asyncio close the socket, with what the server had said before it hung up unread.
         if exc is not None and self._transport is not None:
             for data in read_dry(self._transport.get_extra_info("socket")):
                 self._take_in(data)
@@ -64,8 +63,7 @@ class Wire(asyncio.Protocol):
         wake(self._writer)
 
     def secure(self, engine: TLSEngine) -> None:
-        """Treat everything received from now on as TLS, including what came while the end of the handshake was
-        written."""
+        """From here on all that comes is TLS; also what came while the last of the handshake was written."""
         self.engine = engine
         self._take_in(self.take())
 
@@ -99,13 +97,13 @@ class Wire(asyncio.Protocol):
         return data
 
     def lost(self) -> OSError:
-        """Return the error for a connection that has ended."""
+        """The error for a connection that has ended."""
         if self.failure is None or isinstance(self.failure, OSError):
             return self.failure or ConnectionResetError("the connection was lost")
         return ConnectionResetError(str(self.failure))
 
     async def until_received(self, deadline: float) -> None:
-        """Wait until something was received, or the end."""
+        """Wait until something came, or the end."""
         self._reader = waiter = self._loop.create_future()
         self._read_by = deadline
         if self._timer is None or deadline < self._timer_at:
@@ -122,7 +120,7 @@ class Wire(asyncio.Protocol):
         self._timer = self._loop.call_at(self._timer_at, self._time_is_up)
 
     def _time_is_up(self) -> None:
-        """Check whether the deadline of the current wait has passed, rather than that of an earlier one."""
+        """For what was read meanwhile, or for what is waited for now?"""
         self._timer = None
         if self._reader is None:
             return
@@ -132,7 +130,7 @@ class Wire(asyncio.Protocol):
             expire(self._reader)
 
     async def until_resumed(self, deadline: float) -> None:
-        """Wait until the transport accepts more, or something was received."""
+        """Wait until the transport takes more, or something came."""
         self._writer = self._loop.create_future()
         try:
             await within(self._writer, deadline)

@@ -1,8 +1,7 @@
-"""Work to be done when the program exits.
+"""What is to be done when the program ends.
 
-``atexit`` runs too late: connecting may require a new thread, and newer Pythons start none by then. So a thread waits
-for the end of the main thread and of all other non-daemon threads, and keeps the interpreter alive until the work is
-done.
+``atexit`` comes too late: connecting may need a new thread, and later Pythons start none by then. So a thread waits for
+the end of the main thread and of all others that keep the interpreter, and keeps it itself until all is done.
 """
 
 from __future__ import annotations
@@ -18,20 +17,20 @@ from wlsmtp.io.place import Kept, this_process
 
 
 class ExitHooks:
-    """All registered work, run in the order of the latest first. A forked child has none of its parent's."""
+    """All of it, in the order of the latest first. A forked child has none of its parent's."""
 
     def __init__(self) -> None:
         self._kept = Kept(this_process, lambda _: _Works())
 
     def add(self, work: Callable[[], None]) -> Callable[[], None]:
-        """Run ``work`` at exit; return a function that cancels that."""
+        """Have ``work`` done at the end; returns what takes that back."""
         works = self._kept.get()
         works.add(work)
         return lambda: works.remove(work)
 
 
 class _Works:
-    """The registered work of one process."""
+    """Those of one process."""
 
     def __init__(self) -> None:
         self._works: list[Callable[[], None]] = []
@@ -50,7 +49,7 @@ class _Works:
                     raise OSError(errno.EAGAIN, str(error)) from error
 
     def remove(self, work: Callable[[], None]) -> None:
-        # Without the lock: a child may cancel what its parent had added, while a thread of the parent held it.
+        # Without the lock: a child may take back what its parent had added, while a thread of the parent held it.
         with suppress(ValueError):
             self._works.remove(work)
 
@@ -64,7 +63,7 @@ class _Works:
                 work()
             except SMTPError as error:
                 sys.stderr.write(f"wlsmtp: {error}\n")
-            except Exception:  # reported on standard error like the end of any thread; the other work still runs
+            except Exception:  # told on standard error like the end of any thread, and the others have their turn
                 threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
 
     def _next(self) -> Callable[[], None] | None:
@@ -75,12 +74,11 @@ class _Works:
 
 
 class _ExitThread(threading.Thread):
-    """The thread that runs the work. There may be two, if the start of the first was interrupted: they must not wait
-    for each other."""
+    """There may be two, when the start of the first was interrupted: they must not wait for each other."""
 
 
 def _others() -> list[threading.Thread]:
-    """Return the threads for which the interpreter waits, except the main one and exit threads."""
+    """The threads for which the interpreter waits, but the main one and those that are here for its end."""
     main = threading.main_thread()
     threads = (thread for thread in threading.enumerate() if not thread.daemon and thread is not main)
     return [thread for thread in threads if not isinstance(thread, _ExitThread)]

@@ -1,7 +1,7 @@
-"""Programs fed through their standard input: their result, and how to run one while blocking.
+"""Programs fed through their standard input: how one ended, and how the blocking world runs one.
 
-A program's output goes to a temporary file and not into a pipe, so that it never waits for a reader, and a surviving
-grandchild keeps nobody waiting.
+What a program writes goes to a temporary file and not into a pipe, so that it can never wait for a reader, nor can a
+grandchild that lives on keep anybody waiting.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_OUTPUT = 4096
 
 
 def run_program(command: Sequence[str], chunks: Iterable[bytes], deadline: float) -> Ended:
-    """Run a program; see ``IO.run_program``."""
+    """See ``IO.run_program``."""
     with TemporaryFile() as output:
         process = subprocess.Popen(
             command, bufsize=0, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True
@@ -40,7 +40,7 @@ def run_program(command: Sequence[str], chunks: Iterable[bytes], deadline: float
 
 
 def _feed(process: subprocess.Popen[bytes], chunks: Iterable[bytes], deadline: float) -> bool:
-    """Return whether the program received all of its input, and the end of it."""
+    """Whether the program was given everything, and the end of it."""
     assert process.stdin is not None
     pipe = process.stdin.fileno()
     os.set_blocking(pipe, False)
@@ -59,7 +59,8 @@ def _feed(process: subprocess.Popen[bytes], chunks: Iterable[bytes], deadline: f
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill and reap the program. It dies before its input is closed: a partial message must not look complete to it."""
+    """Nothing is left behind. The program dies before its input is closed: what it has of a message must not look to
+    it like a whole one."""
     if process.poll() is None:
         kill_group(process.pid)
         process.wait()
@@ -68,13 +69,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def kill_group(leader: int) -> None:
-    """Kill a program that leads its own session, and its child processes."""
+    """Kill a program that leads a session of its own, and those that it has started."""
     with suppress(ProcessLookupError):
         os.killpg(leader, signal.SIGKILL)
 
 
 def kept_of(output: BinaryIO) -> bytes:
-    """Return the end of a program's output."""
+    """The last words that a program has written."""
     size = output.seek(0, os.SEEK_END)
     output.seek(max(0, size - MAX_OUTPUT))
     return output.read(MAX_OUTPUT)

@@ -51,6 +51,16 @@ class Content(Protocol):
         """The Message-ID with its angle brackets, if there is one."""
         ...
 
+    @property
+    def is_sealed(self) -> bool:
+        """True if no DKIM signature is to be added: it has one of its own, or shall have none."""
+        ...
+
+    @property
+    def awaits_signature(self) -> bool:
+        """True if it was stored to be signed with DKIM when it is sent."""
+        ...
+
     def chunks(self) -> Iterator[bytes]:
         """Yield the octets, with CRLF line ends; each call starts over with the same ones. Raises ``MessageError``,
         before the end, when an attachment has changed."""
@@ -71,6 +81,8 @@ class BytesContent:
 
     is_binary = False
     is_streamed = False
+    is_sealed = awaits_signature = False
+    """As ``Content.is_sealed`` and ``Content.awaits_signature``."""
 
     def __init__(self, data: bytes, *, to_7bit: Callable[[str], bytes] | None = None) -> None:
         """Line ends are normalized. ``to_7bit`` rewrites the message for ``as_7bit``, given the server's name for an
@@ -150,6 +162,9 @@ class Body:
 
 class ComposedContent:
     """A written ``Message``: pieces in memory, and bodies that are read when they are sent."""
+
+    is_sealed = awaits_signature = False
+    """As ``Content.is_sealed`` and ``Content.awaits_signature``."""
 
     def __init__(
         self,

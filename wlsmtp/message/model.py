@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, BinaryIO, Self, Unpack, overload
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Self, Unpack, overload
 
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.habits import OF_MESSAGE, Habits
@@ -19,8 +19,9 @@ from wlsmtp.message.content import Content
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.merge import AsyncMerge, Merge, Row, merged
 from wlsmtp.message.mime import write
-from wlsmtp.message.more import AUTO, GIVEN, MORE, MoreFields, PriorityField, expand, vary
+from wlsmtp.message.more import GIVEN, MORE, MoreFields, PriorityField, expand, vary
 from wlsmtp.message.preview import in_one_line, preview
+from wlsmtp.message.sign import checked_dkim, self_signed
 from wlsmtp.message.values import (
     AddressesLike,
     AddressLike,
@@ -39,6 +40,9 @@ from wlsmtp.wire.mailboxes import Group, mailboxes_in
 
 if TYPE_CHECKING:
     from wlsmtp.message.render import Sendable
+    from wlsmtp.settings.dkim import DKIM
+else:
+    DKIM = Any  # to import it takes long
 
 
 class Fields(MoreFields, total=False):
@@ -55,6 +59,7 @@ class Fields(MoreFields, total=False):
     headers: Mapping[str, str | Iterable[str]] | None
     date: datetime | None
     message_id: str | None
+    dkim: DKIM | Iterable[DKIM] | Literal["session"] | None
 
 
 class Further(MoreFields, PriorityField, total=False):
@@ -95,6 +100,8 @@ class Message(Habits):
     """Fixed when the message is made, like the identifier, so that a retry sends the same octets."""
     message_id: str
     """With angle brackets. Default: random, at the sender's domain."""
+    dkim: tuple[DKIM, ...] | Literal["session"] | None
+    """The keys that sign it (RFC 6376): those of the session, its own, or None, which leaves it unsigned."""
 
     def __init__(
         self,
@@ -110,6 +117,7 @@ class Message(Habits):
         headers: Mapping[str, str | Iterable[str]] | None = None,
         date: datetime | None = None,
         message_id: str | None = None,
+        dkim: DKIM | Iterable[DKIM] | Literal["session"] | None = "session",
         **more: Unpack[Further],
     ) -> None:
         """Each address field accepts one address or several; ``sender`` accepts one, and may be left to the session
@@ -117,17 +125,16 @@ class Message(Habits):
         or pairs ``(name, content)``, where content is octets, text, a ``Path`` or an open file, and the media type may
         come third. Raises ``MessageError`` that names the field.
 
-        A message without recipients is valid; sending it raises ``MessageError``.
+        A message without recipients is valid; sending it raises ``MessageError``. ``dkim`` are keys of its own to sign
+        it with; None leaves it unsigned, whatever the session does.
 
-        ``text="auto"`` is text made from the HTML, where there is any. ``more`` are header fields by their meaning
-        (``unsubscribe``, ``list_id``, ``importance``, ``priority``, ``read_receipt``, ``auto_submitted``,
-        ``in_reply_to``, ``references``), and what is made of the HTML (``inline_css``, ``embed_images``); see
-        ``HeaderFields`` and ``PartFields``.
+        ``more`` are header fields by their meaning (``unsubscribe``, ``list_id``, ``importance``, ``priority``,
+        ``read_receipt``, ``auto_submitted``, ``in_reply_to``, ``references``); see ``MoreFields``.
         """
-        given = (sender, to, cc, bcc, reply_to, subject, text, html, attachments, headers, date, message_id)
+        given = (sender, to, cc, bcc, reply_to, subject, text, html, attachments, headers, date, message_id, dkim)
         checked = self.__dict__  # bypasses the __setattr__ that refuses changes
         faults: list[tuple[str, ValueError]] = []
-        if more or text == AUTO:
+        if more:
             given = tuple(expand(_CHECKS, given, more, checked))
         for (name, check, default), value in zip(_CHECKS, given, strict=True):
             try:
@@ -273,7 +280,8 @@ class Message(Habits):
         """Write the message. Raises ``MessageError`` when it has no sender, or an attachment cannot be read any
         more."""
         self.sender_address()
-        return write(self)
+        content = write(self)
+        return content if self.dkim == "session" else self_signed(content, self.dkim)
 
     def as_bytes(self) -> bytes:
         """Return the octets that are sent, with CRLF line ends, all in memory: what an .eml file holds. Bcc is omitted.
@@ -342,6 +350,7 @@ _CHECKS: tuple[tuple[str, Callable[[Any], Any], object], ...] = (
     ("headers", checked_headers, _MADE),
     ("date", moment, _MADE),
     ("message_id", _identifier, None),
+    ("dkim", checked_dkim, "session"),
 )
 """For each field, in the order of the parameters: the function that checks and converts its value, or raises
 ``ValueError``, and the default, which needs no check."""

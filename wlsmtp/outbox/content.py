@@ -13,7 +13,7 @@ from wlsmtp.message.read import email_content
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_8BIT, _UTF8_HEADERS, _REWRITABLE = 1, 2, 4
+_8BIT, _UTF8_HEADERS, _REWRITABLE, _SEALED, _AWAITS_SIGNATURE = 1, 2, 4, 8, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,16 @@ class StoredContent:
     def has_utf8_headers(self) -> bool:
         """See ``Content.has_utf8_headers``."""
         return bool(self.traits & _UTF8_HEADERS)
+
+    @property
+    def is_sealed(self) -> bool:
+        """As ``Content.is_sealed``."""
+        return bool(self.traits & _SEALED)
+
+    @property
+    def awaits_signature(self) -> bool:
+        """As ``Content.awaits_signature``."""
+        return bool(self.traits & _AWAITS_SIGNATURE)
 
     def chunks(self) -> Iterator[bytes]:
         """See ``Content.chunks``."""
@@ -66,7 +76,8 @@ class StoredContent:
 
 def traits_of(content: Content) -> int:
     """What must be remembered of a content beside its octets."""
+    traits = _SEALED * content.is_sealed | _AWAITS_SIGNATURE * content.awaits_signature
     if not content.is_8bit:
-        return 0
+        return traits
     is_rewritable = isinstance(content, BytesContent | ComposedContent) and content.is_rewritable
-    return _8BIT | _UTF8_HEADERS * content.has_utf8_headers | _REWRITABLE * is_rewritable
+    return traits | _8BIT | _UTF8_HEADERS * content.has_utf8_headers | _REWRITABLE * is_rewritable

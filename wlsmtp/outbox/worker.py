@@ -9,9 +9,10 @@ from __future__ import annotations
 import uuid
 from collections import deque
 from contextlib import aclosing, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
-from wlsmtp.errors import MessageError, OutboxError, SMTPError, Stage
+from wlsmtp.errors import ConfigError, MessageError, OutboxError, SMTPError, Stage
 from wlsmtp.events import Interrupted, Retrying, log
 from wlsmtp.io.order import Rank
 from wlsmtp.outbox.clock import Clock
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from wlsmtp.events import Announcer
     from wlsmtp.io.base import IO, Task
+    from wlsmtp.message.content import Content
     from wlsmtp.message.mail import Mail
     from wlsmtp.outbox.base import Entry, Outbox
     from wlsmtp.outbox.verdict import Rules
@@ -56,6 +58,7 @@ class Worker:
     def __init__(
         self, outbox: Outbox, transport: Transport, rules: Rules, io: IO, announce: Announcer,
         deadlines: Callable[[], Deadlines], count: Callable[[Receipt], None],
+        sign: Callable[[Content], Content],
         finish: Callable[[Sequence[Entry]], Awaitable[None]], stays: Callable[[], bool],
     ) -> None:  # fmt: skip
         """``count`` and ``finish`` are told of mail of which the outcome is final and written down. ``stays`` says
@@ -68,6 +71,7 @@ class Worker:
         self._announce = announce
         self._deadlines = deadlines
         self._count = count
+        self._sign = sign
         self._finish = finish
         self._stays = stays
         self._owner = uuid.uuid4().hex
@@ -199,14 +203,14 @@ class Worker:
         if self._has_clock_jumped():
             log.warning("the system's clock was set")
             self._reclaims = True
-        pause = None if due is None else max(due - self._io.unix_time(), rest)
+        pause = None if due is None else max(due - self._io.wall(), rest)
         if self._reclaims:
             pause = rest
         until_purge = self._purges_at - now
         return pause if not self._stays() else min(until_purge if pause is None else pause, until_purge)
 
     def _has_clock_jumped(self) -> bool:
-        wall, now = self._io.unix_time(), self._io.now()
+        wall, now = self._io.wall(), self._io.now()
         if self._clock is None:
             self._clock = Clock(wall, wall, now)
         return self._clock.has_jumped(wall, now)
@@ -287,8 +291,8 @@ class Worker:
         while self._may_go_on and await self._claim(1 if is_probe else CLAIMED):
             while self._claimed and self._may_go_on:
                 entry = self._claimed.popleft()
-                if entry.expires is not None and entry.expires <= self._io.unix_time():
-                    await self._record([expired(entry, self._io.unix_time())])
+                if entry.expires is not None and entry.expires <= self._io.wall():
+                    await self._record([expired(entry, self._io.wall())])
                 elif (mail := await self._mail_of(entry)) is not None:
                     self._in_flight.append((entry, mail))
                     yield mail
@@ -298,15 +302,21 @@ class Worker:
     async def _mail_of(self, entry: Entry) -> Mail | None:
         """What the transport is given; what this version does not take any more is an error of that mail alone."""
         try:
-            return entry.mail
-        except MessageError as error:
+            mail = entry.mail
+            # To sign what is streamed, a part of it is read.
+            is_streamed = mail.content.is_streamed
+            mail.content = (
+                await self._io.offload(partial(self._sign, mail.content)) if is_streamed else self._sign(mail.content)
+            )
+            return mail
+        except (MessageError, ConfigError) as error:
             failure = error
         except Exception as error:
             words = f"The message in the outbox cannot be used ({type(error).__name__})"
             failure = MessageError(words, stage=Stage.MESSAGE)
             failure.__cause__ = error
         outcome = Outcome.failed(entry.waiting, failure)
-        await self._record([after_try(entry, outcome, self._rules, self._io.unix_time())])
+        await self._record([after_try(entry, outcome, self._rules, self._io.wall())])
         return None
 
     async def _claim(self, limit: int) -> bool:
@@ -320,7 +330,7 @@ class Worker:
         return self.state is State.RUNNING and not self.is_paused
 
     async def _settle(self, tried: Sequence[tuple[Entry, Outcome]]) -> None:
-        now = self._io.unix_time()
+        now = self._io.wall()
         for _, outcome in tried:
             if not concerns_all(outcome.error):
                 self._failures = 0
@@ -360,7 +370,7 @@ class Worker:
             if error is not None:
                 error.receipt = receipt
             if entry.due is not None:
-                pause = entry.due - self._io.unix_time()
+                pause = entry.due - self._io.wall()
                 if error is not None:
                     self._announce(Retrying(error, receipt.attempts + 1, max(0.0, pause)))
             else:
@@ -377,13 +387,13 @@ class Worker:
 
     async def _housekeeping(self) -> None:
         lease = (await self._outbox.agenda()).lease
-        if self._reclaims or (lease is not None and lease <= self._io.unix_time()):
+        if self._reclaims or (lease is not None and lease <= self._io.wall()):
             self._reclaims = False
             for entry in await self._outbox.reclaim(self._owner):
                 self._announce(Interrupted(entry.receipt))
         if self._outbox.keep is not None and self._io.now() >= self._purges_at:
             self._purges_at = self._io.now() + PURGE_INTERVAL
-            while await self._outbox.purge(self._io.unix_time() - self._outbox.keep):
+            while await self._outbox.purge(self._io.wall() - self._outbox.keep):
                 pass
 
     async def _keep_leases(self) -> None:

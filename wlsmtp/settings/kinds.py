@@ -1,4 +1,4 @@
-"""Analyzes the type of a setting: its alternatives, whether a text can represent it, and its nested models."""
+"""What the type of a setting says: what it can be, whether a text can stand for it, and of which models it is made."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TEXTUAL = (str, int, float, PurePath, SecretStr, Enum, date, timedelta)
 
 
 def kinds(annotation: Any) -> Iterator[Any]:
-    """Yield the alternatives of a setting's type, one after the other."""
+    """The types that a setting can be, one after the other."""
     origin = get_origin(annotation)
     if origin in (Union, UnionType):
         for one in get_args(annotation):
@@ -30,7 +30,7 @@ def kinds(annotation: Any) -> Iterator[Any]:
 
 
 def parts(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
-    """Return the settings of a model that are models themselves, by name."""
+    """The settings of a model that are models themselves, by name."""
     return {
         name: kind
         for name, field in model.model_fields.items()
@@ -40,23 +40,23 @@ def parts(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
 
 
 def is_textual(field: FieldInfo) -> bool:
-    """Return whether a text can represent a setting, as in a URL or a variable."""
+    """Whether a text can stand for a setting, as in a URL or a variable."""
     return any(_from_text(kind) for kind in kinds(field.annotation))
 
 
 def is_list(field: FieldInfo) -> bool:
-    """Return whether it is a list of texts."""
+    """Whether it is a list of texts."""
     return any(get_origin(kind) in (tuple, frozenset) and _from_text(kind) for kind in kinds(field.annotation))
 
 
 def is_number(field: FieldInfo) -> bool:
-    """Return whether it is a number, and not a bool."""
+    """Whether it is a number, and no switch."""
     found = list(kinds(field.annotation))
     return (int in found or float in found) and bool not in found
 
 
 def may_be_none(field: FieldInfo) -> bool:
-    """Return whether None has a meaning of its own."""
+    """Whether None has a meaning of its own."""
     return type(None) in kinds(field.annotation)
 
 

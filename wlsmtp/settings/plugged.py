@@ -1,4 +1,4 @@
-"""Protocols of the objects that a program may pass in place of a URL, as far as the settings use them."""
+"""What a program may hand over in place of a URL, as far as the settings look at it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any, Protocol
 
 
 class TransportLike(Protocol):
-    """A transport: ``wlsmtp.Transport``."""
+    """Carries mail out: a ``wlsmtp.Transport``."""
 
     def deliver(self, envelope: Any, content: Any, deadlines: Any) -> Coroutine[Any, Any, Any]:
-        """Deliver one message, as ``Transport.deliver``."""
+        """See ``Transport.deliver``."""
         ...
 
 
 class OutboxLike(Protocol):
-    """A store for mail until it is sent: ``wlsmtp.Outbox``."""
+    """Keeps mail until it is sent: a ``wlsmtp.Outbox``."""
 
     def put(self, entries: Any, deadline: Any = None) -> Coroutine[Any, Any, Any]:
-        """Store one message, as ``Outbox.put``."""
+        """See ``Outbox.put``."""
         ...
 
 
@@ -27,17 +27,17 @@ class SSLContextLike(Protocol):
 
     @property
     def verify_mode(self) -> Any:
-        """The verification of certificates, an ``ssl.VerifyMode``."""
+        """Whether certificates are checked."""
         ...
 
     @property
     def check_hostname(self) -> bool:
-        """True if the server's name is checked."""
+        """Whether names are."""
         ...
 
     @property
     def protocol(self) -> Any:
-        """The protocol, which must be that of a client."""
+        """Whether it is for clients."""
         ...
 
     def wrap_bio(self, incoming: Any, outgoing: Any) -> Any:
@@ -46,12 +46,12 @@ class SSLContextLike(Protocol):
 
 
 def is_ssl_context(value: object) -> bool:
-    """Return whether it is an ``ssl.SSLContext`` or works like one, as truststore's does."""
+    """Whether it is one; truststore's is as well."""
     return any((kind.__module__, kind.__name__) == ("ssl", "SSLContext") for kind in type(value).__mro__)
 
 
 def flaw_of(context: SSLContextLike, *, must_verify: bool) -> str | None:
-    """Return why a context cannot be used; None if it can."""
+    """Why a context cannot be used; None when it can."""
     if getattr(context.protocol, "name", "") == "PROTOCOL_TLS_SERVER":
         return "is that of a server; ssl.create_default_context() makes one for a client"
     verifies = getattr(context.verify_mode, "name", "") == "CERT_REQUIRED" and context.check_hostname

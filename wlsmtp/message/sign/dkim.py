@@ -1,0 +1,197 @@
+"""DKIM signatures (RFC 6376, RFC 8463): which header fields are signed, and the field that says so. By the
+``cryptography`` package (``pip install "wlsmtp[dkim]"``)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from wlsmtp.errors import ConfigError, MessageError, Stage
+from wlsmtp.message.section import fields_of, start_of
+from wlsmtp.message.sign.canonical import relaxed_value
+
+if TYPE_CHECKING:
+    from wlsmtp.settings.dkim import DKIM
+
+ALWAYS = ("from", "to", "cc", "subject", "reply-to")
+"""Signed once more than they are there, even if they are not there: nobody can add one (§8.15)."""
+WHEN_PRESENT = (
+    "sender", "date", "message-id", "in-reply-to", "references", "mime-version", "content-type",
+    "content-transfer-encoding", "list-unsubscribe", "list-unsubscribe-post", "list-id", "list-help", "list-subscribe",
+    "list-post", "list-owner", "list-archive", "auto-submitted", "importance", "disposition-notification-to",
+    "resent-from", "resent-sender", "resent-to", "resent-cc", "resent-date", "resent-message-id",
+)  # fmt: skip
+"""Signed once more than they are there, if they are there. A relay or a mailing list may add one that is not."""
+LEAST_BITS = 1024
+"""RFC 8301 §3.2: no verifier may accept a shorter RSA key."""
+_WIDTH = 74
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """A key that was read, for a domain and a selector."""
+
+    domain: str
+    selector: str
+    algorithm: str
+    sign: Callable[[bytes], bytes]
+    """From the octets that are signed to the signature."""
+    signature_size: int
+    names: tuple[str, ...]
+    """The fields that are signed beside ``ALWAYS``, if they are there."""
+    expires_after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A signature of which only the hash of the body is missing; its size is known."""
+
+    signer: Signer
+    signed_fields: bytes
+    """The header fields that are signed, in canonical form."""
+    tags: str
+    """The value of the field up to the hash of the body, folded."""
+
+    @property
+    def size(self) -> int:
+        """Octets of the field."""
+        return len(self._field(bytes(32), bytes(self.signer.signature_size)))
+
+    def field(self, body_hash: bytes) -> bytes:
+        """The whole DKIM-Signature field."""
+        unsigned = self._tags(body_hash).encode()
+        own = b"dkim-signature:" + relaxed_value(unsigned)
+        return self._field(body_hash, self.signer.sign(self.signed_fields + own))
+
+    def _tags(self, body_hash: bytes) -> str:
+        return f"{self.tags}\r\n\tbh={base64.b64encode(body_hash).decode()};\r\n\tb="
+
+    def _field(self, body_hash: bytes, signature: bytes) -> bytes:
+        text = base64.b64encode(signature).decode()
+        first = _WIDTH - len("b=")
+        lines = [text[:first], *(text[start : start + _WIDTH] for start in range(first, len(text), _WIDTH))]
+        value = "\r\n\t".join(lines)
+        return f"DKIM-Signature: {self._tags(body_hash)}{value}\r\n".encode()
+
+
+def drafts(signers: Iterable[Signer], head: bytes, now: int) -> list[Draft]:
+    """What each key will sign of a header section. Raises ``MessageError`` for one that cannot be signed: it has no
+    From, or a line that is no field."""
+    if start_of(head):
+        words = "The message begins with a line of a mailbox file ('From …'), and cannot be signed"
+        raise MessageError(words, stage=Stage.MESSAGE, hint="Leave the line out: it is no part of the message")
+    fields: dict[bytes, list[bytes]] = {}
+    for field in fields_of(head):
+        fields.setdefault(field[1].lower(), []).append(field[2])
+    if b"from" not in fields:
+        words = "The message has no From field, which a DKIM signature must cover (RFC 6376 §5.4)"
+        raise MessageError(words, stage=Stage.MESSAGE, hint="Add From, as RFC 5322 §3.6 asks for")
+    made: list[Draft] = []
+    latest: tuple[tuple[str, ...], bytes, list[str]] | None = None
+    for signer in signers:
+        if latest is None or latest[0] != signer.names:  # two keys of a domain sign the same
+            latest = (signer.names, *_selected(fields, signer.names))
+        made.append(Draft(signer, latest[1], _tags(signer, latest[2], now)))
+    return made
+
+
+def _selected(fields: dict[bytes, list[bytes]], names: tuple[str, ...]) -> tuple[bytes, list[str]]:
+    """The fields to be signed in canonical form, and their names for ``h=``: one more of each than there are."""
+    signed: list[bytes] = []
+    listed: list[str] = []
+    for name in (*ALWAYS, *names):
+        values = fields.get(octets := name.encode(), ())
+        # Of several fields of a name the last one comes first (§5.4.2).
+        signed += [b"%b:%b\r\n" % (octets, relaxed_value(value)) for value in reversed(values)]
+        if values or name in ALWAYS:
+            listed += [name] * (len(values) + 1)
+    return b"".join(signed), listed
+
+
+def _tags(signer: Signer, names: list[str], now: int) -> str:
+    expiry = f" x={now + signer.expires_after};" if signer.expires_after is not None else ""
+    lines = (
+        f"v=1; a={signer.algorithm}; c=relaxed/relaxed;",
+        f"d={signer.domain}; s={signer.selector};",
+        f"t={now};{expiry}",
+        "".join(_folded(names)),
+    )
+    return "\r\n\t".join(lines)
+
+
+def _folded(names: list[str]) -> Iterator[str]:
+    column = 2
+    yield "h="
+    for place, name in enumerate(names, 1):
+        end = ":" if place < len(names) else ";"
+        if column + len(name) + len(end) > _WIDTH:
+            yield "\r\n\t"
+            column = 0
+        yield name + end
+        column += len(name) + len(end)
+
+
+def signers_of(keys: Iterable[DKIM]) -> tuple[Signer, ...]:
+    """Read and check keys. Raises ``ConfigError`` for one that cannot sign."""
+    return tuple(
+        _signer(one.domain, one.selector, one.read_key(), (*WHEN_PRESENT, *_others(one.headers)), one.expires_after)
+        for one in keys
+    )
+
+
+def _others(names: Iterable[str]) -> list[str]:
+    return [name for name in dict.fromkeys(names) if name not in ALWAYS and name not in WHEN_PRESENT]
+
+
+@lru_cache(maxsize=64)
+def _signer(domain: str, selector: str, pem: bytes, names: tuple[str, ...], expires_after: int | None) -> Signer:
+    """By the octets of the key, so that each is checked once and a file with another key is another key."""
+    key = load_key(pem)
+    if hasattr(key, "key_size"):
+        sign, size = _by_rsa(key), key.key_size // 8
+        return Signer(domain, selector, "rsa-sha256", sign, size, names, expires_after)
+    return Signer(domain, selector, "ed25519-sha256", _by_ed25519(key), 64, names, expires_after)
+
+
+def _by_rsa(key: Any) -> Callable[[bytes], bytes]:
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    padding, algorithm = PKCS1v15(), SHA256()
+    return lambda octets: bytes(key.sign(octets, padding, algorithm))
+
+
+def _by_ed25519(key: Any) -> Callable[[bytes], bytes]:
+    return lambda octets: bytes(key.sign(hashlib.sha256(octets).digest()))  # RFC 8463 §3
+
+
+def load_key(pem: bytes) -> Any:
+    """A private key of the ``cryptography`` package. Raises ``ConfigError`` that says what is wrong with it, and
+    repeats nothing of it."""
+    try:
+        from cryptography.exceptions import UnsupportedAlgorithm
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    except ImportError:
+        hint = 'Install it with: pip install "wlsmtp[dkim]"'
+        raise ConfigError("dkim: needs the package cryptography", stage=Stage.SETTINGS, hint=hint) from None
+    try:
+        key = load_pem_private_key(pem, None)
+    except TypeError:
+        raise _unusable("is encrypted; decrypt it with: openssl pkey -in KEY -out PLAIN_KEY") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise _unusable("must be a private key in PEM") from None
+    if not isinstance(key, RSAPrivateKey | Ed25519PrivateKey):
+        raise _unusable("must be an RSA or an Ed25519 key (RFC 8463)")
+    if isinstance(key, RSAPrivateKey) and key.key_size < LEAST_BITS:
+        raise _unusable(f"has {key.key_size} bits, and verifiers accept none under {LEAST_BITS}; use 2048 (RFC 8301)")
+    return key
+
+
+def _unusable(why: str) -> ConfigError:
+    return ConfigError(f"dkim.key: {why}", stage=Stage.SETTINGS)
