@@ -31,6 +31,7 @@ test: $(STAMP) lint
 	sh scripts/install-test-servers.sh
 	sh scripts/unpack-test-servers.sh
 	sh scripts/install-mail-readers.sh
+	sh scripts/fetch-django-tests.sh $(BIN)/python
 	if command -v krb5-config >/dev/null; then $(BIN)/python -m pip install --quiet "pyspnego[kerberos]"; fi
 	$(BIN)/python -m pytest $(COVERAGE)
 

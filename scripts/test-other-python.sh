@@ -29,11 +29,16 @@ venv=.venv-$version
 if ! cmp -s scripts/test-other-python.sh "$venv/.installed"; then
     "$python" -m venv "$venv"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-        -e ".[idna,testing,certifi,scram,ntlm,smime,tls]" hypothesis pytest-timeout "django>=5.2,<6" "flask-mail>=0.10"
+        -e ".[idna,testing,certifi,scram,ntlm,smime,tls]" hypothesis pytest-timeout "django>=5.2,<6" "flask-mail>=0.10" aiosmtpd
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --target "$venv/django-6" "django>=6.1,<7"
     cp scripts/test-other-python.sh "$venv/.installed"
 fi
 sh scripts/install-mail-readers.sh
 echo "Some tests once more, with Python $version:"
-exec "$venv/bin/python" -m pytest -q -m "not real" tests/lifecycle tests/io tests/test_tls.py tests/test_session.py \
+"$venv/bin/python" -m pytest -q -m "not real" tests/lifecycle tests/io tests/test_tls.py tests/test_session.py \
     tests/outbox/test_sqlite.py tests/outbox/test_stores.py tests/transports/test_cancellation.py \
     tests/transports/test_interrupts.py tests/smtp/test_authentication.py tests/message tests/corpus tests/cpython
+echo "Django's mail once more, with the newest Django:"
+export PYTHONPATH="$PWD/$venv/django-6"
+sh scripts/fetch-django-tests.sh "$venv/bin/python"
+exec "$venv/bin/python" -m pytest -q tests/contrib/test_django.py tests/contrib/test_django_own.py

@@ -47,7 +47,7 @@ OUTSIDE_WORLD = {
     "socket", "ssl", "asyncio", "threading", "subprocess", "multiprocessing", "selectors", "select", "time", "signal",
     "concurrent", "trio", "anyio",
 }  # fmt: skip
-MAY_TOUCH_THE_WORLD = {"io", "testing", "cli", "inbox"}
+MAY_TOUCH_THE_WORLD = {"io", "testing", "cli", "inbox", "contrib"}
 
 
 def name_of(path: Path) -> str:

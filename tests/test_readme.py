@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import wlsmtp
+from tests.contrib import project
 from wlsmtp.testing import SMTPServer
 
 README = Path(__file__).parent.parent / "README.md"
@@ -66,6 +67,12 @@ def test_an_example_runs(
         namespace.pop(name)(smtp_server)
 
 
+@pytest.fixture(autouse=True)
+def a_project_of_django() -> None:
+    """Whoever reads these pages has one."""
+    project.configure()
+
+
 @pytest.mark.parametrize(("page", "block"), EXAMPLES)
 def test_an_example_of_the_docs_runs_on_its_own(
     page: Path, block: str, provider: SMTPServer, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
@@ -84,11 +91,12 @@ def test_a_link_to_a_file_leads_somewhere(page: Path) -> None:
 
 
 def test_every_error_has_its_section() -> None:
-    def below(kind: type[BaseException]) -> list[str]:
-        return [name for sub in kind.__subclasses__() for name in (sub.__name__, *below(sub))]
+    def below(kind: type[BaseException]) -> list[type[BaseException]]:
+        return [one for sub in kind.__subclasses__() for one in (sub, *below(sub))]
 
     text = (README.parent / "docs" / "reference" / "errors.md").read_text(encoding="utf-8")
-    public = [name for name in below(wlsmtp.SMTPError) if name in wlsmtp.__all__]
+    names = {getattr(wlsmtp, name): name for name in wlsmtp.__all__}
+    public = [names[kind] for kind in below(wlsmtp.SMTPError) if kind in names]
     assert re.findall(r"^## (\w+)$", text, re.MULTILINE) == public
 
 

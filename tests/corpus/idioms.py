@@ -17,6 +17,7 @@ from email.mime.text import MIMEText
 from email.utils import formataddr, parsedate_to_datetime
 from typing import Any
 
+from tests.contrib.project import configure
 from tests.corpus.letters import File, Letter, Person, letters
 from tests.corpus.octets import write
 
@@ -236,18 +237,16 @@ def parsed_anew(letter: Letter) -> Sending:
 
 def with_django(letter: Letter) -> Sending:
     """Django's ``EmailMultiAlternatives``, sent as its backend does."""
-    from django.conf import settings
     from django.core.mail import EmailMultiAlternatives
     from django.core.mail.message import sanitize_address
 
-    if not settings.configured:
-        settings.configure(DEFAULT_CHARSET="utf-8", EMAIL_USE_LOCALTIME=False, USE_TZ=True)
+    configure()
     mail = EmailMultiAlternatives(
         letter.subject,
         letter.text,
         _written(letter.sender),
         [*map(_written, letter.to)],
-        [*map(_written, letter.bcc)],
+        bcc=[*map(_written, letter.bcc)],
         cc=[*map(_written, letter.cc)],
         reply_to=[*map(_written, letter.reply_to)],
         headers=dict(letter.fields),

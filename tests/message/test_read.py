@@ -16,6 +16,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.contrib.project import configure
 from wlsmtp.errors import ExtensionMissing, MessageError
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.model import Message
@@ -400,9 +401,8 @@ def test_the_message_of_a_framework_is_told_how_it_is_sent(package: str, advice:
 
 
 def test_what_is_advised_for_a_message_of_django_keeps_its_bcc(smtp_server: SMTPServer) -> None:
-    settings = pytest.importorskip("django.conf").settings
-    if not settings.configured:
-        settings.configure(DEFAULT_CHARSET="utf-8", EMAIL_USE_LOCALTIME=False, USE_TZ=True)
+    pytest.importorskip("django")
+    configure()
     mail = pytest.importorskip("django.core.mail").EmailMultiAlternatives(
         "Grüße", "Hallo\n", "Ann Ä <a@x.org>", ["Bob Ö <b@x.org>"], bcc=["c@x.org"], cc=["d@x.org"]
     )

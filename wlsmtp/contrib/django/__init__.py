@@ -1,0 +1,206 @@
+"""Django's mail over a session, as ``EMAIL_BACKEND`` or as the ``BACKEND`` of a mailer.
+
+Both are ``"wlsmtp.contrib.django.EmailBackend"``. Django makes one for each ``send_mail``; the session behind it, with
+its connections, is kept for the process.
+``INSTALLED_APPS = [..., "wlsmtp.contrib.django"]`` adds system checks (``apps.py``) and an admin page for the outbox
+(``admin.py``).
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core import mail
+from django.core.exceptions import ImproperlyConfigured
+from django.core.mail import EmailMessage
+from django.core.mail.backends.smtp import EmailBackend as DjangoBackend
+
+from wlsmtp.contrib.django.translation import address_of_django_5, as_smtplib_has_it, is_this_machine, octets_of
+from wlsmtp.errors import ConfigError, SMTPError
+from wlsmtp.message.envelope import Envelope
+from wlsmtp.receipt import Receipt, Status
+from wlsmtp.session import SMTPSession
+from wlsmtp.settings.config import TLS, SessionConfig
+
+log: logging.Logger = logging.getLogger("wlsmtp")
+
+_POSITIONAL = (
+    "host", "port", "username", "password", "use_tls", "fail_silently", "use_ssl", "timeout", "ssl_keyfile",
+    "ssl_certfile",
+)  # fmt: skip
+"""The arguments of Django's SMTP backend."""
+_DJANGO = frozenset(_POSITIONAL) - {"fail_silently"}
+_OPTIONS = (SessionConfig.model_fields.keys() | {"url", "preset"}) - _DJANGO
+_NAMES_A_SERVER = frozenset({"url", "preset", "server", "transport"})
+
+_kept: dict[str | None, tuple[dict[str, Any], SMTPSession]] = {}
+"""By alias: the settings of a session, and the session. Threads may share it, and a forked child may use it."""
+
+
+class EmailBackend(DjangoBackend):
+    """A backend of Django that sends over a kept ``SMTPSession``.
+
+    Takes the arguments of Django's SMTP backend and all settings of ``SessionConfig``, also ``url`` and ``preset``: as
+    ``OPTIONS`` of a mailer, in the setting ``WLSMTP``, or as keywords. A backend that is made with keywords of its own
+    (``send_mail(auth_user=…)``) has a session of its own, which ends with ``close()`` or behind ``send_messages``.
+    """
+
+    # Django's own has one of smtplib there.
+    connection: SMTPSession | None  # type: ignore[assignment]  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def __init__(self, *args: Any, alias: str | None = None, **options: Any) -> None:
+        """Connect to nothing yet. Raises ``InvalidMailer`` for an option of a mailer that nobody knows."""
+        options = {**dict(zip(_POSITIONAL, args, strict=False)), **options}
+        options = {name: value for name, value in options.items() if value is not None}
+        overrides = options.keys() if alias is None else options.get("_ignore_unknown_kwargs", ())
+        self.is_kept: bool = set(overrides) <= {"fail_silently"}
+        self._given: dict[str, Any] = dict(getattr(settings, "WLSMTP", None) or {}) if alias is None else {}
+        self._given |= {name: value for name, value in options.items() if name in _OPTIONS | _DJANGO}
+        self._names_server: bool = not _NAMES_A_SERVER.isdisjoint(self._given)
+        passed = {name: value for name, value in options.items() if name not in _OPTIONS}
+        if alias is not None and self._names_server:
+            passed.setdefault("host", "")  # which Django asks for
+        super().__init__(**passed, alias=alias)
+        self.alias: str | None = alias
+        vars(self).update((name, value) for name, value in self._given.items() if name in _DJANGO)
+        self.connection = None
+        self._own: SMTPSession | None = None
+
+    @property
+    def config(self) -> SessionConfig:
+        """The settings of the session. Raises ``ImproperlyConfigured``, on Django 6.1 ``InvalidMailer``, when they
+        cannot work."""
+        return self._config_of(self._settings())
+
+    def _settings(self) -> dict[str, Any]:
+        """Django's own, unless ours name the server, and ours over them."""
+        ours = {name: value for name, value in self._given.items() if name not in _DJANGO}
+        is_told_all = self._names_server or self.alias is not None
+        django = {name: getattr(self, name) for name in (_DJANGO & self._given.keys() if is_told_all else _DJANGO)}
+        fields = {"server": django.get("host"), "port": django.get("port"), "timeout": django.get("timeout")}
+        if django.get("use_ssl") or django.get("use_tls"):
+            fields["security"] = "ssl" if django.get("use_ssl") else "tls"
+        elif is_this_machine(django.get("host")):
+            fields["opportunistic_tls"] = False  # Django would not use TLS, and nobody listens in between
+        if django.get("username") and (django.get("password") or "token" in ours or "mechanisms" in ours):
+            fields |= {"username": django["username"], "password": django.get("password")}
+        if certificate := django.get("ssl_certfile"):
+            key = django.get("ssl_keyfile")
+            fields["tls"] = TLS(client_cert=(certificate, key) if key else certificate)
+        if "outbox" in ours:
+            fields["mode"] = "async"
+        return {name: value for name, value in (fields | ours).items() if value is not None}
+
+    def _config_of(self, fields: dict[str, Any]) -> SessionConfig:
+        fields = dict(fields)
+        try:
+            if "url" in fields:
+                return SessionConfig.from_url(fields.pop("url"), **fields)
+            if "preset" in fields:
+                return SessionConfig.from_preset(fields.pop("preset"), **fields)
+            return SessionConfig(**fields)
+        except ConfigError as error:
+            if self.alias is None:
+                raise ImproperlyConfigured(f"Mail settings: {error}") from None
+            raise mail.InvalidMailer(str(error), alias=self.alias) from None
+
+    @property
+    def session(self) -> SMTPSession:
+        """The session that mail goes over, made at the first use. Raises as ``config`` does."""
+        if not self.is_kept:
+            self._own = self._own or SMTPSession(self.config)
+            return self._own
+        fields, kept = self._settings(), _kept.get(self.alias)
+        if kept is None:
+            kept = _kept.setdefault(self.alias, (fields, SMTPSession(self._config_of(fields))))
+        elif kept[0] != fields:  # the settings have changed, as tests do
+            before, kept = kept[1], (fields, SMTPSession(self._config_of(fields)))
+            _kept[self.alias] = kept
+            _close(before)
+        return kept[1]
+
+    def open(self) -> bool | None:
+        """Connect and log in now. Returns True, False if it was open, None when it failed silently."""
+        if self.connection is not None:
+            return False
+        try:
+            self.connection = self.session.open()
+        except OSError as error:
+            if self.fail_silently:
+                return None
+            raise as_smtplib_has_it(error) from error.__cause__
+        return True
+
+    def close(self) -> None:
+        """Close a session of its own. A kept one stays open for the next mail, until the process ends."""
+        session, self._own = self._own, None
+        self.connection = None  # pyright: ignore[reportIncompatibleVariableOverride]  # declared above
+        if session is not None:
+            session.close()
+
+    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
+        """Send messages, several in one stream, and return how many were accepted, for one recipient at least.
+
+        Each message gets its receipt, see ``receipt_of``. What fails does not stop the others; the first error is
+        raised when all are done, unless ``fail_silently``. It is an ``SMTPException`` too, and carries a receipt.
+        """
+        messages = [message for message in email_messages or () if message.recipients()]
+        for message in messages:
+            vars(message).pop("wlsmtp_receipt", None)
+        accepted, failure = 0, None
+        try:
+            for receipt, message in zip(self._receipts(messages), messages, strict=False):
+                vars(message)["wlsmtp_receipt"] = receipt
+                if receipt.status in (Status.ERROR, Status.UNKNOWN):
+                    failure = failure or receipt.error
+                else:
+                    accepted += 1
+        except SMTPError as error:
+            failure = failure or error
+        finally:
+            if self.connection is None:
+                self.close()
+        if failure is not None and not (self.fail_silently and isinstance(failure, OSError)):
+            raise as_smtplib_has_it(failure) from failure.__cause__
+        return accepted
+
+    def _receipts(self, messages: Sequence[EmailMessage]) -> Iterator[Receipt]:
+        if len(messages) > 1:
+            yield from self.session.send_many(map(self._written, messages))
+        elif messages:
+            octets, envelope = self._written(messages[0])
+            try:
+                yield self.session.send(octets, sender=str(envelope.sender), recipients=envelope.addresses)
+            except SMTPError as error:
+                if error.receipt is None:
+                    raise
+                yield error.receipt
+
+    def _written(self, message: EmailMessage) -> tuple[bytes, Envelope]:
+        """The octets and the addresses that Django's own backend would send."""
+        address: Callable[[str], str] = getattr(self, "prep_address", address_of_django_5)  # a method from 6.0 on
+        return octets_of(message), Envelope(address(message.from_email), [address(to) for to in message.recipients()])
+
+
+def receipt_of(message: EmailMessage) -> Receipt | None:
+    """Return what came of a message when it was last sent, also where that failed: ``message.wlsmtp_receipt``. None
+    before that, and where no command of it was sent."""
+    receipt: Receipt | None = vars(message).get("wlsmtp_receipt")
+    return receipt
+
+
+def _close(session: SMTPSession) -> None:
+    try:
+        session.close()
+    except SMTPError as error:
+        log.error("%s", error)
+
+
+@atexit.register
+def _close_all() -> None:
+    while _kept:
+        _close(_kept.popitem()[1][1])

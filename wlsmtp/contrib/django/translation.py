@@ -1,0 +1,119 @@
+"""Between Django and a session: messages and addresses as Django's own backend writes them, and errors as programs that
+were written for it catch them."""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from collections.abc import Mapping
+from email.policy import SMTP
+from functools import cache
+from ipaddress import ip_address
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.core.mail.backends.smtp import EmailBackend as DjangoBackend
+
+from wlsmtp.errors import (
+    AuthenticationFailed,
+    CommandRefused,
+    ConnectionFailed,
+    ContentRefused,
+    ExtensionMissing,
+    OutcomeUnknown,
+    RecipientsRefused,
+    SenderRefused,
+    SMTPError,
+    TLSError,
+)
+from wlsmtp.receipt import Receipt
+from wlsmtp.results.reply import Reply
+
+E = TypeVar("E", bound=Exception)
+
+_USUAL: Mapping[type[SMTPError], type[OSError]] = {
+    AuthenticationFailed: smtplib.SMTPAuthenticationError,
+    CommandRefused: smtplib.SMTPResponseException,
+    ConnectionFailed: smtplib.SMTPServerDisconnected,
+    ContentRefused: smtplib.SMTPDataError,
+    ExtensionMissing: smtplib.SMTPNotSupportedError,
+    OutcomeUnknown: smtplib.SMTPServerDisconnected,
+    RecipientsRefused: smtplib.SMTPRecipientsRefused,
+    SenderRefused: smtplib.SMTPSenderRefused,
+    TLSError: ssl.SSLError,
+}
+
+
+def as_smtplib_has_it(error: E) -> E:
+    """The same error, which ``except smtplib.SMTPException`` catches as well; what is wrong with a message or with
+    settings stays a ``ValueError`` only."""
+    if isinstance(error, SMTPError) and isinstance(error, OSError) and not isinstance(error, _Both):
+        object.__setattr__(
+            error, "__class__", _both(type(error))
+        )  # an error with its receipt, traceback and notes stays one object
+    return error
+
+
+class _Both:
+    """The attributes of ``smtplib``'s exceptions, from those of ours."""
+
+    reply: Reply | None
+    receipt: Receipt | None
+    sender: str | None = None
+    """Nothing, as a receipt does not name the sender."""
+
+    @property
+    def smtp_code(self) -> int:
+        """The code of the server's reply; -1 without one."""
+        return _answer(self.reply)[0]
+
+    @property
+    def smtp_error(self) -> bytes:
+        """The server's words."""
+        return _answer(self.reply)[1]
+
+    @property
+    def recipients(self) -> dict[str, tuple[int, bytes]]:
+        """Code and words for each refused recipient."""
+        refused = self.receipt.refused if self.receipt is not None else ()
+        return {result.address: _answer(result.reply) for result in refused}
+
+    def __reduce__(self) -> tuple[Any, ...]:  # another process reads the plain error
+        return type(self).__bases__[1], self.args, vars(self)  # type: ignore[attr-defined]
+
+
+def _answer(reply: Reply | None) -> tuple[int, bytes]:
+    return (reply.code, "\n".join(reply.lines).encode()) if reply is not None else (-1, b"")
+
+
+@cache
+def _both(kind: type[SMTPError]) -> type[SMTPError]:
+    usual = next((_USUAL[base] for base in kind.__mro__ if base in _USUAL), smtplib.SMTPException)
+    bases = (usual,) if issubclass(usual, smtplib.SMTPException) else (usual, smtplib.SMTPException)
+    return type(kind.__name__, (_Both, kind, *bases), {"__module__": kind.__module__, "__doc__": kind.__doc__})
+
+
+def octets_of(message: EmailMessage) -> bytes:
+    """Write a message as Django's own backend does."""
+    if hasattr(DjangoBackend, "prep_address"):  # Django 6.0
+        return message.message(policy=SMTP).as_bytes()
+    return message.message().as_bytes(linesep="\r\n")  # type: ignore[call-arg]  # its own class of messages
+
+
+def address_of_django_5(address: str) -> str:
+    """Return an address as Django 5 gives it to a server. Raises ``ValueError``, as Django 6 does, for letters before
+    the @ that are not ASCII: Django 5 writes another address in their place."""
+    from django.core.mail.message import sanitize_address
+
+    if not str(address).rpartition("@")[0].rpartition("<")[2].isascii():
+        raise ValueError(f"Invalid address {address!r}: local-part contains non-ASCII characters")
+    return sanitize_address(address, settings.DEFAULT_CHARSET)
+
+
+def is_this_machine(host: str | None) -> bool:
+    """Whether a server is on this machine."""
+    try:
+        return host == "localhost" or ip_address(host or "").is_loopback
+    except ValueError:
+        return False
