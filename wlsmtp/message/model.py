@@ -19,7 +19,7 @@ from wlsmtp.message.content import Content
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.merge import AsyncMerge, Merge, Row, merged
 from wlsmtp.message.mime import write
-from wlsmtp.message.more import GIVEN, MORE, MoreFields, PriorityField, expand, vary
+from wlsmtp.message.more import AUTO, GIVEN, MORE, MoreFields, PriorityField, expand, vary
 from wlsmtp.message.preview import in_one_line, preview
 from wlsmtp.message.sign import checked_dkim, self_signed
 from wlsmtp.message.values import (
@@ -128,13 +128,15 @@ class Message(Habits):
         A message without recipients is valid; sending it raises ``MessageError``. ``dkim`` are keys of its own to sign
         it with; None leaves it unsigned, whatever the session does.
 
-        ``more`` are header fields by their meaning (``unsubscribe``, ``list_id``, ``importance``, ``priority``,
-        ``read_receipt``, ``auto_submitted``, ``in_reply_to``, ``references``); see ``MoreFields``.
+        ``text="auto"`` is text made from the HTML, where there is any. ``more`` are header fields by their meaning
+        (``unsubscribe``, ``list_id``, ``importance``, ``priority``, ``read_receipt``, ``auto_submitted``,
+        ``in_reply_to``, ``references``), and what is made of the HTML (``inline_css``, ``embed_images``); see
+        ``HeaderFields`` and ``PartFields``.
         """
         given = (sender, to, cc, bcc, reply_to, subject, text, html, attachments, headers, date, message_id, dkim)
         checked = self.__dict__  # bypasses the __setattr__ that refuses changes
         faults: list[tuple[str, ValueError]] = []
-        if more:
+        if more or text == AUTO:
             given = tuple(expand(_CHECKS, given, more, checked))
         for (name, check, default), value in zip(_CHECKS, given, strict=True):
             try:

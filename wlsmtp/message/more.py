@@ -6,6 +6,7 @@ What was given is kept beside what was made of it, so that a message that is var
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, TypeVar
@@ -21,7 +22,7 @@ else:
 M = TypeVar("M", bound=Message)
 
 
-class MoreFields(TypedDict, total=False):
+class HeaderFields(TypedDict, total=False):
     """Header fields by their meaning. None, or False, is the same as not given."""
 
     unsubscribe: str | Iterable[str] | None
@@ -39,6 +40,22 @@ class MoreFields(TypedDict, total=False):
     """The Message-ID, or several, that this message answers (RFC 5322 §3.6.4); also its ``references`` unless given."""
     references: str | Iterable[str] | None
     """The Message-IDs of the conversation, the oldest first (RFC 5322 §3.6.4)."""
+
+
+class PartFields(TypedDict, total=False):
+    """What is made of the HTML. ``text="auto"`` makes the text of it as well."""
+
+    inline_css: bool | str | None
+    """Move the style sheets of the HTML into the ``style`` of its elements, as some mail programs read no others: True,
+    or CSS that counts as well. ``@media`` and ``:hover`` stay in a style sheet. Nothing is fetched. Needs
+    ``wlsmtp[html]``."""
+    embed_images: str | os.PathLike[str] | None
+    """The directory whose files are embedded where ``<img src="logo.png">`` names one. Nothing outside of it is read,
+    and remote pictures stay remote."""
+
+
+class MoreFields(HeaderFields, PartFields, total=False):
+    """Fields that most messages do without."""
 
 
 class PriorityField(TypedDict, total=False):
@@ -61,10 +78,13 @@ class _Room(NamedTuple):
 
 
 _ROOMS = (
-    _Room("marks", (*MoreFields.__annotations__, *PriorityField.__annotations__), ("sender", "headers")),
-)  # fmt: skip
+    _Room("marks", (*HeaderFields.__annotations__, *PriorityField.__annotations__), ("sender", "headers")),
+    _Room("parts", tuple(PartFields.__annotations__), ("text", "html", "attachments")),
+)
 MORE = tuple(name for room in _ROOMS for name in room.fields)
 """The names of these fields."""
+AUTO = "auto"
+"""The ``text`` that stands for text from HTML."""
 GIVEN = "_given"
 """Where a message keeps what was given, by the module that has written it out."""
 _OUTPUTS = frozenset(name for room in _ROOMS for name in room.outputs)
@@ -81,7 +101,7 @@ def expand(checks: Sequence[Check], values: Sequence[Any], more: Mapping[str, An
     fields = dict(zip([name for name, _, _ in checks], values, strict=True))
     for room in _ROOMS:
         own = {name: more[name] for name in room.fields if more.get(name) is not None and more[name] is not False}
-        if own:
+        if own or (room.module == "parts" and fields["text"] == AUTO and fields["html"] is not None):
             module = import_module(f"wlsmtp.message.{room.module}")
             given = {name: _checked(name, module.CHECKS[name], value) for name, value in own.items()}
             core = {name: _checked(name, check, fields[name]) for name, check, _ in checks if name in room.inputs}

@@ -1,0 +1,118 @@
+"""HTML made fit for mail: CSS moved into the elements, and the pictures of a directory embedded. Nothing is fetched."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import lru_cache
+from html import unescape
+from typing import Any
+from urllib.parse import unquote
+
+from wlsmtp.errors import MessageError, Stage
+from wlsmtp.message.attachment import Attachment
+from wlsmtp.message.tags import ATTRIBUTE, IMAGE
+from wlsmtp.message.values import exactly_str
+
+_HEAD_END = re.compile(r"</head\s*+>|<body[\s>]", re.IGNORECASE)
+_DOCTYPE = re.compile(r"\s*+<!doctype[^>]*+>", re.IGNORECASE)
+_STYLE_END = re.compile(r"</style", re.IGNORECASE)
+_OUTSIDE = "it is not within the directory"
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):|//", re.IGNORECASE)
+
+
+def css(value: object) -> str:
+    """The CSS for ``inline_css``; none for True. Raises ``ValueError``."""
+    text = "" if value is True else exactly_str(value)
+    if _STYLE_END.search(text):
+        raise ValueError("must be CSS, which has no </style in it")
+    return text
+
+
+def directory(value: object) -> str:
+    """The directory for ``embed_images``. Raises ``ValueError`` where there is none."""
+    if not isinstance(value, str | os.PathLike):
+        raise ValueError(f"must be the path of a directory, not {type(value).__name__}")
+    path = os.fsdecode(value)
+    if not os.path.isdir(path):
+        raise ValueError(f"{path[:200]!r} is no directory")
+    return os.path.realpath(path)
+
+
+def inlined(html: str, more: str) -> str:
+    """The HTML with its style sheets, and ``more``, in the ``style`` of its elements. Rules that no element can have,
+    such as ``@media`` and ``:hover``, remain in a style sheet. Raises ``MessageError``."""
+    if more:
+        found = _HEAD_END.search(html) or _DOCTYPE.match(html)
+        place = 0 if found is None else found.start() if _HEAD_END.match(found[0]) else found.end()
+        html = f"{html[:place]}<style>{more}</style>{html[place:]}"
+    try:
+        done: str = _inliner().inline(html)
+    except Exception as error:  # the errors of css-inline are of several kinds
+        words = f"inline_css: {type(error).__name__}: {str(error)[:200]}"
+        raise MessageError(words, stage=Stage.MESSAGE) from error
+    return done
+
+
+@lru_cache(maxsize=1)
+def _inliner() -> Any:
+    try:
+        from css_inline import CSSInliner
+    except ModuleNotFoundError as error:
+        hint = 'pip install "wlsmtp[html]"'
+        raise MessageError("inline_css: css-inline is not installed", stage=Stage.MESSAGE, hint=hint) from error
+    return CSSInliner(
+        load_remote_stylesheets=False, keep_link_tags=True, keep_style_tags=True, remove_inlined_selectors=True
+    )
+
+
+def embedded(html: str, directory: str) -> tuple[str, list[Attachment]]:
+    """The HTML with ``cid:`` URLs in place of the files of the directory that its pictures name, and these files.
+    Raises ``MessageError`` for a file that is not there, is no picture, or is not within the directory."""
+    images: dict[str, Attachment] = {}
+
+    def with_cid(found: re.Match[str]) -> str:
+        given = found[2]
+        attribute = next((one for one in ATTRIBUTE.finditer(given or "") if (one[1] or "").lower() == "src"), None)
+        if attribute is None or (value := attribute[2] or attribute[3] or attribute[4]) is None:
+            return found[0]
+        url = unescape(value).strip()
+        scheme = _SCHEME.match(url)
+        if not url or (scheme is not None and (scheme[1] or "").lower() != "file"):
+            return found[0]
+        image = images[url] = _image(directory, url)
+        start = found.start(2) - found.start() + attribute.start()
+        end = start + len(attribute[0])
+        return f'{found[0][:start]}src="cid:{image.content_id}"{found[0][end:]}'
+
+    return IMAGE.sub(with_cid, html), list(images.values())
+
+
+def _image(directory: str, url: str) -> Attachment:
+    name = unquote(url.partition("?")[0].partition("#")[0])
+    path = os.path.join(directory, name)
+    try:
+        if ".." in re.split(r"[/\\]", name) or name.startswith(("/", "\\", "file:")) or os.path.isabs(name):
+            raise ValueError(_OUTSIDE)
+        state = os.stat(path)
+        return _attachment(directory, name, path, (state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size))
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        words = f"embed_images: the picture {url[:200]!r} cannot be embedded: {why}"
+        hint = f"Pictures are files within {directory}; remote ones, with https:, stay as they are"
+        raise MessageError(words, stage=Stage.MESSAGE, hint=hint) from None
+
+
+@lru_cache(maxsize=128)
+def _attachment(directory: str, name: str, path: str, state: tuple[int, ...]) -> Attachment:
+    """One for all messages that show the file as it is now, so that it is encoded once."""
+    import hashlib
+
+    real = os.path.realpath(path)
+    if os.path.commonpath((real, directory)) != directory:
+        raise ValueError(_OUTSIDE)
+    digest = hashlib.sha256(f"{name}{state}".encode()).hexdigest()[:24]
+    image = Attachment.inline(real, f"{digest}@embedded.invalid", filename=os.path.basename(name))
+    if not image.content_type.startswith("image/"):
+        raise ValueError(f"it is no picture, but {image.content_type}")
+    return image
