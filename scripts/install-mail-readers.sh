@@ -1,28 +1,29 @@
 #!/bin/sh
-# Puts two readers of messages that are not Python's below .servers/mail-readers, for tests/corpus: mailparser from npm, and
-# Perl's MIME::Parser, unpacked from Debian's packages; and CPython's own tests of smtplib, from Debian, for a Python that
-# came without them (tests/cpython).
+# Puts readers of messages that are not Python's below .servers/mail-readers, for tests/corpus: mailparser from npm, and
+# Perl's MIME::Parser, unpacked from Debian's packages; ical.js from npm, which reads invitations (tests/message); and
+# CPython's own tests of smtplib, from Debian, for a Python that came without them (tests/cpython).
 #
 # No root is needed, and nothing of the system is changed. What cannot be had here is left out, and the tests say so.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 readers=$root/.servers/mail-readers
-mailparser=3.14.2
+node_readers="mailparser@3.14.2 ical.js@2.2.1"
 packages="libmime-tools-perl libmailtools-perl libtimedate-perl libconvert-binhex-perl"
 python=$root/.venv/bin/python
 
 mkdir -p "$readers"
 
-has_mailparser() { [ "$(cat "$readers/node/.version" 2>/dev/null)" = "$mailparser" ]; }
+has_node_readers() { [ "$(cat "$readers/node/.version" 2>/dev/null)" = "$node_readers" ]; }
 has_tests() { [ ! -e "$python" ] || [ -e "$readers/python" ] || "$python" -c 'import test.test_smtplib' 2>/dev/null; }
 
-if ! has_mailparser && command -v npm >/dev/null; then
+if ! has_node_readers && command -v npm >/dev/null; then
     rm -rf "$readers/node"
-    if npm install --silent --no-audit --no-fund --prefix "$readers/node" "mailparser@$mailparser"; then
-        echo "$mailparser" >"$readers/node/.version"
+    # shellcheck disable=SC2086 # words are meant to be split
+    if npm install --silent --no-audit --no-fund --prefix "$readers/node" $node_readers; then
+        echo "$node_readers" >"$readers/node/.version"
     else
-        echo "npm does not give mailparser $mailparser."
+        echo "npm does not give: $node_readers"
     fi
 fi
 

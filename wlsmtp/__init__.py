@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wlsmtp.message.envelope import Envelope as Envelope
+    from wlsmtp.message.invitation import Invitation as Invitation
     from wlsmtp.message.model import Attachment as Attachment
     from wlsmtp.message.model import Message as Message
     from wlsmtp.oauth import ClientCredentials as ClientCredentials
@@ -73,6 +74,7 @@ _ROOMS = {
     "session": ("SMTPSession", "AsyncSMTPSession"),
     "message.model": ("Message", "Attachment"),
     "message.envelope": ("Envelope",),
+    "message.invitation": ("Invitation",),
     "receipt": ("Receipt", "RecipientResult", "RecipientStatus", "Status"),
     "settings.config": ("SessionConfig", "Security", "Mode", "TLS"),
     "settings.dkim": ("DKIM",),

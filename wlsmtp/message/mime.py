@@ -87,12 +87,17 @@ class _Writer:
 
     def body(self, message: Message) -> Entity:
         """Write the message's own entity."""
-        if not message.attachments and message.html is None:
-            return self._text("plain", message.text or "", is_alone=True)
-        if not message.attachments and message.text is None:
-            return self._text("html", message.html or "", is_alone=True)
+        if not message.attachments and message.calendar is None:
+            if message.html is None:
+                return self._text("plain", message.text or "", is_alone=True)
+            if message.text is None:
+                return self._text("html", message.html, is_alone=True)
         related = [part for part in message.attachments if part.is_inline and message.html is not None]
         others = [part for part in message.attachments if not part.is_inline or message.html is None]
+        if message.calendar is not None:
+            from wlsmtp.message.invitation import invite_file
+
+            others.append(invite_file(message.calendar))
         parts = [*self._texts(message, related), *map(self._attachment, others)]
         return self._multipart("mixed", parts) if others else parts[0]
 
@@ -104,7 +109,12 @@ class _Writer:
             html = self._text("html", message.html)
             parts = [html, *map(self._attachment, related)]
             alternatives.append(self._multipart("related", parts, 'type="text/html"') if related else html)
-        if len(alternatives) == 2:
+        if message.calendar is not None:
+            from wlsmtp.message.invitation import method_of
+
+            method = f"; method={method_of(message.calendar)}"
+            alternatives.append(self._text("calendar", message.calendar, method))
+        if len(alternatives) > 1:
             yield self._multipart("alternative", alternatives)
         else:
             yield from alternatives
@@ -129,12 +139,12 @@ class _Writer:
     def _boundary(self) -> str:
         return hashlib.sha256(self._mark.encode()).hexdigest()[:32]
 
-    def _text(self, subtype: str, text: str, *, is_alone: bool = False) -> Entity:
+    def _text(self, subtype: str, text: str, parameter: str = "", *, is_alone: bool = False) -> Entity:
         octets = with_clean_line_ends(text.encode())
         if octets and not octets.endswith(b"\r\n"):
             octets += b"\r\n"
         encoding, body = encode_text(octets, but=b"" if is_alone else self._boundary.encode())
-        return [_text_head(subtype, encoding), body]
+        return [_text_head(subtype, encoding, parameter), body]
 
     def _attachment(self, attachment: Attachment) -> Entity:
         source = attachment.source
@@ -185,8 +195,8 @@ def _body(source: Source, size: int, chunks: Callable[[], Iterator[bytes]], *, i
 
 
 @lru_cache(maxsize=16)
-def _text_head(subtype: str, encoding: str) -> bytes:
-    field = headers.mime_field("Content-Type", f"text/{subtype}", ['charset="utf-8"'])
+def _text_head(subtype: str, encoding: str, parameter: str) -> bytes:
+    field = headers.mime_field("Content-Type", f"text/{subtype}", [f'charset="utf-8"{parameter}'])
     return f"{field}Content-Transfer-Encoding: {encoding}\r\n\r\n".encode()
 
 

@@ -103,6 +103,9 @@ class Message(Habits):
     dkim: tuple[DKIM, ...] | Literal["session"] | None
     """The keys that sign it (RFC 6376): those of the session, its own, or None, which leaves it unsigned."""
 
+    calendar: str | None = None
+    """The text of an invitation (RFC 5545). To make one give an ``Invitation``."""
+
     def __init__(
         self,
         sender: AddressLike | None = None,
@@ -130,8 +133,8 @@ class Message(Habits):
 
         ``text="auto"`` is text made from the HTML, where there is any. ``more`` are header fields by their meaning
         (``unsubscribe``, ``list_id``, ``importance``, ``priority``, ``read_receipt``, ``auto_submitted``,
-        ``in_reply_to``, ``references``), and what is made of the HTML (``inline_css``, ``embed_images``); see
-        ``HeaderFields`` and ``PartFields``.
+        ``in_reply_to``, ``references``), what is made of the HTML (``inline_css``, ``embed_images``), and an invitation
+        (``calendar``); see ``HeaderFields``, ``PartFields`` and ``CalendarField``.
         """
         given = (sender, to, cc, bcc, reply_to, subject, text, html, attachments, headers, date, message_id, dkim)
         checked = self.__dict__  # bypasses the __setattr__ that refuses changes

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, TypeVar
 from wlsmtp.errors import MessageError, Stage
 
 if TYPE_CHECKING:
+    from wlsmtp.message.invitation import CalendarLike
     from wlsmtp.message.model import Message
     from wlsmtp.message.values import AddressesLike
 else:
-    Message = AddressesLike = Any  # their modules import this one
+    Message = AddressesLike = CalendarLike = Any  # their modules import this one
 
 M = TypeVar("M", bound=Message)
 
@@ -54,7 +55,15 @@ class PartFields(TypedDict, total=False):
     and remote pictures stay remote."""
 
 
-class MoreFields(HeaderFields, PartFields, total=False):
+class CalendarField(TypedDict, total=False):
+    """An invitation."""
+
+    calendar: CalendarLike | None
+    """An ``Invitation``, an ``icalendar.Calendar`` or the text of one: the last alternative of the message, which mail
+    programs show with buttons to accept or decline, and ``invite.ics`` (RFC 6047). Needs ``wlsmtp[calendar]``."""
+
+
+class MoreFields(HeaderFields, PartFields, CalendarField, total=False):
     """Fields that most messages do without."""
 
 
@@ -80,6 +89,7 @@ class _Room(NamedTuple):
 _ROOMS = (
     _Room("marks", (*HeaderFields.__annotations__, *PriorityField.__annotations__), ("sender", "headers")),
     _Room("parts", tuple(PartFields.__annotations__), ("text", "html", "attachments")),
+    _Room("invitation", tuple(CalendarField.__annotations__), ("sender", "to", "cc"), ("calendar",)),
 )
 MORE = tuple(name for room in _ROOMS for name in room.fields)
 """The names of these fields."""

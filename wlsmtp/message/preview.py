@@ -47,6 +47,10 @@ def _head(message: Message) -> Iterator[str]:
     yield f"Date: {message.date.isoformat(' ', 'seconds')}"
     for name, values in message.headers.items():
         yield from (f"{name}: {_seen(value)}" for value in values)
+    if message.calendar is not None:
+        from wlsmtp.message.invitation import method_of
+
+        yield f"Calendar: {method_of(message.calendar)}"
     for attachment in message.attachments:
         yield f"Attachment: {_attachment(attachment)}"
 
