@@ -20,6 +20,7 @@ from email.errors import (
 )
 from email.errors import MessageError as EmailError
 from email.header import Header
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wlsmtp.errors import MessageError, Stage
@@ -28,7 +29,8 @@ from wlsmtp.message.content import BytesContent, head_of
 from wlsmtp.message.folding import fold, fold_head, has_long_line
 from wlsmtp.message.headers import MAX_LINE
 from wlsmtp.message.section import read_fields, without_bcc
-from wlsmtp.wire.address import Address, Mailbox, local_name, parse_address, refuse
+from wlsmtp.message.stdlib import write_plain
+from wlsmtp.wire.address import Address, Mailbox, local_name, parse_address, plain_address, refuse
 from wlsmtp.wire.content import has_clean_line_ends
 from wlsmtp.wire.mailboxes import Group, mailboxes_in, parse_address_list
 
@@ -42,6 +44,11 @@ _HINT = "Pass sender= and recipients="
 # The standard library also ends a line at VT, FF, FS, GS and RS: what follows would be a field of its own.
 _BROKEN_LINE = re.compile(r"(?>\r\n|[\r\n\v\f\x1c-\x1e])(?![ \t])|\x00")
 _FIELD_NAME = re.compile(r"[!-9;-~]+")
+_PLAIN_VALUE = re.compile(
+    r"(?:[A-Za-z0-9._-]+ )*+[A-Za-z0-9._-]+"
+    r'|[A-Za-z]+/[A-Za-z0-9.+-]+(?:; [a-z]+="[A-Za-z0-9._-]+")*+'
+)
+"""A value that is written as it is in whatever field: words, or a media type with simple parameters."""
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _BROKEN_SECTION = (
     MissingHeaderBodySeparatorDefect,
@@ -51,7 +58,7 @@ _BROKEN_SECTION = (
 )
 _FIELD_TAKEN_FOR_A_LINE = re.compile(r"From[ \t]+:")
 """In this form the parser takes From for the line that begins a message in a mailbox file."""
-_NEVER_SENT = {"bcc", "resent-bcc"}
+_NEVER_SENT = frozenset({"bcc", "resent-bcc"})
 _POLICY = policy.SMTP.clone(refold_source="none", cte_type="8bit")
 
 
@@ -60,8 +67,36 @@ def email_content(message: AnyEmail) -> BytesContent:
     object itself is not modified. Raises ``MessageError`` for what cannot be written, and where a signature forbids
     folding."""
     _check_section(message)
-    prepared = recode.in_lines(_prepared(message, _NEVER_SENT, is_signed=any(map(recode.is_signed, message.walk()))))
-    return BytesContent(recode.write(prepared), to_7bit=lambda server: recode.write(recode.in_7bit(prepared, server)))
+    plain = write_plain(message, _plain_field, _NEVER_SENT)
+    if plain is None:
+        prepared = _in_lines(message)
+        return BytesContent(recode.write(prepared), to_7bit=partial(_in_7bit, prepared))
+    if plain.isascii():
+        return BytesContent(plain)
+    # The caller may change the message before a server turns out to need another form.
+    return BytesContent(plain, to_7bit=partial(_snapshot_in_7bit, _snapshot(message)))
+
+
+def _in_lines(message: AnyEmail) -> AnyEmail:
+    is_signed = any(map(recode.is_signed, message.walk()))
+    return recode.in_lines(_prepared(message, _NEVER_SENT, is_signed=is_signed))
+
+
+def _in_7bit(prepared: AnyEmail, server: str) -> bytes:
+    return recode.write(recode.in_7bit(prepared, server))
+
+
+def _snapshot_in_7bit(message: AnyEmail, server: str) -> bytes:
+    return _in_7bit(_in_lines(message), server)
+
+
+def _snapshot(part: AnyEmail) -> AnyEmail:
+    clone: Any = copy.copy(part)
+    clone._headers = [*part.raw_items()]
+    payload = clone._payload
+    if isinstance(payload, list):
+        clone._payload = [_snapshot(child) for child in payload]
+    return clone  # type: ignore[no-any-return]
 
 
 def email_fields(message: AnyEmail) -> list[Field]:
@@ -213,6 +248,16 @@ def _prepared(part: AnyEmail, left_out: Iterable[str] = (), *, is_signed: bool) 
         ]
         clone.set_payload(children)
     return clone
+
+
+def _plain_field(name: str, value: Any) -> str:
+    """Return a field's value in its final form, which for most fields is the text itself."""
+    text = str(value)
+    if getattr(value, "fold", None) is not None and len(name) + len(text) < 70 and not value.defects:
+        is_address = name.lower() in headers.ADDRESS_FIELDS
+        if plain_address(text) is not None if is_address else _PLAIN_VALUE.fullmatch(text):
+            return text
+    return fold(name, _final(name, value), is_signed=False)
 
 
 def _final(name: str, value: Any) -> str:

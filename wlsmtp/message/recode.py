@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # non-ASCII values all the same unless utf8 is set; where UTF-8 is not wanted, the header fields are ASCII already.
 _POLICY: Any = policy.SMTPUTF8.clone(refold_source="none", cte_type="8bit")
 _CTE = "Content-Transfer-Encoding"
-_SIGNATURE_FIELDS = frozenset({"dkim-signature", "domainkey-signature", "arc-message-signature", "arc-seal"})
+SIGNATURE_FIELDS = frozenset({"dkim-signature", "domainkey-signature", "arc-message-signature", "arc-seal"})
 _AS_IT_IS = ("", "7bit", "8bit", "binary")
 _BEYOND_OCTETS = re.compile(r"[^\x00-\x7f\udc80-\udcff]")
 """A character that represents no octet."""
@@ -46,7 +46,7 @@ def write(message: AnyEmail) -> bytes:
 
 def is_signed(part: AnyEmail) -> bool:
     """Return whether a signature covers the content of this part."""
-    has_fields = not _SIGNATURE_FIELDS.isdisjoint([name.lower() for name in part])
+    has_fields = not SIGNATURE_FIELDS.isdisjoint([name.lower() for name in part])
     return has_fields or part.get_content_type() == "multipart/signed"
 
 
@@ -175,15 +175,15 @@ def _in_lines(part: AnyEmail, octets: bytes) -> tuple[str, bytes] | None:
 def _in_short_lines(part: AnyEmail, octets: bytes) -> tuple[str, bytes] | None:
     """Encode long lines and NUL: servers refuse them (RFC 5321 §4.5.2, RFC 6152 §3), or cut the one and drop the
     other."""
-    is_harmed = (b"\0" in octets or _has_long_line(octets)) and _encoding_of(part) in _AS_IT_IS
+    is_harmed = (b"\0" in octets or has_long_line(octets)) and _encoding_of(part) in _AS_IT_IS
     is_leaf = part.get_content_maintype() not in ("message", "multipart")
     if is_harmed and is_leaf and _encoding_of(part) == "binary":
         return "base64", base64_lines(octets)
     return _encoded_anew(part, octets) if is_harmed and is_leaf else _in_lines(part, octets)
 
 
-def _has_long_line(octets: bytes) -> bool:
-    """Runs in linear time; a line that ends in CR alone counts too."""
+def has_long_line(octets: bytes) -> bool:
+    """Return whether a line has over 998 octets, in linear time; a line that ends in CR alone counts too."""
     if len(octets) <= MAX_LINE or max(map(len, octets.split(b"\n"))) <= MAX_LINE:
         return False
     return max(map(len, octets.replace(b"\r", b"\n").split(b"\n"))) > MAX_LINE
