@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test coverage test-other lint docs format bench fuzz soak clean
+.PHONY: help demo test coverage test-other lint docs dist format bench fuzz soak clean
 
 help:
 	@echo "make demo    send real messages to the embedded server, and show what happens"
@@ -13,6 +13,7 @@ help:
 	@echo "make test-other  the tests that touch the interpreter, with one more version of Python, or PYTHON=…"
 	@echo "make lint    ruff, mypy and pyright; also of the examples in README and docs"
 	@echo "make docs    build the documentation into build/site; open build/site/index.html"
+	@echo "make dist    build the wheel and the sdist into dist, and check them"
 	@echo "make format  let ruff put the code in form"
 	@echo "make bench   speed, memory and round trips, against eleven other clients in one run; writes benchmarks/RESULTS.md"
 	@echo "             QUICK=1 for a sign of life, QUESTIONS=\"one_connection …\" for some of it"
@@ -52,6 +53,12 @@ lint: $(STAMP)
 
 docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --clean
+
+dist: $(STAMP)
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -1,9 +1,10 @@
-"""MkDocs hooks: files of the repository that are pages of the site, and the links to them."""
+"""MkDocs hooks: what the site has besides the pages in docs/ (files of the repository, tables, pictures), and links."""
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path, PurePosixPath
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -11,6 +12,10 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import site_pages  # noqa: E402
+import site_pictures  # noqa: E402
 
 FROM_THE_REPOSITORY = {
     "contributing.md": "CONTRIBUTING.md",
@@ -18,8 +23,9 @@ FROM_THE_REPOSITORY = {
     "explanation/benchmarks.md": "benchmarks/README.md",
     "explanation/results.md": "benchmarks/RESULTS.md",
     "explanation/window.svg": "benchmarks/window.svg",
+    **{f"charts/{chart.name}": f"benchmarks/charts/{chart.name}" for chart in (ROOT / "benchmarks/charts").iterdir()},
 }
-"""Pages of the site whose text is kept elsewhere in the repository, where its readers look for it."""
+"""Files of the site that are kept elsewhere in the repository, where their readers look for them."""
 
 PAGE_OF = {source: page for page, source in FROM_THE_REPOSITORY.items()} | {"README.md": "index.md"}
 LINK = re.compile(r"(?<!\\)(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^)\s]+)\)")
@@ -27,16 +33,20 @@ FENCED = re.compile(r"^(`{3,})[^\n]*\n.*?^\1$", re.MULTILINE | re.DOTALL)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages whose text is kept outside docs/."""
+    """Add the files that are kept outside docs/, and the pictures that are drawn now."""
     for page, source in FROM_THE_REPOSITORY.items():
         files.append(File.generated(config, page, abs_src_path=str(ROOT / source)))
+    files.append(File.generated(config, "explanation/round-trips.svg", content=site_pictures.round_trips()))
+    for name in site_pictures.STATES:
+        files.append(File.generated(config, f"explanation/states-{name}.svg", content=site_pictures.states(name)))
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Point links between files of the repository to pages of the site."""
+    """Fill in tables, and point links between files of the repository to pages of the site."""
     name = page.file.src_uri
     source = PurePosixPath(FROM_THE_REPOSITORY.get(name, f"docs/{name}"))
+    markdown = site_pages.filled(markdown)
     pieces, end = [], 0
     for fence in FENCED.finditer(markdown):
         pieces += [links_on_the_site(markdown[end : fence.start()], source, name), fence[0]]
@@ -52,10 +62,10 @@ def links_on_the_site(text: str, source: PurePosixPath, page: str) -> str:
         if not path or ":" in path:
             return found[0]
         file = os.path.normpath(source.parent / path)
-        if file.startswith("docs/"):
-            target = file.removeprefix("docs/")
-        elif file in PAGE_OF:
+        if file in PAGE_OF:
             target = PAGE_OF[file]
+        elif file.startswith("docs/"):
+            target = file.removeprefix("docs/")
         else:
             return found[2] if (ROOT / file).exists() else found[0]
         return f"{found[1]}[{found[2]}]({os.path.relpath(target, PurePosixPath(page).parent)}{hash_}{anchor})"

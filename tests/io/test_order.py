@@ -1,9 +1,6 @@
-"""Locks are taken in the order that CONTRIBUTING names, and nothing waits under a mutex."""
+"""Locks are taken in the order of ``Rank``, and nothing waits under a mutex."""
 
 from __future__ import annotations
-
-import re
-from pathlib import Path
 
 import pytest
 
@@ -16,12 +13,6 @@ from wlsmtp.io.thread import Lock
 
 def test_it_is_checked_in_all_tests() -> None:
     assert order.is_checked
-
-
-def test_the_order_is_that_of_contributing() -> None:
-    page = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\d+\. `([A-Z_]+)`", page, re.MULTILINE)
-    assert rows == [rank.name for rank in Rank]
 
 
 def test_an_inner_lock_may_be_taken_and_an_outer_one_not(world: World) -> None:

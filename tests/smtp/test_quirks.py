@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from tests.worlds import World
 from wlsmtp import Envelope, RetryPolicy
-from wlsmtp.smtp.quirks import BEHAVIOURS, ServerQuirks, Trust
+from wlsmtp.smtp.quirks import ServerQuirks, Trust
 from wlsmtp.testing import SMTPServer
 
 MESSAGE = b"Subject: hello\r\n\r\nHello\r\n"
 TO_BOB = Envelope("ann@example.com", ["bob@example.org"])
-DOCS = Path(__file__).parents[2] / "docs" / "explanation" / "speed.md"
 
 
 def test_nothing_is_proven_before_the_first_message(world: World) -> None:
@@ -104,10 +101,3 @@ def test_two_first_groups_in_a_row_that_are_lost_end_groups() -> None:
     assert quirks.findings()["groups"] == "unproven"
     quirks.group_lost()
     assert quirks.groups is Trust.BROKEN
-
-
-def test_the_documentation_has_the_table() -> None:
-    text = DOCS.read_text(encoding="utf-8")
-    for behaviour in BEHAVIOURS:
-        row = f"| {behaviour.title} | {behaviour.proof} | {behaviour.disproof} | {behaviour.fallback} |"
-        assert row in text

@@ -1,0 +1,179 @@
+"""The parts of the documentation that the code itself knows: settings, commands, providers, behaviours of servers.
+
+A page asks for one with a comment, ``<!-- table: NAME ARGUMENT -->``; the hooks of MkDocs put it there.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import click
+import typer
+
+import wlsmtp
+from wlsmtp.cli.app import app
+from wlsmtp.io.order import Rank
+from wlsmtp.presets import PRESETS
+from wlsmtp.settings.help import meanings
+from wlsmtp.smtp.quirks import BEHAVIOURS
+
+ROOT = Path(__file__).parent.parent
+PLACE = re.compile(r"^<!-- table: (\w+) ?(\w*) -->$", re.MULTILINE)
+
+
+def filled(page: str) -> str:
+    """The page with its tables."""
+    return PLACE.sub(lambda found: "\n".join(TABLES[found[1]](*filter(None, [found[2]]))), page)
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> Iterable[str]:
+    """A table in Markdown."""
+    head = list(head)
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    yield from (f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in row)} |" for row in rows)
+
+
+def settings(model: str) -> Iterable[str]:
+    """The fields of a model, with the meaning that stands below each in the source."""
+    cls: Any = getattr(wlsmtp, model)
+    known = meanings(cls)
+    rows = []
+    for name, field in cls.model_fields.items():
+        anchor = f'<span id="{model}.{name}">`{name}`</span>'
+        default = f"`{_default(field)}`" if _default(field) else ""
+        rows.append([anchor, f"`{_type(known[name].accepts)}`", default, _prose(known[name].text)])
+    return table(["field", "type", "default", "meaning"], rows)
+
+
+def _type(accepts: str) -> str:
+    text = re.sub(r"Annotated\[(\w+), Field\([^)]*\)\]", r"\1", " ".join(accepts.split()))
+    text = re.sub(r"\bSeconds\b", "float", re.sub(r"\bSecretStr \| |Like\b", "", text))
+    names = r"(?:Security|Mode)"
+    return re.sub(rf"{names} \| (?=Literal)", "", text)
+
+
+def _default(field: Any) -> str:
+    if field.is_required():
+        return "required"
+    default = field.get_default(call_default_factory=True)
+    if default in ("", 0) and default is not False:
+        return ""
+    if isinstance(default, str):
+        return f'"{getattr(default, "value", default)}"'
+    return f"{type(default).__name__}()" if type(default).__module__.startswith("wlsmtp") else repr(default)
+
+
+def _prose(text: str) -> str:
+    return " ".join(text.replace("``", "`").split())
+
+
+def behaviours() -> Iterable[str]:
+    """What a session does not take from the server's word."""
+    rows = ((one.title, one.proof, one.disproof, one.fallback) for one in BEHAVIOURS)
+    return table(["behaviour", "proven by", "broken by", "instead"], rows)
+
+
+def providers() -> Iterable[str]:
+    """The providers that `from_preset` knows."""
+    rows = (
+        (f"`{name}`", one["title"], f"{one['server']}:{one['port']}", f"`{one['security']}`", one["advice"] or "")
+        for name, one in PRESETS.items()
+    )
+    return table(["name", "provider", "server", "security", "login"], rows)
+
+
+def commands() -> Iterable[str]:
+    """The help of each command, as the command itself shows it."""
+    yield from _help(typer.main.get_command(app), "wlsmtp", None)
+
+
+def _help(command: Any, name: str, parent: click.Context | None) -> Iterable[str]:
+    context = click.Context(command, info_name=name.rpartition(" ")[2], parent=parent, terminal_width=100)
+    context.max_content_width = 100
+    yield from (f"## {name}", "", "```text", command.get_help(context).rstrip(), "```", "")
+    for sub in getattr(command, "commands", {}).values():
+        yield from _help(sub, f"{name} {sub.name}", context)
+
+
+def locks() -> Iterable[str]:
+    """The order of locks, with the meaning that stands below each in the source."""
+    known = {field: below for field, below in pairwise(ast.parse(inspect.getsource(Rank)).body[0].body)}
+    for field, below in known.items():
+        if isinstance(field, ast.Assign) and isinstance(below, ast.Expr):
+            name = field.targets[0].id
+            yield f"{Rank[name]:d}. `{name}`: {_prose(below.value.value)}"
+
+
+PUBLIC_MODULES = ("wlsmtp", "wlsmtp.events", "wlsmtp.transports", "wlsmtp.testing")
+"""Modules whose names users import, and which list them."""
+GROUPS = {
+    "message": "messages", "receipt": "receipts", "results": "receipts", "settings": "settings", "oauth": "settings",
+    "errors": "errors", "outbox": "outbox", "transports": "transports",
+}  # fmt: skip
+"""The page of the API for the names of each package; those of all others are with the sessions."""
+
+
+def group_of(name: str) -> str:
+    """The page of the API that has a name of `wlsmtp`."""
+    return GROUPS.get(wlsmtp._HOME[name].partition(".")[0], "sessions")
+
+
+def api(group: str) -> Iterable[str]:
+    """The names of `wlsmtp` that belong to a page, for mkdocstrings."""
+    names = [name for names in wlsmtp._ROOMS.values() for name in names]
+    for name in (name for name in names if group_of(name) == group):
+        # The fields of settings are on the page that explains them.
+        hides = group == "settings" and hasattr(getattr(wlsmtp, name), "model_fields")
+        options = ["    options:", "      members: false"] if hides and name in _with_a_table() else []
+        yield from (f"::: wlsmtp.{name}", *options, "")
+
+
+def _with_a_table() -> set[str]:
+    page = (ROOT / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
+    return set(re.findall(r"table: settings (\w+)", page))
+
+
+def module(name: str) -> Iterable[str]:
+    """The names of another public module that are not among those of `wlsmtp`."""
+    found = import_module(f"wlsmtp.{name}")
+    others = [one for one in found.__all__ if one not in wlsmtp.__all__]
+    plain = [one for one in others if not callable(getattr(found, one))]
+    yield from (line for one in others if one not in plain for line in (f"::: wlsmtp.{name}.{one}", ""))
+    if plain:
+        yield "Constants: " + ", ".join(f'<span id="wlsmtp.{name}.{one}">`{one}`</span>' for one in plain)
+
+
+def contrib() -> Iterable[str]:
+    """The modules for other programs and libraries."""
+    for path in sorted((ROOT / "wlsmtp" / "contrib").glob("[!_]*")):
+        if path.suffix in ("", ".py"):
+            yield from (f"::: wlsmtp.contrib.{path.stem}", "")
+
+
+def names() -> Iterable[str]:
+    """All names of `wlsmtp`, with the page that has each."""
+    groups: dict[str, list[str]] = {}
+    for name in wlsmtp._HOME:
+        groups.setdefault(group_of(name), []).append(f"[`{name}`][wlsmtp.{name}]")
+    return table(["page", "names of `wlsmtp`"], ((f"[{g}]({g}.md)", ", ".join(sorted(n))) for g, n in groups.items()))
+
+
+TABLES: dict[str, Callable[..., Iterable[str]]] = {
+    "settings": settings,
+    "behaviours": behaviours,
+    "providers": providers,
+    "commands": commands,
+    "locks": locks,
+    "api": api,
+    "module": module,
+    "contrib": contrib,
+    "names": names,
+}
