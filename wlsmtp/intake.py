@@ -33,7 +33,7 @@ class Intake:
         self._defaults = Defaults(config.sender, config.reply_to, config.headers)
         self._has_defaults = bool(self._defaults)
         self._transport = transport
-        self._wall = context.io.wall
+        self._wall = context.io.unix_time
         self._signers = signers_of(config.dkim) if config.dkim is not None else ()
         self._is_stored = config.mode is Mode.ASYNC
         """True if content is stored before it is sent. It is signed when it is sent, as keys are never stored."""

@@ -90,7 +90,7 @@ class Mailer:
 
     def wait(self, id: str, timeout: float | None) -> Receipt:
         """See ``Follower.wait``."""
-        return self.io.play(self.follow(id, timeout))
+        return self.io.run_blocking(self.follow(id, timeout))
 
     async def follow(self, id: str, timeout: float | None = None) -> Receipt:
         """See ``Follower.follow``."""

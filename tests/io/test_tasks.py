@@ -129,14 +129,14 @@ class TestOffload:
     def test_gives_the_result_and_the_exception(self, world: World) -> None:
         async def core(io: IO) -> int:
             with pytest.raises(ZeroDivisionError):
-                await io.offload(lambda: 1 // 0)
-            return await io.offload(lambda: 7)
+                await io.run_in_thread(lambda: 1 // 0)
+            return await io.run_in_thread(lambda: 7)
 
         assert play(world, core) == 7
 
     def test_leaves_the_event_loop_free(self) -> None:
         async def core() -> int:
-            return await AsyncioIO().offload(threading.get_ident)
+            return await AsyncioIO().run_in_thread(threading.get_ident)
 
         assert asyncio.run(core()) != threading.get_ident()
 
@@ -149,7 +149,7 @@ class TestOffload:
             ended.set()
 
         async def core() -> None:
-            task = asyncio.create_task(AsyncioIO().offload(function))
+            task = asyncio.create_task(AsyncioIO().run_in_thread(function))
             await asyncio.to_thread(begun.wait, 10)
             task.cancel()
             await asyncio.sleep(0)

@@ -29,7 +29,7 @@ class Store:
         self._ahead = 0.0
         io: Any = AsyncioIO() if world.name == "asyncio" else BlockingIO()
         monotonic = io.now
-        io.wall = lambda: self.now
+        io.unix_time = lambda: self.now
         io.now = lambda: monotonic() + self._ahead
         outbox.io = io
         self.open()

@@ -112,7 +112,7 @@ def test_a_program_without_its_source_has_the_docstring_alone() -> None:
         "import inspect, wlsmtp\ndef nothing(_): raise OSError\ninspect.getsource = nothing\nprint(wlsmtp.TLS.__doc__)"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
-    assert shown.startswith("How TLS is done.") and "ca_file" not in shown
+    assert shown.startswith("The TLS settings.") and "ca_file" not in shown
 
 
 def test_a_misspelt_keyword_is_refused_at_run_time_too() -> None:

@@ -46,7 +46,7 @@ def test_the_oldest_are_forgotten_first(smtp_server: SMTPServer, monkeypatch: py
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Emails that wait are tried again after a moment instead of some seconds."""
     policy = RetryPolicy(attempts=100, backoff=0.1, max_backoff=0.1, jitter=0)
-    monkeypatch.setattr("wlsmtp.settings.config.PATIENT", policy)
+    monkeypatch.setattr("wlsmtp.settings.config.OUTBOX_RETRY", policy)
 
 
 @pytest.fixture(params=["in memory", "in files"])

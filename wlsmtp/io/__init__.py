@@ -1,2 +1,2 @@
-"""The only rooms with sockets, TLS, threads, event loops and clocks. ``base`` says what they offer; ``blocking`` and
-``aio`` are the two worlds, known only to ``session.py``."""
+"""The only package with sockets, TLS, threads, event loops and clocks. ``base`` defines the interface; ``blocking`` and
+``aio`` implement it, and only ``session.py`` knows them."""

@@ -1,4 +1,5 @@
-"""The asyncio world. A protocol object of its own instead of asyncio's streams: it costs half the time a message."""
+"""The I/O seam for asyncio. It uses its own protocol object instead of asyncio's streams, at half the time per
+message."""
 
 from __future__ import annotations
 
@@ -36,19 +37,19 @@ T = TypeVar("T")
 
 
 MOMENT = 0.05
-"""Seconds for the loop to read what lies in a socket."""
+"""Seconds for the loop to read what is waiting in a socket."""
 
 
 class AsyncioStream:
-    """A connected transport. One task may read while another writes."""
+    """A connected asyncio transport. One task may read while another writes."""
 
     keeps_unread = True
-    """A task is cancelled where it waits, and what came meanwhile stays with the wire."""
+    """A task is cancelled only where it waits; what arrived meanwhile stays in the wire."""
 
     def __init__(
         self, transport: asyncio.Transport, wire: Wire, sock: socket.socket, *, is_direct: bool = True
     ) -> None:
-        """``sock`` is what the transport works on."""
+        """``sock`` is the socket of the transport."""
         self.sent: int = 0
         self._socket = sock
         self._readable = Readable(sock)
@@ -61,27 +62,25 @@ class AsyncioStream:
 
     @property
     def local_ip(self) -> str | None:
-        """See ``Stream.local_ip``."""
         sock = self._transport.get_extra_info("socket")
         if not self._is_direct or sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
             return None
         return cast(str, sock.getsockname()[0])
 
     def has_input(self) -> bool:
-        """Looks at the socket itself too: a loop that did not run since knows nothing new."""
+        """Also checks the socket itself: a loop that did not run since knows nothing new."""
         if self._wire.received or self._wire.ended:
             return True
         return self._readable.within(0.0)
 
     async def read(self, deadline: float) -> bytes:
-        """See ``Stream.read``."""
         self._check_place()
         wire = self._wire
         while not wire.received and not wire.ended:
             try:
                 await wire.until_received(deadline)
             except TimeoutError:
-                # A deadline that is over deserves one look: what is there may say that a message was delivered.
+                # After the deadline, check once more: what has arrived may say that a message was delivered.
                 if not self.has_input():
                     raise
                 await wire.until_received(asyncio.get_running_loop().time() + MOMENT)
@@ -92,16 +91,17 @@ class AsyncioStream:
         return b""
 
     async def write(self, data: bytes | memoryview, deadline: float) -> None:
-        """See ``Stream.write``; waits while more lies unsent than the transport wants to hold."""
+        """Write ``data``; waits while more is buffered than the transport wants to hold."""
         self._check_place()
         if self._wire.closed.done() or self._transport.is_closing():
             raise self._wire.lost()
         engine = self._wire.engine
         self._transport.write(data if engine is None else await self._encrypt(engine, data, deadline))
-        if self._transport.is_closing():  # the network took nothing of it, and asyncio tells nobody but the protocol
+        # The network accepted nothing of it, and asyncio reports that only to the protocol.
+        if self._transport.is_closing():
             await asyncio.sleep(0)
             raise self._wire.lost()
-        # What the transport still holds may go out at any moment, so it counts as sent.
+        # What the transport still buffers may be sent at any moment, so it counts as sent.
         self.sent += len(data)
         while self._wire.paused:
             await self._wire.until_resumed(deadline)
@@ -109,7 +109,7 @@ class AsyncioStream:
                 raise self._wire.lost()
 
     async def _encrypt(self, engine: TLSEngine, data: bytes | memoryview, deadline: float) -> bytes:
-        """The octets to be sent, once TLS can send any."""
+        """Return the octets to be sent, once TLS can send any."""
         while not (octets := engine.encrypt(data)) and data:
             await self._wire.until_resumed(deadline)
             if self._wire.closed.done():
@@ -117,29 +117,26 @@ class AsyncioStream:
         return octets
 
     async def start_tls(self, settings: TLS, server_hostname: str, deadline: float) -> None:
-        """See ``Stream.start_tls``."""
         self._check_place()
         engine, self.tls = await secure(self, settings, server_hostname, deadline)
         self._wire.secure(engine)
 
     def keep_tls_session(self) -> None:
-        """See ``Stream.keep_tls_session``."""
         assert self._wire.engine is not None
         keep_session(self._wire.engine.object)
 
     async def close(self) -> None:
-        """See ``Stream.close``; waits for asyncio to let go of the socket."""
+        """Close the connection and wait until asyncio has released the socket."""
         self.abort()
         if not self._wire.closed.done() and self._place == _here():
             await asyncio.wait([self._wire.closed], timeout=1)
 
     def abort(self) -> None:
-        """See ``Stream.abort``."""
-        if self._wire.closed.done():  # asyncio trips over a transport that is aborted after its end
+        if self._wire.closed.done():  # asyncio fails on a transport that is aborted after its end
             return
-        if self._place.is_gone:  # the loop cannot be asked, and a parent goes on over its own descriptor
+        if self._place.is_gone:  # the loop is not available, and a parent continues over its own descriptor
             self._socket.close()
-            with suppress(AttributeError):  # asyncio's own transports would complain that nobody has closed them
+            with suppress(AttributeError):  # asyncio's own transports would warn that they were not closed
                 self._transport._sock = None  # type: ignore[attr-defined]
         elif self._place == _here():
             self._transport.abort()
@@ -152,7 +149,7 @@ class AsyncioStream:
 
 
 def _caller() -> Hashable:
-    """The task, or the thread where none runs."""
+    """Return the task, or the thread if no task is running."""
     try:
         return asyncio.current_task()
     except RuntimeError:
@@ -180,13 +177,11 @@ class AsyncioCondition:
         order.leave(_caller(), self._rank)
 
     async def wait(self, deadline: float) -> None:
-        """See ``Condition.wait``."""
         order.wait(_caller(), self._rank)
         async with asyncio.timeout_at(deadline):
             await self._condition.wait()
 
     def notify_all(self) -> None:
-        """See ``Condition.notify_all``."""
         self._condition.notify_all()
 
 
@@ -198,12 +193,10 @@ class AsyncioBell:
         self._waiter: asyncio.Future[None] | None = None
 
     def ring(self) -> None:
-        """See ``Bell.ring``."""
         self._is_rung = True
         wake(self._waiter)
 
     async def wait(self, deadline: float) -> None:
-        """See ``Bell.wait``."""
         if not self._is_rung:
             self._waiter = asyncio.get_running_loop().create_future()
             try:
@@ -221,11 +214,9 @@ class AsyncioTask(Generic[T]):
 
     @property
     def is_done(self) -> bool:
-        """See ``Task.is_done``."""
         return self._task.done()
 
     async def join(self, deadline: float) -> None:
-        """See ``Task.join``."""
         if self._task is asyncio.current_task():
             return
         order.wait(_caller())
@@ -235,22 +226,20 @@ class AsyncioTask(Generic[T]):
             raise TimeoutError
 
     async def wait(self, deadline: float) -> T:
-        """See ``Task.wait``."""
         await self.join(deadline)
         return self._task.result()
 
     def cancel(self) -> None:
-        """See ``Task.cancel``."""
         self._task.cancel()
 
 
 async def _end_of(future: asyncio.Future[Any]) -> None:
-    """Wait for what cannot be stopped, through all further cancellations."""
+    """Wait for something that cannot be stopped, through all further cancellations."""
     while not future.done():
         with suppress(asyncio.CancelledError):
             await asyncio.wait([future])
     if not future.cancelled():
-        future.exception()  # looked at, so that asyncio does not complain that nobody did
+        future.exception()  # retrieved, so that asyncio does not warn about it
 
 
 async def _wrap(sock: socket.socket, *, is_direct: bool = True) -> AsyncioStream:
@@ -277,29 +266,27 @@ _NONE: deque[AsyncGenerator[Any, None]] = deque()
 
 
 class AsyncioIO:
-    """The world of event loops."""
+    """The I/O of event loops."""
 
     def here(self) -> Place:
-        """See ``IO.here``: this process and the running loop."""
+        """Return this process and the running loop."""
         return _here()
 
     @property
     def abandoned(self) -> deque[AsyncGenerator[Any, None]]:
-        """See ``IO.abandoned``: asyncio closes them in tasks."""
+        """Always empty: asyncio closes generators in tasks."""
         return _NONE
 
     def now(self) -> float:
-        """The loop's clock, which need not be the system's (uvloop, test loops)."""
+        """Return the loop's time, which need not be the system's (uvloop, test loops)."""
         return asyncio.get_running_loop().time()
 
-    def wall(self) -> float:
-        """See ``IO.wall``."""
+    def unix_time(self) -> float:
         return time.time()
 
     async def connect(
         self, host: str, port: int, deadline: float, network: Network | None = None, proxy: Proxy | None = None
     ) -> AsyncioStream:
-        """See ``IO.connect``."""
         network = network or Network()
         if network.connector is not None:
             connecting = Connecting(partial(network.connector, host, port))
@@ -317,7 +304,6 @@ class AsyncioIO:
             return await _wrap(await dial(host, port, network))
 
     async def connect_unix(self, path: str, deadline: float) -> AsyncioStream:
-        """See ``IO.connect_unix``."""
         sock = socket.socket(socket.AF_UNIX)
         sock.setblocking(False)
         try:
@@ -329,35 +315,35 @@ class AsyncioIO:
         return await _wrap(sock)
 
     async def sleep(self, seconds: float) -> None:
-        """Lets other tasks run meanwhile."""
+        """Sleep while other tasks run."""
         order.wait(_caller())
         await asyncio.sleep(seconds)
 
     def mutex(self, rank: Rank) -> AbstractContextManager[object]:
-        """None is needed, as nothing else runs between two awaits; this one is the cheapest to take."""
+        """Return a lock that does nothing, as nothing else runs between two awaits."""
         return CheckedMutex(rank, _caller) if order.is_checked else threading.RLock()
 
     is_ending = False
-    """See ``IO.is_ending``: tasks can be had as long as the loop runs."""
+    """Always False: tasks are available as long as the loop runs."""
 
     def caller(self) -> Hashable:
-        """See ``IO.caller``: the task."""
+        """Return the current task."""
         return asyncio.current_task()
 
     def condition(self, rank: Rank) -> AsyncioCondition:
-        """A condition of tasks."""
+        """Return a condition of tasks."""
         return AsyncioCondition(rank)
 
     def bell(self) -> AsyncioBell:
-        """A bell for a task."""
+        """Return a bell for a task."""
         return AsyncioBell()
 
     def spawn(self, coroutine: Coroutine[Any, Any, T], name: str) -> AsyncioTask[T]:
-        """See ``IO.spawn``: a task."""
+        """Start a task."""
         return AsyncioTask(coroutine, name)
 
-    async def offload(self, function: Callable[[], T]) -> T:
-        """See ``IO.offload``: in a thread."""
+    async def run_in_thread(self, function: Callable[[], T]) -> T:
+        """Call ``function`` in a thread."""
         future = asyncio.get_running_loop().run_in_executor(None, function)
         try:
             return await asyncio.shield(future)
@@ -366,22 +352,21 @@ class AsyncioIO:
             raise
 
     async def run_program(self, command: Sequence[str], chunks: Iterable[bytes], deadline: float) -> Ended:
-        """See ``IO.run_program``."""
         from wlsmtp.io.aio_process import run_program
 
         return await run_program(command, chunks, deadline)
 
-    def play(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """See ``IO.play``: to block here would stop the whole event loop."""
+    def run_blocking(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Raise ``ConfigError``: blocking here would stop the whole event loop."""
         coroutine.close()
         raise ConfigError("An AsyncSMTPSession cannot block", stage=Stage.SETTINGS, hint="Use await")
 
     def at_exit(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-        """See ``IO.at_exit``: a loop that ends cancels its tasks."""
+        """Do nothing: a loop that ends cancels its tasks."""
         return lambda: None
 
     async def call(self, function: Callable[[], T | Awaitable[T]], deadline: float, *, in_place: bool = False) -> T:
-        """See ``IO.call``; an ``async def`` is awaited in this task."""
+        """Call ``function`` in a thread of its own; an ``async def`` is awaited in this task."""
         async with asyncio.timeout_at(deadline):
             result = function() if iscoroutinefunction(function) else await await_aside(function)
             return await result if isawaitable(result) else result  # pyright: ignore[reportReturnType]

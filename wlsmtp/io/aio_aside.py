@@ -1,4 +1,4 @@
-"""Functions that may hang, waited for by a task; see ``aside.py``."""
+"""Functions that may hang, awaited by a task; see ``aside.py``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ T = TypeVar("T")
 
 
 async def await_aside(function: Callable[[], T]) -> T:
-    """What ``function`` returns or raises; a caller that is cancelled leaves it behind. Raises ``OSError`` when no
-    thread can be started."""
+    """Return or raise what ``function`` does; a cancelled caller abandons it. Raises ``OSError`` if no thread can be
+    started."""
     return await asyncio.wrap_future(start_aside(function))

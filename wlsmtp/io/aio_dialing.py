@@ -1,4 +1,4 @@
-"""Connecting in the asyncio world: addresses that race, proxies. Its callers set the deadlines."""
+"""Connecting with asyncio: racing addresses, proxies. The callers set the deadlines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 async def dial(host: str, port: int, network: Network) -> socket.socket:
-    """A socket connected to the first address of ``host`` that answers."""
+    """Return a socket connected to the first address of ``host`` that answers."""
     found = addresses_of(host, port)
     if found is None:
         found = await await_aside(partial(look_up, host, port))
@@ -27,7 +27,7 @@ async def dial(host: str, port: int, network: Network) -> socket.socket:
 
 
 async def dial_through(proxy: Proxy, host: str, port: int, network: Network, deadline: float) -> socket.socket:
-    """A socket that the proxy has connected to ``host``."""
+    """Return a socket that the proxy has connected to ``host``."""
     from wlsmtp.io.proxy import tunnel, unreachable
 
     try:
@@ -48,7 +48,8 @@ async def dial_through(proxy: Proxy, host: str, port: int, network: Network, dea
 
 
 async def _race(addresses: list[Address], network: Network) -> socket.socket:
-    """Connect to the addresses, one more every quarter of a second, and keep the first that answers (RFC 8305 §5)."""
+    """Connect to the addresses, starting one more every quarter of a second, and keep the first that answers (RFC 8305
+    §5)."""
     waiting = list(addresses)
     running: set[asyncio.Task[socket.socket]] = set()
     failure: BaseException = OSError(errno.EADDRNOTAVAIL, "no address")
@@ -81,6 +82,6 @@ async def _attempt(family: int, address: Any, network: Network) -> socket.socket
 
 
 def _drop(task: asyncio.Task[socket.socket]) -> None:
-    """Close the socket of an attempt that came too late."""
+    """Close the socket of an attempt that finished too late."""
     if not task.cancelled() and task.exception() is None:
         task.result().close()

@@ -1,4 +1,4 @@
-"""What becomes of connections when their event loop ends."""
+"""Closes connections when their event loop ends."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ class _Connection(Protocol):
 
 
 class _End:
-    """The connections of one event loop. ``asyncio.run`` and its like close suspended generators as the last thing that
-    they do before they close the loop; so this one closes what is still open, which nobody could do later."""
+    """The connections of one event loop. ``asyncio.run`` and its like close suspended generators as the last step
+    before they close the loop. A suspended generator therefore closes what is still open, which nobody could do
+    later."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -38,7 +39,7 @@ _ends: dict[asyncio.AbstractEventLoop, _End] = {}
 
 
 def close_with_loop(connection: _Connection) -> None:
-    """Have a connection closed when the running loop ends in good order, unless it was closed before."""
+    """Close a connection when the running loop ends normally, unless it was closed before."""
     loop = asyncio.get_running_loop()
     end = _ends.get(loop)
     if end is None:

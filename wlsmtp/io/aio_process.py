@@ -1,4 +1,4 @@
-"""Programs of the asyncio world."""
+"""Runs programs under asyncio."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wlsmtp.io.process import kept_of, kill_group
 
 
 async def run_program(command: Sequence[str], chunks: Iterable[bytes], deadline: float) -> Ended:
-    """See ``IO.run_program``."""
+    """Run a program; see ``IO.run_program``."""
     with TemporaryFile() as output:
         process = await asyncio.create_subprocess_exec(
             *command, stdin=asyncio.subprocess.PIPE, stdout=output, stderr=output, start_new_session=True
@@ -30,7 +30,7 @@ async def run_program(command: Sequence[str], chunks: Iterable[bytes], deadline:
 
 
 async def _feed(process: Process, chunks: Iterable[bytes]) -> bool:
-    """Whether the program was given everything, and the end of it."""
+    """Return whether the program received all of its input, and the end of it."""
     assert process.stdin is not None
     try:
         for chunk in chunks:
@@ -44,7 +44,7 @@ async def _feed(process: Process, chunks: Iterable[bytes]) -> bool:
 
 
 async def _end(process: Process) -> None:
-    """See ``process._end``; the program is collected first also when the caller is cancelled meanwhile."""
+    """End the program as ``process._end`` does; it is reaped first, even if the caller is cancelled meanwhile."""
     if process.returncode is None:
         kill_group(process.pid)
     end = asyncio.ensure_future(process.wait())

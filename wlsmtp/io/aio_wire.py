@@ -1,4 +1,4 @@
-"""What asyncio calls back about one connection, turned into something to wait for."""
+"""Turns asyncio's callbacks for one connection into something to wait for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Wire(asyncio.Protocol):
-    """What asyncio calls back, turned into something to wait for."""
+    """The protocol object of one connection."""
 
     def __init__(self) -> None:
         self.received: bytearray = bytearray()
@@ -26,7 +26,8 @@ class Wire(asyncio.Protocol):
         self._reader: asyncio.Future[None] | None = None
         self._read_by = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        """Looks at ``_timer_at`` whether it is ``_read_by``: a timer for every reply would cost more than the reply."""
+        """Checks at ``_timer_at`` whether it is ``_read_by``: a timer for every reply would cost more than the
+        reply."""
         self._timer_at = 0.0
         self._writer: asyncio.Future[None] | None = None
         self._transport: asyncio.Transport | None = None
@@ -50,7 +51,7 @@ class Wire(asyncio.Protocol):
         wake(self._reader)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        # A write that fails makes asyncio close the socket, with what the server had said before it hung up unread.
+        # A failed write makes asyncio close the socket without reading what the server said before it closed.
         if exc is not None and self._transport is not None:
             for data in read_dry(self._transport.get_extra_info("socket")):
                 self._take_in(data)
@@ -63,7 +64,8 @@ class Wire(asyncio.Protocol):
         wake(self._writer)
 
     def secure(self, engine: TLSEngine) -> None:
-        """From here on all that comes is TLS; also what came while the last of the handshake was written."""
+        """Treat everything received from now on as TLS, including what came while the end of the handshake was
+        written."""
         self.engine = engine
         self._take_in(self.take())
 
@@ -97,13 +99,13 @@ class Wire(asyncio.Protocol):
         return data
 
     def lost(self) -> OSError:
-        """The error for a connection that has ended."""
+        """Return the error for a connection that has ended."""
         if self.failure is None or isinstance(self.failure, OSError):
             return self.failure or ConnectionResetError("the connection was lost")
         return ConnectionResetError(str(self.failure))
 
     async def until_received(self, deadline: float) -> None:
-        """Wait until something came, or the end."""
+        """Wait until something was received, or the end."""
         self._reader = waiter = self._loop.create_future()
         self._read_by = deadline
         if self._timer is None or deadline < self._timer_at:
@@ -120,7 +122,7 @@ class Wire(asyncio.Protocol):
         self._timer = self._loop.call_at(self._timer_at, self._time_is_up)
 
     def _time_is_up(self) -> None:
-        """For what was read meanwhile, or for what is waited for now?"""
+        """Check whether the deadline of the current wait has passed, rather than that of an earlier one."""
         self._timer = None
         if self._reader is None:
             return
@@ -130,7 +132,7 @@ class Wire(asyncio.Protocol):
             expire(self._reader)
 
     async def until_resumed(self, deadline: float) -> None:
-        """Wait until the transport takes more, or something came."""
+        """Wait until the transport accepts more, or something was received."""
         self._writer = self._loop.create_future()
         try:
             await within(self._writer, deadline)

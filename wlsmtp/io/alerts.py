@@ -1,5 +1,5 @@
-"""TLS alerts about the client's certificate. In TLS 1.3 they come after the handshake (RFC 8446 §4.4.2.4), when the
-server is asked for the first time, so that whoever reads must know them. It does without ``ssl``."""
+"""TLS alerts about the client's certificate. In TLS 1.3 they come after the handshake (RFC 8446 §4.4.2.4), with the
+first read, so the reader must recognize them. This module does not use ``ssl``."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _NOT_ACCEPTED = frozenset({
     "SSLV3_ALERT_CERTIFICATE_EXPIRED", "SSLV3_ALERT_CERTIFICATE_UNKNOWN", "SSLV3_ALERT_NO_CERTIFICATE",
     "TLSV1_ALERT_UNKNOWN_CA",
 })  # fmt: skip
-"""Names that OpenSSL gives to the alerts of RFC 8446 §6.2."""
+"""OpenSSL's names for the alerts of RFC 8446 §6.2."""
 _UNNAMED = "SSLV3_ALERT_HANDSHAKE_FAILURE"
 """What servers send before TLS 1.3, which has no alert for a missing certificate."""
 
 
 def client_certificate_error(error: Exception, server: str, *, has_shown: bool = False) -> TLSError | None:
-    """The error for an alert about the client's certificate; None for any other failure. ``has_shown``: the server's
-    own certificate had come before."""
+    """Return the error for an alert about the client's certificate; None for any other failure. ``has_shown``: the
+    server's own certificate had come before."""
     reason = getattr(error, "reason", None)
     if reason in _MISSING:
         words = f"{server} asks for a client certificate"

@@ -1,7 +1,7 @@
-"""Functions that may hang, called in a thread of their own, which is left behind at a deadline.
+"""Runs functions that may hang in a thread of their own, which is abandoned at a deadline.
 
-A look-up of a name, a token provider, a connector: nothing can interrupt them. The thread is a daemon and in no pool,
-so that it keeps neither the next call from its turn nor the program from its end.
+Name look-ups, token providers and connectors cannot be interrupted. The thread is a daemon and in no pool, so it delays
+neither the next call nor the exit of the program.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ T = TypeVar("T")
 
 
 def call_aside(function: Callable[[], T], seconds: float) -> T:
-    """What ``function`` returns or raises; ``TimeoutError`` after ``seconds``, and it goes on then. Raises ``OSError``
-    when no thread can be started."""
+    """Return or raise what ``function`` does; ``TimeoutError`` after ``seconds``, while it continues. Raises
+    ``OSError`` if no thread can be started."""
     future = start_aside(function)
     future.exception(seconds)
     return future.result()
 
 
 def start_aside(function: Callable[[], T]) -> Future[T]:
-    """Begin to call ``function``. Raises ``OSError`` when no thread can be started."""
+    """Start to call ``function``. Raises ``OSError`` if no thread can be started."""
     future: Future[T] = Future()
     work = partial(_work, partial(copy_context().run, function), future)
     try:
         threading.Thread(target=work, name="wlsmtp-aside", daemon=True).start()
-    except RuntimeError as error:  # too many of them, or the interpreter ends
+    except RuntimeError as error:  # too many threads, or the interpreter is shutting down
         raise OSError(EAGAIN, str(error)) from error
     return future
 

@@ -1,9 +1,9 @@
-"""The seam between the core and a world: everything that waits, and nothing else.
+"""The I/O seam: the interface of everything that waits, and nothing else.
 
-The core is written once, as ``async def`` over these protocols. In the asyncio world their methods suspend; in the
-blocking world they block and never suspend, so ``io.blocking.run`` plays any core coroutine to its end in one step.
-Failures are the builtin ones (``OSError``, ``TimeoutError``), and ``TLSError`` from ``start_tls``; the caller knows the
-stage and says the rest. Deadlines are absolute, on the clock of ``IO.now``.
+The core is written once, as ``async def`` over these protocols. With asyncio their methods suspend; when blocking they
+block and never suspend, so that ``io.blocking.run`` runs any core coroutine to its end in one step. Failures are the
+builtin ones (``OSError``, ``TimeoutError``), and ``TLSError`` from ``start_tls``; the caller knows the stage and adds
+the rest. Deadlines are absolute, on the clock of ``IO.now``.
 """
 
 from __future__ import annotations
@@ -25,74 +25,76 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 READ_SIZE = 65536
-"""Octets asked of the network at once."""
+"""Octets requested per read."""
 MAX_UNREAD = 8 * 1024 * 1024
-"""Octets of replies that are kept while nobody reads: a server that cannot get rid of its replies stops reading, and
-then both sides would wait for ever. They answer some 100,000 recipients."""
+"""Octets of replies that are kept while nobody reads. A server that cannot send its replies stops reading, and both
+sides would wait for ever. They are the replies to some 100,000 recipients."""
 ATTEMPT_DELAY = 0.25
-"""Seconds until the next address is tried beside a slow one (RFC 8305 §5)."""
+"""Seconds until the next address is tried in parallel with a slow one (RFC 8305 §5)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a program ended."""
+    """The result of running a program."""
 
     status: int | None
-    """Its exit status, negative for the signal that ended it; None when it was killed at the deadline."""
+    """The exit status, negative for the signal that ended it; None if it was killed at the deadline."""
     was_fed: bool
-    """Whether it was given all of its input, and the end of it."""
+    """True if it received all of its input, and the end of it."""
     output: bytes
-    """The last of what it wrote, to either output."""
+    """The end of its output on either stream."""
 
 
 class Stream(Protocol):
-    """One connection's bytes, both ways. One sender at a time reads, and one writes, and the two may be different.
+    """One connection's bytes, both ways. One sender at a time reads and one writes; they may be different senders.
 
-    It belongs to the place where it was made. Elsewhere, to read, to write and to secure it raise ``ConfigError``, and
-    to close it lets go of the descriptor only: in a forked child the server sees nothing, and the parent goes on.
+    A stream belongs to the process and event loop that made it. Elsewhere, reading, writing and securing raise
+    ``ConfigError``, and closing only releases the descriptor: in a forked child the server sees nothing, and the parent
+    continues.
     """
 
     tls: TLSInfo | None
     sent: int
-    """Octets handed to the network so far; of a write that failed, those that may have gone out."""
+    """Octets passed to the network so far; of a failed write, those that may have been sent."""
     keeps_unread: bool
-    """Whether a ``read`` that was interrupted from outside has certainly taken nothing."""
+    """True if a ``read`` that was interrupted from outside has certainly consumed nothing."""
 
     @property
     def local_ip(self) -> str | None:
-        """The address of this end, or None where it says nothing about the server: for a unix socket, and behind a
-        proxy or a connector."""
+        """The address of this end. None if it says nothing about the server: for a unix socket, and behind a proxy or a
+        connector."""
         ...
 
     def has_input(self) -> bool:
-        """Whether the server said or did anything that was not read: on an idle connection, the end of it.
+        """Return whether the server sent or did anything that was not read: on an idle connection, the end of it.
 
-        Over TLS it may be a record without data, such as a session ticket."""
+        Over TLS it may be a record without data, such as a session ticket.
+        """
         ...
 
     async def read(self, deadline: float) -> bytes:
-        """The next bytes; ``b""`` when the server has closed."""
+        """Return the next bytes; ``b""`` when the server has closed."""
         ...
 
     async def write(self, data: bytes | memoryview, deadline: float) -> None:
-        """Hand ``data`` over to the network."""
+        """Pass ``data`` to the network."""
         ...
 
     async def start_tls(self, settings: TLS, server_hostname: str, deadline: float) -> None:
-        """Secure the connection. Raises ``TLSError``, but ``OSError`` when the connection was lost meanwhile."""
+        """Secure the connection. Raises ``TLSError``, but ``OSError`` if the connection was lost meanwhile."""
         ...
 
     def keep_tls_session(self) -> None:
-        """Let a later connection resume the TLS session of this one. To be called once the server has spoken over TLS,
-        as in TLS 1.3 what it takes to resume comes after the handshake (RFC 8446 §4.6.1)."""
+        """Let a later connection resume the TLS session of this one. Call it once the server has sent data over TLS: in
+        TLS 1.3 session tickets come after the handshake (RFC 8446 §4.6.1)."""
         ...
 
     async def close(self) -> None:
-        """End the connection at once; never raises."""
+        """Close the connection at once; never raises."""
         ...
 
     def abort(self) -> None:
-        """End the connection at once, without waiting for anything."""
+        """Abort the connection at once, without waiting for anything."""
         ...
 
 
@@ -100,84 +102,86 @@ class Condition(Protocol):
     """A lock, held with ``async with``, whose holders can wait to be woken."""
 
     async def __aenter__(self) -> None:
-        """Hold the lock."""
+        """Acquire the lock."""
         ...
 
     async def __aexit__(self, *_: object) -> None:
-        """Let go of it."""
+        """Release the lock."""
         ...
 
     async def wait(self, deadline: float) -> None:
-        """Let go of the lock, and hold it again once woken. Raises ``TimeoutError`` at the deadline."""
+        """Release the lock, and acquire it again once woken. Raises ``TimeoutError`` at the deadline."""
         ...
 
     def notify_all(self) -> None:
-        """Wake all who wait."""
+        """Wake all waiters."""
         ...
 
 
 class Bell(Protocol):
-    """Wakes one who waits. Nothing is held, so that an interrupt cannot leave anything held."""
+    """Wakes one waiter. It is not a lock, so an interrupt cannot leave anything held."""
 
     def ring(self) -> None:
-        """Wake who waits, or who will wait next. Rung twice before that is as good as once."""
+        """Wake the waiter, or the next one to wait. Ringing twice before that counts once."""
         ...
 
     async def wait(self, deadline: float) -> None:
-        """Wait until it is rung, or was rung since the last wait. Raises ``TimeoutError`` at the deadline."""
+        """Wait until it is rung, or return at once if it was rung since the last wait. Raises ``TimeoutError`` at the
+        deadline."""
         ...
 
 
 class Task(Protocol[T_co]):
-    """Work that goes on beside the one who spawned it."""
+    """Work that runs in parallel with its creator."""
 
     @property
     def is_done(self) -> bool:
-        """Whether it has ended, in whatever way."""
+        """True if it has ended, however."""
         ...
 
     async def join(self, deadline: float) -> None:
-        """Wait until it has ended, in whatever way. Raises ``TimeoutError`` at the deadline, and the work goes on. The
-        work itself does not wait for its own end."""
+        """Wait until it has ended, however. Raises ``TimeoutError`` at the deadline, while the work continues. The work
+        itself does not wait for its own end."""
         ...
 
     async def wait(self, deadline: float) -> T_co:
-        """What the work returned, or the exception that ended it. Raises ``TimeoutError`` at the deadline, and the work
-        goes on then."""
+        """Return what the work returned, or raise the exception that ended it. Raises ``TimeoutError`` at the deadline,
+        while the work continues."""
         ...
 
     def cancel(self) -> None:
-        """Interrupt the work where it waits, in worlds that can: a thread goes on to its end, and must be told by other
-        means that nobody needs it any more."""
+        """Cancel the work where it waits, if possible. A thread runs to its end, and must learn by other means that it
+        is not needed."""
         ...
 
 
 class IO(Protocol):
-    """One world."""
+    """The I/O of one kind of session: blocking or asyncio."""
 
     def here(self) -> Place:
-        """Where the caller runs. What was kept elsewhere must not be used: see ``io.place``."""
+        """Return the process and event loop of the caller. Objects of another one must not be used: see
+        ``io.place``."""
         ...
 
     @property
     def abandoned(self) -> deque[AsyncGenerator[Any, None]]:
-        """Generators that the garbage collector has found unfinished, to be closed where it does no harm to wait.
-        Empty in worlds that close them by themselves."""
+        """Generators that the garbage collector found unfinished, to be closed where waiting does no harm. Empty under
+        asyncio, which closes them itself."""
         ...
 
     def now(self) -> float:
-        """Seconds on a clock that only goes forward."""
+        """Return seconds on a monotonic clock."""
         ...
 
-    def wall(self) -> float:
-        """Seconds since 1970 by the clock on the wall, which is the same for all programs of a machine."""
+    def unix_time(self) -> float:
+        """Return seconds since 1970, the same for all programs of a machine."""
         ...
 
     async def connect(
         self, host: str, port: int, deadline: float, network: Network | None = None, proxy: Proxy | None = None
     ) -> Stream:
-        """Connect to the first address of ``host`` that answers, IPv6 and IPv4 side by side (RFC 8305), or as
-        ``network`` says, or through ``proxy``. Raises ``ConnectionFailed`` when the proxy refuses."""
+        """Connect to the first address of ``host`` that answers, IPv6 and IPv4 in parallel (RFC 8305), or as
+        ``network`` says, or through ``proxy``. Raises ``ConnectionFailed`` if the proxy refuses."""
         ...
 
     async def connect_unix(self, path: str, deadline: float) -> Stream:
@@ -185,66 +189,67 @@ class IO(Protocol):
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait for ``seconds``."""
         ...
 
     def mutex(self, rank: Rank) -> AbstractContextManager[object]:
-        """A lock for moments: nothing waits while it is held. ``rank`` says which locks may be taken inside."""
+        """Return a lock for short critical sections: nothing waits while it is held. ``rank`` says which locks may be
+        taken inside."""
         ...
 
     @property
     def is_ending(self) -> bool:
-        """Whether the program has begun to end, so that no new thread may be had for work (Python 3.12 and later)."""
+        """True if the program has begun to exit, so that no new thread may be started for work (Python 3.12 and
+        later)."""
         ...
 
     def caller(self) -> Hashable:
-        """Who is at work: the thread, or the task."""
+        """Return the identity of the running thread or task."""
         ...
 
     def condition(self, rank: Rank) -> Condition:
-        """A new lock with a waiting room; ``rank`` as for ``mutex``."""
+        """Return a new condition; ``rank`` as for ``mutex``."""
         ...
 
     def bell(self) -> Bell:
-        """A new bell."""
+        """Return a new bell."""
         ...
 
     def spawn(self, coroutine: Coroutine[Any, Any, T], name: str) -> Task[T]:
-        """Let ``coroutine`` run beside this one: in a thread that does not keep the program from ending, or a task.
-        Raises ``OSError`` when no thread can be started."""
+        """Run ``coroutine`` in parallel: in a daemon thread, or a task. Raises ``OSError`` if no thread can be
+        started."""
         ...
 
-    async def offload(self, function: Callable[[], T]) -> T:
-        """Call a function that blocks for a moment (files, databases) so that only this caller waits for it. It is
-        called to its end also when the caller is cancelled."""
+    async def run_in_thread(self, function: Callable[[], T]) -> T:
+        """Call a function that blocks briefly (files, databases) so that only this caller waits for it. It runs to its
+        end even if the caller is cancelled."""
         ...
 
     async def run_program(self, command: Sequence[str], chunks: Iterable[bytes], deadline: float) -> Ended:
-        """Run a program, without a shell, with ``chunks`` as its input. It is killed, with those that it has started,
-        at the deadline, or when ``chunks`` or the caller is interrupted: always before it could take the input for
-        ended. Raises ``OSError`` when it cannot be started."""
+        """Run a program, without a shell, with ``chunks`` as its input. It is killed, with its child processes, at the
+        deadline, or when ``chunks`` or the caller is interrupted, and always before it could take its input as
+        complete. Raises ``OSError`` if it cannot be started."""
         ...
 
-    def play(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Play a core coroutine to its end where nobody can ``await``, in worlds that can. Raises ``ConfigError`` in
-        others."""
+    def run_blocking(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a core coroutine to its end where the caller cannot ``await``. Raises ``ConfigError`` under asyncio."""
         ...
 
     def at_exit(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-        """Have ``work`` done when the program ends, while its threads still run; returns what takes that back. Worlds
-        that cancel their tasks at the end do nothing here. Raises ``OSError`` when no thread can be started."""
+        """Run ``work`` when the program exits, while its threads still run; returns a function that cancels that. Does
+        nothing under asyncio, which cancels its tasks at the end. Raises ``OSError`` if no thread can be started."""
         ...
 
     async def call(self, function: Callable[[], T | Awaitable[T]], deadline: float, *, in_place: bool = False) -> T:
-        """Call a function that may block or hang (a user's, key derivation) in a thread of its own, so that only this
-        caller waits for it; it may return an awaitable in worlds that can wait for one. Raises ``TimeoutError`` at the
-        deadline, and the function goes on then, without keeping the program from its end. ``in_place`` asks for the
-        thread of the caller, and for no deadline, in worlds that block."""
+        """Call a function that may block or hang (a user's function, key derivation) in a thread of its own, so that
+        only this caller waits for it. It may return an awaitable under asyncio. Raises ``TimeoutError`` at the
+        deadline, while the function continues without delaying the exit of the program. ``in_place`` runs it in the
+        caller's thread, without a deadline, when blocking."""
         ...
 
 
 def interleave(addresses: Iterable[tuple[int, object]]) -> list[tuple[int, object]]:
-    """Addresses as (family, address), reordered so that families alternate, the first family first (RFC 8305 §4)."""
+    """Reorder addresses, as (family, address), so that families alternate, the first family first (RFC 8305 §4)."""
     families: dict[int, list[tuple[int, object]]] = {}
     for address in addresses:
         families.setdefault(address[0], []).append(address)

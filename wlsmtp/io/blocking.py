@@ -1,4 +1,4 @@
-"""The blocking world: sockets that block, locks of threads; its coroutines never suspend."""
+"""The blocking I/O seam: blocking sockets and thread locks; its coroutines never suspend."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BATCH = 4 * RECORD
-"""Octets of plain text that are encrypted at a time."""
+"""Octets of plain text encrypted at a time."""
 MOMENT = 100e-6
-"""Seconds in which an answer counts as prompt: less than it takes to fall asleep twice."""
+"""Seconds within which an answer counts as prompt: less than it takes to block and wake up twice."""
 PATIENCE = 0.5
-"""Seconds after which a write that waits looks again whether anybody reads."""
+"""Seconds after which a blocked write checks again whether anybody reads."""
 
 
 class _Held(threading.local):
-    """The conditions that this thread holds, or was about to take or to leave when it was interrupted."""
+    """The conditions that this thread holds, or was about to acquire or release when it was interrupted."""
 
     def __init__(self) -> None:
         self.locks: list[BlockingCondition] = []
@@ -53,10 +53,11 @@ _held = _Held()
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Play a core coroutine to its end: over blocking I/O it never suspends, so one step does it.
+    """Run a core coroutine to its end: over blocking I/O it never suspends, so one step does it.
 
-    A signal handler may raise at any place of the main thread, also right behind the taking of a lock or before its
-    release: what is still held at the end is released here, or all other threads would wait for it for ever."""
+    A signal handler may raise anywhere in the main thread, even right after a lock was taken or before it is released.
+    Conditions that are still held at the end are released here, or all other threads would wait for them for ever.
+    """
     before = len(_held.locks)
     try:
         coroutine.send(None)
@@ -68,14 +69,14 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
             _held.locks.pop().release()
         raise
     coroutine.close()
-    raise RuntimeError("a coroutine of the blocking world was suspended")
+    raise RuntimeError("a coroutine suspended over blocking I/O")
 
 
 def advance(generator: AsyncGenerator[T, None], abandoned: deque[AsyncGenerator[Any, None]]) -> T:
-    """The next value of ``generator``. Raises ``StopAsyncIteration`` at its end.
+    """Return the next value of ``generator``. Raises ``StopAsyncIteration`` at its end.
 
-    The garbage collector may strike in any thread, under any lock. So what it finds of the generator, and of those that
-    are first used inside it, is not closed there but kept in ``abandoned``, for whoever uses the session next.
+    The garbage collector may run in any thread, under any lock. The generator, and those first used inside it, are
+    therefore not closed by it. They are kept in ``abandoned`` for the next caller of the session.
     """
     hooks = sys.get_asyncgen_hooks()
     sys.set_asyncgen_hooks(None, abandoned.append)
@@ -93,7 +94,7 @@ class BlockingStream:
     """A connected socket. One thread may read while another writes."""
 
     keeps_unread = False
-    """An interrupt may fall between the system call and the keeping of what it gave."""
+    """An interrupt may fall between the system call and storing its result."""
 
     def __init__(self, sock: socket.socket, *, is_direct: bool = True) -> None:
         sock.setblocking(False)
@@ -101,12 +102,12 @@ class BlockingStream:
         self._readable = Readable(sock)
         self._process = os.getpid()
         self._is_direct = is_direct
-        # OpenSSL takes one call at a time for a connection; and two that received would mix up what came.
+        # OpenSSL allows one call at a time per connection; two readers would also mix up the data.
         self._lock = threading.Lock()
         self._engine: TLSEngine | None = None
         self._records = OutgoingRecords()
         self._wants_input = False
-        """Whether TLS can send nothing before something has come."""
+        """True if TLS can send nothing before something was received."""
         self._inbox: deque[bytes] = deque()
         self._unread = 0
         self._is_read = False
@@ -116,17 +117,15 @@ class BlockingStream:
 
     @property
     def local_ip(self) -> str | None:
-        """See ``Stream.local_ip``."""
         if not self._is_direct or self._socket.family not in (socket.AF_INET, socket.AF_INET6):
             return None
         return cast(str, self._socket.getsockname()[0])
 
     def has_input(self) -> bool:
-        """Looks into the socket's buffer without waiting."""
+        """Checks the socket's buffer without waiting."""
         return bool(self._inbox) or self._has_ended or self._readable.within(0.0)
 
     async def read(self, deadline: float) -> bytes:
-        """See ``Stream.read``."""
         if self._process != os.getpid():
             raise self._elsewhere()
         self._is_read = True
@@ -146,14 +145,14 @@ class BlockingStream:
             self._is_read = False
 
     async def write(self, data: bytes | memoryview, deadline: float) -> None:
-        """See ``Stream.write``; the deadline holds for the whole of ``data``."""
+        """Write ``data``; the deadline applies to all of it."""
         if self._process != os.getpid():
             raise self._elsewhere()
         view = memoryview(data)
         while view:
             piece = view[:BATCH] if self._engine else view
             before = self.sent
-            # All of it may be out before this thread runs again, and another one read what the server says to it.
+            # All of it may be sent, and another thread may read the reply, before this thread runs again.
             self.sent = before + len(piece)
             try:
                 with self._lock:
@@ -167,12 +166,11 @@ class BlockingStream:
                 self._wait_to_write(deadline)
 
     async def start_tls(self, settings: TLS, server_hostname: str, deadline: float) -> None:
-        """See ``Stream.start_tls``."""
         if self._process != os.getpid():
             raise self._elsewhere()
         engine, tls = await secure(self, settings, server_hostname, deadline)
         with self._lock:
-            # What came while the last of the handshake was written is no plain text.
+            # What came while the end of the handshake was written is not plain text.
             data = self._decrypt(engine, b"".join(self._inbox))
             self._inbox = deque([data] if data else [])
             self._unread = len(data)
@@ -180,22 +178,21 @@ class BlockingStream:
         self.tls = tls
 
     def keep_tls_session(self) -> None:
-        """See ``Stream.keep_tls_session``."""
         assert self._engine is not None
         with self._lock:
             keep_session(self._engine.object)
 
     async def close(self) -> None:
-        """See ``Stream.close``; nobody may use the stream any more."""
+        """Close the connection; nobody may use the stream any more."""
         if self._process == os.getpid():
             self.abort()
         with suppress(OSError):
             self._socket.close()
 
     def abort(self) -> None:
-        """See ``Stream.abort``. It wakes a thread that waits for the socket, and leaves the rest to ``close``: the
-        number of a closed socket may be another one's before that thread looks at it."""
-        if self._process != os.getpid():  # the connection goes on, in the process that forked
+        """Abort the connection. This wakes a thread that waits for the socket, and leaves the rest to ``close``: the
+        descriptor of a closed socket may belong to another one before that thread checks it."""
+        if self._process != os.getpid():  # the connection continues in the process that forked
             self._socket.close()
             return
         with suppress(OSError):
@@ -203,20 +200,20 @@ class BlockingStream:
 
     @property
     def _has_ended(self) -> bool:
-        """Whether the server has ended TLS, which the socket does not show."""
+        """True if the server has ended TLS, which the socket does not show."""
         return self._engine is not None and self._engine.has_ended
 
     def _elsewhere(self) -> ConfigError:
         return Place(self._process).error("A connection")
 
     def _take(self) -> bytes:
-        """The oldest of what was kept."""
+        """Return the oldest of the data that was kept."""
         data = self._inbox.popleft()
         self._unread -= len(data)
         return data
 
     def _receive(self) -> bytes | None:
-        """What has come; None when nothing has."""
+        """Return what was received; None if nothing was."""
         engine = self._engine
         if engine is not None and engine.has_ended:
             if engine.failure is not None:
@@ -236,12 +233,12 @@ class BlockingStream:
             is_free = not self._records.unsent
             self._records.add(answer)
             if is_free:
-                with suppress(OSError):  # the next write goes on with it, or fails
+                with suppress(OSError):  # the next write continues with it, or fails
                     self._records.sent(self._socket.send(answer))
         return data
 
     def _send(self, view: memoryview) -> int:
-        """How many octets the network takes now. Of what it does not take, the next call goes on with the same."""
+        """Send what the network accepts now and return how many octets. The next call continues with the rest."""
         try:
             if self._engine is None:
                 return self._socket.send(view)
@@ -253,8 +250,8 @@ class BlockingStream:
             return 0
 
     def _wait(self, deadline: float) -> None:
-        """Wait for input. While the server answers within a moment, that moment is waited awake: to sleep and be woken
-        takes longer than such an answer does, and a processor that was asleep goes on at half its speed."""
+        """Wait for input. While the server answers promptly, spin for that time: blocking and waking up takes longer
+        than such an answer, and an idle processor resumes at half its speed."""
         if order.is_checked:
             order.wait(threading.get_ident())
         began = now = time.monotonic()
@@ -265,14 +262,14 @@ class BlockingStream:
             yield_processor()
             now = time.monotonic()
             self._is_prompt = now - began < MOMENT
-        # A deadline that is over deserves one look: what is there may say that a message was delivered.
+        # After the deadline, check once more: what has arrived may say that a message was delivered.
         if not self._readable.within(max(0.0, deadline - now)):
             raise TimeoutError
         self._is_prompt = not was_prompt and time.monotonic() - began < MOMENT
 
     def _wait_to_write(self, deadline: float) -> None:
-        """Wait until the network takes more. What the server says meanwhile is kept, unless another thread reads it:
-        a server that cannot get rid of its replies would stop reading, and both sides would wait for ever."""
+        """Wait until the network accepts more. Keep what the server sends meanwhile, unless another thread reads it. A
+        server that cannot send its replies would stop reading, and both sides would wait for ever."""
         listening = not self._is_read and self._unread < MAX_UNREAD
         seconds = remaining(deadline) if listening else min(remaining(deadline), PATIENCE)
         ready = wait_until_ready(self._socket.fileno(), seconds, reading=listening, writing=not self._wants_input)
@@ -307,43 +304,39 @@ class BlockingCondition:
         order.leave(threading.get_ident(), self._rank)
 
     def release(self) -> None:
-        """Let go of it if this thread holds it, which an interrupt has left open."""
-        with suppress(RuntimeError):  # not taken yet, or released already
+        """Release it if this thread still holds it after an interrupt."""
+        with suppress(RuntimeError):  # not acquired yet, or released already
             self._condition.release()
         order.leave(threading.get_ident(), self._rank)
 
     async def wait(self, deadline: float) -> None:
-        """See ``Condition.wait``."""
         order.wait(threading.get_ident(), self._rank)
         if not self._condition.wait(remaining(deadline)):
             raise TimeoutError
 
     def notify_all(self) -> None:
-        """See ``Condition.notify_all``."""
         self._condition.notify_all()
 
 
 class BlockingBell:
-    """A lock that is free when the bell was rung: nothing but one call into C, which no interrupt can split."""
+    """A lock that is free when the bell was rung: a single call into C, which no interrupt can split."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._lock.acquire()
 
     def ring(self) -> None:
-        """See ``Bell.ring``."""
-        with suppress(RuntimeError):  # it was rung already
+        with suppress(RuntimeError):  # already rung
             self._lock.release()
 
     async def wait(self, deadline: float) -> None:
-        """See ``Bell.wait``."""
         seconds = min(max(0.0, deadline - time.monotonic()), threading.TIMEOUT_MAX)
         if not self._lock.acquire(timeout=seconds):
             raise TimeoutError
 
 
 class BlockingTask(Generic[T]):
-    """A thread that plays one coroutine."""
+    """A thread that runs one coroutine."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, T], name: str) -> None:
         self._coroutine = coroutine
@@ -353,9 +346,9 @@ class BlockingTask(Generic[T]):
         try:
             self._thread.start()
         except (RuntimeError, KeyError) as error:
-            if error.__context__ is not None:  # threading's, which trips over what an interrupt left half done
+            if error.__context__ is not None:  # threading's own, which fails on what an interrupt left half done
                 raise error.__context__ from None
-            coroutine.close()  # there are too many of them, or the interpreter ends
+            coroutine.close()  # too many threads, or the interpreter is shutting down
             raise OSError(errno.EAGAIN, str(error)) from error
 
     def _play(self) -> None:
@@ -366,18 +359,15 @@ class BlockingTask(Generic[T]):
 
     @property
     def is_done(self) -> bool:
-        """See ``Task.is_done``."""
         return not self._thread.is_alive()
 
     async def wait(self, deadline: float) -> T:
-        """See ``Task.wait``."""
         await self.join(deadline)
         if self._failure is not None:
             raise self._failure
         return cast(T, self._result)
 
     async def join(self, deadline: float) -> None:
-        """See ``Task.join``."""
         if self._thread is threading.current_thread():
             return
         order.wait(threading.get_ident())
@@ -386,35 +376,33 @@ class BlockingTask(Generic[T]):
             raise TimeoutError
 
     def cancel(self) -> None:
-        """See ``Task.cancel``: nothing can interrupt a thread."""
+        """Do nothing: a thread cannot be interrupted."""
 
 
 class BlockingIO:
-    """The world of threads."""
+    """The I/O of threads."""
 
     _here = Place(os.getpid())
 
     def here(self) -> Place:
-        """See ``IO.here``: this process."""
+        """Return this process."""
         if self._here.process != os.getpid():
             BlockingIO._here = Place(os.getpid())
         return self._here
 
     now: staticmethod[[], float] = staticmethod(time.monotonic)
-    """The monotonic clock, which is asked several times for a message."""
+    """The monotonic clock, which is read several times per message."""
 
     def __init__(self) -> None:
         self.abandoned: deque[AsyncGenerator[Any, None]] = deque()
-        """See ``IO.abandoned``."""
+        """Unfinished generators; see ``IO.abandoned``."""
 
-    def wall(self) -> float:
-        """See ``IO.wall``."""
+    def unix_time(self) -> float:
         return time.time()
 
     async def connect(
         self, host: str, port: int, deadline: float, network: Network | None = None, proxy: Proxy | None = None
     ) -> BlockingStream:
-        """See ``IO.connect``."""
         network = network or Network()
         if network.connector is not None:
             connecting = Connecting(partial(network.connector, host, port))
@@ -431,7 +419,6 @@ class BlockingIO:
         return BlockingStream(sock, is_direct=False)
 
     async def connect_unix(self, path: str, deadline: float) -> BlockingStream:
-        """See ``IO.connect_unix``."""
         sock = socket.socket(socket.AF_UNIX)
         try:
             sock.settimeout(remaining(deadline))
@@ -442,55 +429,51 @@ class BlockingIO:
         return BlockingStream(sock)
 
     async def sleep(self, seconds: float) -> None:
-        """Sleeps in this thread."""
+        """Sleep in this thread."""
         order.wait(threading.get_ident())
-        time.sleep(seconds)  # noqa: ASYNC251 - to block is what this world is for
+        time.sleep(seconds)  # noqa: ASYNC251 - blocking is intended here
 
     def mutex(self, rank: Rank) -> AbstractContextManager[object]:
-        """A lock of threads."""
+        """Return a lock of threads."""
         lock = threading.Lock()
         return CheckedMutex(rank, threading.get_ident, lock) if order.is_checked else lock
 
     @property
     def is_ending(self) -> bool:
-        """See ``IO.is_ending``."""
         return not threading.main_thread().is_alive()
 
     caller: staticmethod[[], int] = staticmethod(threading.get_ident)
-    """See ``IO.caller``: the thread."""
+    """Return the current thread."""
 
     def condition(self, rank: Rank) -> BlockingCondition:
-        """A condition of threads."""
+        """Return a condition of threads."""
         return BlockingCondition(rank)
 
     def bell(self) -> BlockingBell:
-        """A bell for a thread."""
+        """Return a bell for a thread."""
         return BlockingBell()
 
     def spawn(self, coroutine: Coroutine[Any, Any, T], name: str) -> BlockingTask[T]:
-        """See ``IO.spawn``: a thread."""
+        """Start a thread."""
         return BlockingTask(coroutine, name)
 
-    async def offload(self, function: Callable[[], T]) -> T:
-        """See ``IO.offload``: a direct call, as this thread is there to wait."""
+    async def run_in_thread(self, function: Callable[[], T]) -> T:
+        """Call ``function`` directly: this thread may wait."""
         return function()
 
     async def run_program(self, command: Sequence[str], chunks: Iterable[bytes], deadline: float) -> Ended:
-        """See ``IO.run_program``."""
         from wlsmtp.io.process import run_program
 
         return run_program(command, chunks, deadline)
 
-    def play(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """See ``IO.play``."""
+    def run_blocking(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return run(coroutine)
 
     def at_exit(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-        """See ``IO.at_exit``."""
         return exit_hooks.add(lambda: run(work()))
 
     async def call(self, function: Callable[[], T | Awaitable[T]], deadline: float, *, in_place: bool = False) -> T:
-        """See ``IO.call``; an awaitable is a ``ConfigError`` here, as nothing could wait for it."""
+        """Call ``function``; an awaitable is a ``ConfigError`` here, as nothing could wait for it."""
         result = function() if in_place else call_aside(function, remaining(deadline))
         if not isawaitable(result):
             return result

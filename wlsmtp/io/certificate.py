@@ -1,4 +1,4 @@
-"""The server's certificate: what it says, and whether it is the pinned one."""
+"""The server's certificate: its content, and the check of pins."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _SHORT = {
 
 
 def read_certificate(tls: ssl.SSLObject) -> Certificate | None:
-    """The certificate that the server showed."""
+    """Return the certificate that the server presented."""
     der = tls.getpeercert(binary_form=True)
     if der is None:
         return None
     subject = issuer = not_after = None
-    if verified := tls.getpeercert():  # empty when nothing was verified
+    if verified := tls.getpeercert():  # empty if nothing was verified
         subject, issuer = subject_and_issuer(verified)
         not_after = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(verified["notAfter"])), UTC)
     else:
-        # A server that nobody verified may show anything, and cryptography need not be there.
+        # An unverified server may present anything, and cryptography may not be installed.
         with suppress(ImportError, ValueError):
             parsed = _parse(der)
             subject, issuer = _clean(parsed.subject.rfc4514_string()), _clean(parsed.issuer.rfc4514_string())
@@ -43,18 +43,18 @@ def read_certificate(tls: ssl.SSLObject) -> Certificate | None:
 
 
 def names_in(certificate: Mapping[str, Any]) -> list[str]:
-    """The DNS names and IP addresses that a certificate is for (subjectAltName), as ``getpeercert`` gives it."""
+    """Return the DNS names and IP addresses of a certificate (subjectAltName), as ``getpeercert`` gives it."""
     pairs = certificate.get("subjectAltName", ())
     return [_clean(str(name)) for kind, name in pairs if kind in ("DNS", "IP Address")]
 
 
 def subject_and_issuer(certificate: Mapping[str, Any]) -> tuple[str, str]:
-    """Whose certificate it is and who has issued it, as RFC 4514 writes names."""
+    """Return subject and issuer of a certificate in the notation of RFC 4514."""
     return _name(certificate.get("subject")), _name(certificate.get("issuer"))
 
 
 def check_pins(tls: ssl.SSLObject, settings: TLS, name: str = "the server") -> None:
-    """Raise ``TLSError`` unless the certificate, or its key, is among those that are pinned."""
+    """Raise ``TLSError`` unless the certificate, or its key, is pinned."""
     der = tls.getpeercert(binary_form=True) or b""
     seen = hashlib.sha256(der).hexdigest()
     if _is_among(seen, settings.fingerprint):
@@ -70,7 +70,7 @@ def check_pins(tls: ssl.SSLObject, settings: TLS, name: str = "the server") -> N
 
 
 def require_parser() -> None:
-    """Raise ``ConfigError`` when public keys cannot be read here."""
+    """Raise ``ConfigError`` if public keys cannot be parsed here."""
     try:
         import cryptography  # noqa: F401
     except ImportError:
@@ -100,7 +100,7 @@ def _parse(der: bytes) -> Parsed:
 
 
 def _name(parts: Any) -> str:
-    """A distinguished name as RFC 4514 writes it: the most specific part first."""
+    """Return a distinguished name in the notation of RFC 4514: the most specific part first."""
     if not parts:
         return ""
     pairs = [f"{_SHORT.get(kind, kind)}={value}" for part in reversed(parts) for kind, value in part]
@@ -108,5 +108,6 @@ def _name(parts: Any) -> str:
 
 
 def _clean(text: str) -> str:
-    """Whoever made the certificate chose the text: no control character of it gets into a log or onto a screen."""
+    """Remove control characters: the maker of the certificate chose the text, and it must not reach a log or
+    terminal."""
     return "".join(character if character.isprintable() else "?" for character in text)

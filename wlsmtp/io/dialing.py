@@ -1,4 +1,4 @@
-"""Connecting in the blocking world: names resolved within a deadline, addresses that race, proxies."""
+"""Blocking connects: name resolution within a deadline, racing addresses, proxies."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def dial(host: str, port: int, network: Network, deadline: float) -> socket.socket:
-    """A socket connected to the first address of ``host`` that answers."""
+    """Return a socket connected to the first address of ``host`` that answers."""
     return _race(choose(_resolve(host, port, deadline), network), network, deadline)
 
 
 def dial_through(proxy: Proxy, host: str, port: int, network: Network, deadline: float) -> socket.socket:
-    """A socket that the proxy has connected to ``host``."""
+    """Return a socket that the proxy has connected to ``host``."""
     from wlsmtp.io.proxy import tunnel, unreachable
 
     try:
@@ -43,13 +43,15 @@ def dial_through(proxy: Proxy, host: str, port: int, network: Network, deadline:
 
 
 def _resolve(host: str, port: int, deadline: float) -> list[Any]:
-    """What ``getaddrinfo`` finds. It knows no deadline, so it is called aside, unless ``host`` is an address."""
+    """Return the result of ``getaddrinfo``. It has no deadline, so it runs in its own thread, unless ``host`` is an
+    address."""
     found = addresses_of(host, port)
     return call_aside(partial(look_up, host, port), remaining(deadline)) if found is None else found
 
 
 def _race(addresses: list[Address], network: Network, deadline: float) -> socket.socket:
-    """Connect to the addresses, one more every quarter of a second, and keep the first that answers (RFC 8305 §5)."""
+    """Connect to the addresses, starting one more every quarter of a second, and keep the first that answers (RFC 8305
+    §5)."""
     waiting = list(addresses)
     failure: OSError = OSError(errno.EADDRNOTAVAIL, "no address")
     with selectors.DefaultSelector() as selector:
@@ -72,7 +74,7 @@ def _race(addresses: list[Address], network: Network, deadline: float) -> socket
 
 
 def _begin(selector: selectors.BaseSelector, network: Network, family: int, address: Any) -> OSError | None:
-    """Start one connection; return what failed at once."""
+    """Start one connection; return it, or what failed at once."""
     try:
         sock = open_socket(family, network)
     except OSError as error:
@@ -86,7 +88,7 @@ def _begin(selector: selectors.BaseSelector, network: Network, family: int, addr
 
 
 def remaining(deadline: float) -> float:
-    """Seconds until the deadline. Raises ``TimeoutError`` once it is over."""
+    """Return the seconds until the deadline. Raises ``TimeoutError`` once it is over."""
     seconds = deadline - time.monotonic()
     if seconds <= 0:
         raise TimeoutError

@@ -1,7 +1,8 @@
-"""TLS without I/O: octets of the network in, plain text out, and back. Both worlds use it, over sockets of their own.
+"""TLS without I/O: octets of the network in, plain text out, and back. Both blocking and asyncio streams use it, over
+their own sockets.
 
-OpenSSL over a socket takes from it what it wants, when it wants. Whoever owns the socket instead can look at what a
-server sends before OpenSSL does, as some send text, and can read a socket to its end after a write has failed on it.
+OpenSSL on a socket reads what it wants, when it wants. Owning the socket instead allows looking at what a server sends
+before OpenSSL does, as some servers send text. A socket can also be read to its end after a write has failed.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from contextlib import suppress
 from typing import Any
 
 RECORD = 16 * 1024
-"""Octets of plain text in a TLS record at most (RFC 8446 §5.1)."""
+"""Maximum octets of plain text in a TLS record (RFC 8446 §5.1)."""
 _FIRST_OCTETS_OF_TLS = (0x15, 0x16)
 """The record types with which a server may begin: alert and handshake (RFC 8446 §5.1)."""
 _DER = 2
-"""The encoding of a certificate in octets, as the ``_ssl`` module counts."""
+"""The DER encoding of a certificate, in the numbering of the ``_ssl`` module."""
 _NOTHING = memoryview(b"")
 _WAITS = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -33,27 +34,27 @@ class AnsweredInTheClear(ssl.SSLError):
 
 
 class TLSEngine:
-    """The client's end of one TLS connection. It takes one call at a time."""
+    """The client's end of one TLS connection. It allows one call at a time."""
 
     def __init__(self, context: ssl.SSLContext, server_hostname: str, session: ssl.SSLSession | None = None) -> None:
-        """``session``: that of an earlier connection, to be resumed. Raises ``ValueError`` for a name that none is."""
+        """``session`` is that of an earlier connection, to be resumed. Raises ``ValueError`` for an invalid name."""
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.object: ssl.SSLObject = context.wrap_bio(
             self._incoming, self._outgoing, server_hostname=server_hostname, session=session
         )
-        """Knows what was agreed on."""
+        """Holds the negotiated parameters."""
         self.has_ended: bool = False
-        """Whether no more plain text will come: the server has sent close_notify, or ``failure``."""
+        """True if no more plain text will come: the server has sent close_notify, or see ``failure``."""
         self.failure: ssl.SSLError | None = None
-        """The alert of the server, or what was wrong with a record of it."""
+        """The server's alert, or the fault in one of its records."""
         self._has_begun = False
 
     def handshake(self, octets: bytes = b"") -> bool:
-        """Go on with the handshake, with what has come; whether it is done. Then, and before that, ``take`` may have
-        octets to be sent, also when it raises.
+        """Continue the handshake with what was received; return whether it is complete. At any time, even after an
+        exception, ``take`` may have octets to be sent.
 
-        Raises ``AnsweredInTheClear`` when the server begins with anything but TLS, and ``ssl.SSLError`` when the
-        handshake has failed; see ``shown_certificate``.
+        Raises ``AnsweredInTheClear`` if the server begins with anything but TLS, and ``ssl.SSLError`` if the handshake
+        has failed; see ``shown_certificate``.
         """
         if octets and not self._has_begun:
             if octets[0] not in _FIRST_OCTETS_OF_TLS:
@@ -70,7 +71,7 @@ class TLSEngine:
         return True
 
     def decrypt(self, octets: bytes) -> bytes:
-        """The plain text in what has come, as far as it is whole. See ``has_ended`` afterwards. ``take`` may have
+        """Return the plain text of the complete records received. Check ``has_ended`` afterwards. ``take`` may have
         octets to be sent: the answer to a request for new keys, or to the end."""
         pieces: list[bytes] = []
         self._incoming.write(octets)
@@ -89,10 +90,10 @@ class TLSEngine:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def encrypt(self, data: bytes | memoryview, sizes: deque[tuple[int, int]] | None = None) -> bytes:
-        """The octets to be sent for ``data``: a record for each 16 KiB, behind what ``take`` would have given. Nothing
-        when something must come first, as the server has begun a new handshake (TLS 1.2). ``sizes`` gets, of each
-        record, the octets of plain text and those to be sent. Raises ``ssl.SSLError`` when the connection has failed.
-        """
+        """Return the octets to be sent for ``data``: a record for each 16 KiB, after what ``take`` would have returned.
+        Empty if something must be received first, as the server has begun a new handshake (TLS 1.2). Appends to
+        ``sizes``, for each record, the octets of plain text and those to be sent. Raises ``ssl.SSLError`` if the
+        connection has failed."""
         view, pending = memoryview(data), 0
         try:
             while view:
@@ -102,34 +103,34 @@ class TLSEngine:
                     pending, before = self._outgoing.pending, pending
                     sizes.append((count, pending - before))
         except _WAITS:
-            return b""  # only the first write asks: all that has come was read
+            return b""  # only the first write asks: everything received was read
         return self._outgoing.read()
 
     def take(self) -> bytes:
-        """Octets of the handshake, or of alerts, to be sent."""
+        """Return octets of the handshake, or of alerts, to be sent."""
         return self._outgoing.read()
 
 
 class OutgoingRecords:
-    """Records on their way to a network that takes them in pieces. A server can read a record once all of it has come:
-    so of a record that was begun, nothing was sent, and it is known exactly how much was."""
+    """Records on their way to a network that accepts them in pieces. A server can read a record only when it is
+    complete. A record that was begun therefore counts as not sent, and the exact number of sent octets is known."""
 
     def __init__(self) -> None:
         self.unsent: memoryview[int] = _NOTHING
         self._sizes: deque[tuple[int, int]] = deque()
-        """Of each record, its octets of plain text, and those of the record itself that are not sent."""
+        """For each record, its octets of plain text, and the octets of the record that are not sent yet."""
 
     def encrypt(self, engine: TLSEngine, data: memoryview) -> None:
-        """Put ``data`` on the way, unless something must come first. Nothing else may be on the way."""
+        """Queue ``data``, unless something must be received first. Nothing else may be queued."""
         self.unsent = memoryview(engine.encrypt(data, self._sizes))
 
     def add(self, octets: bytes) -> None:
-        """Put on the way what the engine has to say of itself."""
+        """Queue what the engine itself has to send."""
         self._sizes.append((0, len(octets)))
         self.unsent = memoryview(bytes(self.unsent) + octets)
 
     def sent(self, count: int) -> int:
-        """So many octets were sent; how many octets of plain text are in the records that are complete now."""
+        """Note that so many octets were sent; return the octets of plain text in the records that are now complete."""
         plain = 0
         # An idle connection keeps nothing of what it has sent.
         self.unsent = self.unsent[count:] if count < len(self.unsent) else _NOTHING
@@ -143,20 +144,20 @@ class OutgoingRecords:
 
 
 def shown_certificate(error: Exception) -> dict[str, Any] | None:
-    """What the certificate says that the server had shown before the handshake failed, as ``getpeercert`` gives it;
-    None when it had shown none."""
+    """Return the server's certificate from before the handshake failed, as ``getpeercert`` gives it; None if there was
+    none."""
     return error.__dict__.get("shown_certificate")
 
 
 def shown_fingerprint(error: Exception) -> str | None:
-    """SHA-256 of that certificate, in hex; None when the server had shown none."""
+    """Return the SHA-256 of that certificate, in hex; None if there was none."""
     octets = error.__dict__.get("shown_octets")
     return None if octets is None else hashlib.sha256(octets).hexdigest()
 
 
 def _remember_certificate(error: ssl.SSLError, tls: ssl.SSLObject) -> None:
-    # getpeercert refuses to answer before the end of the handshake. What it builds on does answer, has no public name,
-    # and may be missing: the error is worth less without it, and not wrong.
+    # getpeercert refuses to answer before the end of the handshake. The function under it does answer; it has no public
+    # name and may be missing. The error is less helpful without it, but not wrong.
     with suppress(Exception):
         chain = tls._sslobj.get_unverified_chain()  # type: ignore[attr-defined]
         error.__dict__["shown_certificate"] = chain[0].get_info()

@@ -1,7 +1,8 @@
-"""What is to be done when the program ends.
+"""Work to be done when the program exits.
 
-``atexit`` comes too late: connecting may need a new thread, and later Pythons start none by then. So a thread waits for
-the end of the main thread and of all others that keep the interpreter, and keeps it itself until all is done.
+``atexit`` runs too late: connecting may require a new thread, and newer Pythons start none by then. So a thread waits
+for the end of the main thread and of all other non-daemon threads, and keeps the interpreter alive until the work is
+done.
 """
 
 from __future__ import annotations
@@ -17,20 +18,20 @@ from wlsmtp.io.place import Kept, this_process
 
 
 class ExitHooks:
-    """All of it, in the order of the latest first. A forked child has none of its parent's."""
+    """All registered work, run in the order of the latest first. A forked child has none of its parent's."""
 
     def __init__(self) -> None:
         self._kept = Kept(this_process, lambda _: _Works())
 
     def add(self, work: Callable[[], None]) -> Callable[[], None]:
-        """Have ``work`` done at the end; returns what takes that back."""
+        """Run ``work`` at exit; return a function that cancels that."""
         works = self._kept.get()
         works.add(work)
         return lambda: works.remove(work)
 
 
 class _Works:
-    """Those of one process."""
+    """The registered work of one process."""
 
     def __init__(self) -> None:
         self._works: list[Callable[[], None]] = []
@@ -49,7 +50,7 @@ class _Works:
                     raise OSError(errno.EAGAIN, str(error)) from error
 
     def remove(self, work: Callable[[], None]) -> None:
-        # Without the lock: a child may take back what its parent had added, while a thread of the parent held it.
+        # Without the lock: a child may cancel what its parent had added, while a thread of the parent held it.
         with suppress(ValueError):
             self._works.remove(work)
 
@@ -63,7 +64,7 @@ class _Works:
                 work()
             except SMTPError as error:
                 sys.stderr.write(f"wlsmtp: {error}\n")
-            except Exception:  # told on standard error like the end of any thread, and the others have their turn
+            except Exception:  # reported on standard error like the end of any thread; the other work still runs
                 threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
 
     def _next(self) -> Callable[[], None] | None:
@@ -74,11 +75,12 @@ class _Works:
 
 
 class _ExitThread(threading.Thread):
-    """There may be two, when the start of the first was interrupted: they must not wait for each other."""
+    """The thread that runs the work. There may be two, if the start of the first was interrupted: they must not wait
+    for each other."""
 
 
 def _others() -> list[threading.Thread]:
-    """The threads for which the interpreter waits, but the main one and those that are here for its end."""
+    """Return the threads for which the interpreter waits, except the main one and exit threads."""
     main = threading.main_thread()
     threads = (thread for thread in threading.enumerate() if not thread.daemon and thread is not main)
     return [thread for thread in threads if not isinstance(thread, _ExitThread)]

@@ -1,4 +1,4 @@
-"""What must not be open while the process forks is closed before, and may be opened again after."""
+"""Closes resources before the process forks, and allows reopening them after."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from weakref import WeakSet
 
 
 class Forkable(Protocol):
-    """Somebody who has something to do before and after a fork."""
+    """An object with something to do before and after a fork."""
 
     def before_fork(self) -> None:
-        """Get ready, in the thread that forks. It must not wait for long."""
+        """Prepare, in the thread that forks. It must not wait for long."""
         ...
 
     def after_fork(self) -> None:
-        """Go on: called in the parent and in the child."""
+        """Continue: called in the parent and in the child."""
         ...
 
 
@@ -25,7 +25,7 @@ _thread = threading.local()
 
 
 def watch_forks(one: Forkable) -> None:
-    """Have ``one`` called at each fork from now on, for as long as it exists."""
+    """Call ``one`` at each fork from now on, for as long as it exists."""
     _all.add(one)
 
 

@@ -1,4 +1,4 @@
-"""One HTTP request: a form that is posted, and what the server answers (RFC 6749 asks for no more). Blocks."""
+"""One HTTP request: a form that is posted, and the server's answer (RFC 6749 requires no more). Blocks."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
     from wlsmtp.settings.config import TLS
 
 MAX_ANSWER = 1 << 20
-"""Octets of an answer that are read."""
+"""Maximum octets of an answer that are read."""
 
 
 class _NoRedirect(HTTPRedirectHandler):
-    """A form with secrets goes where it was meant to go, or nowhere."""
+    """Ignores redirects: a form with secrets goes to its intended server, or nowhere."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
-        """Follows nothing: a redirection is then an answer like any other."""
+        """Follow nothing: a redirect is then an answer like any other."""
 
 
 class _Deadline:
-    """Ends the connections of one exchange when its time is over: each wait of ``http.client`` begins anew with each
+    """Ends the connections of one exchange when its time is over. Each wait of ``http.client`` starts again with each
     octet, so that a server that sends one now and then would hold its client for ever."""
 
     def __init__(self, seconds: float) -> None:
@@ -64,10 +64,10 @@ class _Deadline:
             twin.close()
 
     def connect(self, address: tuple[str, int], *_: Any, **__: Any) -> socket.socket:
-        """Instead of ``socket.create_connection``."""
+        """Connect, in place of ``socket.create_connection``."""
         sock = dial(*address, Network(), self._end)
         sock.settimeout(max(0.001, self._end - time.monotonic()))
-        # TLS takes the socket over and detaches it; its twin is the same connection.
+        # TLS takes over the socket and detaches it; its duplicate is the same connection.
         self._twins.append(sock.dup())
         return sock
 
@@ -116,10 +116,10 @@ def post_form(
     timeout: float,
     may_use_proxy: bool = True,
 ) -> tuple[int, bytes]:
-    """Status and body, whatever the status is. Proxies are those of the environment (``https_proxy``), if any may be
-    used.
+    """Return status and body, whatever the status is. Proxies are those of the environment (``https_proxy``), if any
+    may be used.
 
-    Raises ``OSError`` when there is no answer within ``timeout`` seconds, which are for all of it.
+    Raises ``OSError`` when there is no complete answer within ``timeout`` seconds.
     """
     form = urlencode(fields).encode("ascii")
     request = Request(url, form, {"Accept": "application/json", **headers})

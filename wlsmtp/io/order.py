@@ -1,7 +1,7 @@
-"""The order of locks, and a check of it that tests switch on.
+"""The order of locks, and a check of it for tests.
 
-Whoever holds a lock may take only those that stand further down. Two threads can then never wait for each other. While
-a mutex is held, nothing waits at all: no I/O, no condition, no ``await`` that could suspend.
+The holder of a lock may acquire only those that stand further down. Two threads can then never wait for each other.
+While a mutex is held, nothing waits at all: no I/O, no condition, no ``await`` that could suspend.
 """
 
 from __future__ import annotations
@@ -23,58 +23,60 @@ class Rank(IntEnum):
     OPENING = 3
     """The outbox is being opened."""
     WORKER_CHANGED = 4
-    """The worker of the outbox was called."""
+    """The worker of the outbox was notified."""
     CREW = 5
-    """Several streams hand over their results."""
+    """Several streams pass on their results."""
     TURN = 6
     """A stream was reclaimed, and its reader may go on."""
     POOL_CHANGED = 7
-    """A connection came back."""
+    """A connection was returned to the pool."""
     LOGIN = 8
     """A login succeeded or failed."""
     WINDOW_CHANGED = 9
     """Messages were answered."""
     SPOOLER = 10
-    """Which worker there is."""
+    """The current worker."""
     LIFE = 11
     """The state of a worker."""
     STREAM = 12
     """The state of a stream."""
     POOL = 13
-    """Which connections there are, and their states."""
+    """The connections and their states."""
     WINDOW = 14
-    """The messages on their way over a connection."""
+    """The messages in flight over a connection."""
     OUTBOX = 15
     """The messages of an outbox in memory."""
     SESSIONS = 16
     """The sessions of the WLanguage facade by their names."""
     PACE = 17
-    """When the next message may go."""
+    """The time of the next message."""
     TLS_SESSIONS = 18
     """The TLS sessions that may be resumed."""
     TOKEN = 19
-    """A token, and who makes a new one."""
+    """A token, and its renewal."""
     DATABASE = 20
     """The file of an outbox is in use."""
     FILES = 21
-    """Which files are open in SQLite. The last of all, as a finalizer takes it when it is free, whatever is held."""
+    """The files that are open in SQLite. The last of all, as a finalizer acquires it when it is free, whatever is
+    held."""
 
     @property
     def is_mutex(self) -> bool:
-        """Whether nothing may wait while it is held."""
+        """True if nothing may wait while it is held."""
         return self > Rank.WINDOW_CHANGED
 
 
 class Order:
-    """Who holds what. A violation is an ``AssertionError`` where it happens, whatever other threads do."""
+    """Tracks which lock is held by whom. A violation is an ``AssertionError`` where it happens, whatever other threads
+    do."""
 
     def __init__(self) -> None:
         self.is_checked = False
-        """Whether locks that are made from now on are checked."""
+        """True if locks created from now on are checked."""
         self._held: dict[Hashable, list[Rank]] = {}
 
     def take(self, caller: Hashable, rank: Rank) -> None:
-        """``caller`` is about to take a lock."""
+        """Note that ``caller`` is about to acquire a lock."""
         held = self._held.setdefault(caller, [])
         if held and max(held) >= rank:
             names = ", ".join(one.name for one in held)
@@ -82,7 +84,7 @@ class Order:
         held.append(rank)
 
     def leave(self, caller: Hashable, rank: Rank) -> None:
-        """``caller`` has let go of a lock."""
+        """Note that ``caller`` has released a lock."""
         held = self._held.get(caller, [])
         if rank in held:
             held.remove(rank)
@@ -90,11 +92,12 @@ class Order:
             self._held.pop(caller, None)
 
     def forget(self) -> None:
-        """A forked child has none of its parent's threads, and new ones may have their names."""
+        """Forget everything: a forked child has none of its parent's threads, and new ones may have their names."""
         self._held.clear()
 
     def wait(self, caller: Hashable, rank: Rank | None = None) -> None:
-        """``caller`` is about to wait: for a condition of this rank, which it holds, or for something else."""
+        """Note that ``caller`` is about to wait: for a condition of this rank, which it holds, or for something
+        else."""
         wrong = [one for one in self._held.get(caller, []) if one is not rank and (rank is not None or one.is_mutex)]
         if wrong:
             raise AssertionError(f"something waits under {', '.join(one.name for one in wrong)}")
@@ -111,7 +114,7 @@ class CheckedMutex:
     def __init__(
         self, rank: Rank, caller: Callable[[], Hashable], lock: AbstractContextManager[object] | None = None
     ) -> None:
-        """Without a ``lock`` nobody else may even try to take it while it is held, as in asyncio."""
+        """Without a ``lock``, nobody else may even try to acquire it while it is held, as in asyncio."""
         self._rank = rank
         self._caller = caller
         self._lock = lock if lock is not None else nullcontext()

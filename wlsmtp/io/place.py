@@ -1,9 +1,9 @@
-"""Where code runs: in which process and, in the asyncio world, in which event loop.
+"""Where code runs: the process and, under asyncio, the event loop.
 
-What is kept for later (connections, workers, TLS sessions, exit hooks) belongs to the place where it was made, and is
-of no use elsewhere: a forked child that writes to its parent's connection mixes its octets with the parent's, and what
-belongs to another event loop waits for that loop. So whoever keeps something asks here before using it. The number of
-the process decides and not ``os.register_at_fork``, as servers that embed Python may fork without telling it.
+What is kept for later (connections, workers, TLS sessions, exit hooks) belongs to the process and loop that made it,
+and cannot be used elsewhere. A forked child that writes to its parent's connection mixes its octets with the parent's,
+and objects of another event loop wait for that loop. Owners therefore check here before using what they kept. The
+process id decides, not ``os.register_at_fork``, as servers that embed Python may fork without calling it.
 """
 
 from __future__ import annotations
@@ -18,37 +18,36 @@ T = TypeVar("T")
 
 
 class Place(NamedTuple):
-    """A process and, in the asyncio world, an event loop."""
+    """A process and, under asyncio, an event loop."""
 
     process: int
     loop: Any = None
 
     @property
     def is_forked_off(self) -> bool:
-        """Whether it is another process: this one is a forked child."""
+        """True if it is another process: this one is a forked child."""
         return self.process != os.getpid()
 
     @property
     def is_gone(self) -> bool:
-        """Whether nothing of it runs in this process any more."""
+        """True if nothing of it runs in this process any more."""
         return self.is_forked_off or (self.loop is not None and self.loop.is_closed())
 
     def error(self, what: str) -> ConfigError:
-        """The error for using ``what`` elsewhere, though it belongs here. It is no ``OSError``, so that nobody takes it
-        for a lost connection and sends again what the other place is sending."""
+        """Return the error for using ``what`` elsewhere, though it belongs here. It is not an ``OSError``, so that
+        nobody takes it for a lost connection and sends again what the other process is sending."""
         owner = "the process that forked this one" if self.is_forked_off else "another event loop"
         hint = "The session itself can be used here: it makes new ones"
         return ConfigError(f"{what} of {owner} cannot be used here", stage=Stage.SETTINGS, hint=hint)
 
 
 def this_process() -> Place:
-    """Where code runs that waits for no event loop."""
+    """Return the place of code that waits for no event loop."""
     return Place(os.getpid())
 
 
 class Kept(Generic[T]):
-    """What is kept for later, once for each place, made where it is first asked for. What was kept for a place that is
-    gone is handed to ``forget``."""
+    """Keeps one object per place, created on first use. The object of a place that is gone is passed to ``forget``."""
 
     def __init__(
         self,
@@ -56,17 +55,17 @@ class Kept(Generic[T]):
         make: Callable[[Sequence[T]], T],
         forget: Callable[[T], None] = lambda kept: None,
     ) -> None:
-        """``make`` is given what is kept for other places of this process."""
+        """``make`` receives the objects kept for other places of this process."""
         self._here = here
         self._make = make
         self._forget = forget
-        # No lock: a thread that is not there in a forked child may have held it. Each step is atomic.
+        # No lock: a thread that does not exist in a forked child may have held it. Each step is atomic.
         self._all: dict[Place, T] = {}
         self._latest: tuple[Place, T] | None = None
-        """What was asked for last, which mostly is what is asked for next."""
+        """The latest result, which is usually the next one too."""
 
     def get(self) -> T:
-        """What is kept here."""
+        """Return the object of this place."""
         here, latest = self._here(), self._latest
         if latest is not None and latest[0] is here:
             return latest[1]
@@ -77,7 +76,7 @@ class Kept(Generic[T]):
         return kept
 
     def all(self) -> Sequence[T]:
-        """What is kept for all places of this process."""
+        """Return the objects of all places of this process."""
         for place in tuple(self._all):
             if place.is_gone and (kept := self._all.pop(place, None)) is not None:
                 self._forget(kept)

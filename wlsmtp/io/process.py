@@ -1,7 +1,7 @@
-"""Programs fed through their standard input: how one ended, and how the blocking world runs one.
+"""Programs fed through their standard input: their result, and how to run one while blocking.
 
-What a program writes goes to a temporary file and not into a pipe, so that it can never wait for a reader, nor can a
-grandchild that lives on keep anybody waiting.
+A program's output goes to a temporary file and not into a pipe, so that it never waits for a reader, and a surviving
+grandchild keeps nobody waiting.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_OUTPUT = 4096
 
 
 def run_program(command: Sequence[str], chunks: Iterable[bytes], deadline: float) -> Ended:
-    """See ``IO.run_program``."""
+    """Run a program; see ``IO.run_program``."""
     with TemporaryFile() as output:
         process = subprocess.Popen(
             command, bufsize=0, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True
@@ -40,7 +40,7 @@ def run_program(command: Sequence[str], chunks: Iterable[bytes], deadline: float
 
 
 def _feed(process: subprocess.Popen[bytes], chunks: Iterable[bytes], deadline: float) -> bool:
-    """Whether the program was given everything, and the end of it."""
+    """Return whether the program received all of its input, and the end of it."""
     assert process.stdin is not None
     pipe = process.stdin.fileno()
     os.set_blocking(pipe, False)
@@ -59,8 +59,7 @@ def _feed(process: subprocess.Popen[bytes], chunks: Iterable[bytes], deadline: f
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Nothing is left behind. The program dies before its input is closed: what it has of a message must not look to
-    it like a whole one."""
+    """Kill and reap the program. It dies before its input is closed: a partial message must not look complete to it."""
     if process.poll() is None:
         kill_group(process.pid)
         process.wait()
@@ -69,13 +68,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def kill_group(leader: int) -> None:
-    """Kill a program that leads a session of its own, and those that it has started."""
+    """Kill a program that leads its own session, and its child processes."""
     with suppress(ProcessLookupError):
         os.killpg(leader, signal.SIGKILL)
 
 
 def kept_of(output: BinaryIO) -> bytes:
-    """The last words that a program has written."""
+    """Return the end of a program's output."""
     size = output.seek(0, os.SEEK_END)
     output.seek(max(0, size - MAX_OUTPUT))
     return output.read(MAX_OUTPUT)

@@ -1,6 +1,6 @@
-"""Through a proxy: python-socks speaks to it over a socket that is connected already.
+"""Connects through a proxy: python-socks speaks to it over a socket that is already connected.
 
-It knows blocking sockets, so the asyncio world calls ``tunnel`` in a thread. Import it where there is a proxy only.
+It only supports blocking sockets, so asyncio calls ``tunnel`` in a thread. Import it only if there is a proxy.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 _MAX_HEADER = 16384
 _LASTING = frozenset({2, 401, 403, 405, 407})
-"""What another try will not change: SOCKS 5 "not allowed by ruleset", and HTTP's refusals of the client."""
+"""Replies that another attempt will not change: SOCKS 5 "not allowed by ruleset", and HTTP's refusals of the client."""
 
 
 def tunnel(sock: socket.socket, proxy: Proxy, host: str, port: int, seconds: float) -> None:
     """Ask the proxy at the other end of ``sock`` to connect to ``host``, whose name it resolves itself. Raises
-    ``ConnectionFailed`` when it refuses, and ``TimeoutError`` after so many seconds."""
+    ``ConnectionFailed`` if it refuses, and ``TimeoutError`` after so many seconds."""
     password = proxy.password.get_secret_value() if proxy.password else ""
     user = proxy.username or ("" if proxy.scheme == "http" else None)
     given = _Socket(sock, time.monotonic() + seconds, is_http=proxy.scheme == "http")
@@ -49,7 +49,7 @@ def tunnel(sock: socket.socket, proxy: Proxy, host: str, port: int, seconds: flo
 
 
 class _Given:
-    """In the place where python-socks expects the proxy before this one, which would have given it the connection."""
+    """Takes the place of the previous proxy, from which python-socks expects the connection."""
 
     def __init__(self, sock: _Socket) -> None:
         self._sock = sock
@@ -59,10 +59,10 @@ class _Given:
 
 
 class _Socket:
-    """The socket as python-socks uses it, with one deadline for all.
+    """The socket as python-socks uses it, with one deadline for all operations.
 
-    An answer to CONNECT is read to its end and no further: python-socks takes what one read gives for the answer, and
-    there may be less in it, or more, as an SMTP server greets at once.
+    An answer to CONNECT is read to its end and no further: python-socks takes the result of one read for the answer,
+    which may be less, or more, as an SMTP server greets at once.
     """
 
     def __init__(self, sock: socket.socket, deadline: float, *, is_http: bool) -> None:
@@ -90,7 +90,7 @@ class _Socket:
         return bytes(header)
 
     def close(self) -> None:
-        """The owner of the socket closes it."""
+        """Do nothing: the owner of the socket closes it."""
 
     def _set_timeout(self) -> None:
         seconds = self._deadline - time.monotonic()
@@ -100,7 +100,7 @@ class _Socket:
 
 
 def unreachable(proxy: Proxy, error: OSError | UnicodeError) -> ConnectionFailed:
-    """What it means that no connection to the proxy came about."""
+    """Return the error for a failed connection to the proxy."""
     hint = "Check host and port of the proxy, and that no firewall blocks it"
     return ConnectionFailed(f"The proxy {proxy} could not be reached ({_words(error)})", stage=Stage.CONNECT, hint=hint)
 

@@ -1,4 +1,4 @@
-"""Whether a socket can be read or written, without reading or writing it."""
+"""Checks whether a socket can be read or written, without reading or writing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 
 class Readable:
-    """Whether one socket can be read. It is asked for every reply, so the system is told once what is watched."""
+    """Checks whether one socket can be read. This is done for every reply, so the socket is registered with the system
+    once."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -19,19 +20,18 @@ class Readable:
             self._poll.register(sock.fileno(), select.POLLIN)
 
     def within(self, seconds: float) -> bool:
-        """Wait ``seconds`` at most; return whether a read would return at once, be it with bytes, the end, or an
-        error."""
+        """Wait ``seconds`` at most; return whether a read would return at once, with bytes, the end, or an error."""
         fileno = self._socket.fileno()
-        if self._poll is None or fileno < 0:  # the number of a closed socket may be another one's by now
+        if self._poll is None or fileno < 0:  # the descriptor of a closed socket may belong to another one by now
             return wait_until_ready(fileno, seconds)[0]
         try:
             return bool(self._poll.poll(seconds * 1000))
-        except RuntimeError:  # another thread asks
+        except RuntimeError:  # another thread is checking
             return wait_until_ready(fileno, seconds)[0]
 
 
 def wait_until_ready(fileno: int, seconds: float, *, reading: bool = True, writing: bool = False) -> tuple[bool, bool]:
-    """Wait ``seconds`` at most until a read, or a write, would return at once; say which of the two would."""
+    """Wait ``seconds`` at most until a read, or a write, would return at once; return which of the two would."""
     if fileno < 0:
         return reading, writing  # closed: both fail at once
     if not hasattr(select, "poll"):  # Windows
@@ -49,4 +49,4 @@ def wait_until_ready(fileno: int, seconds: float, *, reading: bool = True, writi
 
 
 yield_processor: Callable[[], None] = getattr(os, "sched_yield", lambda: time.sleep(0))  # Windows has no sched_yield
-"""Let others run who wait for a processor; return at once when nobody does."""
+"""Let others run that wait for a processor; return at once if there are none."""

@@ -1,4 +1,4 @@
-"""A value that is good for a while and costs a wait to make anew, shared by threads of any world."""
+"""A value that is valid for a while and slow to create, shared by threads, blocking or asyncio."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wlsmtp.io.thread import Lock
 
 
 class _Renewal:
-    """One attempt to make a new value, which all who ask meanwhile share."""
+    """One attempt to create a new value, shared by all who ask meanwhile."""
 
     def __init__(self) -> None:
         self.process = os.getpid()
@@ -24,10 +24,10 @@ class _Renewal:
 
 
 class Renewable:
-    """Made by one thread at a time, while the others wait for what comes of it; renewed ``early`` seconds before its
-    end. It is for ``make`` to end in time.
+    """Created by one thread at a time while the others wait for the result; renewed ``early`` seconds before its end.
+    ``make`` must end in time.
 
-    ``make`` returns the value and the seconds that it is good for.
+    ``make`` returns the value and the seconds for which it is valid.
     """
 
     def __init__(self, make: Callable[[], tuple[str, float]], early: float) -> None:
@@ -40,17 +40,17 @@ class Renewable:
 
     @property
     def waiting(self) -> int:
-        """How many wait for a new value that another one makes."""
+        """Number of callers that wait for a new value from another caller."""
         renewal = self._renewal
         return 0 if renewal is None else renewal.waiting
 
     def get(self) -> str:
-        """The value. A renewal that fails does no harm while the old value is good."""
+        """Return the value. A failed renewal does no harm while the old value is valid."""
         with self._lock:
             if self._value is not None and time.monotonic() < self._renew_at:
                 return self._value
             renewal = self._renewal
-            # The one of the process that forked this one ends there.
+            # The thread of the parent process does not exist here.
             is_mine = renewal is None or renewal.process != os.getpid()
             if renewal is None or is_mine:
                 renewal = self._renewal = _Renewal()
@@ -66,7 +66,8 @@ class Renewable:
         raise renewal.error
 
     def forget(self, value: str | None) -> None:
-        """Make a new one next time, if ``value`` is the present one: another thread may have renewed it meanwhile."""
+        """Create a new value next time, if ``value`` is the current one: another thread may have renewed it
+        meanwhile."""
         with self._lock:
             if self._value == value:
                 self._value = None
@@ -77,7 +78,7 @@ class Renewable:
             value, seconds = self._make()
             with self._lock:
                 self._value, self._ends_at = value, asked_at + seconds
-                # What lives shorter than twice the margin would else be renewed all the time.
+                # A value that lives less than twice the margin would otherwise be renewed all the time.
                 self._renew_at = self._ends_at - min(self._early, seconds / 2)
             renewal.value = value
         except BaseException as error:

@@ -1,4 +1,4 @@
-"""Sockets as the settings want them, for both worlds: which addresses in which order, bound and kept alive."""
+"""Creates sockets from the settings, for blocking and asyncio: addresses and their order, binding, keepalive."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from wlsmtp.io.base import READ_SIZE, interleave
 if TYPE_CHECKING:
     from wlsmtp.settings.network import Network
 
-# Every look-up of a name, and TLS, wants this codec, which Python imports at its first use. A child that is forked
-# while another thread imports it never has it ("unknown encoding: idna").
+# Every name look-up, and TLS, uses this codec, which Python imports at its first use. A child that is forked while
+# another thread imports it never has it ("unknown encoding: idna").
 codecs.lookup("idna")
 
 Address = tuple[int, Any]
@@ -27,12 +27,12 @@ _PREFERRED = {"prefer_ipv4": socket.AF_INET, "prefer_ipv6": socket.AF_INET6}
 _ONLY = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 _PROBES = 4
 UNSENT = 128 * 1024
-"""Octets that the system takes ahead of what it has sent."""
+"""Octets that the system buffers before it has sent them."""
 
 
 def choose(found: Iterable[tuple[Any, ...]], network: Network) -> list[Address]:
-    """What ``getaddrinfo`` found, without the families that are not wanted, in the order in which to try. Raises
-    ``ConnectionFailed`` when nothing is left."""
+    """Return the result of ``getaddrinfo`` without unwanted families, in the order in which to try. Raises
+    ``ConnectionFailed`` if nothing is left."""
     addresses: list[Address] = [(family, address) for family, _, _, _, address in found]
     only = _ONLY.get(network.family)
     if network.local_address is not None:
@@ -50,7 +50,7 @@ def choose(found: Iterable[tuple[Any, ...]], network: Network) -> list[Address]:
 
 
 def open_socket(family: int, network: Network) -> socket.socket:
-    """A new socket that does not block, ready to be connected."""
+    """Return a new non-blocking socket, ready to connect."""
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
@@ -64,19 +64,19 @@ def open_socket(family: int, network: Network) -> socket.socket:
 
 
 def tune(sock: socket.socket, network: Network) -> None:
-    """Set what makes TCP quick, and what makes it notice that the other side is gone."""
+    """Set options that make TCP fast, and that detect a lost peer."""
     if sock.family not in (socket.AF_INET, socket.AF_INET6):
         return
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    # Without it the system takes megabytes ahead, and then nothing until a third of them is gone: with a server that
-    # reads a kilobyte a second that takes longer than the time-out, although it reads all the while.
+    # Without it the system buffers megabytes, and then nothing until a third of them is sent: with a server that reads
+    # a kilobyte a second that takes longer than the timeout, although it reads all the time.
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
     if network.keepalive is None:
         return
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     seconds = max(1, round(network.keepalive))
-    # macOS calls the first one TCP_KEEPALIVE; what a system does not know stays at the system's own setting.
+    # macOS calls the first one TCP_KEEPALIVE; options that a system does not know keep its own setting.
     options = {"TCP_KEEPIDLE": seconds, "TCP_KEEPALIVE": seconds, "TCP_KEEPINTVL": max(1, seconds // _PROBES)}
     for name, value in (options | {"TCP_KEEPCNT": _PROBES}).items():
         if hasattr(socket, name):
@@ -84,7 +84,7 @@ def tune(sock: socket.socket, network: Network) -> None:
 
 
 def read_dry(opened: Any) -> Iterator[bytes]:
-    """What has come over a socket that is about to be closed by its owner, of which nothing but the number is used."""
+    """Return what was received over a socket that its owner is about to close; only its descriptor is used."""
     number = opened.fileno() if opened is not None else -1
     if number < 0:
         return
@@ -99,7 +99,7 @@ def read_dry(opened: Any) -> Iterator[bytes]:
 
 
 def addresses_of(host: str, port: int) -> list[tuple[Any, ...]] | None:
-    """What ``look_up`` would find, if ``host`` is an address: that asks nobody, so it cannot hang."""
+    """Return the result of ``look_up`` if ``host`` is an address: that queries nobody, so it cannot hang."""
     try:
         ip_address(host.partition("%")[0])
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
@@ -108,12 +108,12 @@ def addresses_of(host: str, port: int) -> list[tuple[Any, ...]] | None:
 
 
 def look_up(host: str, port: int) -> list[tuple[Any, ...]]:
-    """The addresses of a name. It may hang as long as the resolver does."""
+    """Return the addresses of a name. It may hang as long as the resolver does."""
     return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
 class Connecting:
-    """A call of a connector. What it returns when nobody waits any more is closed."""
+    """A call of a connector. A socket that it returns when nobody waits any more is closed."""
 
     def __init__(self, connector: Callable[[], object]) -> None:
         self._connector = connector
@@ -121,21 +121,21 @@ class Connecting:
         self._is_given_up = False
 
     def __call__(self) -> object:
-        """Connect; in asyncio it may return an awaitable."""
+        """Connect; under asyncio it may return an awaitable."""
         self._sock = self._connector()
         if self._is_given_up:
             self.give_up()
         return self._sock
 
     def give_up(self) -> None:
-        """Nobody waits for it any more."""
+        """Note that nobody waits for it any more."""
         self._is_given_up = True
         if isinstance(self._sock, socket.socket):
             self._sock.close()
 
 
 def check_injected(sock: object) -> socket.socket:
-    """What a connector returned. Raises ``ConfigError`` unless it is a connected socket."""
+    """Check what a connector returned. Raises ``ConfigError`` unless it is a connected socket."""
     if isinstance(sock, socket.socket) and not isinstance(sock, ssl.SSLSocket):
         with suppress(OSError):
             sock.getpeername()

@@ -1,4 +1,4 @@
-"""What rooms above ``io`` need of threads: values that each thread has for itself, and a lock."""
+"""Thread primitives for packages above ``io``: thread-local values, and a lock."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ ThreadLocal = local
 
 
 class Lock:
-    """A lock of threads for moments. A forked child has one of its own: who held the parent's is not there."""
+    """A lock of threads for short critical sections. A forked child has its own: the holder of the parent's does not
+    exist there."""
 
     def __init__(self, rank: Rank | None) -> None:
-        """None is for one that stands outside of all others, around whole calls of a session."""
+        """``None`` is for a lock outside all others, around whole calls of a session."""
         self._rank = rank
         self._locks = Kept(this_process, lambda _: threading.Lock())
 
     def acquire(self, timeout: float) -> bool:
-        """Hold it; False when it was not free within ``timeout`` seconds."""
+        """Acquire it; return False if it was not free within ``timeout`` seconds."""
         return self._locks.get().acquire(timeout=timeout)
 
     def release(self) -> None:
-        """Let go of it; without effect in a child that was forked while it was held."""
+        """Release it; without effect in a child that was forked while it was held."""
         with suppress(RuntimeError):
             self._locks.get().release()
 

@@ -1,4 +1,5 @@
-"""TLS for both worlds: the context from the settings, the checks after the handshake, and what a failure means."""
+"""TLS for blocking and asyncio: the context from the settings, the checks after the handshake, and the meaning of a
+failure."""
 
 from __future__ import annotations
 
@@ -29,13 +30,13 @@ _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
 def make_context(settings: TLS) -> ssl.SSLContext:
-    """The client context for ``settings``, made anew when one of its files has changed, as renewed certificates do; or
-    the one that was handed over.
+    """Return the client context for ``settings``, or the given one. It is created again when one of its files has
+    changed, as renewed certificates do.
 
-    Raises ``ConfigError`` when a file, or the context, cannot be used.
+    Raises ``ConfigError`` if a file, or the context, cannot be used.
     """
     if settings.context is not None:
-        # It may have been changed since.
+        # It may have changed since.
         if flaw := flaw_of(settings.context, must_verify=settings.verify and not settings.pins):
             raise ConfigError(f"tls.context: {flaw}", stage=Stage.SETTINGS)
         return cast("ssl.SSLContext", settings.context)
@@ -51,8 +52,8 @@ def _exists(file: Path | str | None) -> TypeGuard[Path | str]:
 
 
 class ResumingContext(ssl.SSLContext):
-    """A context that has TLS sessions of earlier connections for later ones (RFC 8446 §2.2, RFC 5077). A session is
-    given out once, as its reuse would let others link connections (RFC 8446 §C.4)."""
+    """A context that keeps TLS sessions of earlier connections for later ones (RFC 8446 §2.2, RFC 5077). A session is
+    used once, as reusing it would let observers link connections (RFC 8446 §C.4)."""
 
     _MAX_NAMES = 256
     _MAX_SESSIONS = 8
@@ -76,8 +77,8 @@ class ResumingContext(ssl.SSLContext):
             self._sessions.setdefault(server_hostname, deque(maxlen=self._MAX_SESSIONS)).append(session)
 
     def failed(self, server_hostname: str | None) -> None:
-        """A handshake failed. If a session had been offered, that may be what the server tripped over: it is offered
-        none again."""
+        """Note a failed handshake. If a session was offered, that may be the cause: the server is not offered one
+        again."""
         with self._lock:
             self._forget_those_of_a_parent()
             if server_hostname in self._offered:
@@ -85,7 +86,7 @@ class ResumingContext(ssl.SSLContext):
                 self._sessions.pop(server_hostname, None)
 
     def take(self, server_hostname: str) -> ssl.SSLSession | None:
-        """A session to be resumed with the server of that name; None when there is none."""
+        """Return a session to be resumed with the server of that name; None if there is none."""
         with self._lock:
             self._forget_those_of_a_parent()
             kept = self._sessions.get(server_hostname)
@@ -96,17 +97,17 @@ class ResumingContext(ssl.SSLContext):
             return kept.pop()
 
     def _forget_those_of_a_parent(self) -> None:
-        """In a forked child, the parent may offer them."""
+        """Drop the sessions in a forked child, as the parent may offer them."""
         if self._process != os.getpid():
             self._process = os.getpid()
             self._sessions, self._offered = {}, set()
 
 
 async def secure(stream: Stream, settings: TLS, server_hostname: str, deadline: float) -> tuple[TLSEngine, TLSInfo]:
-    """Do the handshake over a stream in the clear. What is unread belongs to it already, and what has come behind it is
-    with the engine: ``decrypt(b"")`` gives that.
+    """Do the handshake over a plain-text stream. Unread data belongs to the handshake, and the engine keeps what
+    follows it: ``decrypt(b"")`` returns that.
 
-    Raises ``TLSError``, but ``OSError`` when the connection was lost meanwhile, and ``TimeoutError`` at the deadline.
+    Raises ``TLSError``, but ``OSError`` if the connection was lost meanwhile, and ``TimeoutError`` at the deadline.
     """
     context = make_context(settings)
     sent = stream.sent
@@ -139,19 +140,19 @@ async def _shake_hands(stream: Stream, engine: TLSEngine, deadline: float) -> No
         except TimeoutError:
             raise
         except OSError:
-            pass  # a server that has hung up may have said why
+            pass  # a server that has closed may have said why
         if not is_done and not (octets := await stream.read(deadline)):
             raise ConnectionResetError("the server closed the connection")
 
 
 def keep_session(tls: ssl.SSLObject) -> None:
-    """Let a later connection resume the session of this one, where the settings and the server allow it."""
+    """Let a later connection resume the session of this one, if the settings and the server allow it."""
     session = tls.session
     if isinstance(tls.context, ResumingContext) and session is not None and (session.has_ticket or session.id):
         tls.context.keep(tls.server_hostname, session)
 
 
-# Reading the authorities takes longer than the handshake, hence the cache.
+# Loading the authorities takes longer than the handshake, hence the cache.
 @lru_cache(maxsize=64)
 def _make_context(settings: TLS, _changes: tuple[tuple[str, int], ...]) -> ssl.SSLContext:
     context = _bare_context(settings)
@@ -176,7 +177,7 @@ def _make_context(settings: TLS, _changes: tuple[tuple[str, int], ...]) -> ssl.S
 
 
 def _bare_context(settings: TLS) -> ssl.SSLContext:
-    # A session that is resumed brings no chain of certificates, which truststore must show to the system.
+    # A resumed session brings no certificate chain, which truststore must pass to the system.
     asks_system = settings.trust == "system" and settings.ca_file is None and settings.verify and not settings.pins
     if asks_system and _system_is_not_openssl():
         with suppress(ImportError):
@@ -190,7 +191,7 @@ def _bare_context(settings: TLS) -> ssl.SSLContext:
 
 
 def _system_is_not_openssl() -> bool:
-    """Whether the operating system keeps its authorities where OpenSSL does not find them all."""
+    """Return whether the operating system stores its authorities where OpenSSL does not find them all."""
     return sys.platform in ("darwin", "win32")
 
 
@@ -208,7 +209,7 @@ def _load_client_certificate(context: ssl.SSLContext, settings: TLS) -> None:
     password = settings.client_key_password
     secret = password.get_secret_value() if password else ""
     try:
-        # Always with a password, as OpenSSL would ask for one on the terminal.
+        # Always with a password, as OpenSSL would otherwise ask for one on the terminal.
         context.load_cert_chain(cast("Path", certificate), key, lambda: secret)
     except (OSError, ssl.SSLError) as error:
         hint = "If the key is encrypted, give TLS(client_key_password=…)"
@@ -235,7 +236,7 @@ def _load_authorities(context: ssl.SSLContext, settings: TLS) -> None:
 
 
 def inspect(tls: ssl.SSLObject, settings: TLS, name: str) -> TLSInfo:
-    """What the handshake agreed on. Raises ``TLSError`` when the certificate is not the pinned one."""
+    """Return what the handshake negotiated. Raises ``TLSError`` if the certificate is not the pinned one."""
     if settings.pins:
         check_pins(tls, settings, name)
     cipher, version = tls.cipher(), tls.version() or "TLS"
@@ -245,13 +246,14 @@ def inspect(tls: ssl.SSLObject, settings: TLS, name: str) -> TLSInfo:
         certificate=read_certificate(tls),
         verified=settings.verify or settings.pins,
         resumed=bool(tls.session_reused),
-        # Python gives the Finished message of TLS 1.3 out as well, where it proves nothing (RFC 8446 appendix C.5).
+        # Python also exposes the Finished message of TLS 1.3, where it proves nothing (RFC 8446 appendix C.5).
         unique=tls.get_channel_binding("tls-unique") if version == "TLSv1.2" else None,
     )
 
 
 def handshake_error(error: Exception, name: str, context: ssl.SSLContext | None = None) -> TLSError | ConnectionError:
-    """A failed handshake in words, with what to do; a connection that was lost meanwhile is no failure of TLS."""
+    """Return the error for a failed handshake, with what to do; a connection that was lost meanwhile is not a TLS
+    failure."""
     if isinstance(context, ResumingContext):
         context.failed(name)
     if isinstance(error, ConnectionError | ssl.SSLEOFError):
@@ -301,7 +303,7 @@ def _certificate_hint(error: ssl.SSLCertVerificationError, name: str) -> str:
                     "Its operator should issue one with the name; TLS(check_common_name=True) accepts the common name"
                 )
             return f"Use the name that is in the certificate, or give it with TLS(server_hostname=…), not {name!r}"
-        case code if 80 <= code <= 94:  # what OpenSSL checks with X509_V_FLAG_X509_STRICT only
+        case code if 80 <= code <= 94:  # checked by OpenSSL only with X509_V_FLAG_X509_STRICT
             return (
                 "The certificate, or its authority's, breaks a rule of RFC 5280; TLS(strict_x509=False) lets that pass"
             )

@@ -59,7 +59,7 @@ class MemoryOutbox(Outbox):
             self._forget()
             self._mutex = None
         if self._mutex is None:
-            wall = self.io.wall()
+            wall = self.io.unix_time()
             self._clock = Clock(wall, wall, self.io.now())
             self._mutex = self.io.mutex(Rank.OUTBOX)  # the last, as an interrupted call is made again
 
@@ -104,7 +104,7 @@ class MemoryOutbox(Outbox):
             return claimed
 
     def _claim(self, owner: str, priority: int, limit: int) -> Iterator[Entry]:
-        now = self.io.wall()
+        now = self.io.unix_time()
         while limit and (place := self._first(priority)) is not None and place[0] <= now:
             heapq.heappop(self._queues[priority])
             self._in_flight.add(place[1])
@@ -141,7 +141,7 @@ class MemoryOutbox(Outbox):
         """See ``Outbox.reclaim``: there is one worker, so what another one had is nobody's."""
         with self._mutex:
             dead = [entry for entry in map(self._entries.__getitem__, self._in_flight) if entry.owner != owner]
-            now = self.io.wall()
+            now = self.io.unix_time()
             reclaimed = [interrupted(entry, now) for entry in dead]
             for entry in reclaimed:
                 self._store(entry)
@@ -199,7 +199,7 @@ class MemoryOutbox(Outbox):
     async def purge(self, before: float) -> int:
         """See ``Outbox.purge``."""
         with self._mutex:
-            before -= self._clock.excess(self.io.wall(), self.io.now())
+            before -= self._clock.excess(self.io.unix_time(), self.io.now())
             old = [id for id in self._finished if (self._entries[id].finished or 0.0) < before]
             kept = set(self._finished).difference(old)
             self._finished = deque(id for id in self._finished if id in kept)

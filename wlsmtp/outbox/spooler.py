@@ -107,7 +107,7 @@ class Spooler:
         outbox is not free within ``timeout`` seconds."""
         self._refuse_when_closed()
         deadline = None if timeout is None else self._deadlines(timeout).end
-        now = self._io.wall()
+        now = self._io.unix_time()
         # A microsecond apart, as their ids and their turns follow the time.
         entries = [Schedule(**schedule).entry(mail, now + place * 1e-6) for place, mail in enumerate(mails)]
         await self._ready()
@@ -139,7 +139,7 @@ class Spooler:
         entry = await self._get(id)
         if entry.is_finished:
             return False
-        gone = cancelled(entry, self._io.wall())
+        gone = cancelled(entry, self._io.unix_time())
         if not await self._outbox.change(entry, gone):
             return False
         await self._finish([gone])
@@ -149,7 +149,7 @@ class Spooler:
         """Try a message again that is finished and did not reach all, or that waits for its next try."""
         self._refuse_when_closed()
         entry = await self._get(id)
-        new = again(entry, self._io.wall())
+        new = again(entry, self._io.unix_time())
         if new is None or not await self._outbox.change(entry, new):
             return False
         await self._call_worker()
@@ -213,7 +213,7 @@ class Spooler:
     def _is_drained(self, agenda: Agenda, deadline: float, *, patient: bool) -> bool:
         if agenda.next is None:
             return True
-        now = self._io.wall()
+        now = self._io.unix_time()
         worker = self._worker
         if patient:
             # After a wrong password and its like nothing is tried for longer than a close may take.
@@ -270,7 +270,7 @@ class Spooler:
                 log.warning("%d messages were not sent in time, and stay in the outbox: %s", len(late), _named(late))
 
     def _is_late(self, entry: Entry) -> bool:
-        return entry.owner is not None or (entry.due is not None and entry.due <= self._io.wall())
+        return entry.owner is not None or (entry.due is not None and entry.due <= self._io.unix_time())
 
     async def _at_exit(self) -> None:
         """The program ends, and nobody has closed the session."""

@@ -135,7 +135,7 @@ class SQLiteOutbox(Outbox):
         if self._clerk is None or self._clerk.state is State.ENDED:
             self._bell = self.io.bell()  # one of the event loop that runs now
         newest = await self._look(lambda database: database.newest())
-        wall = self.io.wall()
+        wall = self.io.unix_time()
         self._clock = Clock(wall if newest is None else newest, wall, self.io.now())
 
     async def close(self) -> None:
@@ -149,12 +149,12 @@ class SQLiteOutbox(Outbox):
 
     async def claim(self, owner: str, limit: int) -> list[Entry]:
         """See ``Outbox.claim``."""
-        now = self.io.wall()
+        now = self.io.unix_time()
         return await self._do(lambda database: database.claim(owner, limit, now, self.lease))
 
     async def renew(self, owner: str) -> None:
         """See ``Outbox.renew``."""
-        await self._do(lambda database: database.renew(owner, self.io.wall() + self.lease))
+        await self._do(lambda database: database.renew(owner, self.io.unix_time() + self.lease))
 
     async def settle(self, owner: str, entries: Sequence[Entry]) -> list[str]:
         """See ``Outbox.settle``."""
@@ -163,9 +163,9 @@ class SQLiteOutbox(Outbox):
     async def reclaim(self, owner: str) -> list[Entry]:
         """See ``Outbox.reclaim``. Records that could not be read are tried again, as another version may have."""
         leases = await self._look(lambda database: database.leases())
-        rests = self._watch.look(leases, self.io.wall(), self.io.now())
+        rests = self._watch.look(leases, self.io.unix_time(), self.io.now())
         dead = {name: leases[name] for name, rest in rests.items() if rest <= 0 and name != owner}
-        return await self._do(lambda database: database.reclaim(dead, self.io.wall()))
+        return await self._do(lambda database: database.reclaim(dead, self.io.unix_time()))
 
     async def get(self, id: str) -> Entry | None:
         """See ``Outbox.get``."""
@@ -183,7 +183,7 @@ class SQLiteOutbox(Outbox):
     async def agenda(self) -> Agenda:
         """See ``Outbox.agenda``."""
         due, leases = await self._look(lambda database: (database.next_due(), database.leases()))
-        wall = self.io.wall()
+        wall = self.io.unix_time()
         rests = self._watch.look(leases, wall, self.io.now())
         return Agenda(due, min((wall + rest for rest in rests.values()), default=None))
 
@@ -193,7 +193,7 @@ class SQLiteOutbox(Outbox):
 
     async def purge(self, before: float) -> int:
         """See ``Outbox.purge``; gives the room back to the file system. A clock that may be ahead forgets less."""
-        certain = before - self._clock.excess(self.io.wall(), self.io.now())
+        certain = before - self._clock.excess(self.io.unix_time(), self.io.now())
         return await self._do(lambda database: database.purge(certain))
 
     async def _look(self, function: Callable[[Database], T]) -> T:
@@ -251,7 +251,7 @@ class SQLiteOutbox(Outbox):
         is_cancelled = True
         try:
             while self._has_jobs or (self._lingers and await self._has_more()):
-                await self.io.offload(self._play)
+                await self.io.run_in_thread(self._play)
                 self._tell()
             is_cancelled = False
         finally:

@@ -203,14 +203,14 @@ class Worker:
         if self._has_clock_jumped():
             log.warning("the system's clock was set")
             self._reclaims = True
-        pause = None if due is None else max(due - self._io.wall(), rest)
+        pause = None if due is None else max(due - self._io.unix_time(), rest)
         if self._reclaims:
             pause = rest
         until_purge = self._purges_at - now
         return pause if not self._stays() else min(until_purge if pause is None else pause, until_purge)
 
     def _has_clock_jumped(self) -> bool:
-        wall, now = self._io.wall(), self._io.now()
+        wall, now = self._io.unix_time(), self._io.now()
         if self._clock is None:
             self._clock = Clock(wall, wall, now)
         return self._clock.has_jumped(wall, now)
@@ -291,8 +291,8 @@ class Worker:
         while self._may_go_on and await self._claim(1 if is_probe else CLAIMED):
             while self._claimed and self._may_go_on:
                 entry = self._claimed.popleft()
-                if entry.expires is not None and entry.expires <= self._io.wall():
-                    await self._record([expired(entry, self._io.wall())])
+                if entry.expires is not None and entry.expires <= self._io.unix_time():
+                    await self._record([expired(entry, self._io.unix_time())])
                 elif (mail := await self._mail_of(entry)) is not None:
                     self._in_flight.append((entry, mail))
                     yield mail
@@ -306,7 +306,9 @@ class Worker:
             # To sign what is streamed, a part of it is read.
             is_streamed = mail.content.is_streamed
             mail.content = (
-                await self._io.offload(partial(self._sign, mail.content)) if is_streamed else self._sign(mail.content)
+                await self._io.run_in_thread(partial(self._sign, mail.content))
+                if is_streamed
+                else self._sign(mail.content)
             )
             return mail
         except (MessageError, ConfigError) as error:
@@ -316,7 +318,7 @@ class Worker:
             failure = MessageError(words, stage=Stage.MESSAGE)
             failure.__cause__ = error
         outcome = Outcome.failed(entry.waiting, failure)
-        await self._record([after_try(entry, outcome, self._rules, self._io.wall())])
+        await self._record([after_try(entry, outcome, self._rules, self._io.unix_time())])
         return None
 
     async def _claim(self, limit: int) -> bool:
@@ -330,7 +332,7 @@ class Worker:
         return self.state is State.RUNNING and not self.is_paused
 
     async def _settle(self, tried: Sequence[tuple[Entry, Outcome]]) -> None:
-        now = self._io.wall()
+        now = self._io.unix_time()
         for _, outcome in tried:
             if not concerns_all(outcome.error):
                 self._failures = 0
@@ -370,7 +372,7 @@ class Worker:
             if error is not None:
                 error.receipt = receipt
             if entry.due is not None:
-                pause = entry.due - self._io.wall()
+                pause = entry.due - self._io.unix_time()
                 if error is not None:
                     self._announce(Retrying(error, receipt.attempts + 1, max(0.0, pause)))
             else:
@@ -387,13 +389,13 @@ class Worker:
 
     async def _housekeeping(self) -> None:
         lease = (await self._outbox.agenda()).lease
-        if self._reclaims or (lease is not None and lease <= self._io.wall()):
+        if self._reclaims or (lease is not None and lease <= self._io.unix_time()):
             self._reclaims = False
             for entry in await self._outbox.reclaim(self._owner):
                 self._announce(Interrupted(entry.receipt))
         if self._outbox.keep is not None and self._io.now() >= self._purges_at:
             self._purges_at = self._io.now() + PURGE_INTERVAL
-            while await self._outbox.purge(self._io.wall() - self._outbox.keep):
+            while await self._outbox.purge(self._io.unix_time() - self._outbox.keep):
                 pass
 
     async def _keep_leases(self) -> None:

@@ -1,2 +1,2 @@
-"""Settings: what they are, where they come from (keywords, URLs, the environment, a provider's name), and when they are
-wrong. ``config`` has those of a session."""
+"""Settings: their models, their sources (keywords, URLs, the environment, a provider's name), and their validation.
+``config`` has the settings of a session."""

@@ -1,7 +1,7 @@
-"""Settings: one frozen, validated ``SessionConfig`` with its parts, from keywords, a URL, the environment or a preset.
+"""One frozen, validated ``SessionConfig`` with its parts, from keywords, a URL, the environment or a preset.
 
-Whatever is wrong is a ``ConfigError`` that names the field and says what is allowed; no value that may be secret is
-repeated in it. This file knows no I/O: whether a server can be reached is for ``verify()`` to find out.
+Every error is a ``ConfigError`` that names the field and says what is allowed; it repeats no value that may be secret.
+This module does no I/O: ``verify()`` finds out whether a server can be reached.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from wlsmtp.events import Listener
 from wlsmtp.receipt import Receipt
 from wlsmtp.settings.dkim import DKIM, keys_of
 from wlsmtp.settings.help import spells_out
-from wlsmtp.settings.limits import PATIENT, Pipelining, PoolLimits, RetryPolicy, Timeouts
+from wlsmtp.settings.limits import OUTBOX_RETRY, Pipelining, PoolLimits, RetryPolicy, Timeouts
 from wlsmtp.settings.network import Network, Proxy
 from wlsmtp.settings.options import DeliveryOptions
 from wlsmtp.settings.plugged import OutboxLike, SSLContextLike, TransportLike, flaw_of, is_ssl_context
@@ -28,24 +28,25 @@ from wlsmtp.settings.urls import URL, wrong
 from wlsmtp.settings.validation import Seconds, Settings
 
 TokenProvider = Callable[[], str | Awaitable[str]]
-"""Returns an OAuth 2.0 access token, or (in the async world) an awaitable of one; asked anew for each connection, and
-once more when the server has refused the token. A plain function is called in a thread of its own, and left behind at
-the deadline of the login. If it has a method ``forget(token)``, that is told of the refused token first. See
-``wlsmtp.oauth`` for ready-made ones."""
+"""Returns an OAuth 2.0 access token, or (with asyncio) an awaitable of one. It is called for each connection, and once
+more when the server has refused the token. A plain function runs in its own thread and is abandoned at the deadline of
+the login. If it has a method ``forget(token)``, that is called with the refused token first. ``wlsmtp.oauth`` has
+ready-made providers."""
 
 WITHOUT_SECRET = frozenset({"EXTERNAL", "GSSAPI", "ANONYMOUS"})
-"""The mechanisms that need neither password nor token; they are used only when ``mechanisms`` names them."""
+"""Mechanisms that require neither password nor token; they are used only when ``mechanisms`` names them."""
 
 
 Callback = Callable[[Receipt], object]
-"""Is told of a finished message of the outbox; may be async in the async world."""
+"""Called with the receipt of a finished message of the outbox; may be async with asyncio."""
 
 
 class Security(StrEnum):
-    """How the connection is secured."""
+    """The security of the connection."""
 
     DEFAULT = "default"
-    """Plain, upgraded to TLS when the server offers STARTTLS (switch off: ``opportunistic_tls=False``). Port 25."""
+    """Plain text, upgraded to TLS when the server offers STARTTLS (disable with ``opportunistic_tls=False``). Port
+    25."""
     TLS = "tls"
     """STARTTLS (RFC 3207), or an error. Port 587."""
     SSL = "ssl"
@@ -53,57 +54,58 @@ class Security(StrEnum):
 
 
 class Mode(StrEnum):
-    """When ``send`` returns."""
+    """When ``send`` returns: after the server's reply, or at once."""
 
     SYNC = "sync"
-    """Once the server has answered."""
+    """``send`` returns when the server has answered."""
     ASYNC = "async"
-    """At once; the message is sent in the background."""
+    """``send`` returns at once; the message is sent in the background."""
 
 
 DEFAULT_PORTS = {Security.DEFAULT: 25, Security.TLS: 587, Security.SSL: 465}
 LMTP_PORT = 24
-"""The port for private mail systems, which servers of LMTP customarily listen on."""
+"""A port for private mail systems, on which LMTP servers customarily listen."""
 
 
 class TLSKeywords(TypedDict, total=False):
-    """What ``TLS`` takes, each as a keyword."""
+    """The keywords of ``TLS``."""
 
     verify: bool
-    """False switches off all checks: anybody between here and the server can then read and change the mail."""
+    """False disables all checks: anyone between this machine and the server can then read and change the mail."""
     trust: Literal["system", "bundled"]
-    """Whose authorities are trusted: the operating system's, or those of the ``certifi`` package."""
+    """The authorities to trust: those of the operating system, or those of the ``certifi`` package."""
     ca_file: str | Path | None
     """A PEM file of the authorities to trust instead."""
     strict_x509: bool
-    """False accepts certificates that break the rules of RFC 5280 which clients did not check in the past."""
+    """False accepts certificates that break rules of RFC 5280 which clients did not check in the past."""
     check_common_name: bool
-    """True accepts a server's name in the common name of a certificate without subjectAltName, which RFC 9525 §2 does
-    not count."""
+    """True accepts a server name in the common name of a certificate without subjectAltName, which RFC 9525 §2
+    ignores."""
     client_cert: str | Path | tuple[str | Path, str | Path] | None
     """A PEM file with the client's certificate and key, or a pair (certificate, key)."""
     client_key_password: str | SecretStr | None
-    """What decrypts the client's key."""
+    """The password of the client's key."""
     fingerprint: str | Collection[str] | None
-    """SHA-256 fingerprints of certificates, in hex: the server's must be one of them. A string is one fingerprint.
-    They are checked instead of authorities and name."""
+    """SHA-256 fingerprints of certificates, in hex: the server's must be one of them. A string is one fingerprint. They
+    replace the check of authorities and name."""
     public_key: str | Collection[str] | None
     """SHA-256 digests of public keys (SPKI), in hex or as ``sha256//base64``: the server's must be one of them."""
     server_hostname: str | None
-    """The name that the certificate must carry, when it is not the name that is connected to."""
+    """The name that the certificate must contain, if it differs from the server's name."""
     minimum_version: Literal["1.2", "1.3"]
     """The oldest TLS version that is accepted."""
     ciphers: str | None
-    """The ciphers of TLS 1.2 that are allowed, as OpenSSL writes them; those of TLS 1.3 are all good."""
+    """The allowed ciphers of TLS 1.2, in OpenSSL's notation; those of TLS 1.3 are always allowed."""
     resumption: bool
-    """Whether a new connection may resume the TLS session of an earlier one, which saves most of the handshake."""
+    """True if a new connection may resume the TLS session of an earlier one, which saves most of the handshake."""
     context: SSLContextLike | None
-    """An ``ssl.SSLContext`` to be used as it is; only ``verify``, ``server_hostname``, ``fingerprint`` and
-    ``public_key`` can go with it. One that does not check certificate and name needs ``verify=False``, or a pin."""
+    """An ``ssl.SSLContext`` to be used unchanged; it combines only with ``verify``, ``server_hostname``,
+    ``fingerprint`` and ``public_key``. A context that does not check certificate and name requires ``verify=False``, or
+    a pin."""
 
 
 class TLS(Settings):
-    """How TLS is done. The defaults verify the server's certificate and its name against the system's trust store."""
+    """The TLS settings. The defaults verify the server's certificate and its name against the system's trust store."""
 
     verify: bool = True
     trust: Literal["system", "bundled"] = "system"
@@ -161,16 +163,17 @@ class TLS(Settings):
 
     @property
     def pins(self) -> bool:
-        """Whether the server is known by its certificate or its key, instead of by authorities and name."""
+        """True if the server is identified by its certificate or its key instead of authorities and name."""
         return bool(self.fingerprint or self.public_key)
 
 
 _BESIDE_A_CONTEXT = {"context", "verify", "server_hostname", "fingerprint", "public_key"}
-"""What can be set along with a context."""
+"""The settings that combine with a context."""
 
 
 def _sha256(text: object) -> str:
-    """A digest of 32 octets as bare hex, from hex with or without colons, or from base64 as curl writes it."""
+    """Normalize a digest of 32 octets to bare hex, from hex with or without colons, or from base64 as curl writes
+    it."""
     bare = re.sub(r"^sha256/{1,2}|[:\s]", "", str(text))
     if re.fullmatch(r"[0-9a-fA-F]{64}", bare):
         return bare.lower()
@@ -181,89 +184,91 @@ def _sha256(text: object) -> str:
 
 class SessionKeywords(TypedDict, total=False):
     """The settings of a session, each a keyword of ``SMTPSession``, ``AsyncSMTPSession`` and ``SessionConfig``. None
-    stands for the default."""
+    means the default."""
 
     security: Security | Literal["default", "tls", "ssl"] | None
-    """How the connection is secured: ``"default"`` (STARTTLS when the server offers it), ``"tls"`` (STARTTLS, or an
+    """The security of the connection: ``"default"`` (STARTTLS when the server offers it), ``"tls"`` (STARTTLS, or an
     error) or ``"ssl"`` (TLS from the first byte)."""
     protocol: Literal["smtp", "lmtp"] | None
-    """``lmtp`` (RFC 2033) delivers to mailboxes: each recipient is answered on its own after the content. Port 24."""
+    """``lmtp`` (RFC 2033) delivers to mailboxes: the server answers for each recipient after the content. Port 24."""
     mode: Mode | Literal["sync", "async"] | None
-    """When ``send`` returns: ``"sync"``, once the server has answered; ``"async"``, at once."""
+    """``"sync"``: ``send`` returns when the server has answered; ``"async"``: at once."""
     outbox: str | OutboxLike | None
-    """Where ``mode="async"`` keeps messages until they are sent: ``"memory:"``, ``"sqlite:///path"`` or an ``Outbox``;
-    see ``wlsmtp.outbox``."""
+    """The store in which ``mode="async"`` keeps messages until they are sent: ``"memory:"``, ``"sqlite:///path"`` or an
+    ``Outbox``; see ``wlsmtp.outbox``."""
     close_timeout: float | None
-    """Seconds that ``close()`` takes at most, unless it is given another time. It also bounds the end of a ``with``
-    block, and of a program that did not close its session."""
+    """Maximum duration of ``close()`` in seconds, unless it is given another one. It also bounds the end of a ``with``
+    block, and the exit of a program that did not close its session."""
     outbox_worker: bool | None
-    """False: this session only keeps messages; other programs (``wlsmtp outbox run``) send them."""
+    """False: this session only stores messages; other programs (``wlsmtp outbox run``) send them."""
     username: str | None
-    """Who logs in; with a ``password`` or a ``token``. None: no login."""
+    """The user to log in, with a ``password`` or a ``token``. None: no login."""
     password: str | SecretStr | None
-    """The password of ``username``. It is kept out of every repr, error, event and log."""
+    """The password of ``username``. No repr, error, event or log shows it."""
     token: str | SecretStr | TokenProvider | None
     """An OAuth 2.0 access token, or a callable that returns one."""
     auth: Literal["required", "optional"] | None
-    """``optional``: with a user name and a server that offers no usable AUTH, go on without authentication."""
+    """``optional``: continue without a login if the server offers no usable AUTH mechanism."""
     mechanisms: list[str] | tuple[str, ...] | None
-    """The SASL mechanisms allowed, best first. Default: all that fit, the strongest first."""
+    """The allowed SASL mechanisms, best first. Default: all that are usable, the strongest first."""
     exclude_mechanisms: list[str] | tuple[str, ...] | Set[str] | None
     """SASL mechanisms not to be used."""
     allow_cleartext_auth: bool | None
-    """True lets the password go over an unencrypted connection that leaves this machine."""
+    """True allows sending the password over an unencrypted connection that leaves this machine."""
     opportunistic_tls: bool | None
-    """With ``security="default"``: whether to use STARTTLS when it is offered."""
+    """With ``security="default"``: True uses STARTTLS when it is offered."""
     timeout: float | Timeouts | None
     """A number of seconds (the longest silence at any stage), or ``Timeouts``."""
     tls: TLS | SSLContextLike | None
-    """How TLS is done: which certificates are trusted, and which is shown. An ``ssl.SSLContext`` stands for
+    """The TLS settings: the trusted certificates, and the client's own. An ``ssl.SSLContext`` stands for
     ``TLS(context=…)``."""
     pool: PoolLimits | None
-    """How many connections are open, how long they are kept, and how fast mail goes out."""
+    """The number of open connections, how long they are kept, and the rate of mail."""
     pipelining: Pipelining | bool | None
-    """``Pipelining``, or False to switch it off."""
+    """``Pipelining``, or False to disable it."""
     retry: RetryPolicy | None
-    """How often, and when, a message that is certainly not sent is tried again. Without it, mail in an outbox is
-    tried for five days."""
+    """How often and when a message that is certainly not sent is tried again. Default for mail in an outbox: for five
+    days."""
     partial: Literal["deliver", "abort"] | None
     """When some recipients are refused: deliver to the others, or to nobody."""
     network: Network | None
-    """Which addresses are used, from where, and how a connection is made."""
+    """The addresses to use, the local address, and how a connection is made."""
     proxy: str | Proxy | None
     """``Proxy``, or its URL: ``socks5://user:password@host:port``, ``socks4://`` or ``http://``."""
     options: DeliveryOptions | None
-    """What to ask of the server for each message that brings no options of its own."""
+    """The requests to the server for each message that has no options of its own."""
     sender: str | tuple[str, str] | None
-    """From whom a message is that names no sender: an address, with or without a name, or a pair (name, address)."""
+    """The sender of messages that name none: an address, with or without a name, or a pair (name, address)."""
     reply_to: str | tuple[str, str] | list[str | tuple[str, str]] | None
-    """Where replies go to a message that does not say so itself."""
+    """The reply address of messages that name none."""
     headers: Mapping[str, str | list[str]] | None
-    """Further header fields, by name, of each message that has none of that name. This and the two before are for each
-    ``Message``; what others have made, an ``EmailMessage`` or octets, is sent as it is."""
+    """Further header fields, by name, for each message that does not have that field. This setting and the two before
+    apply to each ``Message``; an ``EmailMessage`` or octets are sent unchanged."""
     dkim: DKIM | Iterable[DKIM] | None
     """The key that signs each message for a domain (RFC 6376), or several; see docs/guides/dkim.md. A ``Message`` may
     have keys of its own, or ``dkim=None``, which leaves it unsigned."""
     local_hostname: str | None
-    """The name given with EHLO. Default: the address literal of the connection (RFC 5321 §4.1.4)."""
+    """The name sent with EHLO. Default: the address literal of the connection (RFC 5321 §4.1.4)."""
     listeners: Iterable[Listener] | None
-    """Callables that are told of each event, see ``wlsmtp.events``."""
+    """Callables that receive each event; see ``wlsmtp.events``."""
     on_sent: Callback | None
     """With ``mode="async"``: called with the receipt of each message that was sent to all its recipients."""
     on_error: Callback | None
-    """With ``mode="async"``: called with the receipt of each message that is finished and was not sent to all."""
+    """With ``mode="async"``: called with the receipt of each message that is finished and was not sent to all
+    recipients."""
     transport: str | TransportLike | URL | None
-    """What carries the messages instead of SMTP to ``server``: a ``Transport``, or its URL (``maildir:///path``)."""
+    """The transport that carries the messages instead of SMTP to ``server``: a ``Transport``, or its URL
+    (``maildir:///path``)."""
 
 
 class ConfigKeywords(SessionKeywords, total=False):
-    """These and the server, as ``SessionConfig`` takes them."""
+    """These and the server, the keywords of ``SessionConfig``."""
 
     server: str | None
-    """A DNS name, an IPv4 or IPv6 address, or the path of a unix socket (``/run/smtp.sock``). Needed without
+    """A DNS name, an IPv4 or IPv6 address, or the path of a unix socket (``/run/smtp.sock``). Required without
     ``transport``."""
     port: int | None
-    """By default 25, 587 or 465, after ``security``; for LMTP 24."""
+    """The port. Default: 25, 587 or 465, depending on ``security``; for LMTP 24."""
 
 
 class SessionConfig(Settings):
@@ -294,7 +299,7 @@ class SessionConfig(Settings):
     network: Network = Network()
     proxy: Proxy | None = None
     options: DeliveryOptions | None = None
-    # Addresses and names are checked as those of a message are, where the session makes messages of its own.
+    # Addresses and names are checked like those of a message when the session composes messages itself.
     sender: str | None = None
     reply_to: str | list[str] | None = None
     headers: Mapping[str, str | list[str]] | None = None
@@ -366,7 +371,7 @@ class SessionConfig(Settings):
         if not isinstance(fields, dict):
             return fields
         fields = {name: value for name, value in fields.items() if value is not None}
-        for name in ("username", "password", "token"):  # an empty one is none, as of a variable without a value
+        for name in ("username", "password", "token"):  # empty means not given, as for a variable without a value
             if name in fields and fields[name] in ("", SecretStr("")):
                 del fields[name]
         if isinstance(fields.get("timeout"), int | float) and not isinstance(fields["timeout"], bool):
@@ -379,7 +384,7 @@ class SessionConfig(Settings):
 
     @model_validator(mode="after")
     def _together(self) -> Self:
-        if "port" not in self.model_fields_set:  # and stays so: a copy with another security has another port
+        if "port" not in self.model_fields_set:  # and is fixed: a copy with another security has another port
             vars(self)["port"] = LMTP_PORT if self.is_lmtp else DEFAULT_PORTS[self.security]
         if not self.server and self.transport is None:
             raise ValueError("server: is missing, and no transport is given")
@@ -408,17 +413,17 @@ class SessionConfig(Settings):
 
     @property
     def is_lmtp(self) -> bool:
-        """Whether LMTP is spoken."""
+        """True if the protocol is LMTP."""
         return self.protocol == "lmtp"
 
     @property
     def all_or_nothing(self) -> bool:
-        """Whether a message is for all its recipients or for nobody."""
+        """True if a message goes to all its recipients or to nobody."""
         return self.partial == "abort"
 
     @property
     def logs_in(self) -> bool:
-        """Whether there is anything to authenticate with."""
+        """True if there are credentials."""
         return bool(self.username) or self._needs_no_secret
 
     @property
@@ -427,17 +432,17 @@ class SessionConfig(Settings):
 
     @property
     def outbox_retry(self) -> RetryPolicy:
-        """The policy for mail in an outbox: ``retry`` where it is given, else ``PATIENT``, as nobody waits."""
-        return self.retry if "retry" in self.model_fields_set else PATIENT
+        """The policy for mail in an outbox: ``retry`` if given, else ``OUTBOX_RETRY``, as nobody waits."""
+        return self.retry if "retry" in self.model_fields_set else OUTBOX_RETRY
 
     @property
     def is_unix(self) -> bool:
-        """Whether ``server`` is the path of a unix socket."""
+        """True if ``server`` is the path of a unix socket."""
         return self.server.startswith("/")
 
     @property
     def address(self) -> str:
-        """The server for people: ``host:port``, or the path; for a transport its kind."""
+        """The server for people to read: ``host:port``, or the path; for a transport its kind."""
         if self.transport is not None:
             is_url = isinstance(self.transport, URL)
             return self.transport.scheme if is_url else type(self.transport).__name__
@@ -447,11 +452,11 @@ class SessionConfig(Settings):
 
     @classmethod
     def from_url(cls, url: str, **fields: Unpack[ConfigKeywords]) -> Self:
-        """Settings from ``smtp://``, ``smtp+tls://`` or ``smtps://user:password@host:port?timeout=30``, or from a
-        transport such as ``maildir:///path`` or ``failover(smtp://a, smtp://b)``.
+        """Return settings from ``smtp://``, ``smtp+tls://`` or ``smtps://user:password@host:port?timeout=30``, or from
+        a transport such as ``maildir:///path`` or ``failover(smtp://a, smtp://b)``.
 
-        User and password are percent-decoded; ``smtp+unix:///path`` is a unix socket; the query may set any setting,
-        those of a part with a dot (``tls.ca_file=…``). Keywords win over the URL. Raises ``ConfigError``, which never
+        User and password are percent-decoded; ``smtp+unix:///path`` is a unix socket. The query may set any setting,
+        with a dot for nested ones (``tls.ca_file=…``). Keywords override the URL. Raises ``ConfigError``, which never
         repeats the URL's password.
         """
         settings: dict[str, Any] = {**fields_from_url(url, cls), **fields}
@@ -461,18 +466,19 @@ class SessionConfig(Settings):
     def from_env(
         cls, environ: Mapping[str, str] | None = None, *, prefix: str = "WLSMTP_", **fields: Unpack[ConfigKeywords]
     ) -> Self:
-        """Settings from ``WLSMTP_URL``, or from ``WLSMTP_SERVER``, ``WLSMTP_PORT``, ``WLSMTP_SECURITY``,
-        ``WLSMTP_USERNAME``, ``WLSMTP_PASSWORD``, ``WLSMTP_TOKEN``, ``WLSMTP_TIMEOUT``, ``WLSMTP_TLS_CA_FILE`` and
-        so on for every setting. Single variables win over the URL, keywords over both. Raises ``ConfigError``, also for
-        a variable of that prefix that is no setting."""
+        """Return settings from ``WLSMTP_URL``, or from ``WLSMTP_SERVER``, ``WLSMTP_PORT``, ``WLSMTP_SECURITY``,
+        ``WLSMTP_USERNAME``, ``WLSMTP_PASSWORD``, ``WLSMTP_TOKEN``, ``WLSMTP_TIMEOUT``, ``WLSMTP_TLS_CA_FILE`` and so on
+        for every setting. Single variables override the URL, keywords override both. Raises ``ConfigError``, also for a
+        variable with that prefix that is not a setting."""
         settings: dict[str, Any] = {**fields_from_env(environ, prefix, cls), **fields}
         return cls(**settings)
 
     @classmethod
     def from_preset(cls, provider: str, **fields: Unpack[ConfigKeywords]) -> Self:
-        """Settings of a known provider by its name, an alias or a mail domain of it: ``"gmail"``, ``"orange.fr"``.
+        """Return settings of a known provider by its name, an alias or one of its mail domains: ``"gmail"``,
+        ``"orange.fr"``.
 
-        Keywords win over the preset. Raises ``ConfigError`` with the nearest names when the provider is not known.
+        Keywords override the preset. Raises ``ConfigError`` with the nearest names if the provider is not known.
         """
         settings: dict[str, Any] = {**fields_from_preset(provider), **fields}
         return cls(**settings)
@@ -483,7 +489,7 @@ for _way in ("from_url", "from_env", "from_preset"):
 
 
 def _named(value: object) -> object:
-    """A pair (name, address) as one text; the session reads it as that of any message."""
+    """Return a pair (name, address) as one text, which the session parses like that of any message."""
     if not isinstance(value, tuple) or len(value) != 2 or not all(isinstance(part, str) for part in value):
         return value
     name, address = value

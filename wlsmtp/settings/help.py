@@ -1,7 +1,7 @@
-"""What ``help()`` shows of settings: each as a keyword, with its default and its meaning.
+"""Extends ``help()`` with the settings: each as a keyword, with its default and its meaning.
 
-The meanings are the docstrings below the fields, where editors look for them. They are read from the source when they
-are asked for: pydantic's ``use_attribute_docstrings`` reads it at every import, which then takes a sixth longer.
+The meanings are the docstrings below the fields, where editors look for them. They are read from the source on demand:
+pydantic's ``use_attribute_docstrings`` reads it at every import, which then takes a sixth longer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ C = TypeVar("C", bound=type)
 
 
 class Meaning(NamedTuple):
-    """What is known of one setting."""
+    """The documentation of one setting."""
 
     accepts: str
     """The types, as the source spells them."""
@@ -26,8 +26,8 @@ class Meaning(NamedTuple):
 
 
 def meanings(model: type[BaseModel]) -> dict[str, Meaning]:
-    """What the settings of a model mean, by name, in the order of its fields. Empty where there is no source, as in a
-    frozen program."""
+    """Return the meanings of a model's settings, by name, in the order of its fields. Empty without source code, as in
+    a frozen program."""
     classes = [*reversed(model.__mro__), *getattr(model, "_keywords", ())]
     found: dict[str, Meaning] = {}
     for cls in classes:
@@ -59,7 +59,7 @@ def _documented(cls: type) -> dict[str, Meaning]:
 
 
 class _Documentation(str):
-    """A docstring that goes on with the settings, once somebody reads it."""
+    """A docstring that continues with the settings once it is read."""
 
     model: type[BaseModel]
 
@@ -67,7 +67,7 @@ class _Documentation(str):
         return self.expandtabs()
 
     def expandtabs(self, tabsize: SupportsIndex = 8) -> str:
-        # pydoc reads the docstring of a pydantic model past __get__, and begins with this method.
+        # pydoc reads the docstring of a pydantic model without __get__, and begins with this method.
         lines = [inspect.cleandoc(str(self)), "", "Keywords:", ""]
         for name, meaning in meanings(self.model).items():
             lines += [f"{name}: {meaning.accepts}", *(f"    {line}" for line in meaning.text.splitlines())]
@@ -75,7 +75,7 @@ class _Documentation(str):
 
 
 def documents(model: type[BaseModel]) -> Callable[[C], C]:
-    """A decorator of classes: their docstring goes on with the settings of a model."""
+    """Decorate a class so that its docstring continues with the settings of a model."""
 
     def documented(cls: C) -> C:
         if cls.__doc__:
@@ -88,8 +88,8 @@ def documents(model: type[BaseModel]) -> Callable[[C], C]:
 
 
 def spells_out(model: type[BaseModel], keywords: type) -> Callable[[F], F]:
-    """A decorator of functions whose ``**`` parameter stands for settings of a model: their signature names each with
-    its default, as ``help()`` and interactive shells show it."""
+    """Decorate a function whose ``**`` parameter stands for settings of a model. Its signature then names each with its
+    default, as ``help()`` and interactive shells show it."""
 
     def spelled_out(function: F) -> F:
         signature = inspect.signature(function)

@@ -1,4 +1,4 @@
-"""What the type of a setting says: what it can be, whether a text can stand for it, and of which models it is made."""
+"""Analyzes the type of a setting: its alternatives, whether a text can represent it, and its nested models."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TEXTUAL = (str, int, float, PurePath, SecretStr, Enum, date, timedelta)
 
 
 def kinds(annotation: Any) -> Iterator[Any]:
-    """The types that a setting can be, one after the other."""
+    """Yield the alternatives of a setting's type, one after the other."""
     origin = get_origin(annotation)
     if origin in (Union, UnionType):
         for one in get_args(annotation):
@@ -30,7 +30,7 @@ def kinds(annotation: Any) -> Iterator[Any]:
 
 
 def parts(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
-    """The settings of a model that are models themselves, by name."""
+    """Return the settings of a model that are models themselves, by name."""
     return {
         name: kind
         for name, field in model.model_fields.items()
@@ -40,23 +40,23 @@ def parts(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
 
 
 def is_textual(field: FieldInfo) -> bool:
-    """Whether a text can stand for a setting, as in a URL or a variable."""
+    """Return whether a text can represent a setting, as in a URL or a variable."""
     return any(_from_text(kind) for kind in kinds(field.annotation))
 
 
 def is_list(field: FieldInfo) -> bool:
-    """Whether it is a list of texts."""
+    """Return whether it is a list of texts."""
     return any(get_origin(kind) in (tuple, frozenset) and _from_text(kind) for kind in kinds(field.annotation))
 
 
 def is_number(field: FieldInfo) -> bool:
-    """Whether it is a number, and no switch."""
+    """Return whether it is a number, and not a bool."""
     found = list(kinds(field.annotation))
     return (int in found or float in found) and bool not in found
 
 
 def may_be_none(field: FieldInfo) -> bool:
-    """Whether None has a meaning of its own."""
+    """Return whether None has a meaning of its own."""
     return type(None) in kinds(field.annotation)
 
 

@@ -1,4 +1,4 @@
-"""How long, how many, how fast, how often: time-outs, the limits of connections, pipelining, retrying."""
+"""Timeouts, connection limits, pipelining and retries."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from wlsmtp.settings.validation import Seconds, Settings
 
 
 class Timeouts(Settings):
-    """The longest waits, in seconds, by stage (RFC 5321 §4.5.3.2 asks for up to ten minutes; a session that people
-    wait for fails earlier where that is harmless, and never gives up early on the reply to the content, where giving
-    up leaves the message in doubt)."""
+    """The longest waits in seconds, by stage. RFC 5321 §4.5.3.2 asks for up to ten minutes; a session that people wait
+    for fails earlier where that is harmless. It never gives up early on the reply to the content, since that would
+    leave the message in doubt."""
 
     connect: Seconds = 15.0
     """Resolving the name and connecting, all addresses together."""
     tls: Seconds = 30.0
     """The TLS handshake."""
     greeting: Seconds = 60.0
-    """The server's first words."""
+    """The server's greeting."""
     command: Seconds = 60.0
     """The reply to EHLO, STARTTLS, AUTH, MAIL, RCPT, RSET and NOOP."""
     data: Seconds = 120.0
     """The 354 after DATA."""
     block: Seconds = 180.0
-    """Handing one block of up to 64 KiB of content to the network."""
+    """Passing one block of up to 64 KiB of content to the network."""
     content: Seconds = 600.0
     """The reply to the content."""
     quit: Seconds = 2.0
-    """The reply to QUIT; nothing depends on it."""
+    """The reply to QUIT, which has no effect."""
     total: Seconds = 1800.0
-    """A whole ``send``: waiting for a connection, connecting, retries and all."""
+    """A whole ``send``, including waiting for a connection, connecting, and retries."""
 
     @classmethod
     def of(cls, seconds: float) -> Self:
-        """The same longest silence for every stage, as a plain ``timeout=30`` means it; ``total`` stays as it is."""
+        """Return the same limit of silence for every stage, the meaning of ``timeout=30``; ``total`` is unchanged."""
         if not 0 < seconds < math.inf:
             raise ConfigError("timeout: must be a finite number of seconds, greater than 0.", stage=Stage.SETTINGS)
         stages = ("connect", "tls", "greeting", "command", "data", "block", "content")
@@ -47,21 +47,21 @@ class Timeouts(Settings):
 
 
 class PoolLimits(Settings):
-    """How connections are kept, and how fast mail goes out."""
+    """How connections are kept, and the rate of mail."""
 
     max_connections: Annotated[int, Field(ge=1)] = 4
-    """Open at once; further senders share them, or wait for their turn. Fewer are used for a while after the server has
-    said that there are too many, or too much mail."""
+    """Maximum number of open connections; further senders share them, or wait. Fewer are used for a while after the
+    server said that there are too many, or too much mail."""
     max_messages: Annotated[int, Field(ge=1)] | None = 1000
-    """Messages over one connection before it is replaced; fewer if the server says so (MAILMAX, RFC 9422). None: no
+    """Messages per connection before it is replaced; fewer if the server says so (MAILMAX, RFC 9422). None: no
     limit."""
     max_age: Seconds | None = 600.0
     """Seconds after which a connection is replaced. None: no limit."""
     idle_timeout: Seconds | None = 30.0
-    """Seconds without use after which a connection is not used again. None: no limit."""
+    """Seconds of idleness after which a connection is not used again. None: no limit."""
     rate: str | None = None
-    """The most messages in any stretch of time, as ``"10/second"``, ``"100/minute"`` or ``"2000/hour"``, over all
-    connections of the session; senders wait for their turn. None: no limit."""
+    """Maximum number of messages in any period, as ``"10/second"``, ``"100/minute"`` or ``"2000/hour"``, over all
+    connections of the session; senders wait. None: no limit."""
 
     @field_validator("rate")
     @classmethod
@@ -84,44 +84,45 @@ def _rate(text: str) -> tuple[int, float]:
 
 
 class Pipelining(Settings):
-    """Commands sent in groups (RFC 2920), and messages sent behind one another without waiting.
+    """Commands sent in groups (RFC 2920), and messages sent one after another without waiting.
 
-    When a connection dies, each message whose end was sent and not answered is in doubt: so the window is a trade
-    between speed and how many those may be. See docs/explanation/speed.md.
+    When a connection dies, each message whose end was sent and not answered is in doubt. The window is therefore a
+    trade-off between speed and the number of messages in doubt. See docs/explanation/speed.md.
     """
 
     enabled: bool = True
-    """Used when the server offers PIPELINING; False: one command, one reply."""
+    """True uses PIPELINING when the server offers it; False: one command, one reply."""
     chunking: bool = True
-    """Whether to use BDAT (RFC 3030) when the server offers CHUNKING; False: DATA."""
+    """True uses BDAT (RFC 3030) when the server offers CHUNKING; False: DATA."""
     binary: bool = True
-    """Whether attachments may go unencoded when the server offers BINARYMIME (RFC 3030 §3), a quarter smaller."""
+    """True sends attachments unencoded when the server offers BINARYMIME (RFC 3030 §3), a quarter smaller."""
     max_in_flight: Annotated[int, Field(ge=1)] = 64
-    """Messages on their way over one connection at once. 1: no message is sent before the one before is answered."""
+    """Maximum number of messages in flight over one connection. 1: each message waits for the reply to the one
+    before."""
     max_bytes: Annotated[int, Field(ge=1)] = 1024 * 1024
-    """Octets of content on their way over one connection at once, unless one message alone has more."""
+    """Maximum octets of content in flight over one connection, unless a single message has more."""
     early_content: Annotated[int, Field(ge=0)] = 256 * 1024
-    """Content of up to so many octets may follow its recipients without waiting for their replies."""
+    """Content up to this many octets may follow its recipients without waiting for their replies."""
 
 
 class RetryPolicy(Settings):
-    """How often, and when, a message that is *certainly not sent* is offered again (RFC 5321 §4.5.4.1)."""
+    """How often and when a message that is *certainly not sent* is tried again (RFC 5321 §4.5.4.1)."""
 
     attempts: Annotated[int, Field(ge=1)] = 3
-    """Tries in all; 1 switches retrying off."""
+    """Maximum number of attempts; 1 disables retries."""
     backoff: Annotated[float, Field(ge=0)] = 1.0
-    """Seconds before the second try; doubled for each one after it."""
+    """Seconds before the second attempt; doubled for each later one."""
     max_backoff: Annotated[float, Field(ge=0)] = 60.0
-    """The longest pause of ``backoff``, in seconds; a server that asks for a longer one is not asked again."""
+    """The longest pause of ``backoff``, in seconds; if a server asks for a longer one, there is no further attempt."""
     jitter: Annotated[float, Field(ge=0)] = 0.5
-    """Up to so many seconds are added at random, so that many clients do not come back in step."""
+    """Up to this many seconds are added at random, so that many clients do not return at the same time."""
     resend_unknown: bool = False
-    """True also offers a message again whose outcome is unknown; its recipients may then get it twice."""
+    """True also retries a message with an unknown result; its recipients may then get it twice."""
     stop: Callable[[Any], bool] | None = None
-    """When there is no further try, in place of ``attempts``: a stop strategy of tenacity's, such as
-    ``stop_after_delay(300)``, or a function of its ``RetryCallState``."""
+    """When to stop, instead of ``attempts``: a stop strategy of tenacity, such as ``stop_after_delay(300)``, or a
+    function of its ``RetryCallState``."""
     wait: Callable[[Any], float] | None = None
-    """The pause before the next try, in place of ``backoff`` and ``jitter``: a wait strategy of tenacity's, such as
+    """The pause before the next attempt, instead of ``backoff`` and ``jitter``: a wait strategy of tenacity, such as
     ``wait_random_exponential(max=60)``, or a function of its ``RetryCallState`` that returns seconds."""
 
     @field_validator("stop", "wait", mode="before")
@@ -142,8 +143,8 @@ class RetryPolicy(Settings):
 
 
 def _check_strategy(value: object, is_stop: bool) -> None:
-    """Raise ``ValueError`` for what would be called with a wrong result, or not at all. A class, for one, can be
-    called, and what that gives is true: there would never be a second try."""
+    """Raise ``ValueError`` for a strategy that cannot be called, or would return a wrong result. For example, a class
+    can be called, and the instance is true: there would never be a second attempt."""
     from inspect import iscoroutinefunction
 
     from tenacity.retry import retry_base
@@ -168,6 +169,6 @@ def _check_strategy(value: object, is_stop: bool) -> None:
     raise ValueError(f"must be a strategy of tenacity's, such as {example}{more}")
 
 
-PATIENT = RetryPolicy(attempts=130, backoff=5.0, max_backoff=3600.0, jitter=5.0)
-"""How an outbox tries, unless told otherwise: for five days, as RFC 5321 §4.5.4.1 asks of senders that queue; a few
-seconds after the first failure again, and hourly in the end."""
+OUTBOX_RETRY = RetryPolicy(attempts=130, backoff=5.0, max_backoff=3600.0, jitter=5.0)
+"""The default policy of an outbox: for five days, as RFC 5321 §4.5.4.1 asks of senders that queue, beginning a few
+seconds after the first failure and ending with hourly attempts."""

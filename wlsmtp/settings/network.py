@@ -1,5 +1,4 @@
-"""How a connection finds its way: settings of the socket, and the proxy in between. Values only; see ``io/`` for what
-they do."""
+"""Network settings: the socket, and a proxy. Values only; ``io/`` applies them."""
 
 from __future__ import annotations
 
@@ -14,8 +13,8 @@ from wlsmtp.settings.urls import URL, wrong
 from wlsmtp.settings.validation import Seconds, Settings
 
 Connector = Callable[[str, int], Any]
-"""Is given host and port, and returns a connected ``socket.socket`` or (in the async world) an awaitable of one; called
-anew for each connection."""
+"""Called with host and port for each connection; returns a connected ``socket.socket`` or (with asyncio) an awaitable
+of one."""
 
 _SCHEMES: dict[str, Literal["socks5", "socks4", "http"]] = {
     "socks5": "socks5",
@@ -30,14 +29,14 @@ class Network(Settings):
     """How connections are made."""
 
     family: Literal["any", "prefer_ipv4", "prefer_ipv6", "ipv4", "ipv6"] = "any"
-    """Which addresses of a name are used, or tried first. ``any``: all, in the order of the system."""
+    """The address family to use, or to try first. ``any``: all, in the order of the system."""
     local_address: str | None = None
     """The IP address of this machine to connect from."""
     keepalive: Seconds | None = 60.0
-    """Seconds of silence after which TCP asks whether the other side is still there. None: never."""
+    """Seconds of silence after which TCP checks that the other side is still there. None: never."""
     connector: Connector | None = Field(default=None, repr=False)
-    """A callable that is given host and port and returns a connected socket, to be used instead of a new one; in the
-    async world it may be an async function."""
+    """A callable that receives host and port and returns a connected socket, to be used instead of a new one; with
+    asyncio it may be an async function."""
 
     @field_validator("local_address")
     @classmethod
@@ -51,23 +50,23 @@ class Network(Settings):
 
 
 class ProxyKeywords(TypedDict, total=False):
-    """A ``Proxy`` in its parts, each a keyword."""
+    """The parts of a ``Proxy``, each a keyword."""
 
     scheme: Required[Literal["socks5", "socks4", "http"]]
     """SOCKS 5 (RFC 1928), SOCKS 4a, or HTTP CONNECT (RFC 9110 §9.3.6)."""
     host: Required[str]
-    """Its name or address."""
+    """The proxy's name or address."""
     port: Required[int]
-    """Its port."""
+    """The proxy's port."""
     username: str | None
-    """Who logs in to the proxy. None: no login."""
+    """The user to log in to the proxy. None: no login."""
     password: str | SecretStr | None
-    """The password of ``username`` at the proxy. It is kept out of every repr, error, event and log."""
+    """The password of ``username`` at the proxy. No repr, error, event or log shows it."""
 
 
 class Proxy(Settings):
-    """A proxy, which is also asked to resolve the server's name. Given as a URL:
-    ``socks5://user:password@host:port``, ``socks4://`` (4a) or ``http://`` (CONNECT)."""
+    """A proxy, which also resolves the server's name. As a URL: ``socks5://user:password@host:port``, ``socks4://``
+    (4a) or ``http://`` (CONNECT)."""
 
     scheme: Literal["socks5", "socks4", "http"]
     host: Annotated[str, Field(min_length=1, max_length=255, pattern=r"^([\w.-]+|[\da-fA-F:.]+(%\w+)?)$")]
@@ -82,8 +81,8 @@ class Proxy(Settings):
 
     @classmethod
     def from_url(cls, url: str) -> Self:
-        """The proxy that a URL names; user and password are percent-decoded. Raises ``ConfigError``, which repeats no
-        part of the URL, as any could be a piece of the password."""
+        """Return the proxy that a URL names; user and password are percent-decoded. Raises ``ConfigError``, which
+        repeats no part of the URL, as any could be a piece of the password."""
         words = "must look like socks5://user:password@host:port; also allowed are socks4:// and http://"
         try:
             parts = URL.read(url)

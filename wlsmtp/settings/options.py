@@ -1,7 +1,7 @@
-"""What a message may ask of the servers on its way beyond being delivered: values, typed and checked, and the
-parameters of MAIL and RCPT that say them (RFC 3461, 2852, 6710, 4865, 4954, 8689).
+"""Requests to the servers on a message's way, beyond delivery: typed, checked values, and the parameters of MAIL and
+RCPT for them (RFC 3461, 2852, 6710, 4865, 4954, 8689).
 
-One more is a field and a row in ``_SAID``.
+A new option is a field and a row in ``_SAID``.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ class _Options(Validated):
     _error = MessageError
     _stage = Stage.MESSAGE
 
-    if TYPE_CHECKING:  # else it would have no parameters, as it has no fields
+    if TYPE_CHECKING:  # otherwise it would have no parameters, as it has no fields
 
         def __init__(self, **options: Any) -> None: ...
 
 
 class _NotifyKeywords(TypedDict, total=False):
     notify: Kind | tuple[Kind, ...] | list[Kind] | Set[Kind] | None
-    """When to report on a recipient: ``success``, ``failure``, ``delay``, several of them, or ``never``. None: as the
-    servers like, which is on failure and, often, on delay."""
+    """When to report on a recipient: ``success``, ``failure``, ``delay``, several of them, or ``never``. None: the
+    servers' default, which is on failure and, often, on delay."""
 
 
 class _Notifying(_Options):
     notify: tuple[Kind, ...] | None = None
 
-    if TYPE_CHECKING:  # else it would have a parameter for its only field
+    if TYPE_CHECKING:  # otherwise it would have a parameter for its only field
 
         def __init__(self, **options: Any) -> None: ...
 
@@ -62,16 +62,16 @@ class _Notifying(_Options):
 
 
 class RecipientDSNKeywords(_NotifyKeywords, total=False):
-    """What ``RecipientDSN`` asks for, each as a keyword."""
+    """The keywords of ``RecipientDSN``."""
 
     address: Required[str]
     """The recipient, as in the envelope."""
     original: str | None
-    """The address that the message was sent to at first, which reports then name (ORCPT)."""
+    """The address that the message was originally sent to, which reports then name (ORCPT)."""
 
 
 class RecipientDSN(_Notifying):
-    """What differs for one recipient."""
+    """The reports for one recipient, if they differ."""
 
     address: str
     original: str | None = None
@@ -90,18 +90,18 @@ class RecipientDSN(_Notifying):
 
 
 class DSNKeywords(_NotifyKeywords, total=False):
-    """What ``DSN`` asks for, each as a keyword."""
+    """The keywords of ``DSN``."""
 
     ret: Literal["full", "headers"] | None
-    """How much of the message a report on a failure returns. None: as the server likes."""
+    """How much of the message a report on a failure returns. None: the server's default."""
     envid: str | None
-    """An identifier of yours that each report repeats: up to 100 printable ASCII characters."""
+    """Your identifier, which each report repeats: up to 100 printable ASCII characters."""
     recipients: Iterable[RecipientDSN]
-    """What differs for some recipients."""
+    """The recipients with different reports."""
 
 
 class DSN(_Notifying):
-    """Delivery status notifications: reports on what became of a message, sent to its envelope sender (RFC 3461)."""
+    """Delivery status notifications: reports on the delivery of a message, sent to its envelope sender (RFC 3461)."""
 
     ret: Literal["full", "headers"] | None = None
     envid: str | None = None
@@ -121,34 +121,34 @@ class DSN(_Notifying):
 
     @cached_property
     def by_address(self) -> dict[tuple[str, str], RecipientDSN]:
-        """What differs for some recipients, by the parts of their addresses."""
+        """The recipients with different reports, by the parts of their addresses."""
         return {parts_of(own.address): own for own in self.recipients}
 
     def of(self, address: str) -> tuple[tuple[Kind, ...] | None, str | None]:
-        """When to report on a recipient, and the address that reports name."""
+        """Return when to report on a recipient, and the address that reports name."""
         own = self.by_address.get(parts_of(address))
         return (own.notify or self.notify, own.original) if own is not None else (self.notify, None)
 
 
 def parts_of(address: str) -> tuple[str, str]:
-    """By what addresses compare: a domain is the same in upper and lower case, a local part is not."""
+    """Return the parts by which addresses are compared: domains ignore case, local parts do not."""
     local, _, domain = address.rpartition("@")
     return local, domain.lower()
 
 
 class DeliverByKeywords(TypedDict, total=False):
-    """What ``DeliverBy`` asks for, each as a keyword."""
+    """The keywords of ``DeliverBy``."""
 
     within: Required[timedelta | float]
-    """A ``timedelta``, or seconds, from when the message is handed over."""
+    """A ``timedelta``, or seconds, from when the message is submitted."""
     late: Literal["return", "notify"]
-    """What to do with it afterwards: give it back undelivered, or deliver it all the same and tell the sender."""
+    """What to do after that time: return the message undelivered, or deliver it all the same and notify the sender."""
     trace: bool
-    """Whether each server on the way reports that it passed the message on."""
+    """True if each server on the way reports that it passed the message on."""
 
 
 class DeliverBy(_Options):
-    """A time within which a message is of use (RFC 2852)."""
+    """A time within which a message is useful (RFC 2852)."""
 
     within: timedelta
     late: Literal["return", "notify"] = "return"
@@ -169,7 +169,7 @@ class DeliverBy(_Options):
 
 
 class DeliveryKeywords(TypedDict, total=False):
-    """What ``DeliveryOptions`` asks for, each as a keyword."""
+    """The keywords of ``DeliveryOptions``."""
 
     dsn: DSN | None
     """Reports on the delivery (DSN, RFC 3461)."""
@@ -178,21 +178,20 @@ class DeliveryKeywords(TypedDict, total=False):
     priority: int | None
     """From -9 to 9, where 0 is normal and more is more urgent (MT-PRIORITY, RFC 6710)."""
     hold_for: timedelta | float | None
-    """A ``timedelta``, or seconds, for which the server holds the message back (FUTURERELEASE, RFC 4865)."""
+    """A ``timedelta``, or seconds, for which the server holds the message (FUTURERELEASE, RFC 4865)."""
     hold_until: datetime | str | None
-    """A time with its time zone until which it does so."""
+    """A time with its time zone until which the server holds the message."""
     submitter: str | None
-    """The address of who submitted the message first, which a trusted relay passes on; "" for unknown (AUTH=, RFC 4954
-    §5)."""
+    """The address of the original submitter, which a trusted relay passes on; "" for unknown (AUTH=, RFC 4954 §5)."""
     require_tls: bool
-    """Whether each server must pass the message on over verified TLS, or else return it (REQUIRETLS, RFC 8689)."""
+    """True if each server must pass the message on over verified TLS, or else return it (REQUIRETLS, RFC 8689)."""
     optional: Collection[CanBeOptional]
-    """The fields that are left out when the server does not offer what they need."""
+    """Fields that are left out when the server does not offer what they require."""
 
 
 class DeliveryOptions(_Options):
-    """What to ask of the server for a message. Whatever is asked for must be offered by the server: if not, nothing is
-    sent and ``ExtensionMissing`` says so, save for what ``optional`` names."""
+    """Requests to the server for a message. The server must offer every requested extension: if not, nothing is sent
+    and ``ExtensionMissing`` is raised, except for fields that ``optional`` names."""
 
     dsn: DSN | None = None
     deliver_by: DeliverBy | None = None
@@ -234,7 +233,7 @@ class DeliveryOptions(_Options):
         return self
 
     def check_recipients(self, addresses: Iterable[str]) -> None:
-        """Raise ``MessageError`` when ``dsn.recipients`` names somebody who is no recipient of the message."""
+        """Raise ``MessageError`` if ``dsn.recipients`` names an address that is not a recipient of the message."""
         if self.dsn is None or not self.dsn.recipients:
             return
         if strangers := self.dsn.by_address.keys() - set(map(parts_of, addresses)):
@@ -243,12 +242,12 @@ class DeliveryOptions(_Options):
 
 
 MAX_ENVID, MAX_ORCPT = 100, 500
-"""Characters of a value as it is written (RFC 3461 §4.4, §4.2)."""
+"""Maximum characters of a value as it is written (RFC 3461 §4.4, §4.2)."""
 
 
 def mail_parameters(options: DeliveryOptions | None, capabilities: Capabilities) -> list[str]:
-    """What the options add to MAIL. Raises ``ExtensionMissing`` for what must be there and is not offered, and
-    ``MessageError`` for what the server has said to be beyond its limits."""
+    """Return the parameters of MAIL for the options. Raises ``ExtensionMissing`` for required ones that are not
+    offered, and ``MessageError`` for those beyond the server's limits."""
     if options is None:
         return []
     words: list[str] = []
@@ -264,7 +263,7 @@ def mail_parameters(options: DeliveryOptions | None, capabilities: Capabilities)
 
 
 def rcpt_parameters(options: DeliveryOptions | None, address: str, capabilities: Capabilities) -> list[str]:
-    """What the options add to RCPT for one recipient."""
+    """Return the parameters of RCPT for one recipient."""
     if options is None or options.dsn is None or "DSN" not in capabilities:
         return []
     notify, original = options.dsn.of(address)
@@ -273,8 +272,8 @@ def rcpt_parameters(options: DeliveryOptions | None, address: str, capabilities:
 
 
 def orcpt(address: str) -> str:
-    """The original recipient, typed (RFC 3461 §4.2); one that is not ASCII in the form that any server can pass on (RFC
-    6533 §3). Raises ``MessageError`` when it is too long."""
+    """Return the original recipient, typed (RFC 3461 §4.2); a non-ASCII one in the form that any server can pass on
+    (RFC 6533 §3). Raises ``MessageError`` when it is too long."""
     written = f"rfc822;{xtext(address)}" if address.isascii() else f"utf-8;{_UNSAFE.sub(_escaped, address)}"
     if len(written) > MAX_ORCPT:
         words = f"options.dsn.recipients: an original address has more than {MAX_ORCPT} characters as it is written"
@@ -282,7 +281,7 @@ def orcpt(address: str) -> str:
     return f"ORCPT={written}"
 
 
-_UNSAFE = re.compile(r"[^!-*,-<>-\[\]-~]")  # all but QCHAR of RFC 6533 §3: printable ASCII without + = \
+_UNSAFE = re.compile(r"[^!-*,-<>-\[\]-~]")  # everything except QCHAR of RFC 6533 §3: printable ASCII without + = \
 
 
 def _escaped(match: re.Match[str]) -> str:
@@ -362,13 +361,13 @@ def _seconds(span: timedelta) -> int:
 
 
 def _number(capabilities: Capabilities, keyword: str) -> int | None:
-    """The first parameter of an extension, where it is a number."""
+    """Return the first parameter of an extension, if it is a number."""
     words = capabilities.extensions.get(keyword, ())
     return int(words[0]) if words and words[0].isascii() and words[0].isdigit() and len(words[0]) < 10 else None
 
 
 def _time(capabilities: Capabilities) -> datetime | None:
-    """The latest time that FUTURERELEASE holds until, where the server gives one that can be read."""
+    """Return the latest time that FUTURERELEASE allows, if the server gives a valid one."""
     try:
         latest = datetime.fromisoformat(capabilities.extensions["FUTURERELEASE"][1])
     except (IndexError, ValueError):

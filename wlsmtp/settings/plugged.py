@@ -1,4 +1,4 @@
-"""What a program may hand over in place of a URL, as far as the settings look at it."""
+"""Protocols of the objects that a program may pass in place of a URL, as far as the settings use them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any, Protocol
 
 
 class TransportLike(Protocol):
-    """Carries mail out: a ``wlsmtp.Transport``."""
+    """A transport: ``wlsmtp.Transport``."""
 
     def deliver(self, envelope: Any, content: Any, deadlines: Any) -> Coroutine[Any, Any, Any]:
-        """See ``Transport.deliver``."""
+        """Deliver one message, as ``Transport.deliver``."""
         ...
 
 
 class OutboxLike(Protocol):
-    """Keeps mail until it is sent: a ``wlsmtp.Outbox``."""
+    """A store for mail until it is sent: ``wlsmtp.Outbox``."""
 
     def put(self, entries: Any, deadline: Any = None) -> Coroutine[Any, Any, Any]:
-        """See ``Outbox.put``."""
+        """Store one message, as ``Outbox.put``."""
         ...
 
 
@@ -27,17 +27,17 @@ class SSLContextLike(Protocol):
 
     @property
     def verify_mode(self) -> Any:
-        """Whether certificates are checked."""
+        """The verification of certificates, an ``ssl.VerifyMode``."""
         ...
 
     @property
     def check_hostname(self) -> bool:
-        """Whether names are."""
+        """True if the server's name is checked."""
         ...
 
     @property
     def protocol(self) -> Any:
-        """Whether it is for clients."""
+        """The protocol, which must be that of a client."""
         ...
 
     def wrap_bio(self, incoming: Any, outgoing: Any) -> Any:
@@ -46,12 +46,12 @@ class SSLContextLike(Protocol):
 
 
 def is_ssl_context(value: object) -> bool:
-    """Whether it is one; truststore's is as well."""
+    """Return whether it is an ``ssl.SSLContext`` or works like one, as truststore's does."""
     return any((kind.__module__, kind.__name__) == ("ssl", "SSLContext") for kind in type(value).__mro__)
 
 
 def flaw_of(context: SSLContextLike, *, must_verify: bool) -> str | None:
-    """Why a context cannot be used; None when it can."""
+    """Return why a context cannot be used; None if it can."""
     if getattr(context.protocol, "name", "") == "PROTOCOL_TLS_SERVER":
         return "is that of a server; ssl.create_default_context() makes one for a client"
     verifies = getattr(context.verify_mode, "name", "") == "CERT_REQUIRED" and context.check_hostname

@@ -1,7 +1,7 @@
-"""What people write when they mean a setting: the names and values of other libraries, and what to write here.
+"""Names and values of other libraries that people write for a setting, and what to write instead.
 
-One table of names and one of values. A name that is in neither is compared with those that there are. No value of the
-caller's is repeated but numbers and words of this table, as any other may be a secret.
+One table of names and one of values. A name in neither is compared with the existing ones. No value of the caller is
+repeated except numbers and words of this table, as any other may be a secret.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 
 
 class Name(NamedTuple):
-    """Names that are not known, and what to write instead."""
+    """Unknown names, and what to write instead."""
 
     model: str
     names: str
-    """In any case, with or without underscores."""
+    """The names, in any case, with or without underscores."""
     write: str
     note: str = ""
     means: bool | None = None
-    """Of a switch: whether ``write`` is what it means when it is on, or when it is off. The other way round it is to be
-    left out."""
+    """For a switch: True if ``write`` is its meaning when it is on, False when it is off. Otherwise it is to be left
+    out."""
     otherwise: str = ""
-    """What holds then."""
+    """The behaviour without it."""
 
     def without(self, value: Any) -> str | None:
-        """The words for a switch that is to be left out."""
+        """Return the text for a switch that is to be left out."""
         if self.means is None or value is None:
             return None
         word = value.strip().lower() if isinstance(value, str) else value
@@ -47,7 +47,7 @@ class Name(NamedTuple):
 
 
 class Value(NamedTuple):
-    """Values that a setting does not take, and what to write instead."""
+    """Values that a setting does not accept, and what to write instead."""
 
     model: str
     field: str
@@ -227,7 +227,7 @@ NAMES = (
     Name("Proxy", "url", 'Proxy.from_url("socks5://proxy.example.com:1080")'),
 )  # fmt: skip
 # fmt: on
-"""By model; the first row that has a name counts."""
+"""Names by model; the first row that contains a name counts."""
 
 
 def _is(*kinds: type) -> Callable[[Any], bool]:
@@ -239,7 +239,7 @@ def _one_of(*words: object) -> Callable[[Any], bool]:
 
 
 def _like(*words: str) -> Callable[[Any], bool]:
-    """Words of the setting, but in other letters."""
+    """Return values of the setting that differ only in case or punctuation."""
     return lambda value: isinstance(value, str) and value not in words and value.strip().lower() in words
 
 
@@ -364,11 +364,11 @@ VALUES = (
     Value(_RETRY, "attempts", _OFF, "attempts=1", "tries in all; 1 switches retrying off"),
 )  # fmt: skip
 # fmt: on
-"""The first row that fits a value counts."""
+"""The first row that matches a value counts."""
 
 
 def words_about(model: type[BaseModel], fields: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the names and values of some fields, each as a sentence without its full stop."""
+    """Return what is wrong with the names and values of some fields, each as a sentence without its full stop."""
     unknown = {name: value for name, value in fields.items() if name not in model.model_fields}
     found = [f"{name}: is not known; {suggestion(model, name, value)}" for name, value in unknown.items()]
     for name, value in fields.items():
@@ -377,12 +377,12 @@ def words_about(model: type[BaseModel], fields: Mapping[str, Any]) -> list[str]:
 
 
 def written_for_name(model: type[BaseModel], name: str) -> Name | None:
-    """The row of a name that is not known."""
+    """Return the row of an unknown name."""
     return _names().get((model.__name__, bare(name)))
 
 
 def written_for_value(model: type[BaseModel], field: str, value: Any) -> str | None:
-    """What to write instead of a value."""
+    """Return what to write instead of a value."""
     row = next((row for row in _values().get((model.__name__, field), ()) if row.fits(value)), None)
     if row is None:
         return None
@@ -390,7 +390,7 @@ def written_for_value(model: type[BaseModel], field: str, value: Any) -> str | N
 
 
 def suggestion(model: type[BaseModel], name: str, value: Any = None) -> str:
-    """What to write instead of a name that is not known, and what it was given."""
+    """Return what to write instead of an unknown name and its value."""
     if row := written_for_name(model, name):
         if words := row.without(value):
             return words
@@ -447,7 +447,7 @@ def _names() -> dict[tuple[str, str], Name]:
 
 @cache
 def _fields(model: type[BaseModel]) -> dict[str, str]:
-    """The fields of a model and of its parts, by their bare names, each as it is written."""
+    """Yield the fields of a model and of its parts: bare name, and how it is written."""
     found: dict[str, str] = {}
     for name, part in parts(model).items():
         found |= {bare(inner): f"{name}={part.__name__}({inner}=…)" for inner in part.model_fields}
@@ -455,5 +455,5 @@ def _fields(model: type[BaseModel]) -> dict[str, str]:
 
 
 def bare(name: str) -> str:
-    """A name without what people write in different ways."""
+    """Return a name without the differences between spellings."""
     return name.lower().replace("_", "").replace("-", "")

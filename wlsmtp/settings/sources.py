@@ -1,4 +1,4 @@
-"""Where settings come from besides keywords: a URL, the environment, the table of providers (``presets.py``)."""
+"""Reads settings from sources other than keywords: a URL, the environment, the table of providers (``presets.py``)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ DEFAULT_PREFIX = "WLSMTP_"
 
 
 def fields_from_url(text: str, config: type[Settings]) -> dict[str, Any]:
-    """The settings that a URL spells: of a server, or a transport. ``config`` is what they are for."""
+    """Return the settings in a URL of a server or a transport. ``config`` is their model."""
     found, options = _read(text, config)
     return found | texts.fields(options, config)
 
 
 def _read(text: str, config: type[Settings]) -> tuple[dict[str, Any], dict[str, str]]:
-    """What stands in a URL before its ``?``, as fields, and what stands behind it, as texts by their paths."""
+    """Return the part of a URL before its ``?`` as fields, and the query as texts by their paths."""
     if not isinstance(text, str) or text.partition(":")[0].strip().lower() not in SMTP_SCHEMES:
         return {"transport": transport_from_url(text, config)}, {}
     url = URL.read(text)
@@ -52,7 +52,8 @@ def _read(text: str, config: type[Settings]) -> tuple[dict[str, Any], dict[str, 
 
 
 def _not_in_url(name: str, value: str, config: type[Settings]) -> str:
-    """The words for what is no setting. It is not repeated unless it is like one: it may be the rest of a password."""
+    """Return the text for a name that is not a setting. It is not repeated unless it resembles one: it may be the rest
+    of a password."""
     answer = texts.answer(name, value, config, lambda path, text: f"{path}={text}" if text else path)
     if answer is None:
         known = ", ".join(path for path in texts.paths(config) if "." not in path)
@@ -61,7 +62,7 @@ def _not_in_url(name: str, value: str, config: type[Settings]) -> str:
 
 
 def transport_from_url(text: str, config: type[Settings]) -> URL:
-    """The transport that a URL names, when every part of it is known."""
+    """Return the transport that a URL names, after checking every part of it."""
     url = parse_transport(text)
     _check(url, config)
     return url
@@ -77,7 +78,7 @@ def _check(url: URL, config: type[Settings]) -> None:
 
 
 def fields_from_env(environ: Mapping[str, str] | None, prefix: str, config: type[Settings]) -> dict[str, Any]:
-    """The settings that environment variables give. An empty one is as none."""
+    """Return the settings in environment variables. An empty one counts as not set."""
     environ = os.environ if environ is None else environ
     variables = {texts.variable(path, prefix): path for path in texts.paths(config)}
     for name in environ:
@@ -92,8 +93,8 @@ def fields_from_env(environ: Mapping[str, str] | None, prefix: str, config: type
 
 
 def _refuse_unknown(name: str, value: str, prefix: str, config: type[Settings]) -> None:
-    """Raise ``ConfigError`` for a variable with the prefix that is no setting: it would be missed in silence. Where the
-    prefix is the caller's own, one that is like no setting may be of the caller's program."""
+    """Raise ``ConfigError`` for a variable with the prefix that is not a setting: it would be ignored silently. If the
+    caller chose the prefix, a variable that resembles no setting may belong to the caller's program."""
     if not name.upper().startswith(prefix.upper()):
         return
     bare = name[len(prefix) :]
@@ -115,7 +116,7 @@ def _bare_paths(config: type[Settings]) -> frozenset[str]:
 
 
 def fields_from_preset(provider: str) -> dict[str, Any]:
-    """The settings of a provider by name, alias or mail domain; ``ses-REGION`` is Amazon SES in any of its regions."""
+    """Return the settings of a provider by name, alias or mail domain; ``ses-REGION`` is Amazon SES in any region."""
     if not isinstance(provider, str):
         raise wrong(f"provider: must be a str, not {type(provider).__name__}")
     known, wanted = _preset_names(), provider.strip().lower()
@@ -124,7 +125,7 @@ def fields_from_preset(provider: str) -> dict[str, Any]:
             server = f"email-smtp.{region[1]}.amazonaws.com"
             return _with_limits("ses-us-east-1", {"server": server, "port": 587, "security": "tls"})
         near = difflib.get_close_matches(provider.lower(), known, n=3) or sorted(PRESETS)
-        # A URL, an address, or a name and a password in the wrong place: only what looks like a name is repeated.
+        # A URL, an address, or a name and a password in the wrong place: only what resembles a name is repeated.
         shown = repr(provider) if re.fullmatch(r"[\w .-]{1,40}", provider) else "it"
         raise wrong(f"provider: {shown} is not known; known are, among others, {', '.join(near)}")
     name = known[wanted]
@@ -137,7 +138,7 @@ def _with_limits(name: str, fields: dict[str, Any]) -> dict[str, Any]:
 
 @cache
 def _preset_names() -> dict[str, str]:
-    """Each name, alias and mail domain, and the preset that it stands for."""
+    """Return each name, alias and mail domain with its preset."""
     return {
         name.lower(): main
         for main, entry in PRESETS.items()

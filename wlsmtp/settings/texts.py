@@ -1,6 +1,6 @@
 """Settings as texts, in the query of a URL and in environment variables: ``tls.ca_file=…`` and ``WLSMTP_TLS_CA_FILE``.
 
-Which there are follows from the fields of the models, at any depth; a new setting needs nothing here.
+The possible names follow from the fields of the models, at any depth; a new setting requires nothing here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 Spell = Callable[[str, str], str]
-"""Writes a path and a value as they stand in a URL, or in the environment."""
+"""Writes a path and a value in the form of a URL, or of the environment."""
 
 _SWITCH: dict[str, bool] = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
@@ -53,7 +53,7 @@ def _proxy(text: str) -> dict[str, Any]:
 _WHOLE: dict[str, Callable[[str], dict[str, Any]]] = {"timeout": _timeouts, "pipelining": _pipelining, "proxy": _proxy}
 """The parts that one text can give as a whole."""
 _ALSO = frozenset({"outbox"})
-"""Settings whose type does not say that a text can stand for them."""
+"""Settings that a text can represent although their type does not show it."""
 
 
 def _fields_of(model: BaseModel) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def _fields_of(model: BaseModel) -> dict[str, Any]:
 
 @cache
 def paths(model: type[BaseModel]) -> dict[str, FieldInfo]:
-    """The settings that a text can give, each by its path, as ``tls.ca_file``."""
+    """Return the settings that a text can give, each by its path, such as ``tls.ca_file``."""
     found: dict[str, FieldInfo] = {}
     inner = parts(model)
     for name, field in model.model_fields.items():
@@ -74,12 +74,12 @@ def paths(model: type[BaseModel]) -> dict[str, FieldInfo]:
 
 
 def variable(path: str, prefix: str) -> str:
-    """The name of the environment variable for a setting."""
+    """Return the name of the environment variable for a setting."""
     return prefix + path.upper().replace(".", "_")
 
 
 def fields(texts: Mapping[str, str], model: type[BaseModel]) -> dict[str, Any]:
-    """Texts by path as fields of a model; those of a part follow what one text gives as a whole."""
+    """Convert texts by path to fields of a model; those of a part follow the text that gives it as a whole."""
     found: dict[str, Any] = {}
     for path in sorted(texts, key=lambda path: path.count(".")):
         place = found
@@ -91,7 +91,7 @@ def fields(texts: Mapping[str, str], model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _value(text: str, field: FieldInfo) -> Any:
-    """A text as its field wants it; pydantic converts the rest."""
+    """Convert a text for its field; pydantic does the rest."""
     found = list(kinds(field.annotation))
     if may_be_none(field) and not {str, SecretStr} & set(found) and text.strip().lower() == "none":
         return None
@@ -100,7 +100,7 @@ def _value(text: str, field: FieldInfo) -> Any:
     if not is_list(field):
         return text
     has_other = any(get_origin(kind) is None and kind is not type(None) for kind in found)
-    if has_other and "," not in text:  # one file, or several with a comma between
+    if has_other and "," not in text:  # one file, or several separated by a comma
         return text
     if has_other:
         return tuple(part.strip() for part in text.split(","))
@@ -116,7 +116,7 @@ def _number(text: str) -> float | None:
 
 
 def answer(name: str, value: str, model: type[BaseModel], spell: Spell) -> str | None:
-    """What to write instead of a name that is not known; None when it is like nothing."""
+    """Return what to write instead of an unknown name; None if it resembles nothing."""
     if words := _of_part(name, value, model, spell):
         return words
     if (row := written_for_name(model, name)) is not None:
@@ -143,12 +143,12 @@ def answer(name: str, value: str, model: type[BaseModel], spell: Spell) -> str |
 
 
 def _spelled_out(pairs: list[tuple[str, str]], spell: Spell) -> str:
-    """Pairs for a name whose value is the caller's: whether a switch is on or off is left open."""
+    """Return pairs for a name with the caller's value: whether a switch is on or off is left open."""
     return " and ".join(spell(path, "" if text in ("true", "false") else text) for path, text in pairs)
 
 
 def _of_part(name: str, value: str, model: type[BaseModel], spell: Spell) -> str | None:
-    """A part that no single text can give: what its value means elsewhere, and its settings."""
+    """Describe a part that no single text can give: the meaning of its value elsewhere, and its settings."""
     part = next((part for part in parts(model) if part not in _WHOLE and bare(part) == bare(name)), None)
     if part is None:
         return None
@@ -162,7 +162,7 @@ def _of_part(name: str, value: str, model: type[BaseModel], spell: Spell) -> str
 
 def _nearest(name: str, model: type[BaseModel]) -> str | None:
     known: dict[str, str] = {}
-    for path in sorted(paths(model), key=lambda path: -path.count(".")):  # what is further out wins
+    for path in sorted(paths(model), key=lambda path: -path.count(".")):  # the outer one wins
         known[bare(path.rpartition(".")[2])] = path
     known |= {bare(path.replace(".", "")): path for path in paths(model)}
     wanted = bare(name.replace(".", ""))
@@ -174,7 +174,7 @@ def _nearest(name: str, model: type[BaseModel]) -> str | None:
 
 
 def _pairs(write: str, model: type[BaseModel]) -> list[tuple[str, str]] | None:
-    """What is written in Python, ``tls=TLS(verify=False)``, as paths and texts; None where that cannot be."""
+    """Convert Python such as ``tls=TLS(verify=False)`` to paths and texts; None if that is impossible."""
     call = ast.parse(f"f({write})", mode="eval").body
     assert isinstance(call, ast.Call)
     if call.args:

@@ -1,7 +1,7 @@
-"""The one reader of URLs, of servers, proxies, outboxes and transports, and of what is built of them, such as
-``failover(smtp://a, smtp://b)``; and which schemes of transports there are. Nothing is made of them here.
+"""The one parser of URLs of servers, proxies, outboxes and transports, and of combinations such as ``failover(smtp://a,
+smtp://b)``, and the table of transport schemes. It creates no objects from them.
 
-No error repeats a part of the text but its names, as a password may be anywhere in the rest.
+No error repeats a part of the text except its names, as a password may be anywhere in the rest.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ELSEWHERE = {
     **dict.fromkeys(("smtp+starttls", "smtp-tls", "smtptls", "smtp+startls", "submission"), "smtp+tls"),
     **dict.fromkeys(("smtp+ssl", "smtp-ssl", "smtpssl", "ssmtp", "submissions", "smtps+ssl", "smtps+tls"), "smtps"),
 }
-"""The schemes of other libraries, and those here."""
+"""The schemes of other libraries, and their equivalents here."""
 
 GROUP = "wlsmtp.transports"
 """The entry-point group in which packages offer transports: a name, which becomes the scheme, and its ``Transport``."""
@@ -48,7 +48,7 @@ _BUILT_IN = {
 }
 
 MAX_DEPTH = 10
-"""How deep combinations may be nested."""
+"""Maximum nesting depth of combinations."""
 
 _NAME = re.compile(r"[a-z][a-z0-9+._-]*", re.IGNORECASE)
 _LABEL = re.compile(r"(\d+)\*|([^\s:=()@,/]+)=")
@@ -61,25 +61,25 @@ _BARE_IN_TRANSPORT = "url: a '#', '@', '/', '?', ',' or a parenthesis in a part 
 
 @dataclass(frozen=True, slots=True)
 class URL:
-    """The parts of a URL, percent-encoding undone. Its repr holds nothing that may be secret."""
+    """The parts of a URL, percent-decoded. Its repr contains nothing that may be secret."""
 
     scheme: str
     """In lower case; for ``failover(…)`` the word before the parenthesis."""
     text: str = field(repr=False)
-    """The whole of it, as it was given."""
+    """The whole text, as it was given."""
     host: str = field(default="", repr=False)
     port: int | None = None
     username: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     path: str = field(default="", repr=False)
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
-    """What stands after ``?``, by name, each with all of its values."""
+    """The query parameters, by name, each with all of its values."""
     members: tuple[Member, ...] = ()
-    """What a combination is made of."""
+    """The members of a combination."""
 
     @classmethod
     def read(cls, text: str, setting: str = "url") -> Self:
-        """Take ``scheme:…`` apart. Raises ``ConfigError``, which names ``setting``."""
+        """Parse ``scheme:…``. Raises ``ConfigError``, which names ``setting``."""
         text = _printable(text, setting).strip()
         if not _is_utf8(text):
             raise wrong(f"{setting}: what is percent-encoded must be UTF-8")
@@ -103,25 +103,25 @@ class URL:
 
     @property
     def credentials(self) -> dict[str, str]:
-        """``username`` and ``password``, as far as they are given."""
+        """``username`` and ``password``, if they are given."""
         named = {"username": self.username, "password": self.password}
         return {name: value for name, value in named.items() if value}
 
     def expect(self, *parts: str, options: Iterable[str] = ()) -> None:
         """Raise ``ConfigError`` for a part that is not among ``parts`` (``"host"``, ``"port"``, ``"username"``,
-        ``"password"``, ``"path"``, ``"members"``) and for an option that is not allowed."""
+        ``"password"``, ``"path"``, ``"members"``), or for an option that is not allowed."""
         allowed = tuple(options)
         for part in ("host", "port", "username", "password", "path", "members"):
             if getattr(self, part) and part not in parts:
                 raise wrong(f"url: {self.scheme} takes no {part}", _example(self.scheme, parts))
         if unknown := [name for name in self.options if name not in allowed]:
             words = f"allowed after '?' are {', '.join(allowed)}" if allowed else "it takes nothing after '?'"
-            # What is no plain word may be the rest of a password.
+            # Anything but a plain word may be the rest of a password.
             names = [name if re.fullmatch(r"[a-z][a-z_.]{0,30}", name) else "option of that name" for name in unknown]
             raise wrong(f"url: {self.scheme} knows no {', '.join(names)}; {words}")
 
     def number(self, option: str, default: float) -> float:
-        """The value of an option that must be a number of seconds, 0 or more."""
+        """Return the value of an option that must be a number of seconds, 0 or more."""
         text = self.options.get(option, (str(default),))[-1]
         if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text):
             raise wrong(f"url: {option} must be a number of seconds")
@@ -133,12 +133,12 @@ class Member:
     """One of the transports of a combination."""
 
     label: str
-    """What stood before it: the weight of ``3*smtp://a``, the domain of ``example.org=smtp://a``, or nothing."""
+    """The text before it: the weight of ``3*smtp://a``, the domain of ``example.org=smtp://a``, or nothing."""
     url: URL
 
 
 def parse_transport(text: str, *, depth: int = 0) -> URL:
-    """Read ``scheme:…`` or ``name(member, member)?options``. Raises ``ConfigError``."""
+    """Parse ``scheme:…`` or ``name(member, member)?options``. Raises ``ConfigError``."""
     text = _printable(text).strip()
     name = _NAME.match(text)
     following = text[name.end() : name.end() + 1] if name else ""
@@ -153,8 +153,8 @@ def parse_transport(text: str, *, depth: int = 0) -> URL:
 
 
 def home_of(scheme: str) -> str:
-    """Where the transport of a scheme is to be found, as ``module:name``. Raises ``ConfigError`` for a scheme that
-    nobody knows."""
+    """Return where the transport of a scheme is defined, as ``module:name``. Raises ``ConfigError`` for an unknown
+    scheme."""
     home = _BUILT_IN.get(scheme) or _offered().get(scheme)
     if home is None and scheme in _ELSEWHERE:
         raise wrong(f"url: {scheme} is not known; use {_ELSEWHERE[scheme]}://")
@@ -166,7 +166,7 @@ def home_of(scheme: str) -> str:
 
 @cache
 def _offered() -> dict[str, str]:
-    from importlib.metadata import entry_points  # takes longer to load than all of this package
+    from importlib.metadata import entry_points  # takes longer to import than all of this package
 
     return {entry.name.lower(): f"{entry.module}:{entry.attr}" for entry in entry_points(group=GROUP)}
 
@@ -185,7 +185,7 @@ def _combination(text: str, name: str, start: int, depth: int) -> URL:
 
 
 def _split(text: str, start: int) -> tuple[list[str], int]:
-    """The pieces between the commas of the parenthesis that was opened before ``start``, and where it ends."""
+    """Return the pieces between the commas of the parenthesis that was opened before ``start``, and its end."""
     pieces, begin, depth = [], start, 0
     for position in range(start, len(text)):
         character = text[position]
@@ -206,7 +206,7 @@ def _member(piece: str, depth: int) -> Member:
 
 
 def _taken_apart(text: str) -> tuple[SplitResult | None, int | None, str]:
-    """The parts and the port, or what is wrong. Nothing is raised: the errors of urllib repeat what they refuse."""
+    """Return the parts and the port, or what is wrong. Nothing is raised: urllib's errors repeat what they refuse."""
     parts = None
     try:
         parts = urlsplit(text)
@@ -216,13 +216,14 @@ def _taken_apart(text: str) -> tuple[SplitResult | None, int | None, str]:
 
 
 def _has_bare_characters(text: str) -> bool:
-    """Whether what looks like the host is the beginning of a password, as ``u:a`` in ``smtp://u:a/b@host``."""
+    """Return whether the apparent host is the beginning of a password, such as ``u:a`` in ``smtp://u:a/b@host``."""
     authority, _, rest = text.partition("://")[2].replace("?", "/").replace("#", "/").partition("/")
     return bool(authority) and "@" in rest
 
 
 def _is_utf8(text: str) -> bool:
-    """Whether what is percent-encoded can be read. What cannot would be replaced in silence, in a password as well."""
+    """Return whether percent-encoded text is valid UTF-8. Invalid text would be replaced silently, in a password as
+    well."""
     try:
         unquote_to_bytes(text).decode()
     except ValueError:
@@ -231,15 +232,15 @@ def _is_utf8(text: str) -> bool:
 
 
 def _printable(text: str, setting: str = "url") -> str:
-    if not isinstance(text, str):  # None, often, of a variable that is not set
+    if not isinstance(text, str):  # often None, from a variable that is not set
         raise wrong(f"{setting}: must be a str, not {type(text).__name__}")
-    if not text.isprintable():  # urlsplit would drop a newline in silence, and with it a part of a password
+    if not text.isprintable():  # urlsplit would silently drop a newline, and with it a part of a password
         raise wrong(f"{setting}: control characters must be percent-encoded")
     return text
 
 
 def _options(query: str, setting: str = "url") -> dict[str, tuple[str, ...]]:
-    if "@" in query:  # the rest of a password with a bare '?'; its words must not be repeated
+    if "@" in query:  # the rest of a password with a bare '?'; it must not be repeated
         raise wrong(f"{setting}: {_BARE}")
     found: dict[str, tuple[str, ...]] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
@@ -258,5 +259,5 @@ def _example(scheme: str, parts: tuple[str, ...]) -> str | None:
 
 
 def wrong(message: str, hint: str | None = None) -> ConfigError:
-    """An error in a setting that is spelled as text."""
+    """Return the error for a setting that is given as text."""
     return ConfigError(message, stage=Stage.SETTINGS, hint=hint)

@@ -1,4 +1,4 @@
-"""The base of all models that users fill: frozen, no unknown names, and errors of this package's own tree."""
+"""The base of all models that users fill: frozen, without unknown names, and with errors of this package's own tree."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Validated(BaseModel):
-    """A frozen model whose constructor raises ``_error`` instead of pydantic's own error, which repeats the values
-    that it refuses, secrets among them."""
+    """A frozen model whose constructor raises ``_error`` instead of pydantic's own error, which repeats the refused
+    values, secrets among them."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True
@@ -26,12 +26,12 @@ class Validated(BaseModel):
     _error: ClassVar[type[SMTPError]]
     _stage: ClassVar[Stage]
     _keywords: ClassVar[tuple[type, ...]] = ()
-    """Where the constructor takes more types than the fields have: the ``TypedDict`` of its keywords, which documents
-    the fields then, after those that it extends."""
+    """Set if the constructor accepts more types than the fields have: the ``TypedDict`` of its keywords. It then
+    documents the fields, after those that it extends."""
 
     def __init__(self, **fields: Any) -> None:
-        """Each field as a keyword. Raises ``ConfigError``, or ``MessageError`` where it is about a message, with the
-        name of what is wrong."""
+        """Each field is a keyword. Raises ``ConfigError``, or ``MessageError`` if it is about a message, with the name
+        of the invalid field."""
         if wrong := words_about(type(self), fields):
             raise self._error("; ".join(wrong), stage=self._stage)
         problem = None
@@ -39,7 +39,7 @@ class Validated(BaseModel):
             super().__init__(**fields)
         except ValidationError as error:
             problem = self._in_words(error)
-        if problem is not None:  # raised here, as it would else hold pydantic's error, and with it the values
+        if problem is not None:  # raised here, as it would otherwise hold pydantic's error, and with it the values
             raise problem
 
     @classmethod
@@ -59,28 +59,28 @@ class Validated(BaseModel):
 
     @classmethod
     def model_validate(cls, obj: Any, **options: Any) -> Self:
-        """See pydantic; what is wrong is raised as by the constructor."""
+        """Validate ``obj`` as pydantic does; errors are raised as by the constructor."""
         return cls._validated(super().model_validate, obj, options)
 
     @classmethod
     def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
-        """See pydantic; what is wrong is raised as by the constructor."""
+        """Validate JSON as pydantic does; errors are raised as by the constructor."""
         return cls._validated(super().model_validate_json, json_data, options)
 
     @classmethod
     def model_validate_strings(cls, obj: Any, **options: Any) -> Self:
-        """See pydantic; what is wrong is raised as by the constructor."""
+        """Validate strings as pydantic does; errors are raised as by the constructor."""
         return cls._validated(super().model_validate_strings, obj, options)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy; one with other values is checked as a new one is."""
+        """Return a copy; changed values are checked like those of a new one."""
         if not update:
             return super().model_copy(deep=deep)
         kept = {name: getattr(self, name) for name in self.model_fields_set}
         return type(self)(**{**kept, **update})
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name.startswith("_"):  # the private attributes of pydantic
+        if name.startswith("_"):  # pydantic's private attributes
             super().__setattr__(name, value)
         else:
             raise self._frozen(name)
@@ -96,7 +96,7 @@ class Validated(BaseModel):
         return self._error(f"{name}: cannot be changed, as settings are frozen", stage=self._stage, hint=hint)
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        """A text in the place of a secret, as ``model_construct`` lets it pass, is no less secret."""
+        """A text in place of a secret, which ``model_construct`` allows, is hidden as well."""
         for name, value in super().__repr_args__():
             field = type(self).model_fields.get(name or "")
             is_secret = field is not None and SecretStr in kinds(field.annotation)
@@ -108,12 +108,12 @@ class Validated(BaseModel):
 
 
 class Settings(Validated):
-    """A part of the settings; what is wrong with it is a ``ConfigError``."""
+    """A part of the settings; invalid values are a ``ConfigError``."""
 
     _error = ConfigError
     _stage = Stage.SETTINGS
 
-    if TYPE_CHECKING:  # else it would have no parameters, as it has no fields
+    if TYPE_CHECKING:  # otherwise it would have no parameters, as it has no fields
 
         def __init__(self, **settings: Any) -> None: ...
 
@@ -126,14 +126,15 @@ _PLAIN = {
     "String should have": "must have",
     "Field required": "is missing",
 }
-"""What pydantic says, in plain words."""
+"""pydantic's messages in plain words."""
 
 
 _BRANCHES = frozenset({"str", "callable", "bool", "int", "float"})
 
 
 def _sentences(details: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What is wrong with each field, by its name. One that takes several types has one sentence for all of them."""
+    """Return what is wrong with each field, by its name. A field with several types has one sentence for all of
+    them."""
     found: dict[str, list[str]] = {}
     for detail in details:
         # Among the names of fields pydantic puts those of its own union branches: "str", "lax-or-strict[…]".
@@ -157,5 +158,5 @@ def _words(detail: Mapping[str, Any]) -> str:
 
 
 def _cause(detail: Mapping[str, Any]) -> object:
-    """What a validator raised, if it was one of ours that refused."""
+    """Return what a validator raised, if one of ours refused."""
     return detail.get("ctx", {}).get("error")

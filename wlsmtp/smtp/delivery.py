@@ -91,5 +91,5 @@ async def _chunks(content: Content, io: IO) -> AsyncIterator[bytes]:
         for chunk in chunks:
             yield chunk
         return
-    while chunk := await io.offload(lambda: next(chunks, b"")):
+    while chunk := await io.run_in_thread(lambda: next(chunks, b"")):
         yield chunk

@@ -64,11 +64,11 @@ class DirectoryTransport(WholeTransport):
 
     async def carry(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> None:
         """See ``WholeTransport.carry``."""
-        await self.io.offload(partial(self._store, envelope, content))
+        await self.io.run_in_thread(partial(self._store, envelope, content))
 
     async def verify(self, deadlines: Deadlines) -> ServerInfo:
         """Whether the directory is there, or can be made, and can be written to."""
-        await self.io.offload(self._check)
+        await self.io.run_in_thread(self._check)
         return ServerInfo(self.name, str(self.path), None, None, Capabilities())
 
     def _store(self, envelope: Envelope, content: Content) -> None:
