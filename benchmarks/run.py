@@ -30,6 +30,7 @@ QUESTIONS = (
     "volume",
     "import_time",
     "outbox",
+    "django_mail",
     "real_postfix",
 )
 
