@@ -41,4 +41,4 @@ echo "Some tests once more, with Python $version:"
 echo "Django's mail once more, with the newest Django:"
 export PYTHONPATH="$PWD/$venv/django-6"
 sh scripts/fetch-django-tests.sh "$venv/bin/python"
-exec "$venv/bin/python" -m pytest -q tests/contrib/test_django.py tests/contrib/test_django_own.py
+exec "$venv/bin/python" -m pytest -q tests/contrib/test_django*.py

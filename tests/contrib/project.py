@@ -5,6 +5,7 @@ from __future__ import annotations
 SETTINGS = {
     "SECRET_KEY": "of no use",
     "USE_TZ": True,
+    "PASSWORD_HASHERS": ["django.contrib.auth.hashers.MD5PasswordHasher"],  # quick
     "ALLOWED_HOSTS": ["testserver"],
     "LOGGING_CONFIG": None,
     "ROOT_URLCONF": "tests.contrib.urls",

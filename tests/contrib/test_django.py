@@ -10,7 +10,6 @@ import sys
 import textwrap
 import threading
 from collections.abc import Iterator
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -386,12 +385,3 @@ def test_each_alias_has_a_session_of_its_own() -> None:
             to_bob().send(using="bulk")
         assert (len(one.messages), len(other.messages)) == (1, 2)
         assert (one.connections, other.connections) == (1, 1)
-
-
-def test_sendtestemail_and_checks_write_nothing_else() -> None:
-    project.set_up()
-    from django.core.management import call_command
-
-    said = StringIO()
-    call_command("makemigrations", "--check", "--dry-run", stdout=said)
-    assert "No changes" in said.getvalue()
