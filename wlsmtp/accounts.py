@@ -35,7 +35,9 @@ class Accounts:
         self._numbers = itertools.count(1)
         self._counts: dict[str, int] = dict.fromkeys(("sent", "partial", "failed", "unknown", "retries"), 0)
 
-    def receipt_for(self, outcome: Outcome, content: Content, attempts: int, started: float) -> Receipt:
+    def receipt_for(
+        self, outcome: Outcome, content: Content, attempts: int, started: float, *, is_streamed: bool = False
+    ) -> Receipt:
         """The receipt for the result of a message that was sent at once; it is counted and reported."""
         error = outcome.error
         status = Status.SENT if error is None else overall_status(outcome.recipients)
@@ -57,20 +59,20 @@ class Accounts:
         if error is not None:
             error.receipt = receipt
         self._counts["retries"] += attempts - 1
-        self._report(receipt)
+        self._report(receipt, receipt.elapsed, is_streamed)
         return receipt
 
-    def not_a_message(self, error: SMTPError) -> Receipt:
+    def not_a_message(self, error: SMTPError, *, is_streamed: bool = False) -> Receipt:
         """The receipt for what could not be sent as it is; it is counted and reported."""
         id = f"{self._session}{next(self._numbers):08x}"
         error.receipt = receipt = Receipt(id, Status.ERROR, (), error=error)
-        self._report(receipt)
+        self._report(receipt, 0.0, is_streamed)
         return receipt
 
-    def count(self, receipt: Receipt) -> None:
+    def count(self, receipt: Receipt, seconds: float) -> None:
         """Count and report a message that the worker of the outbox has finished."""
         self._counts["retries"] += receipt.attempts - 1
-        self._report(receipt)
+        self._report(receipt, seconds)
 
     def statistics(self) -> Statistics:
         """The counts of now."""
@@ -87,12 +89,12 @@ class Accounts:
             connections_allowed=pool.allowed,
         )
 
-    def _report(self, receipt: Receipt) -> None:
+    def _report(self, receipt: Receipt, seconds: float, is_streamed: bool = False) -> None:
         self._counts[_COUNTED[receipt.status]] += 1
         if receipt.error is not None and receipt.status is not Status.PARTIAL:
-            self._announce(Failed(receipt, receipt.error))
+            self._announce(Failed(receipt, receipt.error, self._transport.name, seconds, is_streamed))
         elif self._announce.wants_successes:
-            self._announce(Sent(receipt))
+            self._announce(Sent(receipt, self._transport.name, seconds, is_streamed))
 
 
 def _is_all_accepted(outcome: Outcome) -> bool:

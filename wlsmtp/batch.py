@@ -14,9 +14,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wlsmtp.errors import ExtensionMissing, MessageError, SMTPError
-from wlsmtp.events import log
+from wlsmtp.events import Streamed, log
 from wlsmtp.message.mail import Mail
 from wlsmtp.message.merge import MergeRow
+from wlsmtp.receipt import Status
 from wlsmtp.retry import Campaign
 from wlsmtp.smtp.deadlines import Deadlines
 
@@ -82,6 +83,8 @@ class Batch:
         self._failure_of_input: Exception | None = None
         self._absent = 0.0
         """Seconds in which whoever takes the receipts was busy elsewhere: none of the time that messages have."""
+        self._messages = self._failed = 0
+        """How many have a receipt, and how many of these nobody got."""
         width = connections or 1
         self._most = MOST_WAITING * self._config.pipelining.max_in_flight * width
 
@@ -91,6 +94,7 @@ class Batch:
         io = self._io
         if io.abandoned:
             await close_abandoned(io)
+        began = io.now()
         deadlines = partial(Deadlines, io, self._config.timeout)
         stream = self._transport.deliver_many(self._feed(), deadlines, self._connections)
         try:
@@ -104,12 +108,18 @@ class Batch:
         finally:
             await stream.aclose()
         self._give_up_waiting()
+        self._report(io.now() - began - self._absent)
         if ready := self._ready():
             yield ready
         if self._obstacle is not None:
             raise self._obstacle
         if self._failure_of_input is not None:
             raise self._failure_of_input
+
+    def _report(self, seconds: float) -> None:
+        if self._announce.wants_successes or self._failed:
+            error = self._obstacle
+            self._announce(Streamed(self._messages, self._failed, self._transport.name, seconds, error))
 
     async def _feed(self) -> AsyncIterator[Mail | None]:
         """What is to be sent next; None asks for the outcomes of what is on its way."""
@@ -166,7 +176,8 @@ class Batch:
             entry = _Entry(mail, started, self._absent)
         except (MessageError, ExtensionMissing) as error:
             entry = _Entry(None, started, self._absent)
-            entry.receipt = self._accounts.not_a_message(error)
+            entry.receipt = self._accounts.not_a_message(error, is_streamed=True)
+            self._messages, self._failed = self._messages + 1, self._failed + 1
         self._entries.append(entry)
         return entry
 
@@ -179,8 +190,12 @@ class Batch:
 
     def _conclude(self, entry: _Entry, outcome: Outcome, attempts: int) -> None:
         assert entry.mail is not None
-        entry.receipt = self._accounts.receipt_for(outcome, entry.mail.content, attempts, entry.started)
+        entry.receipt = self._accounts.receipt_for(
+            outcome, entry.mail.content, attempts, entry.started, is_streamed=True
+        )
         entry.mail = None
+        self._messages += 1
+        self._failed += outcome.error is not None and entry.receipt.status is not Status.PARTIAL
         if outcome.error is not None and self._obstacle is None and _concerns_all(outcome):
             self._obstacle = outcome.error
 
@@ -194,7 +209,7 @@ class Batch:
     def _wait_for_another_try(self, entry: _Entry, outcome: Outcome) -> bool:
         assert entry.mail is not None
         if entry.campaign is None:
-            entry.campaign = Campaign(entry.mail.envelope, self._config, self._announce)
+            entry.campaign = Campaign(entry.mail.envelope, self._config, self._announce, entry.mail.content.message_id)
         now = self._io.now()
         used = now - entry.started - (self._absent - entry.absent)
         pause = entry.campaign.pause_after(outcome, self._config.timeout.total - used, used)

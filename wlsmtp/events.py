@@ -12,12 +12,12 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, overload
 
-from wlsmtp.errors import SMTPError
+from wlsmtp.errors import SMTPError, Stage
 from wlsmtp.receipt import Outcome, Receipt
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class Connected:
     capabilities: Capabilities
     resumed: bool = False
     """Whether the TLS session of an earlier connection was resumed."""
+    stages: tuple[tuple[Stage, float], ...] = ()
+    """How long each stage of the opening took, in seconds, in their order: connect, greeting, TLS, EHLO, AUTH."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,12 @@ class Sent:
     """A message was acknowledged for at least one recipient."""
 
     receipt: Receipt
+    transport: str = ""
+    """What carried it: ``host:port`` of the server, or the name of another transport."""
+    seconds: float = 0.0
+    """How long the delivery took. Of a message of an outbox: the latest try, without the time that it waited."""
+    is_streamed: bool = False
+    """Whether it was one of several in ``send_many``; ``Streamed`` sums these up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +72,24 @@ class Failed:
 
     receipt: Receipt
     error: SMTPError
+    transport: str = ""
+    seconds: float = 0.0
+    is_streamed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """A call of ``send_many`` has come to its end. There is none for one that is left early."""
+
+    messages: int
+    """How many have a result."""
+    failed: int
+    """How many of these nobody got, or nobody knows."""
+    transport: str
+    seconds: float
+    """From the first message that was asked for to the last result, without the time of whoever reads the receipts."""
+    error: SMTPError | None = None
+    """What has ended it early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +99,8 @@ class Retrying:
     error: SMTPError
     attempt: int
     delay: float
+    message_id: str | None = None
+    """The Message-ID of the message; None if it has none, or if all messages are meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +128,7 @@ class Disconnected:
     reason: str | None
 
 
-Event = Connected | Line | Sent | Failed | Retrying | Attempted | Interrupted | Disconnected
+Event = Connected | Line | Sent | Failed | Streamed | Retrying | Attempted | Interrupted | Disconnected
 Listener = Callable[[Event], object]
 
 A = TypeVar("A")
@@ -147,6 +175,13 @@ def listener(*kinds: type[Any]) -> Callable[[Callable[[Any], object]], Listener]
 
 _KINDS: tuple[type[Any], ...] = get_args(Event)
 
+opened_for: ContextVar[list[Any] | None] = ContextVar("wlsmtp_opened_for", default=None)
+"""While one message is delivered: a list in which a listener may note the connections that were opened for it, until
+it hears of the message."""
+
+everywhere: list[Listener] = []
+"""Listeners of all sessions that are made from now on, for tools that instrument whole programs."""
+
 Muted = frozenset[int]
 _at_work: ContextVar[Muted] = ContextVar("wlsmtp_listeners_at_work", default=frozenset())
 """The listeners that have caused what goes on here, each by its ``id``."""
@@ -161,6 +196,8 @@ def log_event(event: Event) -> None:
             log.info("%s connected to %s (%s, %s)", connection, server, tls or "no TLS", username or "no user")
         case Disconnected(connection, reason):
             log.info("%s closed%s", connection, f": {reason}" if reason else "")
+        case Streamed(messages, failed, _, seconds):
+            log.info("%d messages in %.1f s, of which %d were not delivered", messages, seconds, failed)
         case Sent(receipt):
             log.info("message %s %s", receipt.message_id or receipt.id, receipt)
         case Failed(receipt, error):
@@ -179,12 +216,19 @@ class Announcer:
     """Hands events to the listeners, and shields the work from them."""
 
     def __init__(self, listeners: Sequence[Listener] = ()) -> None:
+        listeners = (*listeners, *everywhere)
         self._listeners: dict[type[Any], tuple[Listener, ...]] = {
             kind: (log_event, *(one for one in listeners if not isinstance(one, Selecting) or kind in one.events))
             for kind in _KINDS
         }
         self._has_line_listeners = len(self._listeners[Line]) > 1
-        self._has_success_listeners = any(len(self._listeners[kind]) > 1 for kind in (Sent, Attempted))
+        self._has_success_listeners = any(len(self._listeners[kind]) > 1 for kind in (Sent, Streamed, Attempted))
+        self.wants_connections: bool = len(self._listeners[Connected]) > 1
+        """Whether a listener is called for each new connection."""
+        functions: list[Any] = [one.function if isinstance(one, Selecting) else one for one in listeners]
+        self._carriers: list[Callable[[], Mapping[str, str]]] = [
+            function.carry for function in functions if hasattr(function, "carry")
+        ]
 
     @property
     def wants_lines(self) -> bool:
@@ -195,6 +239,17 @@ class Announcer:
     def wants_successes(self) -> bool:
         """Whether anybody would hear that a message was sent."""
         return self._has_success_listeners or log.isEnabledFor(logging.INFO)
+
+    def carried(self) -> dict[str, str]:
+        """What an outbox keeps with a message that is put into it now, for the events of its delivery: what the method
+        ``carry`` of each listener that has one returns, such as the context of a trace."""
+        carried: dict[str, str] = {}
+        for carry in self._carriers:
+            try:
+                carried |= carry()
+            except Exception:
+                log.exception("a listener has nothing to carry")
+        return carried
 
     @property
     def muted(self) -> Muted:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from wlsmtp.accounts import Accounts
 from wlsmtp.batch import Batch, close_abandoned
 from wlsmtp.errors import ConfigError, ExtensionMissing, MessageError, Stage
-from wlsmtp.events import Announcer
+from wlsmtp.events import Announcer, opened_for
 from wlsmtp.intake import Intake, Item
 from wlsmtp.io.place import Kept
 from wlsmtp.message.defaults import composed
@@ -174,11 +174,16 @@ class Mailer:
         envelope = envelope_of(message, sender=sender, recipients=recipients)
         mail = self._intake.mail_of((message, envelope), options=options)
         if self._spoolers is not None:
-            return await self.spooler.post(mail, timeout, **schedule)
+            return await self.spooler.post(mail, timeout, carried=self.announce.carried(), **schedule)
         if any(schedule.values()):
             raise _needs_outbox(schedule)
-        receipt = await self._deliver(mail, timeout)
-        return receipt.raise_for_status()
+        if not self.announce.wants_connections:
+            return (await self._deliver(mail, timeout)).raise_for_status()
+        token = opened_for.set([])
+        try:
+            return (await self._deliver(mail, timeout)).raise_for_status()
+        finally:
+            opened_for.reset(token)
 
     def send_many(
         self, items: Iterable[Item] | AsyncIterable[Item], connections: int | None = None
@@ -216,7 +221,7 @@ class Mailer:
 
     async def _keep(self, mails: list[Mail]) -> list[Receipt]:
         try:
-            return list(await self.spooler.post_all(mails)) if mails else []
+            return list(await self.spooler.post_all(mails, carried=self.announce.carried())) if mails else []
         except (MessageError, ExtensionMissing) as error:
             if len(mails) == 1:
                 return [self.accounts.not_a_message(error)]
@@ -227,7 +232,7 @@ class Mailer:
         started = deadlines.began
         outcome, attempts = await self.transport.deliver(mail.envelope, content, deadlines), 1
         if outcome.error is not None:
-            tries = Campaign(mail.envelope, self.config, self.announce)
+            tries = Campaign(mail.envelope, self.config, self.announce, content.message_id)
 
             async def attempt(to: Envelope) -> Outcome:
                 return await self.transport.deliver(to, content, deadlines)

@@ -120,7 +120,10 @@ async def keep_trying(
 class Campaign:
     """The tries of one message: how many there were, and when the next one is due."""
 
-    def __init__(self, envelope: Envelope, config: SessionConfig, announce: Announcer) -> None:
+    def __init__(
+        self, envelope: Envelope, config: SessionConfig, announce: Announcer, message_id: str | None = None
+    ) -> None:
+        self.message_id = message_id
         self.attempts: int = 0
         """Tries whose outcome was told to ``pause_after``."""
         self._envelope = envelope
@@ -143,7 +146,7 @@ class Campaign:
         if pause is None or pause >= remaining or (outcome.error.retry_after or 0.0) > self._policy.max_backoff:
             return None
         self._waited += pause
-        self._announce(Retrying(outcome.error, self.attempts + 1, pause))
+        self._announce(Retrying(outcome.error, self.attempts + 1, pause, self.message_id))
         return pause
 
     def rest(self, outcome: Outcome) -> Envelope:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import smtplib
 from collections.abc import Iterable, Mapping, Sequence
-from smtplib import *  # noqa: F403 - what is not defined here is as it is there
+from smtplib import *  # noqa: F403 # pyright: ignore - what is not defined here is as it is there
 from typing import Any
 
 from wlsmtp import TLS, Network, RetryPolicy, SessionConfig, SMTPSession, Stage, errors
@@ -129,10 +129,10 @@ class SMTP(smtplib.SMTP):  # type: ignore[no-redef]
         password would go over an unencrypted connection that leaves this machine."""
         return self._start(_settings_of(self._open()) | {"username": user, "password": password})
 
-    def starttls(self, *_: Any, context: Any = None) -> Answer:
+    def starttls(self, keyfile: Any = None, certfile: Any = None, context: Any = None) -> Answer:
         """Secure the session, over a new connection. Without ``context`` the server's certificate is verified, which
         ``smtplib`` does not do. Raises ``SMTPNotSupportedError``, or ``ssl.SSLError``."""
-        self._start(_settings_of(self._open()) | {"security": "tls", **_tls(context)})
+        self._start(_settings_of(self._open()) | {"security": "tls", **_tls(context, certfile, keyfile)})
         self.ehlo_resp, self.esmtp_features, self.does_esmtp = None, {}, False
         return 220, b""
 
@@ -193,7 +193,9 @@ class LMTP(SMTP):
 class _Server(SMTPTransport):
     """The server of a session, to which names without a domain are offered too: it decides, as with ``smtplib``."""
 
-    serves_local_names = True
+    @property
+    def serves_local_names(self) -> bool:
+        return True
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self.config = SessionConfig(**settings)
@@ -208,9 +210,10 @@ def _settings_of(session: SMTPSession) -> dict[str, Any]:
     return {name: getattr(session.config, name) for name in session.config.model_fields_set - {"transport"}}
 
 
-def _tls(context: Any) -> dict[str, TLS]:
-    checks = context is not None and bool(context.verify_mode) and context.check_hostname
-    return {"tls": TLS(context=context, verify=checks)} if context is not None else {}
+def _tls(context: Any, certfile: Any = None, keyfile: Any = None) -> dict[str, TLS]:
+    if context is None:
+        return {"tls": TLS(client_cert=(certfile, keyfile) if keyfile else certfile)} if certfile else {}
+    return {"tls": TLS(context=context, verify=bool(context.verify_mode) and context.check_hostname)}
 
 
 def _answer(reply: Reply | None) -> Answer:

@@ -108,6 +108,8 @@ class OutboxStatistics:
     """How often a mail was on its way when its worker died, so that it may have arrived twice."""
     next_due: datetime | None = None
     """When the next mail is to be tried; in the past when it waits for its turn."""
+    oldest: datetime | None = None
+    """When the oldest pending mail was put; None without one, or in an outbox that does not tell."""
 
 
 class OutboxNotEmpty(OutboxError):

@@ -321,12 +321,15 @@ class Database:
         """See ``Outbox.statistics``."""
         counts = dict(self._connection.execute("SELECT status, count(*) FROM mails GROUP BY status").fetchall())
         due = self.next_due()
+        question = "SELECT created FROM mails WHERE status = 'pending' ORDER BY id LIMIT 1"
+        oldest = self._connection.execute(question).fetchone()
         return OutboxStatistics(
             **counts,
             in_flight=self._one("SELECT count(*) FROM mails WHERE owner IS NOT NULL")[0],
             deferred=self._one("SELECT count(*) FROM mails WHERE due IS NOT NULL AND attempts > 0")[0],
             interruptions=self._one("SELECT coalesce(sum(interruptions), 0) FROM mails WHERE interruptions > 0")[0],
             next_due=None if due is None else datetime.fromtimestamp(due, UTC),
+            oldest=None if oldest is None else datetime.fromtimestamp(oldest[0], UTC),
         )
 
     def purge(self, before: float) -> int:

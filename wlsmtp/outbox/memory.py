@@ -188,12 +188,15 @@ class MemoryOutbox(Outbox):
         with self._mutex:
             receipts = [entry.receipt for entry in self._entries.values()]
             due = self._next_due()
+            pending = (entry.created for entry in self._entries.values() if entry.receipt.status is Status.PENDING)
+            oldest = min(pending, default=None)
             return OutboxStatistics(
                 **{status.value: sum(receipt.status is status for receipt in receipts) for status in Status},
                 in_flight=len(self._in_flight),
                 deferred=sum(receipt.status is Status.PENDING and receipt.attempts > 0 for receipt in receipts),
                 interruptions=sum(receipt.interruptions for receipt in receipts),
                 next_due=None if due is None else datetime.fromtimestamp(due, UTC),
+                oldest=None if oldest is None else datetime.fromtimestamp(oldest, UTC),
             )
 
     async def purge(self, before: float) -> int:

@@ -25,6 +25,8 @@ _ANSWERS = ("temporary", "ambiguous", "retry_after")
 """What any error answers; a class that is not known here has the answers in its record."""
 _FIELDS_OF_ERRORS = frozenset({"type", "message", "stage", "reply", "hint", "server", "lasting", "more", *_ANSWERS})
 _IN_COLUMNS = frozenset({"id", "status", "next_attempt"})
+_OWN = frozenset({"errors", "carried"})
+"""The fields of a record that no receipt shows."""
 _FIELDS = {name: kind for name, kind in FIELDS.items() if name not in DERIVED | _IN_COLUMNS}
 
 
@@ -39,7 +41,7 @@ def dump(receipt: OutboxReceipt) -> str:
         Kind.TIME: lambda time: time and time.isoformat(),
     }
     fields = {name: write.get(kind, _same)(getattr(receipt, name)) for name, kind in _FIELDS.items()}
-    fields |= {"errors": [_error(error) for error in errors.known], **unread.fields}
+    fields |= {"errors": [_error(error) for error in errors.known], "carried": dict(receipt.carried), **unread.fields}
     return json.dumps({name: value for name, value in fields.items() if value}, separators=(",", ":"))
 
 
@@ -77,7 +79,7 @@ def load(id: str, status: Status, text: str) -> OutboxReceipt:
         Kind.TIME: lambda time: time and datetime.fromisoformat(time),
     }
     known = {name: read.get(kind, _same)(fields.get(name)) for name, kind in _FIELDS.items()}
-    receipt = OutboxReceipt(id=id, status=status, **known)
+    receipt = OutboxReceipt(id=id, status=status, carried=fields.get("carried"), **known)
     receipt.unread = _unread(fields, receipt.tls)
     if receipt.error is not None:
         receipt.error.receipt = receipt
@@ -89,7 +91,7 @@ def _unread(fields: dict[str, Any], tls: TLSInfo | None) -> Unread:
     for address, state, _, _, *more in fields.get("recipients", ()):
         if more or state not in _STATES:
             recipients[address] = (None if state in _STATES else state, *more)
-    others = {name: value for name, value in fields.items() if name not in _FIELDS and name != "errors"}
+    others = {name: value for name, value in fields.items() if name not in _FIELDS and name not in _OWN}
     return Unread(others, recipients, (tls, fields["tls"]) if tls is not None else None)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ class Schedule:
     priority: int = 0
     expires: When | None = None
     idempotency_key: str | None = None
+    carried: Mapping[str, str] = field(default_factory=dict)
 
     def entry(self, mail: Mail, now: float) -> Entry:
         """The message as an outbox keeps it. Raises ``MessageError``."""
@@ -46,6 +48,7 @@ class Schedule:
             message_id=mail.content.message_id,
             attempts=0,
             next_attempt=datetime.fromtimestamp(due, UTC),
+            carried=self.carried,
         )
         return Entry(
             receipt=receipt,

@@ -57,7 +57,7 @@ class Worker:
 
     def __init__(
         self, outbox: Outbox, transport: Transport, rules: Rules, io: IO, announce: Announcer,
-        deadlines: Callable[[], Deadlines], count: Callable[[Receipt], None],
+        deadlines: Callable[[], Deadlines], count: Callable[[Receipt, float], None],
         sign: Callable[[Content], Content],
         finish: Callable[[Sequence[Entry]], Awaitable[None]], stays: Callable[[], bool],
     ) -> None:  # fmt: skip
@@ -83,6 +83,8 @@ class Worker:
         """Whether all that it had claimed is settled or given back, for good."""
         self._in_flight: deque[tuple[Entry, Mail]] = deque()
         """Given to the transport, in order, without an outcome yet."""
+        self._given_at: dict[str, float] = {}
+        """When each was given to the transport, by the ids of their receipts."""
         self._given: list[tuple[Entry, Outcome]] = []
         """Outcomes that are being written down."""
         self._is_claiming = False
@@ -231,6 +233,7 @@ class Worker:
     async def _work(self) -> None:
         """All that is due, as one stream through the transport."""
         self._given, self._is_claiming = [], False
+        self._given_at.clear()
         try:
             async with (
                 aclosing(self._feed()) as mails,
@@ -295,6 +298,7 @@ class Worker:
                     await self._record([expired(entry, self._io.unix_time())])
                 elif (mail := await self._mail_of(entry)) is not None:
                     self._in_flight.append((entry, mail))
+                    self._given_at[entry.receipt.id] = self._io.now()
                     yield mail
                     if is_probe:
                         return
@@ -369,14 +373,15 @@ class Worker:
     async def _tell(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
             receipt, error = entry.receipt, entry.receipt.error
+            began = self._given_at.pop(receipt.id, None)
             if error is not None:
                 error.receipt = receipt
             if entry.due is not None:
                 pause = entry.due - self._io.unix_time()
                 if error is not None:
-                    self._announce(Retrying(error, receipt.attempts + 1, max(0.0, pause)))
+                    self._announce(Retrying(error, receipt.attempts + 1, max(0.0, pause), receipt.message_id))
             else:
-                self._count(receipt)
+                self._count(receipt, 0.0 if began is None else self._io.now() - began)
         await self._finish([entry for entry in entries if entry.is_finished])
 
     async def _give_back(self) -> None:

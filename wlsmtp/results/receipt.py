@@ -9,6 +9,7 @@ from collections.abc import Coroutine, Generator, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, StrEnum, auto
+from types import MappingProxyType
 from typing import Any, Protocol, Self
 
 from wlsmtp.results.reply import Reply
@@ -129,6 +130,8 @@ class Receipt:
 
     next_attempt: datetime | None = None
     interruptions: int = 0
+    carried: Mapping[str, str] = MappingProxyType({})
+    """What listeners have given a message on its way through an outbox, such as the context of a trace."""
 
     __slots__ = ("attempts", "elapsed", "error", "id", "message_id", "recipients", "reply", "status", "tls")
 
@@ -265,10 +268,18 @@ class Unread:
 class OutboxReceipt(Receipt):
     """A ``Receipt`` of a message in an outbox; immutable, replaced by ``changed``."""
 
-    __slots__ = ("_follower", "interruptions", "next_attempt", "unread")
+    __slots__ = ("_follower", "carried", "interruptions", "next_attempt", "unread")
 
-    def __init__(self, *args: Any, next_attempt: datetime | None = None, interruptions: int = 0, **fields: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        next_attempt: datetime | None = None,
+        interruptions: int = 0,
+        carried: Mapping[str, str] | None = None,
+        **fields: Any,
+    ) -> None:
         super().__init__(*args, **fields)
+        self.carried: Mapping[str, str] = carried or {}
         self.next_attempt: datetime | None = next_attempt
         self.interruptions: int = interruptions
         self.unread: Unread = Unread()

@@ -62,21 +62,24 @@ async def open_connection(
 async def _open(
     io: IO, config: SessionConfig, announce: Announcer, deadlines: Deadlines, quirks: ServerQuirks
 ) -> Connection:
+    began = io.now()
     stream = await _connect(io, config, deadlines)
     link = Link(stream, config.address, f"#{next(_numbers)}", announce)
     if quirks.secret is not None:
         link.mask(quirks.secret)
-    opening = _Opening(link, config, deadlines, io)
+    opening = _Opening(link, config, deadlines, io, began)
     try:
         await opening.greet(quirks)
         login = await authenticate(link, config, opening.capabilities, io, deadlines, quirks)
+        if login.mechanism is not None:
+            opening.ends(Stage.AUTH)
         info = ServerInfo(
             config.address, opening.capabilities.name, stream.tls, login.username, opening.capabilities, login.mechanism
         )
         link.emit_events()
         announce(Connected(
             link.name, info.server, str(info.tls) if info.tls else None, info.username, info.capabilities,
-            resumed=info.tls is not None and info.tls.resumed,
+            resumed=info.tls is not None and info.tls.resumed, stages=tuple(opening.stages),
         ))  # fmt: skip
     except BaseException as error:
         if isinstance(error, SMTPError):
@@ -166,12 +169,21 @@ def _firewall_hint(config: SessionConfig) -> str | None:
 class _Opening:
     """The opening of one connection."""
 
-    def __init__(self, link: Link, config: SessionConfig, deadlines: Deadlines, io: IO) -> None:
+    def __init__(self, link: Link, config: SessionConfig, deadlines: Deadlines, io: IO, began: float) -> None:
         self._link = link
         self._config = config
         self._deadlines = deadlines
         self._io = io
         self.capabilities = Capabilities()
+        self.stages: list[tuple[Stage, float]] = []
+        """How long each took, in seconds."""
+        self._since = began
+        self.ends(Stage.CONNECT)
+
+    def ends(self, stage: Stage) -> None:
+        """Note how long a stage took that ends here."""
+        self._since, began = self._io.now(), self._since
+        self.stages.append((stage, self._since - began))
 
     async def greet(self, quirks: ServerQuirks) -> None:
         """Do everything up to authentication."""
@@ -184,6 +196,7 @@ class _Opening:
         if not greeting.is_positive:
             raise self._link.refused_at_greeting(greeting)
         learning.from_greeting(quirks, greeting)
+        self.ends(Stage.GREETING)
         await self._introduce()
         if self._config.security is Security.TLS or self._may_upgrade():
             await self._start_tls()
@@ -214,6 +227,7 @@ class _Opening:
             verb = "LHLO" if self._config.is_lmtp else "EHLO"
             raise CommandRefused(f"{self._config.address} refused {verb} {name}", stage=Stage.EHLO, reply=reply)
         self.capabilities = parse_ehlo(reply)
+        self.ends(Stage.EHLO)
 
     async def _start_tls(self) -> None:
         if "STARTTLS" not in self.capabilities:
@@ -237,6 +251,7 @@ class _Opening:
     async def _secure(self) -> None:
         tls = self._config.tls
         await self._link.start_tls(tls, tls.server_hostname or self._config.server, self._deadlines("tls"))
+        self.ends(Stage.TLS)
 
 
 def _address_literal(ip: str | None) -> str:
