@@ -75,7 +75,7 @@ def test_a_meaning_is_written_as_its_fields(given: dict[str, Any], expected: dic
         ({"list_id": "News"}, "list_id: .*RFC 2919"),
         ({"list_id": "A\r\nB <news.example.com>"}, "list_id: .*control"),
         ({"importance": "urgent"}, "importance: must be 'high' or 'normal' or 'low'"),
-        ({"priority": "high"}, "priority: .*importance='high'"),
+        ({"priority": "high"}, "priority: .*the importance"),
         ({"priority": 1}, "priority: must be a str"),
         ({"read_receipt": "nobody"}, "read_receipt: 'nobody'"),
         ({"read_receipt": []}, "read_receipt: names nobody"),
@@ -92,7 +92,7 @@ def test_what_cannot_be_written_is_refused_by_its_name(given: dict[str, Any], wo
 
 
 def test_a_read_receipt_for_the_sender_needs_one() -> None:
-    with pytest.raises(MessageError, match=r"^read_receipt: .*no.* yet.*read_receipt='"):
+    with pytest.raises(MessageError, match=r"^read_receipt: .*no.* yet.*Give the address"):
         Message(to="bob@example.org", read_receipt=True)
 
 

@@ -36,7 +36,7 @@ def expanded(fields: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, A
 def _sender(sender: Mailbox) -> str:
     if not sender.address.local:
         words = "read_receipt: True is the sender, and the message has none yet"
-        raise MessageError(words, stage=Stage.MESSAGE, hint="Give the address: read_receipt='ann@example.com'")
+        raise MessageError(words, stage=Stage.MESSAGE, hint="Give the address in place of True")
     return str(sender)
 
 
@@ -99,7 +99,7 @@ CHECKS = {
     "unsubscribe": _unsubscribe,
     "list_id": _list_id,
     "importance": _one_of(*_MARKS),
-    "priority": _one_of(*_PRIORITIES, hint="; what readers see is importance='high'"),
+    "priority": _one_of(*_PRIORITIES, hint="; what readers see is the importance"),
     "read_receipt": _read_receipt,
     "auto_submitted": lambda value: "auto-generated" if value is True else _one_of(*_AUTOMATIC)(value),
     "in_reply_to": _identifiers,
