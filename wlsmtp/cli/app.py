@@ -14,6 +14,7 @@ from wlsmtp import __version__
 from wlsmtp.cli import compose as msg
 from wlsmtp.cli import settings as opt
 from wlsmtp.cli.compose import Draft
+from wlsmtp.cli.dkim import dkim_app
 from wlsmtp.cli.outbox import outbox_app
 from wlsmtp.cli.report import FAILED, exit_code, receipt_as_json, show_error, show_receipt, write_json
 from wlsmtp.cli.screen import Screen, masked
@@ -70,6 +71,7 @@ app: typer.Typer = typer.Typer(
 
 
 app.add_typer(outbox_app, name="outbox")
+app.add_typer(dkim_app, name="dkim")
 completion_init()
 
 

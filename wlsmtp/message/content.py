@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from wlsmtp.errors import ExtensionMissing, MessageError, Stage
 from wlsmtp.wire.content import with_clean_line_ends
+
+if TYPE_CHECKING:
+    from wlsmtp.message.shared import SharedBody
 
 CHUNK = 64 * 1024
 """Octets per chunk: few system calls, little memory."""
@@ -165,6 +168,8 @@ class ComposedContent:
 
     is_sealed = awaits_signature = False
     """As ``Content.is_sealed`` and ``Content.awaits_signature``."""
+    shared: SharedBody | None = None
+    """Set if other messages have the same body."""
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from wlsmtp.message import headers
 from wlsmtp.message.content import Body, ComposedContent, Content
 from wlsmtp.message.recode import message_in_7bit
+from wlsmtp.message.shared import BODY, SharedBody
 from wlsmtp.message.source import Source
 from wlsmtp.message.transfer import base64_lines, base64_size, encode_text, is_7bit, is_8bit, measure_7bit, measure_8bit
 from wlsmtp.wire.content import normalise, with_clean_line_ends
@@ -32,11 +33,14 @@ Entity = list[bytes | Body]
 
 def write(message: Message) -> Content:
     """Write the whole message. Raises ``MessageError`` when an attachment cannot be read any more."""
-    writer = _Writer(message.message_id)
+    shared: SharedBody | None = message.__dict__.get(BODY)
+    writer = _Writer(message.message_id if shared is None else shared.mark)
     pieces = [_head(message).encode(), *writer.body(message)]
     to_binary = (lambda: _write_in_binary(message)) if writer.has_base64 else None
     to_7bit = (lambda: _write_in_7bit(message)) if writer.has_8bit else None
-    return ComposedContent(pieces, message.message_id, to_binary=to_binary, to_7bit=to_7bit)
+    content = ComposedContent(pieces, message.message_id, to_binary=to_binary, to_7bit=to_7bit)
+    content.shared = shared
+    return content
 
 
 def _write_in_binary(message: Message) -> Content:

@@ -21,6 +21,7 @@ from wlsmtp.message.merge import AsyncMerge, Merge, Row, merged
 from wlsmtp.message.mime import write
 from wlsmtp.message.more import AUTO, GIVEN, MORE, MoreFields, PriorityField, expand, vary
 from wlsmtp.message.preview import in_one_line, preview
+from wlsmtp.message.shared import BODY, share_body
 from wlsmtp.message.sign import checked_dkim, self_signed
 from wlsmtp.message.values import (
     AddressesLike,
@@ -211,8 +212,11 @@ class Message(Habits):
         The attachments are shared, and those that are not large are encoded once. Raises ``MessageError`` that names
         the field.
         """
-        kept = {name: value for name, value in self.__dict__.items() if name not in ("date", "message_id")}
-        return vary(type(self), kept, changes) if GIVEN in kept else type(self)(**{**kept, **changes})
+        kept = {name: value for name, value in self.__dict__.items() if name not in ("date", "message_id", BODY)}
+        message = vary(type(self), kept, changes) if GIVEN in kept else type(self)(**{**kept, **changes})
+        if self.attachments:
+            share_body(self, message)
+        return message
 
     def with_checked(self, changes: Mapping[str, Any]) -> Self:
         """Return a copy with the same Date and Message-ID, and some fields replaced by checked values. An identifier

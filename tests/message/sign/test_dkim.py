@@ -25,7 +25,7 @@ from wlsmtp import (
     SMTPError,
 )
 from wlsmtp.message.content import BytesContent
-from wlsmtp.message.sign import signers_of
+from wlsmtp.message.sign import canonical, signed_content, signers_of
 from wlsmtp.message.sign.signed_content import AT_ONCE, SignedContent
 from wlsmtp.testing import SMTPServer
 
@@ -338,3 +338,50 @@ def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.
     with pytest.raises(ConfigError, match="cryptography") as caught:
         World("blocking").session("smtp.example.com", dkim=fresh)
     assert caught.value.hint is not None and 'pip install "wlsmtp[dkim]"' in caught.value.hint
+
+
+# One body for many messages
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A list that grows with each body that is hashed to be signed."""
+    hashed: list[int] = []
+    monkeypatch.setattr(
+        signed_content, "body_hash", lambda chunks: hashed.append(1) or canonical.body_hash(chunks)  # type: ignore[func-returns-value]
+    )  # fmt: skip
+    return hashed
+
+
+@pytest.mark.parametrize("size", [100, 700_000])
+def test_a_body_that_stays_the_same_is_hashed_once(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed = counted(monkeypatch)
+    letter = LETTER.but(html="<p>Hi</p>", attachments=[("a.bin", bytes(size))], dkim=key("ed"))
+    signed = [bytes(letter.but(to=f"{number}@example.org", subject=str(number))) for number in range(5)]
+    assert len(hashed) == 1 and all(verified(octets) == ["ed"] for octets in signed)
+    bodies = {octets.partition(b"\r\n\r\n")[2] for octets in signed}
+    assert len(bodies) == 1 and bytes(letter).partition(b"\r\n\r\n")[2] in bodies
+    assert len(hashed) == 1
+
+
+def test_a_body_that_differs_is_hashed_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed = counted(monkeypatch)
+    letter = LETTER.but(attachments=[("a.bin", b"1")], dkim=key("ed"))
+    for other in (letter.but(text="Other"), letter.but(attachments=[("a.bin", b"2")]), letter.but(html="<p>Hi</p>")):
+        assert verified(bytes(other)) == ["ed"]
+    assert len(hashed) == 3
+
+
+@pytest.mark.parametrize("size", [100, 400_000])
+def test_a_file_that_changes_between_two_messages(size: int, tmp_path: Path) -> None:
+    """A small file is read again for each message. A large one that has changed is noticed when it is sent, and then
+    read again."""
+    file = tmp_path / "file.bin"
+    file.write_bytes(b"a" * size)
+    letter = LETTER.but(attachments=[file], dkim=key("ed"))
+    one, other = letter.but(to="cy@example.org"), letter.but(to="di@example.org")
+    assert verified(bytes(one)) == ["ed"]
+    file.write_bytes(b"b" * size)
+    if size > 100_000:
+        with pytest.raises(MessageError, match="has changed since"):
+            bytes(other)
+    assert verified(bytes(other)) == ["ed"] == verified(bytes(one))

@@ -55,7 +55,7 @@ def signed(content: Content, signers: Sequence[Signer], now: float) -> Content:
     if not content.awaits_signature:
         return content
     words = "dkim: the message was put into the outbox to be signed, and the session that sends it has no key"
-    raise ConfigError(words, stage=Stage.SETTINGS, hint="Give dkim=… to the session that sends, too")
+    raise ConfigError(words, stage=Stage.SETTINGS, hint="The session that sends needs the DKIM key, too")
 
 
 def to_be_stored(content: Content, signers: Sequence[Signer]) -> Content:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -17,14 +17,15 @@ from wlsmtp.message.sign.canonical import relaxed_value
 if TYPE_CHECKING:
     from wlsmtp.settings.dkim import DKIM
 
-ALWAYS = ("from", "to", "cc", "subject", "reply-to")
+ALWAYS = (b"from", b"to", b"cc", b"subject", b"reply-to")
 """Signed once more than they are there, even if they are not there: nobody can add one (§8.15)."""
-WHEN_PRESENT = (
-    "sender", "date", "message-id", "in-reply-to", "references", "mime-version", "content-type",
-    "content-transfer-encoding", "list-unsubscribe", "list-unsubscribe-post", "list-id", "list-help", "list-subscribe",
-    "list-post", "list-owner", "list-archive", "auto-submitted", "importance", "disposition-notification-to",
-    "resent-from", "resent-sender", "resent-to", "resent-cc", "resent-date", "resent-message-id",
-)  # fmt: skip
+WHEN_PRESENT = frozenset({
+    b"sender", b"date", b"message-id", b"in-reply-to", b"references", b"mime-version", b"content-type",
+    b"content-transfer-encoding", b"list-unsubscribe", b"list-unsubscribe-post", b"list-id", b"list-help",
+    b"list-subscribe", b"list-post", b"list-owner", b"list-archive", b"auto-submitted", b"importance",
+    b"disposition-notification-to", b"resent-from", b"resent-sender", b"resent-to", b"resent-cc", b"resent-date",
+    b"resent-message-id",
+})  # fmt: skip
 """Signed once more than they are there, if they are there. A relay or a mailing list may add one that is not."""
 LEAST_BITS = 1024
 """RFC 8301 §3.2: no verifier may accept a shorter RSA key."""
@@ -41,8 +42,8 @@ class Signer:
     sign: Callable[[bytes], bytes]
     """From the octets that are signed to the signature."""
     signature_size: int
-    names: tuple[str, ...]
-    """The fields that are signed beside ``ALWAYS``, if they are there."""
+    names: frozenset[bytes]
+    """The fields that are signed if they are there."""
     expires_after: int | None
 
 
@@ -91,7 +92,7 @@ def drafts(signers: Iterable[Signer], head: bytes, now: int) -> list[Draft]:
         words = "The message has no From field, which a DKIM signature must cover (RFC 6376 §5.4)"
         raise MessageError(words, stage=Stage.MESSAGE, hint="Add From, as RFC 5322 §3.6 asks for")
     made: list[Draft] = []
-    latest: tuple[tuple[str, ...], bytes, list[str]] | None = None
+    latest: tuple[frozenset[bytes], bytes, str] | None = None
     for signer in signers:
         if latest is None or latest[0] != signer.names:  # two keys of a domain sign the same
             latest = (signer.names, *_selected(fields, signer.names))
@@ -99,58 +100,47 @@ def drafts(signers: Iterable[Signer], head: bytes, now: int) -> list[Draft]:
     return made
 
 
-def _selected(fields: dict[bytes, list[bytes]], names: tuple[str, ...]) -> tuple[bytes, list[str]]:
-    """The fields to be signed in canonical form, and their names for ``h=``: one more of each than there are."""
+def _selected(fields: dict[bytes, list[bytes]], names: frozenset[bytes]) -> tuple[bytes, str]:
+    """The fields to be signed in canonical form, and the tag that names them: one more of each than there are."""
     signed: list[bytes] = []
-    listed: list[str] = []
-    for name in (*ALWAYS, *names):
-        values = fields.get(octets := name.encode(), ())
-        # Of several fields of a name the last one comes first (§5.4.2).
-        signed += [b"%b:%b\r\n" % (octets, relaxed_value(value)) for value in reversed(values)]
-        if values or name in ALWAYS:
+    listed: list[bytes] = []
+    for name, values in fields.items():
+        if name in names:
+            # Of several fields of a name the last one comes first (§5.4.2).
+            signed += [b"%b:%b\r\n" % (name, relaxed_value(value)) for value in reversed(values)]
             listed += [name] * (len(values) + 1)
-    return b"".join(signed), listed
+    listed += [name for name in ALWAYS if name not in fields]
+    return b"".join(signed), _names_tag(tuple(listed))
 
 
-def _tags(signer: Signer, names: list[str], now: int) -> str:
-    expiry = f" x={now + signer.expires_after};" if signer.expires_after is not None else ""
-    lines = (
-        f"v=1; a={signer.algorithm}; c=relaxed/relaxed;",
-        f"d={signer.domain}; s={signer.selector};",
-        f"t={now};{expiry}",
-        "".join(_folded(names)),
-    )
-    return "\r\n\t".join(lines)
-
-
-def _folded(names: list[str]) -> Iterator[str]:
-    column = 2
-    yield "h="
+@lru_cache(maxsize=256)
+def _names_tag(names: tuple[bytes, ...]) -> str:
+    """The tag ``h=``, folded. Messages that are alike have the same."""
+    text, column = "h=", 2
     for place, name in enumerate(names, 1):
-        end = ":" if place < len(names) else ";"
-        if column + len(name) + len(end) > _WIDTH:
-            yield "\r\n\t"
-            column = 0
-        yield name + end
-        column += len(name) + len(end)
+        piece = name.decode() + (":" if place < len(names) else ";")
+        if column + len(piece) > _WIDTH:
+            text, column = f"{text}\r\n\t", 0
+        text, column = text + piece, column + len(piece)
+    return text
+
+
+def _tags(signer: Signer, names_tag: str, now: int) -> str:
+    expiry = f" x={now + signer.expires_after};" if signer.expires_after is not None else ""
+    start = f"v=1; a={signer.algorithm}; c=relaxed/relaxed;\r\n\td={signer.domain}; s={signer.selector};"
+    return f"{start}\r\n\tt={now};{expiry}\r\n\t{names_tag}"
 
 
 def signers_of(keys: Iterable[DKIM]) -> tuple[Signer, ...]:
     """Read and check keys. Raises ``ConfigError`` for one that cannot sign."""
-    return tuple(
-        _signer(one.domain, one.selector, one.read_key(), (*WHEN_PRESENT, *_others(one.headers)), one.expires_after)
-        for one in keys
-    )
-
-
-def _others(names: Iterable[str]) -> list[str]:
-    return [name for name in dict.fromkeys(names) if name not in ALWAYS and name not in WHEN_PRESENT]
+    return tuple(_signer(key.domain, key.selector, key.read_key(), key.headers, key.expires_after) for key in keys)
 
 
 @lru_cache(maxsize=64)
-def _signer(domain: str, selector: str, pem: bytes, names: tuple[str, ...], expires_after: int | None) -> Signer:
+def _signer(domain: str, selector: str, pem: bytes, headers: tuple[str, ...], expires_after: int | None) -> Signer:
     """By the octets of the key, so that each is checked once and a file with another key is another key."""
     key = load_key(pem)
+    names = WHEN_PRESENT.union(ALWAYS, map(str.encode, headers))
     if hasattr(key, "key_size"):
         sign, size = _by_rsa(key), key.key_size // 8
         return Signer(domain, selector, "rsa-sha256", sign, size, names, expires_after)
@@ -178,8 +168,7 @@ def load_key(pem: bytes) -> Any:
         from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
     except ImportError:
-        hint = 'Install it with: pip install "wlsmtp[dkim]"'
-        raise ConfigError("dkim: needs the package cryptography", stage=Stage.SETTINGS, hint=hint) from None
+        raise not_installed() from None
     try:
         key = load_pem_private_key(pem, None)
     except TypeError:
@@ -191,6 +180,12 @@ def load_key(pem: bytes) -> Any:
     if isinstance(key, RSAPrivateKey) and key.key_size < LEAST_BITS:
         raise _unusable(f"has {key.key_size} bits, and verifiers accept none under {LEAST_BITS}; use 2048 (RFC 8301)")
     return key
+
+
+def not_installed() -> ConfigError:
+    """The error without the ``cryptography`` package."""
+    hint = 'Install it with: pip install "wlsmtp[dkim]"'
+    return ConfigError("dkim: needs the package cryptography", stage=Stage.SETTINGS, hint=hint)
 
 
 def _unusable(why: str) -> ConfigError:

@@ -78,10 +78,20 @@ class SignedContent:
         yield from chunks
 
     def _sign(self) -> bytes:
-        body = body_hash(_from(self.unsigned.chunks(), self._body_starts))
+        known, size = self._known(), self.unsigned.size
+        body = known.get(size - self._body_starts)
+        if body is None:
+            body = body_hash(_from(self.unsigned.chunks(), self._body_starts))
+            known[size - self._body_starts] = body
         self._hash = body
         self._fields = fields = b"".join(draft.field(body) for draft in self._drafts)
         return fields
+
+    def _known(self) -> dict[int, bytes]:
+        """The hashes of the body that other messages have made, by its size. What is in a file may have changed since:
+        it counts only if it is looked at again as it is sent."""
+        shared = getattr(self.unsigned, "shared", None)
+        return shared.hashes if shared is not None and (shared.is_fixed or self.unsigned.is_streamed) else {}
 
     def _verified(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         """The chunks, the last of them only if the body is the one that was signed."""
@@ -93,6 +103,7 @@ class SignedContent:
             left, held = max(left - len(chunk), 0), chunk
         if again.digest() != self._hash:
             self._fields = None
+            self._known().clear()
             words = "An attachment has changed since the message was signed"
             raise MessageError(words, stage=Stage.MESSAGE)
         if held:
