@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from wlsmtp.message.invitation import Invitation as Invitation
     from wlsmtp.message.model import Attachment as Attachment
     from wlsmtp.message.model import Message as Message
+    from wlsmtp.message.templates import Templates as Templates
     from wlsmtp.oauth import ClientCredentials as ClientCredentials
     from wlsmtp.oauth import RefreshToken as RefreshToken
     from wlsmtp.outbox.base import Outbox as Outbox
@@ -75,6 +76,7 @@ _ROOMS = {
     "message.model": ("Message", "Attachment"),
     "message.envelope": ("Envelope",),
     "message.invitation": ("Invitation",),
+    "message.templates": ("Templates",),
     "receipt": ("Receipt", "RecipientResult", "RecipientStatus", "Status"),
     "settings.config": ("SessionConfig", "Security", "Mode", "TLS"),
     "settings.dkim": ("DKIM",),

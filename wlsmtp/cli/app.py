@@ -15,6 +15,7 @@ from wlsmtp.cli import compose as msg
 from wlsmtp.cli import settings as opt
 from wlsmtp.cli.compose import Draft
 from wlsmtp.cli.dkim import dkim_app
+from wlsmtp.cli.merge import merge
 from wlsmtp.cli.outbox import outbox_app
 from wlsmtp.cli.report import FAILED, exit_code, receipt_as_json, show_error, show_receipt, write_json
 from wlsmtp.cli.screen import Screen, masked
@@ -72,6 +73,7 @@ app: typer.Typer = typer.Typer(
 
 app.add_typer(outbox_app, name="outbox")
 app.add_typer(dkim_app, name="dkim")
+app.command(short_help="Send a message made of a template to each row of a CSV file.")(merge)
 completion_init()
 
 

@@ -15,6 +15,7 @@ from collections.abc import (
     Mapping,
 )  # fmt: skip
 from email.message import Message as Email
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from wlsmtp.errors import ExtensionMissing, MessageError, Stage
@@ -70,11 +71,7 @@ class MergeRow:
         if isinstance(row, Coroutine):
             row.close()
             raise MessageError("an async function is no row", stage=Stage.MESSAGE, hint="Await it where rows are made")
-        # Database rows often have the methods of a mapping without being one.
-        if not isinstance(row, Mapping) and not (hasattr(row, "keys") and hasattr(row, "__getitem__")):
-            words = f"{type(row).__name__} is neither fields of a message nor makes one"
-            raise MessageError(words, stage=Stage.MESSAGE, hint=_ROW_HINT)
-        fields = {name: row[name] for name in row.keys()}  # noqa: SIM118
+        fields = values_of(row)
         if unknown := [name for name in fields if name not in vars(self._letter) and name not in MORE]:
             raise _unknown(unknown[0], [name for name in (*vars(self._letter), *MORE) if name != GIVEN])
         return self._letter.but(**fields)
@@ -99,32 +96,31 @@ class MergeRow:
 class Merge:
     """All rows, in order."""
 
-    def __init__(self, letter: Message, rows: Iterable[object]) -> None:
-        self._letter = letter
+    def __init__(self, letter: Message, rows: Iterable[object], kind: type[MergeRow] = MergeRow) -> None:
+        self._letter, self._kind = letter, kind
         self.rows = rows
         """The rows as they were given."""
 
     def __iter__(self) -> Iterator[MergeRow]:
         for index, row in enumerate(self.rows):
-            yield MergeRow(self._letter, row, index)
+            yield self._kind(self._letter, row, index)
 
 
 class AsyncMerge:
     """All rows, from an asynchronous source."""
 
-    def __init__(self, letter: Message, rows: AsyncIterable[object]) -> None:
-        self._letter = letter
+    def __init__(self, letter: Message, rows: AsyncIterable[object], kind: type[MergeRow] = MergeRow) -> None:
+        self._letter, self._kind = letter, kind
         self.rows = rows
         """The rows as they were given."""
 
     def __aiter__(self) -> AsyncIterator[MergeRow]:
-        return _AsyncRows(self._letter, aiter(self.rows))
+        return _AsyncRows(partial(self._kind, self._letter), aiter(self.rows))
 
 
 class _AsyncRows:
-    def __init__(self, letter: Message, rows: AsyncIterator[object]) -> None:
-        self._letter = letter
-        self._rows = rows
+    def __init__(self, make: Callable[[object, int], MergeRow], rows: AsyncIterator[object]) -> None:
+        self._make, self._rows = make, rows
         self._index = -1
 
     def __aiter__(self) -> AsyncIterator[MergeRow]:
@@ -132,28 +128,37 @@ class _AsyncRows:
 
     def __anext__(self) -> Awaitable[MergeRow]:
         self._index += 1
-        return _Next(self._rows.__anext__(), self._letter, self._index)
+        return _Next(self._rows.__anext__(), self._make, self._index)
 
 
 class _Next:
     """Returns the next row when it is available. Written without ``async``, as nothing in this package waits."""
 
-    def __init__(self, row: Awaitable[object], letter: Message, index: int) -> None:
-        self._row, self._letter, self._index = row, letter, index
+    def __init__(self, row: Awaitable[object], make: Callable[[object, int], MergeRow], index: int) -> None:
+        self._row, self._make, self._index = row, make, index
 
     def __await__(self) -> Generator[Any, Any, MergeRow]:
         row = yield from self._row.__await__()
-        return MergeRow(self._letter, row, self._index)
+        return self._make(row, self._index)
 
 
-def merged(letter: Message, rows: object) -> Merge | AsyncMerge:
+def merged(letter: Message, rows: object, kind: type[MergeRow] = MergeRow) -> Merge | AsyncMerge:
     """Return all rows. Raises ``MessageError`` for a value that holds no rows."""
     if isinstance(rows, AsyncIterable):
-        return AsyncMerge(letter, rows)
+        return AsyncMerge(letter, rows, kind)
     if isinstance(rows, Mapping | Email | str | bytes | type(letter)) or not isinstance(rows, Iterable):
         words = f"merge takes an iterable of rows, not one {type(rows).__name__}"
         raise MessageError(words, stage=Stage.MESSAGE, hint=_ROW_HINT)
-    return Merge(letter, rows)
+    return Merge(letter, rows, kind)
+
+
+def values_of(row: Any) -> dict[str, Any]:
+    """Return the values of a row. Raises ``MessageError`` for what has none."""
+    # Database rows often have the methods of a mapping without being one.
+    if not isinstance(row, Mapping) and not (hasattr(row, "keys") and hasattr(row, "__getitem__")):
+        words = f"{type(row).__name__} is neither fields of a message nor makes one"
+        raise MessageError(words, stage=Stage.MESSAGE, hint=_ROW_HINT)
+    return {name: row[name] for name in row.keys()}  # noqa: SIM118
 
 
 def _said_by(error: Exception) -> str:
