@@ -305,6 +305,19 @@ class Message(Habits):
         text, or of the HTML if there is no text. Control characters are replaced."""
         return preview(self, lines)
 
+    def preview_html(self) -> str:
+        """Return one HTML file that shows what recipients will see: the header fields including Bcc, the HTML with its
+        inline pictures, the text, and the attachments by name.
+
+        >>> Path("preview.html").write_text(message.preview_html(), encoding="utf-8")
+
+        The message's HTML is in a sandboxed frame: scripts do not run, and remote pictures are not fetched. Raises
+        ``MessageError`` when an inline picture cannot be read.
+        """
+        from wlsmtp.message.preview_html import preview_html
+
+        return preview_html(self)
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {in_one_line(self)}>"
 

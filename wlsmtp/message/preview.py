@@ -35,10 +35,11 @@ def in_one_line(message: Message) -> str:
 
 def preview(message: Message, lines: int) -> str:
     """Return a message as text for a terminal; see ``Message.preview``."""
-    return "\n".join([*_head(message), "", *_body(message, lines)])
+    return "\n".join([*head_lines(message), "", *_body(message, lines)])
 
 
-def _head(message: Message) -> Iterator[str]:
+def head_lines(message: Message) -> Iterator[str]:
+    """The header fields, the attachments and what else is beside the texts, a line each."""
     yield f"From: {_seen(message.sender) if message.has_sender else '(the sender of the session)'}"
     for name, items in (("To", message.to), ("Cc", message.cc), ("Bcc", message.bcc), ("Reply-To", message.reply_to)):
         if items:
