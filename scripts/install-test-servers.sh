@@ -21,7 +21,8 @@ have_headers() { # of Debian's own Python, if that is what there is
     ! have /usr/bin/python3.11 || have_files /usr/include/python3.11/Python.h
 }
 have_all() {
-    have postfix dovecot krb5kdc kadmin.local kinit krb5-config cc saslpasswd2 go opendkim gpg openssl &&
+    have chromium chromedriver &&
+        have postfix dovecot krb5kdc kadmin.local kinit krb5-config cc saslpasswd2 go opendkim gpg openssl &&
         have microsocks danted tinyproxy sshd ssh &&
         have_headers &&
         have_files /usr/lib/dovecot/modules/auth/libmech_gssapi.so /usr/lib/dovecot/submission-login \

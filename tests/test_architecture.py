@@ -239,7 +239,12 @@ def test_the_types_are_shipped() -> None:
 
 
 def test_what_the_package_needs_is_code() -> None:
-    """Data files are left behind where a program is frozen; what the tests' server reads is another matter."""
+    """Data files are left behind where a program is frozen; what is there to develop with is another matter."""
     files = (path.relative_to(PACKAGE) for path in PACKAGE.rglob("*") if path.is_file())
     data = {file.as_posix() for file in files if file.suffix not in {".py", ".pyc"}}
-    assert data == {"py.typed", "testing/profiles.json"}
+    page = {f"inbox/page/{name}" for name in ("icon.svg", "inbox.css", "inbox.js", "index.html")}
+    assert data == {"py.typed", "testing/profiles.json", *page}
+
+
+def test_the_page_of_the_inbox_is_small() -> None:
+    assert sum(path.stat().st_size for path in (PACKAGE / "inbox" / "page").iterdir()) < 60_000

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from wlsmtp import Transport
+from wlsmtp.inbox import Inbox, InboxTransport, Store
 from wlsmtp.testing import SMTPServer
 from wlsmtp.testing.transport_contract import TransportContract
 from wlsmtp.transports.by_domain import ByDomainTransport
@@ -58,6 +59,24 @@ class TestMemory(NeverFails):
     def delivered(self, transport: Transport, directory: Path) -> Sequence[StoredMessage]:
         assert isinstance(transport, MemoryTransport)
         return transport.messages
+
+
+class TestInbox(TransportContract):
+    def make(self, directory: Path) -> Transport | str:
+        return f"inbox://{directory}/inbox.db"
+
+    def make_failing(self, directory: Path) -> Transport | str:
+        return InboxTransport(store=closed_store())
+
+    def delivered(self, transport: Transport, directory: Path) -> Sequence[StoredMessage]:
+        with Inbox(f"{directory}/inbox.db") as inbox:
+            return [StoredMessage(mail.sender, mail.recipients, mail.raw) for mail in inbox.messages]
+
+
+def closed_store() -> Store:
+    store = Store()
+    store.close()
+    return store
 
 
 class TestNull(NeverFails):

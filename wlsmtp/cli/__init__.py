@@ -9,6 +9,10 @@ _EXTRA = {"typer", "rich", "click"}
 
 def main() -> None:
     """Run the command line; the console script ``wlsmtp``. Ends the process with the command's exit code."""
+    if sys.argv[1:2] == ["inbox"]:  # needs no other extra than its own
+        from wlsmtp.inbox.command import main as run_inbox
+
+        raise SystemExit(run_inbox(sys.argv[2:]))
     try:
         from wlsmtp.cli.app import app
     except ModuleNotFoundError as error:

@@ -255,6 +255,17 @@ def check(
     raise typer.Exit(findings.exit_code)
 
 
+@app.command(
+    short_help="Receive mail on this machine, and show it in a browser.",
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
+)
+def inbox(context: typer.Context) -> None:
+    """Receive mail while you develop, and show it in a browser."""
+    from wlsmtp.inbox.command import main as run_inbox
+
+    raise typer.Exit(run_inbox(context.args))
+
+
 @app.command(short_help="List the known providers.")
 def presets(
     word: Annotated[str, typer.Argument(metavar="WORD", help="Only those with this word in a name.")] = "",

@@ -38,6 +38,7 @@ GROUP = "wlsmtp.transports"
 _BUILT_IN = {
     "console": "wlsmtp.transports.console:ConsoleTransport",
     "eml": "wlsmtp.transports.directory:EmlTransport",
+    "inbox": "wlsmtp.inbox.transport:InboxTransport",
     "maildir": "wlsmtp.transports.directory:MaildirTransport",
     "memory": "wlsmtp.transports.memory:MemoryTransport",
     "null": "wlsmtp.transports.memory:NullTransport",

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from wlsmtp.testing.server import SMTPServer
 
 ROUNDS = 4096
+NEED_NO_SECRET = frozenset({"PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2", "OAUTHBEARER"})
+"""Mechanisms in which a server that knows no password can say yes. SCRAM has it prove that it does."""
 _HASHES = {"SCRAM-SHA-1": "sha1", "SCRAM-SHA-256": "sha256", "SCRAM-SHA-512": "sha512"}
 
 
@@ -51,7 +53,7 @@ class Examiner:
     def offers(self) -> list[str]:
         """The mechanisms that make sense on this connection."""
         server, is_tls = self._server, isinstance(self._socket, ssl.SSLSocket)
-        needs_nobody = {"EXTERNAL", "ANONYMOUS"}
+        needs_nobody = {"EXTERNAL", "ANONYMOUS", *(NEED_NO_SECRET if server.any_login else ())}
         known = server.mechanisms if server.users or server.tokens else needs_nobody.intersection(server.mechanisms)
         return [
             name for name in known if (name != "EXTERNAL" or self._certified) and (not name.endswith("-PLUS") or is_tls)
@@ -81,7 +83,8 @@ class Examiner:
         user, _, digest = self._ask(challenge).decode().rpartition(" ")
         password = self._server.users.get(user)
         good = hmac.new((password or "").encode(), challenge, "md5").hexdigest()
-        return user if password is not None and hmac.compare_digest(good, digest) else None
+        is_right = password is not None and hmac.compare_digest(good, digest)
+        return user if is_right or self._server.any_login else None
 
     def _xoauth2(self, initial: str) -> str | None:
         found = re.fullmatch(rb"user=([^\x01]*)\x01auth=Bearer ([^\x01]*)\x01\x01", self._first(initial))
@@ -99,7 +102,8 @@ class Examiner:
         return user
 
     def _bearer(self, user: bytes, token: bytes) -> str | None:
-        return user.decode() if self._server.tokens.get(user.decode()) == token.decode() else None
+        is_right = self._server.tokens.get(user.decode()) == token.decode()
+        return user.decode() if is_right or self._server.any_login else None
 
     def _explain(self, problem: dict[str, str], answer: bytes) -> None:
         """Tell what is wrong with a token; the client must answer that before it is refused."""
@@ -162,6 +166,8 @@ class Examiner:
                 return None
 
     def _check(self, user: bytes, password: bytes) -> str | None:
+        if self._server.any_login:
+            return user.decode("utf-8", "replace")
         known = self._server.users.get(user.decode("utf-8", "replace"))
         return user.decode() if known is not None and hmac.compare_digest(known.encode(), password) else None
 

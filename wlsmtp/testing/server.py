@@ -62,7 +62,8 @@ class SMTPServer:
     ``wlsmtp.testing.quirks``, with a number where one belongs (``"max-messages:10"``). With ``strict`` it refuses what
     breaks the rules of SMTP, such as a long line or a bare LF, and keeps it in ``violations``. ``profile`` names
     a provider, whose keywords, prompts, replies and limits it has then, but for what is given here; ``reply_as`` makes
-    it fail in that provider's words. One thread a connection.
+    it fail in that provider's words. With ``any_login`` it takes every name and password, or token, for PLAIN, LOGIN,
+    CRAM-MD5, XOAUTH2 and OAUTHBEARER. One thread a connection.
     """
 
     CLOSE, RESET, SILENCE = CLOSE, RESET, SILENCE
@@ -72,6 +73,7 @@ class SMTPServer:
     tokens: dict[str, str]
     mechanisms: tuple[str, ...]
     require_auth: bool
+    any_login: bool
     extensions: tuple[str, ...]
     size_limit: int | None
     hostname: str
@@ -103,7 +105,9 @@ class SMTPServer:
         quirks: Sequence[str] = (),
         strict: bool = False,
         profile: str | None = None,
+        any_login: bool = False,
     ) -> None:
+        self.any_login = any_login
         self.users, self.tokens = dict(users or {}), dict(tokens or {})
         self.mechanisms, self.require_auth = tuple(mechanisms), require_auth
         self.extensions, self.size_limit, self.hostname = tuple(extensions), size_limit, hostname
@@ -298,7 +302,11 @@ class SMTPServer:
         else:
             listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((host, port))
+            try:
+                listener.bind((host, port))
+            except OSError:
+                listener.close()
+                raise
         listener.listen(128)
         return listener
 
@@ -343,5 +351,5 @@ class SMTPServer:
 
     def _spawn(self, target: Callable[[], None]) -> None:
         thread = threading.Thread(target=target, name="wlsmtp-testing", daemon=True)
-        self._threads.append(thread)
+        self._threads = [*(known for known in self._threads if known.is_alive()), thread]
         thread.start()
