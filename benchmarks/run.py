@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 
+from charts import draw
 from harness import Bench, prepare
 from peers import HERE, WORK, say
 from report import Claim, Section, write_results
@@ -65,6 +66,8 @@ def main() -> None:
     for name in arguments.questions or QUESTIONS:
         sections.append(ask(name, bench))
         write_results(path, sections, bench, time.monotonic() - started)
+    if is_complete:
+        draw(HERE / "charts", path)
     sys.stdout.write(path.read_text())
     say(f"\nwritten: {path.relative_to(HERE.parent)}")
 

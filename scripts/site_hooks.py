@@ -45,6 +45,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Fill in tables, and point links between files of the repository to pages of the site."""
     name = page.file.src_uri
+    if name.startswith("reference/api/") or name in FROM_THE_REPOSITORY:
+        page.meta["search"] = {"boost": 0.3}  # guides answer questions better than lists of names
     source = PurePosixPath(FROM_THE_REPOSITORY.get(name, f"docs/{name}"))
     markdown = site_pages.filled(markdown)
     pieces, end = [], 0
