@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterable
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import typer
 
 import wlsmtp
 from wlsmtp.cli.app import app
+from wlsmtp.events import Event
 from wlsmtp.io.order import Rank
 from wlsmtp.presets import PRESETS
 from wlsmtp.settings.help import meanings
@@ -151,6 +152,14 @@ def module(name: str) -> Iterable[str]:
         yield "Constants: " + ", ".join(f'<span id="wlsmtp.{name}.{one}">`{one}`</span>' for one in plain)
 
 
+def events() -> Iterable[str]:
+    """The kinds of events, and what belongs to them."""
+    kinds = [kind.__name__ for kind in get_args(Event)]
+    yield from (
+        line for name in (*kinds, "Event", "Listener", "listener") for line in (f"::: wlsmtp.events.{name}", "")
+    )
+
+
 def contrib() -> Iterable[str]:
     """The modules for other programs and libraries."""
     for path in sorted((ROOT / "wlsmtp" / "contrib").glob("[!_]*")):
@@ -175,5 +184,6 @@ TABLES: dict[str, Callable[..., Iterable[str]]] = {
     "api": api,
     "module": module,
     "contrib": contrib,
+    "events": events,
     "names": names,
 }
