@@ -69,9 +69,9 @@ BAD_ROWS: list[tuple[Any, str]] = [
     ({"to": "a@x.org, b@x.org"}, "to: .*several addresses as a list"),
     ({"to": "a@x.org", "subject": "Hi\r\nBcc: eve@x.org"}, "subject: .*control character"),
     ({"to": "a@x.org", "headers": {"X-Name": "a\nBcc: eve@x.org"}}, "headers: X-Name: .*control character"),
-    ({"email": "a@x.org"}, "'email' is no field of a message; there are sender, to, cc"),
-    ({"to": "a@x.org", "txt": "x"}, "'txt' is no field of a message; did you mean 'text'?"),
-    ({1: "a@x.org"}, "'1' is no field"),
+    ({"email": "a@x.org"}, "'email' is not a field of a message; there are sender, to, cc"),
+    ({"to": "a@x.org", "txt": "x"}, "'txt' is not a field of a message; did you mean 'text'?"),
+    ({1: "a@x.org"}, "'1' is not a field"),
     ({"text": "x"}, "The message has no recipient"),
     ({"to": "a@x.org", "attachments": ["/no/such/file"]}, "attachments: .*/no/such/file"),
     (lambda: dict[str, Any]()["address"], "KeyError: 'address'"),
@@ -79,7 +79,7 @@ BAD_ROWS: list[tuple[Any, str]] = [
     (lambda a, b: fields(1), "TypeError: .*missing 1 required"),
     (lambda: None, "NoneType is neither fields of a message nor makes one"),
     (lambda letter: letter.but(nonsense=1), "TypeError: .*nonsense"),
-    (lambda: b"no header section", "The header section has a line that is no field"),
+    (lambda: b"no header section", "The header section has a line that is not a field"),
     ("a@x.org", "str is neither fields"),
     (("a@x.org", "text"), "tuple is neither fields"),
     (None, "NoneType is neither fields"),
@@ -270,7 +270,7 @@ def test_an_async_function_is_no_row() -> None:
         return fields(0)
 
     [merged] = LETTER.merge([row])  # type: ignore[list-item]
-    with pytest.raises(MessageError, match=r"rows\[0\]: an async function is no row"):
+    with pytest.raises(MessageError, match=r"rows\[0\]: an async function is not a row"):
         merged.message()
 
 

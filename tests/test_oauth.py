@@ -193,7 +193,7 @@ def test_an_answer_that_is_no_object_holds_nothing(body: bytes) -> None:
 def test_an_answer_that_is_no_http_is_told() -> None:
     with (
         ScriptedPeer("C: POST *\nS: 220 this is SMTP") as peer,
-        pytest.raises(ConnectionFailed, match="no HTTP"),
+        pytest.raises(ConnectionFailed, match="not HTTP"),
     ):
         ClientCredentials(token_url=f"http://127.0.0.1:{peer.port}/token", **APP)()
 

@@ -86,7 +86,7 @@ def test_what_is_no_pause_is_logged_and_the_backoff_is_used(wait: Any, caplog: p
 
 def test_a_broken_stop_is_logged_and_the_attempts_are_used(caplog: pytest.LogCaptureFixture) -> None:
     assert len(pauses(RetryPolicy(stop=broken))) == 2
-    assert "RetryPolicy: stop gave no answer" in caplog.text
+    assert "RetryPolicy: stop returned no usable result" in caplog.text
 
 
 @pytest.mark.parametrize("many", [False, True], ids=["send", "send_many"])
@@ -141,9 +141,9 @@ def test_an_outbox_asks_the_strategies_too(world: World) -> None:
         ({"stop": tenacity.stop_after_attempt}, "such as stop_after_attempt(…), not its class"),
         ({"wait": tenacity.wait_random_exponential}, "such as wait_random_exponential(…), not its class"),
         ({"stop": tenacity.retry_if_exception_type(OSError)}, "stop: is a retry strategy"),
-        ({"stop": tenacity.stop_never, "attempts": 3}, "stop: cannot go with attempts; give one of them"),
-        ({"wait": tenacity.wait_none(), "backoff": 3}, "wait: cannot go with backoff"),
-        ({"wait": tenacity.wait_none(), "jitter": 0}, "wait: cannot go with jitter"),
+        ({"stop": tenacity.stop_never, "attempts": 3}, "stop: cannot be combined with attempts; give one of them"),
+        ({"wait": tenacity.wait_none(), "backoff": 3}, "wait: cannot be combined with backoff"),
+        ({"wait": tenacity.wait_none(), "jitter": 0}, "wait: cannot be combined with jitter"),
     ],
 )  # fmt: skip
 def test_what_is_no_strategy_is_refused_at_once(fields: dict[str, Any], words: str) -> None:

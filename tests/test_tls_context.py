@@ -109,11 +109,11 @@ def test_a_context_that_is_weakened_later_is_refused(world: World, server: SMTPS
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"ca_file": "ca.pem"}, "ca_file: cannot go with a context; set it on the context itself"),
-        ({"minimum_version": "1.3"}, "minimum_version: cannot go with a context"),
-        ({"client_cert": "c.pem"}, "client_cert: cannot go with a context"),
-        ({"ciphers": "AES"}, "ciphers: cannot go with a context"),
-        ({"verify": False}, "verify: False cannot go with a context that verifies"),
+        ({"ca_file": "ca.pem"}, "ca_file: cannot be combined with a context; set it on the context itself"),
+        ({"minimum_version": "1.3"}, "minimum_version: cannot be combined with a context"),
+        ({"client_cert": "c.pem"}, "client_cert: cannot be combined with a context"),
+        ({"ciphers": "AES"}, "ciphers: cannot be combined with a context"),
+        ({"verify": False}, "verify: False cannot be combined with a context that verifies"),
         ({"context": ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)}, "context: is that of a server"),
         ({"context": "context"}, r"context: must be an ssl\.SSLContext"),
         ({"context": object()}, r"context: must be an ssl\.SSLContext"),

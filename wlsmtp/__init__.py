@@ -1,4 +1,4 @@
-"""wlsmtp: SMTP sessions that tell the truth. The public names, loaded on first use; see ``SMTPSession``."""
+"""wlsmtp: SMTP sessions with truthful receipts. The public names are imported on first use; see ``SMTPSession``."""
 
 from __future__ import annotations
 
@@ -103,12 +103,12 @@ _ROOMS = {
 }  # fmt: skip
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 
-# The imports above tell type checkers the names.
+# The imports above are for type checkers.
 __all__ = ["__version__", *sorted(_HOME)]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name's room when the name is first used (PEP 562), so that ``import wlsmtp`` stays light."""
+    """Import the module of a public name on first use (PEP 562), so that ``import wlsmtp`` stays light."""
     if name not in _HOME:
         raise AttributeError(f"module 'wlsmtp' has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(f"wlsmtp.{_HOME[name]}"), name)

@@ -1,4 +1,4 @@
-"""What a session has done: the receipts of its messages, counts of them, and the events that report them."""
+"""The results of a session: receipts of its messages, counts, and the events that report them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COUNTED = {
 
 
 class Accounts:
-    """Accounts for each message once, whichever way it went: alone, in a stream, or through the outbox."""
+    """Accounts for each message exactly once, whether sent alone, in a stream, or through the outbox."""
 
     def __init__(self, context: Context, transport: Transport) -> None:
         self._io = context.io
@@ -38,7 +38,7 @@ class Accounts:
     def receipt_for(
         self, outcome: Outcome, content: Content, attempts: int, started: float, *, is_streamed: bool = False
     ) -> Receipt:
-        """The receipt for the result of a message that was sent at once; it is counted and reported."""
+        """Return the receipt for a message that was sent at once, after counting and reporting it."""
         error = outcome.error
         status = Status.SENT if error is None else overall_status(outcome.recipients)
         if error is None and not _is_all_accepted(outcome):
@@ -63,7 +63,7 @@ class Accounts:
         return receipt
 
     def not_a_message(self, error: SMTPError, *, is_streamed: bool = False) -> Receipt:
-        """The receipt for what could not be sent as it is; it is counted and reported."""
+        """Return the receipt for an item that is not a valid message, after counting and reporting it."""
         id = f"{self._session}{next(self._numbers):08x}"
         error.receipt = receipt = Receipt(id, Status.ERROR, (), error=error)
         self._report(receipt, 0.0, is_streamed)
@@ -75,7 +75,7 @@ class Accounts:
         self._report(receipt, seconds)
 
     def statistics(self) -> Statistics:
-        """The counts of now."""
+        """Return the current counts."""
         pool = self._transport.statistics
         if pool is None:
             return Statistics(**self._counts)

@@ -1,7 +1,7 @@
-"""Many messages in one stream: their receipts come in the order of the input, however the messages fare.
+"""Many messages in one stream. Receipts come in the order of the input, whatever the results.
 
-What is to be tried again joins the stream when its time has come, so that no other message waits for it. The number of
-messages that wait for an earlier one is bounded, so an endless input is fine.
+A message to be retried joins the stream when it is due, so that no other message waits for it. The number of messages
+that wait for an earlier one is bounded, so that the input may be endless.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from wlsmtp.events import Streamed, log
 from wlsmtp.message.mail import Mail
 from wlsmtp.message.merge import MergeRow
 from wlsmtp.receipt import Status
-from wlsmtp.retry import Campaign
+from wlsmtp.retry import RetryState
 from wlsmtp.smtp.deadlines import Deadlines
 
 if TYPE_CHECKING:
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
 _END: Any = object()
 
 SLOW = 0.05
-"""Seconds. An input that takes longer for one message gains nothing by sending ahead: its receipts come at once."""
+"""Seconds. If the input takes longer per message, sending ahead gains nothing: receipts come at once."""
 MOST_WAITING = 16
-"""Times as many messages as fit the window may wait for the receipt of an earlier one."""
+"""How many times the window's capacity may wait for the receipt of an earlier message."""
 
 
 class _Entry:
     """One message, from the input to its receipt."""
 
-    __slots__ = ("absent", "campaign", "due", "mail", "outcome", "receipt", "started")
+    __slots__ = ("absent", "due", "mail", "outcome", "receipt", "retry_state", "started")
 
     def __init__(self, mail: Mail | None, started: float, absent: float) -> None:
         self.mail = mail
         self.started = started
         self.absent = absent
-        """What ``Batch._absent`` was when it started."""
-        self.campaign: Campaign | None = None
+        """The value of ``Batch._absent`` when it started."""
+        self.retry_state: RetryState | None = None
         self.outcome: Outcome | None = None
         self.due = 0.0
         self.receipt: Receipt | None = None
@@ -74,23 +74,24 @@ class Batch:
         self._items = items
         self._connections = connections
         self._entries: deque[_Entry] = deque()
-        """In the order of the input, up to the first whose receipt was not given yet."""
-        self._on_their_way: deque[_Entry] = deque()
+        """All entries from the first whose receipt was not returned yet, in the order of the input."""
+        self._in_flight: deque[_Entry] = deque()
         self._waiting: list[_Entry] = []
-        """A heap of those to be tried again, by the time when that is due."""
-        self._obstacle: SMTPError | None = None
-        """What went wrong with one message, and would go wrong with all."""
+        """A heap of entries to be retried, by due time."""
+        self._session_error: SMTPError | None = None
+        """A failure that would affect all messages."""
         self._failure_of_input: Exception | None = None
         self._absent = 0.0
-        """Seconds in which whoever takes the receipts was busy elsewhere: none of the time that messages have."""
+        """Seconds in which the reader of the receipts was busy elsewhere; they do not count against the messages."""
         self._messages = self._failed = 0
         """How many have a receipt, and how many of these nobody got."""
         width = connections or 1
         self._most = MOST_WAITING * self._config.pipelining.max_in_flight * width
 
     async def receipts(self) -> AsyncGenerator[list[Receipt], None]:
-        """The receipts, as many at a time as there are. Raises what stands in the way of all messages, once each that
-        was read has its receipt: what was on its way then may have been delivered. So does an error of the input."""
+        """Yield the receipts, as many at a time as are ready. Raises an error that affects all messages once each
+        message that was read has its receipt: messages in flight may have been delivered. An error of the input is
+        raised likewise."""
         io = self._io
         if io.abandoned:
             await close_abandoned(io)
@@ -100,7 +101,7 @@ class Batch:
         try:
             async for outcomes in stream:
                 for outcome in outcomes:
-                    self._take(self._on_their_way.popleft(), outcome)
+                    self._take(self._in_flight.popleft(), outcome)
                 if ready := self._ready():
                     left_at = io.now()
                     yield ready
@@ -111,26 +112,26 @@ class Batch:
         self._report(io.now() - began - self._absent)
         if ready := self._ready():
             yield ready
-        if self._obstacle is not None:
-            raise self._obstacle
+        if self._session_error is not None:
+            raise self._session_error
         if self._failure_of_input is not None:
             raise self._failure_of_input
 
     def _report(self, seconds: float) -> None:
         if self._announce.wants_successes or self._failed:
-            error = self._obstacle
+            error = self._session_error
             self._announce(Streamed(self._messages, self._failed, self._transport.name, seconds, error))
 
     async def _feed(self) -> AsyncIterator[Mail | None]:
-        """What is to be sent next; None asks for the outcomes of what is on its way."""
+        """Yield what is to be sent next; None asks for the outcomes of everything in flight."""
         items = self._items
         later = aiter(items) if isinstance(items, AsyncIterable) else None
         at_hand = iter(items) if not isinstance(items, AsyncIterable) else iter(())
         is_slow, is_over = False, False
-        while self._obstacle is None:
+        while self._session_error is None:
             entry = self._next_due() if self._waiting else None
-            if entry is None and not is_over and not self._is_held_up():
-                if is_slow and self._on_their_way:
+            if entry is None and not is_over and not self._must_wait():
+                if is_slow and self._in_flight:
                     yield None
                     continue
                 asked = self._io.now()
@@ -144,20 +145,21 @@ class Batch:
                     is_over = True
                     continue
                 is_slow = entry.started - asked > SLOW
-                if entry.receipt is not None and self._on_their_way:
+                if entry.receipt is not None and self._in_flight:
                     continue
             if entry is not None and entry.mail is not None:
-                self._on_their_way.append(entry)
+                self._in_flight.append(entry)
                 yield entry.mail
-            elif entry is not None or self._on_their_way:
+            elif entry is not None or self._in_flight:
                 yield None
             elif self._waiting:
                 await self._io.sleep(max(0.0, self._waiting[0].due - self._io.now()))
             else:
                 return
 
-    def _is_held_up(self) -> bool:
-        """Whether no more is taken for now: too many wait for an earlier one, or nothing can be sent at all."""
+    def _must_wait(self) -> bool:
+        """Return whether no more input is read for now: too many wait for an earlier message, or nothing can be
+        sent."""
         if len(self._entries) >= self._most:
             return True
         return bool(self._waiting) and any(_concerns_all(entry.outcome) for entry in self._waiting)
@@ -171,7 +173,7 @@ class Batch:
         started = self._io.now()
         try:
             mail = self._intake.mail_of(item, entered_at=started)
-            if isinstance(item, MergeRow):  # its row may have made it slowly, as an input may give it
+            if isinstance(item, MergeRow):  # its row may have made it slowly, as a slow input
                 mail.entered_at = started = self._io.now()
             entry = _Entry(mail, started, self._absent)
         except (MessageError, ExtensionMissing) as error:
@@ -184,8 +186,8 @@ class Batch:
     def _take(self, entry: _Entry, outcome: Outcome) -> None:
         assert entry.mail is not None
         whole = outcome if entry.outcome is None else entry.outcome.updated_by(outcome)
-        attempts = entry.campaign.attempts + 1 if entry.campaign is not None else 1
-        if whole.error is None or self._obstacle is not None or not self._wait_for_another_try(entry, whole):
+        attempts = entry.retry_state.attempts + 1 if entry.retry_state is not None else 1
+        if whole.error is None or self._session_error is not None or not self._wait_for_another_try(entry, whole):
             self._conclude(entry, whole, attempts)
 
     def _conclude(self, entry: _Entry, outcome: Outcome, attempts: int) -> None:
@@ -196,34 +198,36 @@ class Batch:
         entry.mail = None
         self._messages += 1
         self._failed += outcome.error is not None and entry.receipt.status is not Status.PARTIAL
-        if outcome.error is not None and self._obstacle is None and _concerns_all(outcome):
-            self._obstacle = outcome.error
+        if outcome.error is not None and self._session_error is None and _concerns_all(outcome):
+            self._session_error = outcome.error
 
     def _give_up_waiting(self) -> None:
-        """No further try for anybody: what came of the latest stands."""
+        """Retry no more: the latest outcomes stand."""
         for entry in self._waiting:
-            assert entry.outcome is not None and entry.campaign is not None
-            self._conclude(entry, entry.outcome, entry.campaign.attempts)
+            assert entry.outcome is not None and entry.retry_state is not None
+            self._conclude(entry, entry.outcome, entry.retry_state.attempts)
         self._waiting.clear()
 
     def _wait_for_another_try(self, entry: _Entry, outcome: Outcome) -> bool:
         assert entry.mail is not None
-        if entry.campaign is None:
-            entry.campaign = Campaign(entry.mail.envelope, self._config, self._announce, entry.mail.content.message_id)
+        if entry.retry_state is None:
+            entry.retry_state = RetryState(
+                entry.mail.envelope, self._config, self._announce, entry.mail.content.message_id
+            )
         now = self._io.now()
         used = now - entry.started - (self._absent - entry.absent)
-        pause = entry.campaign.pause_after(outcome, self._config.timeout.total - used, used)
+        pause = entry.retry_state.pause_after(outcome, self._config.timeout.total - used, used)
         if pause is None:
             return False
         entry.outcome = outcome
-        envelope, mail = entry.campaign.rest(outcome), entry.mail
+        envelope, mail = entry.retry_state.envelope_for_retry(outcome), entry.mail
         entry.mail = Mail(envelope, mail.content, mail.had_free_retry, mail.is_suspect)
         entry.due = now + pause
         heapq.heappush(self._waiting, entry)
         return True
 
     def _ready(self) -> list[Receipt]:
-        """The receipts up to the first message that has none yet."""
+        """Return the receipts up to the first message that has none yet."""
         ready: list[Receipt] = []
         entries = self._entries
         while entries and (receipt := entries[0].receipt) is not None:
@@ -233,7 +237,7 @@ class Batch:
 
 
 def _concerns_all(outcome: Outcome | None) -> bool:
-    """Whether the failure concerns the session and not one message."""
+    """Return whether the failure concerns the session and not one message."""
     error = outcome.error if outcome is not None else None
     return error is not None and error.stage is not None and error.stage.is_before_mail
 

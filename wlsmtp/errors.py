@@ -1,3 +1,3 @@
-"""The path by which programs, and the rest of the package, import errors; the tree of them in ``results/errors.py``."""
+"""The import path of the errors; ``results/errors.py`` defines them."""
 
 from wlsmtp.results.errors import *  # noqa: F403

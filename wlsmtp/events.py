@@ -1,10 +1,10 @@
-"""What a session reports while it works: plain values handed to listeners, and the listener that writes to ``logging``.
+"""Events that a session reports to listeners, and the listener that writes to ``logging``.
 
-A listener is any callable of one event; ``listener`` makes one that is called for some kinds of events only. It is
-called in the thread or task that does the work, so it must be quick; if it raises, the error is logged and the mail
-goes on. No lock is held meanwhile, so it may use its session. What it sends there is not reported to it: a listener
-that answers each failure with an alert, or a ``logging`` handler that mails, would else never come to an end. Secrets
-never get here: the link masks them before.
+A listener is any callable of one event; ``listener`` makes one that receives some kinds only. It is called in the
+thread or task that does the work, so it must be quick; if it raises, the error is logged and sending continues. No lock
+is held meanwhile, so it may use its session. What it sends there is not reported to it: a listener that sends an alert
+for each failure, or a ``logging`` handler that mails, would otherwise never end. Events contain no secrets: the link
+masks them before.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ else:
     Capabilities = Any  # its package builds on this one
 
 log: logging.Logger = logging.getLogger("wlsmtp")
-log.addHandler(logging.NullHandler())  # a program that set up no logging gets errors as exceptions, not on stderr
+log.addHandler(logging.NullHandler())  # a program without logging set up gets errors as exceptions, not on stderr
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +39,14 @@ class Connected:
     username: str | None
     capabilities: Capabilities
     resumed: bool = False
-    """Whether the TLS session of an earlier connection was resumed."""
+    """True if the TLS session of an earlier connection was resumed."""
     stages: tuple[tuple[Stage, float], ...] = ()
     """How long each stage of the opening took, in seconds, in their order: connect, greeting, TLS, EHLO, AUTH."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the conversation. Credentials are masked; content is summed up by its size."""
+    """One line of the conversation. Credentials are masked; content is represented by its size."""
 
     connection: str
     who: Literal["client", "server"]
@@ -68,7 +68,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A message was delivered to nobody, or its outcome is unknown; no further try follows."""
+    """A message was delivered to nobody, or its outcome is unknown; no further attempt follows."""
 
     receipt: Receipt
     error: SMTPError
@@ -94,7 +94,7 @@ class Streamed:
 
 @dataclass(frozen=True, slots=True)
 class Retrying:
-    """A message, or the rest of its recipients, will be offered again in ``delay`` seconds as try ``attempt``."""
+    """A message, or the rest of its recipients, will be sent again in ``delay`` seconds as attempt ``attempt``."""
 
     error: SMTPError
     attempt: int
@@ -105,8 +105,8 @@ class Retrying:
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """One of several transports was offered a message, or the rest of its recipients; ``outcome`` says what came of it.
-    If it seems to be down, it is left alone for ``seconds``; else that is 0."""
+    """One of several transports was offered a message, or the rest of its recipients, with this ``outcome``. If it
+    seems to be down, it is not used for ``seconds``; else that is 0."""
 
     transport: str
     outcome: Outcome
@@ -115,14 +115,14 @@ class Attempted:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """A program died while it had this message of an outbox on its way. It is sent again, and may arrive twice."""
+    """A program died while sending this message of an outbox. It is sent again, and may arrive twice."""
 
     receipt: Receipt
 
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """A connection ended; ``reason`` is None when it was closed in good order."""
+    """A connection ended; ``reason`` is None for a normal close."""
 
     connection: str
     reason: str | None
@@ -138,13 +138,13 @@ C = TypeVar("C")
 
 @dataclass(frozen=True)
 class Selecting:
-    """A listener that is called for some kinds of events only; ``listener`` makes it."""
+    """A listener for some kinds of events only; made by ``listener``."""
 
     events: tuple[type[Any], ...]
     function: Callable[[Any], object]
 
     def __call__(self, event: Event) -> object:
-        """Hand the event over, whatever it is: the session has selected it."""
+        """Pass the event on, whatever it is: the session has selected it."""
         return self.function(event)
 
 
@@ -159,17 +159,16 @@ def listener(
 @overload
 def listener(*kinds: type[Any]) -> Callable[[Callable[[Any], object]], Listener]: ...
 def listener(*kinds: type[Any]) -> Callable[[Callable[[Any], object]], Listener]:
-    """Make a function a listener that is called for these kinds of events only. The others cost nothing:
-    a session whose listeners do not want ``Line`` does not make the lines of its conversation.
+    """Make a function a listener for these kinds of events only. The others cost nothing: if no listener wants
+    ``Line``, a session does not create the lines of its conversation.
 
-    >>> @listener(Sent, Failed)
-    ... def count(event: Sent | Failed) -> None: ...
-    >>> SMTPSession("smtp.example.com", listeners=[count, listener(Retrying)(metrics.count_retry)])
+    >>> @listener(Sent, Failed) ... def count(event: Sent | Failed) -> None: ... >>> SMTPSession("smtp.example.com",
+    listeners=[count, listener(Retrying)(metrics.count_retry)])
 
-    Raises ``TypeError`` for what is no kind of event.
+    Raises ``TypeError`` for anything but an event class.
     """
     if not kinds or any(kind not in _KINDS for kind in kinds):
-        raise TypeError(f"listener takes kinds of events: {', '.join(kind.__name__ for kind in _KINDS)}")
+        raise TypeError(f"listener takes classes of events: {', '.join(kind.__name__ for kind in _KINDS)}")
     return lambda function: Selecting(kinds, function)
 
 
@@ -184,7 +183,7 @@ everywhere: list[Listener] = []
 
 Muted = frozenset[int]
 _at_work: ContextVar[Muted] = ContextVar("wlsmtp_listeners_at_work", default=frozenset())
-"""The listeners that have caused what goes on here, each by its ``id``."""
+"""The listeners that are currently running in this context, each by its ``id``."""
 
 
 def log_event(event: Event) -> None:
@@ -209,11 +208,11 @@ def log_event(event: Event) -> None:
         case Attempted(transport, outcome, 0):
             log.info("%s: %s", transport, outcome.error or "message taken")
         case Attempted(transport, outcome, seconds):
-            log.warning("%s is left alone for %.0f s, because: %s", transport, seconds, outcome.error)
+            log.warning("%s is not used for %.0f s, because: %s", transport, seconds, outcome.error)
 
 
 class Announcer:
-    """Hands events to the listeners, and shields the work from them."""
+    """Passes events to the listeners, and isolates the work from their failures."""
 
     def __init__(self, listeners: Sequence[Listener] = ()) -> None:
         listeners = (*listeners, *everywhere)
@@ -232,12 +231,12 @@ class Announcer:
 
     @property
     def wants_lines(self) -> bool:
-        """Whether anybody would read the lines of the conversation: they cost time, so they are made on demand."""
+        """True if anybody reads the lines of the conversation: they cost time, so they are made on demand."""
         return self._has_line_listeners or log.isEnabledFor(logging.DEBUG)
 
     @property
     def wants_successes(self) -> bool:
-        """Whether anybody would hear that a message was sent."""
+        """True if anybody listens for sent messages."""
         return self._has_success_listeners or log.isEnabledFor(logging.INFO)
 
     def carried(self) -> dict[str, str]:
@@ -253,15 +252,15 @@ class Announcer:
 
     @property
     def muted(self) -> Muted:
-        """The listeners that must not hear of what is done here, as they are doing it."""
+        """The listeners that caused the current work, and do not receive its events."""
         return _at_work.get()
 
     def __call__(self, event: Event, muted: Muted = frozenset()) -> None:
-        """Tell every listener that wants it. Nothing may be held that another sender could wait for."""
+        """Call every listener that wants the event. The caller must hold nothing that another sender could wait for."""
         muted |= _at_work.get()
         for one in self._listeners[type(event)]:
             if id(one) not in muted:
-                # In a context of its own, which ends with the call: an interrupt at any place mutes nobody for longer.
+                # In its own context, which ends with the call: an interrupt anywhere mutes nobody for longer.
                 copy_context().run(_call, one, event, muted | {id(one)})
 
 
@@ -274,7 +273,7 @@ def _call(one: Listener, event: Event, muted: Muted) -> None:
 
 
 def _complain(event: Event) -> None:
-    """A listener has failed; a ``logging`` handler may fail in its turn."""
+    """Log the failure of a listener; a ``logging`` handler may itself fail."""
     try:
         log.exception("a listener failed on %s", type(event).__name__)
     except Exception:

@@ -1,6 +1,6 @@
-"""What people call who come from ``smtplib``, ``email``, Django or Flask-Mail, and what to write here.
+"""Names that users of ``smtplib``, ``email``, Django or Flask-Mail try, and what to write here.
 
-Only the words of errors: nothing here is another name for anything.
+They are used in errors only: nothing here is an alias.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OF_SESSION = _words({
     "server host": "use config.server",
     "port": "use config.port",
 })  # fmt: skip
-"""For the attributes of other clients, what to do with a session."""
+"""For the attributes of other clients: what to do with a session."""
 
 _WHOLE = "a message is made whole, or varied with replace"
 OF_MESSAGE = _words({
@@ -53,15 +53,15 @@ OF_FIELDS = _words({
     "extra_headers header": "headers",
     "title topic": "subject",
 })  # fmt: skip
-"""The names that others have for the fields of a message."""
+"""Other libraries' names for the fields of a message."""
 
 
 class Habits:
-    """Answers an attribute that is not there with what to write, where another library has it."""
+    """Explains a missing attribute of another library: what to write instead."""
 
     _elsewhere: ClassVar[Mapping[str, str]] = {}
 
-    if not TYPE_CHECKING:  # checkers of types must go on to find a misspelt name
+    if not TYPE_CHECKING:  # so that type checkers still report a misspelt name
 
         def __getattr__(self, name: str) -> Any:
             words = f"{type(self).__name__!r} object has no attribute {name!r}"

@@ -1,4 +1,5 @@
-"""The one door from what a user sends to what is carried: an envelope that may be asked for, and a content."""
+"""Converts what a user sends to an envelope, with options that the transport supports, and a content; the only place
+that does."""
 
 from __future__ import annotations
 
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
     from wlsmtp.transports.base import Context, Transport
 
 Item = Sendable | MergeRow | tuple[Sendable, Envelope]
-"""What ``send_many`` takes: a message, a row of a mail merge, or a message with its envelope."""
+"""The items of ``send_many``: a message, a row of a mail merge, or a message with its envelope."""
 
 
 class Intake:
-    """Makes mail of messages, for one session and its transport."""
+    """Converts messages to mail, for one session and its transport."""
 
     def __init__(self, context: Context, transport: Transport) -> None:
         config = context.config
@@ -39,7 +40,8 @@ class Intake:
         """True if content is stored before it is sent. It is signed when it is sent, as keys are never stored."""
 
     def mail_of(self, item: Item, *, options: DeliveryOptions | None = None, entered_at: float | None = None) -> Mail:
-        """The message with its envelope. Raises ``MessageError``, and ``ExtensionMissing`` as ``asking`` does."""
+        """Return the message with its envelope. Raises ``MessageError``, and ``ExtensionMissing`` as ``asking``
+        does."""
         if isinstance(item, MergeRow):
             made = item.item()
             try:
@@ -61,12 +63,12 @@ class Intake:
         return signed(content, self._signers, self._wall()) if self._signers or content.awaits_signature else content
 
     def filled(self, message: Sendable) -> Sendable:
-        """The message with what the session's settings say for it, if it was composed here."""
+        """Return the message with the session's defaults, if it was composed here."""
         return self._defaults.filled(message) if self._has_defaults and isinstance(message, Message) else message
 
     def asking(self, envelope: Envelope, options: DeliveryOptions | None = None) -> Envelope:
-        """The envelope with the options that count for it. Raises ``MessageError`` for those that do not fit it, and
-        ``ExtensionMissing`` when the transport cannot ask for them."""
+        """Return the envelope with the options that apply to it. Raises ``MessageError`` for options that do not fit
+        it, and ``ExtensionMissing`` if the transport cannot request them."""
         default = self._options
         if options is not None or envelope.options is not None or default is not None:
             envelope = envelope.asking(options, default)
@@ -80,7 +82,8 @@ class Intake:
 
 
 def _in_two(pair: tuple[Any, ...]) -> tuple[Sendable, Envelope | None]:
-    """A pair (message, envelope). Raises ``MessageError`` for any other tuple, as one bad item ends no stream."""
+    """Return a pair (message, envelope). Raises ``MessageError`` for any other tuple, so that one bad item does not end
+    a stream."""
     if len(pair) == 2 and isinstance(pair[1], Envelope | None):
         return pair[0], pair[1]
     words = "a tuple must be (message, Envelope)"

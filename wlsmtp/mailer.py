@@ -1,4 +1,4 @@
-"""Composition: settings and a world make a mailer, which sends messages; ``accounts`` answers for the results."""
+"""Composition: settings and I/O make a mailer, which sends messages; ``accounts`` keeps the results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from wlsmtp.message.mail import Mail
 from wlsmtp.message.merge import Merge
 from wlsmtp.message.render import Sendable, envelope_of, is_one_message
 from wlsmtp.reminder import tell
-from wlsmtp.retry import Campaign, keep_trying
+from wlsmtp.retry import RetryState, keep_trying
 from wlsmtp.settings.config import Mode, SessionConfig
 from wlsmtp.smtp.authentication import check_mechanisms
 from wlsmtp.smtp.deadlines import Deadlines
@@ -42,7 +42,7 @@ TOGETHER = 100
 
 
 class Mailer:
-    """What both faces of a session call."""
+    """The implementation behind both session classes."""
 
     def __init__(self, config: SessionConfig, io: IO) -> None:
         check_mechanisms(config)
@@ -57,7 +57,7 @@ class Mailer:
         self._spoolers = self._keep_spoolers() if config.mode is Mode.ASYNC else None
 
     def _keep_spoolers(self) -> Kept[Spooler]:
-        """One for each process and event loop, over the same outbox."""
+        """Create one spooler for each process and event loop, over the same outbox."""
         from wlsmtp.outbox.choice import make_outbox
         from wlsmtp.outbox.spooler import Spooler
         from wlsmtp.outbox.verdict import Rules
@@ -82,22 +82,23 @@ class Mailer:
 
     @property
     def spooler(self) -> Spooler:
-        """The outbox's side of the session. Raises ``ConfigError`` in mode ``sync``, and when the outbox is at work in
+        """The outbox's side of the session. Raises ``ConfigError`` in mode ``sync``, and if the outbox is in use in
         another event loop."""
         if self._spoolers is None:
             raise ConfigError("The session has no outbox", stage=Stage.SETTINGS, hint="Use mode='async'")
         return self._spoolers.get()
 
     def wait(self, id: str, timeout: float | None) -> Receipt:
-        """See ``Follower.wait``."""
+        """Block until the message is finished, as ``Follower.wait``."""
         return self.io.run_blocking(self.follow(id, timeout))
 
     async def follow(self, id: str, timeout: float | None = None) -> Receipt:
-        """See ``Follower.follow``."""
+        """Wait until the message is finished, as ``Follower.follow``."""
         return await self.spooler.follow(id, timeout)
 
     def receipts(self, *statuses: Status) -> AsyncGenerator[list[Receipt], None]:
-        """See ``Spooler.receipts``. The generator may be made where no event loop runs."""
+        """Yield receipts of the outbox, as ``Spooler.receipts``. The generator may be created where no event loop
+        runs."""
         if self._spoolers is None:
             return self.spooler.receipts()  # raises
 
@@ -110,11 +111,11 @@ class Mailer:
 
     @property
     def capabilities(self) -> Capabilities | None:
-        """What the server offers, as far as it has said so."""
+        """What the server offers, if it has said so."""
         return self.transport.capabilities
 
     async def open(self) -> None:
-        """Get ready: connect and log in now rather than at the first message. In mode ``async``, begin to work."""
+        """Connect and log in now rather than at the first message. In mode ``async``, begin to work."""
         await close_abandoned(self.io)
         if self._spoolers is not None:
             await self.spooler.open()
@@ -131,7 +132,7 @@ class Mailer:
             await self.open()
 
     async def close(self, *, drain: bool = True, timeout: float | None = None) -> None:
-        """Let what is on its way finish, then close; all of it within one time."""
+        """Let messages in flight finish, then close; all of it within one timeout."""
         tell()
         deadlines = self.deadlines(self.config.close_timeout if timeout is None else timeout)
         spooler = self.spooler if self._spoolers is not None else None
@@ -145,12 +146,12 @@ class Mailer:
             await close_abandoned(self.io)
 
     async def verify(self, timeout: float | None = None) -> ServerInfo:
-        """Connect, log in, and tell what the server offers."""
+        """Connect, log in, and return what the server offers."""
         await close_abandoned(self.io)
         return await self.transport.verify(self.deadlines(timeout))
 
     async def examine(self, timeout: float | None = None) -> Mapping[str, str]:
-        """Find out without mail what the server does."""
+        """Probe the server's behaviour without mail."""
         return await self.transport.examine(self.deadlines(timeout))
 
     async def send(
@@ -164,8 +165,8 @@ class Mailer:
         fields: Mapping[str, Any] = MappingProxyType({}),
         **schedule: Any,
     ) -> Receipt:
-        """Send one message, or the one that the fields make, or put it into the outbox; raise when nobody got it, or
-        nobody knows."""
+        """Send one message, or the one that the fields make, or put it into the outbox. Raises if nobody got it, or the
+        result is unknown."""
         if self.io.abandoned:
             await close_abandoned(self.io)
         if message is None or fields:
@@ -188,8 +189,8 @@ class Mailer:
     def send_many(
         self, items: Iterable[Item] | AsyncIterable[Item], connections: int | None = None
     ) -> AsyncGenerator[list[Receipt], None]:
-        """Receipts for all items, in order, as many at a time as there are. What concerns one message is told in its
-        receipt; what concerns the session, and so all messages to come, is raised."""
+        """Yield receipts for all items, in order, as many at a time as are ready. Failures of one message are in its
+        receipt; those of the session, and so of all messages to come, are raised."""
         if connections is not None and not 1 <= connections <= self.config.pool.max_connections:
             words = (
                 f"connections: must be between 1 and PoolLimits.max_connections ({self.config.pool.max_connections})"
@@ -208,7 +209,7 @@ class Mailer:
             yield await self._post(together)
 
     async def _post(self, items: list[Item]) -> list[Receipt]:
-        """Put messages into the outbox, together if nothing is wrong with any of them."""
+        """Put messages into the outbox, together if all of them are valid."""
         made = [self._mail_or_refusal(item) for item in items]
         kept = iter(await self._keep([one for one in made if isinstance(one, Mail)]))
         return [next(kept) if isinstance(one, Mail) else self.accounts.not_a_message(one) for one in made]
@@ -232,12 +233,12 @@ class Mailer:
         started = deadlines.began
         outcome, attempts = await self.transport.deliver(mail.envelope, content, deadlines), 1
         if outcome.error is not None:
-            tries = Campaign(mail.envelope, self.config, self.announce, content.message_id)
+            state = RetryState(mail.envelope, self.config, self.announce, content.message_id)
 
             async def attempt(to: Envelope) -> Outcome:
                 return await self.transport.deliver(to, content, deadlines)
 
-            outcome, attempts = await keep_trying(outcome, attempt, tries, self.io, deadlines)
+            outcome, attempts = await keep_trying(outcome, attempt, state, self.io, deadlines)
         return self.accounts.receipt_for(outcome, content, attempts, started)
 
     def deadlines(self, total: float | None = None) -> Deadlines:
@@ -253,8 +254,8 @@ def _needs_outbox(schedule: Mapping[str, Any]) -> ConfigError:
 
 
 async def _batches(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[list[Item]]:
-    """Items to be stored together. What makes them while it is read gets the receipt of each before it is asked for the
-    next one."""
+    """Yield items to be stored together. An input that is generated while it is read gets the receipt of each item
+    before the next one is requested."""
     if isinstance(items, AsyncIterable):
         async for item in items:
             yield [item]

@@ -1,8 +1,8 @@
 """OAuth 2.0 access tokens from a token endpoint (RFC 6749): providers for ``SMTPSession(token=…)``.
 
-A provider keeps its token until shortly before it expires, renews it once for all connections that need it, and gives a
-fresh one after the server has refused it. It may be shared by sessions, threads and event loops. Getting the very first
-refresh token takes a person and a browser, and is not done here.
+A provider keeps its token until shortly before it expires, renews it once for all connections that need it, and returns
+a fresh one after the server has refused it. Sessions, threads and event loops may share it. Getting the first refresh
+token requires a person and a browser, and is not done here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from wlsmtp.wire.masking import Masking, Notations
 from wlsmtp.wire.reply import printable
 
 UNTOLD_LIFETIME = 300.0
-"""Seconds that a token is kept when the endpoint does not say how long it is good for (RFC 6749 §5.1)."""
+"""Seconds for which a token is kept if the endpoint does not state its lifetime (RFC 6749 §5.1)."""
 _HINTS = {
     "invalid_grant": "The refresh token has expired, was revoked, or is another client's: the user must log in again",
     "invalid_client": "Check client_id and client_secret, and whether the endpoint wants client_auth='basic'",
@@ -38,35 +38,35 @@ _HINTS = {
 }
 """What to do about the errors of RFC 6749 §5.2."""
 _SECRET = re.compile(r"secret|token|assertion|password|key|code", re.IGNORECASE)
-"""Names of parameters that an answer must not bring into an error."""
+"""Parameters that must not get from an answer into an error."""
 _PASSING = frozenset({"temporarily_unavailable", "server_error"})
-"""Errors that go by themselves (RFC 6749 §4.1.2.1, sent from the token endpoint too)."""
+"""Temporary errors (RFC 6749 §4.1.2.1, sent from the token endpoint too)."""
 
 
 class EndpointKeywords(TypedDict, total=False):
-    """What every provider of tokens is told, each as a keyword."""
+    """The keywords of every provider of tokens."""
 
     token_url: Required[str]
     """The token endpoint. It must be ``https``, except on this machine."""
     client_id: Required[str]
     """The application's identifier at the provider."""
     scope: str | None
-    """What the token shall be good for, the names separated by spaces."""
+    """The permissions of the token, separated by spaces."""
     client_auth: Literal["post", "basic"]
-    """Whether the secret goes in the form, which all large providers take, or in a header (RFC 6749 §2.3.1)."""
+    """Send the secret in the form, which all large providers accept, or in a header (RFC 6749 §2.3.1)."""
     extra: Mapping[str, str]
-    """Further parameters that a provider asks for, such as ``audience`` or ``resource``."""
+    """Further parameters that a provider requires, such as ``audience`` or ``resource``."""
     early: float
-    """Seconds before its end at which a token is renewed; half its lifetime, if that is shorter."""
+    """Seconds before its expiry at which a token is renewed; half its lifetime, if that is shorter."""
     timeout: float
-    """The longest that the whole exchange with the endpoint may take, in seconds."""
+    """Maximum seconds for the whole exchange with the endpoint."""
     tls: TLS
-    """How the endpoint's certificate is checked."""
+    """The check of the endpoint's certificate."""
 
 
 class TokenEndpoint(Settings):
-    """What all providers share. Calling a provider returns a token; raises ``ConnectionFailed`` when the endpoint
-    cannot be reached or is out of order, ``AuthenticationFailed`` when it refuses."""
+    """The base of all providers. Calling a provider returns a token. Raises ``ConnectionFailed`` if the endpoint cannot
+    be reached or is out of order, ``AuthenticationFailed`` if it refuses."""
 
     token_url: str
     client_id: Annotated[str, Field(min_length=1)]
@@ -102,33 +102,33 @@ class TokenEndpoint(Settings):
         return {name: "**********" if _SECRET.search(name) else value for name, value in extra.items()}
 
     def model_post_init(self, _context: Any) -> None:
-        """Starts without a token: it is asked for when it is needed."""
+        """Start without a token: it is requested when it is needed."""
         self._token = Renewable(self._ask, self.early)
 
     def __call__(self) -> str:
-        """The access token, new or kept."""
+        """Return the access token, new or kept."""
         return self._token.get()
 
     def forget(self, token: str | None) -> None:
-        """Give another token next time, as a server has refused this one."""
+        """Return another token next time, as a server has refused this one."""
         self._token.forget(token)
 
     @abstractmethod
     def _grant(self) -> dict[str, str]:
-        """What this kind of provider shows to get a token (RFC 6749 §4)."""
+        """Return the parameters with which this kind of provider requests a token (RFC 6749 §4)."""
 
     def _granted(self, answer: Mapping[str, Any]) -> None:
-        """Look at what came with the token."""
+        """Process what came with the token."""
 
     def _ask(self) -> tuple[str, float]:
-        from wlsmtp.io.http import post_form  # here, as programs without OAuth need no HTTP
+        from wlsmtp.io.http import post_form  # imported here, as programs without OAuth need no HTTP
 
         form = {**self._grant(), "scope": self.scope or "", **self._client(), **self.extra}
         form = {name: value for name, value in form.items() if value}
         try:
             status, body = post_form(
                 self.token_url, form, headers=self._headers(), tls=self.tls, timeout=self.timeout,
-                # What goes over loopback may be in the clear, and nowhere else.
+                # Plain text is allowed over loopback, and nowhere else.
                 may_use_proxy=not _is_local(urlsplit(self.token_url).hostname or ""),
             )  # fmt: skip
         except SMTPError:
@@ -174,7 +174,7 @@ class TokenEndpoint(Settings):
         return error
 
     def _masked(self, value: object) -> str:
-        """An endpoint's words, in which it may repeat what it was given."""
+        """Return an endpoint's text without secrets that it may repeat."""
         given = {**self._grant(), **self._client(), **self.extra}
         secrets = [text for name, text in given.items() if text and _SECRET.search(name)]
         if self.client_secret:
@@ -184,14 +184,14 @@ class TokenEndpoint(Settings):
 
 
 class ClientCredentialsKeywords(EndpointKeywords, total=False):
-    """What ``ClientCredentials`` is told, each as a keyword."""
+    """The keywords of ``ClientCredentials``."""
 
     client_secret: Required[str | SecretStr]
     """The application's secret."""
 
 
 class ClientCredentials(TokenEndpoint):
-    """Tokens for the application itself (RFC 6749 §4.4), as Microsoft 365 gives them with ``SMTP.SendAsApp``."""
+    """Tokens for the application itself (RFC 6749 §4.4), as Microsoft 365 issues them with ``SMTP.SendAsApp``."""
 
     _keywords = (EndpointKeywords, ClientCredentialsKeywords)
 
@@ -209,20 +209,19 @@ class ClientCredentials(TokenEndpoint):
 
 
 class RefreshTokenKeywords(EndpointKeywords, total=False):
-    """What ``RefreshToken`` is told, each as a keyword."""
+    """The keywords of ``RefreshToken``."""
 
     client_secret: str | SecretStr | None
     """The application's secret; a public client (RFC 6749 §2.1) has none."""
     refresh_token: Required[str | SecretStr]
-    """What the user's agreement gave."""
+    """The token from the user's consent."""
     on_rotate: Callable[[str], object] | None
-    """Called with the new refresh token when the endpoint replaces it: keep it, as the old one is worth nothing from
-    then on. It is called in the thread that asked for the token; if it raises, the error is logged and the mail goes
-    on."""
+    """Called with the new refresh token when the endpoint replaces it: store it, as the old one is invalid from then
+    on. It is called in the thread that requested the token; if it raises, the error is logged and sending continues."""
 
 
 class RefreshToken(TokenEndpoint):
-    """Tokens on behalf of a user who has once agreed to it (RFC 6749 §6)."""
+    """Tokens on behalf of a user who has given consent (RFC 6749 §6)."""
 
     refresh_token: SecretStr
     on_rotate: Callable[[str], object] | None = Field(default=None, repr=False)
@@ -235,12 +234,12 @@ class RefreshToken(TokenEndpoint):
     _current: str = PrivateAttr()
 
     def model_post_init(self, context: Any) -> None:
-        """Starts with the refresh token of the settings."""
+        """Start with the refresh token of the settings."""
         super().model_post_init(context)
         self._current = self.refresh_token.get_secret_value()
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy, which goes on with the latest refresh token unless ``update`` has another."""
+        """Return a copy, which continues with the latest refresh token unless ``update`` has another."""
         copied = super().model_copy(update=update, deep=deep)
         if "refresh_token" not in (update or {}):
             copied._current = self._current
@@ -277,7 +276,7 @@ def _json(body: bytes) -> dict[str, Any]:
 
 
 def _lifetime(answer: Mapping[str, Any]) -> float:
-    """Seconds; some endpoints write the number as a string."""
+    """Return seconds; some endpoints write the number as a string."""
     try:
         seconds = float(answer["expires_in"])
     except (KeyError, TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""The providers whose settings are known: a table in Python, so that it is there wherever the package is, also in a
+"""The providers with known settings: a table in Python, so that it is available wherever the package is, even in a
 frozen program."""
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 def _provider(
     title: str, server: str, port: int, advice: str, *, aliases: tuple[str, ...] = (), domains: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """One row. On port 465 TLS begins with the first byte, on 587 with STARTTLS."""
+    """Return one row. On port 465 TLS begins with the first byte, on 587 with STARTTLS."""
     return {
         "title": title, "server": server, "port": port, "security": "ssl" if port == 465 else "tls",
         "aliases": aliases, "domains": domains, "advice": advice,
@@ -189,7 +189,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         _SMTP_CREDENTIALS),
 }
 # fmt: on
-"""By name, in lower case: title, server, port, security, aliases, domains, and what the provider asks for at login."""
+"""By name, in lower case: title, server, port, security, aliases, domains, and what the provider requires at login."""
 
 _OTHER_HOSTS = (
     ("smtp.googlemail.com", "gmail"), ("smtp-relay.gmail.com", "gmail"), ("smtp.google.com", "gmail"),
@@ -206,26 +206,26 @@ _OTHER_HOSTS = (
     ("smtp.ionos.*", "ionos"), ("smtp.1und1.de", "ionos-de"), ("smtp.*.ovh.net", "ovh"),
     ("email-smtp*.amazonaws.com", "ses-us-east-1"), ("email-smtp*.amazonaws.com.cn", "ses-us-east-1"),
 )  # fmt: skip
-"""Names of other servers of the same providers, where the same advice holds, and the preset that has it."""
+"""Other server names of the same providers, to which the same advice applies, and their presets."""
 
 LIMITS: dict[str, dict[str, Any]] = {
     "office365": {"max_connections": 3, "rate": "30/minute"},
     "outlook": {"max_connections": 3, "rate": "30/minute"},
     **{name: {"idle_timeout": 8.0} for name in PRESETS if name.startswith("ses-")},
 }
-"""Fields of ``PoolLimits`` that a preset brings along. Microsoft 365 takes three connections and 30 messages a minute
-for each mailbox; Amazon SES ends a connection that was idle for some ten seconds."""
+"""Fields of ``PoolLimits`` that a preset sets. Microsoft 365 accepts three connections and 30 messages a minute for
+each mailbox; Amazon SES ends a connection that was idle for some ten seconds."""
 
 
 def advice_for(server: str) -> str | None:
-    """What the provider behind a server's name asks for at login (app passwords, OAuth 2.0), when that is known. The
-    name may be in upper case, and end in a dot as absolute names do."""
+    """Return what the provider behind a server's name requires at login (app passwords, OAuth 2.0), if known. The name
+    may be in upper case, and end in a dot as absolute names do."""
     preset = preset_of(server) or _preset_of_other(server)
     return str(PRESETS[preset]["advice"]) if preset is not None else None
 
 
 def preset_of(server: str) -> str | None:
-    """The preset whose server it is."""
+    """Return the preset that has this server."""
     name = server.lower().rstrip(".")
     return next((preset for preset, entry in PRESETS.items() if entry["server"] == name), None)
 

@@ -1,3 +1,3 @@
-"""The path by which programs, and the rest of the package, import receipts and outcomes (``results/receipt.py``)."""
+"""The import path of receipts and outcomes; ``results/receipt.py`` defines them."""
 
 from wlsmtp.results.receipt import *  # noqa: F403

@@ -1,4 +1,4 @@
-"""``send_many`` sends as its receipts are read. Who does not read them sends nothing, and is told so."""
+"""Warns about receipts of ``send_many`` that nobody reads: messages are sent only as they are read."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ _WORDS = "send_many(…) was never iterated, so nothing was sent: read its recei
 _BUSY = ("wlsmtp", "logging", "queue")
 """Packages that hold locks of their own while they run."""
 _untold: deque[_Place] = deque()
-"""Where ``send_many`` was called that nobody read, as found at a moment when nobody could be told."""
+"""Calls of ``send_many`` that nobody read, found at a moment when no warning could be given."""
 
 
 class Reminder:
     """Belongs to the receipts of one call of ``send_many``: warns when it is dropped before ``done``.
 
-    The garbage collector comes by in any thread, under any lock, and a warning may end in a handler of ``logging``,
-    which locks, and perhaps sends mail. So it is given at once only while no function of this package, or of others
-    with locks, is being run; else by whoever uses ``send_many`` or closes a session next.
+    The garbage collector may run in any thread, under any lock. A warning may end in a handler of ``logging``, which
+    locks, and perhaps sends mail. It is therefore given at once only while no function of this package, or of others
+    with locks, is running. Otherwise the next caller that uses ``send_many`` or closes a session gives it.
     """
 
     __slots__ = ("_place",)
 
     def __init__(self) -> None:
-        """The caller of whoever makes it called ``send_many``."""
+        """The caller of the function that creates this object has called ``send_many``."""
         tell()
         caller = sys._getframe(1)
-        frame = caller.f_back or caller  # there is none behind it where C calls it, as at exit
+        frame = caller.f_back or caller  # there is no caller where C calls it, as at exit
         self._place: _Place | None = (frame.f_code.co_filename, frame.f_lineno, frame.f_globals.get("__name__", ""))
 
     def done(self) -> None:
-        """Somebody has begun to read."""
+        """Note that somebody has begun to read."""
         self._place = None
 
     def __del__(self) -> None:
@@ -59,7 +59,7 @@ def tell() -> None:
 
 
 class _Warning:
-    """Warns as it goes, so that a warning that is an error (``python -W error``) ends nothing here either."""
+    """Warns when it is deleted, so that a warning that is an error (``python -W error``) ends nothing here either."""
 
     def __init__(self, place: _Place) -> None:
         self._place = place
@@ -81,10 +81,10 @@ def _is_busy(frame: FrameType) -> bool:
 
 @contextmanager
 def keeping(receipts: Sequence[Receipt]) -> Iterator[None]:
-    """Give an exception that ends ``send_all`` the receipts until then: what is sent stays sent."""
+    """Attach the receipts until then to an exception that ends ``send_all``: what is sent stays sent."""
     try:
         yield
-    except BaseException as error:  # an interrupt as well
+    except BaseException as error:  # including an interrupt
         with suppress(AttributeError, TypeError):
             error.receipts = tuple(receipts)  # type: ignore[attr-defined]
         raise

@@ -1,10 +1,11 @@
-"""Which failure deserves another try, and when: only what is certainly not sent, and only for those not served yet.
+"""Decides which failures are retried, and when: only what is certainly not sent, and only for recipients not served
+yet.
 
-``again_after`` is the one place that decides. What failed for no reason of its own goes again at once, over a new
-connection and once only; what the server may accept later goes again then, as ``RetryPolicy`` says.
+``again_after`` is the only place that decides. A message that did not cause its failure is sent again at once, over a
+new connection and only once. What the server may accept later is retried as ``RetryPolicy`` says.
 
-tenacity says how long to wait and when it is enough: ``RetryPolicy`` is turned into its strategies, or brings some.
-They are asked after a failure only, so that a message that goes through at once pays nothing for it.
+tenacity says how long to wait and when to stop: ``RetryPolicy`` is converted to its strategies, or brings some. They
+are used only after a failure, so that a message that succeeds at once costs nothing extra.
 """
 
 from __future__ import annotations
@@ -35,52 +36,52 @@ Attempt = Callable[["Envelope"], Awaitable[Outcome]]
 
 
 class Again(Enum):
-    """Whether a message is sent again."""
+    """If and how a message is sent again."""
 
     NEVER = auto()
     AT_ONCE = auto()
-    """Over a new connection; it does not count as a try."""
+    """Over a new connection; it does not count as an attempt."""
     ELSEWHERE = auto()
-    """Over another connection of the session, once there is room; it does not count as a try."""
+    """Over another connection of the session, once there is room; it does not count as an attempt."""
     LATER = auto()
     """As the policy says; it counts."""
 
 
 class Circumstances(Protocol):
-    """What decides whether a failure has to do with the message: the life of its connection."""
+    """The state of a connection that shows whether a failure is about the message."""
 
     @property
     def was_idle(self) -> bool:
-        """Whether it has been idle since it was opened."""
+        """True if it has been idle since it was opened."""
         ...
 
     @property
     def may_be_stale(self) -> bool:
-        """Whether nothing came from the server since it was idle."""
+        """True if nothing came from the server since it was idle."""
         ...
 
     @property
     def has_delivered(self) -> bool:
-        """Whether it has delivered a message."""
+        """True if it has delivered a message."""
         ...
 
     @property
     def has_settled(self) -> bool:
-        """Whether it has answered a message in full, with whatever result."""
+        """True if it has answered a message in full, whatever the result."""
         ...
 
     @property
     def is_closing(self) -> bool:
-        """Whether the server has announced that it ends the connection."""
+        """True if the server has announced that it ends the connection."""
         ...
 
 
 def again_after(
     outcome: Outcome, connection: Circumstances, *, had_free_retry: bool = False, has_others: bool = False
 ) -> Again:
-    """What one try over ``connection`` calls for; ``has_others``: the session has more of them. A kept connection that
-    was dead, a connection that ended after it had answered others, or that was one too many, an extension that does
-    not work: none is a failure of the message."""
+    """Return what one attempt over ``connection`` requires; ``has_others``: the session has more connections. Some
+    failures are not about the message: a kept connection that was dead, a connection that ended after it had answered
+    others or was one too many, an extension that does not work."""
     error = outcome.error
     if error is None or not outcome.is_certainly_not_sent:
         return Again.NEVER
@@ -107,38 +108,38 @@ def _is_none_of_the_message(error: SMTPError, outcome: Outcome, connection: Circ
 
 
 async def keep_trying(
-    outcome: Outcome, attempt: Attempt, tries: Campaign, io: IO, deadlines: Deadlines
+    outcome: Outcome, attempt: Attempt, state: RetryState, io: IO, deadlines: Deadlines
 ) -> tuple[Outcome, int]:
-    """After a first ``outcome`` that was no success: try again for the recipients that may be served later, as the
-    campaign and the deadline allow. What came of it all, and after how many tries."""
-    while (pause := tries.pause_after(outcome, deadlines.remaining, io.now() - deadlines.began)) is not None:
+    """After a first unsuccessful ``outcome``, retry for the recipients that may be served later, as ``state`` and the
+    deadline allow. Returns the final outcome and the number of attempts."""
+    while (pause := state.pause_after(outcome, deadlines.remaining, io.now() - deadlines.began)) is not None:
         await io.sleep(pause)
-        outcome = outcome.updated_by(await attempt(tries.rest(outcome)))
-    return outcome, tries.attempts
+        outcome = outcome.updated_by(await attempt(state.envelope_for_retry(outcome)))
+    return outcome, state.attempts
 
 
-class Campaign:
-    """The tries of one message: how many there were, and when the next one is due."""
+class RetryState:
+    """The attempts of one message: how many there were, and when the next one is due."""
 
     def __init__(
         self, envelope: Envelope, config: SessionConfig, announce: Announcer, message_id: str | None = None
     ) -> None:
         self.message_id = message_id
         self.attempts: int = 0
-        """Tries whose outcome was told to ``pause_after``."""
+        """Attempts whose outcome was passed to ``pause_after``."""
         self._envelope = envelope
         self._policy = config.retry
         self._announce = announce
         self._all_or_nothing = config.all_or_nothing
-        """Whether all recipients are tried again together, or nobody."""
+        """True if all recipients are tried again together, or none."""
         self._waited = 0.0
-        """Seconds of the pauses between its tries."""
+        """Seconds of pauses between its attempts."""
 
     def pause_after(self, outcome: Outcome, remaining: float, elapsed: float) -> float | None:
-        """How many seconds after one more try, with this outcome, the next one is due; None when there should be none,
-        as it could not help, there were enough, ``remaining`` seconds are too few for it, or the server has named a
-        time that is longer than ``max_backoff``: to come back earlier would only be refused again. ``elapsed`` seconds
-        are over since the first try began."""
+        """Return how many seconds after one more attempt, with this outcome, the next one is due. None if there should
+        be none: it could not help, there were enough, or ``remaining`` seconds are too few. Also None if the server has
+        named a longer time than ``max_backoff``: to come back earlier would only be refused again. ``elapsed`` is the
+        number of seconds since the first attempt began."""
         self.attempts += 1
         if outcome.error is None or not self._unserved(outcome):
             return None
@@ -149,13 +150,14 @@ class Campaign:
         self._announce(Retrying(outcome.error, self.attempts + 1, pause, self.message_id))
         return pause
 
-    def rest(self, outcome: Outcome) -> Envelope:
-        """The envelope for those who may still be served."""
+    def envelope_for_retry(self, outcome: Outcome) -> Envelope:
+        """Return the envelope for the recipients that may still be served."""
         waiting = set(self._unserved(outcome))
         return self._envelope.only(address for address in self._envelope.recipients if str(address) in waiting)
 
     def _unserved(self, outcome: Outcome) -> list[str]:
-        """The recipients for whom another try is safe and sensible; where it is all or nothing, all of them or none."""
+        """Return the recipients for whom another attempt is safe and sensible; with all or nothing, all of them or
+        none."""
         unserved = [
             result.address
             for result in outcome.recipients
@@ -167,21 +169,22 @@ class Campaign:
 def next_pause(
     policy: RetryPolicy, attempts: int, error: SMTPError | None, elapsed: float, waited: float = 0.0
 ) -> float | None:
-    """Seconds between try number ``attempts``, which has failed, and the next one: as the policy says, and not before
-    the server has asked for it. None when the policy has no further try. ``elapsed`` seconds are over since the first
-    one began, of which ``waited`` were pauses."""
+    """Return the seconds between attempt number ``attempts``, which has failed, and the next one: as the policy says,
+    and not before the time that the server named. None if the policy has no further attempt. ``elapsed`` is the number
+    of seconds since the first one began, of which ``waited`` were pauses."""
     state = _state(attempts, error, elapsed, waited)
     state.upcoming_sleep = max(_wait(policy, state), (error.retry_after if error is not None else None) or 0.0)
     return None if _stops(policy, state) else state.upcoming_sleep
 
 
 def pause_between(policy: RetryPolicy, attempts: int, error: SMTPError | None = None) -> float:
-    """Seconds between try number ``attempts`` and the next one, as the policy says, however many there may be."""
+    """Return the seconds between attempt number ``attempts`` and the next one, as the policy says, however many there
+    may be."""
     return _wait(policy, _state(attempts, error))
 
 
 def _state(attempts: int, error: SMTPError | None, elapsed: float = 0.0, waited: float = 0.0) -> RetryCallState:
-    """A failed try as tenacity's strategies look at it."""
+    """Return a failed attempt in the form that tenacity's strategies use."""
     from tenacity import Future, RetryCallState
 
     state = RetryCallState(None, None, (), {})  # type: ignore[arg-type]
@@ -218,11 +221,11 @@ def _stops(policy: RetryPolicy, state: RetryCallState) -> bool:
     return stop_after_attempt(policy.attempts)(state)
 
 
-_FAILED = "RetryPolicy: %s gave no answer that can be used; %s stands in for it"
+_FAILED = "RetryPolicy: %s returned no usable result; %s is used instead"
 
 
 def may_retry(result: RecipientResult, error: SMTPError | None, policy: RetryPolicy) -> bool:
-    """Whether another try for this recipient is safe and sensible."""
+    """Return whether another attempt for this recipient is safe and sensible."""
     match result.status:
         case RecipientStatus.REFUSED:
             return result.reply is not None and result.reply.may_pass

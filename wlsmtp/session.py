@@ -1,5 +1,5 @@
-"""The two faces: ``SMTPSession`` blocks the thread, ``AsyncSMTPSession`` the task. Names and rules are the same, and
-neither holds any logic: see ``mailer.py``."""
+"""The session classes: ``SMTPSession`` blocks the thread, ``AsyncSMTPSession`` the task. Names and rules are the same,
+and neither contains any logic: see ``mailer.py``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from wlsmtp.wire.extensions import Capabilities
 
 
 class SendOptions(TypedDict, total=False):
-    """How a message is sent, as ``SMTPSession.send`` takes it."""
+    """The options of ``SMTPSession.send``."""
 
     recipients: str | Iterable[str] | None
     options: DeliveryOptions | None
@@ -43,12 +43,12 @@ class SendOptions(TypedDict, total=False):
 
 
 class FieldsAndOptions(Fields, SendOptions, total=False):
-    """These and the fields of a message."""
+    """The options and the fields of a message."""
 
 
 class _Session(Habits):
-    """What both faces share: their settings. A session that is pickled or copied becomes one with the same settings,
-    their secrets included, and nothing else: no connections, no counts, no mail of an outbox in memory."""
+    """The base of both session classes: their settings. A session that is pickled or copied becomes one with the same
+    settings, including secrets, and nothing else: no connections, no counts, no mail of an outbox in memory."""
 
     _elsewhere = OF_SESSION
 
@@ -59,10 +59,10 @@ class _Session(Habits):
         port: int | None = None,
         **settings: Unpack[SessionKeywords],
     ) -> None:
-        """Settings as keywords, each a field of ``SessionConfig``, or one ``SessionConfig`` that keywords override.
+        """Settings are keywords, each a field of ``SessionConfig``, or one ``SessionConfig`` that keywords override.
 
         ``transport``, or its URL, carries the messages instead of SMTP to ``server``. Nothing is connected yet. Raises
-        ``ConfigError`` for settings that cannot work.
+        ``ConfigError`` for invalid settings.
         """
         named: dict[str, Any] = {"port": port, **settings}
         given = {name: value for name, value in named.items() if value is not None}
@@ -80,7 +80,7 @@ class _Session(Habits):
     @classmethod
     @spells_out(SessionConfig, ConfigKeywords)
     def from_url(cls, url: str, **settings: Unpack[ConfigKeywords]) -> Self:
-        """A session from ``smtp://``, ``smtp+tls://`` or ``smtps://user:password@host:port``, or from the URL of
+        """Return a session from ``smtp://``, ``smtp+tls://`` or ``smtps://user:password@host:port``, or from the URL of
         another transport; see ``SessionConfig.from_url``."""
         return cls(SessionConfig.from_url(url, **settings))
 
@@ -89,18 +89,19 @@ class _Session(Habits):
     def from_env(
         cls, environ: Mapping[str, str] | None = None, *, prefix: str = "WLSMTP_", **settings: Unpack[ConfigKeywords]
     ) -> Self:
-        """A session from ``WLSMTP_URL``, or ``WLSMTP_SERVER``, ``WLSMTP_PORT``, …; see ``SessionConfig.from_env``."""
+        """Return a session from ``WLSMTP_URL``, or ``WLSMTP_SERVER``, ``WLSMTP_PORT``, …; see
+        ``SessionConfig.from_env``."""
         return cls(SessionConfig.from_env(environ, prefix=prefix, **settings))
 
     @classmethod
     @spells_out(SessionConfig, ConfigKeywords)
     def from_preset(cls, provider: str, **settings: Unpack[ConfigKeywords]) -> Self:
-        """A session with a known provider, as ``from_preset("gmail", username=…, password=…)``."""
+        """Return a session with a known provider, as ``from_preset("gmail", username=…, password=…)``."""
         return cls(SessionConfig.from_preset(provider, **settings))
 
     @property
     def transport(self) -> Transport:
-        """What carries the messages."""
+        """The transport that carries the messages."""
         return self._mailer.transport
 
     @property
@@ -110,9 +111,9 @@ class _Session(Habits):
 
     @property
     def findings(self) -> Mapping[str, str]:
-        """What the session has found out about its server, as opposed to what the server advertises: each behaviour
-        that the speed of a session depends on is ``"unproven"``, ``"proven"`` or ``"broken"``, and limits have a
-        number. Empty for transports without a server."""
+        """The behaviour of the server as detected by the session, as opposed to what it advertises. Each behaviour that
+        affects speed is ``"unproven"``, ``"proven"`` or ``"broken"``; limits have a number. Empty for transports
+        without a server."""
         return self._mailer.transport.findings
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -145,8 +146,8 @@ class _Session(Habits):
 class SMTPSession(_Session):
     """A session that blocks the calling thread. Any number of threads may share it.
 
-    Connections are opened when they are first needed, kept for the next message, and replaced when the server has
-    closed them. A forked child has connections of its own, and no mail of an outbox in memory.
+    Connections are opened on demand, kept for the next message, and replaced when the server has closed them. A forked
+    child has its own connections, and no mail of an outbox in memory.
 
     >>> with SMTPSession("smtp.example.com", security="tls", username="ann@example.com", password="…") as session:
     ...     receipt = session.send(message)
@@ -174,27 +175,27 @@ class SMTPSession(_Session):
         idempotency_key: str | None = None,
         **fields: Unpack[Fields],
     ) -> Receipt:
-        """Send a ``Message``, an ``EmailMessage`` or ``bytes``; return what came of it for each recipient.
+        """Send a ``Message``, an ``EmailMessage`` or ``bytes``; return the result for each recipient.
 
         >>> session.send(to="bob@example.org", subject="Hi", text="Hello")
 
-        Without a message its fields make one, as the keywords of ``Message`` do: ``to``, ``cc``, ``bcc``, ``reply_to``,
-        ``subject``, ``text``, ``html``, ``attachments``, ``headers``, ``date``, ``message_id``, and ``sender``, which
-        may be a setting of the session. A message and such fields together are a ``MessageError``.
+        Without a message, keywords of ``Message`` compose one: ``to``, ``cc``, ``bcc``, ``reply_to``, ``subject``,
+        ``text``, ``html``, ``attachments``, ``headers``, ``date``, ``message_id``, and ``sender``, which may be a
+        setting of the session. A message together with such fields is a ``MessageError``.
 
-        With a message, ``sender`` and ``recipients`` take the place of those in its headers. ``options`` ask the server
-        for more than delivery: reports, a time, a priority, TLS all the way. ``timeout`` bounds the whole call, in
-        seconds (default: ``Timeouts.total``). What is certainly not sent is tried again as ``RetryPolicy`` says.
+        With a message, ``sender`` and ``recipients`` replace those in its headers. ``options`` request more than
+        delivery: reports, a time, a priority, TLS all the way. ``timeout`` bounds the whole call, in seconds (default:
+        ``Timeouts.total``). A message that is certainly not sent is tried again as ``RetryPolicy`` says.
 
-        The receipt is ``SENT`` or, when some recipients were refused, ``PARTIAL``. When nobody got the message, raises
-        an ``SMTPError`` that carries the receipt; ``OutcomeUnknown`` when nobody can know (RFC 5321 §4.5.3.2.6).
+        The receipt is ``SENT`` or, if some recipients were refused, ``PARTIAL``. If nobody got the message, raises an
+        ``SMTPError`` that carries the receipt; ``OutcomeUnknown`` if the result is unknown (RFC 5321 §4.5.3.2.6).
 
-        With ``mode="async"`` the message is put into the outbox and the receipt is ``PENDING``: nothing waits for a
-        server, and ``timeout`` bounds the wait for an outbox that others use (default: half a minute). Only what is
-        wrong with the message (``MessageError``) or the outbox (``OutboxError``) is raised. The rest is for that mode:
-        ``send_at`` is when the message is sent at the earliest and ``expires`` when it is given up, each a ``datetime``
-        or seconds from now; greater ``priority`` (-10 to 10) goes first; with an ``idempotency_key`` that the outbox
-        knows, nothing is stored, and the receipt is that of the message which was.
+        With ``mode="async"`` the message is put into the outbox and the receipt is ``PENDING``: the call waits for no
+        server, and ``timeout`` bounds the wait for an outbox that others use (default: half a minute). Only problems
+        of the message (``MessageError``) or the outbox (``OutboxError``) are raised. The other options are for this
+        mode. ``send_at`` is the earliest time to send, ``expires`` the time to give up, each a ``datetime`` or seconds
+        from now. Higher ``priority`` (-10 to 10) goes first. If the outbox has the ``idempotency_key`` already, nothing
+        is stored, and the receipt is that of the stored message.
         """
         return run(
             self._mailer.send(
@@ -206,14 +207,14 @@ class SMTPSession(_Session):
     def send_many(self, items: Iterable[Item], *, connections: int | None = None) -> ReceiptIterator:
         """Send messages, or pairs ``(message, Envelope)``, as they come; yield their receipts in the same order.
 
-        With a server that offers PIPELINING and CHUNKING, messages follow each other without waiting for its answers,
-        as many as ``Pipelining`` allows; so some more items are read before the first receipt comes, unless they come
-        slowly. Memory is bounded, so an endless iterable is fine. ``connections`` are used side by side (default: 1;
-        at most ``PoolLimits.max_connections``); the iterable is read by the calling thread all the same.
+        If the server offers PIPELINING and CHUNKING, messages follow each other without waiting for replies, as many as
+        ``Pipelining`` allows. Some more items are then read before the first receipt comes, unless they come slowly.
+        Memory is bounded, so the iterable may be endless. ``connections`` work in parallel (default: 1; at most
+        ``PoolLimits.max_connections``); the calling thread still reads the iterable.
 
         A message that fails does not stop the others: its receipt has the status ``ERROR`` or ``UNKNOWN`` and the
-        ``error``. What stands in the way of all (login, TLS, an unreachable server) ends the stream: no more is read,
-        each message that was read gets its receipt, and then the error is raised. So does an exception of ``items``.
+        ``error``. A failure of the session (login, TLS, an unreachable server) or an exception of ``items`` ends the
+        stream: no more is read, each message that was read gets its receipt, and then the error is raised.
 
         With ``mode="async"`` the receipts are ``PENDING``, and each message is in the outbox before its receipt is
         yielded: those of a list or another collection a hundred at a time, all others one by one.
@@ -221,7 +222,7 @@ class SMTPSession(_Session):
         >>> for receipt in session.send_many(messages):
         ...     print(receipt)
 
-        Nothing is sent unless the receipts are read: whoever drops them unread gets a ``RuntimeWarning``. ``send_all``
+        Nothing is sent unless the receipts are read; dropping them unread causes a ``RuntimeWarning``. ``send_all``
         reads them all. ``Message.merge`` makes the items of a mail merge.
         """
         return ReceiptIterator(self._mailer.send_many(items, connections), self._mailer.io, Reminder())
@@ -229,9 +230,9 @@ class SMTPSession(_Session):
     def send_all(self, items: Iterable[Item], *, connections: int | None = None) -> list[Receipt]:
         """Send messages as ``send_many`` does, and return all receipts, in the order of ``items``.
 
-        A message that fails has a receipt that says so: ``[r for r in receipts if not r]``. What ends ``send_many``
-        early (login, TLS, an unreachable server, an exception of ``items``) is raised here as well; the receipts until
-        then are its attribute ``receipts``.
+        The receipt of a failed message is false: ``[r for r in receipts if not r]``. An error that ends ``send_many``
+        early (login, TLS, an unreachable server, an exception of ``items``) is raised here as well; its attribute
+        ``receipts`` has the receipts until then.
         """
         receipts: list[Receipt] = []
         with keeping(receipts):
@@ -239,74 +240,73 @@ class SMTPSession(_Session):
         return receipts
 
     def statistics(self) -> Statistics:
-        """Counts of messages and connections since the session was made."""
+        """Return counts of messages and connections since the session was made."""
         return self._mailer.accounts.statistics()
 
     def verify(self, timeout: float | None = None) -> ServerInfo:
-        """Connect and log in without sending; return what the server offers. Raises the error that stands in the
-        way."""
+        """Connect and log in without sending; return what the server offers. Raises the error that prevents it."""
         return run(self._mailer.verify(timeout))
 
     def examine(self, timeout: float | None = None) -> Mapping[str, str]:
-        """Find out, without sending mail, what the server does with NOOP, RSET, a group of commands (RFC 2920) and the
-        octets of a chunk that it refuses (RFC 3030); return that with all else that is known, as ``findings`` has it.
-        What only mail shows stays ``"unproven"``. The session relies on groups only once one with a message has
-        worked. ``timeout`` bounds the whole call, in seconds. Raises nothing of its own: where the server takes no
-        connection, nothing is found out."""
+        """Probe, without mail, how the server handles NOOP, RSET, a group of commands (RFC 2920) and the octets of a
+        refused chunk (RFC 3030). Returns the results with everything else that is known, like ``findings``. What only
+        mail shows stays ``"unproven"``; the session relies on groups only after one with a message has worked.
+        ``timeout`` bounds the whole call, in seconds. Raises no error: if the server accepts no connection, nothing is
+        detected."""
         return run(self._mailer.examine(timeout))
 
     def status(self, id: str) -> Status:
-        """The state of a message in the outbox, by its receipt's ``id``. Raises ``NotInOutbox``; so do the methods
-        below that take an id, and all of them raise ``ConfigError`` in mode ``sync``."""
+        """Return the state of a message in the outbox, by its receipt's ``id``. Raises ``NotInOutbox``, like the
+        methods below that take an id; all of them raise ``ConfigError`` in mode ``sync``."""
         return self.receipt(id).status
 
     def receipt(self, id: str) -> Receipt:
-        """All that is known of a message in the outbox: of a pending one also why the last try failed (``error``) and
-        when the next one is (``next_attempt``)."""
+        """Return the receipt of a message in the outbox. While it is pending, ``error`` is the last failure and
+        ``next_attempt`` the time of the next attempt."""
         return run(self._mailer.spooler.receipt(id))
 
     def receipts(self, *statuses: Status) -> ReceiptIterator:
-        """The messages in the outbox that are in one of these states (without any: all), the oldest first."""
+        """Yield the messages in the outbox that are in one of these states (none: all), the oldest first."""
         return ReceiptIterator(self._mailer.receipts(*statuses), self._mailer.io)
 
     def pending(self) -> ReceiptIterator:
-        """The messages that are still to be sent, the oldest first."""
+        """Yield the messages that are still to be sent, the oldest first."""
         return self.receipts(Status.PENDING)
 
     def cancel(self, id: str) -> bool:
-        """Take a pending message back; False when it is too late, as it is on its way or finished."""
+        """Cancel a pending message; return False if it is already being sent or finished."""
         return run(self._mailer.spooler.cancel(id))
 
     def retry(self, id: str) -> bool:
-        """Try a message now that waits for its next try, or that is finished and did not reach all (its refused and
-        unknown recipients, who may get it twice). False when there is nobody left, or it is on its way."""
+        """Try a message now that waits for its next attempt, or that is finished and did not reach all recipients (the
+        refused and unknown ones, who may get it twice). Returns False if no recipient is left, or it is being sent."""
         return run(self._mailer.spooler.retry(id))
 
     def flush(self, timeout: float | None = None) -> int:
         """Wait until all pending messages are finished, or ``timeout`` seconds (default: ``Timeouts.total``) are over.
-        Returns how many are pending still; what is to be sent later than that is not waited for."""
+        Returns how many are still pending; messages scheduled for later than that are not waited for."""
         return run(self._mailer.spooler.flush(timeout))
 
     def outbox_statistics(self) -> OutboxStatistics:
-        """How many messages the outbox has, by what became of them."""
+        """Return the number of messages in the outbox, by state."""
         return run(self._mailer.spooler.statistics())
 
     def open(self) -> Self:
         """Connect and log in now, rather than at the first ``send``; also opens a closed session again.
 
-        With ``mode="async"`` nothing is waited for: a worker begins to send what is in the outbox, and until ``close``
+        With ``mode="async"`` it returns at once: a worker begins to send what is in the outbox, and until ``close``
         also what other programs put there."""
         run(self._mailer.open())
         return self
 
     def close(self, *, drain: bool = True, timeout: float | None = None) -> None:
-        """Let messages on their way finish, then close all connections. A later ``send`` is refused until ``open``.
+        """Let messages in flight finish, then close all connections. A later ``send`` is refused until ``open``.
         ``timeout`` bounds the whole call, in seconds (default: ``SessionConfig.close_timeout``).
 
-        With ``mode="async"``, ``drain`` lets everything be tried first that is due; without it, what is not on its way
-        stays in the outbox. An outbox in memory is waited for until it is empty; if it is not in time, raises
-        ``OutboxNotEmpty`` with what is left. In a file it stays, and what was due is logged. A message that is on its
-        way then is still finished, as long as the program lives, and is never sent a second time by ``open()``.
+        With ``mode="async"``, ``drain`` first tries everything that is due; without it, only messages in flight are
+        finished. An outbox in memory must become empty: if it does not in time, raises ``OutboxNotEmpty`` with the
+        remaining mail. In a file it stays, and what was due is logged. A message in flight at that time is still
+        finished, as long as the program lives, and is never sent a second time by ``open()``.
         """
         run(self._mailer.close(drain=drain, timeout=timeout))
 
@@ -321,8 +321,8 @@ class SMTPSession(_Session):
 class ReceiptIterator(Iterator[Receipt]):
     """The receipts of ``send_many``, or of an outbox, one after the other.
 
-    One that is dropped before its end does nothing by itself, as the garbage collector may come by at any place: the
-    next call of the session, or ``close``, gives its connection back.
+    Dropping it before its end releases nothing at once, as the garbage collector may run anywhere: the next call of the
+    session, or ``close``, releases its connection.
     """
 
     def __init__(self, batches: AsyncGenerator[list[Receipt], None], io: IO, reminder: Reminder | None = None) -> None:
@@ -347,20 +347,20 @@ class ReceiptIterator(Iterator[Receipt]):
         return next(self._ready)
 
     def close(self) -> None:
-        """Read no more, and give the connection back now."""
+        """Stop reading, and release the connection now."""
         self._ready = iter(())
         run(self._batches.aclose())
 
 
 _being_read: dict[AsyncGenerator[list[Receipt], None], Place] = {}
-"""Held, so that the garbage collector finds the outermost generator only: asyncio closes each one that it finds in a
-task of its own, and two such tasks would trip over each other. No loop that is closed does that."""
+"""Held so that the garbage collector finds only the outermost generator: asyncio closes each one that it finds in its
+own task, and two such tasks would fail. No loop that is closed does that."""
 
 
 @documents(SessionConfig)
 class AsyncSMTPSession(_Session):
-    """A session that blocks the calling task only. Any number of tasks may share it. Each event loop has connections of
-    its own, which end with it; in mode ``async`` one event loop at a time may use it (``ConfigError``).
+    """A session that blocks the calling task only. Any number of tasks may share it. Each event loop has its own
+    connections, which end with it; in mode ``async`` one event loop at a time may use it (``ConfigError``).
 
     Everything is as in ``SMTPSession``, with ``await``.
 
@@ -370,7 +370,7 @@ class AsyncSMTPSession(_Session):
 
     @staticmethod
     def _io() -> IO:
-        from wlsmtp.io.aio import AsyncioIO  # here, so that a blocking program does not load asyncio
+        from wlsmtp.io.aio import AsyncioIO  # imported here, so that a blocking program does not load asyncio
 
         return AsyncioIO()
 
@@ -394,8 +394,8 @@ class AsyncSMTPSession(_Session):
         idempotency_key: str | None = None,
         **fields: Unpack[Fields],
     ) -> Receipt:
-        """See ``SMTPSession.send``. A cancelled call gives up its connection and nothing else; whether the message was
-        delivered is not known then."""
+        """Send one message, as ``SMTPSession.send``. A cancelled call closes its connection and nothing else; it is
+        unknown then whether the message was delivered."""
         return await self._mailer.send(
             message, sender=sender, recipients=recipients, options=options, timeout=timeout, fields=fields,
             send_at=send_at, priority=priority, expires=expires, idempotency_key=idempotency_key,
@@ -404,14 +404,14 @@ class AsyncSMTPSession(_Session):
     def send_many(
         self, items: Iterable[Item] | AsyncIterable[Item], *, connections: int | None = None
     ) -> AsyncGenerator[Receipt, None]:
-        """See ``SMTPSession.send_many``; takes an async iterable as well, and is read with ``async for``. A loop that
-        is left early should close the generator (``aclose``), as asyncio does it late."""
+        """Send messages as they come, as ``SMTPSession.send_many``. Accepts an async iterable as well, and is read with
+        ``async for``. A loop that ends early should close the generator (``aclose``), as asyncio does so late."""
         return self._flattened(self._mailer.send_many(items, connections), Reminder())
 
     async def send_all(
         self, items: Iterable[Item] | AsyncIterable[Item], *, connections: int | None = None
     ) -> list[Receipt]:
-        """See ``SMTPSession.send_all``."""
+        """Send messages and return all receipts, as ``SMTPSession.send_all``."""
         receipts: list[Receipt] = []
         with keeping(receipts):
             async with aclosing(self.send_many(items, connections=connections)) as stream:
@@ -420,56 +420,56 @@ class AsyncSMTPSession(_Session):
         return receipts
 
     def statistics(self) -> Statistics:
-        """See ``SMTPSession.statistics``."""
+        """Return counts of messages and connections, as ``SMTPSession.statistics``."""
         return self._mailer.accounts.statistics()
 
     async def verify(self, timeout: float | None = None) -> ServerInfo:
-        """See ``SMTPSession.verify``."""
+        """Connect and log in without sending, as ``SMTPSession.verify``."""
         return await self._mailer.verify(timeout)
 
     async def examine(self, timeout: float | None = None) -> Mapping[str, str]:
-        """See ``SMTPSession.examine``."""
+        """Probe the server without mail, as ``SMTPSession.examine``."""
         return await self._mailer.examine(timeout)
 
     async def status(self, id: str) -> Status:
-        """See ``SMTPSession.status``."""
+        """Return the state of a message in the outbox, as ``SMTPSession.status``."""
         return (await self.receipt(id)).status
 
     async def receipt(self, id: str) -> Receipt:
-        """See ``SMTPSession.receipt``."""
+        """Return the receipt of a message in the outbox, as ``SMTPSession.receipt``."""
         return await self._mailer.spooler.receipt(id)
 
     def receipts(self, *statuses: Status) -> AsyncGenerator[Receipt, None]:
-        """See ``SMTPSession.receipts``."""
+        """Yield messages in the outbox, as ``SMTPSession.receipts``."""
         return self._flattened(self._mailer.receipts(*statuses))
 
     def pending(self) -> AsyncGenerator[Receipt, None]:
-        """See ``SMTPSession.pending``."""
+        """Yield the messages that are still to be sent, as ``SMTPSession.pending``."""
         return self.receipts(Status.PENDING)
 
     async def cancel(self, id: str) -> bool:
-        """See ``SMTPSession.cancel``."""
+        """Cancel a pending message, as ``SMTPSession.cancel``."""
         return await self._mailer.spooler.cancel(id)
 
     async def retry(self, id: str) -> bool:
-        """See ``SMTPSession.retry``."""
+        """Try a message now, as ``SMTPSession.retry``."""
         return await self._mailer.spooler.retry(id)
 
     async def flush(self, timeout: float | None = None) -> int:
-        """See ``SMTPSession.flush``."""
+        """Wait until all pending messages are finished, as ``SMTPSession.flush``."""
         return await self._mailer.spooler.flush(timeout)
 
     async def outbox_statistics(self) -> OutboxStatistics:
-        """See ``SMTPSession.outbox_statistics``."""
+        """Return the number of messages in the outbox, by state."""
         return await self._mailer.spooler.statistics()
 
     async def open(self) -> Self:
-        """See ``SMTPSession.open``."""
+        """Connect and log in now, as ``SMTPSession.open``."""
         await self._mailer.open()
         return self
 
     async def close(self, *, drain: bool = True, timeout: float | None = None) -> None:
-        """See ``SMTPSession.close``."""
+        """Let messages in flight finish, then close, as ``SMTPSession.close``."""
         await self._mailer.close(drain=drain, timeout=timeout)
 
     async def _flattened(

@@ -247,7 +247,7 @@ class TestCheck:
             ]),
             (["refuses-groups"], ["PIPELINING", "CHUNKING"], [
                 "✗ several commands in one group (PIPELINING, RFC 2920): does not work; instead: one command at a time",
-                "– a refused BDAT takes its octets with it (CHUNKING, RFC 3030): not found out",  # noqa: RUF001
+                "– a refused BDAT takes its octets with it (CHUNKING, RFC 3030): unknown",  # noqa: RUF001
             ]),
             ([], ["PIPELINING"], [
                 "✓ several commands in one group (PIPELINING, RFC 2920): works",
@@ -266,7 +266,7 @@ class TestCheck:
             result = run("check", url_of(server))
             found = json.loads(run("check", url_of(server), "--json").stdout)["findings"]
             assert server.messages == []
-        assert result.exit_code == 0 and "found out without sending mail" in result.stdout
+        assert result.exit_code == 0 and "probed without sending mail" in result.stdout
         lines = [line.strip() for line in result.stdout.splitlines()]
         assert [line for line in words if line not in lines] == []
         assert found["noop"] == ("broken" if "no-noop" in quirks else "proven") and found["bdat"] == "unproven"

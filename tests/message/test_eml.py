@@ -166,10 +166,10 @@ REFUSED: list[tuple[bytes, str]] = [
     (draft("Subject: other\n"), "more than one Subject field"),
     (draft("From: eve@x.org\n"), "more than one From field"),
     (draft().replace(b"ann@example.com>", b"ann@example.com>, cy@x.org"), "From names more than one author"),
-    (draft().replace(b"Thu, 29 Feb", b"someday"), "Date: .* is no date"),
+    (draft().replace(b"Thu, 29 Feb", b"someday"), "Date: .* is not a date"),
     (draft().replace(b"bob@example.org", b"bob@example.org; cy@x.org"), "To: "),
     (draft().replace(b"<a@b>", b"<a b>"), "message_id: "),
-    (draft("no field\n"), "a line that is no field"),
+    (draft("no field\n"), "a line that is not a field"),
 ]  # fmt: skip
 
 

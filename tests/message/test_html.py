@@ -198,7 +198,7 @@ def test_a_varied_message_is_made_anew_from_what_was_given(pictures: Path) -> No
     [
         ({"inline_css": "</style><script>"}, "inline_css: must be CSS"),
         ({"inline_css": 5}, "inline_css: must be a str"),
-        ({"embed_images": "/no/such/directory"}, "embed_images: '/no/such/directory' is no directory"),
+        ({"embed_images": "/no/such/directory"}, "embed_images: '/no/such/directory' is not a directory"),
         ({"embed_images": True}, "embed_images: must be the path of a directory"),
     ],
 )

@@ -118,7 +118,7 @@ def test_what_came_of_a_mail_is_written_down_as_soon_as_that_can_be_done(
     monkeypatch.setattr(worker, "WRITE_RETRY_PAUSE", 0.01)
     with world.session("localhost", mode="async", outbox=outbox, transport=transport) as session:
         assert session.wait(session.send(message()))
-    assert len(transport.messages) == 1 and "could not be written down" in caplog.text
+    assert len(transport.messages) == 1 and "could not be stored" in caplog.text
 
 
 def test_the_worker_outlives_an_outbox_that_fails_for_longer(

@@ -153,7 +153,7 @@ def test_the_schema_knows_every_state_and_field() -> None:
     [{}, [], "text", {**RECEIPTS[0].as_dict(), "status": "gone"}, {**RECEIPTS[0].as_dict(), "recipients": [1]}],
 )
 def test_anything_else_is_no_receipt(fields: Any) -> None:
-    with pytest.raises(ValueError, match=r"not what Receipt\.as_dict\(\) gives"):
+    with pytest.raises(ValueError, match=r"not what Receipt\.as_dict\(\) returns"):
         Receipt.from_dict(fields)
     with pytest.raises(ValidationError):
         TypeAdapter(Receipt).validate_python(fields)

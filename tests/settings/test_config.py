@@ -34,7 +34,7 @@ from wlsmtp import ConfigError, Pipelining, SessionConfig, SMTPSession, Timeouts
         ({"timeout": Timeouts, "retry": 3}, "retry"),
         ({"username": "ann"}, "username: needs a password or a token"),
         ({"password": "s3cret"}, "username: is missing"),
-        ({"username": "ann", "password": "s3cret", "token": "t"}, "token: cannot go with a password"),
+        ({"username": "ann", "password": "s3cret", "token": "t"}, "token: cannot be combined with a password"),
         ({"mechanisms": ["SCRAM"]}, "allowed are OAUTHBEARER, XOAUTH2"),
         ({"local_hostname": "a b"}, "local_hostname: must be a domain name"),
         ({"pasword": "s3cret"}, "pasword"),

@@ -327,7 +327,7 @@ class TestProxy:
         ({"proxy": "http://an%3An:s3cret@p:1"}, "colon"),
         ({"proxy": "http://p%20q:1"}, "proxy"),
         ({"proxy": 3}, "proxy"),
-        ({"network": Network(connector=print), "proxy": "http://p:1"}, "cannot go with a proxy"),
+        ({"network": Network(connector=print), "proxy": "http://p:1"}, "cannot be combined with a proxy"),
         ({"server": "/run/smtp.sock", "proxy": "http://p:1"}, "unix socket"),
         ({"network": {"local_address": "eth0"}}, "must be an IP address"),
         ({"network": {"local_address": "192.0.2.1:25"}}, "must be an IP address"),

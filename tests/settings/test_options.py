@@ -174,7 +174,7 @@ class TestRequireTLS:
         (lambda: DeliveryOptions(priority=10), "priority"),
         (lambda: DeliveryOptions(hold_for=0), "hold_for: must be between 1"),
         (lambda: DeliveryOptions(hold_until=datetime(2027, 1, 1)), "hold_until: .*timezone"),
-        (lambda: DeliveryOptions(hold_for=1, hold_until="2027-01-01T00:00:00Z"), "cannot go with hold_until"),
+        (lambda: DeliveryOptions(hold_for=1, hold_until="2027-01-01T00:00:00Z"), "cannot be combined with hold_until"),
         (lambda: DeliveryOptions(submitter="a b@x\n"), "submitter: must be an address"),
         (lambda: Envelope("a@x", "b@y", {"priority": 1}), "must be DeliveryOptions, not dict"),  # type: ignore[arg-type]
     ],
@@ -187,7 +187,7 @@ def test_wrong_options_are_named(make: Any, words: str) -> None:
 def test_a_report_on_somebody_who_gets_no_message_is_a_mistake(world: World) -> None:
     options = DeliveryOptions(dsn=DSN(recipients=[RecipientDSN(address="dan@example.org", notify="never")]))
     with SMTPServer() as server:
-        with session_to(world, server) as session, pytest.raises(wlsmtp.MessageError, match="is no recipient"):
+        with session_to(world, server) as session, pytest.raises(wlsmtp.MessageError, match="is not a recipient"):
             session.send(MESSAGE, options=options)
         with session_to(world, server, options=options) as session:
             assert session.send(MESSAGE)

@@ -316,7 +316,7 @@ def test_half_of_a_login_is_refused() -> None:
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("name", ["username", "password", "token"])
 def test_a_line_end_behind_a_secret_is_named(name: str, end: str) -> None:
-    words = f"{name}: ends with a line end, as what is read from a file does"
+    words = f"{name}: ends with a line end, as text read from a file does"
     values: list[Any] = [f"{SECRET}{end}"] if name == "username" else [f"{SECRET}{end}", SecretStr(f"{SECRET}{end}")]
     for value in values:
         fields: Any = {"username": "ann", name: value}

@@ -113,7 +113,10 @@ def test_a_url_spells_it(url: str, fields: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"partial": "abort"}, "partial: 'abort' cannot go with LMTP"), ({"port": 25}, "port: 25 is for SMTP only")],
+    [
+        ({"partial": "abort"}, "partial: 'abort' cannot be combined with LMTP"),
+        ({"port": 25}, "port: 25 is for SMTP only"),
+    ],
 )
 def test_what_cannot_go_with_it_is_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(wlsmtp.ConfigError, match=words):

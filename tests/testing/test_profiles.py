@@ -188,7 +188,7 @@ def test_what_is_given_is_not_the_profile_s() -> None:
 
 
 def test_an_unknown_name_is_answered_with_those_there_are() -> None:
-    with pytest.raises(ValueError, match=r"'gmial' is no profile; known are: .*gmail"):
+    with pytest.raises(ValueError, match=r"'gmial' is not a profile; known are: .*gmail"):
         SMTPServer(profile="gmial")
     with SMTPServer(profile="ses") as server, pytest.raises(ValueError, match=r"known are: .*quota exceeded"):
         server.reply_as("out of coffee")

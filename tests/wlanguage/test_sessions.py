@@ -319,10 +319,10 @@ def test_a_wrong_number_of_arguments_stops_the_program_in_methods() -> None:
 
 def test_a_type_error_from_within_stays_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
-        raise TypeError("a fault of the program itself")
+        raise TypeError("internal error")
 
     monkeypatch.setattr(sessions, "_find", broken)
-    with pytest.raises(TypeError, match="a fault of the program itself"):
+    with pytest.raises(TypeError, match="internal error"):
         EmailSendMessage("ann")
 
 

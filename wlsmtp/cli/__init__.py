@@ -1,4 +1,4 @@
-"""The command ``wlsmtp``: the door only, so that it can be opened without its extra installed; see ``app.py``."""
+"""The command ``wlsmtp``: only the entry point, so that it works without its extra installed; see ``app.py``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _EXTRA = {"typer", "rich", "click"}
 
 
 def main() -> None:
-    """Run the command line; the console script ``wlsmtp``. Ends the process with the command's exit code."""
+    """Run the command line; the console script ``wlsmtp``. Exits the process with the command's exit code."""
     if sys.argv[1:2] == ["inbox"]:  # needs no other extra than its own
         from wlsmtp.inbox.command import main as run_inbox
 
@@ -26,6 +26,6 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        # A traceback would be of no use to who sends mail, and some of its lines may hold a secret.
-        sys.stderr.write(masked(f"wlsmtp: a fault of the program itself, {type(error).__name__}: {error}") + "\n")
+        # A traceback does not help people who send mail, and some of its lines may contain a secret.
+        sys.stderr.write(masked(f"wlsmtp: internal error, {type(error).__name__}: {error}") + "\n")
         raise SystemExit(1) from None

@@ -1,4 +1,4 @@
-"""The commands and their options. What they do is in the files beside this one."""
+"""The commands and their options. The other modules of this package implement them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from wlsmtp.session import SMTPSession
 
 
 class Shell(StrEnum):
-    """A shell that can complete."""
+    """The shells with completion."""
 
     BASH = "bash"
     ZSH = "zsh"
@@ -34,13 +34,13 @@ class Shell(StrEnum):
 
 
 COMPLETE = "_WLSMTP_COMPLETE"
-"""The variable with which a shell asks what may follow."""
+"""The variable with which a shell asks for completions."""
 
 _UsageError: Any = typer.BadParameter.__base__
 
 
 class _DiscreetGroup(TyperGroup):
-    """Usage errors repeat what was typed, and that may be a URL with its password."""
+    """Hides arguments in usage errors: a repeated argument may be a URL with its password."""
 
     def make_context(self, *args: Any, **extra: Any) -> Any:
         try:
@@ -89,7 +89,7 @@ def _root(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Send mail over SMTP, and find out why it does not go.
+    """Send mail over SMTP, and find out why it fails.
 
     The server is named by --url, --preset or --server, or by the environment: WLSMTP_URL, or WLSMTP_SERVER,
     WLSMTP_PORT, WLSMTP_SECURITY, WLSMTP_USERNAME, WLSMTP_PASSWORD and so on. With one of the three options the
@@ -99,7 +99,7 @@ def _root(
 
 @app.command(short_help="Watch messages go to an embedded server.")
 def demo() -> None:
-    """Send a few messages to an embedded server, in both worlds, and show all that happens.
+    """Send a few messages to an embedded server, blocking and with asyncio, and show everything that happens.
 
     \b
     Exit code: 0 when every message sent was received, 1 otherwise.
@@ -148,9 +148,9 @@ def send(
     as_json: opt.Json = False,
     verbose: opt.Verbose = False,
 ) -> None:
-    """Send a message: a finished one from a file or standard input, as it is, or one written with options.
+    """Send a message: a finished one from a file or standard input, unchanged, or one written with options.
 
-    With a finished message, --from and --to, --cc, --bcc are its envelope, in place of its headers.
+    With a finished message, --from and --to, --cc, --bcc replace the envelope in its headers.
 
     \b
     Exit codes:
@@ -188,7 +188,7 @@ def _deliver(options: ServerOptions, draft: Draft, *, attempts: int | None, verb
 
 
 def _tell(outcome: Receipt | SMTPError, *, as_json: bool) -> None:
-    """The receipt on standard output; for people, the error on standard error."""
+    """Write the receipt to standard output and, for people, the error to standard error."""
     receipt = outcome if isinstance(outcome, Receipt) else outcome.receipt
     error = None if isinstance(outcome, Receipt) else outcome
     if as_json:
@@ -200,7 +200,7 @@ def _tell(outcome: Receipt | SMTPError, *, as_json: bool) -> None:
         show_error(error)
 
 
-@app.command(short_help="Find out whether a server takes mail from here.")
+@app.command(short_help="Check whether a server accepts mail from here.")
 def check(
     address: Annotated[str | None, typer.Argument(metavar="ADDRESS", help="host:port, or a URL as with --url.")] = None,
     url: opt.Url = None,
@@ -222,8 +222,8 @@ def check(
     as_json: opt.Json = False,
     verbose: opt.Verbose = False,
 ) -> None:
-    """Connect and log in without sending, and tell stage by stage what happens, what is offered and what is wrong;
-    then what the server does with NOOP, RSET, groups of commands and refused chunks, and what only mail would show.
+    """Connect and log in without sending, and report each stage: what happens, what is offered and what is wrong.
+    Then probe how the server handles NOOP, RSET, groups of commands and refused chunks.
 
     \b
     Exit codes:
@@ -271,7 +271,7 @@ def presets(
     word: Annotated[str, typer.Argument(metavar="WORD", help="Only those with this word in a name.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """List the providers that --preset knows, with the server, and what each asks for at login."""
+    """List the providers that --preset knows, with the server, and what each requires at login."""
     from wlsmtp.cli.words import in_options
     from wlsmtp.presets import PRESETS
 
@@ -283,11 +283,11 @@ def presets(
     if as_json:
         write_json(rows)
     elif rows:
-        told = [
+        listed = [
             (name, row["title"], f"{row['server']}:{row['port']}", row["security"], in_options(row["advice"]))
             for name, row in rows.items()
         ]
-        Screen().table(("preset", "provider", "server", "security", "at login"), told)
+        Screen().table(("preset", "provider", "server", "security", "at login"), listed)
     raise typer.Exit(0 if rows else FAILED)
 
 

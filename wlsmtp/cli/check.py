@@ -1,7 +1,7 @@
-"""``wlsmtp check``: the opening of a connection stage by stage, up to the login, and what stands in the way; then what
-the server does with commands that cost nothing.
+"""``wlsmtp check``: the opening of a connection stage by stage, up to the login, with the failure if any; then the
+server's behaviour for commands that have no effect.
 
-The stages are told from what ``verify()`` returns or raises, and from the conversation; nothing is sent.
+The stages are derived from what ``verify()`` returns or raises, and from the conversation; nothing is sent.
 """
 
 from __future__ import annotations
@@ -48,53 +48,53 @@ class Step:
 
 @dataclass(slots=True)
 class Hearing:
-    """The conversation as it was heard, with its listener."""
+    """A listener that records the conversation."""
 
     lines: list[Line] = field(default_factory=list)
 
     def __call__(self, event: Event) -> None:
-        """Remember a line."""
+        """Record a line."""
         if isinstance(event, Line):
             self.lines.append(event)
 
     @property
     def greeting(self) -> str:
-        """The server's first words."""
+        """The server's greeting."""
         return next((line.text for line in self.lines if line.who == "server"), "")
 
     @property
     def ehlo(self) -> str:
-        """How this side introduced itself last."""
+        """The last EHLO or HELO of this side."""
         said = [line.text for line in self.lines if line.who == "client"]
         return next((text for text in reversed(said) if text.upper().startswith(("EHLO", "HELO", "LHLO"))), "")
 
     @property
     def said_starttls(self) -> bool:
-        """Whether TLS was begun."""
+        """True if STARTTLS was sent."""
         return any(line.who == "client" and line.text == "STARTTLS" for line in self.lines)
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the check found."""
+    """The results of the check."""
 
     steps: tuple[Step, ...]
     server: str | None = None
     info: ServerInfo | None = None
     error: SMTPError | None = None
     behaviour: Mapping[str, str] = field(default_factory=dict)
-    """What the server was found to do, by the names of ``session.findings``."""
+    """The detected behaviour of the server, by the names of ``session.findings``."""
 
     @property
     def exit_code(self) -> int:
-        """0: all is well; 2: the settings cannot work; 1: anything else."""
+        """0: everything works; 2: invalid settings; 1: anything else."""
         if self.error is None:
             return 0
         return 2 if isinstance(self.error, ConfigError) else 1
 
 
 def check(make_config: Callable[[Hearing], SessionConfig]) -> Findings:
-    """Connect and log in once. ``make_config`` makes the settings around the listener. Never raises ``SMTPError``."""
+    """Connect and log in once. ``make_config`` creates the settings around the listener. Never raises ``SMTPError``."""
     hearing = Hearing()
     try:
         config = make_config(hearing)
@@ -111,7 +111,7 @@ def check(make_config: Callable[[Hearing], SessionConfig]) -> Findings:
 
 
 def _order(config: SessionConfig) -> tuple[str, ...]:
-    """The stages as they follow each other: TLS from the first byte comes before the greeting."""
+    """Return the stages in order: TLS from the first byte comes before the greeting."""
     if config.security is Security.SSL:
         return (SETTINGS, CONNECT, TLS, GREETING, EHLO, AUTH, OFFERS)
     return STAGES
@@ -143,7 +143,7 @@ def _success_steps(config: SessionConfig, hearing: Hearing, info: ServerInfo) ->
 
 
 def _secured_by(tls: TLSInfo) -> str:
-    """Protocol, cipher and certificate in words."""
+    """Return protocol, cipher and certificate in words."""
     shown = tls.certificate
     words = [str(tls)]
     if shown is not None:
@@ -151,7 +151,7 @@ def _secured_by(tls: TLSInfo) -> str:
         words += [f"issued by {shown.issuer}"] if shown.issuer else []
         words += [f"valid until {shown.not_after:%Y-%m-%d}"] if shown.not_after else []
         words.append(f"SHA-256 {shown.fingerprint}")
-    return ", ".join(words) + ("" if tls.verified else "; nobody has verified it")
+    return ", ".join(words) + ("" if tls.verified else "; not verified")
 
 
 def _failure_steps(config: SessionConfig, hearing: Hearing, error: SMTPError) -> tuple[Step, ...]:
@@ -171,7 +171,7 @@ def _failed(
     error: SMTPError,
     skipped: set[str] | frozenset[str] = frozenset(),
 ) -> tuple[Step, ...]:
-    """The stages before the failing one passed, those after it were not done."""
+    """Return the stages: those before the failing one passed, those after it were not done."""
     at = order.index(where)
     before = tuple(Step(name, None if name in skipped else True, details.get(name, "")) for name in order[:at])
     return (
@@ -182,14 +182,14 @@ def _failed(
 
 
 def show_findings(screen: Screen, findings: Findings) -> None:
-    """The stages for people; under the failing one the server's words and what to do."""
+    """Show the stages to people; under the failing one the server's words and what to do."""
     for step in findings.steps:
         screen.line(screen.mark(step.passed), f" {step.name:<9} {step.detail}".rstrip())
         if step.passed is False and findings.error is not None:
             _show_advice(screen, findings.error)
     if findings.info is not None and findings.behaviour:
         screen.line()
-        screen.line("What the server does, found out without sending mail:")
+        screen.line("The server's behaviour, probed without sending mail:")
         for behaviour in BEHAVIOURS:
             trust = Trust(findings.behaviour[behaviour.name])
             words = f" {behaviour.title}: {_in_words(behaviour, trust, findings.info)}"
@@ -206,11 +206,11 @@ def _in_words(behaviour: Behaviour, trust: Trust, info: ServerInfo) -> str:
         return f"does not work; instead: {behaviour.fallback}"
     if missing := [name for name in behaviour.extensions if name not in info.capabilities]:
         return f"not offered ({', '.join(missing)})"
-    return "only mail shows it" if behaviour.needs_mail else "not found out"
+    return "only mail shows it" if behaviour.needs_mail else "unknown"
 
 
 def shown_certificate(error: SMTPError | None) -> dict[str, Any] | None:
-    """What the certificate says that was not accepted, as plain values; None where none was shown."""
+    """Return the content of a certificate that was not accepted, as plain values; None if there was none."""
     cause = error.__cause__ if error is not None else None
     if not isinstance(cause, Exception) or (shown := engine.shown_certificate(cause)) is None:
         return None
@@ -245,7 +245,7 @@ _STATES = {True: "passed", False: "failed", None: "not done"}
 
 
 def findings_as_json(findings: Findings) -> dict[str, Any]:
-    """The same as plain values."""
+    """Return the same as plain values."""
     info = findings.info
     return {
         "ok": findings.error is None,

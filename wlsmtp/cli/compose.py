@@ -1,5 +1,5 @@
-"""What ``wlsmtp send`` sends, and the options for it: a message written with options, or a finished one from a file
-or standard input."""
+"""The message of ``wlsmtp send`` and its options: a message written with options, or a finished one from a file or
+standard input."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ To = Annotated[Addresses, typer.Option(metavar="ADDRESS", help="A recipient; may
 Cc = Annotated[Addresses, typer.Option(metavar="ADDRESS", help="May be repeated.")]
 Bcc = Annotated[Addresses, typer.Option(metavar="ADDRESS", help="May be repeated; not shown in the message.")]
 Subject = Annotated[str | None, typer.Option(metavar="TEXT", help="The subject line.")]
-Text = Annotated[str | None, typer.Option(metavar="TEXT", help="The text; - takes it from standard input.")]
+Text = Annotated[str | None, typer.Option(metavar="TEXT", help="The text; - reads it from standard input.")]
 Html = Annotated[str | None, typer.Option(metavar="TEXT", help="The same in HTML.")]
-Attach = Annotated[list[Path] | None, typer.Option(metavar="FILE", help="A file to go with it; may be repeated.")]
+Attach = Annotated[list[Path] | None, typer.Option(metavar="FILE", help="A file to attach; may be repeated.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """What the user said about the message."""
+    """The options about the message."""
 
     file: str | None = None
     sender: str | None = None
@@ -45,13 +45,13 @@ class Draft:
 
     @property
     def recipients(self) -> list[str] | None:
-        """The recipients that take the place of a finished message's own; None leaves them."""
+        """The recipients that replace a finished message's own; None keeps them."""
         return [*self.to, *self.cc, *self.bcc] or None
 
     def message(self, username: str | None) -> Message | bytes:
-        """The message; ``username`` is the sender when none is named and it is an address.
+        """Return the message; ``username`` is the sender if none is named and it is an address.
 
-        Raises ``ConfigError`` for options that do not go together, ``MessageError`` for what cannot be sent.
+        Raises ``ConfigError`` for contradictory options, ``MessageError`` for a message that cannot be sent.
         """
         self._check()
         if self.file is not None:
@@ -94,7 +94,7 @@ def _read(file: str) -> bytes:
     try:
         return Path(file).read_bytes()
     except (OSError, ValueError) as error:
-        # Who forgets -u gives the URL as the file: nothing of it may be repeated.
+        # Without -u, a URL would be taken for the file: nothing of it may be repeated.
         hint = "Is it a URL? Then put --url before it" if "@" in file or "://" in file else None
         name = "The message file" if hint else f"The message file {file!r}"
         why = getattr(error, "strerror", None) or "not a file name"

@@ -1,4 +1,4 @@
-"""``wlsmtp demo``: the embedded server and real sessions of both worlds, talking over the loopback."""
+"""``wlsmtp demo``: the embedded server, and blocking and asyncio sessions that send to it over the loopback."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EXPECTED = 4
 
 
 def run_demo(screen: Screen) -> bool:
-    """Run it all; return whether every message that was sent is a message that was received."""
+    """Run the demo; return whether every message sent was received."""
     with _servers() as (secured, plain):
         receipts = [*_blocking(screen, secured), *asyncio.run(_asyncio(screen, plain))]
         received = [*secured.messages, *plain.messages]
@@ -44,7 +44,7 @@ def _servers() -> Iterator[tuple[SMTPServer, SMTPServer]]:
 
 
 def _blocking(screen: Screen, server: SMTPServer) -> Iterator[Receipt]:
-    screen.title(f"SMTPSession, the blocking world: STARTTLS and AUTH at {server.host}:{server.port}")
+    screen.title(f"SMTPSession, blocking: STARTTLS and AUTH at {server.host}:{server.port}")
     with SMTPSession(
         server.host,
         server.port,
@@ -61,7 +61,7 @@ def _blocking(screen: Screen, server: SMTPServer) -> Iterator[Receipt]:
 
 
 async def _asyncio(screen: Screen, server: SMTPServer) -> list[Receipt]:
-    screen.title(f"AsyncSMTPSession, the asyncio world: a plain connection to {server.host}:{server.port}")
+    screen.title(f"AsyncSMTPSession, asyncio: a plain connection to {server.host}:{server.port}")
     async with AsyncSMTPSession(server.host, server.port, listeners=(screen.conversation,)) as session:
         receipt = await session.send(_from_asyncio())
     show_receipt(screen, receipt)

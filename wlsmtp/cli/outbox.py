@@ -1,4 +1,4 @@
-"""``wlsmtp outbox``: the worker as a program of its own, and a look into an outbox that others fill."""
+"""``wlsmtp outbox``: the worker as a program of its own, and commands to inspect an outbox that others fill."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ Ids = Annotated[list[str] | None, typer.Argument(metavar="ID…", help="The ids 
 Statuses = Annotated[list[Status] | None, typer.Option("--status", help="Those in this state; may be repeated.")]
 
 LOOKS = 1.0
-"""Seconds between two looks at the counts."""
+"""Seconds between two reads of the counts."""
 
 outbox_app: typer.Typer = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Send what is in an outbox, and see what is in it.",
+    help="Send and inspect the messages in an outbox.",
     short_help="Work with the outbox of mode async.",
 )
 
 
-@outbox_app.command(short_help="Send what is in an outbox, until told to stop.")
+@outbox_app.command(short_help="Send the messages in an outbox until stopped.")
 def run(
     outbox: Where,
     url: opt.Url = None,
@@ -70,9 +70,9 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each finished message.")] = False,
     verbose: opt.Verbose = False,
 ) -> None:
-    """Send what is in an outbox, and what programs put there. Any number of workers may share one outbox.
+    """Send the messages in an outbox, and those that programs put there. Any number of workers may share one outbox.
 
-    SIGTERM and Ctrl-C let it finish what is on its way; the rest stays for the next worker.
+    SIGTERM and Ctrl-C let it finish the messages in flight; the rest stays for the next worker.
 
     \b
     Exit codes:
@@ -99,12 +99,12 @@ def _work(session: SMTPSession, *, once: bool, shows_progress: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with _progress() if shows_progress else nullcontext(lambda counts: None) as show:
-        counts = session.outbox_statistics()  # an outbox that cannot be used is told at once
+        counts = session.outbox_statistics()  # an outbox that cannot be used is reported at once
         session.open()
         while not stop.wait(LOOKS):
             before, counts = counts, session.outbox_statistics()
             show(counts)
-            # What is due and does not move waits for a server that was not there.
+            # Mail that is due and does not move waits for a server that could not be reached.
             if once and not counts.in_flight and (counts == before or not _is_due(counts)):
                 break
         session.close(drain=False)
@@ -116,7 +116,7 @@ def _is_due(counts: OutboxStatistics) -> bool:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[OutboxStatistics], None]]:
-    """A line of counts that changes in its place, on a terminal."""
+    """Show a line of counts that is updated in place, on a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda counts: None
@@ -151,7 +151,8 @@ def _told_as_json(event: Event) -> None:
 
 @outbox_app.command("list", short_help="List the messages in an outbox.")
 def list_(outbox: Where, status: Statuses = None, as_json: opt.Json = False) -> None:
-    """List the messages in an outbox, the oldest first: id, state, tries, recipients, and why the last try failed."""
+    """List the messages in an outbox, the oldest first: id, state, attempts, recipients, and why the last attempt
+    failed."""
     with _looking_into(outbox) as session:
         for receipt in session.receipts(*(status or ())):
             if as_json:
@@ -162,7 +163,7 @@ def list_(outbox: Where, status: Statuses = None, as_json: opt.Json = False) -> 
 
 @outbox_app.command(short_help="Show all that is known of messages.")
 def show(ids: Ids, outbox: Where, as_json: opt.Json = False) -> None:
-    """Show what came of each message so far, recipient by recipient, and when it is tried next."""
+    """Show the result of each message so far, recipient by recipient, and the time of its next attempt."""
     with _looking_into(outbox) as session:
         for receipt in map(session.receipt, ids or ()):
             if as_json:
@@ -182,22 +183,22 @@ def show(ids: Ids, outbox: Where, as_json: opt.Json = False) -> None:
 
 @outbox_app.command(short_help="Try messages again now.")
 def retry(outbox: Where, ids: Ids = None, status: Statuses = None) -> None:
-    """Have messages tried at once that wait for their next try, or that failed; only by those whom they did not reach.
+    """Try messages at once that wait for their next attempt, or that failed; only for the recipients not reached.
 
-    What is unknown may arrive twice then.
+    Recipients with an unknown result may get the message twice.
     """
     _for_each(outbox, ids, status, SMTPSession.retry, "is tried again", "cannot be tried again")
 
 
-@outbox_app.command(short_help="Take messages back.")
+@outbox_app.command(short_help="Cancel messages.")
 def cancel(outbox: Where, ids: Ids = None, status: Statuses = None) -> None:
-    """Take back messages that are not on their way yet."""
+    """Cancel messages that are not being sent yet."""
     _for_each(outbox, ids, status, SMTPSession.cancel, "is cancelled", "cannot be cancelled any more")
 
 
 @outbox_app.command(short_help="Count the messages in an outbox.")
 def stats(outbox: Where, as_json: opt.Json = False) -> None:
-    """Count the messages in an outbox by what became of them."""
+    """Count the messages in an outbox by state."""
     with _looking_into(outbox) as session:
         counts = asdict(session.outbox_statistics())
     counts["next_due"] = counts["next_due"].isoformat() if counts["next_due"] else None
@@ -226,7 +227,7 @@ def _for_each(
 
 @contextmanager
 def _looking_into(outbox: str) -> Iterator[SMTPSession]:
-    """A session that keeps its hands off the server."""
+    """Return a session that never contacts the server."""
     with _errors_told():
         config = SessionConfig(server="localhost", mode="async", outbox=_outbox(outbox), outbox_worker=False)
         with SMTPSession(config) as session:

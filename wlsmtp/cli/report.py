@@ -1,5 +1,4 @@
-"""What came of a message, as text for people and as JSON, and the exit code that it stands for. Values in, words out:
-nothing here talks to a server."""
+"""The result of a message, as text for people and as JSON, and its exit code. Pure: nothing here talks to a server."""
 
 from __future__ import annotations
 
@@ -17,14 +16,14 @@ from wlsmtp.results.plain import error_as_dict
 
 OK, FAILED, USAGE, PARTIAL, UNKNOWN = 0, 1, 2, 3, 4
 TEMPORARY = 75
-"""``EX_TEMPFAIL`` of sysexits.h, by which mail programs know that a later try may succeed."""
+"""``EX_TEMPFAIL`` of sysexits.h, by which mail programs know that a later attempt may succeed."""
 
 _CODES = {Status.SENT: OK, Status.PENDING: OK, Status.PARTIAL: PARTIAL, Status.UNKNOWN: UNKNOWN, Status.ERROR: FAILED}
 _GOOD = {RecipientStatus.ACCEPTED: True, RecipientStatus.REFUSED: False, RecipientStatus.UNKNOWN: None}
 
 
 def exit_code(outcome: Receipt | SMTPError) -> int:
-    """The exit code for a receipt, or for the error that took its place."""
+    """Return the exit code for a receipt, or for the error that replaced it."""
     if isinstance(outcome, Receipt):
         return _CODES[outcome.status]
     if isinstance(outcome, ConfigError | MessageError):
@@ -35,20 +34,20 @@ def exit_code(outcome: Receipt | SMTPError) -> int:
 
 
 def write_json(value: Mapping[str, Any]) -> None:
-    """One JSON object on one line, ASCII only, so that no encoding can spoil it."""
+    """Write one JSON object on one line, ASCII only, so that no encoding can break it."""
     typer.echo(json.dumps(value))
 
 
 def receipt_as_json(receipt: Receipt | None, error: SMTPError | None = None) -> dict[str, Any]:
-    """``Receipt.as_dict``; without a receipt (nothing was tried) the same keys, and the error."""
+    """Return ``Receipt.as_dict``; without a receipt (nothing was tried) the same keys, and the error."""
     # A receipt is falsy unless all was sent, hence "is None".
-    told = Receipt("", Status.ERROR, (), attempts=0) if receipt is None else receipt
-    why = error_as_json(error or told.error)
-    return {**told.as_dict(), "id": None if receipt is None else receipt.id, "error": why}
+    shown = Receipt("", Status.ERROR, (), attempts=0) if receipt is None else receipt
+    why = error_as_json(error or shown.error)
+    return {**shown.as_dict(), "id": None if receipt is None else receipt.id, "error": why}
 
 
 def error_as_json(error: SMTPError | None) -> dict[str, Any] | None:
-    """What an error answers: its kind, what happened, where, the server's words, what to do."""
+    """Return an error: its type, what happened, at which stage, the server's words, what to do."""
     fields = error_as_dict(error)
     if fields is not None:
         fields |= {name: masked(in_options(fields[name])) for name in ("message", "hint") if fields[name]}
@@ -56,7 +55,7 @@ def error_as_json(error: SMTPError | None) -> dict[str, Any] | None:
 
 
 def show_receipt(screen: Screen, receipt: Receipt) -> None:
-    """The receipt for people."""
+    """Show the receipt to people."""
     accepted = f"{len(receipt.accepted)} of {len(receipt.recipients)} recipients accepted"
     style = "bold green" if receipt else "bold yellow" if receipt.accepted else "bold red"
     screen.line((receipt.status.value, style), f": {accepted}")
@@ -72,11 +71,11 @@ def show_receipt(screen: Screen, receipt: Receipt) -> None:
 
 
 def show_error(error: SMTPError) -> None:
-    """One message on standard error: what happened, what the server said, what to do."""
+    """Write one message to standard error: what happened, what the server said, what to do."""
     Screen(err=True).line(("wlsmtp: ", "bold red"), masked(_in_options(error)))
 
 
 def _in_options(error: SMTPError) -> str:
-    """All that an error says; the server's own words stay as they are."""
+    """Translate an error to options; the server's own words are kept."""
     hint = in_options(error.hint) if error.hint else None
     return str(SMTPError(in_options(error.message), reply=error.reply, hint=hint))

@@ -1,6 +1,6 @@
-"""What the commands write: styled by rich on a terminal, plain text everywhere else, and nothing secret anywhere.
+"""Output of the commands: styled by rich on a terminal, plain text everywhere else, and never a secret.
 
-Text of servers and users is never read as markup: it goes to rich as ``Text`` only.
+Text of servers and users is never interpreted as markup: it goes to rich as ``Text`` only.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _USER_INFO = re.compile(r"(\w://)(?!user:password@host).*@")  # hints show the f
 
 
 def masked(text: str) -> str:
-    """The text without what stands between ``://`` and ``@``: a URL that was typed in the wrong place has a password
-    in it. It rather takes too much, as a password may hold any character."""
+    """Return the text without what is between ``://`` and ``@``: a URL typed in the wrong place contains a password. It
+    removes rather too much, as a password may contain any character."""
     return _USER_INFO.sub(r"\1***@", text)
 
 
 def tolerate_any_encoding() -> None:
-    """Let a terminal or a pipe that cannot show a character get its escape, rather than an exception."""
+    """Let a terminal or a pipe that cannot show a character show its escape, instead of raising an exception."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -45,19 +45,19 @@ class Screen:
         self._rich = (sys.stderr if err else sys.stdout).isatty()
 
     def line(self, *pieces: Piece) -> None:
-        """One line."""
+        """Write one line."""
         if self._rich:
             self._console.print(Text.assemble(*pieces), soft_wrap=True)
         else:
             typer.echo("".join(piece if isinstance(piece, str) else piece[0] for piece in pieces), err=self._err)
 
     def title(self, text: str) -> None:
-        """A line that opens a part."""
+        """Write a heading."""
         self.line()
         self.line((text, "bold"))
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Rows under their head."""
+        """Write rows under their header."""
         if self._rich:
             self._console.print(_rich_table(head, rows))
         else:
@@ -69,13 +69,13 @@ class Screen:
             self.line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
     def conversation(self, event: Event) -> None:
-        """A listener that shows the lines of the conversation (secrets are masked before they get here)."""
+        """Return a listener that shows the lines of the conversation (secrets are masked before)."""
         if isinstance(event, Line):
             who, style = ("C:", "cyan") if event.who == "client" else ("S:", "green")
             self.line((f"  {event.connection} ", "dim"), (who, style), " ", event.text)
 
     def mark(self, good: bool | None) -> Piece:
-        """A sign for passed, failed, or (None) not done."""
+        """Return a sign for passed, failed, or (None) not done."""
         signs = ("✓", "✗", "–") if _can_show("✓✗–", self._err) else ("ok", "FAILED", "-")  # noqa: RUF001
         if good is None:
             return signs[2], "dim"

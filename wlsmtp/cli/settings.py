@@ -1,4 +1,4 @@
-"""The options that name the server, shared by the commands, and the ``SessionConfig`` that they make."""
+"""The options that name the server, shared by the commands, and their conversion to a ``SessionConfig``."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SecurityOption = Annotated[
     Security | None, typer.Option("--security", help="tls: STARTTLS or an error; ssl: TLS from the first byte.")
 ]
 Username = Annotated[str | None, typer.Option(metavar="NAME", help="The user to log in as.")]
-# Everybody on the machine can read the arguments of a process: the option is there for tests, and not advertised.
+# Everybody on the machine can read the arguments of a process: the option is for tests, and hidden.
 Password = Annotated[str | None, typer.Option(hidden=True)]
 PasswordFile = Annotated[Path | None, typer.Option(metavar="FILE", help="A file whose first line is the password.")]
 AskPassword = Annotated[bool, typer.Option("--ask-password", help="Ask for the password.")]
@@ -59,16 +59,16 @@ TokenFile = Annotated[
 LocalHostname = Annotated[str | None, typer.Option(metavar="NAME", help="The name to give with EHLO.")]
 Proxy = Annotated[str | None, typer.Option(metavar="URL", help="socks5://, socks4:// or http:// host:port.")]
 Timeout = Annotated[float | None, typer.Option(metavar="SECONDS", help="The longest silence at any stage.")]
-Attempts = Annotated[int | None, typer.Option(metavar="N", help="Tries in all; default 3.")]
+Attempts = Annotated[int | None, typer.Option(metavar="N", help="Number of attempts; default 3.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the conversation on standard error.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ServerOptions:
-    """What the user said about the server. One of url, preset and server; without any, the environment.
+    """The options about the server: one of url, preset and server; without any, the environment.
 
-    No ``repr``: there may be a password in it.
+    No ``repr``: it may contain a password.
     """
 
     url: str | None = None
@@ -89,7 +89,7 @@ class ServerOptions:
     timeout: float | None = None
 
     def config(self, *, listeners: Sequence[Listener] = (), attempts: int | None = None) -> SessionConfig:
-        """The settings. Raises ``ConfigError``."""
+        """Return the settings. Raises ``ConfigError``."""
         fields: dict[str, Any] = {**self._fields(), "listeners": tuple(listeners)}
         if attempts is not None:
             fields["retry"] = RetryPolicy(attempts=attempts)
@@ -129,7 +129,7 @@ class ServerOptions:
         return {name: value for name, value in given.items() if value is not None}
 
     def _tls(self) -> TLS | None:
-        """Whom to trust; None where no option says so."""
+        """Return the certificates to trust; None if no option says so."""
         pins = tuple(self.fingerprint) or None
         _at_most_one({"--ca-file": self.ca_file, "--fingerprint": pins, "--insecure": self.insecure or None})
         if not (self.ca_file or pins or self.insecure):
@@ -149,7 +149,7 @@ class ServerOptions:
 def _at_most_one(options: dict[str, object]) -> None:
     given = [name for name, value in options.items() if value is not None]
     if len(given) > 1:
-        raise wrong(f"{' and '.join(given)} cannot go together; give one of them")
+        raise wrong(f"{' and '.join(given)} cannot be combined; give one of them")
 
 
 def _first_line(option: str, file: Path) -> str:
@@ -160,7 +160,7 @@ def _first_line(option: str, file: Path) -> str:
 
 
 def wrong(message: str, hint: str | None = None) -> ConfigError:
-    """The error for options that cannot work."""
+    """Return the error for invalid options."""
     return ConfigError(message, stage=Stage.SETTINGS, hint=hint)
 
 
@@ -169,8 +169,8 @@ _SECURITY_OF_PORT = {465: Security.SSL, 2465: Security.SSL, 587: Security.TLS, 2
 
 
 def with_address(options: ServerOptions, address: str) -> ServerOptions:
-    """The options with the server that was named without an option: by a URL, or by ``host:port``, where the port says
-    how it is secured, unless --security does."""
+    """Return the options with the server that was given without an option: as a URL, or as ``host:port``, whose port
+    determines the security unless --security does."""
     if (found := _HOST_AND_PORT.fullmatch(address)) is None:
         return replace(options, url=address)
     port = int(found[2]) if found[2] else options.port

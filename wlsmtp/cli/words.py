@@ -1,6 +1,6 @@
-"""Errors in the words of the command line: options in place of what a program would write in Python.
+"""Translates errors to the command line: options in place of Python settings.
 
-What has no option is named as it stands behind the ``?`` of a URL, where every setting can be given.
+A setting without an option is named as it stands after the ``?`` of a URL, where every setting can be given.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _PHRASES = (
     (r"\bmechanisms=\['([\w-]+)'\]", r"?mechanisms=\1 in the URL"),
     (r"\b(allow_cleartext_auth|opportunistic_tls|pipelining)=(True|False)", _IN_URL),
     (r"\b(auth|mode|partial)='([\w-]+)'", _IN_URL),
-    (r"; verify\(\) and open\(\) ask it at once, a send does so in \d+ seconds", ""),
+    (r"; verify\(\) and open\(\) try it at once, a send does so in \d+ seconds", ""),
 )  # fmt: skip
 _PARTS = {"TLS": "tls", "PoolLimits": "pool", "RetryPolicy": "retry", "Timeouts": "timeout"}
 
 
 def in_options(text: str) -> str:
-    """The text with options where it names settings of Python."""
+    """Return the text with options where it names settings of Python."""
     for pattern, words in _PHRASES:
         text = re.sub(pattern, words, text)
     text = re.sub(r"\?(\w+)\.(\w+=\S*)", lambda found: f"?{_part(found[1])}.{_bare(found[2])}", text)
@@ -49,5 +49,5 @@ def _part(name: str) -> str:
 
 
 def _bare(value: str) -> str:
-    """A value as a URL has it."""
+    """Return a value as a URL has it."""
     return re.sub(r"\b(?:True|False)\b", lambda found: found[0].lower(), value.replace("'", ""))

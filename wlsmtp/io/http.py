@@ -133,7 +133,7 @@ def post_form(
                 raise _too_late(timeout) from error
             if isinstance(error, OSError):
                 raise
-            raise ConnectionError(f"the answer is no HTTP ({type(error).__name__})") from error
+            raise ConnectionError(f"the answer is not HTTP ({type(error).__name__})") from error
         if deadline.is_over:  # which looks like the end of the answer
             raise _too_late(timeout)
         return answer

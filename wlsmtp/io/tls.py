@@ -199,7 +199,7 @@ def _set_ciphers(context: ssl.SSLContext, ciphers: str) -> None:
     try:
         context.set_ciphers(ciphers)
     except ssl.SSLError:
-        words = "tls.ciphers: names no cipher that OpenSSL knows; it takes a list such as 'ECDHE+AESGCM:ECDHE+CHACHA20'"
+        words = "tls.ciphers: has no cipher that OpenSSL knows; give a list such as 'ECDHE+AESGCM:ECDHE+CHACHA20'"
         raise ConfigError(words, stage=Stage.SETTINGS) from None
 
 
@@ -257,7 +257,7 @@ def handshake_error(error: Exception, name: str, context: ssl.SSLContext | None 
     if isinstance(context, ResumingContext):
         context.failed(name)
     if isinstance(error, ConnectionError | ssl.SSLEOFError):
-        return ConnectionResetError("the other side hung up in the handshake")
+        return ConnectionResetError("the other side closed the connection in the handshake")
     if isinstance(error, ssl.SSLCertVerificationError):
         words = f"The certificate of {name} was not accepted: {error.verify_message}"
         if error.verify_code in _NAME_MISMATCH:

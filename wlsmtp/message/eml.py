@@ -249,7 +249,7 @@ def _single(name: str, kind: str, value: str) -> Mailbox | datetime | str:
         try:
             return parsedate_to_datetime(value)
         except ValueError:
-            _refuse(f"Date: {value[:80]!r} is no date (RFC 5322 §3.3)")
+            _refuse(f"Date: {value[:80]!r} is not a date (RFC 5322 §3.3)")
     return _decoded(name, value) if kind == "subject" else value
 
 

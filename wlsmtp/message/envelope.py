@@ -207,5 +207,5 @@ def _of_pair(given: tuple[object, ...]) -> str | None:
         return None
     if "@" in name or "@" not in address:
         hint = "Give all addresses in one list"
-        raise MessageError(f"{given!r} is no pair of a name and an address", stage=Stage.MESSAGE, hint=hint)
+        raise MessageError(f"{given!r} is not a pair of a name and an address", stage=Stage.MESSAGE, hint=hint)
     return address

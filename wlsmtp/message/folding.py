@@ -62,7 +62,7 @@ def fold(name: str, value: str, *, is_signed: bool) -> str:
     for way in (_as_it_is, _spaced_out, _rewritten):
         if _fits(name, folded := _folded(name, way(name, value))):
             return folded
-    raise _refusal(name, "has a word that no line can hold", "Shorten the value")
+    raise _refusal(name, "has a word that is too long for a line", "Shorten the value")
 
 
 def _fits(name: str, value: str) -> bool:

@@ -94,7 +94,7 @@ def _structured_field(name: str, value: str) -> str:
     if not all(map(str.isascii, words)):
         raise ValueError("must be ASCII: no program would decode it (write a URL with percent signs)")
     if len(name) + len(": ") + max(map(len, words)) > MAX_LINE:
-        raise ValueError(f"has a word that no line can hold: {MAX_LINE} octets at most (RFC 5322 §2.1.1)")
+        raise ValueError(f"has a word that is too long for a line: {MAX_LINE} octets at most (RFC 5322 §2.1.1)")
     return _folded_words(name, words)
 
 

@@ -35,7 +35,7 @@ def directory(value: object) -> str:
         raise ValueError(f"must be the path of a directory, not {type(value).__name__}")
     path = os.fsdecode(value)
     if not os.path.isdir(path):
-        raise ValueError(f"{path[:200]!r} is no directory")
+        raise ValueError(f"{path[:200]!r} is not a directory")
     return os.path.realpath(path)
 
 
@@ -114,5 +114,5 @@ def _attachment(directory: str, name: str, path: str, state: tuple[int, ...]) ->
     digest = hashlib.sha256(f"{name}{state}".encode()).hexdigest()[:24]
     image = Attachment.inline(real, f"{digest}@embedded.invalid", filename=os.path.basename(name))
     if not image.content_type.startswith("image/"):
-        raise ValueError(f"it is no picture, but {image.content_type}")
+        raise ValueError(f"it is not an image, but {image.content_type}")
     return image

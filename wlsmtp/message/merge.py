@@ -70,7 +70,9 @@ class MergeRow:
                 return cast("Sendable | tuple[Sendable, Envelope]", row)
         if isinstance(row, Coroutine):
             row.close()
-            raise MessageError("an async function is no row", stage=Stage.MESSAGE, hint="Await it where rows are made")
+            raise MessageError(
+                "an async function is not a row", stage=Stage.MESSAGE, hint="Await it where rows are made"
+            )
         fields = values_of(row)
         if unknown := [name for name in fields if name not in vars(self._letter) and name not in MORE]:
             raise _unknown(unknown[0], [name for name in (*vars(self._letter), *MORE) if name != GIVEN])
@@ -85,9 +87,9 @@ class MergeRow:
         else:
             words, hint, kind = _said_by(error), None, MessageError
         words = words if len(words) <= _LONGEST else f"{words[:_LONGEST]}…"
-        told = kind(f"rows[{self.index}]: {words}", stage=Stage.MESSAGE, hint=hint)
-        told.row = self.index
-        return told
+        error = kind(f"rows[{self.index}]: {words}", stage=Stage.MESSAGE, hint=hint)
+        error.row = self.index
+        return error
 
     def __repr__(self) -> str:
         return f"<MergeRow {self.index}>"
@@ -176,7 +178,7 @@ def _unknown(name: object, known: list[str]) -> MessageError:
 
     ours = OF_FIELDS.get(str(name))
     nearest = [ours] if ours else get_close_matches(str(name), known, 1)
-    words = f"{str(name)[:80]!r} is no field of a message; "
+    words = f"{str(name)[:80]!r} is not a field of a message; "
     words += f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(known)}"
     hint = "Make the fields of what you have: dict(to=row['email'], text=f\"Dear {row['name']}\")"
     return MessageError(words, stage=Stage.MESSAGE, hint=hint)

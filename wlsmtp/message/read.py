@@ -111,7 +111,7 @@ def _check_section(message: AnyEmail) -> None:
     counts."""
     is_broken = any(isinstance(defect, _BROKEN_SECTION) for defect in message.defects)
     if is_broken or _FIELD_TAKEN_FOR_A_LINE.match(message.get_unixfrom() or ""):
-        words = "The header section has a line that is no field, and what follows it was read as text"
+        words = "The header section has a line that is not a field, and what follows it was read as text"
         hint = "Put a colon behind each name, and a space before a folded line"
         raise MessageError(words, stage=Stage.MESSAGE, hint=hint)
     _check_from([*message])

@@ -52,4 +52,6 @@ def without_bcc(head: bytes) -> bytes:
 def _refusal(line: bytes) -> MessageError:
     shown = line.decode("ascii", "backslashreplace")
     shown = shown if len(shown) <= 80 else f"{shown[:77]}…"
-    return MessageError(f"The header section has a line that is no field: {shown!r}", stage=Stage.MESSAGE, hint=_HINT)
+    return MessageError(
+        f"The header section has a line that is not a field: {shown!r}", stage=Stage.MESSAGE, hint=_HINT
+    )

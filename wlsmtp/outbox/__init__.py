@@ -1,2 +1,2 @@
-"""Mode ``async``: mail that is kept until it is sent. ``base`` says what an outbox is, ``memory`` and ``sqlite`` are
-two; ``verdict`` decides what becomes of a mail, ``worker`` sends, ``spooler`` is what a session asks."""
+"""Mode ``async``: mail that is stored until it is sent. ``base`` defines an outbox, ``memory`` and ``sqlite`` are two;
+``verdict`` decides about retries, ``worker`` sends, and ``spooler`` serves the session."""

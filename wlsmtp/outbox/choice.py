@@ -1,4 +1,4 @@
-"""From the setting ``outbox`` to an outbox."""
+"""Creates an outbox from the setting ``outbox``."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _SECONDS = ("lease", "keep")
 
 
 def make_outbox(setting: object) -> Outbox:
-    """``"memory:"``, ``"sqlite:///relative/path"``, ``"sqlite:////absolute/path"``, the latter two with
-    ``?synchronous=normal&lease=60&keep=604800``; or an outbox itself. Raises ``ConfigError``."""
+    """Return the outbox for ``"memory:"``, ``"sqlite:///relative/path"`` or ``"sqlite:////absolute/path"``, the latter
+    two with ``?synchronous=normal&lease=60&keep=604800``; or return an outbox unchanged. Raises ``ConfigError``."""
     if isinstance(setting, Outbox):
         return setting
     url = URL.read(setting if isinstance(setting, str) else "", "outbox")

@@ -1,7 +1,7 @@
-"""Which files are open in SQLite, and which were open when this process was forked.
+"""Tracks the files that are open in SQLite, and those that were open when this process was forked.
 
-What SQLite knows of its locks is copied with the memory of the process. So in the child no connection to such a file
-can be used, not even a new one, nor be closed (sqlite.org/howtocorrupt.html §2.6).
+SQLite's knowledge of its locks is copied with the memory of the process. In the child, no connection to such a file can
+be used or closed, not even a new one (sqlite.org/howtocorrupt.html §2.6).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class _Files:
         self._inherited: set[Path] = set()
         self.never_closed: list[sqlite3.Connection] = []
         self._unclosed: deque[tuple[Path, sqlite3.Connection]] = deque()
-        """Of outboxes that were dropped without ``close``, as their finalizers found them."""
+        """Connections of outboxes that were dropped without ``close``, as their finalizers found them."""
 
     def add(self, path: Path, count: int) -> None:
         with self._lock:
@@ -41,7 +41,8 @@ class _Files:
             return path in self._inherited
 
     def leave(self, path: Path, connection: sqlite3.Connection) -> None:
-        """For finalizers, which may run anywhere, and so must not wait: close it now if the lock is free."""
+        """Leave a connection to be closed; for finalizers, which may run anywhere and so must not wait. Closes it now
+        if the lock is free."""
         self._unclosed.append((path, connection))
         if self._lock.acquire(0):
             self._lock.release()
@@ -64,8 +65,8 @@ _files = _Files()
 
 
 def connect(path: Path, address: str, timeout: float, **options: Any) -> sqlite3.Connection:
-    """A connection to the file ``path`` by ``address``; it may be used in any thread. Raises ``OutboxError`` for a file
-    that was open when this process was forked."""
+    """Return a connection to the file ``path`` by ``address``; it may be used in any thread. Raises ``OutboxError`` for
+    a file that was open when this process was forked."""
     if _files.is_inherited(path):
         hint = "Fork before mail is sent, or let a new program (multiprocessing's 'spawn') use the outbox"
         raise OutboxError(f"The outbox {str(path)!r} was open during a fork", stage=Stage.SETTINGS, hint=hint)
@@ -85,5 +86,5 @@ def disconnect(path: Path, connection: sqlite3.Connection) -> None:
 
 
 def disconnect_dropped(path: Path, connection: sqlite3.Connection) -> None:
-    """Close the connection of an outbox that the collector has found, at the latest with the next ``connect``."""
+    """Close the connection of a garbage-collected outbox, at the latest with the next ``connect``."""
     _files.leave(path, connection)

@@ -1,4 +1,4 @@
-"""The content of a mail that is kept in an outbox: octets as they were rendered, read again at each try."""
+"""The content of a stored mail: the rendered octets, read again at each attempt."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ _8BIT, _UTF8_HEADERS, _REWRITABLE, _SEALED, _AWAITS_SIGNATURE = 1, 2, 4, 8, 16
 
 @dataclass(frozen=True, slots=True)
 class StoredContent:
-    """See ``Content``."""
+    """A stored ``Content``."""
 
     size: int
     message_id: str | None
     traits: int
-    """What ``traits_of`` found."""
+    """The result of ``traits_of``."""
     is_streamed: bool
     read: Callable[[], Iterator[bytes]]
-    """Gives the octets from the start."""
+    """Returns the octets from the start."""
 
     is_binary = False
 
     @property
     def is_8bit(self) -> bool:
-        """See ``Content.is_8bit``."""
+        """True if any octet is above 127, as ``Content.is_8bit``."""
         return bool(self.traits & _8BIT)
 
     @property
     def has_utf8_headers(self) -> bool:
-        """See ``Content.has_utf8_headers``."""
+        """True if the header section contains UTF-8, as ``Content.has_utf8_headers``."""
         return bool(self.traits & _UTF8_HEADERS)
 
     @property
@@ -51,7 +51,7 @@ class StoredContent:
         return bool(self.traits & _AWAITS_SIGNATURE)
 
     def chunks(self) -> Iterator[bytes]:
-        """See ``Content.chunks``."""
+        """Yield the octets, as ``Content.chunks``."""
         left = self.size
         for octets in self.read():
             left -= len(octets)
@@ -62,7 +62,8 @@ class StoredContent:
             raise MessageError("The content in the outbox is not what was put there", stage=Stage.MESSAGE)
 
     def as_7bit(self, server: str = "the server") -> Content:
-        """See ``Content.as_7bit``. Only a message that was not given as octets is written anew."""
+        """Return the message without octets above 127, as ``Content.as_7bit``. A message that was given as octets is
+        not rewritten."""
         if not self.is_8bit:
             return self
         data = b"".join(self.chunks())
@@ -70,12 +71,12 @@ class StoredContent:
         return content.as_7bit(server)
 
     def as_binary(self) -> Content:
-        """See ``Content.as_binary``: what was rendered stays as it is."""
+        """Return this content: rendered octets are not changed."""
         return self
 
 
 def traits_of(content: Content) -> int:
-    """What must be remembered of a content beside its octets."""
+    """Return what must be stored about a content beside its octets."""
     traits = _SEALED * content.is_sealed | _AWAITS_SIGNATURE * content.awaits_signature
     if not content.is_8bit:
         return traits

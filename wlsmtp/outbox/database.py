@@ -1,7 +1,7 @@
 """The SQLite file behind ``sqlite.py``: its schema and its statements, as plain blocking functions.
 
-A mail is one row, its content rows of their own, so that what looks for work never reads a content. Everything that is
-asked often is answered by an index, at a cost that does not grow with the number of mails.
+A mail is one row and its content has rows of its own, so that looking for work never reads a content. Every frequent
+query is answered by an index, at a cost that does not grow with the number of mails.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from wlsmtp.receipt import Status
 APPLICATION = 0x776C736D
 """``wlsm``, the mark of our files (PRAGMA application_id)."""
 BUSY = 0.2
-"""Seconds in one go to wait for another program that writes, so that those who only read get their turn."""
+"""Seconds per wait for another program that writes, so that readers get their turn."""
 PATIENCE = 30.0
 """Seconds to wait for the content of a mail that is being sent."""
 SMALL = 256 * 1024
 """Octets up to which a content is read when its mail is claimed; a larger one is streamed when it is sent."""
 CLAIMED = 8 * 1024 * 1024
-"""Octets of small contents that one claim brings into memory at most."""
+"""Maximum octets of small contents that one claim loads into memory."""
 PAGES = 4000
-"""Pages that are written to the log before they are brought into the file: most are changed again and again."""
+"""Pages written to the log before they are moved into the file: most are changed repeatedly."""
 PURGED = 1000
-"""Mails forgotten, and pages given back to the file system, in one transaction, so that others get their turn."""
+"""Mails to forget, and pages to release, per transaction, so that others get their turn."""
 PARTS = 1 << 20
 """The row of part 3 of the content of mail 7 is 7 * PARTS + 3: one tree, read in its order."""
 
@@ -79,7 +79,8 @@ MIGRATIONS = (
     CREATE INDEX mails_interrupted ON mails (interruptions) WHERE interruptions > 0;
     """,
 )
-"""What makes each version of the schema of the one before; the first makes it of nothing. Only ever added to."""
+"""The statements that make each version of the schema from the previous one; the first makes it from nothing. Append
+only."""
 
 _COLUMNS = (
     "number, id, key, status, priority, due, owner, created, expires, finished, sender, options, waiting, size, "
@@ -88,14 +89,14 @@ _COLUMNS = (
 _WAITS = "due IS NOT NULL AND owner IS NULL"
 _UNREADABLE = "unreadable"
 """The status of a record that this version cannot read. It is set aside with its content: nobody claims, purges or
-shows it, and when it was due is kept in the column of the lease."""
+shows it, and the column of the lease keeps its due time."""
 
 
 class Database:
     """One connection to the file. Not for two threads at once."""
 
     def __init__(self, path: Path, synchronous: str) -> None:
-        """Opens the file, and makes it what this version needs. Raises ``sqlite3.Error`` and ``OutboxError``."""
+        """Open the file and migrate it to this version. Raises ``sqlite3.Error`` and ``OutboxError``."""
         self._path = path
         make_private(path)
         self._connection = connect(path, str(path), BUSY, isolation_level=None)
@@ -107,10 +108,10 @@ class Database:
             self.close()
             raise
         self.identity: object = identity(path)
-        """Which file it is."""
+        """The identity of the file."""
 
     def _prepare(self, synchronous: str) -> None:
-        # The lock is waited for only where there is something to write.
+        # Wait for the lock only if there is something to write.
         [version] = self._one("PRAGMA user_version")
         if version == 0:
             self._connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -138,37 +139,37 @@ class Database:
             self._connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Release the file."""
         if self._finalizer.detach() is not None:
             disconnect(self._path, self._connection)
 
     @contextmanager
     def transaction(self, *, writes: bool) -> Iterator[None]:
-        """All or nothing of what is done inside. Only one program writes at a time; to read, nobody waits."""
+        """Run a transaction: all or nothing of it is done. One program writes at a time; reading never waits."""
         try:
             self._connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
             yield
             self._connection.execute("COMMIT")
         except BaseException:
-            with suppress(sqlite3.Error):  # a full disk, for one, has rolled back already
+            with suppress(sqlite3.Error):  # for example, a full disk has rolled back already
                 self._connection.execute("ROLLBACK")
             raise
 
     @contextmanager
     def part(self) -> Iterator[None]:
-        """All or nothing of a part of a transaction."""
+        """Run a part of a transaction: all or nothing of it is done."""
         self._connection.execute("SAVEPOINT part")
         try:
             yield
         except BaseException:
-            with suppress(sqlite3.Error):  # it may have been rolled back with all the rest
+            with suppress(sqlite3.Error):  # it may have been rolled back with everything else
                 self._connection.execute("ROLLBACK TO part")
                 self._connection.execute("RELEASE part")
             raise
         self._connection.execute("RELEASE part")
 
     def put(self, entries: Sequence[Entry]) -> list[Entry]:
-        """See ``Outbox.put``."""
+        """Store entries, as ``Outbox.put``."""
         return [self._put(entry) for entry in entries]
 
     def _put(self, entry: Entry) -> Entry:
@@ -189,7 +190,7 @@ class Database:
         return entry
 
     def claim(self, owner: str, limit: int, now: float, lease: float) -> list[Entry]:
-        """See ``Outbox.claim``; gives fewer than there are when their contents would take too much memory."""
+        """Lease due entries, as ``Outbox.claim``; fewer if their contents would use too much memory."""
         claimed: list[Entry] = []
         in_memory = 0
         for priority in self._levels():
@@ -209,7 +210,7 @@ class Database:
         return claimed
 
     def _levels(self) -> Iterator[int]:
-        """The priorities of what waits, greatest first, each by one look into the index."""
+        """Return the priorities of waiting mail, highest first, each by one index access."""
         question = f"SELECT max(priority) FROM mails WHERE {_WAITS}"
         [level] = self._one(question)
         while level is not None:
@@ -217,7 +218,7 @@ class Database:
             [level] = self._one(f"{question} AND priority < ?", level)
 
     def _lend(self, row: Any, owner: str, lease: float) -> Entry | None:
-        """The mail for its worker; None for one that had to be set aside."""
+        """Return the entry for its worker; None if it had to be set aside."""
         number, size = row[0], row[13]
         try:
             entry = self._read(row)
@@ -235,15 +236,15 @@ class Database:
         return tuple(octets for (octets,) in rows)
 
     def renew(self, owner: str, lease: float) -> None:
-        """See ``Outbox.renew``."""
+        """Renew leases, as ``Outbox.renew``."""
         self._connection.execute("UPDATE mails SET lease = ? WHERE owner = ?", (lease, owner))
 
     def settle(self, owner: str, entries: Sequence[Entry]) -> list[str]:
-        """See ``Outbox.settle``."""
+        """Store the results of leased entries, as ``Outbox.settle``."""
         return [entry.receipt.id for entry in entries if not self._change(entry, "owner = ?", owner)]
 
     def change(self, old: Entry, new: Entry) -> bool:
-        """See ``Outbox.change``."""
+        """Replace an entry, as ``Outbox.change``."""
         return self._change(new, "owner IS NULL AND due IS ? AND attempts = ?", old.due, old.receipt.attempts)
 
     def _change(self, entry: Entry, condition: str, *values: object) -> bool:
@@ -262,15 +263,15 @@ class Database:
         return True
 
     def leases(self) -> dict[str, float]:
-        """Who has mail on its way, and how long, unless a sign of life comes before."""
+        """Return the owners of leases, and when these end without a sign of life."""
         return dict(
             self._connection.execute("SELECT owner, max(lease) FROM mails WHERE owner IS NOT NULL GROUP BY owner")
         )
 
     def reclaim(self, dead: Mapping[str, float], now: float) -> list[Entry]:
-        """See ``Outbox.reclaim``; ``dead`` are owners with the leases that ended."""
+        """Reclaim entries, as ``Outbox.reclaim``; ``dead`` are owners with their ended leases."""
         self._take_up_again()
-        # Put when the clock was ahead of what it is now.
+        # Stored when the clock was ahead of its current value.
         self._connection.execute(f"UPDATE mails SET due = ? WHERE {_WAITS} AND due > ? AND due = created", (now, now))
         reclaimed: list[Entry] = []
         for owner in dead.items() & self.leases().items():
@@ -286,17 +287,17 @@ class Database:
         return reclaimed
 
     def newest(self) -> float | None:
-        """When the newest mail was put."""
+        """Return when the newest mail was put."""
         found = self._one("SELECT created FROM mails ORDER BY number DESC LIMIT 1")
         return None if found is None else cast(float, found[0])
 
     def get(self, id: str) -> Entry | None:
-        """See ``Outbox.get``. Raises ``OutboxError`` for a record that cannot be read."""
+        """Return an entry, as ``Outbox.get``. Raises ``OutboxError`` for a record that cannot be read."""
         row = self._row("id = ?", id)
         return None if row is None else self._read(row)
 
     def page(self, statuses: Collection[Status], after: str, limit: int) -> list[Entry]:
-        """See ``Outbox.page``."""
+        """Return entries, as ``Outbox.page``."""
         places = ", ".join("?" * len(statuses))
         question = f"SELECT {_COLUMNS} FROM mails WHERE status IN ({places}) AND id > ? ORDER BY id LIMIT ?"
         entries: list[Entry] = []
@@ -313,12 +314,12 @@ class Database:
         return entries
 
     def next_due(self) -> float | None:
-        """When the next mail is due, of those that nobody has on its way."""
+        """Return when the next mail is due, of those not being sent."""
         question = f"SELECT min(due) FROM mails WHERE {_WAITS} AND priority = ?"
         return min((self._one(question, level)[0] for level in self._levels()), default=None)
 
     def statistics(self) -> OutboxStatistics:
-        """See ``Outbox.statistics``."""
+        """Return the counts, as ``Outbox.statistics``."""
         counts = dict(self._connection.execute("SELECT status, count(*) FROM mails GROUP BY status").fetchall())
         due = self.next_due()
         question = "SELECT created FROM mails WHERE status = 'pending' ORDER BY id LIMIT 1"
@@ -333,7 +334,7 @@ class Database:
         )
 
     def purge(self, before: float) -> int:
-        """See ``Outbox.purge``."""
+        """Forget finished mail, as ``Outbox.purge``."""
         question = "SELECT number FROM mails WHERE finished < ? LIMIT ?"
         rows = self._connection.execute(question, (before, PURGED)).fetchall()
         for (number,) in rows:
@@ -343,7 +344,7 @@ class Database:
         return len(rows)
 
     def _shrink(self) -> None:
-        """Give free pages back to the file system, one by one, as the module steps through this statement once only."""
+        """Return free pages to the file system, one at a time, as the module steps through this statement only once."""
         [free] = self._one("PRAGMA freelist_count")
         for _ in range(min(free, PURGED)):
             self._connection.execute("PRAGMA incremental_vacuum(1)")
@@ -358,13 +359,13 @@ class Database:
         return self._connection.execute(question, values).fetchone()
 
     def _set_aside(self, row: Any, error: OutboxError) -> None:
-        """Keep a record that cannot be read, with its content, out of the way of the others."""
+        """Set aside a record that cannot be read, with its content, out of the way of the others."""
         log.error("%s; it is set aside, and tried again by each worker that begins", error.message)
         question = "UPDATE mails SET status = ?, due = NULL, owner = NULL, lease = ? WHERE number = ?"
         self._connection.execute(question, (_UNREADABLE, row[5], row[0]))
 
     def _take_up_again(self) -> None:
-        """Let mail be sent whose record could not be read, and can be now: by another version, for one."""
+        """Restore mail whose record could not be read before and can be read now, for example by another version."""
         rows = self._connection.execute(f"SELECT {_COLUMNS}, lease FROM mails WHERE status = ?", (_UNREADABLE,))
         for *row, due in rows.fetchall():
             row[3] = Status.PENDING.value
@@ -374,7 +375,7 @@ class Database:
                 self._connection.execute(question, (Status.PENDING.value, due, row[0]))
 
     def _read(self, row: Any) -> Entry:
-        """The mail of a row. Raises ``OutboxError`` for what another version, or a fault of the disk, has written."""
+        """Return the entry of a row. Raises ``OutboxError`` for one written by another version, or damaged."""
         try:
             return self._entry(row)
         except Exception as error:
@@ -400,8 +401,8 @@ def _parts(number: int) -> tuple[int, int]:
 
 
 def _stream(path: Path, file: object, number: int) -> Iterator[bytes]:
-    """The octets of a large content, a part at a time, over a connection of its own, so that nobody waits for it."""
-    if identity(path) != file:  # the same number may be another message's in the file that is there now
+    """Yield the octets of a large content, a part at a time, over its own connection, so that nobody waits for it."""
+    if identity(path) != file:  # the same number may be another message in the file that is there now
         raise MessageError("The outbox that had the content was deleted or replaced", stage=Stage.MESSAGE)
     question = "SELECT octets FROM contents WHERE part = ?"
     try:
@@ -418,7 +419,7 @@ def _stream(path: Path, file: object, number: int) -> Iterator[bytes]:
 
 
 def identity(path: Path) -> object:
-    """What tells a file from another one of the same name; None when there is none."""
+    """Return a value that distinguishes a file from another one of the same name; None if there is none."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -427,9 +428,9 @@ def identity(path: Path) -> object:
 
 
 def make_private(path: Path) -> None:
-    """See to it that the file, if it is ours or is yet to be made, can be read by its owner only: it holds mail. Raises
-    ``OutboxError`` when that cannot be had."""
-    real = Path(os.path.realpath(path))  # SQLite would follow a link to a file that is not there yet
+    """Ensure that only its owner can read the file, if it is ours or is yet to be created: it contains mail. Raises
+    ``OutboxError`` if that is impossible."""
+    real = Path(os.path.realpath(path))  # SQLite would follow a link to a file that does not exist yet
     try:
         os.close(os.open(real, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         return
@@ -449,7 +450,7 @@ def make_private(path: Path) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a file is empty, or an outbox by its mark; what is of somebody else is left alone."""
+    """Return whether a file is empty, or an outbox by its mark; other files are left alone."""
     with path.open("rb") as file:
         header = file.read(72)
     return not header or (header[:15] == b"SQLite format 3" and header[68:72] == APPLICATION.to_bytes(4, "big"))

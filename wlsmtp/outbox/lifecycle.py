@@ -1,6 +1,6 @@
-"""The states of an outbox's worker and of the session that has it, and which state may follow which.
+"""The states of an outbox's worker and of its session, and the allowed transitions.
 
-Drawn, with what happens in each, in docs/explanation/lifecycle.md.
+docs/explanation/lifecycle.md has a diagram.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 class State(Enum):
-    """Where a worker is in its life."""
+    """The states of a worker."""
 
     NEW = "new"
-    """Hired; its thread or task has not begun yet."""
+    """Created; its thread or task has not begun yet."""
     RUNNING = "running"
-    """Takes mail that is due, and waits for more."""
+    """Takes due mail, and waits for more."""
     STOPPING = "stopping"
-    """Takes no more mail. What it has on its way is still its own, until each message has an outcome."""
+    """Takes no more mail. It still owns the mail that it is sending, until each message has an outcome."""
     ENDED = "ended"
-    """Owns nothing any more: only now may another worker be hired."""
+    """Owns nothing any more: only now may another worker be started."""
 
 
 ALLOWED = {
@@ -33,14 +33,14 @@ ALLOWED = {
     State.STOPPING: frozenset({State.ENDED}),
     State.ENDED: frozenset[State](),
 }
-"""Which states may follow a state. There is no way back: a worker that stops is followed by another one."""
+"""The states that may follow each state. There is no way back: a worker that stops is followed by another one."""
 
 
 class Phase(Enum):
-    """What a session wants of its worker."""
+    """What a session wants from its worker."""
 
     ON_CALL = "on call"
-    """``send`` hires a worker, which ends when the outbox has nothing more to do."""
+    """``send`` starts a worker, which ends when the outbox has nothing more to do."""
     OPEN = "open"
     """``open()`` was called: the worker stays, and finds what other programs put into the outbox."""
     CLOSED = "closed"
@@ -48,8 +48,8 @@ class Phase(Enum):
 
 
 class WorkerLife(Lifecycle[State]):
-    """The state of one worker. Any thread may ask for it, or try to move it on: there may be another one that is
-    quicker, so what cannot be is no mistake here."""
+    """The state of one worker. Any thread may read it, or try to change it. Another thread may be faster, so an
+    impossible transition is not an error here."""
 
     __slots__ = ("_mutex",)
 
@@ -58,7 +58,7 @@ class WorkerLife(Lifecycle[State]):
         self._mutex = mutex
 
     def move(self, state: State, *, only_from: State | None = None) -> bool:
-        """Go on to ``state``; False, and nothing changes, when it may not follow the present one, or that is not
+        """Change to ``state``. Returns False, and changes nothing, if it may not follow the current one, or that is not
         ``only_from``."""
         with self._mutex:
             if state not in ALLOWED[self.state] or only_from not in (None, self.state):

@@ -1,4 +1,4 @@
-"""An outbox in memory: quick, and gone with the program. A session refuses to be closed while it has mail."""
+"""An outbox in memory: fast, and gone with the program. A session refuses to be closed while it has mail."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from wlsmtp.outbox.verdict import interrupted
 from wlsmtp.receipt import Status
 
 REMEMBERED = 100_000
-"""Finished mails that are remembered at most."""
+"""Maximum number of finished mails that are remembered."""
 
 Place = tuple[float, str]
-"""Where a mail waits: by the time at which it is due, then by its id."""
+"""The position of a waiting mail: by its due time, then by its id."""
 
 
 class MemoryOutbox(Outbox):
-    """Keeps contents as they are: what streams from a file is not copied."""
+    """Stores contents unchanged: what streams from a file is not copied."""
 
     is_durable = False
     is_shared = False
 
     def __init__(self, *, keep: float | None = 3600.0) -> None:
-        """``keep`` is how many seconds finished mail is remembered, 100,000 of them at most."""
+        """``keep`` is the number of seconds for which finished mail is remembered, at most 100,000 of them."""
         self.keep = keep
         self._mutex: Any = None
-        """Held for moments. Not a condition: a thread may be interrupted while it takes or leaves one."""
+        """Held briefly. Not a condition: a thread may be interrupted while it acquires or releases one."""
         self._forget()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -54,20 +54,20 @@ class MemoryOutbox(Outbox):
         self._in_flight: set[str] = set()
 
     async def open(self) -> None:
-        """See ``Outbox.open``. A forked child has none of its parent's mail."""
+        """Open the outbox. A forked child has none of its parent's mail."""
         if self._process != os.getpid():
             self._forget()
             self._mutex = None
         if self._mutex is None:
             wall = self.io.unix_time()
             self._clock = Clock(wall, wall, self.io.now())
-            self._mutex = self.io.mutex(Rank.OUTBOX)  # the last, as an interrupted call is made again
+            self._mutex = self.io.mutex(Rank.OUTBOX)  # last, as an interrupted call is repeated
 
     async def close(self) -> None:
-        """See ``Outbox.close``."""
+        """Close the outbox; the mail remains."""
 
     async def put(self, entries: Sequence[Entry], deadline: float | None = None) -> list[Entry]:
-        """See ``Outbox.put``."""
+        """Store entries, as ``Outbox.put``."""
         with self._mutex:
             return [self._put(entry) for entry in entries]
 
@@ -84,7 +84,7 @@ class MemoryOutbox(Outbox):
         id = entry.receipt.id
         self._in_flight.discard(id)
         if entry.due is not None:
-            # The place first: one without its mail is cleared away, but mail without a place would never be sent.
+            # The position first: one without its mail is removed, but mail without a position would never be sent.
             heapq.heappush(self._queues.setdefault(entry.priority, []), (entry.due, id))
             self._entries[id] = entry
             return
@@ -96,7 +96,7 @@ class MemoryOutbox(Outbox):
             self._drop(self._finished.popleft())
 
     async def claim(self, owner: str, limit: int) -> list[Entry]:
-        """See ``Outbox.claim``."""
+        """Lease due entries, as ``Outbox.claim``."""
         with self._mutex:
             claimed: list[Entry] = []
             for priority in sorted(self._queues, reverse=True):
@@ -113,7 +113,7 @@ class MemoryOutbox(Outbox):
             limit -= 1
 
     def _first(self, priority: int) -> Place | None:
-        """The next mail of a level. Places that a mail has left are cleared away here."""
+        """Return the next mail of a level. Positions that a mail has left are removed here."""
         queue = self._queues[priority]
         while queue:
             entry = self._entries.get(queue[0][1])
@@ -123,10 +123,10 @@ class MemoryOutbox(Outbox):
         return None
 
     async def renew(self, owner: str) -> None:
-        """See ``Outbox.renew``: a lease ends with its worker."""
+        """Do nothing: a lease ends with its worker."""
 
     async def settle(self, owner: str, entries: Sequence[Entry]) -> list[str]:
-        """See ``Outbox.settle``."""
+        """Store the results of leased entries, as ``Outbox.settle``."""
         with self._mutex:
             lost: list[str] = []
             for entry in entries:
@@ -138,24 +138,24 @@ class MemoryOutbox(Outbox):
             return lost
 
     async def reclaim(self, owner: str) -> list[Entry]:
-        """See ``Outbox.reclaim``: there is one worker, so what another one had is nobody's."""
+        """Reclaim all entries of other workers: there is only one worker."""
         with self._mutex:
             dead = [entry for entry in map(self._entries.__getitem__, self._in_flight) if entry.owner != owner]
             now = self.io.unix_time()
             reclaimed = [interrupted(entry, now) for entry in dead]
             for entry in reclaimed:
                 self._store(entry)
-            for entry in list(self._entries.values()):  # put when the clock was ahead of what it is now
+            for entry in list(self._entries.values()):  # put when the clock was ahead of its current value
                 if entry.owner is None and entry.due == entry.created and entry.created > now:
                     self._store(replace(entry, due=now))
             return reclaimed
 
     async def get(self, id: str) -> Entry | None:
-        """See ``Outbox.get``."""
+        """Return an entry, as ``Outbox.get``."""
         return self._entries.get(id)
 
     async def page(self, statuses: Collection[Status], after: Entry | None, limit: int) -> list[Entry]:
-        """See ``Outbox.page``."""
+        """Return entries, as ``Outbox.page``."""
         with self._mutex:
             ids = sorted(self._entries)
         start = 0 if after is None else bisect_right(ids, after.receipt.id)
@@ -164,7 +164,7 @@ class MemoryOutbox(Outbox):
         return [entry for entry, _ in zip(wanted, range(limit), strict=False)]
 
     async def change(self, old: Entry, new: Entry) -> bool:
-        """See ``Outbox.change``."""
+        """Replace an entry, as ``Outbox.change``."""
         with self._mutex:
             known = self._entries.get(old.receipt.id)
             if known is None or known is not old or known.owner is not None:
@@ -175,7 +175,7 @@ class MemoryOutbox(Outbox):
             return True
 
     async def agenda(self) -> Agenda:
-        """See ``Outbox.agenda``."""
+        """Return the next times, as ``Outbox.agenda``."""
         with self._mutex:
             return Agenda(self._next_due(), math.inf if self._in_flight else None)
 
@@ -184,7 +184,7 @@ class MemoryOutbox(Outbox):
         return min((place[0] for place in places if place is not None), default=None)
 
     async def statistics(self) -> OutboxStatistics:
-        """See ``Outbox.statistics``."""
+        """Return the counts, as ``Outbox.statistics``."""
         with self._mutex:
             receipts = [entry.receipt for entry in self._entries.values()]
             due = self._next_due()
@@ -200,7 +200,7 @@ class MemoryOutbox(Outbox):
             )
 
     async def purge(self, before: float) -> int:
-        """See ``Outbox.purge``."""
+        """Forget finished mail, as ``Outbox.purge``."""
         with self._mutex:
             before -= self._clock.excess(self.io.unix_time(), self.io.now())
             old = [id for id in self._finished if (self._entries[id].finished or 0.0) < before]
@@ -216,7 +216,7 @@ class MemoryOutbox(Outbox):
             self._keys.pop(entry.key, None)
 
     async def left(self) -> list[Entry]:
-        """See ``Outbox.left``; the mail that is due first comes first."""
+        """Return all unfinished mail, the earliest due first."""
         places = chain.from_iterable(self._queues.values())
         ids = dict.fromkeys(chain(self._in_flight, (id for _, id in sorted(places))))
         entries = (self._entries.get(id) for id in ids)

@@ -1,8 +1,8 @@
-"""Pure: a receipt as text, and back, for outboxes that outlive the program.
+"""Pure: converts a receipt to text and back, for durable outboxes.
 
-An error comes back as its class with all that it answers, without its traceback and its cause; one of a class that is
-not known here as the nearest class that answers the same. Of a certificate its names, its end and its fingerprint come
-back. What a newer version has written, and this one does not know, is kept, and written again.
+An error is restored as its class with all its attributes, without traceback and cause. An unknown class becomes the
+nearest known one with the same answers. Of a certificate, its names, expiry and fingerprint are restored. Fields of a
+newer version that are unknown here are kept and written again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from wlsmtp.settings.options import DeliveryOptions
 
 _KINDS = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, SMTPError)}
 _ANSWERS = ("temporary", "ambiguous", "retry_after")
-"""What any error answers; a class that is not known here has the answers in its record."""
+"""Attributes of any error; an unknown class has their values in its record."""
 _FIELDS_OF_ERRORS = frozenset({"type", "message", "stage", "reply", "hint", "server", "lasting", "more", *_ANSWERS})
 _IN_COLUMNS = frozenset({"id", "status", "next_attempt"})
 _OWN = frozenset({"errors", "carried"})
@@ -31,7 +31,7 @@ _FIELDS = {name: kind for name, kind in FIELDS.items() if name not in DERIVED | 
 
 
 def dump(receipt: OutboxReceipt) -> str:
-    """All of a receipt but its id, its status and its next attempt."""
+    """Return a receipt as text, without its id, status and next attempt."""
     errors, unread = _Errors(), receipt.unread
     write: dict[Kind, Callable[[Any], Any]] = {
         Kind.RECIPIENTS: lambda results: [_row(result, errors, unread) for result in results],
@@ -50,7 +50,7 @@ def _same(value: Any) -> Any:
 
 
 class _Errors:
-    """Each error once, as a thousand recipients may share it; its place counts from 1, and 0 is none."""
+    """Writes each error once, as a thousand recipients may share it; its index counts from 1, and 0 is none."""
 
     def __init__(self) -> None:
         self.known: list[SMTPError] = []
@@ -66,7 +66,7 @@ class _Errors:
 
 
 def load(id: str, status: Status, text: str) -> OutboxReceipt:
-    """The receipt."""
+    """Return the receipt."""
     fields = json.loads(text)
     errors = [None, *map(_to_error, fields.get("errors", ()))]
     read: dict[Kind, Callable[[Any], Any]] = {
@@ -111,7 +111,7 @@ def _to_result(row: list[Any], errors: list[SMTPError | None]) -> RecipientResul
 
 
 def _to_state(state: str) -> RecipientStatus:
-    """Of a state that is not known here nothing is known: nobody sends the message again."""
+    """Convert a state; an unknown one means that nothing is known, so that nobody sends the message again."""
     return RecipientStatus(state) if state in _STATES else RecipientStatus.UNKNOWN
 
 
@@ -137,12 +137,12 @@ def _to_tls(fields: dict[str, Any]) -> TLSInfo:
 
 
 def dump_options(options: DeliveryOptions | None) -> str | None:
-    """What the server is asked for."""
+    """Return the delivery options as text."""
     return None if options is None else options.model_dump_json(exclude_defaults=True)
 
 
 def load_options(text: str | None) -> DeliveryOptions | None:
-    """The same."""
+    """Return the delivery options from text."""
     return None if text is None else DeliveryOptions(**json.loads(text))
 
 
@@ -157,7 +157,7 @@ def _to_reply(parts: Any) -> Reply | None:
 def _error(error: SMTPError) -> dict[str, Any]:
     kind = next(kind for kind in type(error).__mro__ if kind in _KINDS.values())
     fields = _fields_of(error, kind)
-    # A class of somebody else's may answer otherwise than the one that it comes from.
+    # A third-party class may answer differently from its base class.
     if kind is not type(error) and _answers(_to_error(fields)) != _answers(error):
         fields = {**_fields_of(error, SMTPError), **{name: getattr(error, name) for name in _ANSWERS}}
     return {**fields, **error._record}
@@ -177,14 +177,14 @@ def _fields_of(error: SMTPError, kind: type[SMTPError]) -> dict[str, Any]:
 
 
 def _attributes_of(error: SMTPError, kind: type[SMTPError]) -> dict[str, Any]:
-    """The attributes that a class has beside those of all, where they are not as the class has them."""
+    """Return the additional attributes of a class, where they differ from the class defaults."""
     names = [name for one in kind.__mro__ if one in _KINDS.values() for name in attributes(one)]
     values = {name: getattr(error, name) for name in names if getattr(error, name) != getattr(kind, name)}
     return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}
 
 
 def attributes(kind: type[SMTPError]) -> list[str]:
-    """The names of what an error of this class may be given, and of what can be written down."""
+    """Return the attributes that an error of this class may have, and that can be stored."""
     plain = (bool, int, float, str, Mapping, type(None))
     return [name for name, value in vars(kind).items() if name[0] != "_" and isinstance(value, plain)]
 
@@ -211,7 +211,7 @@ def _to_error(fields: dict[str, Any]) -> SMTPError:
     more = fields.get("more", {})
     for name in known & more.keys():
         setattr(error, name, more[name])
-    if "lasting" in fields and "is_lasting" in known:  # as it was written before "more"
+    if "lasting" in fields and "is_lasting" in known:  # as it was stored before "more"
         error.is_lasting = fields["lasting"]  # type: ignore[attr-defined]
     if kind is None:
         unknown["type"] = fields["type"]

@@ -1,4 +1,4 @@
-"""From a message and the user's wishes to what an outbox keeps: when it is sent, in which order, under which id."""
+"""Converts a message and the user's wishes to an entry: when it is sent, in which order, under which id."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ When = datetime | float
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When a message is sent, and in which order; see ``SMTPSession.send``."""
+    """When and in which order a message is sent; see ``SMTPSession.send``."""
 
     send_at: When | None = None
     priority: int = 0
@@ -30,7 +30,7 @@ class Schedule:
     carried: Mapping[str, str] = field(default_factory=dict)
 
     def entry(self, mail: Mail, now: float) -> Entry:
-        """The message as an outbox keeps it. Raises ``MessageError``."""
+        """Return the entry for a message. Raises ``MessageError``."""
         due = now if self.send_at is None else _moment("send_at", self.send_at, now)
         expires = None if self.expires is None else _moment("expires", self.expires, now)
         if expires is not None and expires <= max(due, now):
@@ -82,8 +82,8 @@ _latest = 0
 
 
 def _new_id(now: float) -> str:
-    """Random, and in the order of time, so that an index grows at its end. Within a program the order also holds when
-    the system's clock is set back."""
+    """Return a random id that increases with time, so that an index grows at its end. Within a program the order also
+    holds when the system's clock is set back."""
     global _latest
     _latest = max(int(now * 1e6), _latest + 1)
     return f"{_latest:014x}{uuid.uuid4().hex[14:]}"

@@ -1,8 +1,8 @@
-"""What a session in mode ``async`` asks: to keep a message, to tell how it goes, to wait, to end.
+"""The outbox's interface to a session in mode ``async``: store a message, report its state, wait, close.
 
-A worker runs while there is mail, and is called when some is put. ``open`` makes it stay, so that it also finds the
-mail of other programs. There is one at a time: one that stops still owns what it has on its way, and only when it has
-ended may another be hired (``lifecycle.py``, docs/explanation/lifecycle.md).
+A worker runs while there is mail, and is notified when some is put. ``open`` makes it stay, so that it also finds the
+mail of other programs. There is one at a time: a stopping worker still owns the mail that it is sending, and only when
+it has ended may another one be started (``lifecycle.py``, docs/explanation/lifecycle.md).
 """
 
 from __future__ import annotations
@@ -38,23 +38,23 @@ if TYPE_CHECKING:
 PAGE = 500
 """Records read from an outbox at once."""
 CALLBACK = 60.0
-"""Seconds that an async callback may take."""
+"""Maximum seconds for an async callback."""
 A_DAY = 86400.0
 NAMED = 20
-"""Ids that an error or a line of the log names at most."""
+"""Maximum number of ids in an error or a log line."""
 
 
 class Spooler:
-    """Keeps messages in an outbox and sees to it that a worker sends them."""
+    """Stores messages in an outbox and ensures that a worker sends them."""
 
     def __init__(
         self, config: SessionConfig, outbox: Outbox, transport: Transport, io: IO,
         deadlines: Callable[[float | None], Deadlines], hire: Callable[..., Worker], follower: Follower,
         *, is_closed: bool = False,
     ) -> None:  # fmt: skip
-        """``hire`` makes a worker for this outbox; it is given ``finish`` and ``stays``. ``transport`` is opened and
-        closed here, as it must not be closed while a worker has mail on its way. A spooler belongs to the place where
-        it is made; ``follower`` follows a message wherever its receipt is asked."""
+        """``hire`` creates a worker for this outbox; it is given ``finish`` and ``stays``. ``transport`` is opened and
+        closed here, as it must not be closed while a worker is sending. A spooler belongs to the process and event loop
+        that made it; ``follower`` follows a message wherever its receipt is used."""
         self._outbox = outbox
         self._outbox.io = io
         self._transport = transport
@@ -67,28 +67,28 @@ class Spooler:
         self._works = config.outbox_worker
         self._close_timeout = config.close_timeout
         self._mutex = io.mutex(Rank.SPOOLER)
-        """For the one worker, and for the rooms."""
+        """Guards the worker and the rooms."""
         self._opening = io.condition(Rank.OPENING)
         self._progress = io.condition(Rank.PROGRESS)
         self._rooms: WeakValueDictionary[str, Condition] = WeakValueDictionary()
-        """Where those wait who wait for one message."""
+        """The callers that wait for one message, by its id."""
         self._worker: Worker | None = None
-        """The one that is not ``ENDED``, if there is any."""
+        """The worker that is not ``ENDED``, if any."""
         self._task: Task[None] | None = None
-        """Kept so that it is not collected."""
+        """Stored so that it is not garbage-collected."""
         self._phase = Phase.CLOSED if is_closed else Phase.ON_CALL
         self._is_outbox_open = False
         self._is_transport_closed = is_closed
         self._is_closed_by_worker = False
-        """Whether ``close`` gave up waiting for the worker, so that the rest of closing is done when it has ended."""
+        """True if ``close`` gave up waiting for the worker, so that the rest of closing is done when it has ended."""
 
     @property
     def is_at_work(self) -> bool:
-        """Whether it has anything to do with the outbox, or may have at any moment."""
+        """True if it is using the outbox, or may do so at any moment."""
         return self._is_outbox_open and not (self._phase is Phase.CLOSED and self._has_no_worker)
 
     def reopen(self) -> None:
-        """Take messages again after ``close``."""
+        """Accept messages again after ``close``."""
         if self._phase is Phase.CLOSED:
             self._phase = Phase.ON_CALL
 
@@ -98,23 +98,23 @@ class Spooler:
         await self._call_worker()
 
     async def post(self, mail: Mail, timeout: float | None = None, **schedule: Any) -> Receipt:
-        """Keep a message, to be sent as ``Schedule`` says."""
+        """Store a message, to be sent as ``Schedule`` says."""
         [receipt] = await self.post_all([mail], timeout, **schedule)
         return receipt
 
     async def post_all(self, mails: Sequence[Mail], timeout: float | None = None, **schedule: Any) -> list[Receipt]:
-        """Keep messages, all or none. Raises ``OutboxError``, and nothing is kept, when nobody could send them, or the
+        """Store messages, all or none. Raises ``OutboxError``, and stores nothing, if nobody could send them, or the
         outbox is not free within ``timeout`` seconds."""
         self._refuse_when_closed()
         deadline = None if timeout is None else self._deadlines(timeout).end
         now = self._io.unix_time()
-        # A microsecond apart, as their ids and their turns follow the time.
+        # A microsecond apart, as their ids and their order follow the time.
         entries = [Schedule(**schedule).entry(mail, now + place * 1e-6) for place, mail in enumerate(mails)]
         await self._ready()
         if self._works and self._has_no_worker:
             self._hire_worker()
-        # Whoever is interrupted from here on leaves no mail that nobody knows of: there is a worker, and the end of the
-        # program is seen to, before there is mail.
+        # The worker and the exit work exist before there is mail: a caller that is interrupted from here on leaves no
+        # mail that nobody sends.
         try:
             kept = await self._outbox.put(entries, deadline)
         finally:
@@ -122,11 +122,11 @@ class Spooler:
         return [self._shown(entry) for entry in kept]
 
     async def receipt(self, id: str) -> Receipt:
-        """What is known of a message. Raises ``NotInOutbox``."""
+        """Return the receipt of a message. Raises ``NotInOutbox``."""
         return self._shown(await self._get(id))
 
     async def receipts(self, *statuses: Status) -> AsyncGenerator[list[Receipt], None]:
-        """All messages of these states (of none: all), in the order in which they were put, a page at a time."""
+        """Yield all messages in these states (none: all), in the order in which they were put, a page at a time."""
         statuses = statuses or tuple(Status)
         await self._ready()
         page = await self._outbox.page(statuses, None, PAGE)
@@ -135,7 +135,7 @@ class Spooler:
             page = await self._outbox.page(statuses, page[-1], PAGE)
 
     async def cancel(self, id: str) -> bool:
-        """Take a message back that is not on its way."""
+        """Cancel a message that is not being sent."""
         entry = await self._get(id)
         if entry.is_finished:
             return False
@@ -146,7 +146,7 @@ class Spooler:
         return True
 
     async def retry(self, id: str) -> bool:
-        """Try a message again that is finished and did not reach all, or that waits for its next try."""
+        """Try a message again that is finished and did not reach all recipients, or that waits for its next attempt."""
         self._refuse_when_closed()
         entry = await self._get(id)
         new = again(entry, self._io.unix_time())
@@ -156,19 +156,19 @@ class Spooler:
         return True
 
     async def statistics(self) -> OutboxStatistics:
-        """Counts."""
+        """Return the counts."""
         await self._ready()
         return await self._outbox.statistics()
 
     async def flush(self, timeout: float | None) -> int:
-        """Wait until all is sent that can be sent in time; tell how many are pending."""
+        """Wait until everything is sent that can be sent in time; return how many messages are pending."""
         self._refuse_when_closed()
         if not self._is_in_callback:
             await self._drain(self._deadlines(timeout).end)
         return (await self._outbox.statistics()).pending
 
     async def close(self, deadlines: Deadlines, *, drain: bool) -> None:
-        """End; see ``SMTPSession.close``."""
+        """Close; see ``SMTPSession.close``."""
         self._phase = Phase.CLOSED
         try:
             if self._is_outbox_open:
@@ -188,7 +188,7 @@ class Spooler:
         await self._report_left(is_late=self._io.now() >= deadlines.end)
 
     async def _let_go(self, deadlines: Deadlines) -> None:
-        """Close the outbox and the connections, which no worker needs any more."""
+        """Close the outbox and the connections, which no worker uses any more."""
         self._is_closed_by_worker = False
         self._is_transport_closed = True
         try:
@@ -199,7 +199,7 @@ class Spooler:
             await self._transport.close(deadlines)
 
     async def _drain(self, deadline: float, *, patient: bool = True) -> None:
-        """Wait for what is due, and if ``patient`` also for what comes due before the deadline."""
+        """Wait for due mail, and if ``patient`` also for mail that becomes due before the deadline."""
         await self._ready()
         await self._call_worker()
         while self._io.now() < deadline:
@@ -216,7 +216,7 @@ class Spooler:
         now = self._io.unix_time()
         worker = self._worker
         if patient:
-            # After a wrong password and its like nothing is tried for longer than a close may take.
+            # After a wrong password or similar, the pause is longer than a close may take.
             rest = worker.rest if worker is not None else 0.0
             left = deadline - self._io.now()
             return agenda.lease is None and agenda.due is not None and max(agenda.due - now, rest) > left
@@ -230,7 +230,7 @@ class Spooler:
         return worker is None or worker.state is State.ENDED
 
     async def _dismiss(self, deadline: float) -> None:
-        """Have the worker finish what is on its way, and end. After the deadline it goes on with that by itself."""
+        """Let the worker finish what it is sending, and end. After the deadline it continues with that alone."""
         worker = self._worker
         if worker is None:
             return
@@ -244,7 +244,7 @@ class Spooler:
 
     @property
     def _is_in_callback(self) -> bool:
-        """Whether the worker itself asks, from ``on_sent`` or ``on_error``: it cannot wait for itself."""
+        """True if the caller is the worker itself, in ``on_sent`` or ``on_error``: it cannot wait for itself."""
         worker = self._worker
         return worker is not None and worker.state is not State.ENDED and worker.caller == self._io.caller()
 
@@ -253,12 +253,12 @@ class Spooler:
             raise closed_error()
 
     async def _report_left(self, *, is_late: bool) -> None:
-        """Raise ``OutboxNotEmpty`` when mail would be lost with the program; else log what was not waited for."""
+        """Raise ``OutboxNotEmpty`` if mail would be lost with the program; else log what was not waited for."""
         if not self._outbox.is_durable:
             if left := await self._outbox.left():
                 words = f"{len(left)} messages in the outbox were not sent, and would be lost with the program"
                 hint = (
-                    "They are in the error's left; open() goes on with them; close(timeout=…) waits longer; "
+                    "They are in the error's left; open() continues with them; close(timeout=…) waits longer; "
                     "outbox='sqlite:///path' keeps them"
                 )
                 error = OutboxNotEmpty(f"{words}: {_named(left)}", stage=Stage.SETTINGS, hint=hint)
@@ -273,11 +273,11 @@ class Spooler:
         return entry.owner is not None or (entry.due is not None and entry.due <= self._io.unix_time())
 
     async def _at_exit(self) -> None:
-        """The program ends, and nobody has closed the session."""
+        """Close a session at program exit that nobody has closed."""
         deadline = self._io.now() + self._close_timeout
         self._phase = Phase.CLOSED
         if not self._outbox.is_durable:
-            with suppress(OutboxError):  # no thread may be had now; what is left is told below
+            with suppress(OutboxError):  # no thread may be available now; the remaining mail is reported below
                 await self._drain(deadline)
         await self._dismiss(deadline)
         if self._outbox.is_durable:
@@ -298,41 +298,42 @@ class Spooler:
                 self._is_outbox_open = True
 
     async def _call_worker(self) -> None:
-        """See to it that a worker looks at the outbox. Raises ``OutboxError`` when none can begin."""
+        """Ensure that a worker checks the outbox. Raises ``OutboxError`` if none can be started."""
         await self._ready()
         if not self._works:
             return
         worker = self._worker
-        # One that stops still owns mail: its successor is hired when it has ended, see ``_run``.
+        # A stopping worker still owns mail: its successor is started when it has ended, see ``_run``.
         if worker is None or await worker.call() is State.ENDED:
             self._hire_worker()
 
     def _hire_worker(self) -> None:
-        """One step, wherever it is interrupted: there is a worker with its thread or task, or no worker."""
+        """Start a worker atomically, wherever it is interrupted: either it exists with its thread or task, or not at
+        all."""
         hired: Worker | None = None
         forget: Callable[[], None] | None = None
         try:
             with self._mutex:
                 if not self._has_no_worker:
-                    return  # somebody else was quicker
+                    return  # another caller was faster
                 hired = self._worker = self._hire(
                     finish=self._finish,
                     stays=lambda: self._phase is Phase.OPEN,
                 )
-            # Before the worker begins: the program may end before its thread has had its first turn.
+            # Before the worker begins: the program may end before its thread has run.
             forget = self._io.at_exit(self._at_exit)
             self._task = self._io.spawn(self._run(hired, forget), "wlsmtp-outbox")
         except BaseException as error:
-            # If its thread has begun, it works, and all is well; else it finds that it was given up.
+            # If its thread has begun, it works; otherwise it finds that it was abandoned.
             if hired is not None and hired.lifecycle.move(State.ENDED, only_from=State.NEW):
                 if forget is not None:
                     forget()
                 if isinstance(error, OSError) and not isinstance(error, SMTPError):
-                    words = f"No thread can be started to send what is in the outbox ({error.strerror})"
+                    words = f"No thread can be started to send the messages in the outbox ({error.strerror})"
                     failure = OutboxError(words, stage=Stage.SETTINGS)
                     failure.is_passing = True
                     raise failure from error
-                self._hire_worker()  # we were interrupted, and others may count on it
+                self._hire_worker()  # this caller was interrupted; others may count on it
             raise
 
     async def _run(self, worker: Worker, forget: Callable[[], None]) -> None:
@@ -340,13 +341,13 @@ class Spooler:
         try:
             if self._is_transport_closed and worker.state is State.NEW:
                 self._is_transport_closed = False
-                with suppress(SMTPError):  # that nobody answers shows later
+                with suppress(SMTPError):  # a failure shows later
                     await self._transport.open(self._deadlines(None))
             await worker.run()
             is_succeeded = True
         except Exception:
-            log.exception("the worker of the outbox failed; the next message calls another one")
-        except BaseException:  # the event loop ends, and nobody has closed the session
+            log.exception("the worker of the outbox failed; the next message starts another one")
+        except BaseException:  # the event loop is ending, and nobody has closed the session
             await self._report_left(is_late=False)
             raise
         finally:
@@ -355,7 +356,7 @@ class Spooler:
                 await self._after(worker, is_succeeded=is_succeeded)
 
     async def _after(self, worker: Worker, *, is_succeeded: bool) -> None:
-        """A worker has ended: tell who waits for that, and go on with what it was called for and did not do."""
+        """Handle the end of a worker: notify those who wait for it, and continue with what it did not do."""
         async with self._progress:
             self._progress.notify_all()
         if self._phase is not Phase.CLOSED:
@@ -365,14 +366,14 @@ class Spooler:
             await self._let_go(self._deadlines(self._close_timeout))
 
     async def _call_worker_if_any(self) -> None:
-        """The same for mail that is kept already, and so is pending whether there is a worker for it or not."""
+        """Start a worker for mail that is stored already, and stays pending even if none can be started."""
         try:
             await self._call_worker()
         except OutboxError as error:
-            log.error("the outbox has no worker before the next call: %s", error)
+            log.error("the outbox has no worker until the next message: %s", error)
 
     async def _finish(self, entries: Sequence[Entry]) -> None:
-        """The last word on these messages is known."""
+        """Note the final result of these messages."""
         for entry in entries:
             room = self._rooms.get(entry.receipt.id)
             if room is not None:
@@ -393,20 +394,21 @@ class Spooler:
             log.exception("a callback failed on message %s", receipt.id)
 
     async def follow(self, id: str, timeout: float | None = None) -> Receipt:
-        """See ``Follower.follow``."""
+        """Wait until the message is finished, as ``Follower.follow``."""
         if timeout != 0 and self._is_in_callback:
             words = "The worker would wait for itself, as it waits for on_sent and on_error"
             hint = "Wait in another thread or task, or once the callback has returned"
             raise ConfigError(words, stage=Stage.SETTINGS, hint=hint)
         deadline = math.inf if timeout is None else self._io.now() + timeout
-        if self._has_no_worker and self._phase is not Phase.CLOSED:  # the one that had the message was of another loop
+        # The one that had the message belonged to another loop.
+        if self._has_no_worker and self._phase is not Phase.CLOSED:
             await self._call_worker_if_any()
         with self._mutex:
             room = self._rooms.setdefault(id, self._io.condition(Rank.ROOM))
         pause = POLL_INTERVAL / 10
         while True:
             await self._ready()
-            # Looked up inside the room, so that the news cannot come between the look and the wait.
+            # Looked up inside the room, so that a change cannot come between the look-up and the wait.
             async with room:
                 receipt = self._shown(await self._known(id))
                 if receipt.status is not Status.PENDING or self._io.now() >= deadline:
@@ -431,6 +433,6 @@ class Spooler:
 
 
 def _named(entries: Sequence[Entry]) -> str:
-    """The ids of some mail, and how many more there are."""
+    """Return the ids of some mail, and how many more there are."""
     shown = ", ".join(entry.receipt.id for entry in entries[:NAMED])
     return shown if len(entries) <= NAMED else f"{shown} and {len(entries) - NAMED} more"

@@ -1,8 +1,8 @@
 """An outbox in one SQLite file, safe for any number of programs on one machine.
 
-A clerk, which is a thread or a task of its own, does what the others ask for, and what is asked for at the same time in
-one transaction: ten threads that put a mail each wait for the disk once. Who asks waits for the answer and no longer
-than it wants to; an interrupt finds it outside of the database.
+A clerk, a thread or task of its own, does the jobs of the callers, and simultaneous jobs in one transaction: ten
+threads that each put a mail wait for the disk once. A caller waits for the result no longer than it wants to, and an
+interrupt finds it outside the database.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ T = TypeVar("T")
 PATIENCE = 30.0
 """Seconds to wait for another program that writes, unless the caller has less time."""
 TOGETHER = 1000
-"""Jobs in one transaction at most, so that other programs get their turn."""
+"""Maximum number of jobs in one transaction, so that other programs get their turn."""
 IDLE_EXIT_AFTER = 5.0
 """Seconds for which a clerk without work stays."""
 FORK_PATIENCE = 5.0
-"""Seconds for which a fork waits for a transaction at most."""
+"""Maximum seconds for which a fork waits for a transaction."""
 
 
 class _Job:
-    """Something to be done with the database. It waits in a queue; whoever takes it out of there answers for it: the
-    clerk, or the caller who does not want to wait any longer."""
+    """Something to be done with the database. It waits in a queue; whoever removes it is responsible for it: the clerk,
+    or the caller that stops waiting."""
 
     def __init__(self, function: Callable[[Database], Any], bell: Bell) -> None:
         self.function, self.bell = function, bell
@@ -61,7 +61,7 @@ class _Job:
 
 
 class SQLiteOutbox(Outbox):
-    """Mail in a file that survives the program, and (with ``synchronous="full"``) a loss of power."""
+    """Mail in a file that survives the program, and (with ``synchronous="full"``) a power failure."""
 
     def __init__(
         self,
@@ -71,9 +71,8 @@ class SQLiteOutbox(Outbox):
         lease: float = 60.0,
         keep: float | None = 7 * 86400.0,
     ) -> None:
-        """``synchronous``: with ``"full"``, a mail that was put is on the disk; with ``"normal"`` it is safe when the
-        program is killed, and a loss of power may take the last moments. ``lease`` and ``keep``: see ``Outbox``.
-        """
+        """With ``synchronous="full"``, mail that was put is on disk. With ``"normal"`` it survives the program being
+        killed, and a power failure may lose the last moments. ``lease`` and ``keep``: see ``Outbox``."""
         if synchronous not in ("full", "normal"):
             raise ConfigError("outbox: synchronous must be 'full' or 'normal'", stage=Stage.SETTINGS)
         if not lease > 0 or not (keep is None or keep >= 0):
@@ -91,17 +90,17 @@ class SQLiteOutbox(Outbox):
         watch_forks(self)
 
     def _begin(self) -> None:
-        """What waits for its turn in another process or event loop is not for the clerk of this one."""
+        """Start afresh: jobs queued in another process or event loop are not for this clerk."""
         self._reads: deque[_Job] = deque()
         self._writes: deque[_Job] = deque()
         self._closings: deque[_Job] = deque()
         self._done: deque[_Job] = deque()
-        """Whose callers are to be told."""
+        """Finished jobs whose callers are to be notified."""
         self._clerk: WorkerLife | None = None
         self._task: Task[None] | None = None
-        """Of the clerk, once it has one."""
+        """The clerk's task, once it has one."""
         self._lingers = True
-        """Whether a clerk waits for more to do; not while the event loop ends, which nobody would wait for."""
+        """True if a clerk waits for more work; not while the event loop is ending, which nobody would wait for."""
         self._watch = Watch(self.lease)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -111,20 +110,20 @@ class SQLiteOutbox(Outbox):
         self.__init__(**settings)  # type: ignore[misc]
 
     def before_fork(self) -> None:
-        """See ``Forkable``. While another thread uses the database for long it stays open, and the child cannot use the
-        outbox."""
+        """Close the database before a fork. While another thread uses it for long it stays open, and the child cannot
+        use the outbox."""
         self._is_forking = self._in_use.acquire(FORK_PATIENCE)
         if self._is_forking:
             self._let_go()
 
     def after_fork(self) -> None:
-        """See ``Forkable``; the next call opens the file again."""
+        """Continue after a fork; the next call opens the file again."""
         if self._is_forking:
             self._is_forking = False
             self._in_use.release()
 
     async def open(self) -> None:
-        """See ``Outbox.open``."""
+        """Open the file, as ``Outbox.open``."""
         if self._home != self.io.here():
             if self._home is not None and self._home.is_forked_off:
                 self._database = None
@@ -133,75 +132,77 @@ class SQLiteOutbox(Outbox):
         if self._clerk is None:
             self._mutex = self.io.mutex(Rank.SPOOLER)
         if self._clerk is None or self._clerk.state is State.ENDED:
-            self._bell = self.io.bell()  # one of the event loop that runs now
+            self._bell = self.io.bell()  # a clerk of the running event loop
         newest = await self._look(lambda database: database.newest())
         wall = self.io.unix_time()
         self._clock = Clock(wall if newest is None else newest, wall, self.io.now())
 
     async def close(self) -> None:
-        """See ``Outbox.close``; the next call opens the file again."""
+        """Close the file; the next call opens it again."""
         if self._database is not None:
             await self._ask(self._closings, lambda _: None, self.io.now() + PATIENCE)
 
     async def put(self, entries: Sequence[Entry], deadline: float | None = None) -> list[Entry]:
-        """See ``Outbox.put``."""
+        """Store entries, as ``Outbox.put``."""
         return await self._do(lambda database: database.put(entries), deadline)
 
     async def claim(self, owner: str, limit: int) -> list[Entry]:
-        """See ``Outbox.claim``."""
+        """Lease due entries, as ``Outbox.claim``."""
         now = self.io.unix_time()
         return await self._do(lambda database: database.claim(owner, limit, now, self.lease))
 
     async def renew(self, owner: str) -> None:
-        """See ``Outbox.renew``."""
+        """Renew leases, as ``Outbox.renew``."""
         await self._do(lambda database: database.renew(owner, self.io.unix_time() + self.lease))
 
     async def settle(self, owner: str, entries: Sequence[Entry]) -> list[str]:
-        """See ``Outbox.settle``."""
+        """Store the results of leased entries, as ``Outbox.settle``."""
         return await self._do(lambda database: database.settle(owner, entries))
 
     async def reclaim(self, owner: str) -> list[Entry]:
-        """See ``Outbox.reclaim``. Records that could not be read are tried again, as another version may have."""
+        """Reclaim entries, as ``Outbox.reclaim``. Unreadable records are read again, as another version may be able
+        to."""
         leases = await self._look(lambda database: database.leases())
         rests = self._watch.look(leases, self.io.unix_time(), self.io.now())
         dead = {name: leases[name] for name, rest in rests.items() if rest <= 0 and name != owner}
         return await self._do(lambda database: database.reclaim(dead, self.io.unix_time()))
 
     async def get(self, id: str) -> Entry | None:
-        """See ``Outbox.get``."""
+        """Return an entry, as ``Outbox.get``."""
         return await self._look(lambda database: database.get(id))
 
     async def page(self, statuses: Collection[Status], after: Entry | None, limit: int) -> list[Entry]:
-        """See ``Outbox.page``."""
+        """Return entries, as ``Outbox.page``."""
         id = "" if after is None else after.receipt.id
         return await self._look(lambda database: database.page(statuses, id, limit))
 
     async def change(self, old: Entry, new: Entry) -> bool:
-        """See ``Outbox.change``."""
+        """Replace an entry, as ``Outbox.change``."""
         return await self._do(lambda database: database.change(old, new))
 
     async def agenda(self) -> Agenda:
-        """See ``Outbox.agenda``."""
+        """Return the next times, as ``Outbox.agenda``."""
         due, leases = await self._look(lambda database: (database.next_due(), database.leases()))
         wall = self.io.unix_time()
         rests = self._watch.look(leases, wall, self.io.now())
         return Agenda(due, min((wall + rest for rest in rests.values()), default=None))
 
     async def statistics(self) -> OutboxStatistics:
-        """See ``Outbox.statistics``."""
+        """Return the counts, as ``Outbox.statistics``."""
         return await self._look(lambda database: database.statistics())
 
     async def purge(self, before: float) -> int:
-        """See ``Outbox.purge``; gives the room back to the file system. A clock that may be ahead forgets less."""
+        """Forget finished mail, and release its space to the file system. If the clock may be ahead, less is
+        forgotten."""
         certain = before - self._clock.excess(self.io.unix_time(), self.io.now())
         return await self._do(lambda database: database.purge(certain))
 
     async def _look(self, function: Callable[[Database], T]) -> T:
-        """The same as ``_do`` for what only reads. It waits for no other program."""
+        """Run a read-only ``function``, as ``_do``. It waits for no other program."""
         return await self._ask(self._reads, function, self.io.now() + PATIENCE)
 
     async def _do(self, function: Callable[[Database], T], deadline: float | None = None) -> T:
-        """Have ``function`` done, together with whatever else is waiting for its turn."""
+        """Run ``function``, together with other queued jobs."""
         return await self._ask(self._writes, function, self.io.now() + PATIENCE if deadline is None else deadline)
 
     async def _ask(self, queue: deque[_Job], function: Callable[[Database], T], deadline: float) -> T:
@@ -217,7 +218,7 @@ class SQLiteOutbox(Outbox):
                 except TimeoutError:
                     if _take_back(queue, job):
                         raise self._busy() from None
-                    deadline = self.io.now() + PATIENCE  # the clerk is at it
+                    deadline = self.io.now() + PATIENCE  # the clerk is doing it
         except BaseException:
             _take_back(queue, job)
             raise
@@ -227,7 +228,7 @@ class SQLiteOutbox(Outbox):
         return result
 
     def _call_clerk(self) -> None:
-        """See to it that the jobs are done. Raises ``OutboxError`` when there is no thread for that."""
+        """Ensure that the jobs are done. Raises ``OutboxError`` if there is no thread for them."""
         self._bell.ring()
         hired: WorkerLife | None = None
         try:
@@ -241,11 +242,11 @@ class SQLiteOutbox(Outbox):
             if hired is not None and hired.move(State.ENDED, only_from=State.NEW):
                 if isinstance(error, OSError):
                     raise self._as_outbox_error(error) from error
-                self._call_clerk()  # we were interrupted, and others may count on it
+                self._call_clerk()  # this caller was interrupted; others may count on it
             raise
 
     async def _serve(self, clerk: WorkerLife) -> None:
-        """The clerk's work."""
+        """Run the clerk."""
         if not clerk.move(State.RUNNING):
             return
         is_cancelled = True
@@ -255,17 +256,18 @@ class SQLiteOutbox(Outbox):
                 self._tell()
             is_cancelled = False
         finally:
-            # An event loop that ends cancels all tasks: who writes down what is known of its mail still needs a clerk.
+            # An event loop that ends cancels all tasks: the worker still needs a clerk to store the results of its
+            # mail.
             self._lingers = self._lingers and not is_cancelled
             self._tell()
             clerk.move(State.ENDED)
-            if self._has_jobs:  # asked for between the last look and the end
+            if self._has_jobs:  # requested between the last check and the end
                 with suppress(OutboxError):
                     self._call_clerk()
 
     @property
     def _is_clerk_lost(self) -> bool:
-        """Whether the event loop has cancelled the clerk's task before its first step."""
+        """True if the event loop has cancelled the clerk's task before its first step."""
         return self._task is not None and self._task.is_done
 
     def _tell(self) -> None:
@@ -284,13 +286,13 @@ class SQLiteOutbox(Outbox):
             except TimeoutError:
                 if not self.io.is_ending:
                     break
-            if self._has_jobs:  # it may have been rung for what was done meanwhile
+            if self._has_jobs:  # it may have been rung for work that is already done
                 return True
         return self._has_jobs
 
     def _play(self) -> None:
-        """Do what can be done now, all writing in one transaction: when it fails, nothing of it is done. Jobs that
-        another program does not let us do stay in their queue."""
+        """Do the jobs that can be done now, all writes in one transaction: if it fails, none of them is done. Jobs that
+        another program blocks stay in the queue."""
         with self._in_use:
             self._play_all()
 
@@ -325,9 +327,9 @@ class SQLiteOutbox(Outbox):
                 job.play(database)
 
     def _opened(self) -> Database:
-        """The open file; another one when the one that was opened is not there any more."""
+        """Return the open file; another one if the one that was opened is not there any more."""
         if self._database is not None and self._database.identity != identity(self.path):
-            words = "the outbox %s was deleted or replaced; what it held is not in the file that is used from now on"
+            words = "the outbox %s was deleted or replaced; its messages are not in the file that is used from now on"
             log.error(words, self.path)
             self._let_go()
         if self._database is None:
@@ -358,7 +360,7 @@ class SQLiteOutbox(Outbox):
 
 
 def _take_back(queue: deque[_Job], job: _Job) -> bool:
-    """Whether the job was not begun, and will not be."""
+    """Withdraw a job; return whether it had not begun."""
     try:
         queue.remove(job)
     except ValueError:
@@ -367,7 +369,7 @@ def _take_back(queue: deque[_Job], job: _Job) -> bool:
 
 
 def _taken(queue: deque[_Job]) -> list[_Job]:
-    """Jobs to be done now; nobody can take them back any more."""
+    """Take the jobs to be done now; nobody can withdraw them any more."""
     jobs: list[_Job] = []
     with suppress(IndexError):
         while len(jobs) < TOGETHER:
@@ -376,5 +378,5 @@ def _taken(queue: deque[_Job]) -> list[_Job]:
 
 
 def _is_busy(error: Exception) -> bool:
-    """Whether another program writes."""
+    """Return whether another program is writing."""
     return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY

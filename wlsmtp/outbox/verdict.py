@@ -1,4 +1,4 @@
-"""Pure: what becomes of a mail in an outbox. It decides; ``worker.py`` and ``spooler.py`` do."""
+"""Pure: decides the next state of a mail in an outbox; ``worker.py`` and ``spooler.py`` act on it."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the settings say about further tries."""
+    """The settings for further attempts."""
 
     policy: RetryPolicy
     all_or_nothing: bool = False
-    """Whether all recipients are tried again together, or nobody (``partial="abort"``)."""
+    """True if all recipients are tried again together, or none (``partial="abort"``)."""
 
 
 def after_try(entry: Entry, outcome: Outcome, rules: Rules, now: float) -> Entry:
-    """The mail after a try: finished, or waiting for the next try for those whom it may still reach."""
+    """Return the entry after an attempt: finished, or waiting for the next attempt for those it may still reach."""
     before = entry.receipt
     merged = Outcome(before.recipients, before.reply, before.error, before.tls).updated_by(outcome)
     attempts = before.attempts + 1
@@ -42,7 +42,7 @@ def after_try(entry: Entry, outcome: Outcome, rules: Rules, now: float) -> Entry
         recipients=merged.recipients, reply=merged.reply, attempts=attempts, error=merged.error, tls=merged.tls
     )
     rest = _rest(merged, rules)
-    # As long as a server asks for: nobody waits, and a message may expire.
+    # The pause is as long as the server asks for: nobody waits, and a message may expire.
     pause = next_pause(rules.policy, attempts, merged.error, max(now - entry.created, 0.0)) if rest else None
     if pause is not None:
         return entry.waits_until(now + pause, receipt, rest)
@@ -50,26 +50,26 @@ def after_try(entry: Entry, outcome: Outcome, rules: Rules, now: float) -> Entry
 
 
 def _rest(outcome: Outcome, rules: Rules) -> tuple[str, ...]:
-    """Whom another try may reach."""
+    """Return the recipients that another attempt may reach."""
     left = [result.address for result in outcome.recipients if _is_left(result, outcome.error, rules.policy)]
     return () if rules.all_or_nothing and len(left) < len(outcome.recipients) else tuple(left)
 
 
 def _is_left(result: RecipientResult, latest: SMTPError | None, policy: RetryPolicy) -> bool:
-    """What stands in the way of all mail (a wrong password, a certificate that ran out) is no fault of this one, which
-    waits until somebody has seen to it."""
+    """Return whether the mail stays pending. A problem with all mail (a wrong password, an expired certificate) is not
+    the fault of this one, which waits until somebody has fixed it."""
     error = result.error or latest
     is_no_fault = concerns_all(error) or isinstance(error, ProtocolError)
     return (is_no_fault and result.status is RecipientStatus.NOT_SENT) or may_retry(result, error, policy)
 
 
 def concerns_all(error: SMTPError | None) -> bool:
-    """Whether a failure stands in the way of all mail to this server: nothing of a message had been said yet."""
+    """Return whether a failure affects all mail to this server: no command of a message had been sent."""
     return error is not None and error.stage is not None and error.stage.is_before_mail
 
 
 def expired(entry: Entry, now: float) -> Entry:
-    """The mail, given up because its time is over; the reason of the last failure stays with it."""
+    """Return the entry as expired; the last failure remains the reason."""
     before = entry.receipt
     why = f"; the last try failed: {before.error.message}" if before.error is not None else ""
     error = DeadlineExceeded(f"The message expired before it was sent{why}", stage=Stage.MESSAGE)
@@ -78,14 +78,15 @@ def expired(entry: Entry, now: float) -> Entry:
 
 
 def cancelled(entry: Entry, now: float) -> Entry:
-    """The mail, which nobody wants to be sent any more."""
+    """Return the entry as cancelled by the user."""
     error = MessageCancelled("The message was cancelled", stage=Stage.MESSAGE)
     before = entry.receipt
     return entry.ends(now, before.changed(status=overall_status(before.recipients), error=error))
 
 
 def again(entry: Entry, now: float) -> Entry | None:
-    """The mail, to be tried at once for all whom it did not reach for certain; None when there is nobody."""
+    """Return the entry with an attempt due at once for all recipients that it has not certainly reached; None if there
+    are none."""
     receipt = entry.receipt
     rest = tuple(result.address for result in receipt.recipients if result.status is not RecipientStatus.ACCEPTED)
     if not rest or receipt.status is Status.SENT:
@@ -94,14 +95,14 @@ def again(entry: Entry, now: float) -> Entry | None:
 
 
 def interrupted(entry: Entry, now: float) -> Entry:
-    """The mail, whose worker died or was too long without a sign of life."""
+    """Return the entry after its worker died or gave no sign of life for too long."""
     receipt = entry.receipt.changed(interruptions=entry.receipt.interruptions + 1)
     return entry.waits_until(now, receipt, entry.waiting)
 
 
 def abandoned(entry: Entry, cause: BaseException) -> Outcome:
-    """What is known of a mail when its transport failed in a way that it should not have: nothing, unless a connection
-    was being opened."""
+    """Return the outcome of a mail whose transport failed unexpectedly: unknown, unless a connection was being
+    opened."""
     if NOTHING_SENT in getattr(cause, "__notes__", ()):
         failure = ConnectionFailed(f"The connection could not be opened ({type(cause).__name__})", stage=Stage.CONNECT)
         failure.is_lasting = True

@@ -1,7 +1,7 @@
-"""The worker: takes due mail out of an outbox, has a transport carry it, and writes down what came of it.
+"""The worker: claims due mail from an outbox, passes it to a transport, and stores the results.
 
-A mail is lent to the worker from before its first octet goes out until its outcome is written down. Between the two,
-and only there, the death of the program leaves a doubt.
+A mail is leased to the worker from before its first octet is sent until its outcome is stored. The death of the program
+leaves a doubt only in that time.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ if TYPE_CHECKING:
     from wlsmtp.transports.base import Transport
 
 CLAIMED = 100
-"""Mails lent at once: few enough that a death leaves few in doubt, and that urgent mail need not wait for long."""
+"""Mails leased at once: few, so that a death leaves few in doubt, and urgent mail need not wait long."""
 POLL_INTERVAL = 1.0
-"""Seconds after which a shared outbox is looked into for the mail of other programs."""
+"""Seconds after which a shared outbox is checked for the mail of other programs."""
 IDLE_EXIT_AFTER = 1.0
 """Seconds for which a worker without work stays, in case more is put."""
 UNCALLED_INTERVAL = 10.0
-"""Seconds after which an outbox of this program alone is looked into although nobody called."""
+"""Seconds after which an outbox of this program alone is checked without a notification."""
 PURGE_INTERVAL = 3600.0
-"""Seconds between two cleanings."""
+"""Seconds between two purges."""
 LONGEST_PROBE_PAUSE = 60.0
-"""The longest pause after a failure that stands in the way of all mail. Then one mail goes ahead to see."""
+"""The longest pause after a failure that affects all mail. Then one mail probes the server."""
 WRITE_TRIES = 30
-"""How often it is tried again to write down an outcome when the outbox cannot be used."""
+"""How often storing an outcome is retried when the outbox cannot be used."""
 WRITE_RETRY_PAUSE = 1.0
-"""Seconds between two such tries."""
+"""Seconds between two such attempts."""
 
 
 class Worker:
-    """Works until it is told to stop or, unless it ``stays``, until nothing is left to do. See ``State``."""
+    """Works until it is stopped or, unless it ``stays``, until nothing is left to do. See ``State``."""
 
     def __init__(
         self, outbox: Outbox, transport: Transport, rules: Rules, io: IO, announce: Announcer,
@@ -61,8 +61,8 @@ class Worker:
         sign: Callable[[Content], Content],
         finish: Callable[[Sequence[Entry]], Awaitable[None]], stays: Callable[[], bool],
     ) -> None:  # fmt: skip
-        """``count`` and ``finish`` are told of mail of which the outcome is final and written down. ``stays`` says
-        whether to look for more work when there is none."""
+        """``count`` and ``finish`` receive mail with a final, stored outcome. ``stays`` says whether to look for more
+        work when there is none."""
         self.lifecycle: WorkerLife = WorkerLife(io.mutex(Rank.LIFE))
         self._outbox = outbox
         self._transport = transport
@@ -78,73 +78,73 @@ class Worker:
         self._changed = io.condition(Rank.WORKER_CHANGED)
         self._ending = io.condition(Rank.WORKER_CHANGED)
         self._claimed: deque[Entry] = deque()
-        """Lent to us, and not given to the transport yet."""
+        """Mail leased to this worker, and not given to the transport yet."""
         self._has_no_leases = False
-        """Whether all that it had claimed is settled or given back, for good."""
+        """True if everything that it had claimed is settled or returned, for good."""
         self._in_flight: deque[tuple[Entry, Mail]] = deque()
-        """Given to the transport, in order, without an outcome yet."""
+        """Mail given to the transport, in order, without an outcome yet."""
         self._given_at: dict[str, float] = {}
         """When each was given to the transport, by the ids of their receipts."""
         self._given: list[tuple[Entry, Outcome]] = []
-        """Outcomes that are being written down."""
+        """Outcomes that are being stored."""
         self._is_claiming = False
-        """Whether mail may be lent to us that we do not know of."""
+        """True if the outbox may have leased mail that the worker does not know of."""
         self._failures = 0
-        """Failures in a row that stand in the way of all mail."""
+        """Consecutive failures that affect all mail."""
         self._paused_until = 0.0
-        """On the clock of ``IO.now``, like all that this process alone decides: the system's clock may be set."""
+        """On the clock of ``IO.now``, like all decisions of this process alone: the system's clock may be changed."""
         self._purges_at = 0.0
         """On the same clock."""
         self._reclaims = True
-        """Whether mail of earlier workers may lie about, or mail that waits because the clock was set."""
+        """True if there may be mail of earlier workers, or mail that waits because the clock was changed."""
         self._clock: Clock | None = None
         self._calls = 0
         self._answered = 0
-        """How many of the calls were followed by a look at the outbox."""
+        """Number of notifications after which the outbox was checked."""
         self.is_busy: bool = False
-        """Whether it has mail on its way, or is about to."""
+        """True if it is sending mail, or is about to."""
         self.caller: Hashable = None
-        """The thread or task that it is, once it runs."""
+        """The thread or task in which it runs."""
 
     @property
     def state(self) -> State:
-        """Where it is in its life."""
+        """The worker's state."""
         return self.lifecycle.state
 
     @property
     def is_paused(self) -> bool:
-        """Whether it leaves the server alone, because the last tries did not reach it."""
+        """True if it pauses because the last attempts did not reach the server."""
         return self.rest > 0
 
     @property
     def rest(self) -> float:
-        """Seconds for which it still leaves the server alone; not more than 0 when it does not."""
+        """Seconds left of the pause; at most 0 if there is none."""
         return self._paused_until - self._io.now()
 
     @property
     def has_missed_calls(self) -> bool:
-        """Whether it was called when it did not look at the outbox any more."""
+        """True if it was notified when it no longer checked the outbox."""
         return self._calls != self._answered
 
     async def call(self) -> State:
-        """Have it look for work now. In the state that is returned: one that is ``STOPPING`` takes no more mail, and
-        whoever sees to its end looks at ``has_missed_calls`` then."""
+        """Notify it of work, and return its state. A ``STOPPING`` worker takes no more mail; ``has_missed_calls`` is
+        checked at its end."""
         async with self._changed:
             self._calls += 1
             self._changed.notify_all()
             return self.state
 
     async def stop(self) -> None:
-        """Have it end once what is on its way has an outcome."""
+        """Let it end once everything that it is sending has an outcome."""
         async with self._changed:
             self.lifecycle.move(State.STOPPING)
             self._changed.notify_all()
 
     async def run(self) -> None:
-        """Work, until nothing more is to be done or it was stopped. The caller moves it to ``ENDED``."""
+        """Work until nothing more is to be done or it was stopped. The caller moves it to ``ENDED``."""
         self.caller = self._io.caller()
         if not self.lifecycle.move(State.RUNNING):
-            return  # stopped before it began, or given up by who hired it
+            return  # stopped before it began, or abandoned by its creator
         keeper = self._io.spawn(self._keep_leases(), "wlsmtp-outbox-leases")
         try:
             await self._run_round()
@@ -162,13 +162,13 @@ class Worker:
             await keeper.wait(self._io.now() + self._outbox.lease)
 
     def _abandon_claims(self) -> None:
-        """Give up what is in flight without an outcome: it belongs to the old name, whose leases nobody renews."""
+        """Give up mail in flight without an outcome: it belongs to the old owner name, whose leases nobody renews."""
         self._owner = uuid.uuid4().hex
         self._in_flight.clear()
         self._reclaims = True
 
     async def _wait_for_work(self) -> bool:
-        """True once there may be work; False when it is time to end."""
+        """Return True once there may be work; False when it is time to end."""
         has_waited = False
         while self.state is State.RUNNING:
             calls = self._answered = self._calls
@@ -179,7 +179,7 @@ class Worker:
                 if calls != self._calls or self.state is not State.RUNNING:
                     has_waited = False
                     continue
-                # A sender that was interrupted may have put mail without calling: so there is a look after the wait.
+                # An interrupted sender may have put mail without a notification, hence the check after the wait.
                 if pause is None and has_waited and not self._stays() and not self._io.is_ending:
                     self.lifecycle.move(State.STOPPING)
                     return False
@@ -194,7 +194,7 @@ class Worker:
         return min(seconds, POLL_INTERVAL if self._outbox.is_shared else UNCALLED_INTERVAL)
 
     async def _pause_before_next_look(self) -> float | None:
-        """Seconds until there may be something to do; None when nothing is ahead."""
+        """Return the seconds until there may be something to do; None if nothing is ahead."""
         try:
             due = (await self._outbox.agenda()).next
         except OutboxError as error:
@@ -203,7 +203,7 @@ class Worker:
         now = self._io.now()
         rest = self.rest
         if self._has_clock_jumped():
-            log.warning("the system's clock was set")
+            log.warning("the system's clock was changed")
             self._reclaims = True
         pause = None if due is None else max(due - self._io.unix_time(), rest)
         if self._reclaims:
@@ -218,7 +218,7 @@ class Worker:
         return self._clock.has_jumped(wall, now)
 
     async def _run_round(self) -> None:
-        """All that is due, whatever happens to the outbox."""
+        """Send all due mail, whatever happens to the outbox."""
         self.is_busy = True
         try:
             await self._housekeeping()
@@ -231,7 +231,7 @@ class Worker:
         await self._finish([])
 
     async def _work(self) -> None:
-        """All that is due, as one stream through the transport."""
+        """Send all due mail, as one stream through the transport."""
         self._given, self._is_claiming = [], False
         self._given_at.clear()
         try:
@@ -245,19 +245,19 @@ class Worker:
                     self._given = []
         except OutboxError:
             raise
-        except Exception as failure:  # a transport must not raise; what it had is in doubt then
+        except Exception as failure:  # a transport must not raise; its mail is in doubt then
             log.exception("the transport failed")
             await self._settle([(entry, abandoned(entry, failure)) for entry, _ in self._taken()])
             self._pause(SMTPError(f"The transport failed: {type(failure).__name__}"), is_passing=True)
-        except BaseException:  # the event loop ends
+        except BaseException:  # the event loop is ending
             await self._settle_interrupted()
             raise
         finally:
             await self._give_back()
 
     async def _settle_interrupted(self) -> None:
-        """Write down what is certain of the mail on its way, and give back what was certainly not sent. What the
-        transport says nothing of is taken back later, as after the death of the program."""
+        """Store what is certain about the mail in flight, and return what was certainly not sent. Mail that the
+        transport does not report on is reclaimed later, as after the death of the program."""
         tried = [(entry, outcome) for entry, outcome in self._given if await self._has(entry)]
         in_flight = self._taken()
         for entry, mail in in_flight:
@@ -271,12 +271,12 @@ class Worker:
             await self._find_claims({entry.receipt.id for entry, _ in in_flight})
 
     async def _has(self, entry: Entry) -> bool:
-        """Whether the outcome of a mail is not written down yet."""
+        """Return whether the outcome of a mail is not stored yet."""
         known = await self._outbox.get(entry.receipt.id)
         return known is not None and known.owner == self._owner
 
     async def _find_claims(self, known: set[str]) -> None:
-        """What was lent to us by a claim of which we did not hear: nobody else could have it before its lease ends."""
+        """Find mail leased by a claim whose result was lost: nobody else could have it before its lease ends."""
         page = await self._outbox.page((Status.PENDING,), None, CLAIMED)
         while page:
             mine = (entry for entry in page if entry.owner == self._owner)
@@ -289,7 +289,8 @@ class Worker:
         return taken
 
     async def _feed(self) -> AsyncGenerator[Mail, None]:
-        """Due mail, claimed as the transport takes it. It ends rather than wait, so that the transport finishes."""
+        """Yield due mail, claimed as the transport takes it. It ends rather than wait, so that the transport
+        finishes."""
         is_probe = self._failures > 0
         while self._may_go_on and await self._claim(1 if is_probe else CLAIMED):
             while self._claimed and self._may_go_on:
@@ -304,7 +305,8 @@ class Worker:
                         return
 
     async def _mail_of(self, entry: Entry) -> Mail | None:
-        """What the transport is given; what this version does not take any more is an error of that mail alone."""
+        """Return the mail for the transport; what this version does not accept any more is an error of that mail
+        alone."""
         try:
             mail = entry.mail
             # To sign what is streamed, a part of it is read.
@@ -345,8 +347,8 @@ class Worker:
         await self._record([after_try(entry, outcome, self._rules, now) for entry, outcome in tried])
 
     def _pause(self, error: SMTPError, *, is_passing: bool) -> None:
-        """Leave the server alone for a while, longer each time. What does not pass by itself, as a wrong password, is
-        given the longest pause at once: more tries would lock the account."""
+        """Pause, longer each time. After a failure that does not go away by itself, such as a wrong password, the pause
+        is the longest one at once: more attempts would lock the account."""
         self._failures += 1
         pause = min(pause_between(self._rules.policy, self._failures, error), LONGEST_PROBE_PAUSE)
         pause = pause if is_passing else self._rules.policy.max_backoff
@@ -354,14 +356,14 @@ class Worker:
         self._announce(Retrying(error, self._failures + 1, pause))
 
     async def _record(self, entries: Sequence[Entry]) -> None:
-        """Write down outcomes, with all patience: mail whose outcome is not known later would be sent again."""
+        """Store outcomes persistently: mail with a lost outcome would be sent again."""
         lost: set[str] = set()
         for tries in range(WRITE_TRIES, -1, -1):
             try:
                 lost = set(await self._outbox.settle(self._owner, entries))
                 break
             except OutboxError as error:
-                log.error("what came of %d messages could not be written down: %s", len(entries), error)
+                log.error("the results of %d messages could not be stored: %s", len(entries), error)
                 if not tries or not error.temporary:
                     raise
                 await self._io.sleep(WRITE_RETRY_PAUSE)
@@ -385,7 +387,7 @@ class Worker:
         await self._finish([entry for entry in entries if entry.is_finished])
 
     async def _give_back(self) -> None:
-        """Return what was claimed and never tried, as it was."""
+        """Return what was claimed and never tried, unchanged."""
         untried = [entry.waits_until(entry.due or 0.0, entry.receipt, entry.waiting) for entry in self._claimed]
         self._claimed.clear()
         if untried:
@@ -404,11 +406,11 @@ class Worker:
                 pass
 
     async def _keep_leases(self) -> None:
-        """Give signs of life, whatever the transport waits for."""
+        """Renew the leases, whatever the transport waits for."""
         while not self._has_no_leases:
             async with self._ending:
                 if not self._has_no_leases:
                     with suppress(TimeoutError):
                         await self._ending.wait(self._io.now() + self._outbox.lease / 3)
-            with suppress(OutboxError):  # the next sign may come through; if not, the leases end
+            with suppress(OutboxError):  # the next renewal may succeed; if not, the leases end
                 await self._outbox.renew(self._owner)

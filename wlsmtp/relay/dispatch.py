@@ -58,7 +58,7 @@ class Dispatch:
         if self._is_part and all_or_nothing:
             count = len(parts[0].recipients)
             server = connection.info.server
-            words = f"{server} takes {count} recipients at a time, and partial='abort' needs them all in one"
+            words = f"{server} accepts {count} recipients per message, and partial='abort' requires them all in one"
             raise MessageError(words, stage=Stage.MAIL)
         return parts[0]
 

@@ -466,7 +466,7 @@ class Pool:
     def _waits_for_itself(self) -> ConnectionFailed:
         words = "The connections that could become free are in use by this caller"
         hint = (
-            "A listener, or an input of send_many, that sends through its own session needs a connection more: "
+            "A listener, or an input of send_many, that sends through its own session needs one more connection: "
             "PoolLimits(max_connections=…)"
         )
         error = ConnectionFailed(words, stage=Stage.CONNECT, hint=hint)

@@ -110,7 +110,7 @@ class Relay:
         while dispatch.outcome is None:
             if self.has_pace and (pause := self.pause(dispatch)) > 0:
                 if pause >= dispatch.deadlines.remaining:
-                    words = f"The rate of {self.config.pool.rate} leaves no room for the message in time"
+                    words = f"The rate of {self.config.pool.rate} allows no message in this time"
                     dispatch.fail(DeadlineExceeded(words, stage=Stage.MAIL))
                     break
                 await self.io.sleep(pause)

@@ -96,7 +96,7 @@ def receipt_from_dict(fields: Mapping[str, Any]) -> Receipt:
         receipt = OutboxReceipt(**known)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         why = f"{error} is missing" if isinstance(error, KeyError) else error
-        raise ValueError(f"This is not what Receipt.as_dict() gives: {why}") from error
+        raise ValueError(f"This is not what Receipt.as_dict() returns: {why}") from error
     if receipt.error is not None:
         receipt.error.receipt = receipt
     return receipt

@@ -116,7 +116,7 @@ def without_controls(mechanism: str, *values: str) -> None:
 def unproved(mechanism: str, why: object, server: str) -> AuthenticationFailed:
     """Return the error for a server that violates a mechanism, or cannot prove that it knows the user's secret."""
     return AuthenticationFailed(
-        f"What {server} says in {mechanism} is not valid ({why})",
+        f"The {mechanism} exchange of {server} is not valid ({why})",
         stage=Stage.AUTH,
-        hint="It may not be the server that it says it is; nothing that it could use elsewhere was given to it",
+        hint="It may be an impostor; it received nothing that it could use elsewhere",
     )

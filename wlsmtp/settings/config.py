@@ -154,11 +154,11 @@ class TLS(Settings):
         if not is_ssl_context(self.context):
             raise ValueError("context: must be an ssl.SSLContext")
         if others := sorted(self.model_fields_set - _BESIDE_A_CONTEXT):
-            raise ValueError(f"{others[0]}: cannot go with a context; set it on the context itself")
+            raise ValueError(f"{others[0]}: cannot be combined with a context; set it on the context itself")
         if flaw := flaw_of(self.context, must_verify=self.verify and not self.pins):
             raise ValueError(f"context: {flaw}")
         if not self.verify and flaw_of(self.context, must_verify=True) is None:
-            raise ValueError("verify: False cannot go with a context that verifies; switch it off there")
+            raise ValueError("verify: False cannot be combined with a context that verifies; switch it off there")
         return self
 
     @property
@@ -394,9 +394,11 @@ class SessionConfig(Settings):
         if (self.password is not None or self.token is not None) and not self.username:
             raise ValueError("username: is missing, and a password or a token is given")
         if self.password is not None and self.token is not None:
-            raise ValueError("token: cannot go with a password; give one of them")
+            raise ValueError("token: cannot be combined with a password; give one of them")
         if self.is_lmtp and self.partial == "abort":
-            raise ValueError("partial: 'abort' cannot go with LMTP, where each recipient is answered after the content")
+            raise ValueError(
+                "partial: 'abort' cannot be combined with LMTP, where each recipient is answered after the content"
+            )
         if self.is_lmtp and self.port == 25 and not self.is_unix:
             raise ValueError("port: 25 is for SMTP only (RFC 2033 §5)")
         if self.mode is Mode.SYNC and "outbox" in self.model_fields_set:
@@ -406,7 +408,7 @@ class SessionConfig(Settings):
         if self.is_unix and self.security is Security.SSL and not self.tls.server_hostname:
             raise ValueError("tls: TLS over a unix socket needs TLS(server_hostname=…)")
         if self.network.connector is not None and self.proxy is not None:
-            raise ValueError("network.connector: cannot go with a proxy, as the connector connects")
+            raise ValueError("network.connector: cannot be combined with a proxy, as the connector connects")
         if self.is_unix and (self.network.connector is not None or self.proxy is not None):
             raise ValueError("server: a unix socket is reached without proxy and connector")
         return self

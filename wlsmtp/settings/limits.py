@@ -136,9 +136,9 @@ class RetryPolicy(Settings):
     def _one_of_each(self) -> Self:
         given = self.model_fields_set
         if self.stop is not None and "attempts" in given:
-            raise ValueError("stop: cannot go with attempts; give one of them")
+            raise ValueError("stop: cannot be combined with attempts; give one of them")
         if self.wait is not None and (both := sorted({"backoff", "jitter"} & given)):
-            raise ValueError(f"wait: cannot go with {both[0]}; give one of them")
+            raise ValueError(f"wait: cannot be combined with {both[0]}; give one of them")
         return self
 
 
@@ -157,7 +157,7 @@ def _check_strategy(value: object, is_stop: bool) -> None:
     if not isinstance(value, type) and isinstance(value, wait_base if is_stop else stop_base):
         raise ValueError(f"is a {other} strategy; give it as {other}=…")
     if isinstance(value, retry_base):
-        raise ValueError("is a retry strategy; which failures deserve another try is not for the policy")
+        raise ValueError("is a retry strategy; the policy does not decide which failures are retried")
     if isinstance(value, type):
         example, more = f"{value.__name__}(…)", ", not its class"
     elif not callable(value):

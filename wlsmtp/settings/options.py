@@ -229,7 +229,7 @@ class DeliveryOptions(_Options):
     @model_validator(mode="after")
     def _one_hold(self) -> Self:
         if self.hold_for is not None and self.hold_until is not None:
-            raise ValueError("hold_for: cannot go with hold_until; give one of them")
+            raise ValueError("hold_for: cannot be combined with hold_until; give one of them")
         return self
 
     def check_recipients(self, addresses: Iterable[str]) -> None:
@@ -237,7 +237,7 @@ class DeliveryOptions(_Options):
         if self.dsn is None or not self.dsn.recipients:
             return
         if strangers := self.dsn.by_address.keys() - set(map(parts_of, addresses)):
-            words = f"options.dsn.recipients: {'@'.join(min(strangers))!r} is no recipient of the message"
+            words = f"options.dsn.recipients: {'@'.join(min(strangers))!r} is not a recipient of the message"
             raise MessageError(words, stage=Stage.MESSAGE)
 
 
@@ -304,7 +304,7 @@ def _dsn(dsn: DSN, _: Capabilities) -> list[str]:
 def _deliver_by(wish: DeliverBy, capabilities: Capabilities) -> list[str]:
     seconds, shortest = _seconds(wish.within), _number(capabilities, "DELIVERBY")
     if wish.late == "return" and shortest is not None and seconds < shortest:
-        words = f"options.deliver_by: {capabilities.name} takes no less than {shortest} seconds (RFC 2852 §3)"
+        words = f"options.deliver_by: {capabilities.name} requires at least {shortest} seconds (RFC 2852 §3)"
         raise MessageError(words, stage=Stage.MAIL)
     return [f"BY={seconds};{'R' if wish.late == 'return' else 'N'}{'T' if wish.trace else ''}"]
 
@@ -352,7 +352,7 @@ def _missing(field: str, keyword: str, rfc: str, capabilities: Capabilities) -> 
     words = f"options.{field}: needs {keyword} ({rfc}), which {capabilities.name} does not offer"
     hint = f"DeliveryOptions(optional={{{field!r}}}) sends the message without it"
     if field == "require_tls":
-        hint = "What a server offers of it counts only over TLS with a certificate that was verified"
+        hint = "The server's offer counts only over TLS with a verified certificate"
     return ExtensionMissing(words, stage=Stage.MAIL, hint=hint)
 
 

@@ -63,7 +63,7 @@ _ON_WORDS = (True, _REQUIRED, "true", "1", "yes", "on", "y", "t", "required", "c
 _SSL = 'for TLS from the first byte, as on port 465, use security="ssl"'
 _CERTIFICATE = 'tls=TLS(client_cert=("cert.pem", "key.pem"))'
 _UNVERIFIED = (
-    "only to switch verification off, so that anybody on the way can read and change the mail; ca_file trusts an "
+    "only to switch verification off, so that anyone on the path can read and change the mail; ca_file trusts an "
     "authority of your own"
 )
 _VERIFIED = "certificate and name are verified unless that is switched off"
@@ -322,7 +322,7 @@ VALUES = (
     Value(_SESSION, "outbox", _path, 'mode="async", outbox="sqlite:///outbox.db"', "an absolute path has four slashes"),
     Value(_SESSION, "server", _is(tuple, list), 'server="smtp.example.com", port=587'),
     Value(_SESSION, "server", lambda value: isinstance(value, str) and "@" in value and "/" not in value,
-          'server="smtp.example.com", username="ann@example.com", password="…"', "this is no host name"),
+          'server="smtp.example.com", username="ann@example.com", password="…"', "this is not a host name"),
     Value(_SESSION, "username", _is(tuple, list, dict), 'username="ann@example.com", password="…"'),
     Value(_SESSION, "password", lambda value: callable(value) and not isinstance(value, type), "token=provider",
           "only a token may come from a callable"),
@@ -361,7 +361,7 @@ VALUES = (
     Value(_TLS, "client_cert", lambda value: isinstance(value, tuple | list) and len(value) == 3,
           'client_cert=("cert.pem", "key.pem"), client_key_password="…"'),
     Value(_POOL, "rate", _number, lambda value: f'rate="{int(value)}/second"', "or per minute, hour or day"),
-    Value(_RETRY, "attempts", _OFF, "attempts=1", "tries in all; 1 switches retrying off"),
+    Value(_RETRY, "attempts", _OFF, "attempts=1", "tries in all; 1 disables retries"),
 )  # fmt: skip
 # fmt: on
 """The first row that matches a value counts."""
@@ -428,7 +428,7 @@ def _about_value(model: type[BaseModel], name: str, value: Any) -> Iterator[str]
         if isinstance(text, str) and any("\ud800" <= character <= "\udfff" for character in text):
             yield "is not in UTF-8, as a variable or a file in another encoding is not"
         if isinstance(text, str | bytes) and text[-1:] in ("\n", "\r", b"\n", b"\r"):
-            yield "ends with a line end, as what is read from a file does; .strip() takes it away"
+            yield "ends with a line end, as text read from a file does; .strip() removes it"
 
 
 @cache

@@ -57,7 +57,7 @@ def _not_in_url(name: str, value: str, config: type[Settings]) -> str:
     answer = texts.answer(name, value, config, lambda path, text: f"{path}={text}" if text else path)
     if answer is None:
         known = ", ".join(path for path in texts.paths(config) if "." not in path)
-        return f"url: knows no such setting after '?'; there are {known}, and parts such as tls.ca_file"
+        return f"url: unknown setting after '?'; there are {known}, and parts such as tls.ca_file"
     return f"url: {name} is not known after '?'; {answer}"
 
 

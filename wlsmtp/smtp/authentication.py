@@ -100,7 +100,7 @@ def check_mechanisms(config: SessionConfig) -> None:
     excluded = [name.upper() for name in config.exclude_mechanisms]
     for field, names in (("mechanisms", named), ("exclude_mechanisms", excluded)):
         if unknown := [name for name in names if name not in MECHANISMS]:
-            words = f"{field}: knows no {', '.join(unknown)}; allowed are {', '.join(MECHANISMS)}"
+            words = f"{field}: unknown {', '.join(unknown)}; allowed are {', '.join(MECHANISMS)}"
             raise ConfigError(words, stage=Stage.SETTINGS)
     for name in named:
         if not MECHANISMS[name].is_installed:
@@ -277,7 +277,9 @@ class _Authenticator:
             words = command.sasl_response(response)
             reply = await self._link.ask(Stage.AUTH, words, self._deadlines("command"), MASK)
         if reply.is_positive and mechanism.is_mutual and not isinstance(response, Confirmed):
-            raise unproved(mechanism.name, "it said yes before it had proved itself", self._config.address)
+            raise unproved(
+                mechanism.name, "it reported success before it had proved its identity", self._config.address
+            )
         return _ExchangeResult(reply, challenge, self._is_tested)
 
     async def _step(self, mechanism: Mechanism, exchange: Exchange, challenge: bytes | None) -> bytes | None:
@@ -319,7 +321,7 @@ def _refuse_clear_link(link: Link, config: SessionConfig, usable: Sequence[Mecha
     raise AuthenticationFailed(
         f"The connection to {config.address} is not encrypted, so no password is sent over it",
         stage=Stage.AUTH,
-        hint="Use security='tls' or 'ssl'; allow_cleartext_auth=True sends it for anybody on the way to read",
+        hint="Use security='tls' or 'ssl'; allow_cleartext_auth=True sends it where anyone on the path can read it",
     )
 
 

@@ -232,7 +232,7 @@ def check_in_place(link: Link, stage: Stage, reply: Reply) -> None:
     """Raise ``ProtocolError`` for a 3xx reply, which asks for more when there is nothing more to send."""
     if reply.code // 100 == 3:
         link.end("a reply out of place")
-        words = f"{link.server} sent a reply that is no answer to {stage}"
+        words = f"{link.server} sent a reply that does not answer {stage}"
         if stage is Stage.GREETING:
-            words = f"{link.server} sent a reply that is no greeting"
+            words = f"{link.server} sent a reply that is not a greeting"
         raise ProtocolError(words, stage=stage, reply=reply)

@@ -196,7 +196,7 @@ def interrupted(
 
 def _unknown(error: SMTPError) -> OutcomeUnknown:
     unknown = OutcomeUnknown(
-        f"The message was sent whole and no answer came ({error.message})",
+        f"The whole message was sent and no reply came ({error.message})",
         stage=Stage.CONTENT,
         reply=error.reply,
         hint="It may or may not have been delivered: sending it again may deliver it twice",

@@ -213,7 +213,7 @@ class Link:
                 await self._raise_refusal(octets, deadline)
             self.end(str(error))
             if octets and self.octets_queued:
-                words = f"{self.server} agreed to start TLS, and then sent something else"
+                words = f"{self.server} agreed to start TLS, then sent something else"
                 raise TLSError(words, stage=Stage.TLS) from error.__cause__
             self._add_port(error, server_hostname)
             raise
@@ -245,7 +245,7 @@ class Link:
                 self.end(lost.message)
                 raise lost
         self.end("bytes before the TLS handshake")
-        words = f"{self.server} sent bytes in the clear after it agreed to start TLS: somebody may be injecting replies"
+        words = f"{self.server} sent plain text after it agreed to start TLS; an attacker may be injecting replies"
         raise ProtocolError(words, stage=Stage.STARTTLS)
 
     async def _raise_refusal(self, octets: bytes, deadline: float) -> None:
@@ -267,7 +267,7 @@ class Link:
 
     def refused_at_greeting(self, reply: Reply) -> CommandRefused:
         """Return the error for a server that refuses the connection."""
-        return CommandRefused(f"{self.server} does not take mail from here now", stage=Stage.GREETING, reply=reply)
+        return CommandRefused(f"{self.server} refused the connection", stage=Stage.GREETING, reply=reply)
 
     async def close(self) -> None:
         """Close the link after QUIT."""

@@ -234,13 +234,13 @@ class _Opening:
             raise TLSError(
                 f"{self._config.address} does not offer STARTTLS, and security='tls' needs it",
                 stage=Stage.STARTTLS,
-                hint="If it offered it before, somebody may be interfering; on port 465 use security='ssl'",
+                hint="If it did before, someone may be interfering; on port 465 use security='ssl'",
             )
         reply = await self._ask(Stage.STARTTLS, command.STARTTLS)
         if not reply.is_positive:
             hint = None
             if self._config.security is Security.DEFAULT:
-                hint = "opportunistic_tls=False goes on without TLS, for anybody on the way to read"
+                hint = "opportunistic_tls=False continues without TLS, where anyone on the path can read the mail"
             words = f"{self._config.address} refused STARTTLS after offering it"
             raise TLSError(words, stage=Stage.STARTTLS, reply=reply, hint=hint)
         await self._secure()

@@ -50,8 +50,8 @@ class RefusedLogin:
         if passed >= REFUSED_LOGIN_RESTS or not hmac.compare_digest(self._mark, _hash(self._salt, secret)):
             return None
         first = self.error
-        words = f"{first.message}, {passed:.0f} seconds ago, and was not asked again with the same secret"
-        again = f"verify() and open() ask it at once, a send does so in {REFUSED_LOGIN_RESTS - passed:.0f} seconds"
+        words = f"{first.message}, {passed:.0f} seconds ago, and was not tried again with the same secret"
+        again = f"verify() and open() try it at once, a send does so in {REFUSED_LOGIN_RESTS - passed:.0f} seconds"
         hint = f"{first.hint.rstrip('.')}. {again}" if first.hint else again
         return _copy(first, words, hint)
 

@@ -495,6 +495,6 @@ def _interrupted(stage: Stage) -> ConnectionFailed:
 
 
 def _out_of_time(cause: BaseException, server: str) -> DeadlineExceeded:
-    error = DeadlineExceeded(f"The time for this message was over before {server} had answered", stage=Stage.CONTENT)
+    error = DeadlineExceeded(f"The time for this message ended before {server} answered", stage=Stage.CONTENT)
     error.__cause__ = cause
     return error

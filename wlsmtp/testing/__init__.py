@@ -1,8 +1,7 @@
 """For tests of programs that send mail: a real SMTP server on a real socket, a scripted peer, a pytest plugin.
 
 The server is written here rather than built on aiosmtpd, which offers neither PIPELINING nor CHUNKING and cannot fail
-on demand at any step. It shares no code with the client: a server that read with the client's parser would share its
-mistakes.
+on demand at any step. It shares no code with the client: a server that used the client's parser would share its bugs.
 """
 
 from wlsmtp.testing.certificates import Certificates

@@ -1,5 +1,5 @@
-"""The server's side of AUTH (RFC 4954): whether a client is who it says, by each mechanism. Written apart from the
-client's mechanisms, so that both do not share their mistakes."""
+"""The server's side of AUTH (RFC 4954): authenticates a client by each mechanism. Written separately from the client's
+mechanisms, so that they do not share bugs."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _HASHES = {"SCRAM-SHA-1": "sha1", "SCRAM-SHA-256": "sha256", "SCRAM-SHA-512": "s
 
 
 class Cancelled(Exception):
-    """The client has ended the exchange."""
+    """The client has cancelled the exchange."""
 
 
 class Examiner:
-    """Examines one client. ``ask`` sends a challenge and returns the response."""
+    """Authenticates one client. ``ask`` sends a challenge and returns the response."""
 
     def __init__(self, server: SMTPServer, sock: socket.socket, ask: Callable[[bytes], bytes]) -> None:
         self._server = server
@@ -46,12 +46,12 @@ class Examiner:
 
     @property
     def known(self) -> frozenset[str]:
-        """All mechanisms that there are."""
+        """All known mechanisms."""
         return frozenset(self._play)
 
     @property
     def offers(self) -> list[str]:
-        """The mechanisms that make sense on this connection."""
+        """The mechanisms that are useful on this connection."""
         server, is_tls = self._server, isinstance(self._socket, ssl.SSLSocket)
         needs_nobody = {"EXTERNAL", "ANONYMOUS", *(NEED_NO_SECRET if server.any_login else ())}
         known = server.mechanisms if server.users or server.tokens else needs_nobody.intersection(server.mechanisms)
@@ -60,14 +60,14 @@ class Examiner:
         ]
 
     def examine(self, mechanism: str, initial: str) -> str | None:
-        """The user's name; None when the client has not proved who it is, or talks nonsense."""
+        """Return the user's name; None if the client has not proved its identity, or sends nonsense."""
         try:
             return self._play[mechanism](initial)
         except (ValueError, IndexError):
             return None
 
     def _first(self, initial: str) -> bytes:
-        """The initial response, wherever it comes (RFC 4954 §4)."""
+        """Return the initial response, wherever it comes (RFC 4954 §4)."""
         return decode(initial) if initial else self._ask(b"")
 
     def _plain(self, initial: str) -> str | None:
@@ -106,7 +106,7 @@ class Examiner:
         return user.decode() if is_right or self._server.any_login else None
 
     def _explain(self, problem: dict[str, str], answer: bytes) -> None:
-        """Tell what is wrong with a token; the client must answer that before it is refused."""
+        """Report what is wrong with a token; the client must answer that before it is refused."""
         if self._ask(json.dumps(problem).encode()) != answer:
             raise Cancelled
 
@@ -119,13 +119,13 @@ class Examiner:
 
     @property
     def _certified(self) -> list[str]:
-        """The mail addresses in the client's certificate."""
+        """Return the mail addresses in the client's certificate."""
         shown = self._socket.getpeercert() if isinstance(self._socket, ssl.SSLSocket) else None
         names = (shown or {}).get("subjectAltName", ())
         return [str(entry[1]) for entry in names if isinstance(entry, tuple) and entry[0] == "email"]
 
     def _scram(self, name: str, initial: str) -> str | None:
-        """RFC 5802 §3, with the names of its formulas."""
+        """Authenticate by RFC 5802 §3, with the names of its formulas."""
         algorithm = _HASHES[name.removesuffix("-PLUS")]
         flag, authzid, bare = self._first(initial).split(b",", 2)
         user, nonce = (part[2:].decode() for part in bare.split(b",", 1))
@@ -152,7 +152,7 @@ class Examiner:
         return user
 
     def _binding(self, name: str, flag: bytes) -> bytes | None:
-        """The data that the client must have bound its proof to; None when its flag does not fit (§6)."""
+        """Return the data that the client must have bound its proof to; None if its flag does not match (§6)."""
         if not name.endswith("-PLUS"):
             could_bind = f"{name}-PLUS" in self.offers
             return None if flag.startswith(b"p=") or (flag == b"y" and could_bind) else b""
@@ -173,7 +173,7 @@ class Examiner:
 
 
 def decode(text: str) -> bytes:
-    """A response out of its base64; empty for ``=`` and for what is none."""
+    """Decode a base64 response; empty for ``=`` and for invalid base64."""
     try:
         return base64.b64decode("" if text == "=" else text, validate=True)
     except (binascii.Error, ValueError):

@@ -28,21 +28,22 @@ class Certificates:
         self._authority: trustme.CA = authority._authority if authority else _trustme().CA()
         self._leaf = self._authority.issue_cert(*(names or LOCAL_NAMES), not_after=not_after)
         self.ca_file: str = self._write("ca", self._authority.cert_pem.bytes())
-        """The path of the authority's certificate, to be trusted by the client; removed with this object."""
+        """The path of the authority's certificate, which the client must trust; removed with this object."""
 
     @classmethod
     def expired(cls, authority: Certificates | None = None) -> Certificates:
-        """A certificate of yesterday."""
+        """Return a certificate that expired yesterday."""
         yesterday = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
         return cls(not_after=yesterday, authority=authority)
 
     @property
     def fingerprint(self) -> str:
-        """The SHA-256 fingerprint of the server's certificate, in hex, as ``TLS(fingerprint=…)`` takes it."""
+        """The SHA-256 fingerprint of the server's certificate in hex, for ``TLS(fingerprint=…)``."""
         return self.end_point.hex()
 
     def server_context(self, *, asks_client: bool = False) -> ssl.SSLContext:
-        """A TLS context for a server with this certificate, which may ask the client for one (and do without)."""
+        """Return a TLS context for a server with this certificate. It requests a client certificate, which is
+        optional."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._leaf.configure_cert(context)
         if asks_client:
@@ -51,7 +52,7 @@ class Certificates:
         return context
 
     def client_cert(self, address: str) -> str:
-        """The path of a PEM file with key and certificate for a client, named by a mail address."""
+        """Return the path of a PEM file with key and certificate for a client, named by a mail address."""
         leaf = self._authority.issue_cert(address)
         return self._write("client", leaf.private_key_and_cert_chain_pem.bytes())
 
@@ -71,7 +72,7 @@ class Certificates:
 
 @cache
 def default_certificates() -> Certificates:
-    """Certificates for this machine, made once."""
+    """Return certificates for this machine, created once."""
     return Certificates()
 
 

@@ -12,29 +12,29 @@ if TYPE_CHECKING:
     from wlsmtp.testing.server import SMTPServer
 
 CLOSE, RESET, SILENCE = "<close>", "<reset>", "<silence>"
-"""Instead of a reply: close the connection, close it with RST, or say nothing until the client goes."""
+"""Instead of a reply: close the connection, close it with RST, or send nothing until the client leaves."""
 HEAR, FORGET = "<hear>", "<forget>"
-"""Between replies: wait for a line of the client's; forget what the client sent and was not looked at yet."""
+"""Between replies: wait for a line of the client; discard unread input of the client."""
 DEAF = "<deaf>"
-"""Instead of a reply: do not even read any more, so that the client's content has nowhere to go."""
+"""Instead of a reply: stop reading as well, so that the client's content cannot be sent."""
 
 Scripted = str | bytes | Iterable[str | bytes]
-"""What is said instead of the usual reply: its text, octets exactly as they are, or several of these in a row."""
+"""The replacement of the usual reply: its text, raw octets, or several of these in a row."""
 Rewrite = Callable[[str], str | None]
-"""Makes of a reply the one that is sent, or None if none is."""
+"""Converts a reply to the one that is sent, or to None if none is."""
 
 MAX_LINE = 65536
 
 
 class Ended(Exception):
-    """The conversation is over."""
+    """The conversation has ended."""
 
     def __init__(self, *, by_reset: bool = False) -> None:
         self.by_reset = by_reset
 
 
 class Channel:
-    """One connection. What has no underscore is there for the quirks."""
+    """One connection. Names without an underscore are for the quirks."""
 
     def __init__(self, server: SMTPServer, sock: socket.socket, number: int) -> None:
         self.sock: socket.socket = sock
@@ -47,11 +47,11 @@ class Channel:
         self._read_size = 65536
         self._unsent = bytearray()
         self._instead: Scripted | None = None
-        """What was ordered to be said by a handler, in place of its own words."""
+        """A reply that was ordered for a handler, in place of its own."""
 
     @property
     def server(self) -> SMTPServer:
-        """Whose connection it is."""
+        """The server of this connection."""
         return self._server
 
     @property
@@ -61,22 +61,22 @@ class Channel:
 
     @property
     def received(self) -> bytearray:
-        """What the client sent and the server has not looked at yet."""
+        """Input that the server has not processed yet."""
         return self._received
 
     def say(self, reply: Scripted) -> None:
-        """Put a reply, or several in a row, behind what was said before."""
+        """Queue a reply, or several in a row."""
         self._say(reply)
 
     def flush(self) -> None:
-        """Send what was said."""
+        """Send the queued replies."""
         self._flush()
 
     def _forget_transaction(self) -> None:
         raise NotImplementedError
 
     def _refusal_of_line(self, line: bytes, *, is_command: bool) -> str | None:
-        """The reply by which a line is refused as such."""
+        """Return the reply that refuses a line as such."""
         return None
 
     def _say(self, reply: Scripted) -> None:
@@ -127,7 +127,7 @@ class Channel:
             del self._unsent[:size]
 
     def has_more(self, octets: int) -> bool:
-        """Whether the client has sent more than so many octets without waiting for an answer."""
+        """Return whether the client has sent more than so many octets without waiting for a reply."""
         if len(self._received) > octets:
             return True
         if isinstance(self.sock, ssl.SSLSocket):
@@ -137,17 +137,17 @@ class Channel:
         return bool(self.sock.recv(1, socket.MSG_PEEK))
 
     def shrink_buffers(self, size: int) -> None:
-        """Let no more octets than that be on their way, as far as the system can have so little."""
+        """Limit the octets in transit, as far as the system allows."""
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             self.sock.setsockopt(socket.SOL_SOCKET, option, size)
         self._read_size = size
 
     def wait_for_input(self) -> None:
-        """Until the client has sent something."""
+        """Wait until the client has sent something."""
         self._peek(1)
 
     def _fill(self) -> None:
-        """Read more; what was answered goes out first, so that a group gets its replies together."""
+        """Read more. Pending replies are sent first, so that a group gets its replies together."""
         self._flush()
         self._server.closed.wait(self._server.pace)
         data = self.sock.recv(self._read_size)

@@ -23,14 +23,14 @@ __all__ = ["Ended", "Scripted", "ServerSide"]
 
 _PATH = re.compile(r"(?:FROM|TO):\s*<([^>]*)>\s*(.*)", re.IGNORECASE | re.DOTALL)
 _TAKEN_AT_ITS_WORD = frozenset({"EHLO", "HELO", "MAIL", "RCPT"})
-"""Verbs to which a positive reply that was ordered does what it says: the sender or the recipient counts."""
+"""Verbs for which an ordered positive reply has its effect: the sender or the recipient is accepted."""
 _BAD = "501 5.5.4 Syntax error in parameters"
 _SEQUENCE = "503 5.5.1 Bad sequence of commands"
 _DENIED = "535 5.7.8 Authentication credentials invalid"
 
 
 class Envelope(NamedTuple):
-    """What the client has given so far."""
+    """The envelope so far."""
 
     sender: str | None
     parameters: dict[str, str | bool]
@@ -38,14 +38,14 @@ class Envelope(NamedTuple):
 
 
 class ServerSide(Channel):
-    """One client's conversation. What has no underscore is there for the quirks."""
+    """One client's conversation. Names without an underscore are for the quirks."""
 
     def __init__(self, server: SMTPServer, sock: socket.socket, number: int) -> None:
         super().__init__(server, sock, number)
         self.commands: Counter[str] = Counter()
-        """How many commands of each verb the connection has seen; counted for quirks only."""
+        """Number of commands of each verb on the connection; counted for quirks only."""
         self.stored: int = 0
-        """How many messages of this connection were stored."""
+        """Number of messages of this connection that were stored."""
         self._strict = Strictness(self) if server.strict else None
         self._profile = server.profile
         self._tls: str | None = None
@@ -54,7 +54,7 @@ class ServerSide(Channel):
         self._forget_transaction()
 
     def run(self) -> None:
-        """Talk until somebody hangs up."""
+        """Talk until either side closes."""
         if self._server.security == "ssl":
             self._with_quirks("ACCEPT", "", self._start_tls)
         greeting = self._profile.greeting.format(host=self._server.hostname)
@@ -64,21 +64,21 @@ class ServerSide(Channel):
 
     @property
     def rank(self) -> int:
-        """1 for the oldest connection that is open, 2 for the next, …"""
+        """1 for the oldest open connection, 2 for the next, …"""
         return self.server.rank(self.number)
 
     @property
     def is_secure(self) -> bool:
-        """Whether the connection is in TLS."""
+        """True if the connection uses TLS."""
         return self._tls is not None
 
     def words(self, situation: str, usual: str) -> str:
-        """What the server says in a situation, as its profile has it."""
+        """Return the server's reply in a situation, according to its profile."""
         known = self._profile.situations.get(situation)
         return usual if known is None else known.reply
 
     def end_idle(self) -> None:
-        """The client was silent for too long."""
+        """End a connection whose client was silent for too long."""
         if "idle" in self._profile.situations:
             self._say(self.words("idle", ""))
             self._flush()
@@ -91,7 +91,7 @@ class ServerSide(Channel):
 
     @property
     def envelope(self) -> Envelope:
-        """That of the message that is being given."""
+        """The envelope of the current message."""
         return Envelope(self._sender, self._mail_parameters, self._recipients)
 
     @envelope.setter
@@ -100,19 +100,19 @@ class ServerSide(Channel):
         self._sender, self._mail_parameters, self._recipients = envelope
 
     def forget_envelope(self) -> None:
-        """As if RSET had come."""
+        """Reset the envelope, as RSET does."""
         self._forget_transaction()
 
     def read_content(self) -> bytes:
-        """What comes up to the final dot."""
+        """Return the content up to the final dot."""
         return self._content()
 
     def skip_chunk(self, verb: str, rest: str) -> None:
-        """Read what a BDAT brings, and drop it."""
+        """Read and discard the octets of a BDAT."""
         self._skip_chunk(verb, rest)
 
     def forget_login(self) -> None:
-        """From now on the client is a stranger."""
+        """Forget the login of the client."""
         self._username = None
 
     def _refusal_of_line(self, line: bytes, *, is_command: bool) -> str | None:
@@ -130,7 +130,7 @@ class ServerSide(Channel):
             self._carry_out(verb, rest)
 
     def _with_quirks(self, verb: str, rest: str, carry_out: Callable[[], None]) -> None:
-        """Do what the client asks for, as the server's quirks have it."""
+        """Execute the client's command with the server's quirks."""
         self.commands[verb.upper()] += 1
         play(self._server.played, self, verb.upper(), rest, carry_out)
 
@@ -150,12 +150,12 @@ class ServerSide(Channel):
         handler(rest)
 
     def _answer(self, stage: str, reply: str) -> None:
-        """``reply``, unless another one was ordered for this stage."""
+        """Send ``reply``, unless another one was ordered for this stage."""
         scripted = self._ordered(stage)
         self._say(reply if scripted is None else scripted)
 
     def _ordered(self, stage: str) -> Scripted | None:
-        """What was ordered to be said at this stage, instead of doing what the client asks for."""
+        """Return the reply ordered for this stage, instead of executing the command."""
         return self._server.scripted_reply(stage)
 
     def _do_ehlo(self, name: str) -> None:
@@ -197,7 +197,7 @@ class ServerSide(Channel):
         if self._server.security != "tls" or self._tls is not None:
             self._say("502 5.5.1 STARTTLS is not offered")
             return
-        # What came in the clear behind STARTTLS is not to be trusted (RFC 3207 §4.2).
+        # Plain text received after STARTTLS must not be trusted (RFC 3207 §4.2).
         self._received.clear()
         self._say("220 2.0.0 Ready to start TLS")
         self._flush()
@@ -253,7 +253,7 @@ class ServerSide(Channel):
         return decode(line.decode("ascii", "replace"))
 
     def _needs_login(self, stage: str) -> bool:
-        """Whether the client is refused at this stage because it has not logged in."""
+        """Return whether the client is refused at this stage because it has not logged in."""
         known = self._profile.situations.get("mail without login")
         refused_at = "MAIL" if known is None else known.stage
         return self._server.require_auth and self._username is None and stage == refused_at
@@ -300,7 +300,7 @@ class ServerSide(Channel):
         self._finish(self._content(), "DATA")
 
     def _interrupt_content(self) -> None:
-        """Once some of the content is there, do what was ordered for the middle of it."""
+        """Once some of the content has arrived, do what was ordered for the middle of it."""
         if (scripted := self._server.scripted_reply("CONTENT")) is not None:
             self._peek(1)
             self._say(scripted)
@@ -335,7 +335,7 @@ class ServerSide(Channel):
             self._say(f"250 2.0.0 {len(chunk)} octets received")
 
     def _skip_chunk(self, verb: str, rest: str) -> None:
-        """A refused BDAT still brings its octets, and fails its transaction (RFC 3030 §2)."""
+        """Discard the octets of a refused BDAT, which also fails its transaction (RFC 3030 §2)."""
         size = rest.partition(" ")[0]
         if verb.upper() == "BDAT" and size.isdigit():
             self._take(int(size))

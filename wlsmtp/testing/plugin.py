@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def smtp_server() -> Iterator[SMTPServer]:
-    """A plain SMTP server on 127.0.0.1; ``smtp_server.messages`` has what it got."""
+    """A plain SMTP server on 127.0.0.1; ``smtp_server.messages`` has the received messages."""
     from wlsmtp.testing.server import SMTPServer
 
     with SMTPServer() as server:
@@ -23,7 +23,7 @@ def smtp_server() -> Iterator[SMTPServer]:
 
 @pytest.fixture
 def smtp_server_factory() -> Iterator[Callable[..., SMTPServer]]:
-    """Makes servers with the options of ``SMTPServer``; all are closed after the test."""
+    """Create servers with the options of ``SMTPServer``; all are closed after the test."""
     from wlsmtp.testing.server import SMTPServer
 
     with ExitStack() as servers:

@@ -1,7 +1,7 @@
-"""How the servers of providers present themselves: ``profiles.json`` as values.
+"""Profiles of the servers of providers: ``profiles.json`` as values.
 
-Each row of the file is one provider, and says what was seen in public transcripts and documentation; what was not found
-is left out. Addresses, ids and dates in it are made up.
+Each row of the file is one provider, with what public transcripts and documentation show; the rest is left out.
+Addresses, ids and dates in it are made up.
 
 - ``title``, ``host``
 - ``greeting``, ``hello`` (the first line of EHLO), ``authenticated``, ``queued`` (the reply to a stored content):
@@ -27,18 +27,18 @@ from wlsmtp.testing.channel import CLOSE
 
 @dataclass(frozen=True)
 class Situation:
-    """What a provider's server says in one situation."""
+    """The reply of a provider's server in one situation."""
 
     stage: str
     reply: str
     temporary: bool | None = None
-    """Whether the same can succeed later, whatever the code of the reply says; None where that is not known."""
+    """True if the same can succeed later, whatever the code of the reply says; None if unknown."""
     closes: bool = False
-    """Whether the server closes the connection then."""
+    """True if the server then closes the connection."""
 
     @property
     def said(self) -> tuple[str, ...]:
-        """The reply, and the end of the connection where it ends; it always does after 421."""
+        """The reply, and the end of the connection if it ends; it always does after 421."""
         return (self.reply, CLOSE) if self.closes or self.reply.startswith("421") else (self.reply,)
 
 
@@ -61,7 +61,7 @@ class Profile:
     situations: Mapping[str, Situation] = field(default_factory=dict)
 
     def keywords(self, *, secured: bool, offers_tls: bool) -> list[str]:
-        """What EHLO lists. A server that offers no TLS lists what others do after it."""
+        """Return the lines of EHLO. A server that offers no TLS lists what others list after it."""
         if offers_tls and not secured:
             return [*self.clear, *([] if "STARTTLS" in self.clear else ["STARTTLS"])]
         listed = [word for word in self.tls or self.clear if word != "STARTTLS"]
@@ -69,18 +69,18 @@ class Profile:
 
     @property
     def mechanisms(self) -> list[str]:
-        """All that are offered at any time."""
+        """All mechanisms that are ever offered."""
         return mechanisms_in([*self.clear, *(self.tls or ["AUTH PLAIN LOGIN"])])
 
     @property
     def size_limit(self) -> int | None:
-        """The number behind SIZE."""
+        """The number after SIZE."""
         words = [word.split() for word in (*self.clear, *self.tls)]
         sizes = [int(word[1]) for word in words if word[0] == "SIZE" and len(word) == 2]
         return max(sizes, default=None)
 
     def changed(self, keyword: str, value: str) -> Profile:
-        """The same, with something else behind a keyword where it is listed."""
+        """Return a copy with another value for a keyword that is listed."""
 
         def change(words: Sequence[str]) -> list[str]:
             return [f"{keyword} {value}" if word.split()[0] == keyword else word for word in words]
@@ -88,7 +88,7 @@ class Profile:
         return replace(self, clear=change(self.clear), tls=change(self.tls))
 
     def queued_as(self, number: int, content: bytes) -> str:
-        """The reply to a message that was stored."""
+        """Return the reply to a message that was stored."""
         if self.queued == Profile.queued:
             return f"250 2.0.0 Ok: queued as {number:010X}"
         return self.queued.format(
@@ -96,19 +96,19 @@ class Profile:
         )
 
     def situation(self, name: str) -> Situation:
-        """The one of this name. Raises ``ValueError`` if the provider has none."""
+        """Return the situation of this name. Raises ``ValueError`` if the provider has none."""
         if name not in self.situations:
             whose = f"of {self.name!r}" if self.name else "of a server without a profile"
-            raise ValueError(f"{name!r} is no situation {whose}; known are: {', '.join(self.situations) or 'none'}")
+            raise ValueError(f"{name!r} is not a situation {whose}; known are: {', '.join(self.situations) or 'none'}")
         return self.situations[name]
 
 
 _TIME = 1_764_417_600
-"""Messages are stored a second apart from here on."""
+"""Messages are stored a second apart from this time on."""
 
 
 def mechanisms_in(keywords: Sequence[str]) -> list[str]:
-    """The mechanisms that EHLO lists."""
+    """Return the mechanisms that EHLO lists."""
     return list(dict.fromkeys(name for line in keywords if line.startswith("AUTH ") for name in line.split()[1:]))
 
 
@@ -122,17 +122,17 @@ def _message_id(content: bytes, number: int) -> str:
 
 @cache
 def profiles() -> dict[str, Profile]:
-    """All of them by name."""
+    """Return all profiles by name."""
     text = files("wlsmtp.testing").joinpath("profiles.json").read_text(encoding="utf-8")
     return {name: _profile(name, row) for name, row in json.loads(text).items()}
 
 
 def profile_named(name: str | None) -> Profile:
-    """The profile of this name; the plain server's for None. Raises ``ValueError`` for one that is not known."""
+    """Return the profile of this name; the plain server's for None. Raises ``ValueError`` for an unknown name."""
     if name is None:
         return Profile()
     if name not in profiles():
-        raise ValueError(f"{name!r} is no profile; known are: {', '.join(profiles())}")
+        raise ValueError(f"{name!r} is not a profile; known are: {', '.join(profiles())}")
     return profiles()[name]
 
 

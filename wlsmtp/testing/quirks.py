@@ -1,7 +1,7 @@
-"""The quirks of real servers: each a name, the servers that have it, and the few lines that play it.
+"""The quirks of real servers: each has a name, the servers that have it, and a few lines that implement it.
 
-A quirk surrounds what the server does with each command. It looks at a ``Step``, and lets the server ``proceed`` or
-says something else. The docstring is the quirk's description in the docs.
+A quirk wraps each command. It inspects a ``Step``, and lets the server ``proceed`` or replies itself. The docstring is
+the quirk's description in the docs.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Quirk:
 
     name: str
     seen_at: str
-    """Servers that do it."""
+    """Servers that have it."""
     takes_number: bool
-    """Whether the name is written with a number: ``max-messages:10``."""
+    """True if the name is written with a number: ``max-messages:10``."""
     play: Play
 
     @property
@@ -40,17 +40,17 @@ class Quirk:
 
     @property
     def description(self) -> str:
-        """What it does."""
+        """The description, from the docstring."""
         return " ".join((self.play.__doc__ or "").split())
 
 
 QUIRKS: dict[str, Quirk] = {}
-"""All of them by name."""
+"""All quirks by name."""
 Played = tuple[tuple[Play, int], ...]
 
 
 def chosen(names: Iterable[str]) -> Played:
-    """The quirks of these names in the order of the table. Raises ``ValueError`` for one that is not known."""
+    """Return the quirks of these names in the order of the table. Raises ``ValueError`` for an unknown name."""
     rows = list(QUIRKS.values())
     found = sorted((_chosen(text) for text in names), key=lambda pair: rows.index(pair[0]))
     return tuple((quirk.play, number) for quirk, number in found)
@@ -61,14 +61,14 @@ def _chosen(text: str) -> tuple[Quirk, int]:
     quirk = QUIRKS.get(name)
     if quirk is None:
         known = ", ".join(row.form for row in QUIRKS.values())
-        raise ValueError(f"{text!r} is no quirk; known are: {known}")
+        raise ValueError(f"{text!r} is not a quirk; known are: {known}")
     if quirk.takes_number != bool(colon) or (colon and not number.isdigit()):
-        raise ValueError(f"{text!r} is no quirk, but {quirk.form} is")
+        raise ValueError(f"{text!r} is not a quirk, but {quirk.form} is")
     return quirk, int(number or 0)
 
 
 def play(quirks: Played, side: ServerSide, verb: str, rest: str, proceed: Callable[[], None]) -> None:
-    """Carry out a command with these quirks around it, the last outermost: those that change replies change all."""
+    """Execute a command wrapped by these quirks, the last outermost: those that change replies change all."""
     for act, limit in quirks:
         proceed = partial(act, Step(side, verb, rest, limit, proceed))
     proceed()
@@ -83,7 +83,7 @@ def _quirk(name: str, seen_at: str) -> Callable[[Play], Play]:
     return add
 
 
-# Groups of commands, and what follows a content.
+# Groups of commands, and commands after content.
 
 
 @_quirk("keeps-envelope", "Postfix, smtpd_end_of_data_restrictions")
@@ -205,7 +205,7 @@ def _(step: Step) -> None:
         step.side.say("250 2.0.0 Message handled")
 
 
-# Commands that are not there, and content that goes to nobody.
+# Unknown commands, and content without recipients.
 
 
 @_quirk("no-noop", "Twisted, msmtpd, MailSlurper")
@@ -372,7 +372,7 @@ def _(step: Step) -> None:
     step.instead(step.verb == "RCPT" and step.side.number == 1, "450 4.3.2 Service currently unavailable")
 
 
-# Codes and words of replies.
+# Codes and texts of replies.
 
 _PLAIN = ("CONNECT", "HELO", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "QUIT")
 
@@ -437,7 +437,7 @@ def _rewrite_at(step: Step, verbs: Sequence[str], rewrite: Rewrite) -> None:
         step.proceed()
 
 
-# What EHLO says, and the login.
+# The lines of EHLO, and the login.
 
 
 @_quirk("odd-keywords", "Amazon SES, Yahoo, NetEase, SendGrid")

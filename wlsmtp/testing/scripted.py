@@ -9,16 +9,15 @@ from contextlib import suppress
 from typing import Self
 
 PATIENCE = 10.0
-"""Seconds that the peer waits for the client at most."""
+"""Maximum seconds that the peer waits for the client."""
 
 
 class ScriptedPeer:
-    """Plays a dialogue, a line a step: ``S:`` is said, ``C:`` is expected (``*`` at the end stands for anything).
+    """Plays a dialogue, one step per line: ``S:`` is sent, ``C:`` is expected (``*`` at the end matches anything).
 
-    ``!content`` reads up to the lone dot, ``!part`` the octets that come next; ``!close``, ``!reset`` and ``!silence``
-    (until the client goes) end it. What the server says in a row is one piece; ``chunking`` cuts it: ``"whole"``,
-    ``"bytes"``, or a number of octets.
-    Leaving the context raises ``AssertionError`` when the client said something else.
+    ``!content`` reads up to the final dot, ``!part`` the octets that come next; ``!close``, ``!reset`` and ``!silence``
+    (until the client leaves) end it. Consecutive lines of the server are one piece; ``chunking`` cuts it: ``"whole"``,
+    ``"bytes"``, or a number of octets. Leaving the context raises ``AssertionError`` if the client sent something else.
     """
 
     def __init__(self, dialogue: str, *, chunking: str | int = "whole", connections: int = 1) -> None:
@@ -38,7 +37,7 @@ class ScriptedPeer:
 
     @classmethod
     def from_dialogue(cls, dialogue: str, *, chunking: str | int = "whole", connections: int = 1) -> Self:
-        """The same as the constructor."""
+        """Return a peer, like the constructor."""
         return cls(dialogue, chunking=chunking, connections=connections)
 
     def __enter__(self) -> Self:
@@ -50,7 +49,7 @@ class ScriptedPeer:
             raise AssertionError(self.failure)
 
     def close(self) -> None:
-        """Hang up and wait for the thread."""
+        """Close the connection and wait for the thread."""
         for sock in (self._listener, self._socket):
             if sock is not None:
                 with suppress(OSError):
@@ -95,7 +94,7 @@ class ScriptedPeer:
             elif not self._expect(step.removeprefix("C:").strip(), self._until(sock, b"\r\n")):
                 return
         self._say(sock, said)
-        # Closing with unread input would reset the connection, and what was said last could be lost.
+        # Closing with unread input would reset the connection, and the last replies could be lost.
         with suppress(OSError):
             sock.shutdown(socket.SHUT_WR)
             while sock.recv(65536):

@@ -1,4 +1,4 @@
-"""``SMTPServer``: listens on a real socket, keeps what it gets, and fails on demand."""
+"""``SMTPServer``: listens on a real socket, keeps the received messages, and fails on demand."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ReceivedMessage:
     sender: str
     recipients: tuple[str, ...]
     content: bytes
-    """As it came, dot-stuffing undone."""
+    """The content as received, without dot-stuffing."""
     mail_parameters: Mapping[str, str | bool] = field(default_factory=dict)
     recipient_parameters: Mapping[str, Mapping[str, str | bool]] = field(default_factory=dict)
     username: str | None = None
@@ -42,11 +42,11 @@ class ReceivedMessage:
 
     @property
     def email(self) -> EmailMessage:
-        """The content as the standard library reads it."""
+        """The content, parsed by the standard library."""
         return message_from_bytes(self.content, policy=policy.default)
 
     def header(self, name: str) -> str | None:
-        """A header field's text."""
+        """Return the text of a header field."""
         value = self.email[name]
         return None if value is None else str(value)
 
@@ -58,12 +58,12 @@ class SMTPServer:
     certificate whose authority is in ``ca_file``. ``users`` (name to password) and ``tokens`` (name to OAuth 2.0
     token) make it offer AUTH with those of ``mechanisms`` that the connection allows; it knows PLAIN, LOGIN, CRAM-MD5,
     SCRAM-SHA-1, -256 and -512 (also -PLUS), XOAUTH2, OAUTHBEARER, EXTERNAL (``client_cert`` makes a certificate for it)
-    and ANONYMOUS. ``refuse`` and ``reply_to`` make it fail, and ``quirks`` as odd as real servers are: names out of
-    ``wlsmtp.testing.quirks``, with a number where one belongs (``"max-messages:10"``). With ``strict`` it refuses what
-    breaks the rules of SMTP, such as a long line or a bare LF, and keeps it in ``violations``. ``profile`` names
-    a provider, whose keywords, prompts, replies and limits it has then, but for what is given here; ``reply_as`` makes
-    it fail in that provider's words. With ``any_login`` it takes every name and password, or token, for PLAIN, LOGIN,
-    CRAM-MD5, XOAUTH2 and OAUTHBEARER. One thread a connection.
+    and ANONYMOUS. ``refuse`` and ``reply_to`` make it fail. ``quirks`` give it the faults of real servers: names from
+    ``wlsmtp.testing.quirks``, some with a number (``"max-messages:10"``). With ``strict`` it refuses violations of
+    SMTP's rules, such as a long line or a bare LF, and stores them in ``violations``. ``profile`` names a provider,
+    whose keywords, prompts, replies and limits it uses unless they are given here; ``reply_as`` makes it fail in that
+    provider's words. With ``any_login`` it accepts every name and password, or token, for PLAIN, LOGIN, CRAM-MD5,
+    XOAUTH2 and OAUTHBEARER. It uses one thread per connection.
     """
 
     CLOSE, RESET, SILENCE = CLOSE, RESET, SILENCE
@@ -112,7 +112,7 @@ class SMTPServer:
         self.mechanisms, self.require_auth = tuple(mechanisms), require_auth
         self.extensions, self.size_limit, self.hostname = tuple(extensions), size_limit, hostname
         self.profile: Profile = profile_named(profile)
-        """How it presents itself."""
+        """The profile of the server."""
         self.has_keywords_of_profile: bool = bool(self.profile.name) and self.extensions == DEFAULT_EXTENSIONS
         self._adopt_profile()
         self.security, self.ehlo = security, ehlo
@@ -123,10 +123,10 @@ class SMTPServer:
         """Seconds before each read of up to 64 KiB: above 0, a slow reader."""
         self.played: Played = chosen([*self.profile.quirks, *quirks])
         self.strict, self.violations = strict, list[Violation]()
-        """What a strict server has refused because it breaks the rules of SMTP."""
+        """Violations of SMTP's rules that a strict server has refused."""
         self.messages: list[ReceivedMessage] = []
         self.transcript: list[tuple[int, str, bytes]] = []
-        """Every line of the conversations: number of the connection, "C" or "S", the line without CRLF."""
+        """Every line of the conversations: connection number, "C" or "S", the line without CRLF."""
         self.connections: int = 0
         """Connections accepted so far."""
         self._certificates = certificates or (default_certificates() if security != "default" else None)
@@ -145,7 +145,7 @@ class SMTPServer:
         self._spawn(self._accept)
 
     def _adopt_profile(self) -> None:
-        """Whatever was not given is the profile's."""
+        """Use the profile for every option that was not given."""
         if not self.profile.name:
             return
         if self.mechanisms == DEFAULT_MECHANISMS:
@@ -161,7 +161,7 @@ class SMTPServer:
 
     @property
     def situations(self) -> Mapping[str, Situation]:
-        """What ``reply_as`` knows by name: the replies of the profile."""
+        """The names that ``reply_as`` knows: the replies of the profile."""
         return self.profile.situations
 
     @property
@@ -171,12 +171,12 @@ class SMTPServer:
 
     @property
     def open_connections(self) -> int:
-        """How many connections the server has not closed."""
+        """Number of connections that the server has not closed."""
         return len(self._sockets)
 
     @property
     def url(self) -> str:
-        """The server as ``from_url`` takes it, without user and password."""
+        """The URL for ``from_url``, without user and password."""
         scheme = {"default": "smtp", "tls": "smtp+tls", "ssl": "smtps"}[self.security]
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{scheme}://{host}:{self.port}"
@@ -187,7 +187,8 @@ class SMTPServer:
         return self._certificates.ca_file if self._certificates else None
 
     def client_cert(self, address: str) -> str:
-        """The path of a PEM file with key and certificate for a client that is known by a mail address (EXTERNAL)."""
+        """Return the path of a PEM file with key and certificate for a client that is identified by a mail address
+        (EXTERNAL)."""
         if self._certificates is None:
             raise ValueError("a server without TLS knows no certificates")
         return self._certificates.client_cert(address)
@@ -209,10 +210,10 @@ class SMTPServer:
         ``"LOGIN"`` the end of AUTH, ``"CONTENT"`` the middle of the content, ``"."`` its end, ``"STORED"`` its end once
         the message is stored.
 
-        A reply is its text; or octets exactly as they are; or ``CLOSE``, ``RESET`` (by RST), ``SILENCE`` (none, until
-        the client goes) or ``DEAF`` (not even read); or several of these in a row, between which ``HEAR`` waits for a
-        line of the client's, and ``FORGET`` drops what came behind the command. A text that is positive stores the
-        message at ``"."``.
+        A reply is its text, raw octets, ``CLOSE``, ``RESET`` (by RST), ``SILENCE`` (none, until the client leaves) or
+        ``DEAF`` (input is not read either). It may also be several of these in a row, between which ``HEAR`` waits for
+        a line of the client, and ``FORGET`` discards input after the command. A positive text stores the message at
+        ``"."``.
         """
         queue = self._scripted.setdefault(stage.upper(), [])
         if after:
@@ -220,32 +221,32 @@ class SMTPServer:
         queue.append((reply, times))
 
     def reply_as(self, situation: str, times: int | None = None, *, after: int = 0) -> None:
-        """Answer as the provider of the profile does in a situation (one of ``situations``), in its words.
+        """Answer like the profile's provider in a situation (one of ``situations``), in its words.
 
-        ``times`` and ``after`` are those of ``reply_to``. Raises ``ValueError`` for a situation that is not known.
+        ``times`` and ``after`` are those of ``reply_to``. Raises ``ValueError`` for an unknown situation.
         """
         found = self.profile.situation(situation)
         self.reply_to(found.stage, found.said, times, after=after)
 
     def accept(self, recipient: str) -> None:
-        """Take this recipient again, after ``refuse``."""
+        """Accept this recipient again, after ``refuse``."""
         self._scripted.pop(f"RCPT <{recipient}>".upper(), None)
 
     def wait_for_messages(self, count: int, timeout: float = 10.0) -> list[ReceivedMessage]:
-        """The messages, once there are ``count``. Raises ``TimeoutError``."""
+        """Return the messages once there are ``count``. Raises ``TimeoutError``."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self.messages) >= count, timeout):
                 raise TimeoutError(f"{len(self.messages)} of {count} messages after {timeout} s")
             return list(self.messages)
 
     def drop_connections(self) -> None:
-        """Hang up on every client, as a server does with idle connections."""
+        """Close every connection, as a server does with idle ones."""
         for sock in list(self._sockets):
             with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Stop listening, hang up, and wait for the threads."""
+        """Stop listening, close all connections, and wait for the threads."""
         self.closed.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -260,10 +261,10 @@ class SMTPServer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # What the server side of a conversation asks and tells.
+    # Used by the server's side of a conversation.
 
     def scripted_reply(self, stage: str) -> Scripted | None:
-        """The reply that was ordered for this stage, if any."""
+        """Return the reply that was ordered for this stage, if any."""
         with self._changed:
             queue = self._scripted.get(stage, [])
             while queue:
@@ -278,18 +279,18 @@ class SMTPServer:
         return None
 
     def store(self, message: ReceivedMessage) -> int:
-        """Keep a message; return its number."""
+        """Store a message; return its number."""
         with self._changed:
             self.messages.append(message)
             self._changed.notify_all()
             return len(self.messages)
 
     def rank(self, connection: int) -> int:
-        """How many connections are open, of those up to this one."""
+        """Return the number of open connections up to this one."""
         return sum(number <= connection for number in tuple(self._open))
 
     def is_new(self, text: str) -> bool:
-        """Whether it is asked for the first time about this."""
+        """Return whether this is the first call with this key."""
         with self._changed:
             was_new = text not in self._seen
             self._seen.add(text)

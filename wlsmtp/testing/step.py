@@ -1,4 +1,4 @@
-"""What a client asks of the test server now, as a quirk sees it."""
+"""The current command of a client, as a quirk sees it."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Step:
-    """What the client asks for now: a verb and the rest of its line; or ``ACCEPT`` for TLS from the first byte, or
-    ``CONNECT`` for the greeting."""
+    """The current command: a verb and the rest of its line; or ``ACCEPT`` for TLS from the first byte, or ``CONNECT``
+    for the greeting."""
 
     side: ServerSide
     verb: str
     rest: str
     limit: int
-    """The number that stands behind the quirk's name."""
+    """The number after the quirk's name."""
     proceed: Callable[[], None]
-    """Do as servers usually do."""
+    """Execute the command as usual."""
 
     @property
     def ends_content(self) -> bool:
-        """Whether a content ends with this, if the server lets it begin."""
+        """True if this ends a content, if the server lets it begin."""
         return self.verb == "DATA" or (self.verb == "BDAT" and self.rest.upper().endswith(" LAST"))
 
     @property
     def is_in_group(self) -> bool:
-        """Whether the client has sent more without waiting for the answer to this; a chunk is part of its command."""
+        """True if the client has sent more without waiting for the reply to this; a chunk is part of its command."""
         chunk = self.rest.partition(" ")[0] if self.verb == "BDAT" else ""
         return self.verb != "CONNECT" and len(self.side.received) > (int(chunk) if chunk.isdigit() else 0)
 
@@ -45,7 +45,8 @@ class Step:
         return bool(self.side.envelope.recipients)
 
     def instead(self, condition: bool, *replies: str, reads_chunk: bool = True) -> None:
-        """Say this if so, and otherwise do as servers usually do; the octets of a chunk are read in any case."""
+        """Send this reply if the condition holds, else execute the command as usual. The octets of a chunk are read in
+        any case."""
         if not condition:
             self.proceed()
             return
@@ -54,7 +55,7 @@ class Step:
         self.side.say(replies)
 
     def proceed_and_rewrite(self, rewrite: Rewrite) -> None:
-        """Do as servers usually do, and change the replies to it."""
+        """Execute the command as usual, and change the replies to it."""
         self.side.rewriters.append(rewrite)
         self.proceed()
         self.side.rewriters.remove(rewrite)

@@ -1,4 +1,4 @@
-"""What a strict server refuses: the rules of the RFCs that most servers let their clients break."""
+"""The rules of a strict server: those of the RFCs that most servers let their clients break."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ of a line of AUTH with it (RFC 4954 §4)."""
 
 @dataclass(frozen=True)
 class Rule:
-    """What is refused, and how."""
+    """One rule, and the reply to its violation."""
 
     description: str
     reply: str
@@ -69,7 +69,7 @@ RULES: dict[str, Rule] = {
     ),
     "size": Rule("A content of more octets than SIZE has declared.", "552 5.3.4 More than the declared SIZE"),
 }  # fmt: skip
-"""By the names that a ``Violation`` has."""
+"""The rules by name, as in a ``Violation``."""
 
 _PARAMETERS = {
     "MAIL": {
@@ -79,7 +79,7 @@ _PARAMETERS = {
     },
     "RCPT": {"NOTIFY": ("DSN", 29), "ORCPT": ("DSN", 507), "RRVS": ("RRVS", 60)},
 }  # fmt: skip
-"""Whose they are, and by how much each makes its command longer."""
+"""The extension of each parameter, and by how much it lengthens its command."""
 _ENDS_GROUP = frozenset({"EHLO", "HELO", "STARTTLS", "AUTH", "DATA", "VRFY", "EXPN", "NOOP", "QUIT"})
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\.?|\[[!-Z^-~]+\]", re.IGNORECASE)
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
@@ -88,14 +88,14 @@ _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 @dataclass(frozen=True)
 class Violation:
-    """What a strict server has refused."""
+    """A violation that a strict server has refused."""
 
     rule: str
-    """Its name, as the documentation lists them."""
+    """The name of the rule, as the documentation lists it."""
     connection: int
     """The number of the connection, as in the transcript."""
     line: bytes
-    """The command; of a content, the line where it was found."""
+    """The command; for content, the line with the violation."""
 
     def __str__(self) -> str:
         shown = self.line if len(self.line) <= 100 else self.line[:100] + b"..."
@@ -103,19 +103,19 @@ class Violation:
 
 
 class Strictness:
-    """Watches one connection. Each method returns the reply by which something is refused, or None."""
+    """Watches one connection. Each method returns the reply that refuses the input, or None."""
 
     def __init__(self, side: ServerSide) -> None:
         self._side = side
         self.offered: dict[str, str] = {}
-        """What the last EHLO was told: keywords and what follows them."""
+        """The last EHLO reply: keywords and their parameters."""
 
     def offer(self, lines: list[str]) -> None:
-        """The client may use these extensions from now on, and no others."""
+        """Allow the client to use these extensions from now on, and no others."""
         self.offered = {line.partition(" ")[0].upper(): line.partition(" ")[2] for line in lines}
 
     def line(self, line: bytes, *, is_command: bool) -> str | None:
-        """A line with its end."""
+        """Check a line with its end."""
         limit = self._limit(line) if is_command else MAX_AUTH_LINE
         if len(line) > limit:
             return self._found("command-length", line)
@@ -131,7 +131,7 @@ class Strictness:
         return MAX_COMMAND + sum(octets for extension, octets in own if extension in self.offered)
 
     def command(self, verb: str, rest: str) -> str | None:
-        """A command, before it is carried out."""
+        """Check a command before it is executed."""
         line = f"{verb} {rest}".encode("utf-8", "surrogateescape")
         rule = self._rule_of_command(verb.upper(), rest)
         return None if rule is None else self._found(rule, line)
@@ -167,7 +167,7 @@ class Strictness:
         return "8bit-address" if is_known and not has_utf8 and not path.isascii() else None
 
     def content(self, content: bytes, *, is_chunked: bool) -> str | None:
-        """A content, before it is stored. All that is wrong is recorded; the reply names the first."""
+        """Check a content before it is stored. All violations are recorded; the reply names the first."""
         parameters = self._side.envelope.parameters
         body = str(parameters.get("BODY", "7BIT")).upper()
         header, blank, text = content.partition(b"\r\n\r\n")

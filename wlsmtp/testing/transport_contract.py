@@ -1,4 +1,4 @@
-"""What every transport must do, as tests to inherit: for those of this package, and for yours.
+"""The contract of every transport, as tests to inherit: for those of this package, and for yours.
 
 ::
 
@@ -8,7 +8,7 @@
         def make(self, directory):
             return MyTransport(directory)
 
-Each test runs in both worlds. It is not imported by ``wlsmtp.testing``, as it needs pytest.
+Each test runs with a blocking and with an asyncio session. ``wlsmtp.testing`` does not import it, as it needs pytest.
 """
 
 from __future__ import annotations
@@ -56,22 +56,22 @@ WORLDS = ("blocking", "asyncio")
 
 
 class World:
-    """Sessions of one world, called as blocking ones."""
+    """Runs sessions, blocking or asyncio, through blocking calls."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._runner = asyncio.Runner() if name == "asyncio" else None
 
     def session(self, transport: Transport | str) -> SMTPSession | AsyncSMTPSession:
-        """A session that sends by ``transport``, and does not try again."""
+        """Return a session that sends by ``transport``, and does not retry."""
         from wlsmtp.settings.limits import RetryPolicy
 
         face = AsyncSMTPSession if self._runner else SMTPSession
         return face(transport=transport, retry=RetryPolicy(attempts=1))
 
     def run(self, result: Any) -> Any:
-        """The result, waited for."""
-        # In the blocking world a receipt can be awaited too, and is the result.
+        """Wait for the result and return it."""
+        # A blocking receipt can be awaited too, and is the result.
         if self._runner is None or not inspect.isawaitable(result):
             return result
 
@@ -81,7 +81,7 @@ class World:
         return self._runner.run(wait())
 
     def run_together(self, calls: Sequence[Callable[[], Any]]) -> list[Any]:
-        """The results of all calls, made at once by as many threads or tasks."""
+        """Return the results of all calls, made at once by as many threads or tasks."""
         if self._runner is None:
             with ThreadPoolExecutor(len(calls)) as threads:
                 return [future.result() for future in [threads.submit(call) for call in calls]]
@@ -92,7 +92,7 @@ class World:
         return self._runner.run(gather())
 
     def receipts(self, receipts: Any) -> list[Receipt]:
-        """All that ``send_many`` yields."""
+        """Return everything that ``send_many`` yields."""
         if isinstance(receipts, Iterator):
             return list(receipts)
 
@@ -110,29 +110,30 @@ class World:
 
 
 class TransportContract:
-    """Inherit from it, name the class ``Test…``, and write ``make``; the others when you can."""
+    """Inherit from it, name the class ``Test…``, and implement ``make``; the others if possible."""
 
     def make(self, directory: Path) -> Transport | str:
-        """A transport, or its URL, that takes every message; ``directory`` is empty and for this test only."""
+        """Return a transport, or its URL, that accepts every message; ``directory`` is empty and for this test only."""
         raise NotImplementedError
 
     def make_failing(self, directory: Path) -> Transport | str | None:
-        """One that can take no message, as its server or its disk is away; None if it cannot fail."""
+        """Return a transport that can accept no message, as its server or its disk is missing; None if it cannot
+        fail."""
         return None
 
     def delivered(self, transport: Transport, directory: Path) -> Sequence[StoredMessage] | None:
-        """What the other side has got, in any order, with CRLF; None if that cannot be seen."""
+        """Return the delivered messages, in any order, with CRLF; None if they cannot be seen."""
         return None
 
     @pytest.fixture(params=WORLDS)
     def contract_world(self, request: pytest.FixtureRequest) -> Iterator[World]:
-        """One of the worlds."""
+        """Blocking or asyncio."""
         with World(request.param) as world:
             yield world
 
     @pytest.fixture
     def mail(self, contract_world: World, tmp_path: Path) -> Iterator[Mail]:
-        """A session with the transport, and what came of it."""
+        """A session with the transport, and its delivered messages."""
         mail = Mail(self, contract_world, self.make(tmp_path), tmp_path)
         yield mail
         mail.close()
@@ -192,14 +193,14 @@ class TransportContract:
         mail = Mail(self, contract_world, failing, tmp_path)
         error = mail.failure_of(HEADER, to=(BOB, CLEO))
         mail.close()
-        # Only what a transport has told has a receipt.
+        # Only what a transport has reported has a receipt.
         assert error.receipt is not None and error.receipt.error is error
         assert [result.address for result in error.receipt.recipients] == [BOB, CLEO]
         assert not error.receipt.accepted
 
 
 class Mail:
-    """One session, and what the other side has got of it."""
+    """One session, and its delivered messages."""
 
     def __init__(self, contract: TransportContract, world: World, transport: Transport | str, directory: Path) -> None:
         self.world: World = world
@@ -209,7 +210,7 @@ class Mail:
     def begin(
         self, content: bytes, sender: str = ANN, to: Sequence[str] = (BOB,)
     ) -> Receipt | Coroutine[Any, Any, Receipt]:
-        """What ``send`` of this world returns."""
+        """Return the result of ``send``: a receipt, or an awaitable of one."""
         return self.session.send(content, sender=sender, recipients=to)
 
     def send(self, content: bytes, sender: str = ANN, to: Sequence[str] = (BOB,)) -> Receipt:
@@ -217,13 +218,13 @@ class Mail:
         return self.world.run(self.begin(content, sender, to))  # type: ignore[no-any-return]
 
     def failure_of(self, content: bytes, to: Sequence[str] = (BOB,)) -> SMTPError:
-        """The error with which a message fails."""
+        """Return the error with which a message fails."""
         with pytest.raises(SMTPError) as caught:
             self.send(content, to=to)
         return caught.value
 
     def check_delivered(self, expected: Sequence[StoredMessage]) -> None:
-        """See that the other side has got exactly this, in any order, as far as it can be seen."""
+        """Check that exactly these messages were delivered, in any order, if that can be seen."""
         delivered = self._contract.delivered(self.session.transport, self._directory)
         if delivered is not None:
             assert sorted(map(repr, delivered)) == sorted(map(repr, expected))
@@ -240,16 +241,16 @@ class BreakingOff(Transport):
         self._source = source
 
     def attach(self, context: Context) -> None:
-        """Attach the one within."""
+        """Attach the inner transport."""
         super().attach(context)
         self.inner: Transport = make_transport(self._source, context)
 
     async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
-        """Have it delivered, but for its end."""
+        """Deliver the message without its end."""
         return await self.inner.deliver(envelope, _Broken(b"".join(content.chunks())), deadlines)
 
     async def close(self, deadlines: Deadlines) -> None:
-        """Close the one within."""
+        """Close the inner transport."""
         await self.inner.close(deadlines)
 
 

@@ -1,5 +1,5 @@
-"""Strategies that carry a message out. A transport is one class with one method, ``deliver``; see ``base``. The names
-are loaded on first use."""
+"""Transports: strategies that deliver a message. A transport is one class with one method, ``deliver``; see ``base``.
+The names are imported on first use."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ROOMS = {
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 
-# The imports above tell type checkers the names.
+# The imports above are for type checkers.
 __all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
 
 

@@ -1,4 +1,4 @@
-"""What a transport is."""
+"""The interface of a transport."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from wlsmtp.wire.extensions import Capabilities
 
 
 def reverse_path(envelope: Envelope) -> str:
-    """The sender as a server would be told it; "" for the null reverse-path (RFC 5321 §4.5.5)."""
+    """Return the sender as sent to a server; "" for the null reverse-path (RFC 5321 §4.5.5)."""
     return envelope.sender.wire if envelope.sender is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a session gives its transports."""
+    """What a session passes to its transports."""
 
     config: SessionConfig
     io: IO
@@ -38,14 +38,14 @@ class Context:
 
 
 class Transport(ABC):
-    """Carries messages out. Only ``deliver`` must be written; any number of threads or tasks call it at once."""
+    """Delivers messages. Only ``deliver`` must be implemented; any number of threads or tasks call it at once."""
 
     says_options: bool = False
-    """Whether it tells a server what the options of an envelope ask for, in the parameters of MAIL and RCPT. For one
-    that does not, what is asked for and not optional is refused before ``deliver``."""
+    """True if it sends a server the options of an envelope, in the parameters of MAIL and RCPT. For other transports,
+    options that are not optional are refused before ``deliver``."""
 
     io: IO
-    """The world in which the transport works; set by the session before the first call."""
+    """The I/O to use; set by the session before the first call."""
 
     def attach(self, context: Context) -> None:
         """Become the transport of one session; called once, before anything else."""
@@ -53,32 +53,32 @@ class Transport(ABC):
 
     @classmethod
     def from_url(cls, url: URL) -> Self:
-        """Make one from its URL. Raises ``ConfigError`` for what the URL must not hold."""
+        """Create a transport from its URL. Raises ``ConfigError`` for invalid parts of the URL."""
         url.expect()
         return cls()
 
     @property
     def name(self) -> str:
-        """What events and errors call it."""
+        """The name in events and errors."""
         return type(self).__name__
 
     @property
     def serves_local_names(self) -> bool:
-        """Whether it takes addresses without a domain, such as ``root``. Others are refused before ``deliver``."""
+        """True if it accepts addresses without a domain, such as ``root``. Others are refused before ``deliver``."""
         return True
 
     @abstractmethod
     async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
-        """Try once to deliver, and tell what came of it for each recipient, in their order. Failures are told, not
+        """Try once to deliver, and return the result for each recipient, in order. Failures are returned, not
         raised."""
 
     async def deliver_many(
         self, mails: AsyncIterator[Mail | None], deadlines: Callable[[], Deadlines], connections: int | None = None
     ) -> AsyncGenerator[list[Outcome], None]:
-        """Try once to deliver each of ``mails``, and give their outcomes in the same order, as many at a time as there
-        are. ``deadlines`` are asked anew for each. A transport that can have several on their way at once takes more
-        of them before it gives the first outcome, but only a bounded number; None among them asks for the outcomes of
-        all before it, and is answered even if there are none. ``connections`` may be used side by side."""
+        """Try once to deliver each of ``mails``, and yield their outcomes in the same order, as many at a time as are
+        ready. ``deadlines`` is called for each. A transport that can have several in flight reads more of them before
+        it yields the first outcome, but only a bounded number. None among them asks for the outcomes of all before it,
+        and is answered even if there are none. ``connections`` may be used in parallel."""
         async for mail in mails:
             yield [] if mail is None else [await self.deliver(mail.envelope, mail.content, deadlines())]
 
@@ -88,41 +88,41 @@ class Transport(ABC):
         return None
 
     async def open(self, deadlines: Deadlines) -> None:  # noqa: B027 - optional
-        """Get ready for messages, again after ``close``."""
+        """Prepare for messages, also after ``close``."""
 
     async def close(self, deadlines: Deadlines) -> None:  # noqa: B027 - optional
-        """Finish what is on its way, and let go of everything."""
+        """Finish what is in flight, and release everything."""
 
     async def verify(self, deadlines: Deadlines) -> ServerInfo:
-        """Find out whether messages could be delivered. Raises the error that stands in the way."""
+        """Check that messages could be delivered. Raises the error that prevents it."""
         words = f"{type(self).__name__} has no server to ask"
         raise ConfigError(words, stage=Stage.SETTINGS)
 
     async def examine(self, deadlines: Deadlines) -> Mapping[str, str]:
-        """Find out what can be found out about the server without mail; like ``findings``."""
+        """Probe the server without mail; return the results like ``findings``."""
         return self.findings
 
     @property
     def findings(self) -> Mapping[str, str]:
-        """What was found out about the server: the state of each behaviour, and limits, by their names."""
+        """What was detected about the server: the state of each behaviour, and limits, by name."""
         return {}
 
     @property
     def capabilities(self) -> Capabilities | None:
-        """What the server offers, as far as it has said so."""
+        """What the server offers, if it has said so."""
         return None
 
 
 class WholeTransport(Transport):
-    """Takes a message for all of its recipients or for none: ``carry`` is all that must be written."""
+    """A transport that accepts or refuses a message as a whole; only ``carry`` must be implemented."""
 
     @abstractmethod
     async def carry(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Reply | None:
-        """Take the message, and return what was answered, if anything answers. Raises the ``SMTPError`` that stood in
-        the way: with a reply the message counts as refused, if ``ambiguous`` as in doubt, else as not sent."""
+        """Deliver the message, and return the reply, if there is one. Raises the ``SMTPError`` that prevented it: with
+        a reply the message counts as refused, if ``ambiguous`` as in doubt, else as not sent."""
 
     async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
-        """See ``Transport.deliver``."""
+        """Deliver by ``carry``, with one result for all recipients."""
         try:
             reply = await self.carry(envelope, content, deadlines)
         except SMTPError as error:

@@ -1,4 +1,4 @@
-"""A routing table: the domain of a recipient says which transport serves it."""
+"""A routing table: the domain of a recipient selects its transport."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ ANY = "*"
 
 
 class ByDomainTransport(Transport):
-    """Splits the recipients by domain, gives each part to its transport, and puts the outcomes together.
+    """Splits the recipients by domain, gives each part to its transport, and combines the outcomes.
 
     URL: ``by_domain(example.org=lmtp+unix:///run/lmtp.sock, .example.net=smtp://a, *=smtp://b)``.
     """
 
     def __init__(self, routes: Mapping[str, Given]) -> None:
-        """A route is ``example.org`` (that domain), ``.example.org`` (all domains below it, at any depth) or ``*`` (all
-        others); the longest that fits counts. Each leads to a ``Transport``, a URL or a ``SessionConfig``. A recipient
-        that no route fits is not sent to, which the receipt says."""
+        """A route is ``example.org`` (that domain), ``.example.org`` (all subdomains, at any depth) or ``*`` (all
+        others); the longest match counts. Each leads to a ``Transport``, a URL or a ``SessionConfig``. A recipient
+        without a route is not sent to, which the receipt says."""
         if not routes:
             raise ConfigError("routes: needs at least one", stage=Stage.SETTINGS)
         self._sources = {_normal(domain): source for domain, source in routes.items()}
@@ -38,7 +38,7 @@ class ByDomainTransport(Transport):
 
     @classmethod
     def from_url(cls, url: URL) -> Self:
-        """See the class."""
+        """Create it from its URL; see the class."""
         url.expect("members")
         if not all(member.label for member in url.members):
             raise wrong("url: each URL of by_domain(…) needs its domain, as in example.org=smtp://a, or *=smtp://b")
@@ -48,27 +48,27 @@ class ByDomainTransport(Transport):
         return cls(routes)
 
     def attach(self, context: Context) -> None:
-        """See ``Transport.attach``. Raises ``ConfigError`` where all or nothing is asked for: several servers cannot
-        promise that."""
+        """Become the transport of one session. Raises ``ConfigError`` if all or nothing is required: several servers
+        cannot promise that."""
         super().attach(context)
         if context.config.partial == "abort":
-            raise ConfigError("partial: 'abort' cannot go with by_domain", stage=Stage.SETTINGS)
+            raise ConfigError("partial: 'abort' cannot be combined with by_domain", stage=Stage.SETTINGS)
         self._routes = {domain: make_transport(source, context) for domain, source in self._sources.items()}
         self.says_options: bool = all(transport.says_options for transport in self._routes.values())
 
     async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
-        """See ``Transport.deliver``."""
+        """Deliver each part by its route."""
         outcome = Outcome.of(envelope.addresses, RecipientStatus.NOT_SENT)
         parts = self._parts(envelope)
         for number, (transport, addresses) in enumerate(parts):
             part = envelope.only(addresses)
             if transport is None:
-                told = _without_route(part)
+                result = _without_route(part)
             else:
-                told = await transport.deliver(part, content, deadlines.share(len(parts) - number))
+                result = await transport.deliver(part, content, deadlines.share(len(parts) - number))
             if len(parts) == 1:
-                return told
-            outcome = outcome.updated_by(told)
+                return result
+            outcome = outcome.updated_by(result)
         return outcome
 
     def _parts(self, envelope: Envelope) -> list[tuple[Transport | None, list[Address]]]:
@@ -87,33 +87,33 @@ class ByDomainTransport(Transport):
 
     @property
     def serves_local_names(self) -> bool:
-        """Whether the route for all others does."""
+        """True if the default route does."""
         others = self._routes.get(ANY)
         return others is not None and others.serves_local_names
 
     @property
     def statistics(self) -> PoolStatistics | None:
-        """Those of all together."""
+        """The sum over all routes."""
         return total(self._routes.values())
 
     async def open(self, deadlines: Deadlines) -> None:
-        """See ``Transport.open``."""
+        """Open all routes."""
         for transport in self._routes.values():
             await transport.open(deadlines)
 
     async def close(self, deadlines: Deadlines) -> None:
-        """See ``Transport.close``."""
+        """Close all routes."""
         for transport in self._routes.values():
             await transport.close(deadlines)
 
     async def verify(self, deadlines: Deadlines) -> ServerInfo:
-        """Whether all routes work; what the last one says."""
+        """Check all routes; return the result of the last one."""
         infos = [await transport.verify(deadlines) for transport in self._routes.values()]
         return infos[-1]
 
 
 def _normal(domain: str) -> str:
-    """A domain as it is looked up: in ASCII and lower case. Raises ``ConfigError``."""
+    """Return a domain for look-up: in ASCII and lower case. Raises ``ConfigError``."""
     if domain == ANY:
         return domain
     dot = "." if domain.startswith(".") else ""

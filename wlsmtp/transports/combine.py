@@ -1,7 +1,7 @@
-"""Several transports as one: the next is tried where one failed (``failover``), or each gets its turn (``roundrobin``).
+"""Several transports as one: the next is tried if one fails (``failover``), or they take turns (``roundrobin``).
 
-What is certainly not delivered goes on to the next: recipients that were not served, or refused for now (4xx). What was
-refused for good (5xx) is not tried elsewhere, and what is in doubt is not sent twice.
+What is certainly not delivered goes to the next: recipients that were not served, or refused temporarily (4xx).
+Permanent refusals (5xx) are not tried elsewhere, and what is in doubt is not sent twice.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from wlsmtp.transports.registry import Given, make_transport
 from wlsmtp.wire.extensions import Capabilities
 
 RETRY_AFTER = 60.0
-"""Seconds for which a transport that is down is left alone."""
+"""Seconds for which a transport that is down is not used."""
 MAX_WEIGHT = 100
 
 
 class FailoverTransport(Transport):
-    """The first transport that is not down carries the message; what it does not deliver goes to the next.
+    """Delivers by the first transport that is not down; what it does not deliver goes to the next.
 
     URL: ``failover(smtp://a, smtp://b)``, with ``?retry_after=60`` seconds.
     """
 
     def __init__(self, *transports: Given, retry_after: float = RETRY_AFTER) -> None:
-        """Each is a ``Transport``, a URL, or a ``SessionConfig``; URLs of servers take the settings of the session, and
-        its user unless they have one. One that turns out to be down is left alone for ``retry_after`` seconds, and then
-        probed with one message; if all are down, all are tried."""
+        """Each is a ``Transport``, a URL, or a ``SessionConfig``. URLs of servers use the settings of the session, and
+        its user unless they have one. A transport that is down is not used for ``retry_after`` seconds, and then probed
+        with one message; if all are down, all are tried."""
         if not transports:
             raise ConfigError(f"{type(self).__name__}: needs at least one transport", stage=Stage.SETTINGS)
         self._sources = transports
@@ -48,7 +48,7 @@ class FailoverTransport(Transport):
 
     @classmethod
     def from_url(cls, url: URL) -> Self:
-        """See the class."""
+        """Create it from its URL; see the class."""
         url.expect("members", options=("retry_after",))
         if any(member.label for member in url.members):
             raise wrong(f"url: nothing may stand before the URLs of {url.scheme}(…)")
@@ -56,20 +56,20 @@ class FailoverTransport(Transport):
         return cls(*urls, retry_after=url.number("retry_after", RETRY_AFTER))
 
     def attach(self, context: Context) -> None:
-        """See ``Transport.attach``."""
+        """Become the transport of one session, with all members."""
         super().attach(context)
         self._announce = context.announce
         self._all_or_nothing = context.config.all_or_nothing
         self._members = tuple(Member(make_transport(source, context), self._retry_after) for source in self._sources)
         self.says_options: bool = all(
             member.transport.says_options for member in self._members
-        )  # any may get the message
+        )  # any member may get the message
 
     async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
-        """See ``Transport.deliver``."""
+        """Deliver by the members, one after the other."""
         first, *others = self._candidates()
         first.begin(self.io.now())
-        # Of the time there is, a server that says nothing takes no more than its share.
+        # A silent server uses no more than its share of the time.
         outcome = await first.transport.deliver(envelope, content, deadlines.share(len(others) + 1))
         self._take_note(first, outcome)
         if outcome.error is None:
@@ -79,7 +79,7 @@ class FailoverTransport(Transport):
     async def deliver_many(
         self, mails: AsyncIterator[Mail | None], deadlines: Callable[[], Deadlines], connections: int | None = None
     ) -> AsyncGenerator[list[Outcome], None]:
-        """See ``Transport.deliver_many``. The first that is not down takes a stream of messages, until it is."""
+        """Deliver a stream of messages by the first member that is not down, until it is."""
         source = Source(mails)
         while not source.is_over:
             first = self._candidates()[0]
@@ -101,7 +101,7 @@ class FailoverTransport(Transport):
     async def _settle(
         self, member: Member, outcome: Outcome, mail: Mail, deadlines: Callable[[], Deadlines]
     ) -> Outcome:
-        """Take what came of one message of a stream, and go on with what is left of it."""
+        """Apply the result of one message of a stream, and continue with the rest of it."""
         self._take_note(member, outcome)
         if outcome.error is None:
             return outcome
@@ -114,19 +114,19 @@ class FailoverTransport(Transport):
             self._announce(Attempted(member.transport.name, outcome, seconds))
 
     async def _go_on(self, outcome: Outcome, mail: Mail, others: Sequence[Member], deadlines: Deadlines) -> Outcome:
-        """Offer to ``others``, one after the other, what is left of a message."""
+        """Offer the rest of a message to ``others``, one after the other."""
         for number, member in enumerate(others):
             rest = self._still_to_serve(mail.envelope, outcome)
             if rest is None:
                 break
             member.begin(self.io.now())
-            told = await member.transport.deliver(rest, mail.content, deadlines.share(len(others) - number))
-            self._take_note(member, told)
-            outcome = outcome.updated_by(told)
+            result = await member.transport.deliver(rest, mail.content, deadlines.share(len(others) - number))
+            self._take_note(member, result)
+            outcome = outcome.updated_by(result)
         return outcome
 
     def _in_order(self) -> Sequence[Member]:
-        """The members, the one to begin with first."""
+        """Return the members, the first to try first."""
         return self._members
 
     def _candidates(self) -> Sequence[Member]:
@@ -134,31 +134,31 @@ class FailoverTransport(Transport):
         return [member for member in members if not member.is_resting(now)] or members
 
     def _still_to_serve(self, envelope: Envelope, outcome: Outcome) -> Envelope | None:
-        """The envelope for the next member; None when nobody is left who may be served by it."""
+        """Return the envelope for the next member; None if no recipient is left."""
         may_go_on = [_may_go_on(result) for result in outcome.recipients]
-        if self._all_or_nothing:  # then whoever was refused for good is a reason to deliver to nobody
+        if self._all_or_nothing:  # then one permanent refusal means delivery to nobody
             return envelope if all(may_go_on) else None
         waiting = [address for address, may in zip(envelope.recipients, may_go_on, strict=True) if may]
         return envelope.only(waiting) if waiting else None
 
     @property
     def statistics(self) -> PoolStatistics | None:
-        """Those of all together."""
+        """The sum over all members."""
         return total(member.transport for member in self._members)
 
     async def open(self, deadlines: Deadlines) -> None:
-        """Get all ready, and be content with one. Raises the error of the last when none is."""
+        """Open all members; one success is enough. Raises the last error if there is none."""
         failures = [error for member in self._members if (error := await _failure_to_open(member, deadlines))]
         if len(failures) == len(self._members):
             raise failures[-1]
 
     async def close(self, deadlines: Deadlines) -> None:
-        """See ``Transport.close``."""
+        """Close all members."""
         for member in self._members:
             await member.transport.close(deadlines)
 
     async def verify(self, deadlines: Deadlines) -> ServerInfo:
-        """What the first that works says. Raises the error of the last when none does."""
+        """Return the result of the first member that works. Raises the last error if none does."""
         members = self._candidates()
         for number, member in enumerate(members, 1):
             try:
@@ -170,18 +170,18 @@ class FailoverTransport(Transport):
 
     @property
     def serves_local_names(self) -> bool:
-        """Whether all do, as any of them may get the message."""
+        """True if all members do, as any of them may get the message."""
         return all(member.transport.serves_local_names for member in self._members)
 
     @property
     def capabilities(self) -> Capabilities | None:
-        """Those of the first that has said so."""
+        """Those of the first member that knows them."""
         known = (member.transport.capabilities for member in self._members)
         return next((capabilities for capabilities in known if capabilities is not None), None)
 
 
 class RoundRobinTransport(FailoverTransport):
-    """Each message goes to the next transport in turn; what that does not deliver goes on as in ``FailoverTransport``.
+    """Gives each message to the next transport in turn; what that does not deliver goes on as in ``FailoverTransport``.
 
     URL: ``roundrobin(3*smtp://a, smtp://b)``, where three of four messages go to ``a``.
     """
@@ -189,7 +189,7 @@ class RoundRobinTransport(FailoverTransport):
     def __init__(
         self, *transports: Given, weights: Sequence[int] | None = None, retry_after: float = RETRY_AFTER
     ) -> None:
-        """``weights``: how many messages each gets in a round; 1 unless given."""
+        """``weights`` is the number of messages each gets in a round; default 1."""
         super().__init__(*transports, retry_after=retry_after)
         weights = [1] * len(transports) if weights is None else list(weights)
         if len(weights) != len(transports) or not all(1 <= weight <= MAX_WEIGHT for weight in weights):
@@ -199,7 +199,7 @@ class RoundRobinTransport(FailoverTransport):
 
     @classmethod
     def from_url(cls, url: URL) -> Self:
-        """See the class."""
+        """Create it from its URL; see the class."""
         url.expect("members", options=("retry_after",))
         labels = [member.label or "1" for member in url.members]
         if not all(label.isdecimal() for label in labels):
@@ -207,7 +207,7 @@ class RoundRobinTransport(FailoverTransport):
         urls, weights = [member.url for member in url.members], [int(label) for label in labels]
         return cls(*urls, weights=weights, retry_after=url.number("retry_after", RETRY_AFTER))
 
-    deliver_many = Transport.deliver_many  # each message has a turn of its own
+    deliver_many = Transport.deliver_many  # each message has its own turn
 
     def _in_order(self) -> Sequence[Member]:
         first = next(self._turns)

@@ -1,6 +1,6 @@
-"""Shows messages to whoever watches, instead of sending them: for programs in development.
+"""Shows messages instead of sending them: for programs in development.
 
-What a message holds is never taken for markup, nor for control sequences of the terminal.
+The content of a message is never interpreted as markup, nor as control sequences of the terminal.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ MAX_LINES = 200
 
 
 class ConsoleTransport(WholeTransport):
-    """Writes each message to ``file`` as people read it, in a frame if rich is installed. URL: ``console:``."""
+    """Writes each message to ``file`` in readable form, in a frame if rich is installed. URL: ``console:``."""
 
     says_options = True
-    """It stands for a server that takes everything."""
+    """True, as it stands for a server that accepts everything."""
 
     def __init__(self, file: TextIO | None = None) -> None:
-        """``file`` is standard output unless given."""
+        """``file`` defaults to standard output."""
         self._file = file
 
     async def carry(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> None:
-        """See ``WholeTransport.carry``."""
+        """Show the message."""
         text = "\n".join(_described(envelope, b"".join(content.chunks())))
         try:
             _show(text, self._file or sys.stdout)
@@ -81,12 +81,12 @@ def _part(part: EmailMessage) -> Iterator[str]:
 def _text(part: EmailMessage) -> str:
     try:
         return str(part.get_content())
-    except (LookupError, ValueError):  # a character set that nobody knows, or octets that are not in it
+    except (LookupError, ValueError):  # an unknown character set, or octets that are not in it
         payload = part.get_payload(decode=True)
         return payload.decode("ascii", "replace") if isinstance(payload, bytes) else ""
 
 
 def _plain(line: str) -> str:
-    """A line without control characters, so that no terminal is told what to do."""
+    """Return a line without control characters, so that it cannot control the terminal."""
     line = line.expandtabs(4)
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)

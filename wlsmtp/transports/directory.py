@@ -1,8 +1,8 @@
 """Writes messages into a directory: a Maildir, or one ``.eml`` file for each.
 
-A message is written under another name, forced to the disk, and then renamed, so that whoever looks sees it whole or
-not at all. Above its own header stand ``Return-Path`` and ``Delivered-To`` (one for each recipient), which keep its
-envelope (RFC 5321 §4.4).
+A message is written under a temporary name, flushed to disk, and then renamed, so that readers see it whole or not at
+all. ``Return-Path`` and ``Delivered-To`` (one for each recipient) above its own header keep its envelope (RFC 5321
+§4.4).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MAY_PASS = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOME
 
 
 class DirectoryTransport(WholeTransport):
-    """What both kinds share. ``path`` is made when it is missing, readable by its owner only."""
+    """The base of both kinds. ``path`` is created if it is missing, readable by its owner only."""
 
     def __init__(self, path: str | Path) -> None:
         self.path: Path = Path(path)
@@ -52,22 +52,22 @@ class DirectoryTransport(WholeTransport):
 
     @abstractmethod
     def directories(self) -> Iterable[Path]:
-        """The directories that must be there."""
+        """Return the directories that must exist."""
 
     @abstractmethod
     def places(self) -> tuple[Path, Path]:
-        """Where a message is written, and where it is to be in the end."""
+        """Return the paths where a message is written, and where it ends up."""
 
     def encoded(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """The octets of the file, from those of the wire."""
+        """Convert the octets from the wire to those of the file."""
         return chunks
 
     async def carry(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> None:
-        """See ``WholeTransport.carry``."""
+        """Write the message."""
         await self.io.run_in_thread(partial(self._store, envelope, content))
 
     async def verify(self, deadlines: Deadlines) -> ServerInfo:
-        """Whether the directory is there, or can be made, and can be written to."""
+        """Check that the directory exists, or can be created, and is writable."""
         await self.io.run_in_thread(self._check)
         return ServerInfo(self.name, str(self.path), None, None, Capabilities())
 
@@ -82,14 +82,14 @@ class DirectoryTransport(WholeTransport):
                 with suppress(OSError):
                     temporary.unlink()
                 raise
-        except SMTPError:  # of the content, which is made as it is written
+        except SMTPError:  # of the content, which is generated as it is written
             raise
         except OSError as error:
             raise self._failure(error) from error
         try:
             _force_to_disk(final.parent)
         except OSError as error:
-            words = f"{final} was written, and whether it would outlast a crash is not known ({error.strerror})"
+            words = f"{final} was written, but may not survive a crash ({error.strerror})"
             raise OutcomeUnknown(words, stage=Stage.CONTENT) from error
 
     def _check(self) -> None:
@@ -115,31 +115,31 @@ class DirectoryTransport(WholeTransport):
 
 
 class MaildirTransport(DirectoryTransport):
-    """Delivers into a Maildir, with the line ends of Unix. URL: ``maildir:///path``."""
+    """Delivers into a Maildir, with Unix line ends. URL: ``maildir:///path``."""
 
     def directories(self) -> Iterable[Path]:
-        """See ``DirectoryTransport.directories``."""
+        """Return ``tmp``, ``new`` and ``cur``."""
         return [self.path, *(self.path / name for name in ("tmp", "cur", "new"))]
 
     def places(self) -> tuple[Path, Path]:
-        """See ``DirectoryTransport.places``. The first part of the name is the time of delivery, as is customary."""
+        """Return the paths in ``tmp`` and ``new``. By convention, the name begins with the time of delivery."""
         name = f"{int(datetime.now(UTC).timestamp())}.{uuid.uuid4().hex}.wlsmtp"
         return self.path / "tmp" / name, self.path / "new" / name
 
     def encoded(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """See ``DirectoryTransport.encoded``."""
+        """Convert to Unix line ends."""
         return with_unix_line_ends(chunks)
 
 
 class EmlTransport(DirectoryTransport):
-    """Writes each message as an ``.eml`` file, as mail programs open it; names sort by time. URL: ``eml:///path``."""
+    """Writes each message as an ``.eml`` file for mail programs; names sort by time. URL: ``eml:///path``."""
 
     def directories(self) -> Iterable[Path]:
-        """See ``DirectoryTransport.directories``."""
+        """Return the directory itself."""
         return [self.path]
 
     def places(self) -> tuple[Path, Path]:
-        """See ``DirectoryTransport.places``."""
+        """Return the temporary and the final path."""
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{uuid.uuid4().hex[:12]}"
         return self.path / f".{name}.tmp", self.path / f"{name}.eml"
 
@@ -163,7 +163,7 @@ def _write(path: Path, chunks: Iterable[bytes]) -> None:
 
 
 def _force_to_disk(directory: Path) -> None:
-    """Force a directory's entries to the disk, on systems that can open one."""
+    """Flush a directory's entries to disk, on systems that can open one."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)

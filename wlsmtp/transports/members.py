@@ -1,4 +1,4 @@
-"""What combinations keep of their members: which one is left alone for a while, and which messages it has."""
+"""The members of a combination: which are down for now, and which messages each has."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OF_THE_MESSAGE = (SenderRefused, RecipientsRefused, ContentRefused, MessageErro
 
 
 class Member:
-    """One of the transports, and since when it is left alone."""
+    """One of the transports, and since when it is not used."""
 
     def __init__(self, transport: Transport, retry_after: float) -> None:
         self.transport = transport
@@ -34,27 +34,27 @@ class Member:
 
     @property
     def is_suspected(self) -> bool:
-        """Whether it was down when it was last tried."""
+        """True if it was down when it was last tried."""
         return self._rests_until is not None
 
     def is_resting(self, now: float) -> bool:
-        """Whether it was found to be down a moment ago."""
+        """True if it was found to be down recently."""
         return self._rests_until is not None and now < self._rests_until
 
     def begin(self, now: float) -> None:
-        """A try begins. The first one after a rest is a probe: until it has ended, others go elsewhere."""
+        """Begin an attempt. The first one after a pause is a probe: until it has ended, others go elsewhere."""
         if self._rests_until is not None:
             self._rests_until = now + self._retry_after
 
     def end(self, error: SMTPError | None, now: float) -> float:
-        """A try has ended; return for how many seconds the transport is left alone now."""
+        """End an attempt; return for how many seconds the transport is not used now."""
         is_down = error is not None and not _is_about_the_message(error)
         self._rests_until = now + self._retry_after if is_down else None
         return self._retry_after if is_down else 0.0
 
 
 class Source:
-    """Messages that are handed out, and who is to be asked what came of them."""
+    """Messages to be handed out, and the members that have them."""
 
     def __init__(self, mails: AsyncIterator[Mail | None]) -> None:
         self._mails = mails
@@ -62,7 +62,7 @@ class Source:
         self.on_their_way: deque[Mail] = deque()
 
     async def next(self) -> Mail | None:
-        """The next message; None as well at the end."""
+        """Return the next message; None at the end as well."""
         try:
             return await anext(self._mails)
         except StopAsyncIteration:
@@ -70,7 +70,7 @@ class Source:
             return None
 
     async def until_suspected(self, member: Member) -> AsyncGenerator[Mail | None, None]:
-        """Messages for ``member``, as long as they last, and it seems to be up."""
+        """Yield messages for ``member``, as long as there are any and it seems to be up."""
         while not member.is_suspected:
             mail = await self.next()
             if self.is_over:
@@ -81,13 +81,13 @@ class Source:
 
 
 def _is_about_the_message(error: SMTPError) -> bool:
-    """Whether another message may well be taken: 421 is about the server (RFC 5321 §3.8)."""
+    """Return whether another message may be accepted: 421 is about the server (RFC 5321 §3.8)."""
     return isinstance(error, _OF_THE_MESSAGE) and not (error.reply is not None and error.reply.code == 421)
 
 
 def spread(weights: Sequence[int]) -> list[int]:
-    """One round of turns, in which those with more of them are not served in a row: each turn goes to the one that is
-    furthest behind its share."""
+    """Return one round of turns in which members with more turns are not served in a row: each turn goes to the one
+    that is furthest behind its share."""
     behind = [0] * len(weights)
     turns = []
     for _ in range(sum(weights)):
@@ -99,6 +99,6 @@ def spread(weights: Sequence[int]) -> list[int]:
 
 
 def total(transports: Iterable[Transport]) -> PoolStatistics | None:
-    """The counts of several pools together; None when there is none."""
+    """Return the sum of the counts of several pools; None if there are none."""
     counts = [astuple(count) for transport in transports if (count := transport.statistics) is not None]
     return PoolStatistics(*map(sum, zip(*counts, strict=True))) if counts else None

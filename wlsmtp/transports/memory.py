@@ -1,4 +1,4 @@
-"""Keeps messages in memory, or nowhere at all: for tests of programs that send mail, and for programs that must not."""
+"""Keeps messages in memory, or discards them: for tests of programs that send mail, and for programs that must not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wlsmtp.transports.base import WholeTransport
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """A message as a server would have got it."""
+    """A message as a server would have received it."""
 
     sender: str
     recipients: tuple[str, ...]
@@ -25,24 +25,24 @@ class MemoryTransport(WholeTransport):
     """Accepts every message and keeps it in ``messages``. URL: ``memory:``."""
 
     says_options = True
-    """It stands for a server that takes everything."""
+    """True, as it stands for a server that accepts everything."""
 
     def __init__(self) -> None:
         self.messages: list[StoredMessage] = []
 
     async def carry(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> None:
-        """See ``WholeTransport.carry``."""
+        """Keep the message."""
         sender = str(envelope.sender or "")
         octets = b"".join(content.chunks())
         self.messages.append(StoredMessage(sender, envelope.addresses, octets, envelope.options))
 
 
 class NullTransport(WholeTransport):
-    """Accepts every message and throws it away, after reading it to its end. URL: ``null:``."""
+    """Accepts every message and discards it, after reading it to its end. URL: ``null:``."""
 
     says_options = True
 
     async def carry(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> None:
-        """See ``WholeTransport.carry``."""
+        """Discard the message."""
         for _ in content.chunks():
             pass

@@ -1,4 +1,4 @@
-"""From what names a transport to the transport: a URL, an object, or the settings of a session."""
+"""Creates a transport from its name, a URL, an object, or the settings of a session."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _OF_ONE_SERVER = frozenset({"server", "port", "security", "protocol", "transport
 _CREDENTIALS = frozenset({"username", "password", "token"})
 
 Given = Transport | URL | SessionConfig | str
-"""What can stand for a transport: itself, a URL, or the settings of a server."""
+"""The forms of a transport: itself, a URL, or the settings of a server."""
 
 
 def transport_of(context: Context) -> Transport:
-    """The transport of a session, attached to it. Raises ``ConfigError``."""
+    """Return the transport of a session, attached to it. Raises ``ConfigError``."""
     given = context.config.transport
     return make_transport(context.config if given is None else given, context)
 
 
 def make_transport(source: Given, context: Context) -> Transport:
-    """The transport that ``source`` stands for, attached to the session of ``context``."""
+    """Return the transport for ``source``, attached to the session of ``context``."""
     if isinstance(source, str):
         source = parse_transport(source)
     if isinstance(source, URL):
@@ -48,6 +48,7 @@ def _from_url(url: URL, config: SessionConfig) -> Transport | SessionConfig:
 
 
 def _shared(config: SessionConfig, has_own_user: bool) -> dict[str, Any]:
-    """The settings of a session that go for each of its servers. One with a user of its own gets no other's secret."""
+    """Return the settings of a session that apply to each of its servers. A server with its own user gets no secret of
+    another one."""
     left_out = _OF_ONE_SERVER | _CREDENTIALS if has_own_user else _OF_ONE_SERVER
     return {name: getattr(config, name) for name in config.model_fields_set - left_out}

@@ -1,4 +1,4 @@
-"""Hands messages to the ``sendmail`` program of the mail system on this machine."""
+"""Delivers by the ``sendmail`` program of this machine's mail system."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from wlsmtp.wire.reply import printable
 PROGRAM = "/usr/sbin/sendmail"
 
 EX_TEMPFAIL = 75
-# The exit statuses of sysexits.h as mail systems themselves read them, in replies of SMTP.
+# The exit statuses of sysexits.h as mail systems interpret them, as SMTP replies.
 _MEANING = {
     64: (500, "5.0.0 Bad usage"),
     65: (501, "5.6.0 Data format error"),
@@ -43,15 +43,15 @@ _OTHER = (554, "5.3.0 Unknown failure")
 
 
 class SendmailTransport(WholeTransport):
-    """Runs ``program`` for each message, without a shell: ``-i -f sender -- recipient …``, the message on its standard
-    input. It takes a message for all recipients or for none. URL: ``sendmail:`` or ``sendmail:///path/of/program``.
-    """
+    """Runs ``program`` for each message, without a shell: ``-i -f sender -- recipient …``, with the message on its
+    standard input. It accepts a message for all recipients or for none. URL: ``sendmail:`` or
+    ``sendmail:///path/of/program``."""
 
     def __init__(
         self, program: str = PROGRAM, arguments: Sequence[str] = (), *, queues_on_tempfail: bool = False
     ) -> None:
-        """``arguments`` come before all others. With ``queues_on_tempfail`` exit status 75 leaves the message in doubt:
-        Sendmail itself uses it for messages that it has queued, where all others mean that they have not."""
+        """``arguments`` come before all others. With ``queues_on_tempfail``, exit status 75 leaves the message in
+        doubt: Sendmail itself uses it for messages that it has queued, all others for those that they have not."""
         self._command = (program, *arguments)
         self._queues_on_tempfail = queues_on_tempfail
 
@@ -63,17 +63,17 @@ class SendmailTransport(WholeTransport):
 
     @property
     def name(self) -> str:
-        """The program."""
+        """The program, as named in events and errors."""
         return self._command[0]
 
     async def carry(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> None:
-        """See ``WholeTransport.carry``."""
+        """Run the program with the message."""
         eight_bit = ("-B8BITMIME",) if content.is_8bit else ()
         recipients = [address.wire for address in envelope.recipients]
         command = [*self._command, "-i", *eight_bit, "-f", reverse_path(envelope) or "<>", "--", *recipients]
         try:
             ended = await self.io.run_program(command, with_unix_line_ends(content.chunks()), deadlines("content"))
-        except SMTPError:  # of the content, which is made as it is written
+        except SMTPError:  # of the content, which is generated as it is written
             raise
         except OSError as error:
             raise self._unusable(error) from error
@@ -81,7 +81,7 @@ class SendmailTransport(WholeTransport):
             raise failure
 
     async def verify(self, deadlines: Deadlines) -> ServerInfo:
-        """Whether the program can be started; what it would say to a message is not asked."""
+        """Check that the program can be started; its opinion of a message is not tested."""
         from shutil import which
 
         if which(self.name) is None:
@@ -92,9 +92,9 @@ class SendmailTransport(WholeTransport):
         if ended.was_fed and ended.status == 0:
             return None
         if ended.status is None and not ended.was_fed:
-            return DeadlineExceeded(f"{self.name} did not take the message in time", stage=Stage.CONTENT)
+            return DeadlineExceeded(f"{self.name} did not accept the message in time", stage=Stage.CONTENT)
         if self._is_in_doubt(ended):
-            words = f"{self.name} {_how(ended)}, and whether it has queued the message is not known"
+            words = f"{self.name} {_how(ended)}, and may or may not have queued the message"
             hint = "It may or may not be delivered: sending it again may deliver it twice"
             return OutcomeUnknown(_with_output(words, ended), stage=Stage.CONTENT, hint=hint)
         code, meaning = _MEANING.get(ended.status or 0, _OTHER)
@@ -104,8 +104,8 @@ class SendmailTransport(WholeTransport):
         return ContentRefused(words, stage=Stage.CONTENT, reply=Reply(code, (_with_output(meaning, ended),)))
 
     def _is_in_doubt(self, ended: Ended) -> bool:
-        """It was killed, at the deadline or by somebody, when it had the whole message; or it claims a success without
-        having read the whole."""
+        """Return whether the message is in doubt. It is if the program was killed after it had the whole message, or
+        claims success without having read all of it."""
         was_killed = ended.status is None or ended.status < 0
         return (
             ended.status == 0

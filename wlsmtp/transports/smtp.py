@@ -1,4 +1,4 @@
-"""Delivers over SMTP or LMTP to one server; ``relay`` does the work."""
+"""Delivers by SMTP or LMTP to one server, over ``relay``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class SMTPTransport(Transport):
-    """The server of a session."""
+    """Delivers to the server of a session."""
 
     says_options = True
 
@@ -38,12 +38,12 @@ class SMTPTransport(Transport):
 
     @property
     def name(self) -> str:
-        """The server."""
+        """The address of the server."""
         return self.config.address
 
     @property
     def serves_local_names(self) -> bool:
-        """Over LMTP or a unix socket: only then is a name that of somebody on the server's machine."""
+        """True for LMTP and unix sockets: only then does a name belong to a user of the server's machine."""
         return self.config.is_lmtp or self.config.is_unix
 
     @property
@@ -53,12 +53,12 @@ class SMTPTransport(Transport):
 
     @property
     def findings(self) -> Mapping[str, str]:
-        """See ``Transport.findings``."""
+        """What was detected about the server, as ``Transport.findings``."""
         return self.relay.quirks.findings()
 
     @property
     def statistics(self) -> PoolStatistics:
-        """See ``Transport.statistics``."""
+        """Counts of connections."""
         return self.relay.statistics
 
     async def open(self, deadlines: Deadlines) -> None:
@@ -67,20 +67,20 @@ class SMTPTransport(Transport):
         await self.verify(deadlines)
 
     async def close(self, deadlines: Deadlines) -> None:
-        """Close all connections, those in use once they are given back."""
+        """Close all connections; those in use once they are released."""
         await self.relay.close(deadlines)
 
     async def verify(self, deadlines: Deadlines) -> ServerInfo:
-        """Connect and log in, or ask a kept connection whether it is alive; a dead one is replaced."""
+        """Connect and log in, or check that a kept connection is alive; a dead one is replaced."""
         return await inquiry.verify(self.relay, deadlines)
 
     async def examine(self, deadlines: Deadlines) -> Mapping[str, str]:
-        """See ``Transport.examine``."""
+        """Probe the server without mail, as ``Transport.examine``."""
         return await inquiry.examine(self.relay, deadlines)
 
     async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
-        """See ``Transport.deliver``. A kept connection that turns out to be dead is replaced silently: that the server
-        had closed it is no failure of the message."""
+        """Deliver one message. A kept connection that turns out to be dead is replaced silently: the message did not
+        fail because the server had closed it."""
         mail = Mail(envelope, content, deadlines.had_free_retry, deadlines.is_suspect)
         outcome = await self.relay.deliver(Dispatch(mail, deadlines))
         deadlines.had_free_retry, deadlines.is_suspect = mail.had_free_retry, mail.is_suspect
@@ -89,7 +89,7 @@ class SMTPTransport(Transport):
     def deliver_many(
         self, mails: AsyncIterator[Mail | None], deadlines: Callable[[], Deadlines], connections: int | None = None
     ) -> AsyncGenerator[list[Outcome], None]:
-        """See ``Transport.deliver_many``."""
+        """Deliver a stream of messages, pipelined, as ``Transport.deliver_many``."""
         width = min(connections or 1, self.config.pool.max_connections)
         if width == 1:
             return Pipeline(self.relay, mails, deadlines).outcomes()

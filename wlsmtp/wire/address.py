@@ -208,7 +208,7 @@ def _read_by_tokens(text: str) -> Mailbox:
         hint = 'Give several addresses as a list; a comma in a name needs double quotes: "Example, Ann" <ann@…>'
         refuse(text, "it holds more than one address, or an @ or a comma too many", hint)
     if "(" in tokens or ")" in tokens:
-        refuse(text, "comments in parentheses are not taken", 'Put the name in double quotes: "Ann (work)" <ann@…>')
+        refuse(text, "comments in parentheses are not accepted", 'Put the name in double quotes: "Ann (work)" <ann@…>')
     if ":" in tokens:
         refuse(text, "a colon must be in double quotes")
     return _mailbox(text, tokens)
@@ -287,11 +287,13 @@ def _check_local(text: str, local: str) -> None:
         if wrong:
             refuse(text, f"{wrong[0]!r} cannot be before the @")
         quoted = f'"{local}"@{text.rpartition("@")[2]}'
-        refuse(text, "a dot before the @ is out of place", f"If it is right so, put double quotes around it: {quoted}")
+        refuse(
+            text, "a dot before the @ is out of place", f"If that is intended, put double quotes around it: {quoted}"
+        )
     elif has_encoded_word(local):
         quoted = f'"{local}"@{text.rpartition("@")[2]}'
-        words = "an encoded word is before the @, which some decode into another address"
-        refuse(text, words, f"If it is right so, put double quotes around it: {quoted}")
+        words = "the part before the @ has an encoded word, which some programs decode into another address"
+        refuse(text, words, f"If that is intended, put double quotes around it: {quoted}")
 
 
 def _check_domain(text: str, domain: str) -> None:

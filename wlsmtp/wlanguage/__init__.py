@@ -8,9 +8,9 @@
 ...         print(ErrorInfo())
 ...     EmailCloseSession("ann@example.com")
 
-Functions return what those of the original return, and tell errors as they do: False, ``ErrorOccurred``,
-``ErrorInfo``. Every French name is here as well; case and accents do not matter. The
-names one by one are in ``docs/migration/wlanguage.md``.
+Functions return what those of the original return, and report errors as they do: False, ``ErrorOccurred``,
+``ErrorInfo``. Every French name is here as well; case and accents do not matter. ``docs/migration/wlanguage.md`` lists
+all names.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -36,7 +36,7 @@ __all__ = [
     "emailSMTPSession", "EmailStatus", "EmailReadFirst", "EmailReadFirstHeader", "EmailReadLast",
     "EmailReadLastHeader", "EmailReadMessage", "EmailReadNext", "EmailReadNextHeader", "EmailReadPrevious",
     "EmailReadPreviousHeader", "EmailSeekFirst",
-    # What is sent
+    # Emails
     "Email", "EmailBuildSource", "EmailCheckAddress", "EmailImportHTML", "EmailImportSource", "EmailLoadAttachment",
     "EmailReset", "EmailVariable", "emailAttach", "Add", "ArrayAdd",
     # Settings, errors and messages
@@ -51,7 +51,7 @@ __all__ = [
     "emailParameterSpooler", "emailPending", "emailPersonal", "emailPrivate", "emailProtocolSMTPS", "emailSent",
     "emailSynchronous", "emailValidateByServer", "emailValidateSyntax", "emailValidateSyntaxStrict", "errCode",
     "errFullDetails", "errMessage",
-    # All of it in French
+    # All names in French
     "Ajoute", "EmailChangeTimeOut", "EmailChargeFichierAttaché", "EmailCherchePremier", "EmailConstruitSource",
     "EmailEnvoie", "EmailEnvoieMessage", "EmailEtat", "EmailFermeSession", "EmailImporteHTML", "EmailImporteSource",
     "EmailLitDernier", "EmailLitEntêteDernier", "EmailLitEntêtePremier", "EmailLitEntêtePrécédent",
@@ -66,12 +66,12 @@ __all__ = [
     "emailValideSyntaxeStrict", "errComplet",
 ]  # fmt: skip
 
-if not TYPE_CHECKING:  # a checker of types knows the names as they are documented
+if not TYPE_CHECKING:  # type checkers see the names as they are documented
     _NAMES = by_plain_name(__all__)
     __all__ += usual_spellings(__all__)
 
     def __getattr__(name: str) -> Any:
-        """A name in any other spelling."""
+        """Return a name in any other spelling."""
         found = None if name.startswith("_") else _NAMES.get(plain(name))
         if found is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

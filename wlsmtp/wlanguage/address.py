@@ -1,4 +1,4 @@
-"""``EmailCheckAddress``: whether an address can be one."""
+"""``EmailCheckAddress``: checks whether an address is valid."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _LEVELS = {
 
 @function
 def EmailCheckAddress(address: str, level: int = constants.emailValidateSyntax) -> int:
-    """``emailAddressValid``, ``emailAddressIncorrectSyntax`` or ``emailAddressError``; ``ErrorInfo`` says why.
+    """Return ``emailAddressValid``, ``emailAddressIncorrectSyntax`` or ``emailAddressError``; ``ErrorInfo`` says why.
 
-    Whether the mailbox exists only its own server could tell, and hardly one does: ``emailValidateByServer`` is an
-    error here, and ``emailAddressRefused`` is never returned. An address with a name beside it is none.
+    Only the mailbox's own server could say whether it exists, and hardly any server does. ``emailValidateByServer`` is
+    therefore an error here, and ``emailAddressRefused`` is never returned. An address with a name is not valid.
     """
     checked(text, address, "EmailCheckAddress")
     checked(one_of(_LEVELS), level, "EmailCheckAddress")
@@ -42,7 +42,8 @@ def EmailCheckAddress(address: str, level: int = constants.emailValidateSyntax) 
 
 
 def _check_domain(address: str, domain: str) -> None:
-    """What is sent over the Internet needs a domain below a top-level one; those have letters, or are A-labels."""
+    """Check the domain. Sending over the Internet requires a domain below a top-level one; those have letters, or are
+    A-labels."""
     top = domain.rpartition(".")[2]
     if domain.startswith("["):
         return

@@ -1,4 +1,4 @@
-"""What fills an email: the source of another one, a page of HTML with its pictures, files."""
+"""Fills an email: from the source of another one, from a page of HTML with its pictures, or with files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PICTURE = re.compile(
     re.IGNORECASE,
 )
 _ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]+:|//|#", re.IGNORECASE)
-"""With a scheme (one letter is a drive of Windows): not a file beside the page."""
+"""With a scheme (one letter is a Windows drive): not a file beside the page."""
 
 _ADDRESSES = {"to": "Recipient", "cc": "Cc", "bcc": "Bcc"}
 _WISHES = {"importance": ("Importance", IMPORTANCE), "sensitivity": ("Sensitivity", SENSITIVITY)}
@@ -38,7 +38,7 @@ _WISHES = {"importance": ("Importance", IMPORTANCE), "sensitivity": ("Sensitivit
 def EmailImportSource(email: AnyEmail | str = None, source: str | None = None) -> bool:
     """Fill the members of an email, by default the structure, from its ``Source``, or from a text in the same form.
 
-    False when it cannot be read: then nothing has changed. Header fields that are no member are left out.
+    False when it cannot be read: then nothing has changed. Header fields that are not members are left out.
     """
     if isinstance(email, str):
         return EmailImportSource(None, email)
@@ -58,8 +58,8 @@ def EmailImportSource(email: AnyEmail | str = None, source: str | None = None) -
 def EmailImportHTML(email: AnyEmail | str, html: str = "", directory: str = "") -> bool:
     """Set ``HTML`` to a page, and attach the pictures that it shows from files: their ``src`` becomes a ``cid:``.
 
-    The email may be left out: then it is the structure. ``directory`` is where the files are (default: the current
-    one); files outside of it are not read. False when a file cannot be read: then nothing has changed.
+    The email may be left out: then it is the structure. ``directory`` is the directory of the files (default: the
+    current one); files outside it are not read. False when a file cannot be read: then nothing has changed.
     """
     if isinstance(email, str):
         return EmailImportHTML(None, email, html or directory)
@@ -90,8 +90,8 @@ def EmailImportHTML(email: AnyEmail | str, html: str = "", directory: str = "") 
 
 @function
 def EmailLoadAttachment(email: AnyEmail | str, file: str = "") -> bool:
-    """Add a file to ``Attach``, with its name and with the content that it has now. The email may be left out: then it
-    is the structure. False when the file cannot be read."""
+    """Add a file to ``Attach``, with its name and its current content. The email may be left out: then it is the
+    structure. False when the file cannot be read."""
     if isinstance(email, str):
         return EmailLoadAttachment(None, email)
     variable, name = variable_of(email), checked(path, file, "EmailLoadAttachment")
@@ -115,7 +115,8 @@ def _loaded(file: Path) -> emailAttach:
 
 
 def _inside(directory: Path, name: str) -> Path:
-    """A file that a page names. A page may come from anywhere, and is not to send what is elsewhere on the disk."""
+    """Return a file that a page names. A page may come from anywhere, and must not send files from elsewhere on the
+    disk."""
     place = directory.resolve()
     file = (place / unquote(name).replace("\\", "/")).resolve()
     if not file.is_relative_to(place):
@@ -125,7 +126,7 @@ def _inside(directory: Path, name: str) -> Path:
 
 
 def _fill(email: EmailVariable, octets: bytes) -> None:
-    """Raises ``MessageError``."""
+    """Fill the members from a parsed email. Raises ``MessageError``."""
     from wlsmtp.message.read import raw_fields
 
     fields: dict[str, str] = {}
@@ -186,6 +187,6 @@ def _text(part: MIMEPart) -> str:
     octets = content if isinstance(content, bytes) else b""
     try:
         words = octets.decode(part.get_content_charset("utf-8"), "replace")
-    except LookupError:  # a charset that nobody knows
+    except LookupError:  # an unknown charset
         words = octets.decode("latin-1")
     return words.replace("\r\n", "\n")

@@ -1,4 +1,4 @@
-"""``Error``, ``Info`` and ``Trace``: a program in Python has no window of its own, so they write lines."""
+"""``Error``, ``Info`` and ``Trace``: a Python program has no window of its own, so they write lines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Error", "Info", "Trace"]
 
 
 def Error(*lines: object) -> None:
-    """Write lines to standard error; without any, what ``ErrorInfo`` tells."""
+    """Write lines to standard error; without arguments, the text of ``ErrorInfo``."""
     _write(sys.stderr, lines or (ErrorInfo(),), "\n")
 
 

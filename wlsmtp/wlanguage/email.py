@@ -1,4 +1,4 @@
-"""What is sent: the type ``Email`` with its attachments, and the structure ``Email`` that every thread has."""
+"""Emails: the type ``Email`` with its attachments, and the structure ``Email`` of every thread."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _SENSITIVITIES = {
     for name in ("emailNotConfidential", "emailPersonal", "emailPrivate", "emailCompanyConfidential")
 }
 
-# RFC 2156 §5.3; X-Priority is what most programs show.
+# RFC 2156 §5.3; most programs show X-Priority.
 IMPORTANCE = {constants.emailHighPriority: "high", constants.emailLowPriority: "low"}
 PRIORITY = {
     constants.emailHighPriority: ("urgent", "1 (Highest)"),
@@ -68,7 +68,7 @@ def _octets(value: object) -> bytes:
 
 
 class emailAttach(FrenchAttachment, Variable):
-    """A file that goes with an email."""
+    """A file sent with an email."""
 
     __slots__ = ()
     _type = "emailAttach"
@@ -84,7 +84,7 @@ class emailAttach(FrenchAttachment, Variable):
     """The name by which the HTML refers to it, as in ``<img src="cid:logo">``."""
 
     def attachment(self) -> Attachment:
-        """As it is sent. Raises ``MessageError``."""
+        """Return the attachment to send. Raises ``MessageError``."""
         from wlsmtp.message.attachment import Attachment
 
         if not self.Name:
@@ -102,54 +102,54 @@ _addresses = array(text, str)
 
 
 class EmailVariable(FrenchEmail, Variable):
-    """An email: ``message = Email()``. A value of the wrong type is a ``WLanguageError`` when it is set; an address or
-    a text that cannot be sent makes the sending fail."""
+    """An email: ``message = Email()``. Setting a value of the wrong type is a ``WLanguageError``; an address or a text
+    that cannot be sent makes sending fail."""
 
     __slots__ = ()
     _type = "Email"
     _shown = ("Sender", "Recipient", "Subject")
 
     Sender: Member[str] = Member(text, "")
-    """``"ann@example.com"`` or ``"Ann <ann@example.com>"``, as all addresses here; or a name alone."""
+    """``"ann@example.com"`` or ``"Ann <ann@example.com>"``, like all addresses here; or a name alone."""
     SenderAddress: Member[str] = Member(text, "")
-    """The address that belongs to the name in ``Sender``. Where ``Sender`` has one itself: where replies go (Reply-To);
-    "": to the sender."""
+    """The address that belongs to the name in ``Sender``. If ``Sender`` has an address itself: the reply address
+    (Reply-To); "": the sender."""
     Recipient: Member[Array[str]] = Member(_addresses, "")
     Cc: Member[Array[str]] = Member(_addresses, "")
     Bcc: Member[Array[str]] = Member(_addresses, "")
-    """Get the email and are named nowhere in it."""
+    """Recipients that no header field names."""
     Subject: Member[str] = Member(text, "")
     Message: Member[str] = Member(text, "")
     """The text of the email."""
     HTML = Member(text, "")
-    """The same in HTML; the recipient's program shows one of both."""
+    """The HTML version; the recipient's program shows one of both."""
     Attach: Member[Array[str | emailAttach]] = Member(array(_file, emailAttach, GrowingArray), "")
     """Paths of files, or ``emailAttach``; any number."""
     AttachIdentifier: Member[Array[str]] = Member(_addresses, "")
-    """Filled when an email is read; not used here."""
+    """Set when an email is read; not used here."""
     Certificate: Member[str] = Member(path, "")
-    """The path of a PEM file with the certificate to sign with (S/MIME, RFC 8551), those of the authorities between,
-    and its private key; "": the email is not signed."""
+    """The path of a PEM file with the certificate to sign with (S/MIME, RFC 8551), intermediate certificates, and its
+    private key; "": the email is not signed."""
     DispositionNotification: Member[bool] = Member(flag, False)
-    """Whether to ask for a confirmation that the email was read (RFC 8098)."""
+    """True to ask for a confirmation that the email was read (RFC 8098)."""
     ReturnReceipt: Member[bool] = Member(flag, False)
-    """Whether to ask for a receipt; ``DispositionNotification`` goes before it."""
+    """True to ask for a receipt; ``DispositionNotification`` has precedence."""
     Importance: Member[int] = Member(one_of(_PRIORITIES), constants.emailNormalPriority)
     Priority: Member[int] = Member(one_of(_PRIORITIES), constants.emailNormalPriority)
     Sensitivity: Member[int] = Member(one_of(_SENSITIVITIES), constants.emailNotConfidential)
     MessageID: Member[str] = Member(text, "")
     """The Message-ID field; "": a new one for each sending."""
     Reference: Member[str] = Member(text, "")
-    """The References field: the Message-IDs of what this answers."""
+    """The References field: the Message-IDs of the emails that this one answers."""
     ID: Member[str] = Member(text, "")
     """After sending: the identifier for ``EmailStatus``."""
     MailIdentifier: Member[str] = Member(text, "")
     AsynchronousEmailIdentifier: Member[str] = Member(text, "")
     """The same as ``ID``, by the names of the structure and of asynchronous mode."""
     Source: Member[str] = Member(text, "")
-    """The whole email in its Internet form, as ``EmailBuildSource`` has made it."""
+    """The whole email in its Internet form, as made by ``EmailBuildSource``."""
     Error: Member[str] = Member(text, "")
-    """Why the last sending failed; "" when it did not."""
+    """The reason why the last sending failed; "" when it did not."""
 
     NbRecipient: Count = Count("Recipient")
     NbCc: Count = Count("Cc")
@@ -160,7 +160,8 @@ class EmailVariable(FrenchEmail, Variable):
     def BuildSource(self, options: int = 0) -> bool:
         """Write the email into ``Source``; False and ``ErrorInfo`` when it cannot be sent as it is.
 
-        The Bcc recipients are named in it with ``emailOptionHeaderBcc`` only."""
+        It names the Bcc recipients with ``emailOptionHeaderBcc`` only.
+        """
         checked(whole_options, options, "BuildSource")
         try:
             source = self._source(with_bcc=bool(options & constants.emailOptionHeaderBcc))
@@ -191,8 +192,9 @@ class EmailVariable(FrenchEmail, Variable):
         return EmailLoadAttachment(self, file)
 
     def message(self) -> model.Message | bytes:
-        """As a session takes it. Raises ``MessageError``, and ``ConfigError`` when signing is not installed."""
-        # From octets the session takes the recipients in their Bcc field, which it does not send.
+        """Return the message for a session. Raises ``MessageError``, and ``ConfigError`` when signing is not
+        installed."""
+        # From octets, the session reads the recipients in their Bcc field, which it does not send.
         return self._source(with_bcc=True) if self.Certificate else self._composed()
 
     def _source(self, *, with_bcc: bool) -> bytes:
@@ -221,18 +223,18 @@ class EmailVariable(FrenchEmail, Variable):
         )
 
     def _sender(self) -> tuple[str | tuple[str, str], str | tuple[()]]:
-        """Who sends it, and where replies go."""
+        """Return the sender, and the reply address."""
         if not self.SenderAddress or _IS_ADDRESS.search(self.Sender):
             return self.Sender, self.SenderAddress or ()
         address = self.SenderAddress.strip().removeprefix("<").removesuffix(">")
         return (self.Sender, address) if self.Sender else address, ()
 
     def become(self, other: EmailVariable) -> None:
-        """Have the members of another email."""
+        """Copy the members of another email."""
         self._values = other._values
 
     def sent_as(self, identifier: str) -> None:
-        """Note by which identifier the email was sent."""
+        """Store the identifier under which the email was sent."""
         self.ID = self.MailIdentifier = self.AsynchronousEmailIdentifier = identifier
         self.Error = ""
 
@@ -264,7 +266,7 @@ class EmailVariable(FrenchEmail, Variable):
 
 
 def _in_7bit(message: model.Message) -> bytes:
-    """What is signed must pass every relay unchanged (RFC 8551 §3.1.3)."""
+    """Return a signed part in 7-bit: it must pass every relay unchanged (RFC 8551 §3.1.3)."""
     content = message.render()
     return b"".join((content if content.has_utf8_headers else content.as_7bit()).chunks())
 
@@ -310,7 +312,7 @@ class EmailStructure:
 Email: EmailStructure = EmailStructure()
 
 AnyEmail = EmailVariable | EmailStructure | None
-"""A variable, or the structure of this thread: by its name, or by nothing."""
+"""A variable, or the structure of this thread: by its name, or None."""
 
 
 @function
@@ -326,7 +328,7 @@ def EmailBuildSource(email: AnyEmail = None, options: int = 0) -> bool:
 
 
 def variable_of(email: object) -> EmailVariable:
-    """The variable that is given, or the structure of this thread. Raises ``WLanguageError`` for anything else."""
+    """Return the given variable, or the structure of this thread. Raises ``WLanguageError`` for anything else."""
     if email is None or email is Email:
         return _thread.email
     if isinstance(email, EmailVariable):

@@ -1,7 +1,7 @@
-"""How errors are told: a function returns False, ``ErrorOccurred`` says that it failed, ``ErrorInfo`` says why.
+"""Error reporting: a function returns False, ``ErrorOccurred`` says that it failed, ``ErrorInfo`` says why.
 
-Each thread has its own last error. What the original reports by stopping the program, a mistake in the program rather
-than in the world, is a ``WLanguageError``.
+Each thread has its own last error. A mistake in the program, for which the original stops the program, is a
+``WLanguageError``.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ __all__ = ["ErrorInfo", "ErrorOccurred", "WLanguageError"]
 
 
 class WLanguageError(ConfigError):
-    """A mistake in the program: a value that cannot be, a function that such a session does not have."""
+    """A mistake in the program: an impossible value, or a function that such a session does not have."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, stage=Stage.SETTINGS)
 
 
 class WrongValue(WLanguageError):
-    """A value of the right type that cannot be: where a function was given it, the function fails."""
+    """An impossible value of the right type: a function that receives it fails."""
 
 
 class WrongArguments(WLanguageError, TypeError):
-    """Too many arguments, too few, or one that has no such name."""
+    """Too many arguments, too few, or an unknown name."""
 
 
 class UnknownMember(WLanguageError, AttributeError):
@@ -43,14 +43,14 @@ R = TypeVar("R")
 
 
 def function(call: Callable[P, R]) -> Callable[P, R]:
-    """A function or method that is called by programs: a wrong number of arguments is a ``WLanguageError`` too."""
+    """Mark a function or method that programs call: a wrong number of arguments is a ``WLanguageError`` too."""
 
     @wraps(call)
     def called(*arguments: P.args, **named: P.kwargs) -> R:
         try:
             return call(*arguments, **named)
         except TypeError:
-            # One of another kind comes from within. Looked at afterwards, as it takes longer than most functions.
+            # Another TypeError comes from within. Checked afterwards, as it takes longer than most functions.
             takes = signature(call)
             try:
                 takes.bind(*arguments, **named)
@@ -68,8 +68,8 @@ CODES = {
     "AuthenticationFailed": 6, "ReplyError": 7, "ProtocolError": 8, "ExtensionMissing": 9, "OutcomeUnknown": 10,
     "MessageCancelled": 11, "OutboxError": 12,
 }  # fmt: skip
-"""``ErrorInfo(errCode)`` by the kind of error, where the server gave no reply code (those have three digits). 4 is a
-time-out; after 10 the message may have been delivered all the same. Anything else is 99."""
+"""``ErrorInfo(errCode)`` by the kind of error, if the server gave no reply code (those have three digits). 4 is a
+timeout; from 10 on the message may have been delivered all the same. Anything else is 99."""
 
 
 class _LastError(ThreadLocal):
@@ -88,8 +88,8 @@ def succeeded() -> Literal[True]:
 
 
 def failed(error: SMTPError, port: int | None = None) -> Literal[False]:
-    """Keep the last error of this thread, in the words of this module."""
-    # Not the frames that it came through: they may hold a password for as long as nothing else fails.
+    """Store the last error of this thread, in the words of this package."""
+    # Without the frames that it passed through: they may hold a password until something else fails.
     _last.error = error.with_traceback(None)
     _last.message = error.message if isinstance(error, WLanguageError) else words.in_wlanguage(error)
     _last.hint = words.advice(error, port)
@@ -97,8 +97,7 @@ def failed(error: SMTPError, port: int | None = None) -> Literal[False]:
 
 
 class _ErrorOccurred:
-    """Whether the last function that was called in this thread failed: as a variable (``if ErrorOccurred:``) or
-    called."""
+    """True if the last function called in this thread failed: as a variable (``if ErrorOccurred:``) or called."""
 
     def __call__(self) -> bool:
         return _last.error is not None
@@ -121,8 +120,8 @@ ErrorOccurred: _ErrorOccurred = _ErrorOccurred()
 
 @function
 def ErrorInfo(information: int = errMessage) -> Any:
-    """What is known of the last error of this thread: ``errMessage`` (str), ``errCode`` (int) or ``errFullDetails``
-    (str). After a success "" and 0. Raises ``WLanguageError`` for another constant."""
+    """Return the last error of this thread: ``errMessage`` (str), ``errCode`` (int) or ``errFullDetails`` (str). After
+    a success "" and 0. Raises ``WLanguageError`` for another constant."""
     error = _last.error
     if information == errCode:
         return 0 if error is None else _code(error)

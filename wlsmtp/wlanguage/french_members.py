@@ -6,7 +6,7 @@ from wlsmtp.wlanguage.members import Alias
 
 
 class FrenchAttachment:
-    """Those of ``emailAttach``."""
+    """The members of ``emailAttach`` in French."""
 
     __slots__ = ()
 
@@ -16,7 +16,7 @@ class FrenchAttachment:
 
 
 class FrenchEmail:
-    """Those of ``Email``."""
+    """The members of ``Email`` in French."""
 
     __slots__ = ()
 
@@ -45,7 +45,7 @@ class FrenchEmail:
 
 
 class FrenchSession:
-    """Those of ``emailSMTPSession``."""
+    """The members of ``emailSMTPSession`` in French."""
 
     __slots__ = ()
 

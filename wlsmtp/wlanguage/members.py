@@ -1,5 +1,5 @@
-"""What variables are made of: members that are checked when they are set, further names for them, and arrays that
-begin at 1, as those of the original do."""
+"""The building blocks of variables: members that are checked when they are set, aliases for them, and arrays that begin
+at 1, as in the original."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ __all__ = ["Add", "ArrayAdd"]
 T = TypeVar("T")
 
 _MOST = 1_000_000
-"""Elements that a count may ask for."""
+"""Maximum number of elements that a count may request."""
 
 
 class Variable:
-    """Something that has members, found without regard to case and accents. Another one is a ``WLanguageError``."""
+    """An object with members, found without regard to case and accents. An unknown member is a ``WLanguageError``."""
 
     __slots__ = ("__weakref__", "_values")
     _type = ""
-    """What WLanguage calls it."""
+    """The name of the type in WLanguage."""
     _shown: tuple[str, ...] = ()
-    """The members that ``repr`` shows: never a secret, never the text of a mail."""
+    """The members that ``repr`` shows: never a secret, never the text of an email."""
 
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
@@ -34,7 +34,7 @@ class Variable:
         shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shown)
         return f"{self._type}({shown})"
 
-    if not TYPE_CHECKING:  # a checker of types knows the names as they are documented, and finds misspelled ones
+    if not TYPE_CHECKING:  # type checkers see the names as they are documented, and find misspelled ones
 
         def __getattr__(self, name: str) -> Any:
             return getattr(self, self._spelled(name))
@@ -50,8 +50,8 @@ class Variable:
 
 
 class Member(Generic[T]):
-    """A member: its default, and a function that returns a value as it is kept, or raises ``TypeError`` for one of the
-    wrong type and ``ValueError`` for one that cannot be."""
+    """A member: its default, and a function that returns the value to store, or raises ``TypeError`` for a wrong type
+    and ``ValueError`` for an impossible value."""
 
     def __init__(self, check: Callable[[object], T], default: object) -> None:
         self._check = check
@@ -164,7 +164,7 @@ class Array(Generic[T]):
 
 
 class GrowingArray(Array[T]):
-    """An array whose next element is there as soon as it is named: ``Attach[1].Name = …``."""
+    """An array whose next element is created when it is named: ``Attach[1].Name = …``."""
 
     def __getitem__(self, index: int) -> T:
         if index == len(self._items) + 1:
@@ -184,8 +184,8 @@ ArrayAdd = Add
 
 
 def checked(check: Callable[[object], T], value: object, name: str) -> T:
-    """A value as ``check`` returns it. Raises ``WLanguageError`` with the name of what it is for: ``WrongValue`` if
-    only the value cannot be."""
+    """Return a value as ``check`` converts it. Raises ``WLanguageError`` with its name: ``WrongValue`` if only the
+    value is impossible."""
     try:
         return check(value)
     except TypeError as error:
@@ -201,33 +201,33 @@ _KINDS = (
 
 
 def kind_of(value: object) -> str:
-    """The type of a value in WLanguage's words."""
+    """Return the type of a value in WLanguage's words."""
     if value is None:
         return "Null"
     return next((words for kind, words in _KINDS if isinstance(value, kind)), "another type")
 
 
 def text(value: object) -> str:
-    """A character string."""
+    """Check a character string."""
     if not isinstance(value, str):
         raise TypeError(f"must be a character string, not {kind_of(value)}")
     return value
 
 
 def text_or_nothing(value: object) -> str:
-    """The same; None, which stands for an argument that is left out, is ""."""
+    """Check a character string; None, for an omitted argument, is ""."""
     return "" if value is None else text(value)
 
 
 def path(value: object) -> str:
-    """The path of a file."""
+    """Check the path of a file."""
     if not isinstance(value, str | os.PathLike):
         raise TypeError(f"must be the path of a file, not {kind_of(value)}")
     return os.fspath(value)
 
 
 def whole(value: object) -> int:
-    """A whole number; also as a text, as it comes from a settings file or a field of a window."""
+    """Check a whole number; also as a text, as from a settings file or a field of a window."""
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
         return int(value)
     if isinstance(value, float) and value.is_integer():
@@ -238,14 +238,14 @@ def whole(value: object) -> int:
 
 
 def whole_options(value: object) -> int:
-    """Constants that were added up."""
+    """Check constants that were added."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"must be one or more constants, not {kind_of(value)}")
     return value
 
 
 def flag(value: object) -> bool:
-    """True or False, or the numbers 1 and 0."""
+    """Check True or False, or the numbers 1 and 0."""
     if not isinstance(value, int):
         raise TypeError(f"must be True or False, not {kind_of(value)}")
     if value not in (0, 1):
@@ -254,7 +254,7 @@ def flag(value: object) -> bool:
 
 
 def one_of(constants: Mapping[str, int]) -> Callable[[object], int]:
-    """One of some constants."""
+    """Return a check for one of some constants."""
 
     def check(value: object) -> int:
         if not isinstance(value, int) or isinstance(value, bool):
@@ -269,7 +269,7 @@ def one_of(constants: Mapping[str, int]) -> Callable[[object], int]:
 def array(
     check: Callable[[object], T], blank: Callable[[], T], kind: type[Array[T]] = Array
 ) -> Callable[[object], Array[T]]:
-    """An array of elements of one kind; a single value makes an array of one, "" an empty one."""
+    """Return a check for an array of elements of one kind; a single value makes an array of one, "" an empty one."""
 
     def make(value: object) -> Array[T]:
         if isinstance(value, Iterable) and not isinstance(value, str | bytes | os.PathLike):

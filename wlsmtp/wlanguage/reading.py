@@ -1,4 +1,4 @@
-"""The functions that read mail. A session here sends only, so each is the error that the original reports, too."""
+"""The functions that read mail. Sessions here only send, so each raises the error that the original reports, too."""
 
 from __future__ import annotations
 

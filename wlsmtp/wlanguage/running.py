@@ -1,4 +1,4 @@
-"""A session at work, by the settings it was started with, and how it is ended without losing emails in silence."""
+"""A running session with the settings it was started with, and its end without silently losing emails."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 _A_MOMENT = 1.0
-"""Seconds for what is on its way when a session makes room for another one."""
+"""Seconds for emails in flight when a session is replaced by another one."""
 _CLOSE_AGAIN = (
     "The session stays open and goes on sending; close it once more. EmailConfigure(emailParameterSpooler, …) keeps "
     "emails in files"
@@ -30,8 +30,8 @@ _START_AGAIN = (
 
 
 class _Obstacle:
-    """Listens to a session for what stands in the way of all its emails and no wait can mend: a wrong password, a
-    certificate, a server without STARTTLS, a name that does not exist."""
+    """Listens to a session for a permanent problem with all its emails: a wrong password, a certificate, a server
+    without STARTTLS, a name that does not exist."""
 
     error: SMTPError | None = None
 
@@ -48,7 +48,7 @@ class Running:
     """A started session. Raises what ``SMTPSession`` raises."""
 
     def __init__(self, name: str, wanted: Mapping[str, Any], outbox: Outbox | None = None) -> None:
-        """``outbox`` is that of the session whose place this one takes, with the emails it has left."""
+        """``outbox`` is that of the session that this one replaces, with its remaining emails."""
         from wlsmtp.events import Connected, Retrying, listener
         from wlsmtp.outbox.memory import MemoryOutbox
         from wlsmtp.session import SMTPSession
@@ -62,10 +62,10 @@ class Running:
         )
         self.is_closed: bool = False
         self._given_up: list[SMTPError] = []
-        """Why its emails were given up, one by one."""
+        """The reasons why emails were given up, one by one."""
         self._obstacle = _Obstacle()
         self._successor: Running | None = None
-        """Which has its emails, and sends them."""
+        """The session that has its emails, and sends them."""
         named: dict[str, Any] = {**wanted, "listeners": (listener(Connected, Retrying)(self._obstacle),)}
         if self.is_in_memory:
             named["outbox"] = self.outbox
@@ -73,12 +73,12 @@ class Running:
 
     @property
     def obstacle(self) -> SMTPError | None:
-        """What stands in the way of its emails until the program does something about it; None if nothing does."""
+        """The permanent problem with its emails, until the program does something about it; None if there is none."""
         return self._obstacle.error if self._successor is None else self._successor.obstacle
 
     def open(self) -> None:
-        """Connect and log in, or begin to send in the background; if that fails it is closed. What earlier settings
-        stood in the way of is tried at once."""
+        """Connect and log in, or begin to send in the background; if that fails it is closed. Emails that earlier
+        settings prevented are tried at once."""
         try:
             self.session.open()
             stuck = [each for each in self.session.pending() if _is_lasting(each.error)] if self.is_spooling else []
@@ -89,20 +89,20 @@ class Running:
             raise
 
     def gives_its_emails_to(self, name: str, wanted: Mapping[str, Any]) -> bool:
-        """Whether a session with these settings sends what this one has not sent: one with the same server for the same
-        user, who may have another password now. If so, this one has stopped."""
+        """Return whether a session with these settings sends the remaining emails of this one: one with the same server
+        for the same user, perhaps with another password. If so, this one has stopped."""
         is_the_same = all(self.settings.get(each) == wanted.get(each) for each in ("server", "port", "mode", "outbox"))
         if not self.is_spooling or not is_the_same or name != self.name:
             return False
-        with suppress(OutboxError):  # what is left is what is given
+        with suppress(OutboxError):  # the remaining emails are what is passed on
             self.session.close(drain=False, timeout=_A_MOMENT)
         if self.is_in_memory and self.session.outbox_statistics().in_flight:
-            self.session.open()  # an email that is being sent at this moment is not to be sent by two
+            self.session.open()  # an email that is being sent at this moment must not be sent by two
             return False
         return True
 
     def retire(self) -> bool:
-        """Close it if that takes no wait and loses nothing; else it goes on sending, and False."""
+        """Close it if that needs no wait and loses nothing; else it continues sending, and returns False."""
         if self.is_spooling and self.session.outbox_statistics().pending:
             return False
         with suppress(SMTPError):
@@ -110,12 +110,12 @@ class Running:
         return self.is_closed
 
     def is_followed_by(self, successor: Running) -> None:
-        """Say who has the emails now."""
+        """Set the session that has the emails now."""
         self._successor = successor
 
     def give_up(self, receipt: Receipt) -> SMTPError | None:
-        """Take an email out of the memory that no session can send any more; return why. None when it may be sent: in a
-        file it stays for the next session."""
+        """Give up an email in memory that no session can send any more; return the reason. None if it may still be
+        sent: in a file it stays for the next session."""
         cause = self.obstacle
         if cause is None or not self.is_in_memory or not self.session.cancel(receipt.id):
             return None
@@ -123,8 +123,8 @@ class Running:
         return cause
 
     def close(self) -> None:
-        """Send what is left, for the time-out at most, and close. Raises ``OutboxError`` that says why something was
-        not sent. Emails in memory would be lost with it: then it goes on, and ``is_closed`` is False."""
+        """Send the remaining emails, within the timeout, and close. Raises ``OutboxError`` that says why something was
+        not sent. If emails in memory would be lost, it continues, and ``is_closed`` is False."""
         if self.is_in_memory and (left := self.session.flush(settings.EmailGetTimeOut())):
             hint = _START_AGAIN if self.obstacle is not None else _CLOSE_AGAIN
             why = f"{_not_sent(left)}, and would be lost with the program{_because(self._cause())}"
@@ -138,7 +138,7 @@ class Running:
     def _close_or_go_on(self) -> None:
         if not self.is_spooling:
             self.is_closed = True
-            with suppress(SMTPError):  # a connection that ends badly has nothing of ours
+            with suppress(SMTPError):  # a connection that ends badly has no mail of ours
                 self.session.close()
             return
         try:

@@ -1,4 +1,4 @@
-"""The functions: sessions known by the name of their user, started, used and closed."""
+"""The functions: sessions identified by the name of their user, started, used and closed."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ Session = str | emailSMTPSession
 class _Entry:
     session: emailSMTPSession
     users: int
-    """How many have started it and not closed it yet."""
+    """Number of callers that have started it and not closed it yet."""
 
 
 _registry: dict[tuple[str, str], _Entry] = {}
-"""By protocol and user name, so that the same name may stand for a session that reads mail as well."""
+"""By protocol and user name, so that the same name may also be used for a session that reads mail."""
 _lock = Lock(Rank.SESSIONS)
 
 _ARGUMENTS = {
     "user": "Name", "password": "Password", "server": "ServerAddress", "port": "Port",
     "asynchronous": "Asynchronous", "option": "Option",
 }  # fmt: skip
-"""Those of ``EmailStartSMTPSession``, in their order, and the members that they are."""
+"""The arguments of ``EmailStartSMTPSession``, in order, with their members."""
 
 
 def _key(name: str) -> tuple[str, str]:
@@ -66,8 +66,8 @@ def EmailStartSMTPSession(*arguments: Any, **named: Any) -> bool:
     session's name from now on.
 
     False when the session was not started: ``ErrorInfo`` says why. The rules are those of ``emailSMTPSession``. A name
-    that stands for a session stands for it once more, and is to be closed once more; with other settings it is started
-    anew, and emails that are not sent yet are kept. Raises ``WLanguageError`` for arguments of a wrong type or number.
+    that is in use is started once more, and must be closed once more; with other settings the session is restarted, and
+    unsent emails are kept. Raises ``WLanguageError`` for arguments of a wrong type or number.
     """
     try:
         session = _described(arguments, named)
@@ -79,8 +79,8 @@ def EmailStartSMTPSession(*arguments: Any, **named: Any) -> bool:
 @function
 def EmailStartSession(session: Session, *arguments: Any) -> bool:
     """Start the session of a variable; or, by user, password, POP3 server, SMTP server [, POP3 port (110) [, SMTP port
-    (25) [, asynchronous mode (False)]]], the half that sends: nothing is asked of the POP3 server. Without an SMTP
-    server the POP3 server is that as well."""
+    (25) [, asynchronous mode (False)]]], the half that sends: the POP3 server is not contacted. Without an SMTP server,
+    the POP3 server is used for it."""
     if isinstance(session, emailSMTPSession) and not arguments:
         return session.StartSession()
     if not isinstance(session, str) or not 2 <= len(arguments) <= 6:
@@ -100,8 +100,8 @@ def EmailSendMessage(session: Session, email: AnyEmail = None, options: int = 0)
 
 @function
 def EmailSend(session: Session, file: str) -> bool:
-    """Send a file that holds an email in its Internet form, as ``EmailBuildSource`` makes it, to the recipients in its
-    To, Cc and Bcc fields; the Bcc fields themselves are not sent."""
+    """Send a file that contains an email in its Internet form, as made by ``EmailBuildSource``, to the recipients in
+    its To, Cc and Bcc fields. The Bcc fields themselves are not sent."""
     found = _find(session)
     name = checked(path, file, "EmailSend")
     if found is None:
@@ -116,19 +116,19 @@ def EmailSend(session: Session, file: str) -> bool:
 
 @function
 def EmailCloseSession(session: Session) -> None:
-    """Close a session; what an asynchronous one still keeps is sent first. See ``emailSMTPSession.CloseSession``."""
+    """Close a session; the emails of an asynchronous one are sent first. See ``emailSMTPSession.CloseSession``."""
     found = _find(session)
     if found is None:
         failed(_unknown(session))
     elif isinstance(session, str) and not _give_back(session):
         succeeded()
     elif not found.close() and isinstance(session, str):
-        # It still has emails to send: it is to be found by its name again.
+        # It still has emails to send: its name must find it again.
         _put_back(session, found)
 
 
 def _described(arguments: tuple[Any, ...], named: dict[str, Any]) -> emailSMTPSession:
-    """The variable for the arguments of ``EmailStartSMTPSession``."""
+    """Return the variable for the arguments of ``EmailStartSMTPSession``."""
     names = list(_ARGUMENTS)
     if "password" not in named and _leaves_password_out(arguments[1:], named):
         names.remove("password")
@@ -144,10 +144,10 @@ def _described(arguments: tuple[Any, ...], named: dict[str, Any]) -> emailSMTPSe
 
 
 def _leaves_password_out(arguments: tuple[Any, ...], named: dict[str, Any]) -> bool:
-    """Whether the first argument is the server: what follows it is a port, or nothing."""
+    """Return whether the first argument is the server: what follows it is a port, or nothing."""
     if len(arguments) < 2:
         return "server" not in named
-    if arguments[1] is None:  # the server, unless what follows is no port
+    if arguments[1] is None:  # the server, unless what follows is not a port
         return len(arguments) > 2 and isinstance(arguments[2], bool)
     return arguments[0] is not None and (not isinstance(arguments[1], str) or arguments[1].strip().isdigit())
 
@@ -165,7 +165,7 @@ def _start(name: str, session: emailSMTPSession) -> bool:
             entry.users += 1
         if entry.session is session:
             return succeeded()
-    try:  # by that name there is one already, perhaps since a moment ago
+    try:  # there is one of that name already, perhaps since a moment ago
         entry.session.start_as(session)
     except SMTPError as error:
         if _give_back(name):
@@ -176,7 +176,7 @@ def _start(name: str, session: emailSMTPSession) -> bool:
 
 
 def _give_back(name: str) -> bool:
-    """Note that one user of a name has closed it; whether nobody uses it any more."""
+    """Note that one user of a name has closed it; return whether nobody uses it any more."""
     with _lock:
         entry = _registry.get(_key(name))
         if entry is None:
@@ -189,14 +189,15 @@ def _give_back(name: str) -> bool:
 
 def _put_back(name: str, session: emailSMTPSession) -> None:
     with _lock:
-        # Nobody uses it: whoever starts it again, or closes it once more, is the only one.
+        # Nobody uses it: the next caller to start or close it is the only one.
         entry = _registry.setdefault(_key(name), _Entry(session, 0))
     if entry.session is not session:
         entry.session.adopt(session)
 
 
 def _find(session: Session) -> emailSMTPSession | None:
-    """The session that is started under a name. Raises ``WLanguageError`` for what is neither name nor variable."""
+    """Return the session that is started under a name. Raises ``WLanguageError`` for anything but a name or
+    variable."""
     if isinstance(session, emailSMTPSession):
         return session
     if not isinstance(session, str):

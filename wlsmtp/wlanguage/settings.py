@@ -1,4 +1,4 @@
-"""What holds for the whole program: the time-out and the parameters. Sessions take them over when they are started."""
+"""Settings of the whole program: the timeout and the parameters. Sessions copy them when they are started."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ _parameters = dict(_DEFAULTS)
 def EmailSetTimeOut(duration: float | timedelta | str) -> None:
     """Set the longest silence of a server, in seconds, as a ``timedelta`` or as ``"1 s"``, ``"2 min 30 s"``.
 
-    It holds for every stage, name look-up and connecting among them, of all sessions started afterwards. Default: ten
-    minutes. Raises ``WLanguageError`` for what is no time greater than 0.
+    It applies to every stage, including name look-up and connecting, of all sessions started afterwards. Default: ten
+    minutes. Raises ``WLanguageError`` for anything but a time greater than 0.
     """
     seconds = _seconds(duration)
     if not 0 < seconds <= 10 * 86400:
@@ -60,7 +60,7 @@ def EmailSetTimeOut(duration: float | timedelta | str) -> None:
 
 @function
 def EmailGetTimeOut() -> int | float:
-    """The longest silence of a server, in seconds; a whole number unless a fraction was set."""
+    """Return the longest silence of a server, in seconds; a whole number unless a fraction was set."""
     seconds = _timeout["seconds"]
     return int(seconds) if seconds.is_integer() else seconds
 
@@ -69,8 +69,8 @@ def EmailGetTimeOut() -> int | float:
 def EmailConfigure(parameter: int, value: int | str) -> None:
     """Set a parameter for all sessions started afterwards: ``emailParameterMode`` and its like, see ``constants``.
 
-    Raises ``WLanguageError`` for a parameter or a value that does not exist, and for ``emailParameterMode`` 1 where the
-    package that it needs is not installed.
+    Raises ``WLanguageError`` for a parameter or a value that does not exist, and for ``emailParameterMode`` 1 if its
+    package is not installed.
     """
     if isinstance(parameter, bool) or not isinstance(parameter, int) or parameter not in _PARAMETERS:
         raise WLanguageError("EmailConfigure: takes emailParameterMode or another emailParameter constant")
@@ -82,7 +82,7 @@ def EmailConfigure(parameter: int, value: int | str) -> None:
 
 
 def fields() -> dict[str, Any]:
-    """The parameters as fields of ``SessionConfig``. Raises ``ConfigError``."""
+    """Return the parameters as fields of ``SessionConfig``. Raises ``ConfigError``."""
     from wlsmtp.settings.config import TLS
     from wlsmtp.settings.limits import Timeouts
 
@@ -96,8 +96,8 @@ def fields() -> dict[str, Any]:
 
 
 def outbox(user: str, server: str, port: int) -> str:
-    """Where an asynchronous session keeps its emails: in memory, or in a file of its own, as what is in a file is sent
-    by every session that uses it."""
+    """Return the outbox of an asynchronous session: in memory, or in a file of its own, as every session that uses a
+    file sends what is in it."""
     directory = _parameters[emailParameterSpooler]
     if not directory:
         return "memory:"

@@ -1,4 +1,4 @@
-"""What came of the emails that were sent: ``EmailStatus``."""
+"""The results of sent emails: ``EmailStatus``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["EmailStatus"]
 
 _REMEMBERED = 10_000
-"""Emails whose status can be asked for; the oldest are forgotten first."""
+"""Number of emails whose status is remembered; the oldest are forgotten first."""
 
 _known: dict[str, SMTPError | _Pending | None] = {}
 """None for an email that was sent, an error for one that was given up."""
@@ -29,7 +29,7 @@ class _Pending(NamedTuple):
 
 
 def remember(receipt: Receipt, running: Running) -> None:
-    """Keep in mind that an email was sent, or who can tell what came of it."""
+    """Remember that an email was sent, or the session that knows its result."""
     _known[receipt.id] = _Pending(receipt, running) if receipt.status is Status.PENDING else None
     if len(_known) > _REMEMBERED:
         _known.pop(next(iter(_known)), None)
@@ -37,12 +37,12 @@ def remember(receipt: Receipt, running: Running) -> None:
 
 @function
 def EmailStatus(identifier: str) -> int:
-    """What came of an email, by the ``ID`` or ``MailIdentifier`` that it had after sending.
+    """Return the result of an email, by the ``ID`` or ``MailIdentifier`` that it had after sending.
 
-    ``emailSent`` when the server has taken it, ``emailPending`` when it is still to be sent, ``emailError`` when it
-    was not sent for good or is not known here; ``ErrorInfo`` says why. What no wait can mend (a wrong password, a
-    certificate, no STARTTLS, a server that does not exist) is ``emailError`` too, and then the email is not sent later;
-    one that is kept in a file waits for the next session, as ``emailPending`` with ``ErrorOccurred``.
+    ``emailSent`` when the server has accepted it, ``emailPending`` when it is still to be sent, ``emailError`` when it
+    has failed permanently or is unknown here; ``ErrorInfo`` says why. A permanent problem (a wrong password, a
+    certificate, no STARTTLS, a server that does not exist) is ``emailError`` too, and then the email is not sent later.
+    An email that is kept in a file waits for the next session, as ``emailPending`` with ``ErrorOccurred``.
     """
     checked(text, identifier, "EmailStatus")
     try:

@@ -60,11 +60,11 @@ def _token(value: object) -> Any:
 
 
 class emailSMTPSession(FrenchSession, Variable):
-    """A session that sends, and sends only. A value that cannot be is a ``WLanguageError`` when it is set.
+    """A session that sends only. Setting an impossible value is a ``WLanguageError``.
 
-    Who logs in, and how, is the original's rule: by LOGIN or PLAIN. A server that offers one of them and refuses makes
-    the start fail; with a server that offers neither the session goes on without authentication. Without a name or
-    without a password nobody logs in.
+    Login follows the original's rule: by LOGIN or PLAIN. If the server offers one of them and refuses, the start fails;
+    if it offers neither, the session continues without authentication. Without a name or without a password nobody logs
+    in.
     """
 
     __slots__ = ("_retired", "_running", "_turn")
@@ -82,26 +82,26 @@ class emailSMTPSession(FrenchSession, Variable):
     Option: Member[int] = Member(one_of(_OPTIONS), constants.emailOptionDefault)
     """``emailOptionDefault``, ``emailOptionSecuredTLS`` or ``emailOptionSecuredSSL``."""
     Asynchronous: Member[bool] = Member(flag, constants.emailSynchronous)
-    """``emailAsynchronous`` (True): ``SendMessage`` returns at once, and ``EmailStatus`` tells what came of it."""
+    """``emailAsynchronous`` (True): ``SendMessage`` returns at once, and ``EmailStatus`` returns the result."""
     AuthToken: Member[Any] = Member(_token, "")
-    """An OAuth 2.0 access token, or a function that returns one and is asked anew for each connection. It takes the
-    place of the password (XOAUTH2), and then the server must accept it."""
+    """An OAuth 2.0 access token, or a function that returns one for each connection. It replaces the password
+    (XOAUTH2), and then the server must accept it."""
 
     def __init__(self) -> None:
         super().__init__()
         self._running: Running | None = None
         self._retired: list[Running] = []
-        """Of earlier starts with other settings: those that still have emails to send."""
+        """Earlier starts with other settings that still have emails to send."""
         self._turn = Lock(None)
-        """For one start or close at a time."""
+        """Allows one start or close at a time."""
 
     @function
     def StartSession(self) -> bool:
         """Connect and log in; an asynchronous session connects when there is something to send.
 
-        False when that failed: ``ErrorInfo`` says why. A session that is started already is asked whether it still
-        works, or started anew when its members have changed. Emails that an asynchronous one has not sent yet go on by
-        the new settings, when these are for the same user and server, or by the old ones.
+        False when that failed: ``ErrorInfo`` says why. A started session is checked, or restarted when its members have
+        changed. Unsent emails of an asynchronous one continue with the new settings, if these are for the same user and
+        server, else with the old ones.
         """
         try:
             self.start_as(self)
@@ -115,9 +115,9 @@ class emailSMTPSession(FrenchSession, Variable):
     def SendMessage(self, email: AnyEmail = None, options: int = 0) -> bool:
         """Send an email, by default the structure ``Email``, to all of its recipients or to none.
 
-        True when the server has taken it, or, in an asynchronous session, when it is kept for sending. False when
-        nobody got it; ``ErrorInfo(errCode)`` is 10 when nobody can know. It is offered once; asynchronous sessions try
-        again what may succeed later. ``options`` are there for the original's sake: headers are always encoded.
+        True when the server has accepted it or, in an asynchronous session, when it is stored for sending. False when
+        nobody got it; ``ErrorInfo(errCode)`` is 10 when the result is unknown. It is tried once; asynchronous sessions
+        try again what may succeed later. ``options`` exist for compatibility: headers are always encoded.
         """
         variable = variable_of(email)
         checked(whole_options, options, "SendMessage")
@@ -125,21 +125,21 @@ class emailSMTPSession(FrenchSession, Variable):
 
     @function
     def SendSource(self, source: bytes) -> bool:
-        """The same with an email in its Internet form, sent as it is, apart from its Bcc fields. Its identifier and its
-        error are noted in the structure ``Email``."""
+        """Send an email in its Internet form, unchanged apart from its Bcc fields. Its identifier and its error are
+        stored in the structure ``Email``."""
         return self._deliver(variable_of(None), lambda: source)
 
     @function
     def CloseSession(self) -> None:
-        """Send what an asynchronous session still keeps, and close the connections.
+        """Send the remaining emails of an asynchronous session, and close the connections.
 
-        ``ErrorOccurred`` says whether there was something that could not be sent within the time-out and would be lost:
-        then the session stays open, goes on sending, and is to be closed once more.
+        ``ErrorOccurred`` says whether something could not be sent within the timeout and would be lost. Then the
+        session stays open, continues sending, and must be closed once more.
         """
         self.close()
 
     def close(self) -> bool:
-        """The same; False when the session had to stay open."""
+        """Close the session; return False if it had to stay open."""
         failure: SMTPError | None = None
         with self._turn:
             for running in self._all():
@@ -166,8 +166,8 @@ class emailSMTPSession(FrenchSession, Variable):
         self._retired += other._all()
 
     def start_as(self, other: emailSMTPSession) -> None:
-        """Start with the members of another variable, which are those of this one then. Raises ``SMTPError``; then
-        everything is as it was."""
+        """Start with the members of another variable, which are copied. Raises ``SMTPError``; then nothing has
+        changed."""
         with self._turn:
             wanted, running = other._settings(), self._running
             if running is not None and running.settings == wanted and running.obstacle is None:
@@ -214,14 +214,14 @@ class emailSMTPSession(FrenchSession, Variable):
         return receipt
 
     def _settings(self) -> dict[str, Any]:
-        """As keywords of ``SMTPSession``. Raises ``ConfigError``."""
+        """Return the settings as keywords of ``SMTPSession``. Raises ``ConfigError``."""
         from wlsmtp.settings.limits import RetryPolicy
 
         if not self.ServerAddress:
             raise ConfigError("ServerAddress: is empty", stage=Stage.SETTINGS)
         fields = {
             "server": self.ServerAddress, "port": self.Port, "security": _SECURITY[self.Option],
-            # One answer for all recipients, as the original gives only one.
+            # One result for all recipients, as the original has only one.
             "partial": "abort", **settings.fields(), **self._credentials(),
         }  # fmt: skip
         if self.Asynchronous:

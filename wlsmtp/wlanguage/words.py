@@ -1,7 +1,7 @@
-"""From the words of the library to those of WLanguage: what happened, and what to do about it.
+"""Translates the library's errors to WLanguage's words: what happened, and what to do about it.
 
-What has no translation here is left out, or told in general: ``ErrorInfo`` never names a class, a call or a setting of
-the library, which a program in WLanguage's names has no use for.
+What has no translation is left out or generalized: ``ErrorInfo`` never names a class, a call or a setting of the
+library, which does not exist in WLanguage.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ __all__: list[str] = []
 
 _ADVICE = {
     "allow_cleartext_auth": "Use emailOptionSecuredTLS or emailOptionSecuredSSL; EmailConfigure("
-    "emailParameterClearPassword, 1) sends it as the original does, for anybody on the way to read",
+    "emailParameterClearPassword, 1) sends it as the original does, where anyone on the path can read it",
     "TLS(ca_file": "If the server uses a private authority, name its file with EmailConfigure(emailParameterCAFile, …),"
     " or choose another trust store with EmailConfigure(emailParameterMode, 1); with emailOptionDefault, "
-    "EmailConfigure(emailParameterOpportunisticTLS, 0) goes on without TLS",
+    "EmailConfigure(emailParameterOpportunisticTLS, 0) continues without TLS",
     "server_hostname": "Set ServerAddress to a name that is in the certificate",
-    "opportunistic_tls": "EmailConfigure(emailParameterOpportunisticTLS, 0) goes on without TLS",
+    "opportunistic_tls": "EmailConfigure(emailParameterOpportunisticTLS, 0) continues without TLS",
     "auth='optional'": "Some servers offer it only over TLS (emailOptionSecuredTLS)",
-    "error's left": "The session stays open and goes on sending; close it once more. EmailConfigure("
+    "error's left": "The session stays open and continues sending; close it once more. EmailConfigure("
     "emailParameterSpooler, …) keeps emails in files",
     "verify() and open()": "Starting the session again asks it at once",
     "open()": "Start it again",
 }  # fmt: skip
-"""What to do, in the words of this module, by a word of the library's own advice."""
+"""What to do, in the words of this package, by a word of the library's own advice."""
 
 _WORDS = {
     "security='tls' or 'ssl'": "emailOptionSecuredTLS or emailOptionSecuredSSL",
@@ -63,10 +63,10 @@ _IN_GENERAL = {
     "ExtensionMissing": "The email needs what the server does not offer",
     "OutcomeUnknown": "Nobody knows whether the email arrived", "OutboxError": "The spooler cannot be used",
 }  # fmt: skip
-"""By the name of a kind of error, where the library's sentence cannot be said in other words."""
+"""By the name of a kind of error, if the library's sentence cannot be translated."""
 
 _QUOTED = re.compile(r"(?<!\w)'[^']*'|\"[^\"]*\"|<[^<>]*>|\S*@\S*")
-"""What is quoted is somebody's own: an address, a name, a file."""
+"""Quoted text is the user's or server's: an address, a name, a file."""
 _CLASSES = "|".join(name for name in wlsmtp.__all__ if re.fullmatch(r"(?:[A-Z]+[a-z]+){2,}", name))
 _LIBRARY = re.compile(
     rf"\b(?:{_CLASSES})\b|\b\w+(?:Error|Exception|Interrupt)\b|\b\w+=|\b(?!Email)\w\w+\((?!s\))|\b__\w+|\boutbox\b|\bsqlite:"
@@ -76,15 +76,15 @@ _LIBRARY = re.compile(
 _SETTING = re.compile(
     r"(?<![\w.'-])[a-z]+(?:_[a-z]+)+(?![\w.:-])|(?:^|; )(?:(?:tls|pool|network|options|retry)\.\w+|\w+_\w+):"
 )
-"""``local_hostname`` and its like; not in the name of a host or a file."""
+"""``local_hostname`` and similar; not in the name of a host or a file."""
 _PART = re.compile(r"\b(?:tls|pool|network|options|retry)\.[a-z]\w+")
-"""In advice, which names no host, one of a part of the settings."""
+"""In advice, which names no host: one of a part of the settings."""
 _PYTHON = re.compile(r" \((?:[A-Za-z_]\w*(?:Error|Exception|Exit|Interrupt|Iteration|Group|error))\)|\[Errno -?\d+\] ")
-"""What Python calls a failure."""
+"""Python's names of failures."""
 
 
 def in_wlanguage(error: SMTPError) -> str:
-    """What happened, without the server's words and without advice."""
+    """Return what happened, without the server's words and without advice."""
     message = _PYTHON.sub("", error.message)
     message = _FIELD.sub(_member, _translated(message))
     own = _QUOTED.sub("", message)
@@ -95,7 +95,7 @@ def in_wlanguage(error: SMTPError) -> str:
 
 
 def advice(error: SMTPError, port: int | None) -> str | None:
-    """What to do about it, if there is anything to say. ``port`` is the one that was used."""
+    """Return what to do about it, if there is anything to say. ``port`` is the one that was used."""
     hint = error.hint
     if isinstance(error, DeadlineExceeded) and port is not None and "firewall" not in (hint or ""):
         return f"Check the settings of the firewall on the port used ({port})"
