@@ -125,7 +125,7 @@ class TestCertificates:
 
     def test_not_in_two_ways(self) -> None:
         result = run("check", "localhost:1", "--insecure", "--fingerprint", "00" * 32)
-        assert result.exit_code == 2 and "--fingerprint and --insecure cannot go together" in result.output
+        assert result.exit_code == 2 and "--fingerprint and --insecure cannot be combined" in result.output
 
 
 def test_a_refusal_is_explained_with_options() -> None:

@@ -201,7 +201,8 @@ def stats(outbox: Where, as_json: opt.Json = False) -> None:
     """Count the messages in an outbox by state."""
     with _looking_into(outbox) as session:
         counts = asdict(session.outbox_statistics())
-    counts["next_due"] = counts["next_due"].isoformat() if counts["next_due"] else None
+    for name in ("next_due", "oldest"):
+        counts[name] = counts[name].isoformat() if counts[name] else None
     if as_json:
         write_json(counts)
         return
