@@ -85,7 +85,7 @@ def test_with_an_outbox_a_second_run_sends_nothing_twice(folder: Path, server: S
         ("to,name\na@x.org\n", [], "row 2: has 1 cells, and there are 2 columns"),
         ("to\n\xff", [], "not UTF-8"),
         (None, [], "No such file"),
-        (ROWS, ["--embed-images", "/no/such/directory"], "is no directory"),
+        (ROWS, ["--embed-images", "/no/such/directory"], "is not a directory"),
     ],
 )
 def test_what_cannot_be_merged_is_told_before_anything_is_sent(
