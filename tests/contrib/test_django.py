@@ -136,7 +136,7 @@ def test_a_refused_message_does_not_stop_the_others_and_is_raised_in_the_end(smt
     [
         ("MAIL", "550 5.7.1 Not you", smtplib.SMTPSenderRefused),
         ("RCPT", "550 5.1.1 Nobody", smtplib.SMTPRecipientsRefused),
-        ("content", "554 5.7.1 Spam", smtplib.SMTPDataError),
+        (".", "554 5.7.1 Spam", smtplib.SMTPDataError),
         ("CONNECT", "554 5.3.2 Closed", smtplib.SMTPResponseException),
     ],
 )

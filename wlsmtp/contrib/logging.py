@@ -1,0 +1,224 @@
+"""A handler of ``logging`` that mails what is logged, many records in one mail, and never makes the program wait.
+
+>>> handler = MailHandler("smtp://localhost", sender="site@example.com", to="ops@example.com")
+>>> logging.getLogger().addHandler(handler)
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from wlsmtp.errors import ConfigError, SMTPError
+from wlsmtp.io.exit_hooks import exit_hooks
+from wlsmtp.message.model import Message
+from wlsmtp.results.reply import shortened
+from wlsmtp.session import SMTPSession
+
+LINES = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+SUBJECT = "%(levelname)s: %(message)s"
+LONGEST_SUBJECT = 150
+
+
+@dataclass
+class _Batch:
+    """The records of one mail: the first ones, and the number of those for which there was no room."""
+
+    room: int
+    """Characters that still fit in."""
+    texts: list[str] = field(default_factory=list)
+    dropped: int = 0
+    lost: int = 0
+    """Of mails before this one, which could not be sent."""
+    level: int = -1
+    subject: str = ""
+
+    def add(self, text: str, level: int, subject: str, most: int) -> None:
+        if level > self.level:
+            self.level, self.subject = level, subject
+        if len(self.texts) >= most or len(text) > self.room:
+            self.dropped += 1
+        else:
+            self.texts.append(text)
+            self.room -= len(text)
+
+    def __len__(self) -> int:
+        return len(self.texts) + self.dropped + self.lost
+
+
+class MailHandler(logging.Handler):
+    """Mails records. A call of the logger puts its record into a queue, and a thread sends the queue as one mail.
+
+    The first record is mailed at once; what comes within ``interval`` seconds of a mail waits for the next one. A mail
+    that could not be sent for now is sent with the next one. What the logger ``wlsmtp`` and the
+    thread that sends have to say is not mailed: a failure of the mail causes no further mail.
+    """
+
+    def __init__(
+        self, session: SMTPSession | str, *, to: str | Sequence[str], sender: str | None = None,
+        subject: str = SUBJECT, interval: float = 60.0, max_per_hour: int = 30, max_records: int = 1000,
+        max_characters: int = 500_000, close_timeout: float = 10.0, level: int | str = logging.ERROR,
+    ) -> None:  # fmt: skip
+        """``session`` is a session, or the URL of one that the handler makes for itself and closes.
+
+        ``subject`` is formatted with the first of the gravest records of a mail; its first line counts. ``interval`` is
+        in seconds, from one mail to the next. A mail has ``max_records`` records and ``max_characters`` characters at
+        most, and says how many more there were. ``close_timeout`` is how long, in seconds, ``flush``, ``close`` and the
+        end of the program wait for the last mail. Raises ``ConfigError`` and ``MessageError`` for what cannot work.
+        """
+        super().__init__(level)
+        self.session: SMTPSession = SMTPSession.from_url(session) if isinstance(session, str) else session
+        self.interval, self.max_per_hour, self.close_timeout = interval, max_per_hour, close_timeout
+        self.max_records, self.max_characters = max_records, max_characters
+        if not (interval >= 0 and max_per_hour >= 1 and max_records >= 1 and max_characters >= 1):
+            raise ConfigError("interval, max_per_hour, max_records, max_characters: must be positive numbers")
+        self._owns_session, self._is_closed = isinstance(session, str), False
+        self._to, self._sender = [to] if isinstance(to, str) else [*to], sender or self.session.config.sender
+        self._subject = logging.Formatter(subject)
+        self._mail("-", "-")  # raises for an address that is none
+        self._times: deque[float] = deque(maxlen=max_per_hour)
+        self.setFormatter(logging.Formatter(LINES))
+        self._begin()
+
+    def _begin(self) -> None:
+        """As new. A forked child begins so: the records of its parent are the parent's, and it has no thread."""
+        self._process = os.getpid()
+        self._changed = threading.Condition()
+        self._batch = _Batch(self.max_characters)
+        self._thread: threading.Thread | None = None
+        self._is_sending = self._is_urgent = False
+        self._forget: Callable[[], None] | None = None
+        self._end: float | None = None
+
+    def filter(self, record: logging.LogRecord) -> Any:  # bool; from Python 3.12 on perhaps a record
+        """Leave out what the mail itself causes, before any lock is taken."""
+        is_own = record.name.partition(".")[0] == "wlsmtp" or threading.current_thread() is self._thread
+        return False if is_own or self._is_closed else super().filter(record)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Put a record into the queue."""
+        try:
+            if self._process != os.getpid():
+                self._begin()
+            text = self.format(record).encode("utf-8", "backslashreplace").decode()
+            text = shortened(text, max(1, self.max_characters - 50))  # and its mark
+            first_line = next(iter(self._subject.format(record).splitlines()), record.levelname)
+            subject = "".join(letter if letter.isprintable() else " " for letter in first_line[:LONGEST_SUBJECT])
+            with self._changed:
+                self._batch.add(text, record.levelno, subject, self.max_records)
+                self._changed.notify_all()
+            self._hire()
+        except Exception:
+            self.handleError(record)
+
+    def _hire(self) -> None:
+        if self._thread is None or not self._thread.is_alive():
+            if self._forget is None:
+                self._forget = exit_hooks.add(self._at_exit)
+            self._thread = threading.Thread(target=self._work, name="wlsmtp-log", daemon=True)
+            self._thread.start()
+
+    def _work(self) -> None:
+        while not self._is_closed:
+            with self._changed:
+                while (pause := self._pause()) != 0 and not self._is_closed:
+                    self._changed.wait(pause)
+            self._send_batch()
+
+    def _send_batch(self) -> None:
+        with self._changed:
+            batch, self._batch = self._batch, _Batch(self.max_characters)
+            self._is_sending, self._is_urgent = True, False
+            self._times.append(time.monotonic())
+        left = self._send(batch) if batch.texts else batch
+        with self._changed:
+            later, self._batch = self._batch, left
+            left.dropped, left.lost = left.dropped + later.dropped, left.lost + later.lost
+            for text in later.texts:
+                left.add(text, later.level, later.subject, self.max_records)
+            self._is_sending = False
+            self._changed.notify_all()
+
+    def _pause(self) -> float | None:
+        """Seconds until the next mail; None while there is nothing to send."""
+        if not self._batch.texts:
+            return None
+        if self._is_urgent or not self._times:
+            return 0
+        due = self._times[-1] + self.interval
+        if len(self._times) == self.max_per_hour:
+            due = max(due, self._times[0] + 3600)
+        return max(0, due - time.monotonic())
+
+    def _send(self, batch: _Batch) -> _Batch:
+        """Send a mail. Returns what the next one is to say."""
+        lines, nothing = [*batch.texts], _Batch(self.max_characters)
+        if batch.dropped:
+            most = f"{self.max_records} records and {self.max_characters} characters"
+            lines.append(f"{batch.dropped} more were dropped: a mail has at most {most}.")
+        if batch.lost:
+            lines.append(f"{batch.lost} of before are in no mail, as sending failed.")
+        more = f" (+{len(batch) - 1})" if len(batch) > 1 else ""
+        try:
+            self.session.send(self._mail(batch.subject + more, "\n".join(lines)))
+        except Exception as error:
+            self._say(f"a mail with {len(batch)} log records was not sent: {error}")
+            if isinstance(error, SMTPError) and error.temporary:
+                return batch
+            if not (isinstance(error, SMTPError) and error.ambiguous):
+                nothing.lost = len(batch)
+        return nothing
+
+    def _mail(self, subject: str, text: str) -> Message:
+        headers = {"Auto-Submitted": "auto-generated"}  # so that no vacation answers (RFC 3834)
+        return Message(sender=self._sender, to=self._to, subject=subject, text=text, headers=headers)
+
+    def _say(self, words: str) -> None:
+        """On standard error, as handlers do."""
+        if logging.raiseExceptions and sys.stderr:
+            sys.stderr.write(f"wlsmtp: {words}\n")
+
+    def flush(self) -> None:
+        """Have what is in the queue sent now, and wait for it, ``close_timeout`` seconds at most."""
+        if self._process != os.getpid() or threading.current_thread() is self._thread:
+            return
+        has_worker = self._thread is not None and self._thread.is_alive()
+        with self._changed:
+            self._is_urgent = bool(self._batch.texts)
+            self._changed.notify_all()
+            if has_worker and not self._changed.wait_for(
+                lambda: not (self._is_urgent or self._is_sending), self._time_left()
+            ):
+                self._say(f"log records were not mailed within {self.close_timeout:g} seconds")
+        if not has_worker and self._is_urgent:  # a late end of the program, when no thread can be started
+            self._send_batch()
+
+    def _time_left(self) -> float:
+        return self.close_timeout if self._end is None else max(0.0, self._end - time.monotonic())
+
+    def _at_exit(self) -> None:
+        """Before ``logging`` closes its handlers, when it is too late for some that sending needs."""
+        self._end = time.monotonic() + self.close_timeout
+        self.flush()
+
+    def close(self) -> None:
+        """Send what is in the queue, and mail nothing more. Called at the end of the program by ``logging``."""
+        if self._process != os.getpid():
+            self._begin()
+        self._end = time.monotonic() + self._time_left()
+        self.flush()
+        self._is_closed = True
+        with self._changed:
+            self._changed.notify_all()
+        if self._forget is not None:
+            self._forget()
+        if self._owns_session:
+            self.session.close(timeout=max(0.1, self._time_left()))
+        super().close()
