@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 import smtplib
 import ssl
@@ -288,14 +289,31 @@ def test_a_forked_child_sends_over_a_connection_of_its_own(smtp_server: SMTPServ
 
 def test_the_end_of_the_process_closes_the_session(smtp_server: SMTPServer) -> None:
     program = f"""
+        import os, sys
         from tests.contrib.site import mail_settings
         from django.core.mail import send_mail
         with mail_settings(host={smtp_server.host!r}, port={smtp_server.port}):
             send_mail("Hi", "Hello", "ann@example.com", ["bob@example.org"])
+            if os.fork() == 0:
+                sys.exit()                                # it has not used the session, which is the parent's
+            os.wait()
+            send_mail("Hi", "Hello", "ann@example.com", ["bob@example.org"])
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=60)
-    assert len(smtp_server.messages) == 1
+    assert len(smtp_server.messages) == 2
+    assert smtp_server.connections == 1
     assert commands(smtp_server, b"QUIT") == 1
+
+
+def test_asynchronous_views_send_in_a_thread(smtp_server: SMTPServer) -> None:
+    from asgiref.sync import sync_to_async
+
+    async def view() -> int:
+        return sum([await sync_to_async(send_mail)("Hi", "Hello", SENDER, [BOB]) for _ in range(3)])
+
+    with mail_settings(host=smtp_server.host, port=smtp_server.port):
+        assert asyncio.run(view()) + asyncio.run(view()) == 6
+    assert smtp_server.connections == 1
 
 
 def test_mail_can_go_into_an_outbox(smtp_server: SMTPServer, tmp_path: Any) -> None:
