@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 MAX_SHOWN = 1000
 """Maximum number of characters of a reply's text in ``str()``."""
@@ -18,50 +19,52 @@ _ENHANCED = re.compile(r"([245])\.([0-9]{1,3})\.([0-9]{1,3})(?=[ \t]|$)")
 _WORD = r"(?-i:[a-z]+|[A-Z][a-z]+)\.?(?![\w.@+=/-])"
 _ID = rf"<?(?!{_WORD})([A-Za-z0-9][\w.@+=/-]*)"  # "queued as freedom" names nothing: it is the same for each message
 _ID_WITH_A_DIGIT = r"<?(?=[\w.@+=/-]{0,80}\d)([A-Za-z0-9][\w.@+=/-]{3,})"  # "treated as spam" names no queue entry
-_QUEUE_ID = tuple(
-    re.compile(pattern, re.IGNORECASE | re.ASCII)
-    for pattern in (
-        r"\bqueued as \w+ ###envid=(\w+)",  # Alibaba
-        r"\bqueued as [\w.-]+,([\w.+=/-]{6,}) \d+$",  # NetEase; the node precedes it
-        rf"\bqueued on \S+ as {_ID}",  # Yandex
-        r"^OK <([^<>\s]{3,})> \[Hostname=",  # Microsoft 365; the Message-ID that it assigns
-        rf"\bqueued as {_ID}",  # Postfix, SendGrid, iCloud
-        rf"\b(?:id[=: ]+|id is |(?:accepted|saved|stored) as ){_ID_WITH_A_DIGIT}",  # Exim, OpenSMTPD, Stalwart
-        rf"^{_ID_WITH_A_DIGIT}>? (?:message accepted|queued)",  # Sendmail, Proofpoint, IIS
-        r"\bInternalId=(\d+)",  # Exchange; the value that Get-MessageTrackingLog expects
-        r"^OK +\d+ (\S+) - gsmtp",  # Gmail; the id in its Received field
-        r"^OK +(?:\d{9,} +)?(\S{8,}) - nsmtp",  # Naver
-        r"\bMSGID=([^\s\]]{8,})",  # Ethereal; the end of the preview's address
-        r"^OK (?=\S{0,80}\d)([\w-]{20,})$",  # Amazon SES
-        r"^OK \d+ qp (\d+)\b",  # qmail
-        r"\bmessage (\d{4,}) accepted",  # IronPort
-        r"\bqueued \(([\w-]{20,}\.\d+)\)",  # Haraka
-        r"\breceived OK \[([\w.-]+)\]",  # Mimecast
-        r"^<\S*> ([\w+/]{6,}) saved",  # Dovecot
-    )
+_QUEUE_ID = (
+    r"\bqueued as \w+ ###envid=(\w+)",  # Alibaba
+    r"\bqueued as [\w.-]+,([\w.+=/-]{6,}) \d+$",  # NetEase; the node precedes it
+    rf"\bqueued on \S+ as {_ID}",  # Yandex
+    r"^OK <([^<>\s]{3,})> \[Hostname=",  # Microsoft 365; the Message-ID that it assigns
+    rf"\bqueued as {_ID}",  # Postfix, SendGrid, iCloud
+    rf"\b(?:id[=: ]+|id is |(?:accepted|saved|stored) as ){_ID_WITH_A_DIGIT}",  # Exim, OpenSMTPD, Stalwart
+    rf"^{_ID_WITH_A_DIGIT}>? (?:message accepted|queued)",  # Sendmail, Proofpoint, IIS
+    r"\bInternalId=(\d+)",  # Exchange; the value that Get-MessageTrackingLog expects
+    r"^OK +\d+ (\S+) - gsmtp",  # Gmail; the id in its Received field
+    r"^OK +(?:\d{9,} +)?(\S{8,}) - nsmtp",  # Naver
+    r"\bMSGID=([^\s\]]{8,})",  # Ethereal; the end of the preview's address
+    r"^OK (?=\S{0,80}\d)([\w-]{20,})$",  # Amazon SES
+    r"^OK \d+ qp (\d+)\b",  # qmail
+    r"\bmessage (\d{4,}) accepted",  # IronPort
+    r"\bqueued \(([\w-]{20,}\.\d+)\)",  # Haraka
+    r"\breceived OK \[([\w.-]+)\]",  # Mimecast
+    r"^<\S*> ([\w+/]{6,}) saved",  # Dovecot
 )
+
+
+@lru_cache(maxsize=1)
+def _queue_id_patterns() -> list[re.Pattern[str]]:
+    """Compiled when the first receipt is asked for its queue id: that takes as long as importing a package."""
+    return [re.compile(pattern, re.IGNORECASE | re.ASCII) for pattern in _QUEUE_ID]
+
+
 _LOOKED_AT = 1000
 """Number of characters of a reply that are searched for an identifier or a time, so that a hostile text costs no
 time."""
 
-_RETRY_IN = re.compile(
+_RETRY_IN = (
     r"\b(?:again|back|retry|later|greylist(?:ed|ing)?)\b[^.;]{0,40}?\b(?:in|after|for)[ :]+"
-    r"(?:(?:(\d{1,2}):)?(\d{1,2}):(\d{2})\b|(\d{1,6}) ?(s|m|h)(?:ec|in|our|econd|inute)?s?\b)",
-    re.IGNORECASE,
+    r"(?:(?:(\d{1,2}):)?(\d{1,2}):(\d{2})\b|(\d{1,6}) ?(s|m|h)(?:ec|in|our|econd|inute)?s?\b)"
 )
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
-_LIMIT_IN_TIME = re.compile(
+_LIMIT_IN_TIME = (
     r"\b(?:daily|hourly)\b[^.;<>@]{0,40}\b(?:limit|quota)|\bper (?:second|minute|hour|day)\b|\brate.?limit|"
     r"\b(?:sending|submission) ?(?:limit|quota|rate)|\bunusual (?:sending )?activity|"
-    r"\btoo (?:many (?:e-?mails|messages)|much mail)\b",
-    re.IGNORECASE,
+    r"\btoo (?:many (?:e-?mails|messages)|much mail)\b"
 )
 """Wording of a limit on mail per period of time."""
-_LONG_LIMIT = re.compile(
+_LONG_LIMIT = (
     r"\b(?:daily|hourly)\b[^.;<>@]{0,40}\b(?:limit|quota)|\bper (?:hour|day)\b|"
-    r"\b(?:sending|submission) ?(?:limit|quota)|\bunusual (?:sending )?activity",
-    re.IGNORECASE,
+    r"\b(?:sending|submission) ?(?:limit|quota)|\bunusual (?:sending )?activity"
 )
 """Wording of limits that last for hours."""
 LIMIT_RESTS = 3600.0
@@ -145,7 +148,7 @@ class Reply:
     def queue_id(self) -> str | None:
         """The identifier under which the server queued the message, if the text names one."""
         text = self.text[:_LOOKED_AT]
-        found = (pattern.search(text) for pattern in _QUEUE_ID)
+        found = (pattern.search(text) for pattern in _queue_id_patterns())
         return next((match[1].rstrip(".") for match in found if match), None)
 
     @property
@@ -154,7 +157,7 @@ class Reply:
         names a limit on mail per hour or day; else None."""
         if not self.may_pass:
             return None
-        found = _RETRY_IN.search(self.text[:_LOOKED_AT])
+        found = re.search(_RETRY_IN, self.text[:_LOOKED_AT], re.IGNORECASE)
         if found is None:
             return LIMIT_RESTS if _names(_LONG_LIMIT, self) else None
         hours, minutes, seconds, count, unit = found.groups()
@@ -175,5 +178,5 @@ def are_positive(replies: Iterable[Reply]) -> bool:
     return True
 
 
-def _names(words: re.Pattern[str], reply: Reply) -> bool:
-    return words.search(reply.text[:_LOOKED_AT]) is not None
+def _names(words: str, reply: Reply) -> bool:
+    return re.search(words, reply.text[:_LOOKED_AT], re.IGNORECASE) is not None

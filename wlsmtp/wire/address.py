@@ -31,13 +31,13 @@ _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~-"
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _LDH_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _PLAIN = re.compile(rf"([{_ATEXT}]+(?:\.[{_ATEXT}]+)*)@({_LDH_DOMAIN.pattern})")
-_UNSEEN = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
-_NAMED = re.compile(rf'(?:"([^{_UNSEEN}"\\]*)" *|([^{_UNSEEN}"(),:;<>@\[\]\\]*))<{_PLAIN.pattern}>')
-"""The two usual ways to put a name before an address; the tokenizer below handles other forms."""
+_NAMED = re.compile(rf'(?:"([^"\\]*)" *|([^"(),:;<>@\[\]\\]*))<{_PLAIN.pattern}>')
+"""The two usual ways to put a printable name before an address; the tokenizer below handles other forms."""
 _LOCAL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+=-]*(?:\.[A-Za-z0-9_+=-]+)*")
 """Excludes names that a mail system could take for a program, a file or a route: those begin with | or /, or have ! or
 %."""
-_DOT_ATOM = re.compile(rf"[\x80-\U0010ffff{_ATEXT}]+(?:\.[\x80-\U0010ffff{_ATEXT}]+)*")
+_UTF8_ATOM = r'[^\x00-\x20\x7f"(),.:;<>@\[\]\\]+'
+_DOT_ATOM = re.compile(rf"{_UTF8_ATOM}(?:\.{_UTF8_ATOM})*")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\[ -~])*"')
 _SPLIT = re.compile(r'("(?:[^"\\]|\\.)*"|[^"@]*)@(.*)', re.DOTALL)
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\[[^][\\]*\]|\s+|[^\s"(),:;<>@\[\]\\]+|.', re.DOTALL)
@@ -185,7 +185,7 @@ def _read_mailbox(text: str) -> Mailbox:
     if plain := plain_address(text):
         return Mailbox("", plain)
     # Encoded words are left to the tokenizer below.
-    if "=?" not in text and (named := _NAMED.fullmatch(text)):
+    if "=?" not in text and text.isprintable() and (named := _NAMED.fullmatch(text)):
         quoted, unquoted, local, domain = named.groups()
         if _fits(local, domain):
             return Mailbox((quoted or unquoted or "").strip(), Address(local, domain))
