@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs the servers that tests/real talks to: Postfix (SMTP), Dovecot (SASL for Postfix, with Kerberos, its own
 # submission service, and LMTP), an MIT Kerberos KDC, Cyrus SASL and GNU SASL, the proxies microsocks, Dante, tinyproxy and
-# OpenSSH; the verifiers of DKIM signatures OpenDKIM and Mail::DKIM; GnuPG; what Python's binding to Kerberos is built with; and, by install-go-servers.sh, servers written in Go.
+# OpenSSH; PostgreSQL and pgbouncer; the verifiers of DKIM signatures OpenDKIM and Mail::DKIM; GnuPG; what Python's binding to
+# Kerberos is built with; and, by install-go-servers.sh, servers written in Go.
 #
 # The tests start their own instances on loopback ports, so nothing is started here. Where the servers cannot be
 # installed (not root, not Debian) this says so and succeeds: those tests are then skipped.
@@ -23,7 +24,8 @@ have_headers() { # of Debian's own Python, if that is what there is
 have_all() {
     have chromium chromedriver &&
         have postfix dovecot krb5kdc kadmin.local kinit krb5-config cc saslpasswd2 go opendkim gpg openssl &&
-        have microsocks danted tinyproxy sshd ssh &&
+        have microsocks danted tinyproxy sshd ssh pgbouncer &&
+        have_files /usr/lib/postgresql/*/bin/initdb &&
         have_headers &&
         have_files /usr/lib/dovecot/modules/auth/libmech_gssapi.so /usr/lib/dovecot/submission-login \
             /usr/lib/dovecot/lmtp /usr/lib/*/libgsasl.so.18 /usr/lib/*/sasl2/libscram.so \
@@ -63,7 +65,7 @@ DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
     dovecot-gssapi dovecot-submissiond krb5-kdc krb5-admin-server krb5-user libkrb5-dev gcc libc6-dev \
     libsasl2-modules sasl2-bin libgsasl18 \
     microsocks dante-server tinyproxy openssh-server openssh-client golang-go \
-    opendkim libmail-dkim-perl gnupg openssl $headers
+    opendkim libmail-dkim-perl gnupg openssl postgresql pgbouncer $headers
 
 have_all
 sh "$here/install-go-servers.sh"

@@ -79,6 +79,8 @@ def test_an_example_of_the_docs_runs_on_its_own(
 ) -> None:
     namespace: dict[str, Any] = {}
     monkeypatch.setenv("SSL_CERT_FILE", provider.ca_file or "")
+    if (database := "postgresql://app@db.example.com/shop") in block:
+        block = block.replace(database, request.getfixturevalue("postgres").url)
     exec(compile(sent_to(provider, block), str(page), "exec"), namespace)
     for test in [value for name, value in namespace.items() if name.startswith("test_")]:
         test(**{name: request.getfixturevalue(name) for name in inspect.signature(test).parameters})

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wlsmtp.outbox.base import OutboxNotEmpty as OutboxNotEmpty
     from wlsmtp.outbox.base import OutboxStatistics as OutboxStatistics
     from wlsmtp.outbox.memory import MemoryOutbox as MemoryOutbox
+    from wlsmtp.outbox.postgres.outbox import PostgresOutbox as PostgresOutbox
     from wlsmtp.outbox.sqlite import SQLiteOutbox as SQLiteOutbox
     from wlsmtp.results.errors import AuthenticationFailed as AuthenticationFailed
     from wlsmtp.results.errors import CommandRefused as CommandRefused
@@ -94,6 +95,7 @@ _ROOMS = {
     "outbox.base": ("Outbox", "OutboxNotEmpty", "OutboxStatistics"),
     "outbox.memory": ("MemoryOutbox",),
     "outbox.sqlite": ("SQLiteOutbox",),
+    "outbox.postgres.outbox": ("PostgresOutbox",),
     "smtp.connection": ("ServerInfo",),
     "results.statistics": ("Statistics",),
     "transports.base": ("Transport",),

@@ -11,10 +11,9 @@ from wlsmtp.testing import SMTPServer
 
 SENDER = """
     import sys
-    from wlsmtp import Message, SMTPSession, SQLiteOutbox
+    from wlsmtp import Message, SMTPSession
 
-    host, port, path, name, count = sys.argv[1:]
-    outbox = SQLiteOutbox(path, lease=0.5)
+    host, port, outbox, name, count = sys.argv[1:]
     session = SMTPSession(host, int(port), mode="async", outbox=outbox).open()
     for number in range(int(count)):
         subject = f"{name}-{number}"
@@ -28,8 +27,8 @@ WORKER = """
     import sys
     from wlsmtp import SMTPSession
 
-    host, port, path, name = sys.argv[1:]
-    with SMTPSession(host, int(port), mode="async", outbox=f"sqlite:///{path}", local_hostname=name) as session:
+    host, port, outbox, name = sys.argv[1:]
+    with SMTPSession(host, int(port), mode="async", outbox=outbox, local_hostname=name) as session:
         session.open()
         print("ready", flush=True)
         sys.stdin.readline()

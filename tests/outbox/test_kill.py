@@ -7,16 +7,18 @@ import json
 import random
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.outbox.programs import SENDER, WORKER, copies, newer, start
+from tests.postgres import Postgres
 from tests.real import poll
-from wlsmtp import Message, SMTPSession, SQLiteOutbox, Status
+from wlsmtp import Message, SMTPSession, Status
 from wlsmtp.testing import SMTPServer
 
 ROUNDS = 6
@@ -30,19 +32,41 @@ def server() -> Iterator[SMTPServer]:
         yield server
 
 
-def in_flight(path: Path) -> set[str]:
-    with closing(sqlite3.connect(path)) as database:
-        return {id for (id,) in database.execute("SELECT id FROM mails WHERE owner IS NOT NULL")}
+class Records:
+    """An outbox that programs share, and a look at its records beside them."""
+
+    def __init__(self, url: str, query: Callable[[str], list[Any]], table: str, connections: str = "") -> None:
+        self.url, self._query, self._table, self._connections = url, query, table, connections
+
+    def in_flight(self) -> set[str]:
+        if self._connections:  # the server may still be at what a program has said before it was killed
+            assert poll(lambda: not self._query(self._connections), 30)
+        return {id for (id,) in self._query(f"SELECT id FROM {self._table} WHERE owner IS NOT NULL")}
+
+    def column(self, name: str) -> dict[str, str | None]:
+        return dict(self._query(f"SELECT id, {name} FROM {self._table}"))
 
 
-def column(path: Path, name: str) -> dict[str, str | None]:
-    with closing(sqlite3.connect(path)) as database:
-        return dict(database.execute(f"SELECT id, {name} FROM mails").fetchall())
+@pytest.fixture(params=["sqlite", "postgres"])
+def records(request: pytest.FixtureRequest, tmp_path: Path) -> Records:
+    if request.param == "postgres":
+        postgres: Postgres = request.getfixturevalue("postgres")
+        schema = postgres.schema()
+        connections = f"SELECT FROM pg_stat_activity WHERE application_name = '{schema}'"
+        url = postgres.outbox(schema, lease=0.5, application_name=schema)
+        return Records(url, postgres.query, f"{schema}.mails", connections)
+    path = tmp_path / "outbox.db"
+
+    def query(statement: str) -> list[Any]:
+        with closing(sqlite3.connect(path)) as database:
+            return database.execute(statement).fetchall()
+
+    return Records(f"sqlite:///{path}?lease=0.5", query, "mails")
 
 
-def run_and_kill(server: SMTPServer, path: Path, name: int, lines: int, program: str = SENDER) -> dict[str, str]:
+def run_and_kill(server: SMTPServer, outbox: str, name: int, lines: int, program: str = SENDER) -> dict[str, str]:
     """Start a program and kill it once it has told of so many messages; gives all that it had told of."""
-    process = start(program, server.host, server.port, path, name, A_ROUND)
+    process = start(program, server.host, server.port, outbox, name, A_ROUND)
     assert process.stdout is not None
     told = [process.stdout.readline() for _ in range(lines)]
     process.kill()
@@ -53,16 +77,15 @@ def run_and_kill(server: SMTPServer, path: Path, name: int, lines: int, program:
 
 @pytest.mark.parametrize("seed", [4711])
 def test_nothing_that_was_stored_is_lost_and_every_copy_too_many_is_accounted_for(
-    server: SMTPServer, tmp_path: Path, seed: int
+    server: SMTPServer, records: Records, seed: int
 ) -> None:
-    chance, path = random.Random(seed), tmp_path / "outbox.db"
+    chance = random.Random(seed)
     stored: dict[str, str] = {}
     open_leases: Counter[str] = Counter()
     for name in range(ROUNDS):
-        stored |= run_and_kill(server, path, name, chance.randrange(1, A_ROUND))
-        open_leases.update(in_flight(path))
-    outbox = SQLiteOutbox(path, lease=0.5)
-    with SMTPSession(server.host, server.port, mode="async", outbox=outbox) as session:
+        stored |= run_and_kill(server, records.url, name, chance.randrange(1, A_ROUND))
+        open_leases.update(records.in_flight())
+    with SMTPSession(server.host, server.port, mode="async", outbox=records.url) as session:
         assert session.flush(30) == 0
         receipts = {receipt.id: receipt for receipt in session.receipts()}
         counts = session.outbox_statistics()
@@ -85,28 +108,28 @@ VERSIONS = (SENDER, newer(SENDER), newer(SENDER, wants_options=True))
 
 
 def test_nothing_is_lost_when_programs_of_two_versions_are_killed_over_one_outbox(
-    server: SMTPServer, tmp_path: Path
+    server: SMTPServer, records: Records
 ) -> None:
-    chance, path = random.Random(4712), tmp_path / "outbox.db"
+    chance = random.Random(4712)
     stored: dict[str, str] = {}
     of_newer: set[str] = set()
     for name in range(ROUNDS):
-        told = run_and_kill(server, path, name, chance.randrange(1, A_ROUND // 2), VERSIONS[name % 3])
+        told = run_and_kill(server, records.url, name, chance.randrange(1, A_ROUND // 2), VERSIONS[name % 3])
         stored |= told
         if name % 3:
             of_newer |= told.keys()
-    with SMTPSession(server.host, server.port, mode="async", outbox=SQLiteOutbox(path, lease=0.5)) as session:
+    with SMTPSession(server.host, server.port, mode="async", outbox=records.url) as session:
         session.flush(30)
-    left = {id for id, status in column(path, "status").items() if status != "sent"}
-    asks = {id for id, options in column(path, "options").items() if options is not None}
+    left = {id for id, status in records.column("status").items() if status != "sent"}
+    asks = {id for id, options in records.column("options").items() if options is not None}
     assert left <= asks, "only what asks for something that is not known here is left to others"
 
-    worker = start(newer(WORKER), server.host, server.port, path, "newer.example")
+    worker = start(newer(WORKER), server.host, server.port, records.url, "newer.example")
     assert worker.stdout is not None and worker.stdout.readline() == "ready\n"
-    assert poll(lambda: set(column(path, "status").values()) == {"sent"}, 30)
+    assert poll(lambda: set(records.column("status").values()) == {"sent"}, 30)
     _, errors = worker.communicate("stop\n", timeout=30)
     assert worker.returncode == 0, errors
-    written = {id: json.loads(text or "") for id, text in column(path, "receipt").items()}
+    written = {id: json.loads(text or "") for id, text in records.column("receipt").items()}
     arrived = Counter(mail.header("Message-ID") for mail in server.messages)
     assert stored.keys() <= written.keys() and len(arrived) == len(written)
     for receipt in written.values():
@@ -114,12 +137,11 @@ def test_nothing_is_lost_when_programs_of_two_versions_are_killed_over_one_outbo
     assert of_newer <= {id for id, receipt in written.items() if "signature" in receipt}
 
 
-def test_two_workers_share_one_outbox_and_never_the_same_mail(server: SMTPServer, tmp_path: Path) -> None:
-    path = tmp_path / "outbox.db"
-    workers = [start(WORKER, server.host, server.port, path, name) for name in ("one.example", "two.example")]
+def test_two_workers_share_one_outbox_and_never_the_same_mail(server: SMTPServer, records: Records) -> None:
+    workers = [start(WORKER, server.host, server.port, records.url, name) for name in ("one.example", "two.example")]
     for worker in workers:
         assert worker.stdout is not None and worker.stdout.readline() == "ready\n"
-    session = SMTPSession("localhost", mode="async", outbox=f"sqlite:///{path}", outbox_worker=False)
+    session = SMTPSession("localhost", mode="async", outbox=records.url, outbox_worker=False)
     both_awake = datetime.now() + timedelta(seconds=2)
     for number in range(1000):
         mail = Message(sender="a@example.com", to="b@example.com", subject=str(number), text="x")

@@ -1,4 +1,4 @@
-"""What mode ``async`` promises, in both worlds and with both outboxes, against the embedded server on a real socket."""
+"""What mode ``async`` promises, in both worlds and with every outbox, against the embedded server on a real socket."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 
 import wlsmtp
 import wlsmtp.events
+from tests.postgres import Postgres
 from tests.worlds import World
 from wlsmtp import DSN, DeliveryOptions, Envelope, Message, Receipt, RecipientStatus, RetryPolicy, Status
 from wlsmtp.testing import CLOSE, SILENCE, SMTPServer
@@ -25,8 +26,11 @@ def message(**fields: Any) -> Message:
     return Message(**{"sender": "ann@example.com", "to": "bob@example.org", "subject": "Hi", "text": "Hello", **fields})
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def outbox(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "postgres":
+        postgres: Postgres = request.getfixturevalue("postgres")
+        return postgres.outbox()
     return "memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/outbox.db"
 
 

@@ -25,6 +25,7 @@ from tests.outbox.stores import RAW, Store, ids, make
 from tests.worlds import World
 from wlsmtp import MemoryTransport, Message, MessageError, OutboxError, SMTPSession, SQLiteOutbox, Status
 from wlsmtp.io.blocking import BlockingIO, run
+from wlsmtp.outbox.clerk import Clerk
 from wlsmtp.outbox.content import StoredContent
 from wlsmtp.outbox.database import MIGRATIONS
 from wlsmtp.receipt import Outcome, RecipientStatus
@@ -170,9 +171,9 @@ def wait_for(outbox: SQLiteOutbox, count: int, monkeypatch: pytest.MonkeyPatch) 
     found: list[int] = []
 
     def once_all_wait() -> Any:
-        while len(outbox._writes) < count and not found:
+        while len(outbox._at_hand.writes) < count and not found:
             threading.Event().wait(0.001)
-        found.extend([len(outbox._writes)] * (not found))
+        found.extend([len(outbox._at_hand.writes)] * (not found))
         return play()
 
     monkeypatch.setattr(outbox, "_play", once_all_wait)
@@ -181,13 +182,13 @@ def wait_for(outbox: SQLiteOutbox, count: int, monkeypatch: pytest.MonkeyPatch) 
 
 def test_one_clerk_does_all(world: World, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hired: list[object] = []
-    serve = SQLiteOutbox._serve
+    serve = Clerk._serve
 
-    async def counted(outbox: SQLiteOutbox, clerk: Any) -> None:
+    async def counted(outbox: Clerk, clerk: Any) -> None:
         hired.append(clerk)
         await serve(outbox, clerk)
 
-    monkeypatch.setattr(SQLiteOutbox, "_serve", counted)
+    monkeypatch.setattr(Clerk, "_serve", counted)
     options = {"mode": "async", "outbox": f"sqlite:///{path}", "outbox_worker": False}
     with world.session("localhost", **options) as session:
         for _ in range(20):
@@ -278,7 +279,7 @@ class TestLocked:
         session = session_on(path, outbox_worker=False)
         session.outbox_statistics()
         outbox = session._mailer.spooler._outbox
-        with interrupting(lambda: len(outbox._writes) > 0), pytest.raises(KeyboardInterrupt):  # type: ignore[attr-defined]
+        with interrupting(lambda: len(outbox._at_hand.writes) > 0), pytest.raises(KeyboardInterrupt):  # type: ignore[attr-defined]
             session.send(message())
         lock.execute("COMMIT")
         lock.execute("BEGIN IMMEDIATE")

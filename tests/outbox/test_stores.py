@@ -1,290 +1,47 @@
-"""What every outbox must do, asked of each in both worlds."""
+"""Every outbox of this package keeps the contract."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.outbox.stores import RAW, START, Store, ids, make
+from tests.outbox.stores import LARGE, RAW, Store, make, octets
+from tests.postgres import Postgres, PostgresStore
 from tests.worlds import World
 from wlsmtp import MessageError
-from wlsmtp.message.content import BytesContent
-from wlsmtp.outbox.base import Agenda, Entry
-from wlsmtp.outbox.verdict import again, cancelled
-from wlsmtp.receipt import RecipientStatus, Status
+from wlsmtp.outbox.base import Outbox
+from wlsmtp.testing.outbox_contract import OutboxContract, SharedOutboxContract
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, world: World, tmp_path: Path) -> Iterator[Store]:
-    store = Store(world, make(request.param, tmp_path))
-    yield store
-    store.close()
+class TestMemory(OutboxContract):
+    def make(self, directory: Path) -> Outbox:
+        return make("memory", directory)
 
 
-def finished(entry: Entry, status: Status = Status.SENT, now: float = START) -> Entry:
-    return entry.ends(now, entry.receipt.changed(status=status, attempts=1))
+class TestSQLite(SharedOutboxContract):
+    def make(self, directory: Path) -> Outbox:
+        return make("sqlite", directory)
 
 
-def octets(entry: Entry) -> bytes:
-    assert entry.content is not None
-    return b"".join(entry.content.chunks())
+class TestPostgres(SharedOutboxContract):
+    @pytest.fixture(autouse=True)
+    def server(self, postgres: Postgres) -> None:
+        self.postgres = postgres
 
+    def make(self, directory: Path) -> Outbox:
+        return PostgresStore(self.postgres)
 
-class TestPut:
-    def test_what_was_put_can_be_asked_for(self, store: Store) -> None:
-        stored = store.stored(priority=3, expires=60, send_at=5)
-        got = store.get(stored.receipt.id)
-        for name in ("sender", "waiting", "size", "created", "due", "expires", "priority", "key", "owner", "finished"):
-            assert getattr(got, name) == getattr(stored, name), name
-        assert got.receipt.status is Status.PENDING and got.receipt.message_id == "<1@example.com>"
-        assert got.receipt.next_attempt == stored.receipt.next_attempt
-        assert got.receipt.recipients[0].status is RecipientStatus.NOT_SENT
-        assert store.get("nothing") is None
-
-    def test_a_known_key_gives_the_mail_that_has_it(self, store: Store) -> None:
-        first = store.stored(idempotency_key="k")
-        one, two, three = store.put(
-            [store.entry(idempotency_key="k"), store.entry(idempotency_key="new"), store.entry(idempotency_key="new")]
-        )
-        assert one.receipt.id == first.receipt.id and two.receipt.id == three.receipt.id
-        assert store.statistics().pending == 2
-
-
-class TestClaim:
-    def test_gives_what_is_due_with_its_content_once(self, store: Store) -> None:
-        stored = [store.stored() for _ in range(5)]
-        first, second = store.claim("me", 3), store.claim("you", 10)
-        assert ids(first) == ids(stored)[:3] and ids(second) == ids(stored)[3:]
-        assert store.claim("me", 10) == []
-        assert {entry.owner for entry in first} == {"me"} and {octets(entry) for entry in first} == {RAW}
-        assert first[0].mail.envelope.addresses == ("bob@example.org",)
-        assert first[0].mail.content.size == len(RAW) and first[0].mail.content.message_id == "<1@example.com>"
-
-    def test_what_is_not_due_waits(self, store: Store) -> None:
-        later = store.stored(send_at=60)
-        assert store.claim("me", 10) == []
-        assert store.agenda() == Agenda(later.due, None)
-        store.now += 61
-        assert ids(store.claim("me", 10)) == [later.receipt.id]
-        assert store.agenda().due is None and store.agenda().lease is not None
-
-    def test_greater_priority_first_then_what_was_due_first(self, store: Store) -> None:
-        priorities = [0, 5, -10, 10, 5, 0]
-        stored = [store.stored(priority=priority) for priority in priorities]
-        expected = [stored[place].receipt.id for place in (3, 1, 4, 0, 5, 2)]
-        assert ids(store.claim("me", 4)) + ids(store.claim("me", 4)) == expected
-
-    def test_urgent_mail_that_is_not_due_holds_nothing_up(self, store: Store) -> None:
-        store.stored(priority=10, send_at=60)
-        now = store.stored()
-        assert ids(store.claim("me", 10)) == [now.receipt.id]
-
-
-class TestSettle:
-    def test_finished_mail_is_remembered_and_not_claimed(self, store: Store) -> None:
-        store.stored()
-        [claimed] = store.claim("me", 1)
-        assert store.settle("me", [finished(claimed)]) == []
-        got = store.get(claimed.receipt.id)
-        assert got.receipt.status is Status.SENT and got.is_finished and got.owner is None
-        assert store.claim("me", 1) == [] and store.agenda() == Agenda(None, None)
-
-    def test_deferred_mail_goes_to_whom_is_left(self, store: Store) -> None:
-        store.stored()
-        [claimed] = store.claim("me", 1)
-        later = claimed.waits_until(store.now + 10, claimed.receipt.changed(attempts=1), ("rest@example.org",))
-        store.settle("me", [later])
-        assert store.claim("me", 1) == []
-        assert store.statistics().deferred == 1
-        store.now += 10
-        [again] = store.claim("you", 1)
-        assert again.waiting == ("rest@example.org",) and again.receipt.attempts == 1 and octets(again) == RAW
-
-    def test_who_lost_a_mail_changes_nothing(self, store: Store) -> None:
-        store.stored()
-        [claimed] = store.claim("slow", 1)
-        store.agenda()
-        store.pass_by(61)
-        assert ids(store.reclaim("quick")) == [claimed.receipt.id]
-        store.claim("quick", 1)
-        assert store.settle("slow", [finished(claimed, Status.ERROR)]) == [claimed.receipt.id]
-        assert store.get(claimed.receipt.id).receipt.status is Status.PENDING
-
-
-class TestLeases:
-    def test_a_mail_whose_worker_died_goes_again_and_is_counted(self, store: Store) -> None:
-        store.stored()
-        [claimed] = store.claim("dead", 1)
-        store.agenda()
-        store.pass_by(61)
-        [reclaimed] = store.reclaim("me")
-        assert reclaimed.receipt.id == claimed.receipt.id and reclaimed.receipt.interruptions == 1
-        assert store.reclaim("me") == []
-        [again] = store.claim("me", 1)
-        assert again.receipt.interruptions == 1 and octets(again) == RAW
-        assert store.statistics().interruptions == 1
-
-    def test_nobody_takes_his_own_mail_away(self, store: Store) -> None:
-        store.stored()
-        store.claim("me", 1)
-        store.now += 1000
-        assert store.reclaim("me") == []
-
-    def test_a_sign_of_life_keeps_the_lease(self, world: World, tmp_path: Path) -> None:
-        store = Store(world, make("sqlite", tmp_path))
-        store.stored()
-        store.claim("alive", 1)
-        store.agenda()
-        store.pass_by(50)
-        store.renew("alive")
-        assert store.reclaim("me") == []
-        store.pass_by(50)
-        assert store.reclaim("me") == []
-        store.pass_by(11)
-        assert len(store.reclaim("me")) == 1
-        store.close()
-
-    @pytest.mark.parametrize("seconds", [300, 86400 * 365])
-    def test_a_clock_that_was_set_takes_no_lease_from_the_living(
-        self, world: World, tmp_path: Path, seconds: float
-    ) -> None:
-        store = Store(world, make("sqlite", tmp_path))
-        store.stored()
-        store.claim("alive", 1)
-        store.now += seconds
-        for _ in range(10):
-            assert store.reclaim("me") == []
-            store.pass_by(20)
-            store.renew("alive")
-        store.close()
-
-    def test_the_dead_are_found_although_the_clock_was_set_back(self, world: World, tmp_path: Path) -> None:
-        store = Store(world, make("sqlite", tmp_path))
-        store.stored()
-        store.claim("dead", 1)
-        store.now -= 86400
-        assert store.reclaim("me") == []
-        ahead = store.agenda().lease - store.now
-        assert 0 < ahead <= 60
-        store.pass_by(ahead)
-        assert len(store.reclaim("me")) == 1
-        store.close()
-
-
-class TestByHand:
-    def test_a_waiting_mail_can_be_cancelled_and_tried_again(self, store: Store) -> None:
-        stored = store.get(store.stored().receipt.id)
-        gone = cancelled(stored, store.now)
-        assert store.change(stored, gone) and not store.change(stored, gone)
-        assert store.claim("me", 1) == []
-        known = store.get(stored.receipt.id)
-        new = again(known, store.now)
-        assert new is not None and store.change(known, new)
-        [claimed] = store.claim("me", 1)
-        assert octets(claimed) == RAW
-
-    def test_a_mail_on_its_way_cannot(self, store: Store) -> None:
-        before = store.get(store.stored().receipt.id)
-        [claimed] = store.claim("me", 1)
-        assert not store.change(before, cancelled(before, store.now))
-        assert not store.change(claimed, cancelled(claimed, store.now))
-
-
-class TestRecords:
-    def test_pages_give_every_mail_once_in_its_order(self, store: Store) -> None:
-        stored = ids([store.stored() for _ in range(7)])
-        store.settle("me", [finished(entry) for entry in store.claim("me", 2)])
-        everything, pending = tuple(Status), (Status.PENDING,)
-        first = store.page(everything, None, 3)
-        second = store.page(everything, first[-1], 3)
-        third = store.page(everything, second[-1], 3)
-        assert ids(first + second + third) == stored and store.page(everything, third[-1], 3) == []
-        assert ids(store.page(pending, None, 10)) == stored[2:]
-
-    def test_statistics_count(self, store: Store) -> None:
-        for _ in range(6):
-            store.stored()
-        ends = [Status.SENT, Status.PARTIAL, Status.ERROR, Status.UNKNOWN]
-        store.settle("me", [finished(*pair) for pair in zip(store.claim("me", 4), ends, strict=True)])
-        store.claim("me", 1)
-        counts = store.statistics()
-        assert (counts.sent, counts.partial, counts.error, counts.unknown) == (1, 1, 1, 1)
-        assert (counts.pending, counts.in_flight, counts.deferred) == (2, 1, 0)
-        assert counts.next_due is not None and counts.next_due.timestamp() == pytest.approx(START, abs=1)
-
-    def test_purge_forgets_what_is_finished_and_old(self, store: Store) -> None:
-        old, new, waiting = (store.stored(idempotency_key=str(number)) for number in range(3))
-        store.settle("me", [finished(store.claim("me", 1)[0], now=START)])
-        store.settle("me", [finished(store.claim("me", 1)[0], now=START + 100)])
-        assert store.purge(START + 50) == 1 and store.purge(START + 50) == 0
-        assert store.get(old.receipt.id) is None
-        assert store.get(new.receipt.id) is not None and store.get(waiting.receipt.id) is not None
-        assert store.put([store.entry(idempotency_key="0")])[0].receipt.id != old.receipt.id
-
-    def test_a_clock_that_jumped_ahead_forgets_nothing(self, store: Store) -> None:
-        store.stored(idempotency_key="k")
-        store.settle("me", [finished(store.claim("me", 1)[0], now=store.now)])
-        store.now += 8 * 86400
-        assert store.purge(store.now - 7 * 86400) == 0
-        assert store.put([store.entry(idempotency_key="k")])[0].is_finished
-        store.pass_by(3601)  # it was steady since, so it is believed
-        assert store.purge(store.now - 7 * 86400) == 1
-
-    def test_what_was_put_while_the_clock_was_ahead_is_due_once_it_is_set(self, store: Store) -> None:
-        store.now += 86400
-        at_once, later = store.stored(), store.stored(send_at=60)
-        store.now -= 86400
-        assert store.claim("me", 10) == []
-        store.reclaim("me")
-        assert ids(store.claim("me", 10)) == [at_once.receipt.id]
-        assert store.get(later.receipt.id).due == later.due
-
-    def test_the_content_of_what_failed_is_kept_for_another_try(self, store: Store) -> None:
-        store.stored()
-        [claimed] = store.claim("me", 1)
-        store.settle("me", [finished(claimed, Status.ERROR)])
-        failed = store.get(claimed.receipt.id)
-        new = again(failed, store.now)
-        assert new is not None and store.change(failed, new)
-        assert octets(store.claim("me", 1)[0]) == RAW
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b"Subject: plain\r\n\r\nHello\r\n",
-        "Subject: body\r\n\r\nGrüße\r\n".encode(),
-        "Subject: Grüße\r\n\r\nbody\r\n".encode(),
-        b"",
-        b"Subject: large\r\n\r\n" + b"0123456789abcdef\r\n" * 60_000,
-    ],
-    ids=["7bit", "8bit", "UTF-8 headers", "empty", "large"],
-)
-def test_a_content_comes_back_as_it_was(store: Store, raw: bytes) -> None:
-    was = BytesContent(raw)
-    store.stored(raw=raw)
-    [claimed] = store.claim("me", 1)
-    content: Any = claimed.content
-    assert b"".join(content.chunks()) == b"".join(content.chunks()) == was.data
-    for name in ("size", "is_8bit", "has_utf8_headers", "message_id", "is_binary"):
-        assert getattr(content, name) == getattr(was, name), name
-
-
-def test_an_entry_is_replaced_and_never_changed(store: Store) -> None:
-    stored = store.stored()
-    store.claim("me", 1)
-    assert stored.owner is None and replace(stored) == stored
+    def set_clock(self, outbox: Outbox, now: float) -> None:
+        assert isinstance(outbox, PostgresStore)
+        outbox.set_clock(now)
 
 
 def test_a_content_that_is_not_what_was_put_is_not_sent(world: World, tmp_path: Path) -> None:
     store = Store(world, make("sqlite", tmp_path))
-    for raw in (RAW, b"Subject: large\r\n\r\n" + b"0123456789abcdef\r\n" * 60_000):
+    for raw in (RAW, LARGE):
         store.stored(raw=raw)
     with closing(sqlite3.connect(tmp_path / "outbox.db")) as other:
         other.execute("DELETE FROM contents WHERE part % 1048576 = (SELECT max(part % 1048576) FROM contents)")

@@ -22,7 +22,7 @@ from wlsmtp.cli.screen import Screen
 from wlsmtp.cli.settings import ServerOptions, wrong
 from wlsmtp.errors import ConfigError, NotInOutbox, SMTPError
 from wlsmtp.events import Event, Failed, Interrupted, Sent
-from wlsmtp.outbox.base import OutboxStatistics
+from wlsmtp.outbox.base import Outbox, OutboxStatistics
 from wlsmtp.outbox.choice import make_outbox
 from wlsmtp.outbox.sqlite import SQLiteOutbox
 from wlsmtp.receipt import Receipt, Status
@@ -30,7 +30,14 @@ from wlsmtp.session import SMTPSession
 from wlsmtp.settings.config import SessionConfig
 
 Where = Annotated[
-    str, typer.Option("--outbox", "-o", envvar="WLSMTP_OUTBOX", metavar="PATH", help="The file, or sqlite:///PATH?…")
+    str,
+    typer.Option(
+        "--outbox",
+        "-o",
+        envvar="WLSMTP_OUTBOX",
+        metavar="PATH",
+        help="The file, or a URL: sqlite:///PATH?… or postgresql://…",
+    ),
 ]
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID…", help="The ids of messages.")]
 Statuses = Annotated[list[Status] | None, typer.Option("--status", help="Those in this state; may be repeated.")]
@@ -201,8 +208,7 @@ def stats(outbox: Where, as_json: opt.Json = False) -> None:
     """Count the messages in an outbox by state."""
     with _looking_into(outbox) as session:
         counts = asdict(session.outbox_statistics())
-    for name in ("next_due", "oldest"):
-        counts[name] = counts[name].isoformat() if counts[name] else None
+    counts |= {name: value.isoformat() for name, value in counts.items() if isinstance(value, datetime)}
     if as_json:
         write_json(counts)
         return
@@ -245,11 +251,12 @@ def _errors_told() -> Iterator[None]:
         raise typer.Exit(USAGE if is_usage else FAILED) from None
 
 
-def _outbox(given: str, *, must_exist: bool = True) -> SQLiteOutbox:
-    outbox = make_outbox(given if "://" in given else f"sqlite:///{quote(given)}") if given != "memory:" else None
-    if not isinstance(outbox, SQLiteOutbox):
-        raise wrong("--outbox: must be a file, as no other program sees what is in memory")
-    if must_exist and not outbox.path.exists():
+def _outbox(given: str, *, must_exist: bool = True) -> Outbox:
+    is_url = "://" in given or given.startswith("memory:")
+    outbox = make_outbox(given if is_url else f"sqlite:///{quote(given)}")
+    if not outbox.is_shared:
+        raise wrong("--outbox: must be a file or a database, as no other program sees what is in memory")
+    if must_exist and isinstance(outbox, SQLiteOutbox) and not outbox.path.exists():
         raise wrong(f"--outbox: there is no {str(outbox.path)!r}")
     return outbox
 

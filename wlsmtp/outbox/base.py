@@ -1,7 +1,7 @@
 """The interface of an outbox: it stores mail, leases it to one worker at a time, and remembers the results.
 
 An outbox decides nothing and sends nothing: ``verdict.py`` decides about a mail, ``worker.py`` acts on it. All times
-are seconds since 1970.
+are seconds since 1970, by ``Outbox.unix_time``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any, Self
 
 from wlsmtp.errors import OutboxError
 from wlsmtp.io.base import IO
@@ -18,6 +19,7 @@ from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.mail import Mail
 from wlsmtp.receipt import OutboxReceipt, Status
 from wlsmtp.settings.options import DeliveryOptions
+from wlsmtp.settings.urls import URL, wrong
 
 PRIORITIES = range(-10, 11)
 """Higher goes first. There are few levels, so that claiming the best of 100,000 mails checks each level and searches
@@ -138,6 +140,15 @@ class Outbox(ABC):
     keep: float | None = 7 * 86400.0
     """Seconds for which finished mail is remembered, so that its receipt is available. None: for ever."""
 
+    @classmethod
+    def from_url(cls, url: URL) -> Self:
+        """Make one of the setting ``outbox`` when that is a text. Raises ``ConfigError``."""
+        raise wrong(f"outbox: {url.scheme} takes no URL")
+
+    def unix_time(self) -> float:
+        """The time, by the clock that counts for this mail: that of the machine, unless several have to agree."""
+        return self.io.unix_time()
+
     @abstractmethod
     async def open(self) -> None:
         """Open the storage. May be called again: after ``close``, in another event loop, and in a forked child, which
@@ -202,3 +213,22 @@ class Outbox(ABC):
     async def left(self) -> list[Entry]:
         """Return all unfinished mail, with its contents: what would be lost. Called when ``is_durable`` is False."""
         return []
+
+
+def options_of(url: URL, *names: str) -> dict[str, Any]:
+    """What stands after ``?`` in the URL of an outbox; ``lease`` and ``keep`` are seconds. Raises ``ConfigError`` for
+    what is not among ``names``."""
+    if any(name not in names for name in url.options):
+        raise wrong(f"outbox: one of the options {', '.join(url.options)} is not known")
+    return {name: seconds(name, texts[-1]) if name in _SECONDS else texts[-1] for name, texts in url.options.items()}
+
+
+_SECONDS = ("lease", "keep")
+
+
+def seconds(name: str, text: str) -> float:
+    """The value of an option. Raises ``ConfigError``."""
+    try:
+        return float(text)
+    except ValueError:
+        raise wrong(f"outbox: {name} must be a number of seconds") from None

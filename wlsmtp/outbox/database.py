@@ -6,7 +6,6 @@ query is answered by an index, at a cost that does not grow with the number of m
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import stat
@@ -22,10 +21,10 @@ from urllib.parse import quote
 
 from wlsmtp.errors import MessageError, OutboxError, Stage
 from wlsmtp.events import log
-from wlsmtp.outbox import records
 from wlsmtp.outbox.base import Entry, OutboxStatistics
 from wlsmtp.outbox.connections import connect, disconnect, disconnect_dropped
-from wlsmtp.outbox.content import StoredContent, traits_of
+from wlsmtp.outbox.content import StoredContent
+from wlsmtp.outbox.rows import COLUMNS, PUT, SETTLED, changes_of, entry_of, row_of
 from wlsmtp.outbox.verdict import interrupted
 from wlsmtp.receipt import Status
 
@@ -82,10 +81,7 @@ MIGRATIONS = (
 """The statements that make each version of the schema from the previous one; the first makes it from nothing. Append
 only."""
 
-_COLUMNS = (
-    "number, id, key, status, priority, due, owner, created, expires, finished, sender, options, waiting, size, "
-    "traits, receipt"
-)
+_COLUMNS = f"number, {COLUMNS}"
 _WAITS = "due IS NOT NULL AND owner IS NULL"
 _UNREADABLE = "unreadable"
 """The status of a record that this version cannot read. It is set aside with its content: nobody claims, purges or
@@ -175,17 +171,12 @@ class Database:
     def _put(self, entry: Entry) -> Entry:
         if entry.key is not None and (known := self._row("key = ?", entry.key)) is not None:
             return self._read(known)
-        content, receipt = entry.content, entry.receipt
-        assert content is not None
-        number = self._connection.execute(
-            "INSERT INTO mails (id, key, status, priority, due, created, expires, sender, options, waiting, size, "
-            "traits, attempts, interruptions, receipt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (receipt.id, entry.key, receipt.status.value, entry.priority, entry.due, entry.created, entry.expires,
-             entry.sender, records.dump_options(entry.options), json.dumps(entry.waiting), entry.size,
-             traits_of(content), receipt.attempts, receipt.interruptions, records.dump(receipt)),
-        ).lastrowid  # fmt: skip
+        assert entry.content is not None
+        places = ", ".join("?" * len(PUT))
+        question = f"INSERT INTO mails ({', '.join(PUT)}) VALUES ({places})"
+        number = self._connection.execute(question, row_of(entry)).lastrowid
         assert number is not None
-        parts = enumerate(content.chunks(), number * PARTS)
+        parts = enumerate(entry.content.chunks(), number * PARTS)
         self._connection.executemany("INSERT INTO contents VALUES (?, ?)", parts)
         return entry
 
@@ -248,17 +239,14 @@ class Database:
         return self._change(new, "owner IS NULL AND due IS ? AND attempts = ?", old.due, old.receipt.attempts)
 
     def _change(self, entry: Entry, condition: str, *values: object) -> bool:
-        receipt = entry.receipt
-        found = self._one(f"SELECT number FROM mails WHERE id = ? AND {condition}", receipt.id, *values)
+        id, *values_now = changes_of(entry)
+        found = self._one(f"SELECT number FROM mails WHERE id = ? AND {condition}", id, *values)
         if found is None:
             return False
-        self._connection.execute(
-            "UPDATE mails SET status = ?, due = ?, owner = NULL, lease = NULL, finished = ?, waiting = ?, "
-            "attempts = ?, interruptions = ?, receipt = ? WHERE number = ?",
-            (receipt.status.value, entry.due, entry.finished, json.dumps(entry.waiting), receipt.attempts,
-             receipt.interruptions, records.dump(receipt), found[0]),
-        )  # fmt: skip
-        if receipt.status is Status.SENT:
+        changes = ", ".join(f"{name} = ?" for name in SETTLED[1:])
+        question = f"UPDATE mails SET {changes}, owner = NULL, lease = NULL WHERE number = ?"
+        self._connection.execute(question, (*values_now, found[0]))
+        if entry.receipt.status is Status.SENT:
             self._drop_content(found[0])
         return True
 
@@ -377,23 +365,10 @@ class Database:
     def _read(self, row: Any) -> Entry:
         """Return the entry of a row. Raises ``OutboxError`` for one written by another version, or damaged."""
         try:
-            return self._entry(row)
+            return entry_of(row[1:])
         except Exception as error:
             words = f"The record of message {row[1]} in {str(self._path)!r} cannot be read ({type(error).__name__})"
             raise OutboxError(words, stage=Stage.SETTINGS, hint="It is kept, with its content") from error
-
-    @staticmethod
-    def _entry(row: Any) -> Entry:
-        _, id, key, status, priority, due, owner, created, expires, finished, sender, options, *rest = row
-        waiting, size, _, receipt = rest
-        loaded = records.load(id, Status(status), receipt)
-        if due is not None:
-            loaded = loaded.changed(next_attempt=datetime.fromtimestamp(due, UTC))
-        return Entry(
-            receipt=loaded, sender=sender, options=records.load_options(options), waiting=tuple(json.loads(waiting)),
-            size=size, created=created, due=due, finished=finished, expires=expires, priority=priority, key=key,
-            owner=owner,
-        )  # fmt: skip
 
 
 def _parts(number: int) -> tuple[int, int]:

@@ -11,13 +11,14 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
-from typing import Any
+from typing import Any, Self
 
 from wlsmtp.io.order import Rank
-from wlsmtp.outbox.base import Agenda, Entry, Outbox, OutboxStatistics
+from wlsmtp.outbox.base import Agenda, Entry, Outbox, OutboxStatistics, options_of
 from wlsmtp.outbox.clock import Clock
 from wlsmtp.outbox.verdict import interrupted
 from wlsmtp.receipt import Status
+from wlsmtp.settings.urls import URL, wrong
 
 REMEMBERED = 100_000
 """Maximum number of finished mails that are remembered."""
@@ -38,6 +39,13 @@ class MemoryOutbox(Outbox):
         self._mutex: Any = None
         """Held briefly. Not a condition: a thread may be interrupted while it acquires or releases one."""
         self._forget()
+
+    @classmethod
+    def from_url(cls, url: URL) -> Self:
+        """``memory:?keep=3600``. Raises ``ConfigError``."""
+        if url.path or url.host:
+            raise wrong("outbox: memory: takes no path")
+        return cls(**options_of(url, "keep"))
 
     def __getstate__(self) -> dict[str, Any]:
         return {"keep": self.keep}

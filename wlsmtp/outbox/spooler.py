@@ -107,10 +107,10 @@ class Spooler:
         outbox is not free within ``timeout`` seconds."""
         self._refuse_when_closed()
         deadline = None if timeout is None else self._deadlines(timeout).end
-        now = self._io.unix_time()
-        # A microsecond apart, as their ids and their order follow the time.
-        entries = [Schedule(**schedule).entry(mail, now + place * 1e-6) for place, mail in enumerate(mails)]
         await self._ready()
+        now = self._outbox.unix_time()
+        # A microsecond apart, as their ids and their turns follow the time.
+        entries = [Schedule(**schedule).entry(mail, now + place * 1e-6) for place, mail in enumerate(mails)]
         if self._works and self._has_no_worker:
             self._hire_worker()
         # The worker and the exit work exist before there is mail: a caller that is interrupted from here on leaves no
@@ -139,7 +139,7 @@ class Spooler:
         entry = await self._get(id)
         if entry.is_finished:
             return False
-        gone = cancelled(entry, self._io.unix_time())
+        gone = cancelled(entry, self._outbox.unix_time())
         if not await self._outbox.change(entry, gone):
             return False
         await self._finish([gone])
@@ -149,7 +149,7 @@ class Spooler:
         """Try a message again that is finished and did not reach all recipients, or that waits for its next attempt."""
         self._refuse_when_closed()
         entry = await self._get(id)
-        new = again(entry, self._io.unix_time())
+        new = again(entry, self._outbox.unix_time())
         if new is None or not await self._outbox.change(entry, new):
             return False
         await self._call_worker()
@@ -213,7 +213,7 @@ class Spooler:
     def _is_drained(self, agenda: Agenda, deadline: float, *, patient: bool) -> bool:
         if agenda.next is None:
             return True
-        now = self._io.unix_time()
+        now = self._outbox.unix_time()
         worker = self._worker
         if patient:
             # After a wrong password or similar, the pause is longer than a close may take.
@@ -270,7 +270,7 @@ class Spooler:
                 log.warning("%d messages were not sent in time, and stay in the outbox: %s", len(late), _named(late))
 
     def _is_late(self, entry: Entry) -> bool:
-        return entry.owner is not None or (entry.due is not None and entry.due <= self._io.unix_time())
+        return entry.owner is not None or (entry.due is not None and entry.due <= self._outbox.unix_time())
 
     async def _at_exit(self) -> None:
         """Close a session at program exit that nobody has closed."""

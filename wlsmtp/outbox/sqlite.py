@@ -1,63 +1,34 @@
 """An outbox in one SQLite file, safe for any number of programs on one machine.
 
-A clerk, a thread or task of its own, does the jobs of the callers, and simultaneous jobs in one transaction: ten
-threads that each put a mail wait for the disk once. A caller waits for the result no longer than it wants to, and an
-interrupt finds it outside the database.
+A clerk does the jobs of the callers, and simultaneous jobs in one transaction: ten threads that each put a mail wait
+for the disk once.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from wlsmtp.errors import ConfigError, OutboxError, Stage
 from wlsmtp.events import log
-from wlsmtp.io.base import Bell, Task
 from wlsmtp.io.forks import watch_forks
 from wlsmtp.io.order import Rank
 from wlsmtp.io.place import Place
 from wlsmtp.io.thread import Lock
-from wlsmtp.outbox.base import Agenda, Entry, Outbox, OutboxStatistics
+from wlsmtp.outbox.base import Agenda, Entry, Outbox, OutboxStatistics, options_of
+from wlsmtp.outbox.clerk import PATIENCE, Clerk, Duties, Job, Queue, taken
 from wlsmtp.outbox.clock import Clock, Watch
 from wlsmtp.outbox.database import Database, identity
-from wlsmtp.outbox.lifecycle import State, WorkerLife
 from wlsmtp.receipt import Status
+from wlsmtp.settings.urls import URL, wrong
 
 T = TypeVar("T")
 
-PATIENCE = 30.0
-"""Seconds to wait for another program that writes, unless the caller has less time."""
-TOGETHER = 1000
-"""Maximum number of jobs in one transaction, so that other programs get their turn."""
-IDLE_EXIT_AFTER = 5.0
-"""Seconds for which a clerk without work stays."""
 FORK_PATIENCE = 5.0
 """Maximum seconds for which a fork waits for a transaction."""
-
-
-class _Job:
-    """Something to be done with the database. It waits in a queue; whoever removes it is responsible for it: the clerk,
-    or the caller that stops waiting."""
-
-    def __init__(self, function: Callable[[Database], Any], bell: Bell) -> None:
-        self.function, self.bell = function, bell
-        self.result: Any = None
-        self.failure: Exception | None = None
-        self.is_done = False
-
-    def play(self, database: Database) -> None:
-        try:
-            with database.part():
-                self.result = self.function(database)
-        except sqlite3.Error:
-            raise
-        except Exception as failure:
-            self.failure = failure
 
 
 class SQLiteOutbox(Outbox):
@@ -86,22 +57,18 @@ class SQLiteOutbox(Outbox):
         """Held while the database is used: it must not be open while the process forks."""
         self._is_forking = False
         self._home: Place | None = None
-        self._begin()
+        self._clerk: Clerk | None = None
+        """What waits for its turn in another process or event loop is not for the clerk of this one."""
+        self._watch = Watch(lease)
         watch_forks(self)
 
-    def _begin(self) -> None:
-        """Start afresh: jobs queued in another process or event loop are not for this clerk."""
-        self._reads: deque[_Job] = deque()
-        self._writes: deque[_Job] = deque()
-        self._closings: deque[_Job] = deque()
-        self._done: deque[_Job] = deque()
-        """Finished jobs whose callers are to be notified."""
-        self._clerk: WorkerLife | None = None
-        self._task: Task[None] | None = None
-        """The clerk's task, once it has one."""
-        self._lingers = True
-        """True if a clerk waits for more work; not while the event loop is ending, which nobody would wait for."""
-        self._watch = Watch(self.lease)
+    @classmethod
+    def from_url(cls, url: URL) -> Self:
+        """``sqlite:///relative/path`` or ``sqlite:////absolute/path``, with ``?synchronous=normal&lease=60``. Raises
+        ``ConfigError``."""
+        if not url.text.startswith("sqlite:///") or len(url.path) < 2:
+            raise wrong("outbox: must be like sqlite:///path, or sqlite:////path for an absolute one")
+        return cls(url.path[1:], **options_of(url, "synchronous", "lease", "keep"))
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "synchronous": self._synchronous, "lease": self.lease, "keep": self.keep}
@@ -128,19 +95,26 @@ class SQLiteOutbox(Outbox):
             if self._home is not None and self._home.is_forked_off:
                 self._database = None
             self._home = self.io.here()
-            self._begin()
-        if self._clerk is None:
-            self._mutex = self.io.mutex(Rank.SPOOLER)
-        if self._clerk is None or self._clerk.state is State.ENDED:
-            self._bell = self.io.bell()  # a clerk of the running event loop
+            self._watch = Watch(self.lease)
+            self._clerk = self._hire()
         newest = await self._look(lambda database: database.newest())
         wall = self.io.unix_time()
         self._clock = Clock(wall if newest is None else newest, wall, self.io.now())
 
+    def _hire(self) -> Clerk:
+        duties = Duties(
+            work=lambda: self._play(),
+            is_open=lambda: self._database is not None,
+            leave=lambda: None,
+            too_late=self._busy,
+            no_thread=self._as_outbox_error,
+        )
+        return Clerk(self.io, "wlsmtp-outbox-clerk", duties)
+
     async def close(self) -> None:
         """Close the file; the next call opens it again."""
         if self._database is not None:
-            await self._ask(self._closings, lambda _: None, self.io.now() + PATIENCE)
+            await self._ask(self._at_hand.closings, lambda _: None, self.io.now() + PATIENCE)
 
     async def put(self, entries: Sequence[Entry], deadline: float | None = None) -> list[Entry]:
         """Store entries, as ``Outbox.put``."""
@@ -198,97 +172,24 @@ class SQLiteOutbox(Outbox):
         return await self._do(lambda database: database.purge(certain))
 
     async def _look(self, function: Callable[[Database], T]) -> T:
-        """Run a read-only ``function``, as ``_do``. It waits for no other program."""
-        return await self._ask(self._reads, function, self.io.now() + PATIENCE)
+        """The same as ``_do`` for what only reads. It waits for no other program."""
+        return await self._ask(self._at_hand.reads, function, self.io.now() + PATIENCE)
 
     async def _do(self, function: Callable[[Database], T], deadline: float | None = None) -> T:
-        """Run ``function``, together with other queued jobs."""
-        return await self._ask(self._writes, function, self.io.now() + PATIENCE if deadline is None else deadline)
+        """Have ``function`` done, together with whatever else is waiting for its turn."""
+        until = self.io.now() + PATIENCE if deadline is None else deadline
+        return await self._ask(self._at_hand.writes, function, until)
 
-    async def _ask(self, queue: deque[_Job], function: Callable[[Database], T], deadline: float) -> T:
+    @property
+    def _at_hand(self) -> Clerk:
+        assert self._clerk is not None, "open() comes first"
+        return self._clerk
+
+    async def _ask(self, queue: Queue, function: Callable[[Database], T], deadline: float) -> T:
         if self._home is not None and self._home.is_gone:
             raise self._home.error("An open outbox")
-        job = _Job(function, self.io.bell())
-        queue.append(job)
-        try:
-            self._call_clerk()
-            while not job.is_done:
-                try:
-                    await job.bell.wait(deadline)
-                except TimeoutError:
-                    if _take_back(queue, job):
-                        raise self._busy() from None
-                    deadline = self.io.now() + PATIENCE  # the clerk is doing it
-        except BaseException:
-            _take_back(queue, job)
-            raise
-        if job.failure is not None:
-            raise job.failure
-        result: T = job.result
+        result: T = await self._at_hand.ask(queue, function, deadline)
         return result
-
-    def _call_clerk(self) -> None:
-        """Ensure that the jobs are done. Raises ``OutboxError`` if there is no thread for them."""
-        self._bell.ring()
-        hired: WorkerLife | None = None
-        try:
-            with self._mutex:
-                if self._clerk is not None and self._clerk.state is not State.ENDED and not self._is_clerk_lost:
-                    return
-                self._task = None
-                hired = self._clerk = WorkerLife(self.io.mutex(Rank.LIFE))
-            self._task = self.io.spawn(self._serve(hired), "wlsmtp-outbox-clerk")
-        except BaseException as error:
-            if hired is not None and hired.move(State.ENDED, only_from=State.NEW):
-                if isinstance(error, OSError):
-                    raise self._as_outbox_error(error) from error
-                self._call_clerk()  # this caller was interrupted; others may count on it
-            raise
-
-    async def _serve(self, clerk: WorkerLife) -> None:
-        """Run the clerk."""
-        if not clerk.move(State.RUNNING):
-            return
-        is_cancelled = True
-        try:
-            while self._has_jobs or (self._lingers and await self._has_more()):
-                await self.io.run_in_thread(self._play)
-                self._tell()
-            is_cancelled = False
-        finally:
-            # An event loop that ends cancels all tasks: the worker still needs a clerk to store the results of its
-            # mail.
-            self._lingers = self._lingers and not is_cancelled
-            self._tell()
-            clerk.move(State.ENDED)
-            if self._has_jobs:  # requested between the last check and the end
-                with suppress(OutboxError):
-                    self._call_clerk()
-
-    @property
-    def _is_clerk_lost(self) -> bool:
-        """True if the event loop has cancelled the clerk's task before its first step."""
-        return self._task is not None and self._task.is_done
-
-    def _tell(self) -> None:
-        while self._done:
-            self._done.popleft().bell.ring()
-
-    @property
-    def _has_jobs(self) -> bool:
-        return bool(self._reads or self._writes or self._closings)
-
-    async def _has_more(self) -> bool:
-        """Wait for jobs, unless the outbox was closed."""
-        while self._database is not None:
-            try:
-                await self._bell.wait(self.io.now() + IDLE_EXIT_AFTER)
-            except TimeoutError:
-                if not self.io.is_ending:
-                    break
-            if self._has_jobs:  # it may have been rung for work that is already done
-                return True
-        return self._has_jobs
 
     def _play(self) -> None:
         """Do the jobs that can be done now, all writes in one transaction: if it fails, none of them is done. Jobs that
@@ -297,34 +198,33 @@ class SQLiteOutbox(Outbox):
             self._play_all()
 
     def _play_all(self) -> None:
-        for queue in (self._reads, self._writes):
-            jobs: list[_Job] = []
+        clerk = self._at_hand
+        for queue in (clerk.reads, clerk.writes):
+            jobs: list[Job] = []
             failure: Exception | None = None
             try:
                 if queue:
-                    self._transact(queue, jobs)
+                    self._transact(queue, jobs, writes=queue is clerk.writes)
             except Exception as error:
                 if not jobs and _is_busy(error):
                     continue
                 failure = error
-                jobs += _taken(queue) if not jobs else []
+                jobs += taken(queue) if not jobs else []
             for job in jobs:
-                if failure is not None:
-                    job.failure = self._as_outbox_error(failure)
-                job.is_done = True
-            self._done += jobs
-        if closings := _taken(self._closings):
+                job.end(None if failure is None else self._as_outbox_error(failure))
+            clerk.done += jobs
+        if closings := taken(clerk.closings):
             self._let_go()
             for job in closings:
-                job.is_done = True
-            self._done += closings
+                job.end()
+            clerk.done += closings
 
-    def _transact(self, queue: deque[_Job], jobs: list[_Job]) -> None:
+    def _transact(self, queue: Queue, jobs: list[Job], *, writes: bool) -> None:
         database = self._opened()
-        with database.transaction(writes=queue is self._writes):
-            jobs += _taken(queue)
+        with database.transaction(writes=writes):
+            jobs += taken(queue)
             for job in jobs:
-                job.play(database)
+                _play(job, database)
 
     def _opened(self) -> Database:
         """Return the open file; another one if the one that was opened is not there any more."""
@@ -359,22 +259,14 @@ class SQLiteOutbox(Outbox):
         return error
 
 
-def _take_back(queue: deque[_Job], job: _Job) -> bool:
-    """Withdraw a job; return whether it had not begun."""
+def _play(job: Job, database: Database) -> None:
     try:
-        queue.remove(job)
-    except ValueError:
-        return False
-    return True
-
-
-def _taken(queue: deque[_Job]) -> list[_Job]:
-    """Take the jobs to be done now; nobody can withdraw them any more."""
-    jobs: list[_Job] = []
-    with suppress(IndexError):
-        while len(jobs) < TOGETHER:
-            jobs.append(queue.popleft())
-    return jobs
+        with database.part():
+            job.result = job.what(database)
+    except sqlite3.Error:
+        raise
+    except Exception as failure:
+        job.failure = failure
 
 
 def _is_busy(error: Exception) -> bool:

@@ -205,14 +205,14 @@ class Worker:
         if self._has_clock_jumped():
             log.warning("the system's clock was changed")
             self._reclaims = True
-        pause = None if due is None else max(due - self._io.unix_time(), rest)
+        pause = None if due is None else max(due - self._outbox.unix_time(), rest)
         if self._reclaims:
             pause = rest
         until_purge = self._purges_at - now
         return pause if not self._stays() else min(until_purge if pause is None else pause, until_purge)
 
     def _has_clock_jumped(self) -> bool:
-        wall, now = self._io.unix_time(), self._io.now()
+        wall, now = self._outbox.unix_time(), self._io.now()
         if self._clock is None:
             self._clock = Clock(wall, wall, now)
         return self._clock.has_jumped(wall, now)
@@ -295,8 +295,8 @@ class Worker:
         while self._may_go_on and await self._claim(1 if is_probe else CLAIMED):
             while self._claimed and self._may_go_on:
                 entry = self._claimed.popleft()
-                if entry.expires is not None and entry.expires <= self._io.unix_time():
-                    await self._record([expired(entry, self._io.unix_time())])
+                if entry.expires is not None and entry.expires <= self._outbox.unix_time():
+                    await self._record([expired(entry, self._outbox.unix_time())])
                 elif (mail := await self._mail_of(entry)) is not None:
                     self._in_flight.append((entry, mail))
                     self._given_at[entry.receipt.id] = self._io.now()
@@ -324,7 +324,7 @@ class Worker:
             failure = MessageError(words, stage=Stage.MESSAGE)
             failure.__cause__ = error
         outcome = Outcome.failed(entry.waiting, failure)
-        await self._record([after_try(entry, outcome, self._rules, self._io.unix_time())])
+        await self._record([after_try(entry, outcome, self._rules, self._outbox.unix_time())])
         return None
 
     async def _claim(self, limit: int) -> bool:
@@ -338,7 +338,7 @@ class Worker:
         return self.state is State.RUNNING and not self.is_paused
 
     async def _settle(self, tried: Sequence[tuple[Entry, Outcome]]) -> None:
-        now = self._io.unix_time()
+        now = self._outbox.unix_time()
         for _, outcome in tried:
             if not concerns_all(outcome.error):
                 self._failures = 0
@@ -379,7 +379,7 @@ class Worker:
             if error is not None:
                 error.receipt = receipt
             if entry.due is not None:
-                pause = entry.due - self._io.unix_time()
+                pause = entry.due - self._outbox.unix_time()
                 if error is not None:
                     self._announce(Retrying(error, receipt.attempts + 1, max(0.0, pause), receipt.message_id))
             else:
@@ -396,13 +396,13 @@ class Worker:
 
     async def _housekeeping(self) -> None:
         lease = (await self._outbox.agenda()).lease
-        if self._reclaims or (lease is not None and lease <= self._io.unix_time()):
+        if self._reclaims or (lease is not None and lease <= self._outbox.unix_time()):
             self._reclaims = False
             for entry in await self._outbox.reclaim(self._owner):
                 self._announce(Interrupted(entry.receipt))
         if self._outbox.keep is not None and self._io.now() >= self._purges_at:
             self._purges_at = self._io.now() + PURGE_INTERVAL
-            while await self._outbox.purge(self._io.unix_time() - self._outbox.keep):
+            while await self._outbox.purge(self._outbox.unix_time() - self._outbox.keep):
                 pass
 
     async def _keep_leases(self) -> None:

@@ -24,7 +24,7 @@ from wlsmtp.settings.network import Network, Proxy
 from wlsmtp.settings.options import DeliveryOptions
 from wlsmtp.settings.plugged import OutboxLike, SSLContextLike, TransportLike, flaw_of, is_ssl_context
 from wlsmtp.settings.sources import fields_from_env, fields_from_preset, fields_from_url, transport_from_url
-from wlsmtp.settings.urls import URL, wrong
+from wlsmtp.settings.urls import URL, outbox_home_of, wrong
 from wlsmtp.settings.validation import Seconds, Settings
 
 TokenProvider = Callable[[], str | Awaitable[str]]
@@ -194,8 +194,8 @@ class SessionKeywords(TypedDict, total=False):
     mode: Mode | Literal["sync", "async"] | None
     """``"sync"``: ``send`` returns when the server has answered; ``"async"``: at once."""
     outbox: str | OutboxLike | None
-    """The store in which ``mode="async"`` keeps messages until they are sent: ``"memory:"``, ``"sqlite:///path"`` or an
-    ``Outbox``; see ``wlsmtp.outbox``."""
+    """The store in which ``mode="async"`` keeps messages until they are sent: ``"memory:"``, ``"sqlite:///path"``,
+    ``"postgresql://user@host/database"`` or an ``Outbox``; see ``wlsmtp.outbox``."""
     close_timeout: float | None
     """Maximum duration of ``close()`` in seconds, unless it is given another one. It also bounds the end of a ``with``
     block, and the exit of a program that did not close its session."""
@@ -337,8 +337,8 @@ class SessionConfig(Settings):
     @field_validator("outbox")
     @classmethod
     def _outbox_url(cls, value: object) -> object:
-        if isinstance(value, str) and not value.startswith(("memory:", "sqlite:///")):
-            raise ValueError("must be 'memory:', 'sqlite:///path' or an Outbox")
+        if isinstance(value, str):
+            outbox_home_of(value)
         return value
 
     @field_validator("sender", "reply_to", mode="before")

@@ -32,6 +32,18 @@ _ELSEWHERE = {
 }
 """The schemes of other libraries, and their equivalents here."""
 
+OUTBOXES = {
+    "memory": "wlsmtp.outbox.memory:MemoryOutbox",
+    "sqlite": "wlsmtp.outbox.sqlite:SQLiteOutbox",
+    "postgresql": "wlsmtp.outbox.postgres.outbox:PostgresOutbox",
+    "postgres": "wlsmtp.outbox.postgres.outbox:PostgresOutbox",
+}
+"""The schemes of outboxes, and where each is to be found."""
+
+OUTBOX_GROUP = "wlsmtp.outboxes"
+"""The entry-point group in which packages offer outboxes: a name, which becomes the scheme, and its ``Outbox``, whose
+``from_url`` is given the ``URL``."""
+
 GROUP = "wlsmtp.transports"
 """The entry-point group in which packages offer transports: a name, which becomes the scheme, and its ``Transport``."""
 
@@ -156,20 +168,31 @@ def parse_transport(text: str, *, depth: int = 0) -> URL:
 def home_of(scheme: str) -> str:
     """Return where the transport of a scheme is defined, as ``module:name``. Raises ``ConfigError`` for an unknown
     scheme."""
-    home = _BUILT_IN.get(scheme) or _offered().get(scheme)
+    home = _BUILT_IN.get(scheme) or _offered(GROUP).get(scheme)
     if home is None and scheme in _ELSEWHERE:
         raise wrong(f"url: {scheme} is not known; use {_ELSEWHERE[scheme]}://")
     if home is None:
-        names = ", ".join(f"{name}:" for name in (*SMTP_SCHEMES, *_BUILT_IN, *_offered()))
+        names = ", ".join(f"{name}:" for name in (*SMTP_SCHEMES, *_BUILT_IN, *_offered(GROUP)))
         raise wrong(f"url: the scheme is not known; known are {names}")
     return home
 
 
+def outbox_home_of(text: str) -> str:
+    """Return where the class of an outbox is defined, as ``module:name``. Raises ``ValueError``."""
+    scheme, _, rest = text.partition(":") if isinstance(text, str) else ("", "", "")
+    home = OUTBOXES.get(scheme.lower()) or _offered(OUTBOX_GROUP).get(scheme.lower())
+    if home is None or (scheme == "sqlite" and not rest.startswith("///")):
+        more = "".join(f"'{name}:', " for name in _offered(OUTBOX_GROUP))
+        words = f"must be 'memory:', 'sqlite:///path', 'postgresql://user@host/database', {more}or an Outbox"
+        raise ValueError(words)
+    return home
+
+
 @cache
-def _offered() -> dict[str, str]:
+def _offered(group: str) -> dict[str, str]:
     from importlib.metadata import entry_points  # takes longer to import than all of this package
 
-    return {entry.name.lower(): f"{entry.module}:{entry.attr}" for entry in entry_points(group=GROUP)}
+    return {entry.name.lower(): f"{entry.module}:{entry.attr}" for entry in entry_points(group=group)}
 
 
 def _combination(text: str, name: str, start: int, depth: int) -> URL:

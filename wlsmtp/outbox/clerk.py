@@ -1,0 +1,186 @@
+"""One thread or task that does what the others ask of a database, and what is asked for at the same time together.
+
+Who asks waits for the answer, and no longer than it wants to; an interrupt finds it outside of the database.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wlsmtp.errors import OutboxError
+from wlsmtp.io.order import Rank
+from wlsmtp.outbox.lifecycle import State, WorkerLife
+
+if TYPE_CHECKING:
+    from wlsmtp.io.base import IO, Bell, Task
+
+TOGETHER = 1000
+"""Jobs that are taken out of a queue at once, so that other programs get their turn."""
+PATIENCE = 30.0
+"""Seconds to wait for a job that has begun, before it is asked about again."""
+
+
+class Job:
+    """Something to be done with the database. It waits in a queue; whoever takes it out of there answers for it: the
+    clerk, or the caller who does not want to wait any longer."""
+
+    def __init__(self, what: Any, bell: Bell) -> None:
+        self.what, self.bell = what, bell
+        self.result: Any = None
+        self.failure: Exception | None = None
+        self.is_done = False
+        self.is_late = False
+        """Whether its caller would not have waited so long, had it not begun."""
+
+    def end(self, failure: Exception | None = None) -> None:
+        """Its result, or its failure, is known."""
+        if failure is not None:
+            self.failure = failure
+        self.is_done = True
+
+
+Queue = deque[Job]
+
+
+@dataclass(frozen=True, slots=True)
+class Duties:
+    """What a clerk does, and how long it stays."""
+
+    work: Callable[[], None]
+    """Does what is in the queues; blocks. What was taken out of them goes into ``Clerk.done``. Never raises."""
+    is_open: Callable[[], bool]
+    """Whether the database is open, so that more to do is waited for."""
+    leave: Callable[[], None]
+    """Called before the clerk ends for want of work."""
+    too_late: Callable[[], OutboxError]
+    """The error for who does not want to wait any longer for a job that was not begun."""
+    no_thread: Callable[[Exception], OutboxError]
+    """The error when no clerk can be hired."""
+    idle_exit_after: float = 5.0
+    """Seconds for which a clerk without work stays."""
+
+
+class Clerk:
+    """Belongs to one place: a process and, in the asyncio world, an event loop."""
+
+    def __init__(self, io: IO, name: str, duties: Duties) -> None:
+        self._io = io
+        self._name = name
+        self._duties = duties
+        self._mutex = io.mutex(Rank.SPOOLER)
+        self._bell = io.bell()
+        self.reads: Queue = deque()
+        self.writes: Queue = deque()
+        self.closings: Queue = deque()
+        self.done: Queue = deque()
+        """Whose callers are to be told."""
+        self._life: WorkerLife | None = None
+        self._task: Task[None] | None = None
+        """Of the clerk, once it has one."""
+        self._lingers = True
+        """Whether it waits for more to do; not while the event loop ends, which nobody would wait for."""
+
+    async def ask(self, queue: Queue, what: Any, deadline: float) -> Any:
+        """Have ``what`` done, together with whatever else is waiting for its turn."""
+        job = Job(what, self._io.bell())
+        queue.append(job)
+        try:
+            self._call()
+            while not job.is_done:
+                try:
+                    await job.bell.wait(deadline)
+                except TimeoutError:
+                    if _take_back(queue, job):
+                        raise self._duties.too_late() from None
+                    job.is_late = True
+                    deadline = self._io.now() + PATIENCE  # the clerk is at it
+        except BaseException:
+            _take_back(queue, job)
+            raise
+        if job.failure is not None:
+            raise job.failure
+        return job.result
+
+    def _call(self) -> None:
+        """See to it that the jobs are done. Raises ``OutboxError`` when there is no thread for that."""
+        self._bell.ring()
+        hired: WorkerLife | None = None
+        try:
+            with self._mutex:
+                if self._life is not None and self._life.state is not State.ENDED and not self._is_lost:
+                    return
+                self._task = None
+                hired = self._life = WorkerLife(self._io.mutex(Rank.LIFE))
+            self._task = self._io.spawn(self._serve(hired), self._name)
+        except BaseException as error:
+            if hired is not None and hired.move(State.ENDED, only_from=State.NEW):
+                if isinstance(error, OSError):
+                    raise self._duties.no_thread(error) from error
+                self._call()  # we were interrupted, and others may count on it
+            raise
+
+    async def _serve(self, life: WorkerLife) -> None:
+        if not life.move(State.RUNNING):
+            return
+        is_cancelled = True
+        try:
+            while self._has_jobs or (self._lingers and await self._has_more()):
+                await self._io.run_in_thread(self._duties.work)
+                self._tell()
+            is_cancelled = False
+        finally:
+            # An event loop that ends cancels all tasks: who writes down what is known of its mail still needs a clerk.
+            self._lingers = self._lingers and not is_cancelled
+            self._tell()
+            self._duties.leave()
+            life.move(State.ENDED)
+            if self._has_jobs:  # asked for between the last look and the end
+                with suppress(OutboxError):
+                    self._call()
+
+    @property
+    def _is_lost(self) -> bool:
+        """Whether the event loop has cancelled the clerk's task before its first step."""
+        return self._task is not None and self._task.is_done
+
+    def _tell(self) -> None:
+        while self.done:
+            self.done.popleft().bell.ring()
+
+    @property
+    def _has_jobs(self) -> bool:
+        return bool(self.reads or self.writes or self.closings)
+
+    async def _has_more(self) -> bool:
+        """Wait for jobs, unless the database was closed."""
+        while self._duties.is_open():
+            try:
+                await self._bell.wait(self._io.now() + self._duties.idle_exit_after)
+            except TimeoutError:
+                if not self._io.is_ending:
+                    break
+            if self._has_jobs:  # it may have been rung for what was done meanwhile
+                return True
+        return self._has_jobs
+
+
+def taken(queue: Queue, limit: int = TOGETHER) -> list[Job]:
+    """Jobs to be done now; nobody can take them back any more."""
+    jobs: list[Job] = []
+    with suppress(IndexError):
+        while len(jobs) < limit:
+            jobs.append(queue.popleft())
+    return jobs
+
+
+def _take_back(queue: Queue, job: Job) -> bool:
+    """Whether the job was not begun, and will not be."""
+    try:
+        queue.remove(job)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,314 @@
+"""What an outbox does with PostgreSQL, as plain blocking functions over one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache, partial
+from typing import Any
+
+import psycopg
+from psycopg.rows import tuple_row
+
+from wlsmtp.errors import OutboxError, Stage
+from wlsmtp.events import log
+from wlsmtp.outbox.base import PRIORITIES, Entry, OutboxStatistics
+from wlsmtp.outbox.content import StoredContent
+from wlsmtp.outbox.postgres import statements as say
+from wlsmtp.outbox.postgres.schema import lock_of, quoted
+from wlsmtp.outbox.postgres.source import Connection, Source
+from wlsmtp.outbox.rows import PUT, SETTLED, changes_of, entry_of, row_of
+from wlsmtp.outbox.verdict import interrupted
+from wlsmtp.receipt import Status
+
+LEVELS = tuple(reversed(PRIORITIES))
+PURGED = 1000
+"""Mails forgotten in one transaction."""
+LOCK_PATIENCE = "500ms"
+"""How long a put waits for an idempotency key that another transaction has under its hands, before others go first."""
+
+
+class KeyInUse(Exception):
+    """Another transaction, which has not ended, puts mail with the same idempotency key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What was found out by a statement, and when it was by the clock of the database."""
+
+    now: float
+    found: Any
+
+
+class Text:
+    """The statements, for one schema."""
+
+    def __init__(self, schema: str, clock: str = say.CLOCK) -> None:
+        self.schema = schema
+        self.lock: int = lock_of(schema)
+        self._names = {"{schema}": quoted(schema), "{now}": clock}
+        self.of: Callable[[str], bytes] = cache(self._of)
+
+    def _of(self, statement: str) -> bytes:
+        for name, value in self._names.items():
+            statement = statement.replace(name, value)
+        return statement.encode()
+
+
+class Database:
+    """Statements over one connection. Not for two threads at once."""
+
+    def __init__(self, connection: Connection, text: Text, source: Source) -> None:
+        self.connection = connection
+        self._text = text
+        self._source = source
+
+    def all(self, statement: str, **values: Any) -> list[Any]:
+        """The rows that a statement gives."""
+        with self.connection.cursor(binary=True, row_factory=tuple_row) as cursor:
+            cursor.execute(self._text.of(statement), values)
+            return cursor.fetchall()
+
+    def one(self, statement: str, **values: Any) -> Any:
+        """The first of them."""
+        return self.all(statement, **values)[0]
+
+    def do(self, statement: str, **values: Any) -> int:
+        """How many rows it has changed."""
+        return self.connection.execute(self._text.of(statement), values).rowcount
+
+    # Mail that is put.
+
+    def put(self, entries: Sequence[Entry]) -> Agreed:
+        """See ``Outbox.put``. Raises ``KeyInUse``, and nothing is kept then."""
+        large = [entry for entry in entries if entry.size > say.SMALL]
+        if not large and sum(entry.size for entry in entries) <= say.CLAIMED:
+            now, kept = self._put(entries)
+        else:
+            with self.connection.transaction():
+                now, kept = self._put_apart(entries)
+        return Agreed(now, self._known(entries, kept))
+
+    def put_patiently(self, entries: Sequence[Entry]) -> Agreed:
+        """The same, waiting for a moment for those who have a key under their hands."""
+        keys = [entry.key for entry in entries if entry.key is not None]
+        try:
+            with self.connection.transaction():
+                self.all(say.SET_LOCK_TIMEOUT, timeout=LOCK_PATIENCE)
+                self.all(say.LOCK_KEYS, lock=self._text.lock, keys=keys)
+                now, kept = self._put_apart(entries)
+        except psycopg.errors.LockNotAvailable:
+            raise KeyInUse from None
+        return Agreed(now, self._known(entries, kept))
+
+    def _put_apart(self, entries: Sequence[Entry]) -> tuple[float, set[str]]:
+        """Part of a transaction: the records first, then as many contents at a time as fit into memory."""
+        now, kept = self._put(entries, with_contents=False)
+        for entry in entries:
+            if entry.receipt.id in kept:
+                for part, octets in enumerate(_parts(entry)):
+                    self.do(say.PUT_PART, mail=entry.receipt.id, part=part, octets=octets)
+        return now, kept
+
+    def _put(self, entries: Sequence[Entry], *, with_contents: bool = True) -> tuple[float, set[str]]:
+        values = put_values(entries, self._text.lock, with_contents=with_contents)
+        now, locked, kept = self.one(say.PUT_MAILS, **values)
+        if locked:
+            raise KeyInUse
+        return now, set(kept)
+
+    def _known(self, entries: Sequence[Entry], kept: set[str]) -> list[Entry]:
+        """What is in the outbox now: in place of mail whose key was known, the mail that has it."""
+        if len(kept) == len(entries):
+            return list(entries)
+        others = [entry for entry in entries if entry.receipt.id not in kept]
+        ids, keys = [entry.receipt.id for entry in others], [entry.key for entry in others if entry.key is not None]
+        found = [self._read(row) for row in self.all(say.KNOWN, ids=ids, keys=keys)]
+        by_id = {entry.receipt.id: entry for entry in found}
+        by_key = {entry.key: entry for entry in found if entry.key is not None}
+        by_id |= {entry.receipt.id: by_key[entry.key or ""] for entry in others if entry.receipt.id not in by_id}
+        return [by_id.get(entry.receipt.id, entry) for entry in entries]
+
+    # Mail that is lent.
+
+    def claim(self, owner: str, limit: int, lease: float, starts: Mapping[int, float]) -> Agreed:
+        """See ``Outbox.claim``; each level is looked at from ``starts`` on."""
+        claimed: list[Entry] = []
+        levels, froms = list(LEVELS), [starts.get(level, 0.0) for level in LEVELS]
+        rows = self.all(say.CLAIM, owner=owner, limit=limit, lease=lease, levels=levels, starts=froms)
+        for _, *row, octets in rows:
+            if row[0] is None:
+                break
+            try:
+                entry = self._read(row)
+            except OutboxError as error:
+                self._set_aside(row[0], owner, error)
+                continue
+            content = self._content(entry, traits=row[13], octets=octets)
+            claimed.append(replace(entry, owner=owner, content=content))
+        return Agreed(rows[0][0], claimed)
+
+    def _content(self, entry: Entry, *, traits: int, octets: bytes | None) -> StoredContent:
+        id, is_large = entry.receipt.id, entry.size > say.SMALL
+        large = partial(_stream, self._source, self._text, id)
+        read = large if is_large else partial(iter, () if not octets else (octets,))
+        return StoredContent(entry.size, entry.receipt.message_id, traits, is_large, read)
+
+    def renew(self, owner: str, lease: float) -> None:
+        """See ``Outbox.renew``."""
+        self.do(say.RENEW, owner=owner, lease=lease)
+
+    def settle(self, owner: str, entries: Sequence[Entry]) -> list[str]:
+        """See ``Outbox.settle``."""
+        rows = self.all(say.SETTLE, owner=owner, **_columns(SETTLED, map(changes_of, entries)))
+        return [id for (id,) in rows]
+
+    def change(self, old: Entry, new: Entry) -> bool:
+        """See ``Outbox.change``."""
+        values = _columns(SETTLED, [changes_of(new)])
+        return bool(self.all(say.CHANGE, was_due=old.due, was_tried=old.receipt.attempts, **values))
+
+    def agenda(self, starts: Mapping[int, float]) -> Agreed:
+        """When the next mail is due, and who has mail on its way until when."""
+        levels, froms = list(LEVELS), [starts.get(level, 0.0) for level in LEVELS]
+        now, due, owners, leases = self.one(say.AGENDA, levels=levels, starts=froms)
+        return Agreed(now, (due, dict(zip(owners, leases, strict=True))))
+
+    def reclaim(self, dead: Mapping[str, float]) -> list[Entry]:
+        """See ``Outbox.reclaim``; ``dead`` are owners with the leases that ended."""
+        with self.connection.transaction():
+            self._take_up_again()
+            self.do(say.MAKE_DUE, levels=list(LEVELS))
+            [now, _] = self.one(say.NEWEST)
+            reclaimed: list[Entry] = []
+            for owner, lease in sorted(dead.items()):
+                if self.all(say.DISMISS, owner=owner, lease=lease):
+                    reclaimed += self._reclaim(owner, now)
+        return reclaimed
+
+    def _reclaim(self, owner: str, now: float) -> list[Entry]:
+        reclaimed: list[Entry] = []
+        for row in self.all(say.LENT, owner=owner):
+            try:
+                reclaimed.append(interrupted(self._read(row), now))
+            except OutboxError as error:
+                self._set_aside(row[0], owner, error)
+        self.settle(owner, reclaimed)
+        return reclaimed
+
+    # Looks.
+
+    def get(self, id: str) -> Entry | None:
+        """See ``Outbox.get``. Raises ``OutboxError`` for a record that cannot be read."""
+        rows = self.all(say.GET, id=id)
+        return self._read(rows[0]) if rows else None
+
+    def page(self, statuses: Collection[Status], after: str, limit: int) -> list[Entry]:
+        """See ``Outbox.page``."""
+        names = [status.value for status in statuses]
+        entries: list[Entry] = []
+        while not entries:
+            rows = self.all(say.PAGE, statuses=names, after=after, limit=limit)
+            for row in rows:
+                after = row[0]
+                try:
+                    entries.append(self._read(row))
+                except OutboxError as error:
+                    log.error("%s", error.message)
+            if len(rows) < limit:
+                break
+        return entries
+
+    def newest(self) -> Agreed:
+        """When the newest mail was put."""
+        return Agreed(*self.one(say.NEWEST))
+
+    def statistics(self) -> OutboxStatistics:
+        """See ``Outbox.statistics``."""
+        rows = self.all(say.COUNTS)
+        due, _ = self.agenda({}).found
+        in_flight, oldest = self.one(say.IN_FLIGHT)
+        return OutboxStatistics(
+            **{status: count for status, count, _, _ in rows},
+            in_flight=in_flight,
+            deferred=sum(row[2] for row in rows),
+            interruptions=sum(row[3] for row in rows),
+            next_due=None if due is None else datetime.fromtimestamp(due, UTC),
+            oldest=None if oldest is None else datetime.fromtimestamp(oldest, UTC),
+        )
+
+    def purge(self, before: float) -> int:
+        """See ``Outbox.purge``."""
+        [count] = self.one(say.PURGE, before=before, limit=PURGED)
+        return int(count)
+
+    def _set_aside(self, id: str, owner: str, error: OutboxError) -> None:
+        """Keep a record that cannot be read, with its content, out of the way of the others."""
+        log.error("%s; it is set aside, and tried again by each worker that begins", error.message)
+        self.do(say.SET_ASIDE, id=id, owner=owner)
+
+    def _take_up_again(self) -> None:
+        """Let mail be sent whose record could not be read, and can be now: by another version, for one."""
+        for row in self.all(say.ASIDE):
+            with suppress(OutboxError):
+                self._read([*row[:2], Status.PENDING.value, *row[3:]])
+                self.do(say.TAKE_UP, id=row[0])
+
+    def _read(self, row: Any) -> Entry:
+        try:
+            return entry_of(row)
+        except Exception as error:
+            words = f"The record of message {row[0]} in {self._source.name!r} cannot be read ({type(error).__name__})"
+            raise OutboxError(words, stage=Stage.SETTINGS, hint="It is kept, with its content") from error
+
+
+def put_values(entries: Sequence[Entry], lock: int, *, with_contents: bool = True) -> dict[str, Any]:
+    """The values of ``PUT_MAILS``."""
+    values = _columns(PUT, map(row_of, entries))
+    contents = [
+        (entry.receipt.id, part, octets)
+        for entry in (entries if with_contents else ())
+        for part, octets in enumerate(_parts(entry))
+    ]
+    return {**values, **_columns(("mails", "parts", "octets"), contents), "lock": lock}
+
+
+def _columns(names: tuple[str, ...], rows: Any) -> dict[str, list[Any]]:
+    columns = list(zip(*rows, strict=True)) or [()] * len(names)
+    return {name: list(column) for name, column in zip(names, columns, strict=True)}
+
+
+def _parts(entry: Entry) -> Iterator[bytes]:
+    """The octets of a content in parts of one size, so that it is written as it is rendered."""
+    assert entry.content is not None
+    waiting = bytearray()
+    for chunk in entry.content.chunks():
+        waiting += chunk
+        while len(waiting) >= say.SMALL:
+            yield bytes(waiting[: say.SMALL])
+            del waiting[: say.SMALL]
+    if waiting:
+        yield bytes(waiting)
+
+
+def _stream(source: Source, text: Text, id: str) -> Iterator[bytes]:
+    """The octets of a large content, a part at a time, over a connection of its own, so that nobody waits for it."""
+    own = Source(source.conninfo, source.pool, source.schema)
+    part = 0
+    try:
+        while True:
+            with own.connection() as connection:
+                rows = Database(connection, text, own).all(say.READ_PART, mail=id, part=part)
+            if not rows:
+                return
+            yield rows[0][0]
+            part += 1
+    except psycopg.Error as error:
+        words = f"The content in the outbox cannot be read: {error}"
+        failure = OutboxError(words, stage=Stage.MESSAGE)
+        failure.is_passing = True
+        raise failure from error
+    finally:
+        own.close()

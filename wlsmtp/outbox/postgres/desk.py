@@ -1,0 +1,176 @@
+"""Who uses PostgreSQL on behalf of all others: a clerk with a connection, and what it does when that is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from wlsmtp.errors import MessageError, OutboxError, Stage
+from wlsmtp.outbox.clerk import Clerk, Duties, Job, taken
+from wlsmtp.outbox.postgres.database import Agreed, Database, KeyInUse, Text
+from wlsmtp.outbox.postgres.source import Unreachable
+
+if TYPE_CHECKING:
+    from wlsmtp.io.base import IO
+    from wlsmtp.outbox.base import Entry
+    from wlsmtp.outbox.postgres.source import Source
+
+IDLE_EXIT_AFTER = 30.0
+"""Seconds after which a connection that nobody needs is closed."""
+PUT_TOGETHER = 100
+"""Puts in one statement at most."""
+
+
+def _call(database: Database, function: Callable[[Database], Any]) -> Any:
+    return function(database)
+
+
+class Desk:
+    """Belongs to one process and event loop."""
+
+    def __init__(
+        self,
+        io: IO,
+        source: Source,
+        text: Text,
+        name: str,
+        do: Callable[[Database, Any], Any] = _call,
+        together: Callable[[Database, list[Job]], None] | None = None,
+    ) -> None:
+        """``do`` is how what is asked for is done, and ``together`` how several of that are, as far as that can be."""
+        self.source = source
+        self._io = io
+        self._text = text
+        self._do_one = do
+        self._together = together
+        self._is_needed = False
+        duties = Duties(
+            work=self._work,
+            is_open=lambda: self._is_needed,
+            leave=self._leave,
+            too_late=self._too_late,
+            no_thread=self._as_outbox_error,
+            idle_exit_after=IDLE_EXIT_AFTER,
+        )
+        self._clerk = Clerk(io, name, duties)
+
+    async def repeat(self, what: Any, deadline: float) -> Any:
+        """Have something done that does no harm when it is done twice."""
+        self._is_needed = True
+        return await self._clerk.ask(self._clerk.reads, what, deadline)
+
+    async def once(self, function: Callable[[Database], Any], deadline: float) -> Any:
+        """Have something done that is not tried again when its answer was lost."""
+        self._is_needed = True
+        return await self._clerk.ask(self._clerk.writes, function, deadline)
+
+    async def close(self, deadline: float) -> None:
+        """Let go of the connection."""
+        if self._is_needed:
+            await self._clerk.ask(self._clerk.closings, lambda _: None, deadline)
+
+    def _leave(self) -> None:
+        self._is_needed = False
+        self.source.close()
+
+    def _work(self) -> None:
+        clerk = self._clerk
+        for queue in (clerk.reads, clerk.writes):
+            jobs = taken(queue, PUT_TOGETHER)
+            left = [*jobs]
+            try:
+                self._do_all(left, may_repeat=queue is clerk.reads)
+            except Exception as failure:
+                for job in left:
+                    job.end(self._as_told(failure))
+            waiting = [job for job in jobs if not job.is_done]
+            queue.extend(waiting)
+            clerk.done.extend(job for job in jobs if job.is_done)
+        if closings := taken(clerk.closings):
+            self._leave()
+            for job in closings:
+                job.end()
+            clerk.done.extend(closings)
+
+    def _do_all(self, left: list[Job], *, may_repeat: bool) -> None:
+        """Do the jobs, which leave ``left`` then; raises what stands in the way of all that are left."""
+        together = self._together
+        if together is not None and len(left) > 1:
+            with suppress(Exception):  # one by one it shows whose fault it is
+                self._with_database(lambda database: together(database, left))
+            left[:] = [job for job in left if not job.is_done]
+        while left:
+            self._do(left[0], may_repeat=may_repeat)
+            del left[0]
+
+    def _do(self, job: Job, *, may_repeat: bool) -> None:
+        try:
+            try:
+                job.result = self._with_database(lambda database: self._do_one(database, job.what))
+            except psycopg.OperationalError as lost:
+                if not may_repeat or not _is_lost(lost):
+                    raise
+                job.result = self._with_database(lambda database: self._do_one(database, job.what))
+        except KeyInUse:
+            if not job.is_late:
+                return  # it goes behind the others
+            job.failure = self._too_late()
+        except Unreachable:
+            raise
+        except Exception as failure:
+            job.failure = self._as_told(failure)
+        job.end()
+
+    def _with_database(self, function: Callable[[Database], Any]) -> Any:
+        with self.source.connection() as connection:
+            return function(Database(connection, self._text, self.source))
+
+    def _too_late(self) -> OutboxError:
+        words = f"The outbox {self.source.name!r} is busy, or another transaction has the idempotency key"
+        return _passing(words, "Nothing was changed, and it may be tried again")
+
+    def _as_told(self, failure: Exception) -> Exception:
+        """What is told of a failure."""
+        return failure if isinstance(failure, OutboxError | MessageError) else self._as_outbox_error(failure)
+
+    def _as_outbox_error(self, failure: Exception) -> OutboxError:
+        why = " ".join((str(failure) or type(failure).__name__).split())
+        words = f"The outbox {self.source.name!r} cannot be used: {why}"
+        if isinstance(failure, psycopg.OperationalError | OSError):
+            error = _passing(words, "It may be tried again; what was put with an idempotency_key is kept once")
+        else:
+            error = OutboxError(words, stage=Stage.SETTINGS)
+        error.__cause__ = failure
+        return error
+
+
+def put_together(database: Database, jobs: list[Job]) -> None:
+    """Keep what several callers put in one statement."""
+    lists: list[Sequence[Entry]] = [job.what for job in jobs]
+    agreed = database.put([entry for entries in lists for entry in entries])
+    rest = iter(agreed.found)
+    for job, entries in zip(jobs, lists, strict=True):
+        job.result = Agreed(agreed.now, [next(rest) for _ in entries])
+        job.end()
+
+
+def put(database: Database, entries: Sequence[Entry]) -> Agreed:
+    """Keep what one caller puts."""
+    try:
+        return database.put(entries)
+    except KeyInUse:
+        return database.put_patiently(entries)
+
+
+def _is_lost(error: psycopg.Error) -> bool:
+    """Whether the connection was lost: the statement may have been carried out or not."""
+    return not isinstance(error, Unreachable) and (error.sqlstate is None or error.sqlstate[:2] in ("08", "57"))
+
+
+def _passing(words: str, hint: str) -> OutboxError:
+    error = OutboxError(words, stage=Stage.SETTINGS, hint=hint)
+    error.is_passing = True
+    return error

@@ -1,0 +1,286 @@
+"""An outbox in PostgreSQL, for any number of programs on any number of machines.
+
+Two clerks use the database, each over a connection of its own: one keeps what is put, as much of it together as there
+is, and one does all the rest. So a list that takes its time holds up no lease.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+from urllib.parse import parse_qsl, urlencode
+
+from wlsmtp.errors import ConfigError, MessageError, Stage
+from wlsmtp.io.forks import watch_forks
+from wlsmtp.outbox.base import Agenda, Entry, Outbox, OutboxStatistics, seconds
+from wlsmtp.outbox.clock import Clock, Watch
+from wlsmtp.receipt import Status
+from wlsmtp.settings.urls import URL, wrong
+
+if TYPE_CHECKING:
+    from psycopg_pool import ConnectionPool
+
+    from wlsmtp.io.place import Place
+    from wlsmtp.outbox.postgres.database import Agreed, Database
+    from wlsmtp.outbox.postgres.desk import Desk
+
+T = TypeVar("T")
+
+PATIENCE = 30.0
+"""Seconds to wait for the database, unless the caller has less time."""
+RESCAN_INTERVAL = 1.0
+"""Seconds after which a claim looks at all that waits, and not only from where the last one ended."""
+RESCAN_SHARE = 20
+"""A look at all that waits is followed by this many times its own length without another one."""
+QUICK = 0.05
+"""Seconds that such a look may take to count for nothing."""
+
+
+class PostgresOutbox(Outbox):
+    """Mail in a PostgreSQL database (13 or later), which any number of machines share. Needs psycopg 3:
+    ``pip install "wlsmtp[postgres]"``."""
+
+    _clock = ""
+    """The clock of the database as SQL, where it is not the real one."""
+
+    def __init__(
+        self,
+        conninfo: str = "",
+        *,
+        pool: ConnectionPool[Any] | None = None,
+        schema: str = "wlsmtp",
+        lease: float = 60.0,
+        keep: float | None = 7 * 86400.0,
+    ) -> None:
+        """``conninfo`` is what libpq takes: a URL or ``key=value`` pairs; what it leaves out comes from the ``PG…``
+        variables. ``pool``, a ``psycopg_pool.ConnectionPool``, takes its place. ``schema`` has the tables, and is made
+        with them. ``lease`` and ``keep``: see ``Outbox``. Raises ``ConfigError``."""
+        try:
+            from wlsmtp.outbox.postgres.source import Source
+        except ImportError as error:
+            hint = 'Install it with: pip install "wlsmtp[postgres]"'
+            words = "outbox: PostgreSQL needs psycopg 3"
+            raise ConfigError(words, stage=Stage.SETTINGS, hint=hint) from error
+        if not lease > 0 or not (keep is None or keep >= 0):
+            raise wrong("outbox: lease and keep must be numbers of seconds")
+        if not isinstance(schema, str) or not 0 < len(schema.encode()) <= 63 or "\0" in schema:
+            raise wrong("outbox: schema must be the name of a schema, of 1 to 63 octets")
+        if pool is not None and (conninfo or not hasattr(pool, "getconn") or iscoroutinefunction(pool.getconn)):
+            raise wrong("outbox: pool must be a psycopg_pool.ConnectionPool, and stands in place of conninfo")
+        self.lease = lease
+        self.keep = keep
+        self.schema: str = schema
+        self._conninfo = conninfo
+        self._pool = pool
+        self._source = Source(conninfo, pool, schema)
+        self._home: Place | None = None
+        self._desks: tuple[Desk, Desk] | None = None
+        """For what is put, and for all the rest; of this process and event loop."""
+        self._began = 0.0, 0.0
+        """A moment by the clock of the database, and by that of ``IO.now``."""
+        self._forget()
+        watch_forks(self)
+
+    def _forget(self) -> None:
+        self._watch = Watch(self.lease)
+        self._starts: dict[int, float] = {}
+        """By priority: where the last claim ended."""
+        self._rescan_at = 0.0
+        """When a claim looks at all that waits again, by the clock of ``IO.now``."""
+        self._may_rescan_at = 0.0
+
+    @classmethod
+    def from_url(cls, url: URL) -> Self:
+        """``postgresql://user@host/database?schema=mail&lease=60&keep=604800``, with whatever else libpq takes after
+        ``?``. Raises ``ConfigError``."""
+        options: dict[str, Any] = {}
+        rest = []
+        head, _, query = url.text.partition("?")
+        for name, value in parse_qsl(query, keep_blank_values=True):
+            if name in ("lease", "keep"):
+                options[name] = seconds(name, value)
+            elif name == "schema":
+                options[name] = value
+            else:
+                rest.append((name, value))
+        return cls(head + ("?" + urlencode(rest) if rest else ""), **options)
+
+    def __repr__(self) -> str:
+        return f"PostgresOutbox({self._source.name!r}, schema={self.schema!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._pool is not None:
+            raise TypeError("a PostgresOutbox with a pool cannot be pickled or copied: give it a connection string")
+        return {"conninfo": self._conninfo, "schema": self.schema, "lease": self.lease, "keep": self.keep}
+
+    def __setstate__(self, settings: dict[str, Any]) -> None:
+        self.__init__(**settings)  # type: ignore[misc]
+
+    def before_fork(self) -> None:
+        """See ``Forkable``: nothing is shared with a child."""
+
+    def after_fork(self) -> None:
+        """See ``Forkable``: a child makes connections of its own, and leaves those of its parent alone."""
+        for desk in self._desks or ():
+            desk.source.after_fork()
+
+    def unix_time(self) -> float:
+        """See ``Outbox.unix_time``: the clock of the database, as it was last heard of."""
+        now, heard = self._began
+        return now + self.io.now() - heard if now else self.io.unix_time()
+
+    def _hear(self, now: float) -> float:
+        if now:
+            self._began = now, self.io.now()
+        return now
+
+    async def open(self) -> None:
+        """See ``Outbox.open``; makes the tables when they are not there."""
+        if self._home != self.io.here():
+            from wlsmtp.outbox.postgres.database import Text
+            from wlsmtp.outbox.postgres.desk import Desk, put, put_together
+            from wlsmtp.outbox.postgres.source import Source
+
+            self._home = self.io.here()
+            self._forget()
+            text = Text(self.schema, *([self._clock] if self._clock else []))
+            sources = [Source(self._conninfo, self._pool, self.schema) for _ in range(2)]
+            self._desks = (
+                Desk(self.io, sources[0], text, "wlsmtp-outbox-puts", put, put_together),
+                Desk(self.io, sources[1], text, "wlsmtp-outbox-clerk"),
+            )
+        agreed = await self._look(lambda database: database.newest())
+        now = self._hear(agreed.now)
+        self._trusted = Clock(agreed.found or now, now, self.io.now())
+
+    async def close(self) -> None:
+        """See ``Outbox.close``; the next call connects again."""
+        for desk in self._desks or ():
+            await desk.close(self.io.now() + PATIENCE)
+
+    async def put(self, entries: Sequence[Entry], deadline: float | None = None) -> list[Entry]:
+        """See ``Outbox.put``. Mail is kept once, also where a connection is lost before the answer has come."""
+        for entry in entries:
+            check_key(entry.key)
+        puts, _ = self._at_hand
+        until = self.io.now() + PATIENCE if deadline is None else deadline
+        agreed: Agreed = await puts.repeat(entries, until)
+        self._hear(agreed.now)
+        kept: list[Entry] = agreed.found
+        return kept
+
+    async def claim(self, owner: str, limit: int) -> list[Entry]:
+        """See ``Outbox.claim``. It looks from where the last claim ended, while that gives enough; else, and now and
+        then, at all that waits: there may be mail in front of that, which was given back, or put by a transaction that
+        took its time."""
+        if self._starts and self.io.now() < self._rescan_at:
+            claimed = await self._claim(owner, limit, self._starts)
+            if claimed or self.io.now() < self._may_rescan_at:
+                if len(claimed) < limit:
+                    self._rescan_at = self._may_rescan_at
+                return claimed
+        began, self._starts = self.io.now(), {}
+        claimed = await self._claim(owner, limit, {})
+        self._has_rescanned(began)
+        return claimed
+
+    async def _claim(self, owner: str, limit: int, starts: Mapping[int, float]) -> list[Entry]:
+        agreed = await self._do(lambda database: database.claim(owner, limit, self.lease, starts))
+        self._hear(agreed.now)
+        claimed: list[Entry] = agreed.found
+        for entry in claimed:
+            self._starts[entry.priority] = max(self._starts.get(entry.priority, 0.0), entry.due or 0.0)
+        return claimed
+
+    def _has_rescanned(self, began: float) -> None:
+        now = self.io.now()
+        took = now - began
+        self._may_rescan_at = now + RESCAN_SHARE * took if took > QUICK else now
+        self._rescan_at = max(now + RESCAN_INTERVAL, self._may_rescan_at)
+
+    async def renew(self, owner: str) -> None:
+        """See ``Outbox.renew``."""
+        await self._look(lambda database: database.renew(owner, self.lease))
+
+    async def settle(self, owner: str, entries: Sequence[Entry]) -> list[str]:
+        """See ``Outbox.settle``; said twice, it is done once."""
+        return await self._look(lambda database: database.settle(owner, entries)) if entries else []
+
+    async def reclaim(self, owner: str) -> list[Entry]:
+        """See ``Outbox.reclaim``. Records that could not be read are tried again, as another version may have."""
+        agreed = await self._agenda()
+        rests = self._watch.look(agreed.found[1], self._hear(agreed.now), self.io.now())
+        dead = {name: agreed.found[1][name] for name, rest in rests.items() if rest <= 0 and name != owner}
+        return await self._do(lambda database: database.reclaim(dead))
+
+    async def get(self, id: str) -> Entry | None:
+        """See ``Outbox.get``."""
+        return await self._look(lambda database: database.get(id))
+
+    async def page(self, statuses: Collection[Status], after: Entry | None, limit: int) -> list[Entry]:
+        """See ``Outbox.page``."""
+        id = "" if after is None else after.receipt.id
+        return await self._look(lambda database: database.page(statuses, id, limit))
+
+    async def change(self, old: Entry, new: Entry) -> bool:
+        """See ``Outbox.change``."""
+        return await self._do(lambda database: database.change(old, new))
+
+    async def agenda(self) -> Agenda:
+        """See ``Outbox.agenda``."""
+        agreed = await self._agenda()
+        now = self._hear(agreed.now)
+        due, leases = agreed.found
+        rests = self._watch.look(leases, now, self.io.now())
+        return Agenda(due, min((now + rest for rest in rests.values()), default=None))
+
+    async def _agenda(self) -> Agreed:
+        """The same from where the last claim ended, if that finds what is due, or not long after such a look at all."""
+        if self._starts and self.io.now() < self._rescan_at:
+            starts = self._starts
+            agreed = await self._look(lambda database: database.agenda(starts))
+            due, _ = agreed.found
+            if (due is not None and due <= agreed.now) or self.io.now() < self._may_rescan_at:
+                return agreed
+        began = self.io.now()
+        agreed = await self._look(lambda database: database.agenda({}))
+        self._has_rescanned(began)
+        return agreed
+
+    async def statistics(self) -> OutboxStatistics:
+        """See ``Outbox.statistics``."""
+        return await self._look(lambda database: database.statistics())
+
+    async def purge(self, before: float) -> int:
+        """See ``Outbox.purge``. A clock that may be ahead forgets less."""
+        self._hear((await self._look(lambda database: database.newest())).now)
+        certain = before - self._trusted.excess(self.unix_time(), self.io.now())
+        return await self._look(lambda database: database.purge(certain))
+
+    async def _look(self, function: Callable[[Database], T]) -> T:
+        """What may be asked again when a connection was lost."""
+        result: T = await self._at_hand[1].repeat(function, self.io.now() + PATIENCE)
+        return result
+
+    async def _do(self, function: Callable[[Database], T]) -> T:
+        """What is asked once."""
+        result: T = await self._at_hand[1].once(function, self.io.now() + PATIENCE)
+        return result
+
+    @property
+    def _at_hand(self) -> tuple[Desk, Desk]:
+        if self._home is not None and self._home.is_gone:
+            raise self._home.error("An open outbox")
+        assert self._desks is not None, "open() comes first"
+        return self._desks
+
+
+def check_key(key: str | None) -> None:
+    """Raise ``MessageError`` for an idempotency key that PostgreSQL cannot keep."""
+    try:
+        if key is None or b"\0" not in key.encode():
+            return
+    except UnicodeEncodeError:
+        pass
+    raise MessageError("idempotency_key: must be text without NUL for PostgreSQL", stage=Stage.MESSAGE)

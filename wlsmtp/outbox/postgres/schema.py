@@ -1,0 +1,129 @@
+"""The tables of an outbox in PostgreSQL, and how they come to be.
+
+A mail is one row, its content rows of their own, which are deleted once it was sent: what looks for work never reads a
+content. Each worker has one row with its lease and with how many mails it has on their way, so that a sign of life is
+one update, whatever it has.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+from psycopg import Connection, errors
+
+from wlsmtp.errors import OutboxError, Stage
+
+MIGRATIONS = (
+    """
+    CREATE TABLE {schema}.mails (
+        id text COLLATE "C" PRIMARY KEY,
+        key text COLLATE "C",
+        status text COLLATE "C" NOT NULL,
+        priority smallint NOT NULL,
+        due double precision,
+        owner text COLLATE "C",
+        set_aside double precision,
+        created double precision NOT NULL,
+        expires double precision,
+        finished double precision,
+        sender text NOT NULL,
+        options text,
+        waiting text NOT NULL,
+        size bigint NOT NULL,
+        traits smallint NOT NULL,
+        attempts integer NOT NULL,
+        interruptions integer NOT NULL,
+        receipt text NOT NULL
+    ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
+            autovacuum_analyze_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
+    CREATE TABLE {schema}.contents (
+        mail text COLLATE "C" NOT NULL,
+        part integer NOT NULL,
+        octets bytea NOT NULL,
+        PRIMARY KEY (mail, part)
+    ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
+            autovacuum_vacuum_cost_delay = 0);
+    ALTER TABLE {schema}.contents ALTER COLUMN octets SET STORAGE EXTERNAL;
+    CREATE TABLE {schema}.workers (
+        owner text COLLATE "C" PRIMARY KEY,
+        lease double precision NOT NULL,
+        lent integer NOT NULL
+    ) WITH (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+    CREATE UNIQUE INDEX mails_keys ON {schema}.mails (key) WHERE key IS NOT NULL;
+    CREATE INDEX mails_waiting ON {schema}.mails (priority, due) WHERE due IS NOT NULL AND owner IS NULL;
+    CREATE INDEX mails_lent ON {schema}.mails (owner) WHERE owner IS NOT NULL;
+    CREATE INDEX mails_by_status ON {schema}.mails (status, id);
+    CREATE INDEX mails_finished ON {schema}.mails (finished) WHERE finished IS NOT NULL;
+    """,
+)
+"""What makes each version of the schema of the one before; the first makes it of nothing. Only ever added to. Times are
+seconds since 1970."""
+
+LOCK_CLASS = 0x776C
+"""The first half of our advisory locks for the whole of a schema; those of idempotency keys have that of the schema."""
+
+
+def lock_of(schema: str) -> int:
+    """A number for the advisory locks of a schema, as PostgreSQL takes it."""
+    return zlib.crc32(schema.encode()) - (1 << 31)
+
+
+def quoted(schema: str) -> str:
+    """The name of a schema as SQL has it, for statements with parameters."""
+    return '"' + schema.replace('"', '""').replace("%", "%%") + '"'
+
+
+def script(schema: str, version: int = 0) -> str:
+    """The statements that bring a schema from ``version`` to what this version of wlsmtp needs, for an administrator
+    to look at and to run."""
+    name = quoted(schema).replace("%%", "%")
+    statements = [] if version else [f"CREATE SCHEMA IF NOT EXISTS {name};"]
+    for number, migration in enumerate(MIGRATIONS[version:], version + 1):
+        statements.append(migration.replace("{schema}", name).strip())
+        if number == 1:
+            statements.append(f"CREATE TABLE {name}.version (number integer NOT NULL);")
+            statements.append(f"INSERT INTO {name}.version VALUES (1);")
+        else:
+            statements.append(f"UPDATE {name}.version SET number = {number};")
+    lines = (line.removeprefix("    ") for line in "\n".join(statements).splitlines())
+    return "\n".join(["BEGIN;", *lines, "COMMIT;", ""])
+
+
+def version_of(connection: Connection[Any], schema: str) -> int:
+    """Which version the tables are of; 0 when there are none."""
+    # Not to_regclass, which remembers for a whole transaction that there was no such table.
+    table = "SELECT FROM pg_tables WHERE schemaname = %s AND tablename = 'version'"
+    if connection.execute(table, (schema,)).fetchone() is None:
+        return 0
+    row = connection.execute(f"SELECT number FROM {quoted(schema)}.version".replace("%%", "%").encode()).fetchone()
+    return int(row[0]) if row is not None else 0
+
+
+def migrate(connection: Connection[Any], schema: str) -> int:
+    """Make the tables what this version needs; returns from which version. Programs that start at the same time wait
+    for each other. Raises ``OutboxError`` when this role may not do that."""
+    version = version_of(connection, schema)
+    if version > len(MIGRATIONS):
+        raise _unusable(schema, "was made by a newer version of wlsmtp")
+    if version == len(MIGRATIONS):
+        return version
+    try:
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", (LOCK_CLASS, lock_of(schema)))
+            version = version_of(connection, schema)
+            if version < len(MIGRATIONS):
+                connection.execute(script(schema, version).removeprefix("BEGIN;").removesuffix("COMMIT;\n").encode())
+    except errors.InsufficientPrivilege as error:
+        failure = _unusable(schema, f"has not the tables of this version, and this role may not make them ({error})")
+        failure.hint = (
+            "Have a role that may CREATE run 'wlsmtp outbox migrate --outbox …', or look at what it would do with "
+            "'wlsmtp outbox migrate --sql', and GRANT this role USAGE on the schema and SELECT, INSERT, UPDATE, DELETE "
+            "on its tables"
+        )
+        raise failure from error
+    return version
+
+
+def _unusable(schema: str, why: str) -> OutboxError:
+    return OutboxError(f"The schema {schema!r} of the outbox {why}", stage=Stage.SETTINGS)

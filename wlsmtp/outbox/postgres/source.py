@@ -1,0 +1,134 @@
+"""Where connections to PostgreSQL come from: a connection string, or a pool of the program."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from wlsmtp.errors import ConfigError, Stage
+from wlsmtp.outbox.postgres.schema import migrate
+
+if TYPE_CHECKING:
+    from psycopg_pool import ConnectionPool
+
+Connection = psycopg.Connection[Any]
+
+PATIENT = {
+    "connect_timeout": "10",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
+"""So that a database which is gone without a word is missed within a minute, unless the user says otherwise."""
+POOL_TIMEOUT = 10.0
+"""Seconds to wait for a connection of a pool."""
+
+
+class Unreachable(psycopg.OperationalError):
+    """No connection can be had."""
+
+
+_inherited: list[object] = []
+"""Connections of the process that forked this one. They are never closed here: that would end them there."""
+
+
+class Source:
+    """Gives one connection after the other, each ready for statements that are transactions of their own."""
+
+    def __init__(self, conninfo: str, pool: ConnectionPool[Any] | None, schema: str) -> None:
+        """Raises ``ConfigError`` for a connection string that cannot be read."""
+        self.pool = pool
+        self.schema = schema
+        problem = None
+        try:
+            known = conninfo_to_dict(conninfo)
+        except psycopg.ProgrammingError:  # its words may repeat the password
+            problem = "outbox: is no connection string of PostgreSQL, as in postgresql://user@host/database"
+        if problem is not None:
+            raise ConfigError(problem, stage=Stage.SETTINGS)
+        given = {name: str(value) for name, value in known.items() if value is not None}
+        self.conninfo = make_conninfo(**{**PATIENT, "application_name": "wlsmtp", **given})
+        where = known.get("host") or known.get("hostaddr") or "localhost"
+        self.name: str = f"postgresql://{where}/{known.get('dbname') or ''}" if pool is None else "in PostgreSQL"
+        self._kept: Connection | None = None
+        self._process = os.getpid()
+        self._is_migrated = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a connection is kept."""
+        return self._kept is not None
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """A connection, which is kept for the next time, unless it was lost or something else was raised than an error
+        of the database. Raises ``psycopg.Error`` and ``OutboxError``."""
+        if self.pool is not None:
+            with self.pool.connection(timeout=POOL_TIMEOUT) as lent, _as_ours(lent):
+                self._prepare(lent)
+                yield lent
+            return
+        kept, self._kept = self._kept, None
+        connection = kept if kept is not None and not kept.closed else self.connect()
+        try:
+            self._prepare(connection)
+            yield connection
+        except Exception:
+            self._keep(connection)
+            raise
+        except BaseException:
+            connection.close()
+            raise
+        self._keep(connection)
+
+    def connect(self) -> Connection:
+        """A new connection. Raises ``Unreachable``."""
+        try:
+            return psycopg.connect(self.conninfo, autocommit=True, prepare_threshold=None)
+        except psycopg.OperationalError as error:
+            raise Unreachable(str(error)) from error
+
+    def _keep(self, connection: Connection) -> None:
+        if connection.closed:
+            return
+        if connection.info.transaction_status is not psycopg.pq.TransactionStatus.IDLE:
+            connection.close()
+            return
+        self._kept = connection
+
+    def _prepare(self, connection: Connection) -> None:
+        if not self._is_migrated:
+            migrate(connection, self.schema)
+            self._is_migrated = True
+
+    def close(self) -> None:
+        """Keep no connection."""
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            with suppress(psycopg.Error):
+                kept.close()
+
+    def after_fork(self) -> None:
+        """Called in both processes."""
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            _inherited.append(self._kept)
+            self._kept = None
+
+
+@contextmanager
+def _as_ours(connection: Connection) -> Iterator[None]:
+    """A connection of the program's, for a while as we need it."""
+    before = connection.autocommit, connection.prepare_threshold
+    connection.autocommit, connection.prepare_threshold = True, None
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.autocommit, connection.prepare_threshold = before

@@ -1,0 +1,57 @@
+"""Pure: an entry as a row of a database, and back; the same for every store that is one."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from wlsmtp.outbox import records
+from wlsmtp.outbox.base import Entry
+from wlsmtp.outbox.content import traits_of
+from wlsmtp.receipt import Status
+
+COLUMNS = (
+    "id, key, status, priority, due, owner, created, expires, finished, sender, options, waiting, size, traits, receipt"
+)
+"""What ``entry_of`` reads, in its order."""
+PUT = (
+    "id", "key", "status", "priority", "due", "created", "expires", "sender", "options", "waiting", "size", "traits",
+    "attempts", "interruptions", "receipt",
+)  # fmt: skip
+"""What ``row_of`` gives, in its order."""
+SETTLED = ("id", "status", "due", "finished", "waiting", "attempts", "interruptions", "receipt")
+"""What ``changes_of`` gives, in its order. The mail has no owner then."""
+
+
+def row_of(entry: Entry) -> tuple[Any, ...]:
+    """A mail that is put."""
+    content, receipt = entry.content, entry.receipt
+    assert content is not None
+    return (
+        receipt.id, entry.key, receipt.status.value, entry.priority, entry.due, entry.created, entry.expires,
+        entry.sender, records.dump_options(entry.options), json.dumps(entry.waiting), entry.size,
+        traits_of(content), receipt.attempts, receipt.interruptions, records.dump(receipt),
+    )  # fmt: skip
+
+
+def changes_of(entry: Entry) -> tuple[Any, ...]:
+    """What became of a mail."""
+    receipt = entry.receipt
+    return (
+        receipt.id, receipt.status.value, entry.due, entry.finished, json.dumps(entry.waiting), receipt.attempts,
+        receipt.interruptions, records.dump(receipt),
+    )  # fmt: skip
+
+
+def entry_of(row: Any) -> Entry:
+    """The mail, without its content. Raises anything for what another version, or a fault of the disk, has written."""
+    id, key, status, priority, due, owner, created, expires, finished, sender, options, waiting, size, _, receipt = row
+    loaded = records.load(id, Status(status), receipt)
+    if due is not None:
+        loaded = loaded.changed(next_attempt=datetime.fromtimestamp(due, UTC))
+    return Entry(
+        receipt=loaded, sender=sender, options=records.load_options(options), waiting=tuple(json.loads(waiting)),
+        size=size, created=created, due=due, finished=finished, expires=expires, priority=priority, key=key,
+        owner=owner,
+    )  # fmt: skip
