@@ -11,7 +11,7 @@ help:
 	@echo "make test    lint, types and all tests, with real mail servers where they can be had"
 	@echo "make coverage  the same, and which lines no test runs (it takes longer)"
 	@echo "make test-other  the tests that touch the interpreter, with one more version of Python, or PYTHON=…"
-	@echo "make lint    ruff, mypy and pyright; also of the examples in README and docs"
+	@echo "make lint    ruff, mypy, pyright and the prose; also the examples in README and docs"
 	@echo "make docs    build the documentation into build/site; open build/site/index.html"
 	@echo "make dist    build the wheel and the sdist into dist, and check them"
 	@echo "make format  let ruff put the code in form"
@@ -45,6 +45,7 @@ test-other:
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python scripts/prose.py
 	$(BIN)/mypy
 	$(BIN)/python scripts/docs_examples.py build/docs
 	$(BIN)/mypy --config-file= --strict --cache-dir $(VENV)/.mypy_examples build/docs

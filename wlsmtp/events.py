@@ -59,11 +59,11 @@ class Sent:
 
     receipt: Receipt
     transport: str = ""
-    """What carried it: ``host:port`` of the server, or the name of another transport."""
+    """The transport that carried it: ``host:port`` of the server, or the name of another transport."""
     seconds: float = 0.0
     """How long the delivery took. Of a message of an outbox: the latest try, without the time that it waited."""
     is_streamed: bool = False
-    """Whether it was one of several in ``send_many``; ``Streamed`` sums these up."""
+    """True if it was one of several in ``send_many``; ``Streamed`` summarizes these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +84,13 @@ class Streamed:
     messages: int
     """How many have a result."""
     failed: int
-    """How many of these nobody got, or nobody knows."""
+    """Messages that nobody got, or whose result is unknown."""
     transport: str
     seconds: float
-    """From the first message that was asked for to the last result, without the time of whoever reads the receipts."""
+    """Seconds from the first message requested to the last result, without the time of the caller that reads the
+    receipts."""
     error: SMTPError | None = None
-    """What has ended it early."""
+    """The error that has ended it early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +224,7 @@ class Announcer:
         self._has_line_listeners = len(self._listeners[Line]) > 1
         self._has_success_listeners = any(len(self._listeners[kind]) > 1 for kind in (Sent, Streamed, Attempted))
         self.wants_connections: bool = len(self._listeners[Connected]) > 1
-        """Whether a listener is called for each new connection."""
+        """True if a listener is called for each new connection."""
         functions: list[Any] = [one.function if isinstance(one, Selecting) else one for one in listeners]
         self._carriers: list[Callable[[], Mapping[str, str]]] = [
             function.carry for function in functions if hasattr(function, "carry")
@@ -240,8 +241,8 @@ class Announcer:
         return self._has_success_listeners or log.isEnabledFor(logging.INFO)
 
     def carried(self) -> dict[str, str]:
-        """What an outbox keeps with a message that is put into it now, for the events of its delivery: what the method
-        ``carry`` of each listener that has one returns, such as the context of a trace."""
+        """Return what an outbox stores with a message that is put into it now, for the events of its delivery. Each
+        listener with a method ``carry`` adds what that returns, such as the context of a trace."""
         carried: dict[str, str] = {}
         for carry in self._carriers:
             try:

@@ -111,7 +111,7 @@ class Mailer:
 
     @property
     def capabilities(self) -> Capabilities | None:
-        """What the server offers, if it has said so."""
+        """The capabilities of the server, if it has announced them."""
         return self.transport.capabilities
 
     async def open(self) -> None:

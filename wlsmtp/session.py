@@ -214,7 +214,7 @@ class SMTPSession(_Session):
 
         A message that fails does not stop the others: its receipt has the status ``ERROR`` or ``UNKNOWN`` and the
         ``error``. A failure of the session (login, TLS, an unreachable server) or an exception of ``items`` ends the
-        stream: no more is read, each message that was read gets its receipt, and then the error is raised.
+        stream. Each message that was read gets its receipt, and then the error is raised.
 
         With ``mode="async"`` the receipts are ``PENDING``, and each message is in the outbox before its receipt is
         yielded: those of a list or another collection a hundred at a time, all others one by one.

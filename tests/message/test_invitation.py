@@ -183,7 +183,7 @@ def test_a_calendar_of_another_program_is_taken_as_it_is(kind: str) -> None:
 @pytest.mark.parametrize(
     ("calendar", "words"),
     [
-        ("no calendar", "is no iCalendar text"),
+        ("no calendar", "is not iCalendar text"),
         (5, "must be an Invitation"),
         ("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nEND:VCALENDAR\r\n", "must have one METHOD"),
         ("BEGIN:VCALENDAR\r\nMETHOD:DANCE\r\nEND:VCALENDAR\r\n", "must have one METHOD"),

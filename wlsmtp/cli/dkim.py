@@ -85,7 +85,7 @@ def check(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look the TXT record of a key up, and tell what verifiers would find wrong with it.
+    """Look up the TXT record of a key, and report what verifiers would find wrong with it.
 
     \b
     Exit codes:

@@ -65,7 +65,7 @@ class Mailing:
         return self.templates.message(self.template.name, row, **fields)
 
     def key(self, index: int, name: str | None) -> str:
-        """What names the message of a row in an outbox: this mailing, and all that the row says."""
+        """Return the idempotency key of a row's message in an outbox: this mailing, and all values of the row."""
         mailing = name or self.template.read_text(encoding="utf-8")
         text = json.dumps([mailing, self.rows[index]], sort_keys=True)
         return f"merge-{hashlib.sha256(text.encode()).hexdigest()[:40]}"

@@ -47,8 +47,8 @@ def observe_outbox(
     statistics: Callable[[], OutboxStatistics], *, meter_provider: MeterProvider | None = None, name: str = "outbox"
 ) -> None:
     """Measure an outbox whenever metrics are collected: pending, deferred and in-flight messages, and the age of the
-    oldest pending one in seconds (0 without one). ``statistics`` is ``session.outbox_statistics``, called in the thread
-    of the collector; ``name`` tells several outboxes apart."""
+    oldest pending one in seconds (0 without one). ``statistics`` is ``session.outbox_statistics``. It is called in the
+    thread of the collector. ``name`` distinguishes several outboxes."""
     meter = metrics.get_meter("wlsmtp", __version__, meter_provider)
 
     def count(_: CallbackOptions) -> Iterable[Observation]:
@@ -66,7 +66,7 @@ def observe_outbox(
 
 
 class Telemetry:
-    """What ``instrument`` makes a listener of."""
+    """The listener that ``instrument`` adds to sessions."""
 
     def __init__(self, tracer_provider: TracerProvider | None, meter_provider: MeterProvider | None) -> None:
         self._tracer = trace.get_tracer("wlsmtp", __version__, tracer_provider)

@@ -41,8 +41,8 @@ class SMTP(smtplib.SMTP):  # type: ignore[no-redef]
 
     def __init__(self, host: str = "", port: int = 0, local_hostname: Any = None, timeout: Any = None,
                  source_address: Any = None) -> None:  # fmt: skip
-        """See ``smtplib.SMTP``. ``timeout`` is the longest silence at any stage, in seconds (default: those of
-        ``Timeouts``). Of ``source_address`` the host counts, not the port."""
+        """The parameters are those of ``smtplib.SMTP``. ``timeout`` is the longest silence at any stage, in seconds
+        (default: those of ``Timeouts``). Of ``source_address`` the host counts, not the port."""
         if timeout == 0:
             raise ValueError("Non-blocking socket (timeout=0) is not supported")
         self.local_hostname, self.timeout, self.source_address = local_hostname, timeout, source_address
@@ -94,7 +94,7 @@ class SMTP(smtplib.SMTP):  # type: ignore[no-redef]
         return self._session if self._session is not None and self._session.statistics().connections_open else None
 
     def ehlo(self, name: str = "") -> Answer:
-        """What the server offered when the connection was opened; it is opened anew for another ``name``."""
+        """Return what the server offered when the connection was opened; it is opened again for another ``name``."""
         if name and name != self.local_hostname:
             self.local_hostname = name
             self._start(_settings_of(self._open()) | {"local_hostname": name})

@@ -32,7 +32,7 @@ MAX_IDS = 10_000
 
 
 class Backend(Protocol):
-    """What the application needs of an ``Inbox``."""
+    """The parts of an ``Inbox`` that the application uses."""
 
     store: Store
     events: Events

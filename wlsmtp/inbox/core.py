@@ -33,14 +33,14 @@ _EXTRA = 'the web page needs: pip install "wlsmtp[inbox]"'
 class Inbox:
     """Receives mail while you develop, and shows it in a browser. A context manager.
 
-    ``path`` is an SQLite file that outlives the program and may be shared by processes; without it the mail is in
+    ``path`` is an SQLite file that outlives the program and may be shared by processes. Without it the mail is in
     memory, in the store that the transport ``inbox:`` of this process fills. ``listen`` starts an SMTP server,
-    ``serve`` the web page; ``asgi`` is the page for another application to mount. ``store`` is another store.
+    ``serve`` the web page. ``asgi`` is the page for another application to mount. ``store`` is another store.
 
-    ``token`` is what a program must give to change something by the API (default: random; None: nothing, only web
-    pages of others are kept out). ``hosts`` are names under which the page may be asked for, besides those of this
-    machine. ``release`` is the URL of the server (see ``SMTPSession.from_url``) by which ``release`` sends a message
-    on. Beyond ``max_messages`` or ``max_octets`` the oldest messages are deleted.
+    ``token`` is required to change something by the API. The default is random; with None programs need none, and only
+    foreign web pages are kept out. ``hosts`` are further names of the page, besides those of this machine. ``release``
+    is the URL of the server (see ``SMTPSession.from_url``) by which ``release`` forwards a message. Beyond
+    ``max_messages`` or ``max_octets`` the oldest messages are deleted.
 
     Raises ``ConfigError`` for settings that cannot work.
     """
@@ -63,7 +63,7 @@ class Inbox:
             store = Store(path, max_messages=max_messages, max_octets=max_octets)
         self.store: Store = store or shared_store()
         self.token: str | None = secrets.token_urlsafe(24) if token == "" else token
-        """What a change by the API needs."""
+        """The token that a change by the API requires."""
         self._hosts, self._release = tuple(hosts), release
         self.faults = Faults()
         """Makes the next messages fail."""
@@ -246,7 +246,7 @@ class Inbox:
 
     @property
     def can_release(self) -> bool:
-        """Whether a server for ``release`` was configured."""
+        """True if a server for ``release`` was configured."""
         return self._release is not None
 
     def release(self, mail: Mail, recipients: Sequence[str]) -> None:

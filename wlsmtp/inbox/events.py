@@ -17,7 +17,7 @@ HEARTBEAT = 15.0
 LOOK_AT_FILE = 0.1
 """Seconds between two looks at a file that other processes may have written to."""
 BURST = 50
-"""Messages that are told one by one; of more, the page is told to read the list anew."""
+"""Messages that are reported one by one; for more, the page is asked to reload the list."""
 
 
 class Events:
@@ -34,7 +34,7 @@ class Events:
 
     @property
     def is_full(self) -> bool:
-        """Whether there is no room for one more."""
+        """True if there is no room for one more."""
         return self._listeners >= MAX_LISTENERS
 
     async def stream(self) -> AsyncIterator[bytes]:

@@ -40,7 +40,7 @@ def mailboxes(value: str) -> list[Box]:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What is known of a message once it was read."""
+    """The parsed content of a message."""
 
     root: Part
     text_part: Part | None
@@ -92,7 +92,7 @@ def read(raw: bytes) -> Reading:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a list shows of a message, and what is searched."""
+    """The values of a message that a list shows and that are searched."""
 
     sender: Box
     to: list[Box]

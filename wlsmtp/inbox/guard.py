@@ -1,4 +1,4 @@
-"""Who may ask what: the requests of the page itself and of programs on this machine, and of no other web page.
+"""Access control: requests of the page itself and of programs on this machine are allowed, those of other pages not.
 
 - The Host must be one of ours, whatever a name server says (DNS rebinding).
 - A request that comes from another page, as its Origin or Sec-Fetch-Site tells, is refused; only the page itself may be
@@ -34,7 +34,7 @@ MAIL_POLICY = (
     "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; "
     "font-src data:; img-src data:{remote}; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
-"""What a mail may do in the browser: nothing. A link that the user clicks opens a new window."""
+"""The policy for a mail in the browser: nothing is allowed. A link that the user clicks opens a new window."""
 
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -99,7 +99,7 @@ class Guard:
         return None
 
     def has_token(self, headers: dict[str, list[str]]) -> bool:
-        """Whether a request brings the token."""
+        """Return whether a request contains the token."""
         if self._token is None:
             return True
         scheme, _, credentials = headers.get("authorization", [""])[0].partition(" ")

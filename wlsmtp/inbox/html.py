@@ -1,9 +1,9 @@
-"""Takes the HTML of a mail apart and writes it anew: what is known to be harmless, and nothing else.
+"""Parses the HTML of a mail and writes it anew with harmless content only.
 
 The result is always well-formed: text and attribute values are escaped, elements and attributes come from lists, and no
-other namespace than HTML's is in it, so that a browser can read it in one way only. It is the second wall: the first is
-that a browser shows it in a sandbox whose policy forbids scripts and any request. One pass, each character looked at a
-bounded number of times.
+other namespace than HTML's is in it. A browser can therefore read it in one way only. It is the second defence: the
+first is that a browser shows it in a sandbox whose policy forbids scripts and any request. It takes one pass, and reads
+each character a bounded number of times.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ ACTIVE = frozenset({
     "script", "iframe", "object", "embed", "applet", "form", "meta", "base", "link", "audio", "video", "svg",
     "math", "frame",
 })  # fmt: skip
-"""What is left out and worth telling."""
+"""Removed content that is worth reporting."""
 VOID = frozenset(["area", "br", "col", "hr", "img", "source", "wbr"])
 BLOCKS = frozenset({
     "p", "div", "br", "tr", "li", "h1", "h2", "h3", "h4", "h5", "h6", "table", "blockquote", "hr", "pre", "ul",
@@ -75,7 +75,7 @@ class Tag:
     attributes: dict[str, str]
     is_end: bool = False
     content: str = ""
-    """What stands in an element of raw text."""
+    """The content of an element of raw text."""
 
 
 def tokens(source: str) -> Iterator[str | Tag]:
@@ -266,7 +266,7 @@ class _Writer:
 
 
 def is_remote(address: str) -> bool:
-    """Whether an address would be fetched from elsewhere."""
+    """Return whether an address would be fetched from elsewhere."""
     return address.lower().startswith(("http:", "https:", "//", "ftp:"))
 
 
@@ -279,7 +279,7 @@ def make_showable(source: str, inline: Inline = lambda _: None, *, loads_remote:
 
 
 def to_text(source: str) -> str:
-    """What a reader would see of HTML, as text."""
+    """Return what a reader would see of HTML, as text."""
     pieces: list[str] = []
     for token in tokens(source[:MAX_HTML]):
         if isinstance(token, str):

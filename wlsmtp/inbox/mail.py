@@ -132,8 +132,8 @@ class Mail:
 
     @cached_property
     def codes(self) -> list[str]:
-        """What looks like a code to type in, such as ``482913``, ``482-913`` or ``K7QX-93FD``: those in lines that
-        speak of one first. Numbers within words, addresses and amounts do not count."""
+        """Codes to type in, such as ``482913``, ``482-913`` or ``K7QX-93FD``: those in lines that mention one come
+        first. Numbers within words, addresses and amounts do not count."""
         lines = self.reading.readable.splitlines()
         near: list[str] = []
         others: list[str] = []

@@ -72,7 +72,7 @@ class Part:
 
     @property
     def is_multipart(self) -> bool:
-        """Whether it holds parts."""
+        """True if it contains parts."""
         return bool(self.children)
 
     def walk(self) -> Iterator[Part]:

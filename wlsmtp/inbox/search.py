@@ -1,4 +1,4 @@
-"""What a person types into the search field, as a condition in SQL.
+"""Converts the text of the search field to a condition in SQL.
 
 ``from:ann``, ``to:``, ``cc:``, ``bcc:``, ``reply-to:``, ``addressed:``, ``subject:``, ``message-id:``, ``tag:``,
 ``is:read``, ``is:unread``, ``is:tagged``, ``has:attachment``, ``has:inline``, ``before:2026-01-31``, ``after:``,

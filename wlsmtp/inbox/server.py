@@ -78,7 +78,7 @@ class InboxServer(SMTPServer):
         self.transcript = deque(maxlen=TRANSCRIPT)  # type: ignore[assignment]
 
     def scripted_reply(self, stage: str) -> Scripted | None:
-        """See ``SMTPServer``."""
+        """Return the ordered reply for a stage, as ``SMTPServer`` does."""
         if stage != "LOGIN":
             return super().scripted_reply(stage)
         fault = self.faults.take(for_login=True)

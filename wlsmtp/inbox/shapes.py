@@ -1,4 +1,4 @@
-"""What the API answers: JSON in the form of Mailpit's API, version 1, so that its clients can read it."""
+"""The answers of the API: JSON in the form of Mailpit's API, version 1, so that its clients can read it."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def attachment(part: Part) -> dict[str, Any]:
 
 
 def unsubscribe(mail: Mail) -> dict[str, Any]:
-    """What List-Unsubscribe offers (RFC 2369, RFC 8058)."""
+    """Return the options of List-Unsubscribe (RFC 2369, RFC 8058)."""
     value, post = mail.header("List-Unsubscribe") or "", mail.header("List-Unsubscribe-Post") or ""
     pieces = [piece.strip() for piece in value.split(",") if piece.strip()]
     links = [piece[1:-1] for piece in pieces if piece.startswith("<") and piece.endswith(">")]
@@ -103,8 +103,8 @@ def unsubscribe(mail: Mail) -> dict[str, Any]:
 
 
 def details(mail: Mail) -> dict[str, Any]:
-    """What the page shows beside a message: the envelope, how it came, its parts, links and codes, and what the HTML
-    would do if it could."""
+    """Return the details that the page shows beside a message: the envelope, how it came, its parts, links and codes,
+    and what the HTML would do if it could."""
     facts, shown = mail.facts, mail.shown() if mail.reading.html_part else None
     return {
         "Envelope": {"From": facts.sender, "To": list(facts.recipients), "Parameters": facts.parameters},

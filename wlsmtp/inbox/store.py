@@ -45,7 +45,7 @@ _COLUMNS = "number, id, received, size, is_read, attachments, inline, summary, f
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What SMTP said about a message: its envelope, and over what it came."""
+    """The SMTP facts of a message: its envelope, and the connection it came over."""
 
     sender: str = ""
     recipients: tuple[str, ...] = ()

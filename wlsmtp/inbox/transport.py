@@ -60,11 +60,11 @@ class InboxTransport(WholeTransport):
         return self._store
 
     async def carry(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> None:
-        """See ``WholeTransport.carry``."""
+        """Store the message in the inbox."""
         await self.io.run_in_thread(partial(self._keep, envelope, content))
 
     async def verify(self, deadlines: Deadlines) -> ServerInfo:
-        """Whether the inbox can be opened."""
+        """Check that the inbox can be opened."""
         store = self.store
         return ServerInfo(self.name, str(store.path or "memory"), None, None, Capabilities())
 

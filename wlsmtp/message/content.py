@@ -46,7 +46,7 @@ class Content(Protocol):
     @property
     def has_utf8_headers(self) -> bool:
         """True if the header section contains UTF-8, which requires SMTPUTF8 (RFC 6532). Octets above 127 in another
-        charset do not count: nobody can promise what becomes of them."""
+        charset do not count: what servers make of them is unknown."""
         ...
 
     @property

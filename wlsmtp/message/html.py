@@ -67,8 +67,8 @@ def _inliner() -> Any:
 
 
 def embedded(html: str, directory: str) -> tuple[str, list[Attachment]]:
-    """The HTML with ``cid:`` URLs in place of the files of the directory that its pictures name, and these files.
-    Raises ``MessageError`` for a file that is not there, is no picture, or is not within the directory."""
+    """Return the HTML with ``cid:`` URLs in place of the files of the directory that its pictures name, and these
+    files. Raises ``MessageError`` for a file that does not exist, is not an image, or is outside the directory."""
     images: dict[str, Attachment] = {}
 
     def with_cid(found: re.Match[str]) -> str:

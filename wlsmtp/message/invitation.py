@@ -42,12 +42,12 @@ class Invitation:
     location: str | None = None
     url: str | None = None
     uid: str = field(default_factory=lambda: f"{os.urandom(16).hex()}@invitation.invalid")
-    """What later messages about the same event repeat. Default: random."""
+    """The identifier that later messages about the same event repeat. Default: random."""
     sequence: int = 0
     """Greater with each change (RFC 5546 §2.1.4)."""
     method: Literal["REQUEST", "CANCEL", "REPLY", "PUBLISH"] = "REQUEST"
     answer: Literal["ACCEPTED", "TENTATIVE", "DECLINED"] = "ACCEPTED"
-    """What a ``REPLY`` says."""
+    """The answer of a ``REPLY``."""
 
 
 class _Calendar(Protocol):
@@ -74,7 +74,7 @@ def _calendar(value: object) -> Any:
     try:
         found = icalendar_package().Calendar.from_ical(text)
     except ValueError as error:
-        raise ValueError(f"is no iCalendar text (RFC 5545): {str(error)[:200]}") from None
+        raise ValueError(f"is not iCalendar text (RFC 5545): {str(error)[:200]}") from None
     methods = _METHOD.findall(text)
     if found.name != "VCALENDAR" or len(methods) != 1 or methods[0].upper() not in _METHODS:
         raise ValueError("must have one METHOD, such as METHOD:REQUEST (RFC 5546 §1.4): calendar.add('method', …)")

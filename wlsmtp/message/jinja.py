@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment, Template
 
 BLOCKS = ("subject", "text", "html")
-"""What a template may have a block for."""
+"""The blocks that a template may have."""
 
 
 def render(template: Template, values: Mapping[str, Any], wanted: tuple[str, ...], written: dict[str, str]) -> None:

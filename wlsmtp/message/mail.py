@@ -23,6 +23,6 @@ class Mail:
     """True if a connection ended when the server refused it. Nothing then follows it before it is answered, so that it
     takes no other message with it."""
     known: Outcome | None = None
-    """What is certain about it, set when its delivery is interrupted before the outcome."""
+    """The certain part of its outcome, set when its delivery is interrupted before the outcome."""
     entered_at: float | None = None
     """When it was taken from the input, on the clock of ``IO.now``; set only if that was a moment ago."""

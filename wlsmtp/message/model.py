@@ -125,17 +125,17 @@ class Message(Habits):
         **more: Unpack[Further],
     ) -> None:
         """Each address field accepts one address or several; ``sender`` accepts one, and may be left to the session
-        (``SessionConfig.sender``). ``attachments`` are paths, open binary files, ``Attachment``
-        or pairs ``(name, content)``, where content is octets, text, a ``Path`` or an open file, and the media type may
-        come third. Raises ``MessageError`` that names the field.
+        (``SessionConfig.sender``). ``attachments`` are paths, open binary files, ``Attachment`` or pairs
+        ``(name, content)``. Content is octets, text, a ``Path`` or an open file; the media type may come third. Raises
+        ``MessageError`` that names the field.
 
-        A message without recipients is valid; sending it raises ``MessageError``. ``dkim`` are keys of its own to sign
-        it with; None leaves it unsigned, whatever the session does.
+        A message without recipients is valid; sending it raises ``MessageError``. ``dkim`` are its own keys to sign it
+        with; None leaves it unsigned, whatever the session does.
 
-        ``text="auto"`` is text made from the HTML, where there is any. ``more`` are header fields by their meaning
+        ``text="auto"`` derives the text from the HTML, if there is any. ``more`` are header fields by their meaning
         (``unsubscribe``, ``list_id``, ``importance``, ``priority``, ``read_receipt``, ``auto_submitted``,
-        ``in_reply_to``, ``references``), what is made of the HTML (``inline_css``, ``embed_images``), and an invitation
-        (``calendar``); see ``HeaderFields``, ``PartFields`` and ``CalendarField``.
+        ``in_reply_to``, ``references``). It also has parts derived from the HTML (``inline_css``, ``embed_images``) and
+        an invitation (``calendar``). See ``HeaderFields``, ``PartFields`` and ``CalendarField``.
         """
         given = (sender, to, cc, bcc, reply_to, subject, text, html, attachments, headers, date, message_id, dkim)
         checked = self.__dict__  # bypasses the __setattr__ that refuses changes
@@ -174,15 +174,15 @@ class Message(Habits):
     def reply(
         cls, original: Sendable, *, to_all: bool = False, own: AddressesLike = (), **fields: Unpack[Changes]
     ) -> Self:
-        """An answer to a message: a ``Message``, an ``EmailMessage`` or its octets. It goes to its Reply-To, else to
-        its From, and has its subject with "Re:" and the In-Reply-To and References of RFC 5322 §3.6.4.
+        """Return an answer to a message: a ``Message``, an ``EmailMessage`` or its octets. It goes to its Reply-To,
+        else to its From. It has its subject with "Re:", and the In-Reply-To and References of RFC 5322 §3.6.4.
 
         >>> answer = Message.reply(octets, sender="ann@example.com", text="Thank you")
 
-        With ``to_all`` its To and Cc get a copy, but for the sender of the answer and whoever is in ``own``, one's
-        other addresses. An answer to a message of one's own goes to whom that went. ``fields`` are those of
-        ``Message``, and take the place of these. The original is not quoted; ``Message.from_eml(octets).text`` is its
-        text. Raises ``MessageError`` where the original cannot be read.
+        With ``to_all`` its To and Cc get a copy, except the sender of the answer and the addresses in ``own``, those of
+        the same person. An answer to your own message goes to its recipients. ``fields`` are those of ``Message``, and
+        override these. The original is not quoted; ``Message.from_eml(octets).text`` is its text. Raises
+        ``MessageError`` if the original cannot be read.
         """
         from wlsmtp.message.answer import reply_fields
 
@@ -190,13 +190,13 @@ class Message(Habits):
 
     @classmethod
     def forward(cls, original: Sendable, **fields: Unpack[Changes]) -> Self:
-        """A message that passes another one on, as it is, attached as ``message/rfc822`` without its Bcc. It has its
-        subject with "Fwd:", and its conversation in References.
+        """Return a message that forwards another one unchanged, attached as ``message/rfc822`` without its Bcc. It has
+        its subject with "Fwd:", and its conversation in References.
 
         >>> passed_on = Message.forward(octets, sender="ann@example.com", to="bob@example.org", text="See below")
 
-        ``fields`` are those of ``Message``; ``attachments`` go before the original. To pass its text on as one's own,
-        vary ``Message.from_eml(octets)``. Raises ``MessageError`` where the original cannot be read.
+        ``fields`` are those of ``Message``; ``attachments`` go before the original. To send its text as your own, vary
+        ``Message.from_eml(octets)``. Raises ``MessageError`` if the original cannot be read.
         """
         from wlsmtp.message.answer import forward_fields
 

@@ -34,7 +34,7 @@ class HeaderFields(TypedDict, total=False):
     importance: Literal["high", "normal", "low"] | None
     """How mail programs mark the message: ``Importance`` (RFC 2156 §5.3.4) and ``X-Priority``."""
     read_receipt: bool | AddressesLike | None
-    """Who is told that the message was read, if its reader agrees (RFC 8098): True is the sender."""
+    """The address to notify when the message was read, if its reader agrees (RFC 8098): True is the sender."""
     auto_submitted: bool | Literal["auto-generated", "auto-replied"] | None
     """A program wrote it, so that no program answers it (RFC 3834 §5): True is ``"auto-generated"``."""
     in_reply_to: str | Iterable[str] | None
@@ -44,7 +44,7 @@ class HeaderFields(TypedDict, total=False):
 
 
 class PartFields(TypedDict, total=False):
-    """What is made of the HTML. ``text="auto"`` makes the text of it as well."""
+    """Parts that are derived from the HTML. ``text="auto"`` derives the text as well."""
 
     inline_css: bool | str | None
     """Move the style sheets of the HTML into the ``style`` of its elements, as some mail programs read no others: True,

@@ -42,7 +42,7 @@ iframe {{ width: 100%; height: 40em; border: 1px solid #ccc }}
 
 
 def preview_html(message: Message) -> str:
-    """See ``Message.preview_html``."""
+    """Return a page for a browser; see ``Message.preview_html``."""
     rows = (line.partition(": ") for line in head_lines(message))
     head = "".join(f"<tr><th>{escape(name)}<td>{escape(value)}\n" for name, _, value in rows)
     return _PAGE.format(title=escape(message.subject), head=head, parts="".join(_parts(message)))

@@ -1,5 +1,5 @@
-"""What messages with the same body share: their boundaries, so that the octets are the same, and the hash that DKIM
-needs of them. So a large attachment that goes to many, one message each, is hashed once."""
+"""Shares data between messages with the same body: their boundaries, so that the octets are the same, and the body hash
+for DKIM. A large attachment sent to many, one message each, is therefore hashed once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SharedBody:
 
     def __init__(self, mark: str, *, is_fixed: bool) -> None:
         self.mark: str = mark
-        """What the boundaries are made of."""
+        """The mark from which the boundaries are derived."""
         self.is_fixed: bool = is_fixed
         """True if no part of it is read from a file, which may change."""
         self.hashes: dict[int, bytes] = {}

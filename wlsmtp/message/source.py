@@ -108,8 +108,8 @@ class FileSource(Source):
     def __init__(
         self, path: Path, name: str, *, start: int = 0, opened: os.stat_result | None = None, owner: object = None
     ) -> None:
-        """``opened`` is the status of the file when it was open: it must be the same file, and data appended later, as
-        to a log, does not count. ``owner`` is kept as long as the file is needed."""
+        """``opened`` is the status of the file when it was open: it must be the same file. Data appended later, as to a
+        log, does not count. ``owner`` is kept as long as the file is needed."""
         super().__init__(name)
         self._path, self._start, self._opened, self._owner = path, start, opened, owner
 

@@ -122,8 +122,8 @@ def several(value: object) -> Iterable[object]:
     if (pair := _pair(value)) is not None:
         if _is_mailbox(pair[0]):
             raise ValueError(
-                f"{value!r} could be a name with an address, or two addresses: "
-                "give two addresses as a list, [a, b], and a name with an address as [(name, address)]"
+                f"{value!r} could be a name with an address, or two addresses. "
+                "Give two addresses as a list, [a, b], and a name with an address as [(name, address)]"
             )
         return (value,)
     if foreign_mailbox(value) is not None or _foreign_group(value) is not None:

@@ -37,7 +37,7 @@ ALLOWED = {
 
 
 class Phase(Enum):
-    """What a session wants from its worker."""
+    """The worker that a session wants."""
 
     ON_CALL = "on call"
     """``send`` starts a worker, which ends when the outbox has nothing more to do."""

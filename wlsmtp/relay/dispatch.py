@@ -46,7 +46,7 @@ class Dispatch:
         self.outcome: Outcome | None = None
         """The outcome, once all recipients are settled."""
         self.tls: TLSInfo | None = None
-        """What secures the connection that it was last planned for."""
+        """The security of the connection that it was last planned for."""
         self._so_far: Outcome | None = None
         self._is_part = False
 

@@ -25,9 +25,9 @@
 
 Each is also the matching builtin, so that ``except TimeoutError`` works: a ``ValueError`` for bad input, and an
 ``OSError`` everywhere else, like the errors of ``smtplib`` and of sockets. Its ``errno`` is None; the system's own
-error, if any, is ``__cause__``. An error says at which ``stage`` it happened, what the server said (``reply``), what to
-do about it (``hint``), whether another attempt may help (``temporary``), and whether the message may have been
-delivered all the same (``ambiguous``).
+error, if any, is ``__cause__``. An error says at which ``stage`` it happened, what the server said (``reply``) and what
+to do about it (``hint``). ``temporary`` says whether another attempt may help, ``ambiguous`` whether the message may
+have been delivered all the same.
 
 This module imports only replies, and receipts for type checkers: every other package depends on it.
 """

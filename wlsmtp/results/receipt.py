@@ -118,20 +118,20 @@ class Receipt:
     ``json.dumps(receipt.as_dict())`` is suitable for an API response or a log; a pydantic model may have a ``Receipt``
     as a field.
 
-    ``reply`` is the server's final reply to the content, ``attempts`` the number of times the message was offered to a
-    server, ``error`` the reason if not everything was delivered. ``elapsed`` is the duration of the delivery in
+    ``reply`` is the server's final reply to the content. ``attempts`` is the number of times the message was offered to
+    a server. ``error`` is the reason if not everything was delivered. ``elapsed`` is the duration of the delivery in
     seconds, from the call to the last reply. ``tls`` describes the security of the connection that carried the message
-    (the latest, if there were several); None if any of it was sent in plain text.
+    (the latest, if there were several). It is None if any of it was sent in plain text.
 
-    A message in an outbox (mode ``async``) is ``PENDING`` at first; ``next_attempt`` is the time of the next attempt,
-    and ``error`` the reason why the last one failed. ``interruptions`` counts the programs that died while sending the
-    message. Each may have delivered it without a record, so there may be that many extra copies.
+    A message in an outbox (mode ``async``) is ``PENDING`` at first. ``next_attempt`` is then the time of the next
+    attempt, and ``error`` the reason why the last one failed. ``interruptions`` counts the programs that died while
+    sending the message. Each may have delivered it without a record, so there may be that many extra copies.
     """
 
     next_attempt: datetime | None = None
     interruptions: int = 0
     carried: Mapping[str, str] = MappingProxyType({})
-    """What listeners have given a message on its way through an outbox, such as the context of a trace."""
+    """Values that listeners gave a message on its way through an outbox, such as the context of a trace."""
 
     __slots__ = ("attempts", "elapsed", "error", "id", "message_id", "recipients", "reply", "status", "tls")
 
@@ -283,7 +283,7 @@ class OutboxReceipt(Receipt):
         self.next_attempt: datetime | None = next_attempt
         self.interruptions: int = interruptions
         self.unread: Unread = Unread()
-        """What its record has from a newer version."""
+        """Fields of its record from a newer version."""
         self._follower: Follower | None = None
 
     def changed(self, **fields: object) -> Self:

@@ -21,7 +21,7 @@ _NEVER = frozenset({"return-path", "received", "bcc", "dkim-signature", "authent
 
 
 class DKIMKeywords(TypedDict, total=False):
-    """What ``DKIM`` takes after domain and selector, each as a keyword."""
+    """The keywords of ``DKIM`` after domain and selector."""
 
     key: str | Path | bytes | SecretStr
     """The private key, RSA or Ed25519, not encrypted: the path of a PEM file, or the PEM itself."""

@@ -142,7 +142,7 @@ class DeliverByKeywords(TypedDict, total=False):
     within: Required[timedelta | float]
     """A ``timedelta``, or seconds, from when the message is submitted."""
     late: Literal["return", "notify"]
-    """What to do after that time: return the message undelivered, or deliver it all the same and notify the sender."""
+    """The action after that time: return the message undelivered, or deliver it all the same and notify the sender."""
     trace: bool
     """True if each server on the way reports that it passed the message on."""
 

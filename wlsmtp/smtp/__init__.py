@@ -1,3 +1,3 @@
-"""One connection: ``opening`` (from connecting to the login), ``connection`` (until QUIT), ``link`` (commands in
-flight), ``window`` (messages in flight), ``transaction`` (one of them), ``delivery`` (a large content); pure: ``plan``,
-``judge`` and ``learning`` (what to send, what the replies mean, what they show about the server)."""
+"""One connection. ``opening`` connects and logs in; ``connection`` lives until QUIT; ``link`` has the commands in
+flight and ``window`` the messages. ``transaction`` is one message, ``delivery`` writes a large content. Pure modules:
+``plan`` (what to send), ``judge`` (what replies mean) and ``learning`` (what they show about the server)."""

@@ -86,7 +86,7 @@ class Connection:
         self.link = link
         self.info = info
         self.scene: Scene = Scene((config.server, info.name), info.tls is not None, info.mechanism is not None)
-        """What is known when a refusal on this connection is explained."""
+        """The context in which a refusal on this connection is explained."""
         self.life: Lifecycle[ConnectionState] = Lifecycle(ConnectionState.ACQUIRED, ALLOWED)
         self.quit_by: float = 0.0
         """The time at which waiting for the reply to QUIT stops."""

@@ -73,7 +73,7 @@ class Link:
         self._parser = ReplyParser(server)
         self._expected: deque[Expectation] = deque()
         self.unsent: list[bytes] = []
-        """What was queued and not taken for writing."""
+        """Octets that were queued and not taken for writing."""
         self._answered = Stage.GREETING
         self._obeys_after_421 = False
         """True if the server has executed a command after its 421."""

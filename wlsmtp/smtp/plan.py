@@ -157,7 +157,7 @@ class Planner:
 
     @property
     def window_trust(self) -> Trust:
-        """What is known about whether messages may follow each other without waiting."""
+        """The trust in sending messages one after another without waiting."""
         quirks = self._quirks
         if not self._takes_bdat or quirks.swallows_chunk is _BROKEN or quirks.bdat is _BROKEN:
             return quirks.behind_data

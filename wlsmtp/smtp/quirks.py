@@ -1,5 +1,5 @@
-"""What a server really supports, as opposed to what it advertises: detected by a session and kept for all its
-connections.
+"""The features that a server really supports, as opposed to what it advertises: detected by a session and kept for all
+its connections.
 
 Each behaviour is unproven, proven or broken. An unproven behaviour is tried where a failure costs nothing. A broken one
 is never tried again by this session, which then sends as smtplib does. ``BEHAVIOURS`` is the whole table.
@@ -31,7 +31,7 @@ class Behaviour:
     proof: str
     disproof: str
     fallback: str
-    """What the session does instead."""
+    """The method used instead."""
     extensions: tuple[str, ...] = ()
     """Extensions that must be offered for the behaviour to matter."""
     needs_mail: bool = False

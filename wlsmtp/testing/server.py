@@ -54,16 +54,16 @@ class ReceivedMessage:
 class SMTPServer:
     """A real SMTP server for tests and demonstrations; a context manager.
 
-    ``security``: ``"default"`` plain, ``"tls"`` STARTTLS offered, ``"ssl"`` TLS from the first byte, with a throw-away
-    certificate whose authority is in ``ca_file``. ``users`` (name to password) and ``tokens`` (name to OAuth 2.0
-    token) make it offer AUTH with those of ``mechanisms`` that the connection allows; it knows PLAIN, LOGIN, CRAM-MD5,
-    SCRAM-SHA-1, -256 and -512 (also -PLUS), XOAUTH2, OAUTHBEARER, EXTERNAL (``client_cert`` makes a certificate for it)
-    and ANONYMOUS. ``refuse`` and ``reply_to`` make it fail. ``quirks`` give it the faults of real servers: names from
-    ``wlsmtp.testing.quirks``, some with a number (``"max-messages:10"``). With ``strict`` it refuses violations of
-    SMTP's rules, such as a long line or a bare LF, and stores them in ``violations``. ``profile`` names a provider,
-    whose keywords, prompts, replies and limits it uses unless they are given here; ``reply_as`` makes it fail in that
-    provider's words. With ``any_login`` it accepts every name and password, or token, for PLAIN, LOGIN, CRAM-MD5,
-    XOAUTH2 and OAUTHBEARER. It uses one thread per connection.
+    ``security`` is ``"default"`` (plain), ``"tls"`` (STARTTLS offered) or ``"ssl"`` (TLS from the first byte). TLS uses
+    a throw-away certificate whose authority is in ``ca_file``. ``users`` (name to password) and ``tokens`` (name to
+    OAuth 2.0 token) make it offer AUTH, with those of ``mechanisms`` that the connection allows. It knows PLAIN, LOGIN,
+    CRAM-MD5, SCRAM-SHA-1, -256 and -512 (also -PLUS), XOAUTH2, OAUTHBEARER, EXTERNAL and ANONYMOUS; ``client_cert``
+    makes a certificate for EXTERNAL. ``refuse`` and ``reply_to`` make it fail. ``quirks`` give it the faults of real
+    servers: names from ``wlsmtp.testing.quirks``, some with a number (``"max-messages:10"``). With ``strict`` it
+    refuses violations of SMTP's rules, such as a long line or a bare LF, and stores them in ``violations``.
+    ``profile`` names a provider, whose keywords, prompts, replies and limits it uses unless they are given here.
+    ``reply_as`` makes it fail in that provider's words. With ``any_login`` it accepts every name and password, or
+    token, for PLAIN, LOGIN, CRAM-MD5, XOAUTH2 and OAUTHBEARER. It uses one thread per connection.
     """
 
     CLOSE, RESET, SILENCE = CLOSE, RESET, SILENCE
@@ -205,10 +205,10 @@ class SMTPServer:
     def reply_to(self, stage: str, reply: Scripted, times: int | None = None, *, after: int = 0) -> None:
         """Answer the next ``times`` (None: all) commands of a stage with ``reply``, the first ``after`` as usual.
 
-        A stage is a verb (``"MAIL"``, ``"AUTH"``, …), ``"RCPT <address>"`` for one recipient, or one of these:
-        ``"CONNECT"`` the greeting, ``"GROUP"`` any command with more behind it, ``"HANDSHAKE"`` the TLS handshake,
-        ``"LOGIN"`` the end of AUTH, ``"CONTENT"`` the middle of the content, ``"."`` its end, ``"STORED"`` its end once
-        the message is stored.
+        A stage is a verb (``"MAIL"``, ``"AUTH"``, …), ``"RCPT <address>"`` for one recipient, or a point in time.
+        ``"CONNECT"`` is the greeting, ``"GROUP"`` any command with more behind it, ``"HANDSHAKE"`` the TLS handshake,
+        ``"LOGIN"`` the end of AUTH. ``"CONTENT"`` is the middle of the content, ``"."`` its end, ``"STORED"`` its end
+        once the message is stored.
 
         A reply is its text, raw octets, ``CLOSE``, ``RESET`` (by RST), ``SILENCE`` (none, until the client leaves) or
         ``DEAF`` (input is not read either). It may also be several of these in a row, between which ``HEAR`` waits for

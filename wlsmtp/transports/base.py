@@ -30,7 +30,7 @@ def reverse_path(envelope: Envelope) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a session passes to its transports."""
+    """The data that a session passes to its transports."""
 
     config: SessionConfig
     io: IO
@@ -104,12 +104,12 @@ class Transport(ABC):
 
     @property
     def findings(self) -> Mapping[str, str]:
-        """What was detected about the server: the state of each behaviour, and limits, by name."""
+        """The detected behaviour of the server, and its limits, by name."""
         return {}
 
     @property
     def capabilities(self) -> Capabilities | None:
-        """What the server offers, if it has said so."""
+        """The capabilities of the server, if it has announced them."""
         return None
 
 

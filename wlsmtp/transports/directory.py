@@ -1,6 +1,6 @@
 """Writes messages into a directory: a Maildir, or one ``.eml`` file for each.
 
-A message is written under a temporary name, flushed to disk, and then renamed, so that readers see it whole or not at
+A message is written under a temporary name, flushed to disk, and then renamed. Readers therefore see it whole or not at
 all. ``Return-Path`` and ``Delivered-To`` (one for each recipient) above its own header keep its envelope (RFC 5321
 §4.4).
 """

@@ -48,12 +48,12 @@ class SMTPTransport(Transport):
 
     @property
     def capabilities(self) -> Capabilities | None:
-        """What the server offered on the latest connection."""
+        """The capabilities that the server offered on the latest connection."""
         return self.relay.capabilities
 
     @property
     def findings(self) -> Mapping[str, str]:
-        """What was detected about the server, as ``Transport.findings``."""
+        """The detected behaviour of the server, as ``Transport.findings``."""
         return self.relay.quirks.findings()
 
     @property

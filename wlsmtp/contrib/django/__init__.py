@@ -53,7 +53,7 @@ class EmailBackend(DjangoBackend):
     connection: SMTPSession | None  # type: ignore[assignment]  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __init__(self, *args: Any, alias: str | None = None, **options: Any) -> None:
-        """Connect to nothing yet. Raises ``InvalidMailer`` for an option of a mailer that nobody knows."""
+        """Store the options; nothing is connected yet. Raises ``InvalidMailer`` for an unknown option of a mailer."""
         options = {**dict(zip(_POSITIONAL, args, strict=False)), **options}
         options = {name: value for name, value in options.items() if value is not None}
         overrides = options.keys() if alias is None else options.get("_ignore_unknown_kwargs", ())
@@ -187,8 +187,8 @@ class EmailBackend(DjangoBackend):
 
 
 def receipt_of(message: EmailMessage) -> Receipt | None:
-    """Return what came of a message when it was last sent, also where that failed: ``message.wlsmtp_receipt``. None
-    before that, and where no command of it was sent."""
+    """Return the receipt of a message's last sending, also if that failed: ``message.wlsmtp_receipt``. None before
+    that, and if no command of it was sent."""
     receipt: Receipt | None = vars(message).get("wlsmtp_receipt")
     return receipt
 

@@ -1,4 +1,4 @@
-"""A page of the admin site for the outbox: what is in it, what became of each message, retry and cancel.
+"""A page of the admin site for the outbox: its messages and their results, retry and cancel.
 
 It shows the outboxes of the mailers that have one. The site's database has nothing of it but the log of the admin site.
 """

@@ -15,8 +15,8 @@ class _Nothing(models.Manager["OutboxMessage"]):
 
 
 class OutboxMessage(models.Model):
-    """Who may see messages has the permission ``wlsmtp.view_outboxmessage``; who may retry and cancel them,
-    ``wlsmtp.change_outboxmessage``."""
+    """A message in an outbox. Viewing requires the permission ``wlsmtp.view_outboxmessage``; retrying and cancelling
+    require ``wlsmtp.change_outboxmessage``."""
 
     id: models.CharField[str, str] = models.CharField(primary_key=True, max_length=255)
     objects = _Nothing()

@@ -112,7 +112,7 @@ def address_of_django_5(address: str) -> str:
 
 
 def is_this_machine(host: str | None) -> bool:
-    """Whether a server is on this machine."""
+    """Return whether a server is on this machine."""
     try:
         return host == "localhost" or ip_address(host or "").is_loopback
     except ValueError:

@@ -17,7 +17,7 @@ else:
     DKIM = Any  # to import it takes long
 
 SESSION: Literal["session"] = "session"
-"""What a message says that leaves its DKIM signature to the session."""
+"""The value of a message that leaves its DKIM signature to the session."""
 
 
 def checked_dkim(value: Any) -> tuple[DKIM, ...] | Literal["session"] | None:

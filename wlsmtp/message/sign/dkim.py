@@ -80,11 +80,11 @@ class Draft:
 
 
 def drafts(signers: Iterable[Signer], head: bytes, now: int) -> list[Draft]:
-    """What each key will sign of a header section. Raises ``MessageError`` for one that cannot be signed: it has no
-    From, or a line that is no field."""
+    """Return the drafts that each key will sign of a header section. Raises ``MessageError`` for a section that cannot
+    be signed: it has no From, or a line that is not a field."""
     if start_of(head):
         words = "The message begins with a line of a mailbox file ('From …'), and cannot be signed"
-        raise MessageError(words, stage=Stage.MESSAGE, hint="Leave the line out: it is no part of the message")
+        raise MessageError(words, stage=Stage.MESSAGE, hint="Leave the line out: it is not part of the message")
     fields: dict[bytes, list[bytes]] = {}
     for field in fields_of(head):
         fields.setdefault(field[1].lower(), []).append(field[2])

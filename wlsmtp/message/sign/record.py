@@ -45,8 +45,7 @@ def in_zone_file(name: str, value: str) -> str:
 
 
 def faults_of(records: list[str], key: Any = None) -> Iterator[str]:
-    """What is wrong with the TXT records at the name of a key, which must be that of the private ``key`` if it is
-    given."""
+    """Return the faults of the TXT records at the name of a key. They must match the private ``key`` if it is given."""
     own = [record for record in records if "p=" in record]
     if len(own) != 1:
         yield f"there are {len(own)} records of keys, and verifiers need exactly one"

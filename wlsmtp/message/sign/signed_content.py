@@ -24,7 +24,7 @@ def check_signable(content: Content, signers: Sequence[Signer]) -> None:
 
 
 class SignedContent:
-    """See ``Content``. It is signed once: all of its readers are given the same octets."""
+    """A ``Content`` with a signature. It is signed once: all of its readers get the same octets."""
 
     is_binary = awaits_signature = False
     is_sealed = True
@@ -38,7 +38,8 @@ class SignedContent:
         self._drafts = drafts(signers, head, int(now))
         self._fields: bytes | None = None
         self.size: int = content.size + sum(draft.size for draft in self._drafts)
-        """See ``Content.size``. Known before the body is read, as signatures of one key have one size."""
+        """Size in octets, as ``Content.size``. Known before the body is read, as signatures of one key have one
+        size."""
         self.is_streamed: bool = content.is_streamed or content.size > AT_ONCE
         """See ``Content.is_streamed``: the first chunk takes as long as the body takes to be read."""
         if not self.is_streamed:
@@ -46,17 +47,17 @@ class SignedContent:
 
     @property
     def is_8bit(self) -> bool:
-        """See ``Content.is_8bit``."""
+        """True if any octet is above 127, as ``Content.is_8bit``."""
         return self.unsigned.is_8bit
 
     @property
     def has_utf8_headers(self) -> bool:
-        """See ``Content.has_utf8_headers``."""
+        """True if the header section contains UTF-8, as ``Content.has_utf8_headers``."""
         return self.unsigned.has_utf8_headers
 
     @property
     def message_id(self) -> str | None:
-        """See ``Content.message_id``."""
+        """The Message-ID, as ``Content.message_id``."""
         return self.unsigned.message_id
 
     def as_7bit(self, server: str = "the server") -> Content:
@@ -69,7 +70,8 @@ class SignedContent:
         return self
 
     def chunks(self) -> Iterator[bytes]:
-        """See ``Content.chunks``. Raises ``MessageError`` as well when a file has changed since it was signed."""
+        """Yield the octets, as ``Content.chunks``. Raises ``MessageError`` as well when a file has changed since it was
+        signed."""
         fields = self._fields or self._sign()
         chunks = iter(self.unsigned.chunks())
         if self.unsigned.is_streamed:

@@ -62,7 +62,7 @@ class Row:
     like: str
     """An example from a real server."""
     hint: str | None
-    """What to do, in one or two sentences."""
+    """The advice, in one or two sentences."""
     words: Words | re.Pattern[str] | None = None
     enhanced: frozenset[str] = frozenset()
     codes: frozenset[int] = frozenset()
