@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from wlsmtp.errors import ExtensionMissing, MessageError, Stage
 from wlsmtp.habits import OF_FIELDS
 from wlsmtp.message.envelope import Envelope
-from wlsmtp.message.more import GIVEN, MORE
+from wlsmtp.message.more import MORE
 from wlsmtp.message.read import AnyEmail
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class MergeRow:
             )
         fields = values_of(row)
         if unknown := [name for name in fields if name not in vars(self._letter) and name not in MORE]:
-            raise _unknown(unknown[0], [name for name in (*vars(self._letter), *MORE) if name != GIVEN])
+            raise _unknown(unknown[0], [name for name in (*vars(self._letter), *MORE) if name[0] != "_"])
         return self._letter.but(**fields)
 
     def refusal(self, error: Exception) -> MessageError | ExtensionMissing:

@@ -41,9 +41,10 @@ from wlsmtp.wire.mailboxes import Group, mailboxes_in
 
 if TYPE_CHECKING:
     from wlsmtp.message.render import Sendable
+    from wlsmtp.message.sign.protection import Protection
     from wlsmtp.settings.dkim import DKIM
 else:
-    DKIM = Any  # to import it takes long
+    DKIM = Protection = Any  # to import them takes long
 
 
 class Fields(MoreFields, total=False):
@@ -106,6 +107,8 @@ class Message(Habits):
 
     calendar: str | None = None
     """The text of an invitation (RFC 5545). To make one give an ``Invitation``."""
+    protection: Protection | None = None
+    """What ``sign_with`` and ``encrypt_for`` have made: S/MIME (RFC 8551)."""
 
     def __init__(
         self,
@@ -134,8 +137,9 @@ class Message(Habits):
 
         ``text="auto"`` derives the text from the HTML, if there is any. ``more`` are header fields by their meaning
         (``unsubscribe``, ``list_id``, ``importance``, ``priority``, ``read_receipt``, ``auto_submitted``,
-        ``in_reply_to``, ``references``). It also has parts derived from the HTML (``inline_css``, ``embed_images``) and
-        an invitation (``calendar``). See ``HeaderFields``, ``PartFields`` and ``CalendarField``.
+        ``in_reply_to``, ``references``). It also has parts derived from the HTML (``inline_css``, ``embed_images``), an
+        invitation (``calendar``) and S/MIME (``sign_with``, ``encrypt_for``). See ``HeaderFields``, ``PartFields``,
+        ``CalendarField`` and ``ProtectionFields``.
         """
         given = (sender, to, cc, bcc, reply_to, subject, text, html, attachments, headers, date, message_id, dkim)
         checked = self.__dict__  # bypasses the __setattr__ that refuses changes
@@ -289,7 +293,7 @@ class Message(Habits):
         """Write the message. Raises ``MessageError`` when it has no sender, or an attachment cannot be read any
         more."""
         self.sender_address()
-        content = write(self)
+        content = write(self) if self.protection is None else self.protection.applied(write(self))
         return content if self.dkim == "session" else self_signed(content, self.dkim)
 
     def as_bytes(self) -> bytes:

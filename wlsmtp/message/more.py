@@ -16,8 +16,10 @@ from wlsmtp.errors import MessageError, Stage
 if TYPE_CHECKING:
     from wlsmtp.message.invitation import CalendarLike
     from wlsmtp.message.model import Message
+    from wlsmtp.message.sign.protection import CertificateLike, SignWith
     from wlsmtp.message.values import AddressesLike
 else:
+    CertificateLike = SignWith = Any
     Message = AddressesLike = CalendarLike = Any  # their modules import this one
 
 M = TypeVar("M", bound=Message)
@@ -63,7 +65,18 @@ class CalendarField(TypedDict, total=False):
     programs show with buttons to accept or decline, and ``invite.ics`` (RFC 6047). Needs ``wlsmtp[calendar]``."""
 
 
-class MoreFields(HeaderFields, PartFields, CalendarField, total=False):
+class ProtectionFields(TypedDict, total=False):
+    """S/MIME (RFC 8551). Needs ``wlsmtp[smime]``. Header fields, the subject among them, stay as they are."""
+
+    sign_with: SignWith | None
+    """The sender's certificate and its private key, as paths or PEM, perhaps with the password of the key as a third;
+    the certificates of the authorities between may follow the first in its file. One text or path may hold it all."""
+    encrypt_for: CertificateLike | Iterable[CertificateLike] | None
+    """The certificate of each recipient, RSA, as a path, PEM or DER: nobody else can read the message, neither its
+    sender nor recipients whose certificate is not here. What is signed as well is signed first."""
+
+
+class MoreFields(HeaderFields, PartFields, CalendarField, ProtectionFields, total=False):
     """Fields that most messages do without."""
 
 
@@ -90,6 +103,7 @@ _ROOMS = (
     _Room("marks", (*HeaderFields.__annotations__, *PriorityField.__annotations__), ("sender", "headers")),
     _Room("parts", tuple(PartFields.__annotations__), ("text", "html", "attachments")),
     _Room("invitation", tuple(CalendarField.__annotations__), ("sender", "to", "cc"), ("calendar",)),
+    _Room("sign.protection", tuple(ProtectionFields.__annotations__), (), ("protection",)),
 )
 MORE = tuple(name for room in _ROOMS for name in room.fields)
 """The names of these fields."""
