@@ -216,8 +216,8 @@ class Outbox(ABC):
 
 
 def options_of(url: URL, *names: str) -> dict[str, Any]:
-    """What stands after ``?`` in the URL of an outbox; ``lease`` and ``keep`` are seconds. Raises ``ConfigError`` for
-    what is not among ``names``."""
+    """Return the options after ``?`` in the URL of an outbox; ``lease`` and ``keep`` are seconds. Raises
+    ``ConfigError`` for names that are not in ``names``."""
     if any(name not in names for name in url.options):
         raise wrong(f"outbox: one of the options {', '.join(url.options)} is not known")
     return {name: seconds(name, texts[-1]) if name in _SECONDS else texts[-1] for name, texts in url.options.items()}
@@ -227,7 +227,7 @@ _SECONDS = ("lease", "keep")
 
 
 def seconds(name: str, text: str) -> float:
-    """The value of an option. Raises ``ConfigError``."""
+    """Return the value of an option. Raises ``ConfigError``."""
     try:
         return float(text)
     except ValueError:

@@ -1,6 +1,6 @@
-"""One thread or task that does what the others ask of a database, and what is asked for at the same time together.
+"""A clerk: one thread or task that does the callers' jobs with a database, and simultaneous jobs together.
 
-Who asks waits for the answer, and no longer than it wants to; an interrupt finds it outside of the database.
+A caller waits for the result no longer than it wants to; an interrupt finds it outside the database.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from wlsmtp.io.base import IO, Bell, Task
 
 TOGETHER = 1000
-"""Jobs that are taken out of a queue at once, so that other programs get their turn."""
+"""Maximum number of jobs taken from a queue at once, so that other programs get their turn."""
 PATIENCE = 30.0
-"""Seconds to wait for a job that has begun, before it is asked about again."""
+"""Seconds to wait for a job that has begun, before checking it again."""
 
 
 class Job:
-    """Something to be done with the database. It waits in a queue; whoever takes it out of there answers for it: the
-    clerk, or the caller who does not want to wait any longer."""
+    """Something to be done with the database. It waits in a queue; the one that removes it is responsible for it: the
+    clerk, or the caller that stops waiting."""
 
     def __init__(self, what: Any, bell: Bell) -> None:
         self.what, self.bell = what, bell
@@ -34,10 +34,10 @@ class Job:
         self.failure: Exception | None = None
         self.is_done = False
         self.is_late = False
-        """Whether its caller would not have waited so long, had it not begun."""
+        """True if its caller would not have waited so long, had it not begun."""
 
     def end(self, failure: Exception | None = None) -> None:
-        """Its result, or its failure, is known."""
+        """Set the result or the failure of the job."""
         if failure is not None:
             self.failure = failure
         self.is_done = True
@@ -48,24 +48,24 @@ Queue = deque[Job]
 
 @dataclass(frozen=True, slots=True)
 class Duties:
-    """What a clerk does, and how long it stays."""
+    """The work of a clerk, and how long it stays."""
 
     work: Callable[[], None]
-    """Does what is in the queues; blocks. What was taken out of them goes into ``Clerk.done``. Never raises."""
+    """Does the queued jobs; blocks. Jobs removed from the queues go into ``Clerk.done``. Never raises."""
     is_open: Callable[[], bool]
-    """Whether the database is open, so that more to do is waited for."""
+    """Returns whether the database is open, so that the clerk waits for more work."""
     leave: Callable[[], None]
-    """Called before the clerk ends for want of work."""
+    """Called before the clerk ends for lack of work."""
     too_late: Callable[[], OutboxError]
-    """The error for who does not want to wait any longer for a job that was not begun."""
+    """Returns the error for a caller that stops waiting for a job that had not begun."""
     no_thread: Callable[[Exception], OutboxError]
-    """The error when no clerk can be hired."""
+    """Returns the error when no clerk can be started."""
     idle_exit_after: float = 5.0
     """Seconds for which a clerk without work stays."""
 
 
 class Clerk:
-    """Belongs to one place: a process and, in the asyncio world, an event loop."""
+    """Belongs to one process and, under asyncio, one event loop."""
 
     def __init__(self, io: IO, name: str, duties: Duties) -> None:
         self._io = io
@@ -77,15 +77,15 @@ class Clerk:
         self.writes: Queue = deque()
         self.closings: Queue = deque()
         self.done: Queue = deque()
-        """Whose callers are to be told."""
+        """Finished jobs whose callers are to be notified."""
         self._life: WorkerLife | None = None
         self._task: Task[None] | None = None
-        """Of the clerk, once it has one."""
+        """The clerk's task, once it has one."""
         self._lingers = True
-        """Whether it waits for more to do; not while the event loop ends, which nobody would wait for."""
+        """True if it waits for more work; not while the event loop is ending, which nobody would wait for."""
 
     async def ask(self, queue: Queue, what: Any, deadline: float) -> Any:
-        """Have ``what`` done, together with whatever else is waiting for its turn."""
+        """Do ``what``, together with other queued jobs."""
         job = Job(what, self._io.bell())
         queue.append(job)
         try:
@@ -97,7 +97,7 @@ class Clerk:
                     if _take_back(queue, job):
                         raise self._duties.too_late() from None
                     job.is_late = True
-                    deadline = self._io.now() + PATIENCE  # the clerk is at it
+                    deadline = self._io.now() + PATIENCE  # the clerk is doing it
         except BaseException:
             _take_back(queue, job)
             raise
@@ -106,7 +106,7 @@ class Clerk:
         return job.result
 
     def _call(self) -> None:
-        """See to it that the jobs are done. Raises ``OutboxError`` when there is no thread for that."""
+        """Ensure that the jobs are done. Raises ``OutboxError`` if there is no thread for them."""
         self._bell.ring()
         hired: WorkerLife | None = None
         try:
@@ -120,7 +120,7 @@ class Clerk:
             if hired is not None and hired.move(State.ENDED, only_from=State.NEW):
                 if isinstance(error, OSError):
                     raise self._duties.no_thread(error) from error
-                self._call()  # we were interrupted, and others may count on it
+                self._call()  # this caller was interrupted; others may count on it
             raise
 
     async def _serve(self, life: WorkerLife) -> None:
@@ -133,18 +133,19 @@ class Clerk:
                 self._tell()
             is_cancelled = False
         finally:
-            # An event loop that ends cancels all tasks: who writes down what is known of its mail still needs a clerk.
+            # An event loop that ends cancels all tasks: the worker still needs a clerk to store the results of its
+            # mail.
             self._lingers = self._lingers and not is_cancelled
             self._tell()
             self._duties.leave()
             life.move(State.ENDED)
-            if self._has_jobs:  # asked for between the last look and the end
+            if self._has_jobs:  # requested between the last check and the end
                 with suppress(OutboxError):
                     self._call()
 
     @property
     def _is_lost(self) -> bool:
-        """Whether the event loop has cancelled the clerk's task before its first step."""
+        """True if the event loop has cancelled the clerk's task before its first step."""
         return self._task is not None and self._task.is_done
 
     def _tell(self) -> None:
@@ -163,13 +164,13 @@ class Clerk:
             except TimeoutError:
                 if not self._io.is_ending:
                     break
-            if self._has_jobs:  # it may have been rung for what was done meanwhile
+            if self._has_jobs:  # it may have been rung for work that is already done
                 return True
         return self._has_jobs
 
 
 def taken(queue: Queue, limit: int = TOGETHER) -> list[Job]:
-    """Jobs to be done now; nobody can take them back any more."""
+    """Take the jobs to be done now; nobody can withdraw them any more."""
     jobs: list[Job] = []
     with suppress(IndexError):
         while len(jobs) < limit:
@@ -178,7 +179,7 @@ def taken(queue: Queue, limit: int = TOGETHER) -> list[Job]:
 
 
 def _take_back(queue: Queue, job: Job) -> bool:
-    """Whether the job was not begun, and will not be."""
+    """Withdraw a job; return whether it had not begun."""
     try:
         queue.remove(job)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Pure: an entry as a row of a database, and back; the same for every store that is one."""
+"""Pure: converts an entry to a row of a database and back; the same for every database."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from wlsmtp.receipt import Status
 COLUMNS = (
     "id, key, status, priority, due, owner, created, expires, finished, sender, options, waiting, size, traits, receipt"
 )
-"""What ``entry_of`` reads, in its order."""
+"""The columns that ``entry_of`` reads, in order."""
 PUT = (
     "id", "key", "status", "priority", "due", "created", "expires", "sender", "options", "waiting", "size", "traits",
     "attempts", "interruptions", "receipt",
 )  # fmt: skip
-"""What ``row_of`` gives, in its order."""
+"""The columns of ``row_of``, in order."""
 SETTLED = ("id", "status", "due", "finished", "waiting", "attempts", "interruptions", "receipt")
-"""What ``changes_of`` gives, in its order. The mail has no owner then."""
+"""The columns of ``changes_of``, in order. The mail has no owner then."""
 
 
 def row_of(entry: Entry) -> tuple[Any, ...]:
-    """A mail that is put."""
+    """Return the row of a mail that is put."""
     content, receipt = entry.content, entry.receipt
     assert content is not None
     return (
@@ -36,7 +36,7 @@ def row_of(entry: Entry) -> tuple[Any, ...]:
 
 
 def changes_of(entry: Entry) -> tuple[Any, ...]:
-    """What became of a mail."""
+    """Return the changes after an attempt."""
     receipt = entry.receipt
     return (
         receipt.id, receipt.status.value, entry.due, entry.finished, json.dumps(entry.waiting), receipt.attempts,
@@ -45,7 +45,7 @@ def changes_of(entry: Entry) -> tuple[Any, ...]:
 
 
 def entry_of(row: Any) -> Entry:
-    """The mail, without its content. Raises anything for what another version, or a fault of the disk, has written."""
+    """Return the entry, without its content. Raises any exception for a row written by another version, or damaged."""
     id, key, status, priority, due, owner, created, expires, finished, sender, options, waiting, size, _, receipt = row
     loaded = records.load(id, Status(status), receipt)
     if due is not None:

@@ -1,4 +1,4 @@
-"""What every outbox must do, as tests to inherit: for those of this package, and for yours.
+"""The contract of every outbox, as tests to inherit: for those of this package, and for yours.
 
 ::
 
@@ -8,8 +8,8 @@
         def make(self, directory):
             return MyOutbox(directory)
 
-``OutboxContract`` is for one that only one program uses. Each test runs in both worlds, under a clock that stands
-still. It is not imported by ``wlsmtp.testing``, as it needs pytest.
+``OutboxContract`` is for an outbox that only one program uses. Each test runs with a blocking and an asyncio session,
+under a clock that stands still. ``wlsmtp.testing`` does not import it, as it needs pytest.
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ CONTENTS = {
 
 
 class WorldLike(Protocol):
-    """One of the worlds, for tests."""
+    """Runs sessions, blocking or asyncio, for tests."""
 
     name: str
 
     def run(self, result: Any) -> Any:
-        """The result, waited for."""
+        """Wait for the result and return it."""
         ...
 
 
 class Store:
-    """An outbox of one of the worlds, to be called as a blocking one, under a clock that stands still."""
+    """An outbox, blocking or asyncio, called through blocking methods, under a clock that stands still."""
 
     def __init__(
         self, world: WorldLike, outbox: Outbox, set_clock: Callable[[Outbox, float], None] | None = None
@@ -89,58 +89,58 @@ class Store:
         return lambda *args: self.outbox.io.run_blocking(method(*args))
 
     def pass_by(self, seconds: float) -> None:
-        """Let time go by, on both clocks."""
+        """Advance both clocks."""
         self.now += seconds
         self._ahead += seconds
 
     def entry(self, raw: bytes = RAW, to: str = "bob@example.org", **schedule: Any) -> Entry:
-        """A mail that is put at the present moment."""
+        """Return an entry put at the present time."""
         self.now += 0.001
         mail = Mail(Envelope("ann@example.com", to), BytesContent(raw))
         return Schedule(**schedule).entry(mail, self.now)
 
     def stored(self, **options: Any) -> Entry:
-        """The same, put."""
+        """Return an entry that was stored."""
         [entry] = self.put([self.entry(**options)])
         assert isinstance(entry, Entry)
         return entry
 
 
 def ids(entries: list[Entry]) -> list[str]:
-    """Which mails they are."""
+    """Return the ids of entries."""
     return [entry.receipt.id for entry in entries]
 
 
 def finished(entry: Entry, status: Status = Status.SENT, now: float = START) -> Entry:
-    """A mail that was tried, and is not tried again."""
+    """Return an entry that was tried, and is not tried again."""
     return entry.ends(now, entry.receipt.changed(status=status, attempts=1))
 
 
 def octets(entry: Entry) -> bytes:
-    """The content of a mail that was claimed."""
+    """Return the content of a claimed entry."""
     assert entry.content is not None
     return b"".join(entry.content.chunks())
 
 
 class OutboxContract:
-    """Inherit from it, name the class ``Test…``, and write ``make``."""
+    """Inherit from it, name the class ``Test…``, and implement ``make``."""
 
     def make(self, directory: Path) -> Outbox:
-        """An empty outbox; ``directory`` is empty and for this test only."""
+        """Return an empty outbox; ``directory`` is empty and for this test only."""
         raise NotImplementedError
 
     def set_clock(self, outbox: Outbox, now: float) -> None:
-        """Have the outbox take ``now`` for the time, where it does not ask ``IO.unix_time`` for that."""
+        """Set the time of the outbox to ``now``, if it does not use ``IO.unix_time``."""
 
     @pytest.fixture(params=WORLDS)
     def contract_world(self, request: pytest.FixtureRequest) -> Iterator[World]:
-        """One of the worlds."""
+        """Blocking or asyncio."""
         with World(request.param) as world:
             yield world
 
     @pytest.fixture
     def store(self, contract_world: World, tmp_path: Path) -> Iterator[Store]:
-        """The outbox, open."""
+        """The open outbox."""
         store = Store(contract_world, self.make(tmp_path), self.set_clock)
         yield store
         store.close()
@@ -292,7 +292,7 @@ class OutboxContract:
         store.now += 8 * 86400
         assert store.purge(store.now - 7 * 86400) == 0
         assert store.put([store.entry(idempotency_key="k")])[0].is_finished
-        store.pass_by(3601)  # it was steady since, so it is believed
+        store.pass_by(3601)  # it was steady since, so it is trusted
         assert store.purge(store.now - 7 * 86400) == 1
 
     def test_what_was_put_while_the_clock_was_ahead_is_due_once_it_is_set(self, store: Store) -> None:
@@ -360,7 +360,7 @@ class OutboxContract:
 
 
 class SharedOutboxContract(OutboxContract):
-    """For an outbox that several programs use: what a lease is."""
+    """For an outbox that several programs use: the rules of leases."""
 
     def test_a_sign_of_life_keeps_the_lease(self, store: Store) -> None:
         store.stored()

@@ -1,1 +1,1 @@
-"""An outbox in PostgreSQL, for any number of machines: ``outbox`` is the store, ``desk`` who uses the database."""
+"""An outbox in PostgreSQL, for any number of machines: ``outbox`` is the store, ``desk`` runs its database jobs."""

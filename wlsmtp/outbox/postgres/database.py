@@ -1,4 +1,4 @@
-"""What an outbox does with PostgreSQL, as plain blocking functions over one connection."""
+"""The operations of an outbox in PostgreSQL, as plain blocking functions over one connection."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from wlsmtp.receipt import Status
 
 LEVELS = tuple(reversed(PRIORITIES))
 PURGED = 1000
-"""Mails forgotten in one transaction."""
+"""Mails to forget in one transaction."""
 LOCK_PATIENCE = "500ms"
-"""How long a put waits for an idempotency key that another transaction has under its hands, before others go first."""
+"""Maximum wait of a put for an idempotency key that another transaction holds, before others go first."""
 
 
 class KeyInUse(Exception):
-    """Another transaction, which has not ended, puts mail with the same idempotency key."""
+    """Another open transaction is putting mail with the same idempotency key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """What was found out by a statement, and when it was by the clock of the database."""
+    """The result of a statement, and when it was obtained by the clock of the database."""
 
     now: float
     found: Any
@@ -66,23 +66,23 @@ class Database:
         self._source = source
 
     def all(self, statement: str, **values: Any) -> list[Any]:
-        """The rows that a statement gives."""
+        """Return the rows of a statement."""
         with self.connection.cursor(binary=True, row_factory=tuple_row) as cursor:
             cursor.execute(self._text.of(statement), values)
             return cursor.fetchall()
 
     def one(self, statement: str, **values: Any) -> Any:
-        """The first of them."""
+        """Return the first row."""
         return self.all(statement, **values)[0]
 
     def do(self, statement: str, **values: Any) -> int:
-        """How many rows it has changed."""
+        """Return the number of changed rows."""
         return self.connection.execute(self._text.of(statement), values).rowcount
 
     # Mail that is put.
 
     def put(self, entries: Sequence[Entry]) -> Agreed:
-        """See ``Outbox.put``. Raises ``KeyInUse``, and nothing is kept then."""
+        """Store entries, as ``Outbox.put``. Raises ``KeyInUse``, and nothing is stored then."""
         large = [entry for entry in entries if entry.size > say.SMALL]
         if not large and sum(entry.size for entry in entries) <= say.CLAIMED:
             now, kept = self._put(entries)
@@ -92,7 +92,7 @@ class Database:
         return Agreed(now, self._known(entries, kept))
 
     def put_patiently(self, entries: Sequence[Entry]) -> Agreed:
-        """The same, waiting for a moment for those who have a key under their hands."""
+        """Store entries, waiting briefly for transactions that hold a key."""
         keys = [entry.key for entry in entries if entry.key is not None]
         try:
             with self.connection.transaction():
@@ -104,7 +104,7 @@ class Database:
         return Agreed(now, self._known(entries, kept))
 
     def _put_apart(self, entries: Sequence[Entry]) -> tuple[float, set[str]]:
-        """Part of a transaction: the records first, then as many contents at a time as fit into memory."""
+        """Store entries within a transaction: the records first, then as many contents at a time as fit into memory."""
         now, kept = self._put(entries, with_contents=False)
         for entry in entries:
             if entry.receipt.id in kept:
@@ -120,7 +120,7 @@ class Database:
         return now, set(kept)
 
     def _known(self, entries: Sequence[Entry], kept: set[str]) -> list[Entry]:
-        """What is in the outbox now: in place of mail whose key was known, the mail that has it."""
+        """Return the entries as they are in the outbox now: in place of mail with a known key, the mail that has it."""
         if len(kept) == len(entries):
             return list(entries)
         others = [entry for entry in entries if entry.receipt.id not in kept]
@@ -131,10 +131,10 @@ class Database:
         by_id |= {entry.receipt.id: by_key[entry.key or ""] for entry in others if entry.receipt.id not in by_id}
         return [by_id.get(entry.receipt.id, entry) for entry in entries]
 
-    # Mail that is lent.
+    # Leased mail.
 
     def claim(self, owner: str, limit: int, lease: float, starts: Mapping[int, float]) -> Agreed:
-        """See ``Outbox.claim``; each level is looked at from ``starts`` on."""
+        """Lease due entries, as ``Outbox.claim``; each level is searched from ``starts`` on."""
         claimed: list[Entry] = []
         levels, froms = list(LEVELS), [starts.get(level, 0.0) for level in LEVELS]
         rows = self.all(say.CLAIM, owner=owner, limit=limit, lease=lease, levels=levels, starts=froms)
@@ -157,27 +157,27 @@ class Database:
         return StoredContent(entry.size, entry.receipt.message_id, traits, is_large, read)
 
     def renew(self, owner: str, lease: float) -> None:
-        """See ``Outbox.renew``."""
+        """Renew leases, as ``Outbox.renew``."""
         self.do(say.RENEW, owner=owner, lease=lease)
 
     def settle(self, owner: str, entries: Sequence[Entry]) -> list[str]:
-        """See ``Outbox.settle``."""
+        """Store the results of leased entries, as ``Outbox.settle``."""
         rows = self.all(say.SETTLE, owner=owner, **_columns(SETTLED, map(changes_of, entries)))
         return [id for (id,) in rows]
 
     def change(self, old: Entry, new: Entry) -> bool:
-        """See ``Outbox.change``."""
+        """Replace an entry, as ``Outbox.change``."""
         values = _columns(SETTLED, [changes_of(new)])
         return bool(self.all(say.CHANGE, was_due=old.due, was_tried=old.receipt.attempts, **values))
 
     def agenda(self, starts: Mapping[int, float]) -> Agreed:
-        """When the next mail is due, and who has mail on its way until when."""
+        """Return when the next mail is due, and the owners of leases with their ends."""
         levels, froms = list(LEVELS), [starts.get(level, 0.0) for level in LEVELS]
         now, due, owners, leases = self.one(say.AGENDA, levels=levels, starts=froms)
         return Agreed(now, (due, dict(zip(owners, leases, strict=True))))
 
     def reclaim(self, dead: Mapping[str, float]) -> list[Entry]:
-        """See ``Outbox.reclaim``; ``dead`` are owners with the leases that ended."""
+        """Reclaim entries, as ``Outbox.reclaim``; ``dead`` are owners with their ended leases."""
         with self.connection.transaction():
             self._take_up_again()
             self.do(say.MAKE_DUE, levels=list(LEVELS))
@@ -198,15 +198,15 @@ class Database:
         self.settle(owner, reclaimed)
         return reclaimed
 
-    # Looks.
+    # Queries.
 
     def get(self, id: str) -> Entry | None:
-        """See ``Outbox.get``. Raises ``OutboxError`` for a record that cannot be read."""
+        """Return an entry, as ``Outbox.get``. Raises ``OutboxError`` for a record that cannot be read."""
         rows = self.all(say.GET, id=id)
         return self._read(rows[0]) if rows else None
 
     def page(self, statuses: Collection[Status], after: str, limit: int) -> list[Entry]:
-        """See ``Outbox.page``."""
+        """Return entries, as ``Outbox.page``."""
         names = [status.value for status in statuses]
         entries: list[Entry] = []
         while not entries:
@@ -222,11 +222,11 @@ class Database:
         return entries
 
     def newest(self) -> Agreed:
-        """When the newest mail was put."""
+        """Return when the newest mail was put."""
         return Agreed(*self.one(say.NEWEST))
 
     def statistics(self) -> OutboxStatistics:
-        """See ``Outbox.statistics``."""
+        """Return the counts, as ``Outbox.statistics``."""
         rows = self.all(say.COUNTS)
         due, _ = self.agenda({}).found
         in_flight, oldest = self.one(say.IN_FLIGHT)
@@ -240,17 +240,17 @@ class Database:
         )
 
     def purge(self, before: float) -> int:
-        """See ``Outbox.purge``."""
+        """Forget finished mail, as ``Outbox.purge``."""
         [count] = self.one(say.PURGE, before=before, limit=PURGED)
         return int(count)
 
     def _set_aside(self, id: str, owner: str, error: OutboxError) -> None:
-        """Keep a record that cannot be read, with its content, out of the way of the others."""
+        """Set aside a record that cannot be read, with its content, out of the way of the others."""
         log.error("%s; it is set aside, and tried again by each worker that begins", error.message)
         self.do(say.SET_ASIDE, id=id, owner=owner)
 
     def _take_up_again(self) -> None:
-        """Let mail be sent whose record could not be read, and can be now: by another version, for one."""
+        """Restore mail whose record could not be read before and can be read now, for example by another version."""
         for row in self.all(say.ASIDE):
             with suppress(OutboxError):
                 self._read([*row[:2], Status.PENDING.value, *row[3:]])
@@ -265,7 +265,7 @@ class Database:
 
 
 def put_values(entries: Sequence[Entry], lock: int, *, with_contents: bool = True) -> dict[str, Any]:
-    """The values of ``PUT_MAILS``."""
+    """Return the values of ``PUT_MAILS``."""
     values = _columns(PUT, map(row_of, entries))
     contents = [
         (entry.receipt.id, part, octets)
@@ -281,7 +281,7 @@ def _columns(names: tuple[str, ...], rows: Any) -> dict[str, list[Any]]:
 
 
 def _parts(entry: Entry) -> Iterator[bytes]:
-    """The octets of a content in parts of one size, so that it is written as it is rendered."""
+    """Yield the octets of a content in parts of one size, so that it is stored as it is rendered."""
     assert entry.content is not None
     waiting = bytearray()
     for chunk in entry.content.chunks():
@@ -294,7 +294,7 @@ def _parts(entry: Entry) -> Iterator[bytes]:
 
 
 def _stream(source: Source, text: Text, id: str) -> Iterator[bytes]:
-    """The octets of a large content, a part at a time, over a connection of its own, so that nobody waits for it."""
+    """Yield the octets of a large content, a part at a time, over its own connection, so that nobody waits for it."""
     own = Source(source.conninfo, source.pool, source.schema)
     part = 0
     try:

@@ -1,4 +1,4 @@
-"""Who uses PostgreSQL on behalf of all others: a clerk with a connection, and what it does when that is lost."""
+"""Runs PostgreSQL jobs on behalf of all callers: a clerk with a connection, and the recovery when that is lost."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from wlsmtp.outbox.postgres.source import Source
 
 IDLE_EXIT_AFTER = 30.0
-"""Seconds after which a connection that nobody needs is closed."""
+"""Seconds after which an unused connection is closed."""
 PUT_TOGETHER = 100
-"""Puts in one statement at most."""
+"""Maximum number of puts in one statement."""
 
 
 def _call(database: Database, function: Callable[[Database], Any]) -> Any:
@@ -40,7 +40,7 @@ class Desk:
         do: Callable[[Database, Any], Any] = _call,
         together: Callable[[Database, list[Job]], None] | None = None,
     ) -> None:
-        """``do`` is how what is asked for is done, and ``together`` how several of that are, as far as that can be."""
+        """``do`` does one job, and ``together`` several of them, as far as that is possible."""
         self.source = source
         self._io = io
         self._text = text
@@ -58,17 +58,17 @@ class Desk:
         self._clerk = Clerk(io, name, duties)
 
     async def repeat(self, what: Any, deadline: float) -> Any:
-        """Have something done that does no harm when it is done twice."""
+        """Do a job that is harmless when it is done twice."""
         self._is_needed = True
         return await self._clerk.ask(self._clerk.reads, what, deadline)
 
     async def once(self, function: Callable[[Database], Any], deadline: float) -> Any:
-        """Have something done that is not tried again when its answer was lost."""
+        """Do a job that is not repeated when its reply was lost."""
         self._is_needed = True
         return await self._clerk.ask(self._clerk.writes, function, deadline)
 
     async def close(self, deadline: float) -> None:
-        """Let go of the connection."""
+        """Release the connection."""
         if self._is_needed:
             await self._clerk.ask(self._clerk.closings, lambda _: None, deadline)
 
@@ -96,10 +96,10 @@ class Desk:
             clerk.done.extend(closings)
 
     def _do_all(self, left: list[Job], *, may_repeat: bool) -> None:
-        """Do the jobs, which leave ``left`` then; raises what stands in the way of all that are left."""
+        """Do the jobs, which are removed from ``left``; raises an error that affects all remaining ones."""
         together = self._together
         if together is not None and len(left) > 1:
-            with suppress(Exception):  # one by one it shows whose fault it is
+            with suppress(Exception):  # one by one it shows which of them fails
                 self._with_database(lambda database: together(database, left))
             left[:] = [job for job in left if not job.is_done]
         while left:
@@ -133,7 +133,7 @@ class Desk:
         return _passing(words, "Nothing was changed, and it may be tried again")
 
     def _as_told(self, failure: Exception) -> Exception:
-        """What is told of a failure."""
+        """Return the error to report for a failure."""
         return failure if isinstance(failure, OutboxError | MessageError) else self._as_outbox_error(failure)
 
     def _as_outbox_error(self, failure: Exception) -> OutboxError:
@@ -148,7 +148,7 @@ class Desk:
 
 
 def put_together(database: Database, jobs: list[Job]) -> None:
-    """Keep what several callers put in one statement."""
+    """Store the puts of several callers in one statement."""
     lists: list[Sequence[Entry]] = [job.what for job in jobs]
     agreed = database.put([entry for entries in lists for entry in entries])
     rest = iter(agreed.found)
@@ -158,7 +158,7 @@ def put_together(database: Database, jobs: list[Job]) -> None:
 
 
 def put(database: Database, entries: Sequence[Entry]) -> Agreed:
-    """Keep what one caller puts."""
+    """Store the put of one caller."""
     try:
         return database.put(entries)
     except KeyInUse:
@@ -166,7 +166,7 @@ def put(database: Database, entries: Sequence[Entry]) -> Agreed:
 
 
 def _is_lost(error: psycopg.Error) -> bool:
-    """Whether the connection was lost: the statement may have been carried out or not."""
+    """Return whether the connection was lost: the statement may have been executed or not."""
     return not isinstance(error, Unreachable) and (error.sqlstate is None or error.sqlstate[:2] in ("08", "57"))
 
 

@@ -1,7 +1,7 @@
 """An outbox in PostgreSQL, for any number of programs on any number of machines.
 
-Two clerks use the database, each over a connection of its own: one keeps what is put, as much of it together as there
-is, and one does all the rest. So a list that takes its time holds up no lease.
+Two clerks use the database, each over its own connection: one stores what is put, as much of it together as there is,
+and one does all the rest. A slow put of a long list therefore delays no lease.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ T = TypeVar("T")
 PATIENCE = 30.0
 """Seconds to wait for the database, unless the caller has less time."""
 RESCAN_INTERVAL = 1.0
-"""Seconds after which a claim looks at all that waits, and not only from where the last one ended."""
+"""Seconds after which a claim checks all waiting mail, and not only from where the last one ended."""
 RESCAN_SHARE = 20
-"""A look at all that waits is followed by this many times its own length without another one."""
+"""A check of all waiting mail is followed by this many times its own duration without another one."""
 QUICK = 0.05
-"""Seconds that such a look may take to count for nothing."""
+"""Seconds that such a check may take to count for nothing."""
 
 
 class PostgresOutbox(Outbox):
-    """Mail in a PostgreSQL database (13 or later), which any number of machines share. Needs psycopg 3:
-    ``pip install "wlsmtp[postgres]"``."""
+    """Mail in a PostgreSQL database (13 or later), which any number of machines share. Requires psycopg 3: ``pip
+    install "wlsmtp[postgres]"``."""
 
     _clock = ""
-    """The clock of the database as SQL, where it is not the real one."""
+    """The clock of the database as SQL, if it is not the real one."""
 
     def __init__(
         self,
@@ -53,8 +53,8 @@ class PostgresOutbox(Outbox):
         lease: float = 60.0,
         keep: float | None = 7 * 86400.0,
     ) -> None:
-        """``conninfo`` is what libpq takes: a URL or ``key=value`` pairs; what it leaves out comes from the ``PG…``
-        variables. ``pool``, a ``psycopg_pool.ConnectionPool``, takes its place. ``schema`` has the tables, and is made
+        """``conninfo`` is a libpq connection string: a URL or ``key=value`` pairs; the rest comes from the ``PG…``
+        variables. ``pool``, a ``psycopg_pool.ConnectionPool``, replaces it. ``schema`` has the tables, and is created
         with them. ``lease`` and ``keep``: see ``Outbox``. Raises ``ConfigError``."""
         try:
             from wlsmtp.outbox.postgres.source import Source
@@ -76,7 +76,7 @@ class PostgresOutbox(Outbox):
         self._source = Source(conninfo, pool, schema)
         self._home: Place | None = None
         self._desks: tuple[Desk, Desk] | None = None
-        """For what is put, and for all the rest; of this process and event loop."""
+        """The desks for puts, and for all the rest; of this process and event loop."""
         self._began = 0.0, 0.0
         """A moment by the clock of the database, and by that of ``IO.now``."""
         self._forget()
@@ -85,15 +85,15 @@ class PostgresOutbox(Outbox):
     def _forget(self) -> None:
         self._watch = Watch(self.lease)
         self._starts: dict[int, float] = {}
-        """By priority: where the last claim ended."""
+        """By priority: the position where the last claim ended."""
         self._rescan_at = 0.0
-        """When a claim looks at all that waits again, by the clock of ``IO.now``."""
+        """The next time at which a claim checks all waiting mail, on the clock of ``IO.now``."""
         self._may_rescan_at = 0.0
 
     @classmethod
     def from_url(cls, url: URL) -> Self:
-        """``postgresql://user@host/database?schema=mail&lease=60&keep=604800``, with whatever else libpq takes after
-        ``?``. Raises ``ConfigError``."""
+        """Return an outbox from ``postgresql://user@host/database?schema=mail&lease=60&keep=604800``; other options
+        after ``?`` go to libpq. Raises ``ConfigError``."""
         options: dict[str, Any] = {}
         rest = []
         head, _, query = url.text.partition("?")
@@ -118,15 +118,15 @@ class PostgresOutbox(Outbox):
         self.__init__(**settings)  # type: ignore[misc]
 
     def before_fork(self) -> None:
-        """See ``Forkable``: nothing is shared with a child."""
+        """Do nothing: nothing is shared with a child."""
 
     def after_fork(self) -> None:
-        """See ``Forkable``: a child makes connections of its own, and leaves those of its parent alone."""
+        """Forget the parent's connections in a child, which makes its own."""
         for desk in self._desks or ():
             desk.source.after_fork()
 
     def unix_time(self) -> float:
-        """See ``Outbox.unix_time``: the clock of the database, as it was last heard of."""
+        """Return the time by the clock of the database, as it was last read."""
         now, heard = self._began
         return now + self.io.now() - heard if now else self.io.unix_time()
 
@@ -136,7 +136,7 @@ class PostgresOutbox(Outbox):
         return now
 
     async def open(self) -> None:
-        """See ``Outbox.open``; makes the tables when they are not there."""
+        """Connect, and create the tables if they do not exist."""
         if self._home != self.io.here():
             from wlsmtp.outbox.postgres.database import Text
             from wlsmtp.outbox.postgres.desk import Desk, put, put_together
@@ -155,12 +155,13 @@ class PostgresOutbox(Outbox):
         self._trusted = Clock(agreed.found or now, now, self.io.now())
 
     async def close(self) -> None:
-        """See ``Outbox.close``; the next call connects again."""
+        """Close the connections; the next call connects again."""
         for desk in self._desks or ():
             await desk.close(self.io.now() + PATIENCE)
 
     async def put(self, entries: Sequence[Entry], deadline: float | None = None) -> list[Entry]:
-        """See ``Outbox.put``. Mail is kept once, also where a connection is lost before the answer has come."""
+        """Store entries, as ``Outbox.put``. Mail is stored once, even if a connection is lost before the reply has
+        come."""
         for entry in entries:
             check_key(entry.key)
         puts, _ = self._at_hand
@@ -171,9 +172,9 @@ class PostgresOutbox(Outbox):
         return kept
 
     async def claim(self, owner: str, limit: int) -> list[Entry]:
-        """See ``Outbox.claim``. It looks from where the last claim ended, while that gives enough; else, and now and
-        then, at all that waits: there may be mail in front of that, which was given back, or put by a transaction that
-        took its time."""
+        """Lease due entries, as ``Outbox.claim``. The search begins where the last claim ended, as long as that finds
+        enough. Otherwise, and now and then, it checks all waiting mail: there may be mail before that position, which
+        was returned, or put by a slow transaction."""
         if self._starts and self.io.now() < self._rescan_at:
             claimed = await self._claim(owner, limit, self._starts)
             if claimed or self.io.now() < self._may_rescan_at:
@@ -200,35 +201,36 @@ class PostgresOutbox(Outbox):
         self._rescan_at = max(now + RESCAN_INTERVAL, self._may_rescan_at)
 
     async def renew(self, owner: str) -> None:
-        """See ``Outbox.renew``."""
+        """Renew leases, as ``Outbox.renew``."""
         await self._look(lambda database: database.renew(owner, self.lease))
 
     async def settle(self, owner: str, entries: Sequence[Entry]) -> list[str]:
-        """See ``Outbox.settle``; said twice, it is done once."""
+        """Store the results of leased entries, as ``Outbox.settle``; a repeated call changes nothing."""
         return await self._look(lambda database: database.settle(owner, entries)) if entries else []
 
     async def reclaim(self, owner: str) -> list[Entry]:
-        """See ``Outbox.reclaim``. Records that could not be read are tried again, as another version may have."""
+        """Reclaim entries, as ``Outbox.reclaim``. Unreadable records are read again, as another version may be able
+        to."""
         agreed = await self._agenda()
         rests = self._watch.look(agreed.found[1], self._hear(agreed.now), self.io.now())
         dead = {name: agreed.found[1][name] for name, rest in rests.items() if rest <= 0 and name != owner}
         return await self._do(lambda database: database.reclaim(dead))
 
     async def get(self, id: str) -> Entry | None:
-        """See ``Outbox.get``."""
+        """Return an entry, as ``Outbox.get``."""
         return await self._look(lambda database: database.get(id))
 
     async def page(self, statuses: Collection[Status], after: Entry | None, limit: int) -> list[Entry]:
-        """See ``Outbox.page``."""
+        """Return entries, as ``Outbox.page``."""
         id = "" if after is None else after.receipt.id
         return await self._look(lambda database: database.page(statuses, id, limit))
 
     async def change(self, old: Entry, new: Entry) -> bool:
-        """See ``Outbox.change``."""
+        """Replace an entry, as ``Outbox.change``."""
         return await self._do(lambda database: database.change(old, new))
 
     async def agenda(self) -> Agenda:
-        """See ``Outbox.agenda``."""
+        """Return the next times, as ``Outbox.agenda``."""
         agreed = await self._agenda()
         now = self._hear(agreed.now)
         due, leases = agreed.found
@@ -236,7 +238,8 @@ class PostgresOutbox(Outbox):
         return Agenda(due, min((now + rest for rest in rests.values()), default=None))
 
     async def _agenda(self) -> Agreed:
-        """The same from where the last claim ended, if that finds what is due, or not long after such a look at all."""
+        """Return the next times from where the last claim ended, if that finds due mail, or soon after a check of
+        everything."""
         if self._starts and self.io.now() < self._rescan_at:
             starts = self._starts
             agreed = await self._look(lambda database: database.agenda(starts))
@@ -249,22 +252,22 @@ class PostgresOutbox(Outbox):
         return agreed
 
     async def statistics(self) -> OutboxStatistics:
-        """See ``Outbox.statistics``."""
+        """Return the counts, as ``Outbox.statistics``."""
         return await self._look(lambda database: database.statistics())
 
     async def purge(self, before: float) -> int:
-        """See ``Outbox.purge``. A clock that may be ahead forgets less."""
+        """Forget finished mail, as ``Outbox.purge``. If the clock may be ahead, less is forgotten."""
         self._hear((await self._look(lambda database: database.newest())).now)
         certain = before - self._trusted.excess(self.unix_time(), self.io.now())
         return await self._look(lambda database: database.purge(certain))
 
     async def _look(self, function: Callable[[Database], T]) -> T:
-        """What may be asked again when a connection was lost."""
+        """Do a job that may be repeated when a connection was lost."""
         result: T = await self._at_hand[1].repeat(function, self.io.now() + PATIENCE)
         return result
 
     async def _do(self, function: Callable[[Database], T]) -> T:
-        """What is asked once."""
+        """Do a job once."""
         result: T = await self._at_hand[1].once(function, self.io.now() + PATIENCE)
         return result
 
@@ -277,7 +280,7 @@ class PostgresOutbox(Outbox):
 
 
 def check_key(key: str | None) -> None:
-    """Raise ``MessageError`` for an idempotency key that PostgreSQL cannot keep."""
+    """Raise ``MessageError`` for an idempotency key that PostgreSQL cannot store."""
     try:
         if key is None or b"\0" not in key.encode():
             return

@@ -1,8 +1,8 @@
-"""The tables of an outbox in PostgreSQL, and how they come to be.
+"""The tables of an outbox in PostgreSQL, and their migrations.
 
-A mail is one row, its content rows of their own, which are deleted once it was sent: what looks for work never reads a
-content. Each worker has one row with its lease and with how many mails it has on their way, so that a sign of life is
-one update, whatever it has.
+A mail is one row and its content has rows of its own, which are deleted once it was sent: looking for work never reads
+a content. Each worker has one row with its lease and its number of mails in flight, so that a renewal is one update,
+whatever it has.
 """
 
 from __future__ import annotations
@@ -57,26 +57,26 @@ MIGRATIONS = (
     CREATE INDEX mails_finished ON {schema}.mails (finished) WHERE finished IS NOT NULL;
     """,
 )
-"""What makes each version of the schema of the one before; the first makes it of nothing. Only ever added to. Times are
-seconds since 1970."""
+"""The statements that make each version of the schema from the previous one; the first makes it from nothing. Append
+only. Times are seconds since 1970."""
 
 LOCK_CLASS = 0x776C
-"""The first half of our advisory locks for the whole of a schema; those of idempotency keys have that of the schema."""
+"""The first half of our advisory locks for a whole schema; those of idempotency keys have that of the schema."""
 
 
 def lock_of(schema: str) -> int:
-    """A number for the advisory locks of a schema, as PostgreSQL takes it."""
+    """Return the number of a schema for PostgreSQL's advisory locks."""
     return zlib.crc32(schema.encode()) - (1 << 31)
 
 
 def quoted(schema: str) -> str:
-    """The name of a schema as SQL has it, for statements with parameters."""
+    """Return the name of a schema as quoted SQL, for statements with parameters."""
     return '"' + schema.replace('"', '""').replace("%", "%%") + '"'
 
 
 def script(schema: str, version: int = 0) -> str:
-    """The statements that bring a schema from ``version`` to what this version of wlsmtp needs, for an administrator
-    to look at and to run."""
+    """Return the statements that migrate a schema from ``version`` to this version of wlsmtp, for an administrator to
+    inspect and run."""
     name = quoted(schema).replace("%%", "%")
     statements = [] if version else [f"CREATE SCHEMA IF NOT EXISTS {name};"]
     for number, migration in enumerate(MIGRATIONS[version:], version + 1):
@@ -91,7 +91,7 @@ def script(schema: str, version: int = 0) -> str:
 
 
 def version_of(connection: Connection[Any], schema: str) -> int:
-    """Which version the tables are of; 0 when there are none."""
+    """Return the version of the tables; 0 if there are none."""
     # Not to_regclass, which remembers for a whole transaction that there was no such table.
     table = "SELECT FROM pg_tables WHERE schemaname = %s AND tablename = 'version'"
     if connection.execute(table, (schema,)).fetchone() is None:
@@ -101,8 +101,8 @@ def version_of(connection: Connection[Any], schema: str) -> int:
 
 
 def migrate(connection: Connection[Any], schema: str) -> int:
-    """Make the tables what this version needs; returns from which version. Programs that start at the same time wait
-    for each other. Raises ``OutboxError`` when this role may not do that."""
+    """Migrate the tables to this version; return the previous version. Programs that start at the same time wait for
+    each other. Raises ``OutboxError`` if this role may not do that."""
     version = version_of(connection, schema)
     if version > len(MIGRATIONS):
         raise _unusable(schema, "was made by a newer version of wlsmtp")
@@ -117,9 +117,8 @@ def migrate(connection: Connection[Any], schema: str) -> int:
     except errors.InsufficientPrivilege as error:
         failure = _unusable(schema, f"has not the tables of this version, and this role may not make them ({error})")
         failure.hint = (
-            "Have a role that may CREATE run 'wlsmtp outbox migrate --outbox …', or look at what it would do with "
-            "'wlsmtp outbox migrate --sql', and GRANT this role USAGE on the schema and SELECT, INSERT, UPDATE, DELETE "
-            "on its tables"
+            "Run 'wlsmtp outbox migrate --outbox …' as a role that may CREATE; 'wlsmtp outbox migrate --sql' shows its "
+            "statements. Then GRANT this role USAGE on the schema and SELECT, INSERT, UPDATE, DELETE on its tables"
         )
         raise failure from error
     return version

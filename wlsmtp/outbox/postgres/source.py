@@ -1,4 +1,4 @@
-"""Where connections to PostgreSQL come from: a connection string, or a pool of the program."""
+"""Sources of connections to PostgreSQL: a connection string, or a pool of the program."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ PATIENT = {
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
 }
-"""So that a database which is gone without a word is missed within a minute, unless the user says otherwise."""
+"""Detects a silently lost database within a minute, unless the user sets these options."""
 POOL_TIMEOUT = 10.0
 """Seconds to wait for a connection of a pool."""
 
 
 class Unreachable(psycopg.OperationalError):
-    """No connection can be had."""
+    """No connection is available."""
 
 
 _inherited: list[object] = []
@@ -39,7 +39,7 @@ _inherited: list[object] = []
 
 
 class Source:
-    """Gives one connection after the other, each ready for statements that are transactions of their own."""
+    """Returns one connection after the other, each ready for statements that are transactions of their own."""
 
     def __init__(self, conninfo: str, pool: ConnectionPool[Any] | None, schema: str) -> None:
         """Raises ``ConfigError`` for a connection string that cannot be read."""
@@ -48,7 +48,7 @@ class Source:
         problem = None
         try:
             known = conninfo_to_dict(conninfo)
-        except psycopg.ProgrammingError:  # its words may repeat the password
+        except psycopg.ProgrammingError:  # its text may repeat the password
             problem = "outbox: is no connection string of PostgreSQL, as in postgresql://user@host/database"
         if problem is not None:
             raise ConfigError(problem, stage=Stage.SETTINGS)
@@ -62,13 +62,13 @@ class Source:
 
     @property
     def is_open(self) -> bool:
-        """Whether a connection is kept."""
+        """True if a connection is kept."""
         return self._kept is not None
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """A connection, which is kept for the next time, unless it was lost or something else was raised than an error
-        of the database. Raises ``psycopg.Error`` and ``OutboxError``."""
+        """Return a connection, which is kept for the next time unless it was lost, or an exception was raised that is
+        not a database error. Raises ``psycopg.Error`` and ``OutboxError``."""
         if self.pool is not None:
             with self.pool.connection(timeout=POOL_TIMEOUT) as lent, _as_ours(lent):
                 self._prepare(lent)
@@ -88,7 +88,7 @@ class Source:
         self._keep(connection)
 
     def connect(self) -> Connection:
-        """A new connection. Raises ``Unreachable``."""
+        """Return a new connection. Raises ``Unreachable``."""
         try:
             return psycopg.connect(self.conninfo, autocommit=True, prepare_threshold=None)
         except psycopg.OperationalError as error:
@@ -108,7 +108,7 @@ class Source:
             self._is_migrated = True
 
     def close(self) -> None:
-        """Keep no connection."""
+        """Close the kept connection."""
         kept, self._kept = self._kept, None
         if kept is not None:
             with suppress(psycopg.Error):
@@ -124,7 +124,7 @@ class Source:
 
 @contextmanager
 def _as_ours(connection: Connection) -> Iterator[None]:
-    """A connection of the program's, for a while as we need it."""
+    """Adjust a connection of the program's pool for our use, temporarily."""
     before = connection.autocommit, connection.prepare_threshold
     connection.autocommit, connection.prepare_threshold = True, None
     try:

@@ -1,4 +1,4 @@
-"""Pure: what is said to PostgreSQL. Each statement is a transaction of its own, and one round trip for any list.
+"""Pure: the statements for PostgreSQL. Each is a transaction of its own, and one round trip for any list.
 
 ``{schema}`` is the quoted schema, ``{now}`` the clock of the database, which is the one that counts.
 """
@@ -12,7 +12,7 @@ SMALL = 256 * 1024
 """Octets up to which a content is read when its mail is claimed; a larger one is streamed when it is sent. Also the
 size of a part."""
 CLAIMED = 8 * 1024 * 1024
-"""Octets of small contents that one claim brings into memory at most, and one statement brings to the database."""
+"""Maximum octets of small contents that one claim loads into memory, and one statement sends to the database."""
 
 _TYPES = {
     "priority": "smallint", "due": "double precision", "created": "double precision", "expires": "double precision",
@@ -47,8 +47,8 @@ WITH given AS (
 )
 SELECT {{now}}, (SELECT count(*) FROM locks WHERE NOT is_ours), (SELECT coalesce(array_agg(id), '{{}}') FROM kept)
 """
-"""Idempotency keys are locked until the transaction ends, without waiting: one that another transaction has under its
-hands would hold up all others that come over the same connection."""
+"""Idempotency keys are locked until the transaction ends, without waiting: one that another transaction holds would
+delay all others over the same connection."""
 
 LOCK_KEYS = """
 SELECT pg_advisory_xact_lock(%(lock)s, hash)
@@ -90,8 +90,8 @@ SELECT clock.now, {_MAIL}, CASE WHEN mail.size <= {SMALL} THEN (
 FROM clock LEFT JOIN lent AS mail ON true
 ORDER BY mail.priority DESC, mail.due, mail.id
 """
-"""The best of each level of priority in turn, from where the last claim ended (``starts``): in front of that there may
-be a great many rows that were claimed before, which PostgreSQL cannot forget while anybody keeps a snapshot."""
+"""Selects the best of each priority in turn, from where the last claim ended (``starts``). There may be very many
+claimed rows before that, which PostgreSQL cannot remove while anybody keeps a snapshot."""
 
 RENEW = "UPDATE {schema}.workers SET lease = {now} + %(lease)s WHERE owner = %(owner)s"
 
@@ -112,8 +112,8 @@ SELECT id FROM given WHERE NOT EXISTS (SELECT FROM settled WHERE settled.id = gi
     WHERE mail.id = given.id AND mail.receipt = given.receipt AND mail.status = given.status
 ) ORDER BY place
 """
-"""What is there as it is to be was settled before, by a statement whose answer was lost with the connection: whoever
-takes a mail away changes its receipt."""
+"""A row in its final state was settled before, by a statement whose reply was lost with the connection: a worker that
+reclaims a mail changes its receipt."""
 
 CHANGE = f"""
 WITH given AS (
@@ -142,7 +142,7 @@ MAKE_DUE = """
 UPDATE {schema}.mails SET due = {now}
 WHERE priority = ANY(%(levels)s::smallint[]) AND due > {now} AND due = created AND owner IS NULL
 """
-"""Put when the clock was ahead of what it is now."""
+"""Put when the clock was ahead of its current value."""
 
 GET = f"SELECT {_MAIL} FROM {{schema}}.mails AS mail WHERE id = %(id)s"
 PAGE = f"""
