@@ -118,6 +118,7 @@ class Batch:
             raise self._failure_of_input
 
     def _report(self, seconds: float) -> None:
+        self._intake.warn()
         if self._announce.wants_successes or self._failed:
             error = self._session_error
             self._announce(Streamed(self._messages, self._failed, self._transport.name, seconds, error))

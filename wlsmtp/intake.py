@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wlsmtp.errors import ExtensionMissing, MessageError, Stage
+from wlsmtp.events import log
 from wlsmtp.message.defaults import Defaults
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.mail import Mail
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 Item = Sendable | MergeRow | tuple[Sendable, Envelope]
 """The items of ``send_many``: a message, a row of a mail merge, or a message with its envelope."""
 
+_ONE_CLICK = "List-Unsubscribe-Post"
+_UNSIGNED = "nothing signs it here: RFC 8058 §4 wants DKIM. Sign with dkim=…, unless your server does"
+
 
 class Intake:
     """Converts messages to mail, for one session and its transport."""
@@ -36,6 +40,8 @@ class Intake:
         self._transport = transport
         self._wall = context.io.unix_time
         self._signers = signers_of(config.dkim) if config.dkim is not None else ()
+        self._unsigned: str | None = None
+        """The first message with one-click unsubscribe that was not signed; empty once that was logged."""
         self._is_stored = config.mode is Mode.ASYNC
         """True if content is stored before it is sent. It is signed when it is sent, as keys are never stored."""
 
@@ -55,7 +61,16 @@ class Intake:
         content = content_of(message)
         if self._signers or content.is_sealed:
             content = self.signed(content) if not self._is_stored else to_be_stored(content, self._signers)
+        elif self._unsigned is None and isinstance(message, Message) and _ONE_CLICK in message.headers:
+            self._unsigned = message.message_id
         return Mail(envelope, content, entered_at=entered_at)
+
+    def warn(self) -> None:
+        """Log once that a message with one-click unsubscribe was not signed here. The caller has no role that another
+        sender waits for, as handlers of ``logging`` run."""
+        if self._unsigned:
+            log.warning("message %s has one-click unsubscribe, and %s", self._unsigned, _UNSIGNED)
+            self._unsigned = ""
 
     def signed(self, content: Content) -> Content:
         """Return the content with a DKIM signature of each key of the session, dated now. Raises ``MessageError`` for

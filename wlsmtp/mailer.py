@@ -174,6 +174,7 @@ class Mailer:
         message = self._intake.filled(message)
         envelope = envelope_of(message, sender=sender, recipients=recipients)
         mail = self._intake.mail_of((message, envelope), options=options)
+        self._intake.warn()
         if self._spoolers is not None:
             return await self.spooler.post(mail, timeout, carried=self.announce.carried(), **schedule)
         if any(schedule.values()):
@@ -211,6 +212,7 @@ class Mailer:
     async def _post(self, items: list[Item]) -> list[Receipt]:
         """Put messages into the outbox, together if all of them are valid."""
         made = [self._mail_or_refusal(item) for item in items]
+        self._intake.warn()
         kept = iter(await self._keep([one for one in made if isinstance(one, Mail)]))
         return [next(kept) if isinstance(one, Mail) else self.accounts.not_a_message(one) for one in made]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.message.sign.keys import key, verified
 from tests.worlds import World
 from wlsmtp.errors import MessageError
 from wlsmtp.message.model import Message
@@ -110,6 +111,32 @@ def test_a_varied_message_keeps_them_and_may_lose_or_change_each() -> None:
     assert "X-A" not in other.headers and other.headers["X-B"] == ("2",) and "Importance" not in other.headers
     assert other.headers["Disposition-Notification-To"] == ("eve@example.com",)
     assert other.but(unsubscribe="https://y.org/").headers["List-Unsubscribe"] == ("<https://y.org/>",)
+
+
+def one_click(number: int, **fields: Any) -> Message:
+    return Message("ann@example.com", f"{number}@example.org", text="…", unsubscribe=ONE_CLICK, **fields)
+
+
+@pytest.mark.parametrize("way", ["send", "send_all", "memory:"])
+def test_a_session_that_signs_nothing_warns_once(world: World, way: str, caplog: pytest.LogCaptureFixture) -> None:
+    options: dict[str, Any] = {"mode": "async", "outbox": way} if way == "memory:" else {}
+    with SMTPServer() as server, world.session(server.host, server.port, **options) as session:
+        for number in range(2):
+            one = one_click(number)
+            session.send(one) if way == "send" else session.send_all([one, one.but(to="x@example.org")])
+    warnings = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    assert len(warnings) == 1 and "one-click unsubscribe, and nothing signs it" in warnings[0]
+
+
+def test_both_fields_are_signed_where_a_key_signs(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    with SMTPServer() as server, world.session(server.host, server.port, dkim=key("ed")) as session:
+        session.send(one_click(1))
+        session.send(one_click(2, dkim=None))
+    signed, unsigned = server.messages
+    covered = (signed.header("DKIM-Signature") or "").lower().partition("h=")[2].partition(";")[0]
+    assert {"list-unsubscribe", "list-unsubscribe-post"} <= set(covered.replace(" ", "").split(":"))
+    assert verified(signed.content) == ["ed"]
+    assert unsigned.header("DKIM-Signature") is None and not caplog.records
 
 
 def test_rows_of_a_merge_and_the_session_know_them(world: World) -> None:
