@@ -23,6 +23,8 @@ JAVA_JARS = Path("/usr/share/java")
 PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"))
 
 FROM_PYPI = ("aiosmtplib", "smtpproto", "redmail", "yagmail", "pycurl", "django")
+FROM_NPM = ("nodemailer", "handlebars", "juice", "html-to-text")
+"""Nodemailer, and what its plug-ins for templates, CSS and text are made of."""
 FROM_DEBIAN = {"libesmtp-dev": "libesmtp.h", "libjakarta-mail-java": "jakarta-mail.jar"}
 MAVEN_JARS = ("org.eclipse.angus:jakarta.mail:2.0.3", "jakarta.activation:jakarta.activation-api:2.1.3")
 
@@ -114,7 +116,7 @@ def _make_venv() -> None:
 def _make_anew() -> None:
     shutil.rmtree(WORK / "installed", ignore_errors=True)
     run([sys.executable, "-m", "venv", "--clear", WORK / "venv"], "making the virtual environment")
-    _pip(f"-e{PROJECT}[testing]")
+    _pip(f"-e{PROJECT}[testing,html,templates,dkim]")
 
 
 def _pip(package: str) -> None:
@@ -133,8 +135,9 @@ def _from_pypi(package: str) -> list[str]:
 def _nodemailer() -> list[str]:
     directory = WORK / "node"
     directory.mkdir(exist_ok=True)
-    npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--force", "--prefix", directory, "nodemailer"]
-    if not list(directory.glob("node_modules/nodemailer/dist/**/nodemailer.js")):
+    npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--force", "--prefix", directory, *FROM_NPM]
+    is_there = list(directory.glob("node_modules/nodemailer/dist/**/nodemailer.js"))
+    if not is_there or not all((directory / "node_modules" / package).is_dir() for package in FROM_NPM):
         say("installing nodemailer")
         shutil.rmtree(directory / "node_modules", ignore_errors=True)
         run(npm, "npm install nodemailer")

@@ -23,6 +23,7 @@ QUESTIONS = (
     "one_connection",
     "built_per_message",
     "building",
+    "whole_letter",
     "latency",
     "connections",
     "attachment",

@@ -20,6 +20,8 @@ from typing import Self
 SENDER = "ann@example.com"
 USER, PASSWORD = "ann@example.com", "s3cret"
 TEXT = "\r\n".join(["The quick brown fox jumps over the lazy dog, again and again."] * 16) + "\r\n"
+ITEMS = [{"title": f"Book number {number}", "price": f"{number + 5}.00 EUR"} for number in range(10)]
+"""What is ordered in a whole letter."""
 DISTINCT_CONTENTS = 100
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import job as jobs
-from job import PASSWORD, SENDER, TEXT, USER, Job, Watch
+from job import ITEMS, PASSWORD, SENDER, TEXT, USER, Job, Watch
 from use_smtplib import text_message
 
-from wlsmtp import TLS, Attachment, Envelope, Message, Pipelining, PoolLimits, SMTPSession
+from wlsmtp import DKIM, TLS, Attachment, Envelope, Message, Pipelining, PoolLimits, SMTPSession, Templates
 
 
 def session_for(job: Job, **settings: object) -> SMTPSession:
@@ -77,6 +78,30 @@ def recipients(job: Job, watch: Watch) -> None:
         session.send(content, sender=SENDER, recipients=addresses)
 
 
+def letter_rows(job: Job) -> Iterator[dict[str, object]]:
+    for number in job.numbers:
+        yield {"to": job.to(number), "name": f"Customer {number}", "items": ITEMS}
+
+
+def letter_session(job: Job, key: str) -> SMTPSession:
+    return session_for(job, dkim=DKIM("example.com", "s1", key=f"{job.file}/{key}.pem"))
+
+
+def letters(job: Job, watch: Watch, key: str = "ed25519") -> None:
+    """Whole letters from a template, signed, through send_many."""
+    with watch, letter_session(job, key) as session:
+        templates = Templates(job.file, sender=SENDER, inline_css=True, embed_images=job.file)
+        for receipt in session.send_many(templates.merge("letter", letter_rows(job)), connections=1):
+            receipt.raise_for_status()
+
+
+def letters_one_by_one(job: Job, watch: Watch) -> None:
+    with watch, letter_session(job, "ed25519") as session:
+        templates = Templates(job.file, sender=SENDER, inline_css=True, embed_images=job.file)
+        for row in letter_rows(job):
+            session.send(templates.message("letter", **row))  # type: ignore[arg-type]
+
+
 def settings_of_first(job: Job) -> dict[str, object]:
     return {
         "security": "ssl", "username": USER, "password": PASSWORD, "mechanisms": ("PLAIN",),
@@ -108,5 +133,6 @@ if __name__ == "__main__":
             "many": many, "rendered": rendered, "built": built, "built-many": built_many,
             "built-standard": built_standard, "connections": many, "attachment": attachment,
             "recipients": recipients, "first": first, "volume": volume,
+            "letters": letters, "letters-rsa": partial(letters, key="rsa"), "letters-one-by-one": letters_one_by_one,
         }
     )  # fmt: skip
