@@ -11,11 +11,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from harness import Bench, Contender, Outcome
+from harness import Bench, Contender, Outcome, Outcomes
 from peers import WORK
 from report import Question, Section, Table, at_most, ratio, show, troubles
 
 SIZE, SMALL_SIZE = 100_000_000, 10_000_000
+OTHER_SIZES = (1_000_000, 10_000_000)
+"""Whether memory grows with the attachment."""
 BLOCK = 1_000_000
 LIMIT = 8.0
 ROUNDS, SLOW_ROUNDS = 3, 2
@@ -43,21 +45,30 @@ def contenders(path: Path) -> list[Contender]:
     ]
 
 
-def ask(bench: Bench) -> Section:
-    size = SMALL_SIZE if bench.quick else SIZE
+def compete(bench: Bench, size: int, rounds: int) -> Outcomes:
     with bench.sink() as sink:
-        outcomes = bench.compete("attachment", contenders(make_file(size)), sink, bench.rounds(ROUNDS))
+        return bench.compete("attachment", contenders(make_file(size)), sink, bench.rounds(rounds))
 
+
+def table(size: int, outcomes: Outcomes) -> Table:
     def row(outcome: Outcome) -> tuple[str, ...]:
         if not outcome.samples:
             return (outcome.contender.name, "-", "-", "-")
         speed, growth = size / outcome.seconds / 1e6, outcome.peak_growth / 1e6
         return (outcome.contender.name, f"{speed:,.0f}", f"{growth:,.1f}", f"{outcome.cpu / 1e6:.2f}")
 
-    section = Section("One large attachment", (__doc__ or "").strip())
     headers = ("client", "MB/s", "peak memory growth, MB", "CPU s")
     rows = [row(outcome) for outcome in outcomes.values()]
-    section.tables = [Table(f"{size / 1e6:.0f} MB, no delay", headers, rows, troubles(outcomes))]
+    return Table(f"{size / 1e6:.0f} MB, no delay", headers, rows, troubles(outcomes))
+
+
+def ask(bench: Bench) -> Section:
+    size = SMALL_SIZE if bench.quick else SIZE
+    section = Section("One large attachment", (__doc__ or "").strip())
+    outcomes = compete(bench, size, ROUNDS)
+    section.tables = [table(size, outcomes)]
+    if not bench.quick:
+        section.tables += [table(other, compete(bench, other, SLOW_ROUNDS)) for other in OTHER_SIZES]
     for world in ("wlsmtp", "wlsmtp async"):
         what = f"{size / 1e6:.0f} MB, {world}"
         section.claims += [

@@ -22,6 +22,7 @@ CLIENTS = {
     "wlsmtp, send_many": "wlsmtp, send_many", "wlsmtp async, send_many": "wlsmtp async, send_many",
     "wlsmtp, send": "wlsmtp, send", "smtplib": "smtplib", "aiosmtplib": "aiosmtplib", "Nodemailer": "Nodemailer",
 }  # fmt: skip
+GROWTH = "peak memory growth, MB"
 WIDTH, BAR, LABEL = 760, 18, 210
 
 
@@ -101,9 +102,12 @@ def memory(text: str) -> str:
     """Peak memory by the size of the attachment."""
     found = tables(text, "One large attachment")
     groups = [
-        (title, [(row["client"], number(row["peak memory growth, MB"])) for row in rows])
-        for title, rows in found.items()
-        if rows and "peak memory growth, MB" in rows[0]
+        (
+            title.removesuffix(", no delay"),
+            [(row["client"], max(0.1, number(row[GROWTH]))) for row in rows if row[GROWTH] != "-"],
+        )
+        for title, rows in sorted(found.items(), key=lambda one: len(one[0]))
+        if rows and GROWTH in rows[0]
     ]
     return Bars("Peak memory for one message with an attachment, MB", groups).svg()
 

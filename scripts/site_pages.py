@@ -39,7 +39,12 @@ def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> Iterable[str
     head = list(head)
     yield f"| {' | '.join(head)} |"
     yield f"|{'---|' * len(head)}"
-    yield from (f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in row)} |" for row in rows)
+    yield from (f"| {' | '.join(map(_cell, row))} |" for row in rows)
+
+
+def _cell(cell: object) -> str:
+    text = str(cell)
+    return text if text.startswith("`") else text.replace("|", r"\|")
 
 
 def settings(model: str) -> Iterable[str]:
@@ -134,6 +139,8 @@ def api(group: str) -> Iterable[str]:
         # The fields of settings are on the page that explains them.
         hides = group == "settings" and hasattr(getattr(wlsmtp, name), "model_fields")
         options = ["    options:", "      members: false"] if hides and name in _with_a_table() else []
+        if name in ("SMTPSession", "AsyncSMTPSession"):
+            options = ["    options:", "      inherited_members: true"]  # the two share a private base
         yield from (f"::: wlsmtp.{name}", *options, "")
 
 
