@@ -344,7 +344,8 @@ def test_the_end_of_the_program_waits_for_the_last_mail(smtp_server: SMTPServer)
         import logging
         from wlsmtp.contrib.logging import MailHandler
 
-        handler = MailHandler({smtp_server.url!r}, sender="site@example.com", to="ops@example.com", interval=3600)
+        url = "smtp://localhost:{smtp_server.port}?pool.max_messages=1"  # to look up a name needs a thread
+        handler = MailHandler(url, sender="site@example.com", to="ops@example.com", interval=3600)
         logging.getLogger().addHandler(handler)
         for number in range(100):
             logging.error("number %d", number)
