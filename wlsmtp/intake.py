@@ -3,7 +3,8 @@ that does."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from wlsmtp.errors import ExtensionMissing, MessageError, Stage
 from wlsmtp.events import log
@@ -11,15 +12,16 @@ from wlsmtp.message.defaults import Defaults
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.mail import Mail
 from wlsmtp.message.merge import MergeRow
-from wlsmtp.message.model import Message
+from wlsmtp.message.model import Fields, Message
 from wlsmtp.message.render import Sendable, content_of, envelope_of
 from wlsmtp.message.sign import signed, signers_of, to_be_stored
+from wlsmtp.outbox.schedule import When
 from wlsmtp.settings.config import Mode
+from wlsmtp.settings.options import DeliveryOptions
 from wlsmtp.wire.extensions import Capabilities
 
 if TYPE_CHECKING:
     from wlsmtp.message.content import Content
-    from wlsmtp.settings.options import DeliveryOptions
     from wlsmtp.transports.base import Context, Transport
 
 Item = Sendable | MergeRow | tuple[Sendable, Envelope]
@@ -27,6 +29,23 @@ Item = Sendable | MergeRow | tuple[Sendable, Envelope]
 
 _ONE_CLICK = "List-Unsubscribe-Post"
 _UNSIGNED = "nothing signs it here: RFC 8058 §4 wants DKIM. Sign with dkim=…, unless your server does"
+
+
+class SendOptions(TypedDict, total=False):
+    """The options of ``SMTPSession.send``."""
+
+    recipients: str | Iterable[str] | None
+    options: DeliveryOptions | None
+    timeout: float | None
+    send_at: When | None
+    priority: int
+    expires: When | None
+    idempotency_key: str | None
+    within: object
+
+
+class FieldsAndOptions(Fields, SendOptions, total=False):
+    """The options and the fields of a message."""
 
 
 class Intake:

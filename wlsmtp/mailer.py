@@ -163,6 +163,7 @@ class Mailer:
         options: DeliveryOptions | None = None,
         timeout: float | None = None,
         fields: Mapping[str, Any] = MappingProxyType({}),
+        within: object = None,
         **schedule: Any,
     ) -> Receipt:
         """Send one message, or the one that the fields make, or put it into the outbox. Raises if nobody got it, or the
@@ -176,9 +177,9 @@ class Mailer:
         mail = self._intake.mail_of((message, envelope), options=options)
         self._intake.warn()
         if self._spoolers is not None:
-            return await self.spooler.post(mail, timeout, carried=self.announce.carried(), **schedule)
-        if any(schedule.values()):
-            raise _needs_outbox(schedule)
+            return await self.spooler.post(mail, timeout, within, carried=self.announce.carried(), **schedule)
+        if any(schedule.values()) or within is not None:
+            raise _needs_outbox({**schedule, "within": within is not None})
         if not self.announce.wants_connections:
             return (await self._deliver(mail, timeout)).raise_for_status()
         token = opened_for.set([])
@@ -188,7 +189,7 @@ class Mailer:
             opened_for.reset(token)
 
     def send_many(
-        self, items: Iterable[Item] | AsyncIterable[Item], connections: int | None = None
+        self, items: Iterable[Item] | AsyncIterable[Item], connections: int | None = None, within: object = None
     ) -> AsyncGenerator[list[Receipt], None]:
         """Yield receipts for all items, in order, as many at a time as are ready. Failures of one message are in its
         receipt; those of the session, and so of all messages to come, are raised."""
@@ -202,18 +203,22 @@ class Mailer:
             words = f"send_many takes an iterable of messages, not one {type(items).__name__}"
             raise MessageError(words, stage=Stage.MESSAGE, hint=hint)
         if self._spoolers is not None:
-            return self._post_many(items)
+            return self._post_many(items, within)
+        if within is not None:
+            raise _needs_outbox({"within": True})
         return Batch(self._context, self.transport, self._intake, self.accounts, items, connections).receipts()
 
-    async def _post_many(self, items: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[list[Receipt], None]:
+    async def _post_many(
+        self, items: Iterable[Item] | AsyncIterable[Item], within: object
+    ) -> AsyncGenerator[list[Receipt], None]:
         async for together in _batches(items):
-            yield await self._post(together)
+            yield await self._post(together, within)
 
-    async def _post(self, items: list[Item]) -> list[Receipt]:
+    async def _post(self, items: list[Item], within: object) -> list[Receipt]:
         """Put messages into the outbox, together if all of them are valid."""
         made = [self._mail_or_refusal(item) for item in items]
         self._intake.warn()
-        kept = iter(await self._keep([one for one in made if isinstance(one, Mail)]))
+        kept = iter(await self._keep([one for one in made if isinstance(one, Mail)], within))
         return [next(kept) if isinstance(one, Mail) else self.accounts.not_a_message(one) for one in made]
 
     def _mail_or_refusal(self, item: Item) -> Mail | MessageError | ExtensionMissing:
@@ -222,13 +227,14 @@ class Mailer:
         except (MessageError, ExtensionMissing) as error:
             return error
 
-    async def _keep(self, mails: list[Mail]) -> list[Receipt]:
+    async def _keep(self, mails: list[Mail], within: object) -> list[Receipt]:
         try:
-            return list(await self.spooler.post_all(mails, carried=self.announce.carried())) if mails else []
+            carried = self.announce.carried()
+            return list(await self.spooler.post_all(mails, within=within, carried=carried)) if mails else []
         except (MessageError, ExtensionMissing) as error:
             if len(mails) == 1:
                 return [self.accounts.not_a_message(error)]
-        return [receipt for mail in mails for receipt in await self._keep([mail])]
+        return [receipt for mail in mails for receipt in await self._keep([mail], within)]
 
     async def _deliver(self, mail: Mail, timeout: float | None) -> Receipt:
         deadlines, content = self.deadlines(timeout), mail.content

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
 from contextlib import aclosing
-from typing import Any, Self, TypedDict, Unpack, overload
+from typing import Any, Self, Unpack, overload
 
 from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.habits import OF_SESSION, Habits
-from wlsmtp.intake import Item
+from wlsmtp.intake import FieldsAndOptions, Item, SendOptions
 from wlsmtp.io.base import IO
 from wlsmtp.io.blocking import BlockingIO, advance, run
 from wlsmtp.io.place import Place
@@ -28,22 +28,6 @@ from wlsmtp.settings.options import DeliveryOptions
 from wlsmtp.smtp.connection import ServerInfo
 from wlsmtp.transports.base import Transport
 from wlsmtp.wire.extensions import Capabilities
-
-
-class SendOptions(TypedDict, total=False):
-    """The options of ``SMTPSession.send``."""
-
-    recipients: str | Iterable[str] | None
-    options: DeliveryOptions | None
-    timeout: float | None
-    send_at: When | None
-    priority: int
-    expires: When | None
-    idempotency_key: str | None
-
-
-class FieldsAndOptions(Fields, SendOptions, total=False):
-    """The options and the fields of a message."""
 
 
 class _Session(Habits):
@@ -173,6 +157,7 @@ class SMTPSession(_Session):
         priority: int = 0,
         expires: When | None = None,
         idempotency_key: str | None = None,
+        within: object = None,
         **fields: Unpack[Fields],
     ) -> Receipt:
         """Send a ``Message``, an ``EmailMessage`` or ``bytes``; return the result for each recipient.
@@ -195,16 +180,20 @@ class SMTPSession(_Session):
         of the message (``MessageError``) or the outbox (``OutboxError``) are raised. The other options are for this
         mode. ``send_at`` is the earliest time to send, ``expires`` the time to give up, each a ``datetime`` or seconds
         from now. Higher ``priority`` (-10 to 10) goes first. If the outbox has the ``idempotency_key`` already, nothing
-        is stored, and the receipt is that of the stored message.
+        is stored, and the receipt is that of the stored message. ``within`` is a connection, cursor or session of your
+        database, which is also that of the outbox: the message is sent if and only if its transaction is committed.
         """
         return run(
             self._mailer.send(
                 message, sender=sender, recipients=recipients, options=options, timeout=timeout, fields=fields,
                 send_at=send_at, priority=priority, expires=expires, idempotency_key=idempotency_key,
+                within=within,
             )
         )  # fmt: skip
 
-    def send_many(self, items: Iterable[Item], *, connections: int | None = None) -> ReceiptIterator:
+    def send_many(
+        self, items: Iterable[Item], *, connections: int | None = None, within: object = None
+    ) -> ReceiptIterator:
         """Send messages, or pairs ``(message, Envelope)``, as they come; yield their receipts in the same order.
 
         If the server offers PIPELINING and CHUNKING, messages follow each other without waiting for replies, as many as
@@ -217,7 +206,8 @@ class SMTPSession(_Session):
         stream. Each message that was read gets its receipt, and then the error is raised.
 
         With ``mode="async"`` the receipts are ``PENDING``, and each message is in the outbox before its receipt is
-        yielded: those of a list or another collection a hundred at a time, all others one by one.
+        yielded: those of a list or another collection a hundred at a time, all others one by one. ``within`` is as in
+        ``send``.
 
         >>> for receipt in session.send_many(messages):
         ...     print(receipt)
@@ -225,9 +215,11 @@ class SMTPSession(_Session):
         Nothing is sent unless the receipts are read; dropping them unread causes a ``RuntimeWarning``. ``send_all``
         reads them all. ``Message.merge`` makes the items of a mail merge.
         """
-        return ReceiptIterator(self._mailer.send_many(items, connections), self._mailer.io, Reminder())
+        return ReceiptIterator(self._mailer.send_many(items, connections, within), self._mailer.io, Reminder())
 
-    def send_all(self, items: Iterable[Item], *, connections: int | None = None) -> list[Receipt]:
+    def send_all(
+        self, items: Iterable[Item], *, connections: int | None = None, within: object = None
+    ) -> list[Receipt]:
         """Send messages as ``send_many`` does, and return all receipts, in the order of ``items``.
 
         The receipt of a failed message is false: ``[r for r in receipts if not r]``. An error that ends ``send_many``
@@ -236,7 +228,7 @@ class SMTPSession(_Session):
         """
         receipts: list[Receipt] = []
         with keeping(receipts):
-            receipts.extend(self.send_many(items, connections=connections))
+            receipts.extend(self.send_many(items, connections=connections, within=within))
         return receipts
 
     def statistics(self) -> Statistics:
@@ -392,6 +384,7 @@ class AsyncSMTPSession(_Session):
         priority: int = 0,
         expires: When | None = None,
         idempotency_key: str | None = None,
+        within: object = None,
         **fields: Unpack[Fields],
     ) -> Receipt:
         """Send one message, as ``SMTPSession.send``. A cancelled call closes its connection and nothing else; it is
@@ -399,22 +392,23 @@ class AsyncSMTPSession(_Session):
         return await self._mailer.send(
             message, sender=sender, recipients=recipients, options=options, timeout=timeout, fields=fields,
             send_at=send_at, priority=priority, expires=expires, idempotency_key=idempotency_key,
+            within=within,
         )  # fmt: skip
 
     def send_many(
-        self, items: Iterable[Item] | AsyncIterable[Item], *, connections: int | None = None
+        self, items: Iterable[Item] | AsyncIterable[Item], *, connections: int | None = None, within: object = None
     ) -> AsyncGenerator[Receipt, None]:
         """Send messages as they come, as ``SMTPSession.send_many``. Accepts an async iterable as well, and is read with
         ``async for``. A loop that ends early should close the generator (``aclose``), as asyncio does so late."""
-        return self._flattened(self._mailer.send_many(items, connections), Reminder())
+        return self._flattened(self._mailer.send_many(items, connections, within), Reminder())
 
     async def send_all(
-        self, items: Iterable[Item] | AsyncIterable[Item], *, connections: int | None = None
+        self, items: Iterable[Item] | AsyncIterable[Item], *, connections: int | None = None, within: object = None
     ) -> list[Receipt]:
         """Send messages and return all receipts, as ``SMTPSession.send_all``."""
         receipts: list[Receipt] = []
         with keeping(receipts):
-            async with aclosing(self.send_many(items, connections=connections)) as stream:
+            async with aclosing(self.send_many(items, connections=connections, within=within)) as stream:
                 async for receipt in stream:
                     receipts.append(receipt)  # noqa: PERF401 - those until an error are kept
         return receipts

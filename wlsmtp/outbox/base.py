@@ -17,6 +17,7 @@ from wlsmtp.io.base import IO
 from wlsmtp.message.content import Content
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.mail import Mail
+from wlsmtp.outbox.within import Within, refused
 from wlsmtp.receipt import OutboxReceipt, Status
 from wlsmtp.settings.options import DeliveryOptions
 from wlsmtp.settings.urls import URL, wrong
@@ -163,6 +164,12 @@ class Outbox(ABC):
         """Store mail, all of it or (on an error) none. If a key is known already, the entry with that key is returned
         instead and nothing is stored. ``deadline``, on the clock of ``IO.now``, limits the wait for an outbox that
         others use; None: the outbox decides."""
+
+    async def put_within(self, entries: Sequence[Entry], within: Within) -> list[Entry]:
+        """Store entries as ``put`` does, on a connection of the program and in its transaction: they exist once that is
+        committed, and never if it is rolled back. Raises ``ConfigError`` if this outbox is not in a database, or the
+        connection leads to another one."""
+        raise refused(within.connection)
 
     @abstractmethod
     async def claim(self, owner: str, limit: int) -> list[Entry]:

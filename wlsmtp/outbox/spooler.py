@@ -20,6 +20,7 @@ from wlsmtp.outbox.base import OutboxNotEmpty
 from wlsmtp.outbox.lifecycle import Phase, State
 from wlsmtp.outbox.schedule import Schedule
 from wlsmtp.outbox.verdict import again, cancelled
+from wlsmtp.outbox.within import within_of
 from wlsmtp.outbox.worker import POLL_INTERVAL, Worker
 from wlsmtp.receipt import Status
 from wlsmtp.relay.pool import closed_error
@@ -97,26 +98,34 @@ class Spooler:
         self._phase = Phase.OPEN
         await self._call_worker()
 
-    async def post(self, mail: Mail, timeout: float | None = None, **schedule: Any) -> Receipt:
+    async def post(self, mail: Mail, timeout: float | None = None, within: object = None, **schedule: Any) -> Receipt:
         """Store a message, to be sent as ``Schedule`` says."""
-        [receipt] = await self.post_all([mail], timeout, **schedule)
+        [receipt] = await self.post_all([mail], timeout, within, **schedule)
         return receipt
 
-    async def post_all(self, mails: Sequence[Mail], timeout: float | None = None, **schedule: Any) -> list[Receipt]:
+    async def post_all(
+        self, mails: Sequence[Mail], timeout: float | None = None, within: object = None, **schedule: Any
+    ) -> list[Receipt]:
         """Store messages, all or none. Raises ``OutboxError``, and stores nothing, if nobody could send them, or the
-        outbox is not free within ``timeout`` seconds."""
+        outbox is not free within ``timeout`` seconds. They exist once the transaction of ``within`` is committed: the
+        worker then stays, as nobody tells it of that."""
         self._refuse_when_closed()
         deadline = None if timeout is None else self._deadlines(timeout).end
         await self._ready()
         now = self._outbox.unix_time()
         # A microsecond apart, as their ids and their turns follow the time.
         entries = [Schedule(**schedule).entry(mail, now + place * 1e-6) for place, mail in enumerate(mails)]
+        if within is not None and self._phase is Phase.ON_CALL:
+            self._phase = Phase.OPEN
         if self._works and self._has_no_worker:
             self._hire_worker()
         # The worker and the exit work exist before there is mail: a caller that is interrupted from here on leaves no
         # mail that nobody sends.
         try:
-            kept = await self._outbox.put(entries, deadline)
+            if within is None:
+                kept = await self._outbox.put(entries, deadline)
+            else:
+                kept = await self._outbox.put_within(entries, await within_of(within))
         finally:
             await self._call_worker_if_any()
         return [self._shown(entry) for entry in kept]

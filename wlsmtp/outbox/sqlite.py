@@ -21,7 +21,8 @@ from wlsmtp.io.thread import Lock
 from wlsmtp.outbox.base import Agenda, Entry, Outbox, OutboxStatistics, options_of
 from wlsmtp.outbox.clerk import PATIENCE, Clerk, Duties, Job, Queue, taken
 from wlsmtp.outbox.clock import Clock, Watch
-from wlsmtp.outbox.database import Database, identity
+from wlsmtp.outbox.database import Database, identity, put_within
+from wlsmtp.outbox.within import Within
 from wlsmtp.receipt import Status
 from wlsmtp.settings.urls import URL, wrong
 
@@ -119,6 +120,10 @@ class SQLiteOutbox(Outbox):
     async def put(self, entries: Sequence[Entry], deadline: float | None = None) -> list[Entry]:
         """Store entries, as ``Outbox.put``."""
         return await self._do(lambda database: database.put(entries), deadline)
+
+    async def put_within(self, entries: Sequence[Entry], within: Within) -> list[Entry]:
+        """Store entries on a ``sqlite3`` connection to the same file, in its transaction."""
+        return put_within(self.path, entries, within)
 
     async def claim(self, owner: str, limit: int) -> list[Entry]:
         """Lease due entries, as ``Outbox.claim``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -69,7 +69,7 @@ class Database:
         """Return the rows of a statement."""
         with self.connection.cursor(binary=True, row_factory=tuple_row) as cursor:
             cursor.execute(self._text.of(statement), values)
-            return cursor.fetchall()
+            return cursor.fetchall() if cursor.description is not None else []
 
     def one(self, statement: str, **values: Any) -> Any:
         """Return the first row."""
@@ -83,53 +83,29 @@ class Database:
 
     def put(self, entries: Sequence[Entry]) -> Agreed:
         """Store entries, as ``Outbox.put``. Raises ``KeyInUse``, and nothing is stored then."""
-        large = [entry for entry in entries if entry.size > say.SMALL]
-        if not large and sum(entry.size for entry in entries) <= say.CLAIMED:
-            now, kept = self._put(entries)
-        else:
-            with self.connection.transaction():
-                now, kept = self._put_apart(entries)
-        return Agreed(now, self._known(entries, kept))
+        if _are_small(entries):
+            return self._play(putting(entries, self._text))
+        with self.connection.transaction():
+            return self._play(putting(entries, self._text))
 
     def put_patiently(self, entries: Sequence[Entry]) -> Agreed:
         """Store entries, waiting briefly for transactions that hold a key."""
-        keys = [entry.key for entry in entries if entry.key is not None]
         try:
             with self.connection.transaction():
                 self.all(say.SET_LOCK_TIMEOUT, timeout=LOCK_PATIENCE)
-                self.all(say.LOCK_KEYS, lock=self._text.lock, keys=keys)
-                now, kept = self._put_apart(entries)
+                return self._play(putting(entries, self._text, waits=True))
         except psycopg.errors.LockNotAvailable:
             raise KeyInUse from None
-        return Agreed(now, self._known(entries, kept))
 
-    def _put_apart(self, entries: Sequence[Entry]) -> tuple[float, set[str]]:
-        """Store entries within a transaction: the records first, then as many contents at a time as fit into memory."""
-        now, kept = self._put(entries, with_contents=False)
-        for entry in entries:
-            if entry.receipt.id in kept:
-                for part, octets in enumerate(_parts(entry)):
-                    self.do(say.PUT_PART, mail=entry.receipt.id, part=part, octets=octets)
-        return now, kept
-
-    def _put(self, entries: Sequence[Entry], *, with_contents: bool = True) -> tuple[float, set[str]]:
-        values = put_values(entries, self._text.lock, with_contents=with_contents)
-        now, locked, kept = self.one(say.PUT_MAILS, **values)
-        if locked:
-            raise KeyInUse
-        return now, set(kept)
-
-    def _known(self, entries: Sequence[Entry], kept: set[str]) -> list[Entry]:
-        """Return the entries as they are in the outbox now: in place of mail with a known key, the mail that has it."""
-        if len(kept) == len(entries):
-            return list(entries)
-        others = [entry for entry in entries if entry.receipt.id not in kept]
-        ids, keys = [entry.receipt.id for entry in others], [entry.key for entry in others if entry.key is not None]
-        found = [self._read(row) for row in self.all(say.KNOWN, ids=ids, keys=keys)]
-        by_id = {entry.receipt.id: entry for entry in found}
-        by_key = {entry.key: entry for entry in found if entry.key is not None}
-        by_id |= {entry.receipt.id: by_key[entry.key or ""] for entry in others if entry.receipt.id not in by_id}
-        return [by_id.get(entry.receipt.id, entry) for entry in entries]
+    def _play(self, steps: Steps) -> Agreed:
+        rows = None
+        try:
+            while True:
+                statement, values = steps.send(rows)
+                rows = self.all(statement, **values)
+        except StopIteration as end:
+            agreed: Agreed = end.value
+            return agreed
 
     # Leased mail.
 
@@ -142,7 +118,7 @@ class Database:
             if row[0] is None:
                 break
             try:
-                entry = self._read(row)
+                entry = read(row)
             except OutboxError as error:
                 self._set_aside(row[0], owner, error)
                 continue
@@ -192,7 +168,7 @@ class Database:
         reclaimed: list[Entry] = []
         for row in self.all(say.LENT, owner=owner):
             try:
-                reclaimed.append(interrupted(self._read(row), now))
+                reclaimed.append(interrupted(read(row), now))
             except OutboxError as error:
                 self._set_aside(row[0], owner, error)
         self.settle(owner, reclaimed)
@@ -203,7 +179,7 @@ class Database:
     def get(self, id: str) -> Entry | None:
         """Return an entry, as ``Outbox.get``. Raises ``OutboxError`` for a record that cannot be read."""
         rows = self.all(say.GET, id=id)
-        return self._read(rows[0]) if rows else None
+        return read(rows[0]) if rows else None
 
     def page(self, statuses: Collection[Status], after: str, limit: int) -> list[Entry]:
         """Return entries, as ``Outbox.page``."""
@@ -214,7 +190,7 @@ class Database:
             for row in rows:
                 after = row[0]
                 try:
-                    entries.append(self._read(row))
+                    entries.append(read(row))
                 except OutboxError as error:
                     log.error("%s", error.message)
             if len(rows) < limit:
@@ -253,26 +229,55 @@ class Database:
         """Restore mail whose record could not be read before and can be read now, for example by another version."""
         for row in self.all(say.ASIDE):
             with suppress(OutboxError):
-                self._read([*row[:2], Status.PENDING.value, *row[3:]])
+                read([*row[:2], Status.PENDING.value, *row[3:]])
                 self.do(say.TAKE_UP, id=row[0])
 
-    def _read(self, row: Any) -> Entry:
-        try:
-            return entry_of(row)
-        except Exception as error:
-            words = f"The record of message {row[0]} in {self._source.name!r} cannot be read ({type(error).__name__})"
-            raise OutboxError(words, stage=Stage.SETTINGS, hint="It is kept, with its content") from error
+
+Steps = Generator[tuple[str, dict[str, Any]], Any, Agreed]
+"""Statements to be carried out one after the other, each answered by its rows."""
 
 
-def put_values(entries: Sequence[Entry], lock: int, *, with_contents: bool = True) -> dict[str, Any]:
-    """Return the values of ``PUT_MAILS``."""
-    values = _columns(PUT, map(row_of, entries))
-    contents = [
-        (entry.receipt.id, part, octets)
-        for entry in (entries if with_contents else ())
-        for part, octets in enumerate(_parts(entry))
-    ]
-    return {**values, **_columns(("mails", "parts", "octets"), contents), "lock": lock}
+def putting(entries: Sequence[Entry], text: Text, *, waits: bool = False) -> Steps:
+    """Store entries: small contents with the records in one statement, large ones after them, part by part, so that they
+    need a transaction. In place of an entry with a known key, the entry that has it is returned. ``waits`` for other
+    transactions that put the same key; without, that is a ``KeyInUse``, and nothing is stored."""
+    if waits:
+        keys = [entry.key for entry in entries if entry.key is not None]
+        yield say.LOCK_KEYS, {"lock": text.lock, "keys": keys}
+    are_small = _are_small(entries)
+    values = _columns(PUT, map(row_of, entries)) | {"lock": text.lock}
+    contents = [(entry.receipt.id, *part) for entry in entries if are_small for part in enumerate(_parts(entry))]
+    [(now, locked, kept)] = yield say.PUT_MAILS, values | _columns(("mails", "parts", "octets"), contents)
+    if locked:
+        raise KeyInUse
+    ids_kept = set(kept)
+    others = [entry for entry in entries if entry.receipt.id not in ids_kept]
+    if not are_small:
+        for entry in entries:
+            for part, octets in enumerate(_parts(entry) if entry.receipt.id in ids_kept else ()):
+                yield say.PUT_PART, {"mail": entry.receipt.id, "part": part, "octets": octets}
+    if not others:
+        return Agreed(now, list(entries))
+    ids, keys = [entry.receipt.id for entry in others], [entry.key for entry in others if entry.key is not None]
+    rows = yield say.KNOWN, {"ids": ids, "keys": keys}
+    found = [read(row) for row in rows]
+    by_id = {entry.receipt.id: entry for entry in found}
+    by_key = {entry.key: entry for entry in found if entry.key is not None}
+    by_id |= {entry.receipt.id: by_key[entry.key or ""] for entry in others if entry.receipt.id not in by_id}
+    return Agreed(now, [by_id.get(entry.receipt.id, entry) for entry in entries])
+
+
+def _are_small(entries: Sequence[Entry]) -> bool:
+    return all(entry.size <= say.SMALL for entry in entries) and sum(entry.size for entry in entries) <= say.CLAIMED
+
+
+def read(row: Any) -> Entry:
+    """Return the entry of a row. Raises ``OutboxError`` for what another version, or a fault of the disk, has written."""
+    try:
+        return entry_of(row)
+    except Exception as error:
+        words = f"The record of message {row[0]} in PostgreSQL cannot be read ({type(error).__name__})"
+        raise OutboxError(words, stage=Stage.SETTINGS, hint="It is kept, with its content") from error
 
 
 def _columns(names: tuple[str, ...], rows: Any) -> dict[str, list[Any]]:

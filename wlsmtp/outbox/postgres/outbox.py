@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from psycopg_pool import ConnectionPool
 
     from wlsmtp.io.place import Place
-    from wlsmtp.outbox.postgres.database import Agreed, Database
+    from wlsmtp.outbox.postgres.database import Agreed, Database, Text
     from wlsmtp.outbox.postgres.desk import Desk
+    from wlsmtp.outbox.within import Within
 
 T = TypeVar("T")
 
@@ -77,6 +78,7 @@ class PostgresOutbox(Outbox):
         self._home: Place | None = None
         self._desks: tuple[Desk, Desk] | None = None
         """The desks for puts, and for all the rest; of this process and event loop."""
+        self._text: Text | None = None
         self._began = 0.0, 0.0
         """A moment by the clock of the database, and by that of ``IO.now``."""
         self._forget()
@@ -144,7 +146,7 @@ class PostgresOutbox(Outbox):
 
             self._home = self.io.here()
             self._forget()
-            text = Text(self.schema, *([self._clock] if self._clock else []))
+            text = self._text = Text(self.schema, *([self._clock] if self._clock else []))
             sources = [Source(self._conninfo, self._pool, self.schema) for _ in range(2)]
             self._desks = (
                 Desk(self.io, sources[0], text, "wlsmtp-outbox-puts", put, put_together),
@@ -170,6 +172,15 @@ class PostgresOutbox(Outbox):
         self._hear(agreed.now)
         kept: list[Entry] = agreed.found
         return kept
+
+    async def put_within(self, entries: Sequence[Entry], within: Within) -> list[Entry]:
+        """See ``Outbox.put_within``."""
+        from wlsmtp.outbox.postgres.within import Guest
+
+        for entry in entries:
+            check_key(entry.key)
+        assert self._text is not None, "open() comes first"
+        return await Guest(within, self._text, self.io).put(entries)
 
     async def claim(self, owner: str, limit: int) -> list[Entry]:
         """Lease due entries, as ``Outbox.claim``. The search begins where the last claim ended, as long as that finds

@@ -1,0 +1,95 @@
+"""Mail that is put on a connection of the program, in its transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.rows import tuple_row
+
+from wlsmtp.errors import ConfigError, OutboxError, Stage
+from wlsmtp.outbox.postgres.database import Agreed, KeyInUse, Text, putting
+from wlsmtp.outbox.within import Within, not_begun, refused
+
+if TYPE_CHECKING:
+    from wlsmtp.io.base import IO
+    from wlsmtp.outbox.base import Entry
+
+
+class Guest:
+    """Says statements on a connection of the program, and leaves its transaction open."""
+
+    def __init__(self, within: Within, text: Text, io: IO) -> None:
+        """Raises ``ConfigError`` for what is no connection of psycopg, or commits at once."""
+        connection = within.connection
+        if isinstance(connection, psycopg.Cursor | psycopg.AsyncCursor):
+            connection = connection.connection
+        if not isinstance(connection, psycopg.Connection | psycopg.AsyncConnection):
+            raise refused(connection)
+        is_async = isinstance(connection, psycopg.AsyncConnection)
+        if is_async and io.here().loop is None:
+            words = "within: an async connection belongs to its event loop, and SMTPSession has none"
+            raise ConfigError(words, stage=Stage.SETTINGS, hint="Use AsyncSMTPSession")
+        is_idle = connection.info.transaction_status is TransactionStatus.IDLE
+        if connection.autocommit and is_idle and not within.may_autocommit:
+            raise not_begun()
+        self._connection: Any = connection
+        self._is_async = is_async
+        self._text = text
+        self._io = io
+
+    async def put(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Put mail; it exists once the transaction commits. Raises ``OutboxError``, and the transaction has failed."""
+        try:
+            if self._connection.autocommit and self._connection.info.transaction_status is TransactionStatus.IDLE:
+                return await self._put_at_once(entries)
+            return await self._put(entries)
+        except psycopg.Error as failure:
+            why = " ".join(str(failure).split())
+            error = OutboxError(f"The message could not be put into the transaction: {why}", stage=Stage.SETTINGS)
+            error.is_passing = isinstance(failure, psycopg.OperationalError)
+            error.hint = "The transaction must be rolled back"
+            raise error from failure
+
+    async def _put_at_once(self, entries: Sequence[Entry]) -> list[Entry]:
+        await self._say(b"BEGIN", {})
+        try:
+            kept = await self._put(entries)
+        except BaseException:
+            await self._say(b"ROLLBACK", {})
+            raise
+        await self._say(b"COMMIT", {})
+        return kept
+
+    async def _put(self, entries: Sequence[Entry]) -> list[Entry]:
+        try:
+            agreed = await self._play(entries, waits=False)
+        except KeyInUse:
+            agreed = await self._play(entries, waits=True)
+        kept: list[Entry] = agreed.found
+        return kept
+
+    async def _play(self, entries: Sequence[Entry], *, waits: bool) -> Agreed:
+        steps, rows = putting(entries, self._text, waits=waits), None
+        try:
+            while True:
+                statement, values = steps.send(rows)
+                rows = await self._say(self._text.of(statement), values)
+        except StopIteration as end:
+            agreed: Agreed = end.value
+            return agreed
+
+    async def _say(self, statement: bytes, values: dict[str, Any]) -> list[Any]:
+        if self._is_async:
+            async with psycopg.AsyncCursor(self._connection, row_factory=tuple_row) as cursor:
+                await cursor.execute(statement, values, prepare=False, binary=True)
+                return await cursor.fetchall() if cursor.description is not None else []
+
+        def say() -> list[Any]:
+            with psycopg.Cursor(self._connection, row_factory=tuple_row) as cursor:
+                cursor.execute(statement, values, prepare=False, binary=True)
+                return cursor.fetchall() if cursor.description is not None else []
+
+        return await self._io.run_in_thread(say)
