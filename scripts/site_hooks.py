@@ -45,7 +45,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Fill in tables, and point links between files of the repository to pages of the site."""
     name = page.file.src_uri
-    if name.startswith("reference/api/") or name in FROM_THE_REPOSITORY:
+    if name.startswith("reference/api/") or name in ("changelog.md", "explanation/results.md"):
         page.meta["search"] = {"boost": 0.3}  # guides answer questions better than lists of names
     source = PurePosixPath(FROM_THE_REPOSITORY.get(name, f"docs/{name}"))
     markdown = site_pages.filled(markdown)

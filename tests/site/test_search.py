@@ -29,8 +29,10 @@ QUESTIONS = {
     "self-signed certificate": "start/self-signed",
     "web framework": "recipes/web-applications",
     "fastapi": "recipes/web-applications",
+    "own transport": "guides/transports",
+    "header folding": "contributing",
 }
-"""The words, and the page that answers: each of ten questions in two ways."""
+"""The words, and the page that answers: each of ten questions in two ways, and two of those who change wlsmtp."""
 
 
 @pytest.fixture(scope="session")
