@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from tests.postgres import Postgres
+from tests.real import poll
 from wlsmtp import Message, SMTPSession, SQLiteOutbox, Status
 from wlsmtp.cli.app import app
 from wlsmtp.testing import SMTPServer
@@ -153,3 +155,48 @@ def test_the_variable_that_names_an_outbox_is_for_its_commands_only(monkeypatch:
             app, ["send", "--from", "ann@example.com", "--to", "bob@example.org", "--text", "x"]
         )
         assert outcome.exit_code == 0 and len(server.messages) == 1
+
+
+class TestPostgres:
+    """The same over a database, which several processes share."""
+
+    def test_migrate_makes_the_tables_and_shows_how(self, postgres: Postgres) -> None:
+        schema = postgres.schema()
+        url: Any = postgres.outbox(schema)
+        shown = run("migrate", url, "--sql").stdout
+        assert shown.startswith("BEGIN;") and f'CREATE TABLE "{schema}".mails' in shown
+        assert postgres.query("SELECT FROM pg_tables WHERE schemaname = %s", schema) == []
+        assert run("migrate", url).exit_code == 0
+        assert run("migrate", url, "--sql").stdout == "-- Nothing is to be done.\n"
+        assert json.loads(run("stats", url, "--json").stdout)["pending"] == 0
+
+    def test_statements_of_another_outbox_are_not_there(self, path: Path) -> None:
+        found = run("migrate", path, "--sql")
+        assert found.exit_code == 2 and "PostgreSQL" in found.output
+
+    def test_workers_share_it_and_one_that_is_killed_is_replaced(self, postgres: Postgres, server: SMTPServer) -> None:
+        url: Any = postgres.outbox(lease=1, application_name=postgres.schema())
+        with SMTPSession("localhost", mode="async", outbox=url, outbox_worker=False) as producer:
+            producer.send(message())
+            process = worker(url, server, "--workers", "2")
+            assert poll(lambda: producer.outbox_statistics().sent == 1, 60)
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            assert len(children) == 2
+            os.kill(int(children[0]), signal.SIGKILL)
+            producer.send_all([message() for _ in range(50)])
+            assert poll(lambda: producer.outbox_statistics().sent == 51, 60)
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=60)
+        assert "has died" in errors
+        assert all(not Path(f"/proc/{child}").exists() for child in children)
+
+    def test_stats_watch_counts_until_it_is_told_to_stop(self, path: Path, producer: SMTPSession) -> None:
+        producer.send(message())
+        command = [sys.executable, "-m", "wlsmtp", "outbox", "stats", "--outbox", str(path), "--watch", "--json"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        lines = [json.loads(process.stdout.readline()) for _ in range(2)]
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+        assert process.returncode == 0 and [line["pending"] for line in lines] == [1, 1]
+        assert lines[1]["oldest_due_age"] > lines[0]["oldest_due_age"] >= 0

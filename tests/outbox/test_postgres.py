@@ -199,6 +199,27 @@ class TestShared:
             assert session.outbox_statistics().pending == 3
 
 
+class Slow(MemoryTransport):
+    """One message after the other, a moment each."""
+
+    async def deliver(self, envelope: Any, content: Any, deadlines: Any) -> Any:
+        await self.io.sleep(0.004)
+        return await super().deliver(envelope, content, deadlines)
+
+
+def test_slow_workers_share_what_is_there(world: World, postgres: Postgres) -> None:
+    schema, transports = postgres.schema(), [Slow(), Slow()]
+    url = postgres.outbox(schema)
+    with keeping(url) as producer:
+        producer.outbox_statistics()
+        workers = [SMTPSession(transport=one, mode="async", outbox=url).open() for one in transports]
+        producer.send_all([message() for _ in range(300)])
+        assert poll(lambda: producer.outbox_statistics().sent == 300, 50)
+        for worker in workers:
+            worker.close()
+    assert min(len(one.messages) for one in transports) > 110, "a fixed claim of 100 gives 100 and 200"
+
+
 def _lock_of(outbox: Any) -> int:
     from wlsmtp.outbox.postgres.schema import lock_of
 

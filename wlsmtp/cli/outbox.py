@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
@@ -20,10 +21,12 @@ from wlsmtp.cli import settings as opt
 from wlsmtp.cli.report import FAILED, USAGE, receipt_as_json, show_error, show_receipt, write_json
 from wlsmtp.cli.screen import Screen
 from wlsmtp.cli.settings import ServerOptions, wrong
+from wlsmtp.cli.workers import run_workers
 from wlsmtp.errors import ConfigError, NotInOutbox, SMTPError
 from wlsmtp.events import Event, Failed, Interrupted, Sent
 from wlsmtp.outbox.base import Outbox, OutboxStatistics
 from wlsmtp.outbox.choice import make_outbox
+from wlsmtp.outbox.postgres.outbox import PostgresOutbox
 from wlsmtp.outbox.sqlite import SQLiteOutbox
 from wlsmtp.receipt import Receipt, Status
 from wlsmtp.session import SMTPSession
@@ -74,12 +77,14 @@ def run(
     timeout: opt.Timeout = None,
     attempts: opt.Attempts = None,
     once: Annotated[bool, typer.Option("--once", help="End when nothing is due any more.")] = False,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes that send.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each finished message.")] = False,
     verbose: opt.Verbose = False,
 ) -> None:
     """Send the messages in an outbox, and those that programs put there. Any number of workers may share one outbox.
 
-    SIGTERM and Ctrl-C let it finish the messages in flight; the rest stays for the next worker.
+    SIGTERM and Ctrl-C let it finish the messages in flight; the rest stays for the next worker. With --workers a
+    process that dies is replaced.
 
     \b
     Exit codes:
@@ -87,6 +92,10 @@ def run(
       1   the outbox cannot be used
       2   the options or the settings are wrong
     """
+    if workers > 1:
+        if ask_password:
+            raise wrong("--ask-password: each of several workers would ask; use --password-file")
+        raise typer.Exit(run_workers(workers, sys.argv[1:]))
     options = ServerOptions(
         url=url, preset=preset, server=server, port=port, security=security, username=username, password=password,
         password_file=password_file, ask_password=ask_password, token_file=token_file, ca_file=ca_file,
@@ -105,12 +114,15 @@ def _work(session: SMTPSession, *, once: bool, shows_progress: bool) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with _progress() if shows_progress else nullcontext(lambda counts: None) as show:
+    with _progress() if shows_progress else nullcontext(None) as show:
         counts = session.outbox_statistics()  # an outbox that cannot be used is reported at once
         session.open()
         while not stop.wait(LOOKS):
+            if show is None and not once:  # nobody wants to know, and counting takes time in a large outbox
+                continue
             before, counts = counts, session.outbox_statistics()
-            show(counts)
+            if show is not None:
+                show(counts)
             # Mail that is due and does not move waits for a server that could not be reached.
             if once and not counts.in_flight and (counts == before or not _is_due(counts)):
                 break
@@ -122,11 +134,11 @@ def _is_due(counts: OutboxStatistics) -> bool:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[OutboxStatistics], None]]:
+def _progress() -> Iterator[Callable[[OutboxStatistics], None] | None]:
     """Show a line of counts that is updated in place, on a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda counts: None
+        yield None
         return
     with Live(console=console, transient=True) as live:
         yield lambda counts: live.update(Text(_in_words(counts)))
@@ -204,15 +216,77 @@ def cancel(outbox: Where, ids: Ids = None, status: Statuses = None) -> None:
 
 
 @outbox_app.command(short_help="Count the messages in an outbox.")
-def stats(outbox: Where, as_json: opt.Json = False) -> None:
-    """Count the messages in an outbox by state."""
+def stats(
+    outbox: Where,
+    as_json: opt.Json = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Count again each second, until Ctrl-C.")] = False,
+) -> None:
+    """Count the messages in an outbox by state.
+
+    With --watch the counts and what changes in a second are updated in place; with --json each count is one line.
+    """
     with _looking_into(outbox) as session:
-        counts = asdict(session.outbox_statistics())
-    counts |= {name: value.isoformat() for name, value in counts.items() if isinstance(value, datetime)}
-    if as_json:
-        write_json(counts)
-        return
-    Screen().table(("what", "number"), [(name.replace("_", " "), str(value)) for name, value in counts.items()])
+        if watch:
+            _watch(session, as_json=as_json)
+        elif as_json:
+            write_json(_as_json(session.outbox_statistics()))
+        else:
+            counts = _as_json(session.outbox_statistics())
+            Screen().table(("what", "number"), [(name.replace("_", " "), str(value)) for name, value in counts.items()])
+
+
+def _as_json(counts: OutboxStatistics) -> dict[str, Any]:
+    return {name: v.isoformat() if isinstance(v, datetime) else v for name, v in asdict(counts).items()}
+
+
+def _watch(session: SMTPSession, *, as_json: bool) -> None:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    before = None
+    with nullcontext() if as_json else Live(console=Console(), transient=False) as live:
+        while True:
+            counts = session.outbox_statistics()
+            if live is None:
+                write_json(_as_json(counts))
+            else:
+                finished = _finished(counts) - (_finished(counts) if before is None else _finished(before))
+                live.update(Text(f"{_in_words(counts)}; {_age(counts)}{finished / LOOKS:,.0f} finished a second"))
+            before = counts
+            if stop.wait(LOOKS):
+                return
+
+
+def _finished(counts: OutboxStatistics) -> int:
+    return counts.sent + counts.partial + counts.error + counts.unknown
+
+
+def _age(counts: OutboxStatistics) -> str:
+    """How long the oldest mail that is due has been waiting for its turn."""
+    age = counts.oldest_due_age
+    return f"the oldest due for {age:,.0f} s; " if age else ""
+
+
+@outbox_app.command(short_help="Make the tables of an outbox in a database.")
+def migrate(
+    outbox: Where,
+    sql: Annotated[bool, typer.Option("--sql", help="Print the statements, and change nothing.")] = False,
+) -> None:
+    """Make the tables of an outbox what this version needs.
+
+    Sessions do that by themselves if they may. For PostgreSQL, --sql prints the statements for a role that may CREATE.
+    """
+    with _errors_told():
+        made = _outbox(outbox, must_exist=False)
+        if sql:
+            script = made.script() if isinstance(made, PostgresOutbox) else None
+            if script is None:
+                raise wrong("--sql: only an outbox in PostgreSQL has statements to look at")
+            typer.echo(script or "-- Nothing is to be done.")
+            return
+        with SMTPSession(SessionConfig(server="localhost", mode="async", outbox=made, outbox_worker=False)) as session:
+            session.outbox_statistics()
+    Screen().line("The tables are what this version needs.")
 
 
 def _for_each(

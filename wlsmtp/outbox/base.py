@@ -114,6 +114,14 @@ class OutboxStatistics:
     """The time of the next attempt; in the past if a mail waits for its turn."""
     oldest: datetime | None = None
     """When the oldest pending mail was put; None without one, or in an outbox that does not tell."""
+    oldest_due_age: float = 0.0
+    """Seconds for which the mail that is due first has been waiting for its turn, by the clock of the outbox; 0 when
+    none is due. The figure to watch: it grows when the workers do not keep up."""
+
+    def as_of(self, now: float) -> Self:
+        """Return the counts with the age of the mail that is due first."""
+        due = self.next_due
+        return replace(self, oldest_due_age=0.0 if due is None else max(0.0, now - due.timestamp()))
 
 
 class OutboxNotEmpty(OutboxError):

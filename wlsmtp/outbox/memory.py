@@ -205,7 +205,7 @@ class MemoryOutbox(Outbox):
                 interruptions=sum(receipt.interruptions for receipt in receipts),
                 next_due=None if due is None else datetime.fromtimestamp(due, UTC),
                 oldest=None if oldest is None else datetime.fromtimestamp(oldest, UTC),
-            )
+            ).as_of(self.io.unix_time())
 
     async def purge(self, before: float) -> int:
         """Forget finished mail, as ``Outbox.purge``."""

@@ -168,7 +168,8 @@ class SQLiteOutbox(Outbox):
 
     async def statistics(self) -> OutboxStatistics:
         """Return the counts, as ``Outbox.statistics``."""
-        return await self._look(lambda database: database.statistics())
+        counts = await self._look(lambda database: database.statistics())
+        return counts.as_of(self.io.unix_time())
 
     async def purge(self, before: float) -> int:
         """Forget finished mail, and release its space to the file system. If the clock may be ahead, less is

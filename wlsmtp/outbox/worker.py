@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 
 CLAIMED = 100
 """Mails leased at once: few, so that a death leaves few in doubt, and urgent mail need not wait long."""
+FIRST_CLAIM = 10
+"""Mails leased by a worker that has not delivered any yet."""
+RECENT = 2.0
+"""Seconds that count for how many mails are leased at once."""
 POLL_INTERVAL = 1.0
 """Seconds after which a shared outbox is checked for the mail of other programs."""
 IDLE_EXIT_AFTER = 1.0
@@ -89,6 +93,8 @@ class Worker:
         """Outcomes that are being stored."""
         self._is_claiming = False
         """True if the outbox may have leased mail that the worker does not know of."""
+        self._delivered: deque[tuple[float, int]] = deque()
+        """When there were outcomes, by ``IO.now``, and how many."""
         self._failures = 0
         """Consecutive failures that affect all mail."""
         self._paused_until = 0.0
@@ -292,7 +298,7 @@ class Worker:
         """Yield due mail, claimed as the transport takes it. It ends rather than wait, so that the transport
         finishes."""
         is_probe = self._failures > 0
-        while self._may_go_on and await self._claim(1 if is_probe else CLAIMED):
+        while self._may_go_on and await self._claim(1 if is_probe else self._share()):
             while self._claimed and self._may_go_on:
                 entry = self._claimed.popleft()
                 if entry.expires is not None and entry.expires <= self._outbox.unix_time():
@@ -327,6 +333,16 @@ class Worker:
         await self._record([after_try(entry, outcome, self._rules, self._outbox.unix_time())])
         return None
 
+    def _share(self) -> int:
+        """How many mails to claim: of an outbox that others work on too, as many as the transport has delivered in the
+        last moments, so that several workers share what is there and none holds what it cannot send soon."""
+        if not self._outbox.is_shared:
+            return CLAIMED
+        since = self._io.now() - RECENT
+        while len(self._delivered) > 1 and self._delivered[0][0] < since:
+            self._delivered.popleft()
+        return min(CLAIMED, sum(count for _, count in self._delivered)) or FIRST_CLAIM
+
     async def _claim(self, limit: int) -> bool:
         self._is_claiming = True
         self._claimed.extend(await self._outbox.claim(self._owner, limit))
@@ -339,6 +355,8 @@ class Worker:
 
     async def _settle(self, tried: Sequence[tuple[Entry, Outcome]]) -> None:
         now = self._outbox.unix_time()
+        if tried:
+            self._delivered.append((self._io.now(), len(tried)))
         for _, outcome in tried:
             if not concerns_all(outcome.error):
                 self._failures = 0

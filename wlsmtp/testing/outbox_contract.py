@@ -274,6 +274,7 @@ class OutboxContract:
         counts = store.statistics()
         assert (counts.sent, counts.partial, counts.error, counts.unknown) == (1, 1, 1, 1)
         assert (counts.pending, counts.in_flight, counts.deferred) == (2, 1, 0)
+        assert counts.oldest_due_age == pytest.approx(store.now - counts.next_due.timestamp(), abs=0.1)
         assert counts.oldest is not None and counts.oldest.timestamp() == pytest.approx(START, abs=1)
         assert counts.next_due is not None and counts.next_due.timestamp() == pytest.approx(START, abs=1)
 

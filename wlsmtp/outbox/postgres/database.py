@@ -204,7 +204,8 @@ class Database:
     def statistics(self) -> OutboxStatistics:
         """Return the counts, as ``Outbox.statistics``."""
         rows = self.all(say.COUNTS)
-        due, _ = self.agenda({}).found
+        agreed = self.agenda({})
+        due, _ = agreed.found
         in_flight, oldest = self.one(say.IN_FLIGHT)
         return OutboxStatistics(
             **{status: count for status, count, _, _ in rows},
@@ -213,7 +214,7 @@ class Database:
             interruptions=sum(row[3] for row in rows),
             next_due=None if due is None else datetime.fromtimestamp(due, UTC),
             oldest=None if oldest is None else datetime.fromtimestamp(oldest, UTC),
-        )
+        ).as_of(agreed.now)
 
     def purge(self, before: float) -> int:
         """Forget finished mail, as ``Outbox.purge``."""
@@ -238,9 +239,9 @@ Steps = Generator[tuple[str, dict[str, Any]], Any, Agreed]
 
 
 def putting(entries: Sequence[Entry], text: Text, *, waits: bool = False) -> Steps:
-    """Store entries: small contents with the records in one statement, large ones after them, part by part, so that they
-    need a transaction. In place of an entry with a known key, the entry that has it is returned. ``waits`` for other
-    transactions that put the same key; without, that is a ``KeyInUse``, and nothing is stored."""
+    """Store entries: small contents with the records in one statement, large ones after them, part by part, in a
+    transaction of the caller's. In place of an entry with a known key, the entry that has it is returned. ``waits`` for
+    other transactions that put the same key; without, that is a ``KeyInUse``, and nothing is stored."""
     if waits:
         keys = [entry.key for entry in entries if entry.key is not None]
         yield say.LOCK_KEYS, {"lock": text.lock, "keys": keys}
@@ -272,7 +273,8 @@ def _are_small(entries: Sequence[Entry]) -> bool:
 
 
 def read(row: Any) -> Entry:
-    """Return the entry of a row. Raises ``OutboxError`` for what another version, or a fault of the disk, has written."""
+    """Return the entry of a row. Raises ``OutboxError`` for what another version, or a fault of the disk,
+    has written."""
     try:
         return entry_of(row)
     except Exception as error:

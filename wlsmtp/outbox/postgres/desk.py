@@ -11,6 +11,7 @@ import psycopg
 from wlsmtp.errors import MessageError, OutboxError, Stage
 from wlsmtp.outbox.clerk import Clerk, Duties, Job, taken
 from wlsmtp.outbox.postgres.database import Agreed, Database, KeyInUse, Text
+from wlsmtp.outbox.postgres.schema import MIGRATIONS, script, version_of
 from wlsmtp.outbox.postgres.source import Unreachable
 
 if TYPE_CHECKING:
@@ -174,3 +175,14 @@ def _passing(words: str, hint: str) -> OutboxError:
     error = OutboxError(words, stage=Stage.SETTINGS, hint=hint)
     error.is_passing = True
     return error
+
+
+def pending_script(source: Source) -> str:
+    """Return the statements that are missing. Raises ``OutboxError``."""
+    try:
+        with source.connect() as connection:
+            version = version_of(connection, source.schema)
+    except psycopg.Error as error:
+        why = " ".join(str(error).split())
+        raise _passing(f"The outbox {source.name!r} cannot be used: {why}", "Is the database there?") from error
+    return script(source.schema, version) if version < len(MIGRATIONS) else ""

@@ -156,6 +156,13 @@ class PostgresOutbox(Outbox):
         now = self._hear(agreed.now)
         self._trusted = Clock(agreed.found or now, now, self.io.now())
 
+    def script(self) -> str:
+        """Return the statements by which ``open`` would make the tables; "" when there is nothing to do. Blocks. Raises
+        ``OutboxError``."""
+        from wlsmtp.outbox.postgres.desk import pending_script
+
+        return pending_script(self._source)
+
     async def close(self) -> None:
         """Close the connections; the next call connects again."""
         for desk in self._desks or ():
