@@ -1,6 +1,7 @@
 #!/bin/sh
 # Puts readers of messages that are not Python's below .servers/mail-readers, for tests/corpus: mailparser from npm, and
-# Perl's MIME::Parser, unpacked from Debian's packages; ical.js from npm, which reads invitations (tests/message); and
+# Perl's MIME::Parser, unpacked from Debian's packages; ical.js from npm, which reads invitations (tests/message);
+# mailpit-api and axe-core from npm, for the API and the page of the inbox (tests/inbox); and
 # CPython's own tests of smtplib, from Debian, for a Python that came without them (tests/cpython).
 #
 # No root is needed, and nothing of the system is changed. What cannot be had here is left out, and the tests say so.
@@ -8,7 +9,7 @@ set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 readers=$root/.servers/mail-readers
-node_readers="mailparser@3.14.2 ical.js@2.2.1"
+node_readers="mailparser@3.14.2 ical.js@2.2.1 mailpit-api@2.1.0 axe-core@4.14.1"
 packages="libmime-tools-perl libmailtools-perl libtimedate-perl libconvert-binhex-perl"
 python=$root/.venv/bin/python
 

@@ -87,9 +87,25 @@ class Browser:
         size = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": is_phone}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         self.run("return document.fonts.ready.then(() => new Promise(requestAnimationFrame))")
-        taken = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})
+        taken = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "webp", "quality": 82})
         path.write_bytes(base64.b64decode(taken["data"]))
         self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+    def judge(self, axe: Path) -> list[str]:
+        """What axe-core objects to in the page, without looking into frames."""
+        world = self.driver.execute_cdp_cmd("Page.getFrameTree", {})["frameTree"]["frame"]["id"]
+        made = self.driver.execute_cdp_cmd("Page.createIsolatedWorld", {"frameId": world})
+        script = (
+            axe.read_text(encoding="utf-8")
+            + """
+            ; axe.run(document, {iframes: false, resultTypes: ['violations']}).then(found => found.violations.flatMap(
+                one => one.nodes.map(node => `${one.id}: ${node.target} ${node.failureSummary}`)))
+        """
+        )
+        answer = self.driver.execute_cdp_cmd("Runtime.evaluate", {
+            "expression": script, "contextId": made["executionContextId"], "awaitPromise": True, "returnByValue": True,
+        })  # fmt: skip
+        return [str(one) for one in answer["result"]["value"]]
 
     def close_other_windows(self) -> None:
         """Close what a click has opened."""

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import struct
 import zlib
+from functools import cache
 
-from wlsmtp import Attachment, Message, SMTPSession
+from wlsmtp import Attachment, Message
+from wlsmtp.inbox import Store
+from wlsmtp.inbox.store import Facts
+from wlsmtp.wire.mailboxes import mailboxes_in
 
 ANN, BOB = "Ann Example <ann@example.com>", "Bob Builder <bob@example.org>"
 
 
+@cache
 def png(width: int, height: int, first: tuple[int, int, int], last: tuple[int, int, int]) -> bytes:
     """An image with a gradient."""
     rows = b""
@@ -77,8 +82,8 @@ def letters() -> list[Message]:
     ]  # fmt: skip
 
 
-def send_letters(url: str) -> None:
-    """Send them all."""
-    with SMTPSession.from_url(url) as session:
-        for message in letters():
-            session.send(message)
+def keep_letters(store: Store) -> None:
+    """Put them all into a store."""
+    for message in letters():
+        recipients = tuple(str(box.address) for box in mailboxes_in(message.to))
+        store.add(bytes(message), Facts(str(message.sender.address), recipients, tls="TLSv1.3", username="app"))

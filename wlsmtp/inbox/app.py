@@ -19,10 +19,12 @@ from starlette.routing import Route
 from wlsmtp import __version__
 from wlsmtp.errors import SMTPError
 from wlsmtp.inbox import html, shapes
+from wlsmtp.inbox.checks import as_json, check
 from wlsmtp.inbox.events import Events
 from wlsmtp.inbox.faults import KINDS, Faults
 from wlsmtp.inbox.guard import HAS_TOKEN, MAIL_POLICY, PAGE_POLICY
 from wlsmtp.inbox.mail import Mail
+from wlsmtp.inbox.spam import installed, score
 from wlsmtp.inbox.store import Store
 
 MAX_BODY = 1024 * 1024
@@ -79,6 +81,9 @@ def make_app(inbox: Backend) -> Starlette:
         ("GET", f"{message}/headers", web.headers),
         ("GET", f"{message}/details", web.details),
         ("GET", f"{message}/checks", web.checks),
+        ("GET", f"{message}/html-check", web.html_check),
+        ("GET", f"{message}/link-check", web.link_check),
+        ("GET", f"{message}/sa-check", web.spam_check),
         ("GET", f"{message}/raw", web.raw),
         ("GET", f"{message}/part/{{part}}", web.part),
         ("GET", f"{message}/part/{{part}}/thumb", web.part),
@@ -212,7 +217,7 @@ class _Web:
             "BlockedRecipients": "", "OverrideFrom": "", "PreserveMessageIDs": True, "RecipientAllowlist": "",
         }  # fmt: skip
         return JSONResponse({
-            "Label": "wlsmtp", "MessageRelay": relay, "SpamAssassin": False, "ChaosEnabled": True,
+            "Label": "wlsmtp", "MessageRelay": relay, "SpamAssassin": installed() is not None, "ChaosEnabled": True,
             "DuplicatesIgnored": False, "HideDeleteAllButton": False,
         })  # fmt: skip
 
@@ -241,7 +246,18 @@ class _Web:
         return JSONResponse(shapes.details(self._mail(request)))
 
     def checks(self, request: Request) -> Response:
-        return JSONResponse([])
+        return JSONResponse(as_json(check(self._mail(request))))
+
+    def html_check(self, request: Request) -> Response:
+        return JSONResponse(shapes.html_check(self._mail(request)))
+
+    def link_check(self, request: Request) -> Response:
+        # Links are listed, and never followed: that would be a request to what a mail names.
+        links = [{"URL": link, "StatusCode": 0, "Status": "not asked"} for link in self._mail(request).links]
+        return JSONResponse({"Errors": 0, "Links": links})
+
+    def spam_check(self, request: Request) -> Response:
+        return JSONResponse(score(self._mail(request).raw))
 
     def raw(self, request: Request) -> Response:
         mail = self._mail(request)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from wlsmtp.inbox.caniemail import CLIENTS
+from wlsmtp.inbox.checks import unknown_features
 from wlsmtp.inbox.fields import Box, iso
 from wlsmtp.inbox.mail import Mail
 from wlsmtp.inbox.mime import Part
@@ -144,3 +146,31 @@ def headers(mail: Mail) -> dict[str, list[str]]:
     for name, value in mail.reading.root.fields:
         found["-".join(word.capitalize() for word in name.split("-"))].append(value)
     return dict(sorted(found.items()))
+
+
+def html_check(mail: Mail) -> dict[str, Any]:
+    """What clients do not know of the HTML. Of each client only whether it knows a feature is told."""
+    nodes, features = unknown_features(mail)
+    total = len(CLIENTS)
+    warnings = [
+        {
+            "Slug": name, "Title": name, "Description": "", "URL": "https://www.caniemail.com/", "Tags": [],
+            "Keywords": "",
+            "Category": "html" if name.startswith("<") or name.endswith("=") else "css", "NotesByNumber": {},
+            "Results": [
+                {"Name": client, "Family": client, "Platform": "", "Version": "", "NoteNumber": "",
+                 "Support": "no" if letter in without else "yes"} for letter, client in CLIENTS.items()
+            ],
+            "Score": {"Found": 1, "Supported": 100 * (total - len(without)) / total, "Partial": 0,
+                      "Unsupported": 100 * len(without) / total},
+        } for name, without in features
+    ]  # fmt: skip
+    unsupported = sum(len(without) for _, without in features) * 100 / (total * max(1, nodes + len(features)))
+    return {
+        "Warnings": warnings,
+        "Platforms": {client: [client] for client in CLIENTS.values()},
+        "Total": {
+            "Tests": len(features), "Nodes": nodes, "Supported": 100 - unsupported, "Partial": 0,
+            "Unsupported": unsupported,
+        },
+    }  # fmt: skip

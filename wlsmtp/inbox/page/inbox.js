@@ -5,7 +5,7 @@
   const $ = (selector, root = document) => root.querySelector(selector);
   const token = $("meta[name=token]").content;
   const PAGE = 60;
-  const state = { items: [], query: "", total: 0, unread: 0, found: 0, dropped: 0, id: "", tab: "", width: "wide", remote: new Set(), loading: false, info: {}, tags: [] };
+  const state = { items: [], query: "", total: 0, unread: 0, found: 0, dropped: 0, id: "", tab: "", width: "wide", remote: new Set(), loading: false, news: 0, info: {}, tags: [] };
   const IMAGES = /^image\/(png|jpeg|gif|webp|avif|bmp|x-icon)$/;
 
   // ------------------------------------------------------------------ helpers
@@ -78,12 +78,12 @@
 
   function rowOf(item, isNew) {
     const date = new Date(item.Created);
-    const sign = `${item.Read ? "" : "Unread. "}From ${name(item.From)}. ${item.Subject || "No subject"}`;
     const marks = [item.Attachments ? [icon("clip"), h("span", {}, String(item.Attachments))] : null, ...item.Tags.slice(0, 4).map(tag => h("span", { class: "tag" }, tag))];
     return h("li", { "data-id": item.ID },
-      h("a", { class: `row${item.Read ? "" : " unread"}${isNew ? " new" : ""}`, href: "#" + item.ID, "aria-label": sign, "aria-current": item.ID === state.id ? "true" : null },
+      h("a", { class: `row${item.Read ? "" : " unread"}${isNew ? " new" : ""}`, href: "#" + item.ID, "aria-current": item.ID === state.id ? "true" : null },
         avatar(item.From),
         h("span", {},
+          item.Read ? null : h("span", { class: "sr unread-word" }, "Unread. "),
           h("span", { class: "top" }, h("span", { class: "who" }, name(item.From)), h("time", { datetime: item.Created, title: date.toLocaleString("en") }, clock(date))),
           h("div", { class: "subject" }, item.Subject || "(no subject)"),
           h("div", { class: "snippet" }, item.Snippet || "\u00a0"),
@@ -131,9 +131,10 @@
   }
   const pagePath = (start, limit) => (state.query ? `search?query=${encodeURIComponent(state.query)}&` : "messages?") + `start=${start}&limit=${limit}`;
   async function load() {
-    const query = state.query;
+    const { query, news } = state;
     const page = await api(pagePath(0, Math.min(1000, Math.max(PAGE, state.items.length))));
     if (query !== state.query) return;
+    if (news !== state.news) return load(); // something came while the answer was on its way
     state.items = page.messages;
     adopt(page);
     drawRows();
@@ -158,6 +159,7 @@
     return load();
   }
   function arrived(told) {
+    state.news++;
     Object.assign(state, { total: told.total, unread: told.unread, dropped: told.dropped });
     const item = told.message;
     announce(`New mail from ${name(item.From)}: ${item.Subject}`);
@@ -228,6 +230,7 @@
     item.Read = true;
     state.unread = Math.max(0, state.unread - 1);
     $(`li[data-id="${CSS.escape(id)}"] .row`)?.classList.remove("unread");
+    $(`li[data-id="${CSS.escape(id)}"] .unread-word`)?.remove();
     drawCounts();
   }
   function tabsOf() {
@@ -242,8 +245,8 @@
   }
   function drawMessage(tabs) {
     const { mail, more } = state, date = new Date(mail.Date), files = [...mail.Attachments, ...mail.Inline.filter(one => !IMAGES.test(one.ContentType))];
-    const bar = h("div", { class: "tabs", role: "tablist", "aria-label": "Views of the message" },
-      tabs.map(one => h("button", { type: "button", class: "tab", role: "tab", id: "tab-" + one.id, "aria-selected": String(one.id === state.tab), "aria-controls": "pane", tabindex: one.id === state.tab ? "0" : "-1", onclick: () => go(state.id, one.id) }, one.title, one.n ? h("span", { class: "n" + (one.warns ? " warn" : "") }, String(one.n)) : null)),
+    const bar = h("div", { class: "tabs" },
+      h("div", { role: "tablist", "aria-label": "Views of the message" }, tabs.map(one => h("button", { type: "button", class: "tab", role: "tab", id: "tab-" + one.id, "aria-selected": String(one.id === state.tab), "aria-controls": "pane", tabindex: one.id === state.tab ? "0" : "-1", onclick: () => go(state.id, one.id) }, one.title, one.n ? h("span", { class: "n" + (one.warns ? " warn" : "") }, String(one.n)) : null))),
       state.tab === "html" ? h("div", { class: "widths", role: "group", "aria-label": "Width" }, [["wide", "Full width"], ["tablet", "Tablet width"], ["phone", "Phone width"]].map(([id, label]) => tool(label, id, () => { state.width = id; drawMessage(tabsOf()); $(`[aria-label="${label}"]`).focus(); }, { "aria-pressed": String(state.width === id) }))) : null);
     bar.addEventListener("keydown", event => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key], at = tabs.findIndex(one => one.id === state.tab);
@@ -292,12 +295,14 @@
       case "html": return [...banners(), htmlPane()];
       case "text": return [pane("scroll", paper(h("pre", {}, mail.Text ? textNodes(mail.Text.trimEnd()) : "This message has no text.")))];
       case "links": return [pane("scroll", paper(h("ul", { class: "items" }, more.Links.map(link => h("li", {}, h("div", {}, h("a", { href: link, target: "_blank", rel: "noopener noreferrer" }, link)))))))];
-      case "checks": return [pane("scroll", paper(checks.length ? h("ul", { class: "items" }, checks.map(one => h("li", {}, h("span", { class: "dotted " + one.Level, role: "img", "aria-label": one.Level }), h("div", {}, one.Title, one.Detail ? h("small", {}, one.Detail) : null)))) : h("p", {}, "Nothing to remark.")))];
+      case "checks": return [lazy(`message/${id}/sa-check`, spam => h("div", {}, remarks(checks), spam.Rules.length ? paper(h("h2", {}, `Spam filter: ${spam.Score} points${spam.IsSpam ? ", taken for spam" : ""}`), remarkList(spam.Rules.map(rule => ({ Level: rule.Score > 1 ? "warn" : "info", Title: `${rule.Score} ${rule.Name}`, Detail: rule.Description })))) : null))];
       case "headers": return [lazy(`message/${id}/headers`, fields => paper(h("dl", { class: "fields" }, Object.entries(fields).flatMap(([field, values]) => values.map(value => [h("dt", {}, field), h("dd", {}, value)])).flat())))];
       case "parts": return [pane("scroll", paper(h("ul", { class: "tree" }, nodeOf(more.Tree))))];
       default: return [lazy(`message/${id}/raw`, text => h("div", { class: "paper source" }, h("pre", {}, String(text).slice(0, 5e5) + (text.length > 5e5 ? "\n…" : ""))), true)];
     }
   }
+  const remarkList = found => h("ul", { class: "items" }, found.map(one => h("li", {}, h("span", { class: "dotted " + one.Level, role: "img", "aria-label": one.Level }), h("div", {}, one.Title, one.Detail ? h("small", {}, one.Detail) : null))));
+  const remarks = found => paper(found.length ? remarkList(found) : h("p", {}, "Nothing to remark."));
   function lazy(path, draw, isText) {
     const box = pane("scroll"), id = state.id;
     const get = isText ? fetch("api/v1/" + path).then(response => response.text()) : api(path);
