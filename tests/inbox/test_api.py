@@ -13,6 +13,7 @@ from tests.inbox.hostile import hostile_mails
 from tests.inbox.letters import letters
 from wlsmtp import Message, SMTPSession
 from wlsmtp.inbox import Inbox
+from wlsmtp.inbox.app import make_app
 from wlsmtp.inbox.store import Facts
 from wlsmtp.testing import SMTPServer
 
@@ -180,6 +181,14 @@ class TestWhatIsAnswered:
     def test_bad_requests_are_told(self, box: Inbox, method: str, path: str, body: Any) -> None:
         status, answer = change(box, path, method, body)
         assert status == 400 and answer["Error"]
+
+    def test_the_document_names_each_path_and_method(self, box: Inbox) -> None:
+        described = get(box, "api/v1/openapi.json")
+        told = {(method.upper(), path) for path, methods in described["paths"].items() for method in methods}
+        routes: list[Any] = make_app(box).routes
+        served = {(method, route.path.replace(":path", "")) for route in routes for method in route.methods - {"HEAD"}}
+        assert {pair for pair in served if pair[1] != "/" and not pair[1].startswith("/page")} == told
+        assert all("security" in described["paths"][path][method.lower()] for method, path in told if method != "GET")
 
     def test_a_body_has_a_limit(self, box: Inbox) -> None:
         assert change(box, "api/v1/messages", "PUT", b" " * 1_100_000)[0] == 413

@@ -24,6 +24,7 @@ from wlsmtp.inbox.events import Events
 from wlsmtp.inbox.faults import KINDS, Faults
 from wlsmtp.inbox.guard import HAS_TOKEN, MAIL_POLICY, PAGE_POLICY
 from wlsmtp.inbox.mail import Mail
+from wlsmtp.inbox.openapi import document
 from wlsmtp.inbox.spam import installed, score
 from wlsmtp.inbox.store import Store
 
@@ -98,6 +99,7 @@ def make_app(inbox: Backend) -> Starlette:
         ("GET", "/api/v1/faults", web.faults),
         ("POST", "/api/v1/faults", web.order_fault),
         ("DELETE", "/api/v1/faults", web.clear_faults),
+        ("GET", "/api/v1/openapi.json", web.openapi),
     ]
     return Starlette(
         routes=[Route(path, answer, methods=[method]) for method, path, answer in routes],
@@ -362,6 +364,9 @@ class _Web:
         except (ValueError, TypeError) as error:
             raise HTTPException(400, str(error)) from None
         return self.faults(request)
+
+    def openapi(self, request: Request) -> Response:
+        return JSONResponse(document())
 
     def clear_faults(self, request: Request) -> Response:
         self._inbox.faults.clear()

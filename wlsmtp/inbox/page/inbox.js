@@ -353,7 +353,7 @@
   function dialog(title, isLarge, ...children) {
     const box = $("#dialog"), from = document.activeElement;
     box.className = isLarge ? "large" : "";
-    box.replaceChildren(h("h2", { id: "dialog-title" }, title), ...children);
+    box.replaceChildren(h("h2", { id: "dialog-title" }, title), ...children.filter(Boolean));
     box.onclose = () => from?.focus?.();
     box.onclick = event => { if (event.target === box) box.close(); };
     if (!box.open) box.showModal();
@@ -389,10 +389,13 @@
       form(async target => { await api(`message/${state.id}/release`, "POST", { To: target.elements.to.value.split(/[\s,]+/).filter(Boolean) }); close(); announce("Sent on"); },
         h("label", {}, "Recipients", h("input", { name: "to", type: "text", required: true, placeholder: "you@example.com", autocomplete: "email" })), foot(h("button", { class: "button main" }, "Send on"))));
   }
+  function showFaults(found) {
+    $("#faults").classList.toggle("on", found.Ordered.length > 0);
+    return found;
+  }
   async function faultsDialog() {
-    const found = await api("faults"), show = () => { $("#faults").classList.toggle("on", found.Ordered.length > 0); };
+    const found = showFaults(await api("faults"));
     const ordered = found.Ordered.map(one => h("li", {}, h("span", { class: "dotted warn" }), h("div", {}, one.Title, h("small", {}, one.Times === null ? "every message" : `the next ${many(one.Times, "message")}`))));
-    show();
     dialog("Make the next mail fail", false, h("p", {}, "To see how your program copes."),
       ordered.length ? h("ul", { class: "items" }, ordered) : null,
       form(async target => {
@@ -408,7 +411,7 @@
     const keys = [["j k", "next, previous message"], ["/", "search"], ["#", "delete"], ["u", "mark as unread"], ["1 … 7", "views of the message"], ["Esc", "back to the list"], ["?", "this help"]];
     const words = ["from:ann", "to:bob@example.org", "subject:\"reset your password\"", "has:attachment", "is:unread", "tag:signup", "larger:1M", "after:2026-01-31", "-word"];
     dialog("Keys and search words", false, h("div", { class: "body" },
-      h("div", { class: "keys" }, keys.flatMap(([key, what]) => [h("span", {}, key.split(" ").map(one => h("kbd", {}, one))), h("span", {}, what)])),
+      h("div", { class: "keys" }, keys.flatMap(([key, what]) => [h("span", {}, key.split(" ").map(one => one === "…" ? one : h("kbd", {}, one))), h("span", {}, what)])),
       h("div", { class: "chips" }, words.map(word => h("button", { type: "button", class: "chip mono", onclick: () => { close(); search(word); } }, word))),
       h("p", {}, `Mail is deleted when there are more than ${Number(state.info.Limits?.Messages || 0).toLocaleString("en")} messages or ${octets(state.info.Limits?.Octets || 0)}, the oldest first. ${state.info.Database === "memory" ? "It is kept in memory." : `It is kept in ${state.info.Database}.`}`), foot()));
   }
@@ -466,6 +469,7 @@
   new IntersectionObserver(entries => { if (entries[0].isIntersecting) more().catch(failed); }, { root: $(".list"), rootMargin: "600px" }).observe($("#end"));
   theme();
   api("info").then(info => { state.info = info; if (!state.id) drawEmpty(); drawCounts(); }).catch(failed);
+  api("faults").then(showFaults, failed);
   listen();
   fromHash();
 })();
