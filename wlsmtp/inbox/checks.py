@@ -155,7 +155,7 @@ def _images(mail: Mail, page: _Page) -> Iterator[Remark]:
     images = [tag.attributes for tag in page.tags if tag.name == "img"]
     known = {part.content_id for part in mail.reading.root.walk() if part.content_id}
     if bare := sum(1 for image in images if "alt" not in image):
-        words = 'Readers whose program blocks images, or who cannot see, are told nothing. alt="" is for decoration.'
+        words = 'Readers whose program blocks images, or who cannot see, learn nothing. alt="" is for decoration.'
         yield Remark("warn", f"{_many(bare, 'image')} without alt", words)
     sources = [image.get("src", "").strip() for image in images]
     if lost := sorted({source for source in sources if source[:4].lower() == "cid:" and source[4:] not in known}):
@@ -233,7 +233,7 @@ def urlsplit_or_none(address: str) -> tuple[str, str] | None:
 
 
 def domain_of(host: str) -> str:
-    """The part of a host name that somebody has registered, as far as can be told without a list."""
+    """Return the part of a host name that somebody has registered, guessed without a list of suffixes."""
     labels = host.lower().rstrip(".").split(".")
     count = 3 if len(labels) > 2 and labels[-2] in _SECOND_LEVEL and len(labels[-1]) == 2 else 2
     return ".".join(labels[-count:])

@@ -149,7 +149,7 @@ def headers(mail: Mail) -> dict[str, list[str]]:
 
 
 def html_check(mail: Mail) -> dict[str, Any]:
-    """What clients do not know of the HTML. Of each client only whether it knows a feature is told."""
+    """Report the features of the HTML that clients do not support. Versions of clients are not distinguished."""
     nodes, features = unknown_features(mail)
     total = len(CLIENTS)
     warnings = [

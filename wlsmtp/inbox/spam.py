@@ -1,4 +1,4 @@
-"""What a spam filter on this machine says: ``spamassassin`` (told to ask nobody else) or ``rspamc``, if installed."""
+"""Asks a spam filter on this machine, if one is installed: ``spamassassin`` with its local tests only, or ``rspamc``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def installed() -> str | None:
 
 
 def score(raw: bytes) -> dict[str, Any]:
-    """The score of a message, in the form of Mailpit's API; ``Error`` says what stands in the way."""
+    """The score of a message, in the form of Mailpit's API; ``Error`` says what prevents one."""
     name = installed()
     if name is None:
         return _failed("Neither spamassassin nor rspamc is installed.")
