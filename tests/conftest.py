@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -34,6 +35,14 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of both worlds."""
     return Clock(monkeypatch)
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port where nothing listens."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 @pytest.fixture(autouse=True)

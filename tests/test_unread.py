@@ -24,6 +24,13 @@ def make_unread(session: Any) -> None:
     session.face.send_many([LETTER])
 
 
+def unread_in_a_cycle(session: Any) -> list[Any]:
+    """Receipts that only the garbage collector finds."""
+    cycle: list[Any] = [session.face.send_many([LETTER])]
+    cycle.append(cycle)
+    return cycle
+
+
 class TestUnread:
     @pytest.mark.parametrize("mode", ["sync", "async"])
     def test_nothing_is_sent_and_a_warning_says_so(self, world: World, mode: str) -> None:
@@ -36,8 +43,7 @@ class TestUnread:
 
     def test_what_is_in_a_cycle_is_told_when_it_is_collected(self, world: World) -> None:
         with world.session("localhost") as session:
-            cycle: list[Any] = [session.face.send_many([LETTER])]
-            cycle.append(cycle)
+            cycle = unread_in_a_cycle(session)
             with pytest.warns(RuntimeWarning, match=WORDS):
                 del cycle
                 gc.collect()
@@ -69,10 +75,7 @@ class TestUnread:
 
         with SMTPServer() as server:
             session = world.session(server.host, server.port, listeners=(collect,))
-            cycle: list[Any] = [session.face.send_many([LETTER])]
-            cycle.append(cycle)
-            cycles = [cycle]
-            del cycle
+            cycles = [unread_in_a_cycle(session)]
             session.send(LETTER)
             assert inside == [False]
             with pytest.warns(RuntimeWarning, match=WORDS):
@@ -117,10 +120,7 @@ class TestUnread:
 
         with SMTPServer() as server:
             session = world.session(server.host, server.port, listeners=(collect,))
-            cycle: list[Any] = [session.face.send_many([LETTER])]
-            cycle.append(cycle)
-            cycles = [cycle]
-            del cycle
+            cycles = [unread_in_a_cycle(session)]
             session.send(LETTER)
             with warnings.catch_warnings():
                 warnings.simplefilter("error")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,13 +33,6 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 def server() -> Iterator[SMTPServer]:
     with SMTPServer() as server:
         yield server
-
-
-@pytest.fixture
-def closed_port() -> Iterator[int]:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        yield held.getsockname()[1]
 
 
 def run(*arguments: str | Path, stdin: bytes | None = None, **options: Any) -> Any:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from tests import marked
 from tests.faults.content import CONTENT_FAULTS
 from tests.faults.envelope import ENVELOPE
 from tests.faults.keeping import KEEPING
@@ -70,9 +70,7 @@ def _again(fault: Fault) -> str:
 
 def replaced(page: str) -> str:
     """``page`` with the table of now."""
-    return re.sub(
-        f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: f"{BEGIN}\n{as_markdown()}\n{END}", page, flags=re.DOTALL
-    )
+    return marked.replaced(page, as_markdown(), BEGIN, END)
 
 
 if __name__ == "__main__":

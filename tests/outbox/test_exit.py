@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,13 +27,6 @@ FORGETFUL = """
 def server() -> Iterator[SMTPServer]:
     with SMTPServer() as server:
         yield server
-
-
-@pytest.fixture
-def closed_port() -> Iterator[int]:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        yield held.getsockname()[1]
 
 
 def test_what_is_in_memory_is_sent_before_the_end(server: SMTPServer) -> None:

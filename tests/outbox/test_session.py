@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -38,13 +37,6 @@ def outbox(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def server() -> Iterator[SMTPServer]:
     with SMTPServer() as server:
         yield server
-
-
-@pytest.fixture
-def closed_port() -> Iterator[int]:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        yield held.getsockname()[1]
 
 
 @pytest.fixture

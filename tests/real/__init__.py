@@ -12,7 +12,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 _SYSTEM_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"))
@@ -25,6 +25,30 @@ _WATCH = 'read -r _ || kill -TERM "$1"'
 
 class ServerFailed(RuntimeError):
     """A server ended, or was not ready in time; the message ends with what it logged last."""
+
+
+class Restarting:
+    """A server that starts with other ports if one was taken meanwhile."""
+
+    start_attempts = 3
+    _cleanup: ExitStack
+
+    def start(self) -> None:
+        """Start, and return once every endpoint greets; raise ServerFailed if it does not come up."""
+        for attempt in range(1, self.start_attempts + 1):
+            try:
+                return self._start_once()
+            except BaseException as error:
+                self.stop()
+                if not isinstance(error, ServerFailed) or attempt == self.start_attempts:
+                    raise
+
+    def stop(self) -> None:
+        """End all its processes, and remove all that it wrote."""
+        self._cleanup.close()
+
+    def _start_once(self) -> None:
+        raise NotImplementedError
 
 
 def find_program(name: str) -> str | None:

@@ -23,7 +23,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import Daemon, ServerFailed
+from . import Daemon, Restarting
 from .server import DOMAIN, Endpoint
 
 UNPACKED = Path(__file__).parents[2] / ".servers"
@@ -31,7 +31,6 @@ HOST = "127.0.0.1"
 
 _INIT = Path(__file__).with_name("namespace_init.py")
 _START_TIMEOUT = 20.0
-_START_ATTEMPTS = 3
 # Below the ports that systems hand out to clients, so that no client can take one between its being found free and the
 # server binding it.
 _PORTS = range(20_000, 32_000)
@@ -73,7 +72,7 @@ def _what_is_not_permitted() -> str | None:
     return f"private namespaces cannot be made here: {result.stderr.strip()}" if result.returncode else None
 
 
-class NamespacedServer:
+class NamespacedServer(Restarting):
     """What the servers of this kind share: see `RealServer`. Endpoints have their names at once, their ports later."""
 
     name: str
@@ -98,20 +97,6 @@ class NamespacedServer:
     def stored(self) -> list[bytes]:
         """The content of every message that it has delivered, as octets."""
         raise NotImplementedError
-
-    def start(self) -> None:
-        """Start it, with other ports if one was taken meanwhile, and return once every endpoint greets."""
-        for attempt in range(1, _START_ATTEMPTS + 1):
-            try:
-                return self._start_once()
-            except BaseException as error:
-                self.stop()
-                if not isinstance(error, ServerFailed) or attempt == _START_ATTEMPTS:
-                    raise
-
-    def stop(self) -> None:
-        """End it with all its processes, and remove all that it wrote."""
-        self._cleanup.close()
 
     def log(self) -> str:
         """What it has logged so far."""

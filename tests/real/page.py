@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
+
+from tests import marked
 
 from .probes import Observed, observe
 from .registry import REGISTERED
@@ -52,8 +53,7 @@ def replaced(page: str, rows: Iterable[tuple[str, str]]) -> str:
     offers, does = zip(*rows, strict=True)
     first = _head("server", "offers") + "".join(offers)
     second = _head("server", *_TITLES.values()) + "".join(does)
-    tables = f"{BEGIN}\n{first}\n{second}\n{END}"
-    return re.sub(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: tables, page, flags=re.DOTALL)
+    return marked.replaced(page, f"{first}\n{second}", BEGIN, END)
 
 
 def _observe_all() -> Iterable[tuple[str, str]]:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import trustme
 
-from . import Daemon, ServerFailed, dovecot, find_program, poll
+from . import Daemon, Restarting, dovecot, find_program, poll
 
 DOMAIN = "example.test"
 HOST_NAME = f"mail.{DOMAIN}"
@@ -28,7 +28,6 @@ SIZE_LIMIT = 30_000_000
 SMALL_SIZE_LIMIT = 100_000
 
 _START_TIMEOUT = 15.0
-_START_ATTEMPTS = 3
 
 # Below the ports that systems hand out to clients (32768 and up on Linux, 49152 on others), so that no client of a
 # test can take a port between its being found free and Postfix binding it.
@@ -198,7 +197,7 @@ def _recipient_of(path: Path) -> str:
     return header.partition(b":")[2].decode("utf-8", "replace").strip().casefold()
 
 
-class PostfixServer:
+class PostfixServer(Restarting):
     """A Postfix that delivers to any address at example.test, save `unknown-...`, which it refuses with 550 5.1.1.
 
     All ports accept connections on every address of `hosts`:
@@ -234,20 +233,6 @@ class PostfixServer:
         self.plain_port = self.small_port = self.submission_port = self.smtps_port = 0
         self.login_port = self.cram_port = 0
         self._cleanup = ExitStack()
-
-    def start(self) -> None:
-        """Start, with other ports if one was taken meanwhile; raise ServerFailed if it does not come up."""
-        for attempt in range(1, _START_ATTEMPTS + 1):
-            try:
-                return self._start_once()
-            except BaseException as error:
-                self.stop()
-                if not isinstance(error, ServerFailed) or attempt == _START_ATTEMPTS:
-                    raise
-
-    def stop(self) -> None:
-        """End the servers and remove all that they wrote."""
-        self._cleanup.close()
 
     def mailbox(self) -> str:
         """Return an address that nobody has sent to."""

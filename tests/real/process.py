@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from . import Daemon, ServerFailed
+from . import Daemon, Restarting
 from .files import StoredFiles
 from .postfix import _free_ports
 from .server import ALL_REFUSALS, DOMAIN, Endpoint
@@ -19,10 +19,9 @@ from .server import ALL_REFUSALS, DOMAIN, Endpoint
 HOST = "127.0.0.1"
 
 _START_TIMEOUT = 15.0
-_START_ATTEMPTS = 3
 
 
-class ProgramServer:
+class ProgramServer(Restarting):
     """What these servers share: see `RealServer`."""
 
     name: str
@@ -44,20 +43,6 @@ class ProgramServer:
     def prepare(self) -> Sequence[str]:
         """Write what the program reads below `directory`, and return its command line."""
         raise NotImplementedError
-
-    def start(self) -> None:
-        """Start it, on another port if the first was taken meanwhile, and return once it greets."""
-        for attempt in range(1, _START_ATTEMPTS + 1):
-            try:
-                return self._start_once()
-            except BaseException as error:
-                self.stop()
-                if not isinstance(error, ServerFailed) or attempt == _START_ATTEMPTS:
-                    raise
-
-    def stop(self) -> None:
-        """End it, and remove all that it wrote."""
-        self._cleanup.close()
 
     def stored(self) -> list[bytes]:
         """The content of every message that it has delivered, as octets."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from tests import marked
 from wlsmtp.smtp.hints.login import LOGIN_ROWS
 from wlsmtp.smtp.hints.message import MESSAGE_ROWS
 from wlsmtp.smtp.hints.row import ANY, CONTENT, ENVELOPE, LOGIN, OPENING, Row
@@ -50,8 +50,7 @@ def _stages(row: Row) -> str:
 
 def replaced(page: str) -> str:
     """``page`` with the table of now."""
-    table = f"{BEGIN}\n{as_markdown()}\n{END}"
-    return re.sub(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: table, page, flags=re.DOTALL)
+    return marked.replaced(page, as_markdown(), BEGIN, END)
 
 
 if __name__ == "__main__":

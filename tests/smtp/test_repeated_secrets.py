@@ -102,8 +102,7 @@ class Parrot:
 
 
 @contextmanager
-def parrot(notation: Callable[[str], str], refuses: str) -> Iterator[Parrot]:
-    server = Parrot(notation, refuses)
+def serving(server: Parrot) -> Iterator[Parrot]:
     thread = threading.Thread(target=server.serve)
     thread.start()
     yield server
@@ -153,7 +152,7 @@ NOTATIONS: dict[str, Callable[[str], str]] = {
 def test_what_the_server_repeats_is_masked(
     world: World, refuses: str, notation: Callable[[str], str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    with parrot(notation, refuses) as server:
+    with serving(Parrot(notation, refuses)) as server:
         said = everything_said(world, server, caplog, password=SECRET, mechanisms=["PLAIN"])
     assert "********" in "".join(said) and [leak for text in said for leak in leaks(text)] == []
 
@@ -161,7 +160,7 @@ def test_what_the_server_repeats_is_masked(
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_so_is_the_response_of_each_mechanism(world: World, mechanism: str, caplog: pytest.LogCaptureFixture) -> None:
     login = {"token": SECRET} if "OAUTH" in mechanism or "BEARER" in mechanism else {"password": SECRET}
-    with parrot(NOTATIONS["as it came"], "AUTH") as server:
+    with serving(Parrot(NOTATIONS["as it came"], "AUTH")) as server:
         said = everything_said(world, server, caplog, mechanisms=[mechanism], **login)
     assert "********" in "".join(said) and [leak for text in said for leak in leaks(text)] == []
 
@@ -178,12 +177,8 @@ def test_so_is_a_line_that_is_no_reply(world: World, repeated: str, caplog: pyte
                 file.write(echoed + b"\r\n" if is_login else b"250-x\r\n250 AUTH PLAIN\r\n")
                 file.flush()
 
-    server = Echo(str, "")
-    thread = threading.Thread(target=server.serve)
-    thread.start()
-    said = everything_said(world, server, caplog, password=SECRET)
-    server.close()
-    thread.join(10)
+    with serving(Echo(str, "")) as server:
+        said = everything_said(world, server, caplog, password=SECRET)
     assert "********" in "".join(said) and [leak for text in said for leak in leaks(text)] == []
 
 
@@ -201,11 +196,7 @@ def test_the_challenge_of_a_refused_token_is_masked(world: World, caplog: pytest
                 file.write(said + b"\r\n")
                 file.flush()
 
-    server = Problem(str, "")
-    thread = threading.Thread(target=server.serve)
-    thread.start()
-    said = everything_said(world, server, caplog, token=SECRET)
-    server.close()
-    thread.join(10)
+    with serving(Problem(str, "")) as server:
+        said = everything_said(world, server, caplog, token=SECRET)
     assert "status: 400" in "".join(said) and "********" in "".join(said)
     assert [leak for text in said for leak in leaks(text)] == []
