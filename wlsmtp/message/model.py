@@ -108,7 +108,7 @@ class Message(Habits):
     calendar: str | None = None
     """The text of an invitation (RFC 5545). To make one give an ``Invitation``."""
     protection: Protection | None = None
-    """What ``sign_with`` and ``encrypt_for`` have made: S/MIME (RFC 8551)."""
+    """The S/MIME signature and encryption (RFC 8551), from ``sign_with`` and ``encrypt_for``."""
 
     def __init__(
         self,
@@ -217,7 +217,8 @@ class Message(Habits):
         the field.
         """
         kept = {name: value for name, value in self.__dict__.items() if name not in ("date", "message_id", BODY)}
-        message = vary(type(self), kept, changes) if GIVEN in kept else type(self)(**{**kept, **changes})
+        fields: dict[str, Any] = {**kept, **changes}
+        message = vary(type(self), kept, changes) if GIVEN in kept else type(self)(**fields)
         if self.attachments:
             share_body(self, message)
         return message

@@ -71,7 +71,10 @@ class Templates:
         fields = {field: more[field] for field in _FIELDS.intersection(more)}
         subject = " ".join(written["subject"].split())
         text = written["text"].strip("\n") + "\n" if "text" in written else "auto"
-        return Message(**{**self._fields, **fields, "subject": subject, "text": text, "html": written.get("html")})
+        composed: dict[str, Any] = {
+            **self._fields, **fields, "subject": subject, "text": text, "html": written.get("html"),
+        }  # fmt: skip
+        return Message(**composed)
 
     @overload
     def merge(self, name: str, rows: Iterable[Mapping[str, Any]], /, **common: Any) -> Merge: ...

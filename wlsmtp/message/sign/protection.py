@@ -26,7 +26,7 @@ _MARK = "-----BEGIN "
 
 
 class Identity:
-    """Whoever signs: a certificate, those of the authorities between, and the private key. Its ``repr`` shows none."""
+    """A signer: its certificate, intermediate certificates, and the private key. Its ``repr`` shows no key."""
 
     def __init__(self, pem: bytes) -> None:
         """``pem`` is as ``smime.sign`` takes it. Raises ``MessageError``."""
@@ -46,7 +46,7 @@ class Identity:
 
 
 class Protection:
-    """What is done to a written message: it is signed, then encrypted."""
+    """The protection of a written message: it is signed, then encrypted."""
 
     def __init__(self, identity: Identity | None, certificates: tuple[bytes, ...]) -> None:
         """``certificates`` of the recipients are in DER; of none: nothing is encrypted."""

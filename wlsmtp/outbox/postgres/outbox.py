@@ -181,7 +181,7 @@ class PostgresOutbox(Outbox):
         return kept
 
     async def put_within(self, entries: Sequence[Entry], within: Within) -> list[Entry]:
-        """See ``Outbox.put_within``."""
+        """Store entries within the caller's transaction, as ``Outbox.put_within``."""
         from wlsmtp.outbox.postgres.within import Guest
 
         for entry in entries:

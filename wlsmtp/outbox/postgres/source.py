@@ -45,12 +45,11 @@ class Source:
         """Raises ``ConfigError`` for a connection string that cannot be read."""
         self.pool = pool
         self.schema = schema
-        problem = None
-        try:
+        known = None
+        with suppress(psycopg.ProgrammingError):  # its text may repeat the password
             known = conninfo_to_dict(conninfo)
-        except psycopg.ProgrammingError:  # its text may repeat the password
-            problem = "outbox: is no connection string of PostgreSQL, as in postgresql://user@host/database"
-        if problem is not None:
+        if known is None:
+            problem = "outbox: is not a connection string of PostgreSQL, as in postgresql://user@host/database"
             raise ConfigError(problem, stage=Stage.SETTINGS)
         given = {name: str(value) for name, value in known.items() if value is not None}
         self.conninfo = make_conninfo(**{**PATIENT, "application_name": "wlsmtp", **given})

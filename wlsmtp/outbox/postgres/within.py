@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class Guest:
-    """Says statements on a connection of the program, and leaves its transaction open."""
+    """Runs statements on a connection of the program, and leaves its transaction open."""
 
     def __init__(self, within: Within, text: Text, io: IO) -> None:
-        """Raises ``ConfigError`` for what is no connection of psycopg, or commits at once."""
+        """Raises ``ConfigError`` for anything but a psycopg connection, and for one that commits at once."""
         connection = within.connection
         if isinstance(connection, psycopg.Cursor | psycopg.AsyncCursor):
             connection = connection.connection
