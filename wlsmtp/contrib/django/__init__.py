@@ -18,8 +18,15 @@ from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import EmailMessage
 from django.core.mail.backends.smtp import EmailBackend as DjangoBackend
+from django.db import DEFAULT_DB_ALIAS, connections
 
-from wlsmtp.contrib.django.translation import address_of_django_5, as_smtplib_has_it, is_this_machine, octets_of
+from wlsmtp.contrib.django.translation import (
+    address_of_django_5,
+    as_smtplib_has_it,
+    is_this_machine,
+    octets_of,
+    outbox_in,
+)
 from wlsmtp.errors import ConfigError, SMTPError
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.receipt import Receipt, Status
@@ -98,6 +105,8 @@ class EmailBackend(DjangoBackend):
     def _config_of(self, fields: dict[str, Any]) -> SessionConfig:
         fields = dict(fields)
         try:
+            if self._database is not None:
+                fields["outbox"] = outbox_in(self._database)
             if "url" in fields:
                 return SessionConfig.from_url(fields.pop("url"), **fields)
             if "preset" in fields:
@@ -107,6 +116,12 @@ class EmailBackend(DjangoBackend):
             if self.alias is None:
                 raise ImproperlyConfigured(f"Mail settings: {error}") from None
             raise mail.InvalidMailer(str(error), alias=self.alias) from None
+
+    @property
+    def _database(self) -> str | None:
+        """The alias of the database that has the outbox, as ``"outbox": "database"`` and ``"database:ALIAS"`` say."""
+        kind, _, alias = str(self._given.get("outbox")).partition(":")
+        return (alias or DEFAULT_DB_ALIAS) if kind == "database" else None
 
     @property
     def session(self) -> SMTPSession:
@@ -169,12 +184,14 @@ class EmailBackend(DjangoBackend):
         return accepted
 
     def _receipts(self, messages: Sequence[EmailMessage]) -> Iterator[Receipt]:
+        within = connections[self._database] if self._database is not None else None
         if len(messages) > 1:
-            yield from self.session.send_many(map(self._written, messages))
+            yield from self.session.send_many(map(self._written, messages), within=within)
         elif messages:
             octets, envelope = self._written(messages[0])
+            sender, recipients = str(envelope.sender), envelope.addresses
             try:
-                yield self.session.send(octets, sender=str(envelope.sender), recipients=envelope.addresses)
+                yield self.session.send(octets, sender=sender, recipients=recipients, within=within)
             except SMTPError as error:
                 if error.receipt is None:
                     raise

@@ -14,10 +14,12 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.core.mail.backends.smtp import EmailBackend as DjangoBackend
+from django.db import connections
 
 from wlsmtp.errors import (
     AuthenticationFailed,
     CommandRefused,
+    ConfigError,
     ConnectionFailed,
     ContentRefused,
     ExtensionMissing,
@@ -25,6 +27,7 @@ from wlsmtp.errors import (
     RecipientsRefused,
     SenderRefused,
     SMTPError,
+    Stage,
     TLSError,
 )
 from wlsmtp.receipt import Receipt
@@ -109,6 +112,25 @@ def address_of_django_5(address: str) -> str:
     if not str(address).rpartition("@")[0].rpartition("<")[2].isascii():
         raise ValueError(f"Invalid address {address!r}: local-part contains non-ASCII characters")
     return sanitize_address(address, settings.DEFAULT_CHARSET)
+
+
+def outbox_in(alias: str) -> Any:
+    """Return the outbox in a database of the site. Raises ``ConfigError`` for another one than PostgreSQL."""
+    database = connections[alias]
+    if database.vendor != "postgresql":
+        hint = 'Use a file, "outbox": "sqlite:////var/lib/site/outbox.db", and transaction.on_commit'
+        raise ConfigError(f"outbox: the database {alias!r} is not PostgreSQL", stage=Stage.SETTINGS, hint=hint)
+    from wlsmtp.outbox.postgres.outbox import PostgresOutbox
+
+    try:
+        from psycopg.conninfo import make_conninfo
+        from psycopg.pq import Conninfo
+    except ImportError as error:
+        hint = 'Install it with: pip install "wlsmtp[postgres]"'
+        raise ConfigError("outbox: PostgreSQL needs psycopg 3", stage=Stage.SETTINGS, hint=hint) from error
+    known = {option.keyword.decode() for option in Conninfo.get_defaults()}
+    parameters = database.get_connection_params()
+    return PostgresOutbox(make_conninfo(**{name: value for name, value in parameters.items() if name in known}))
 
 
 def is_this_machine(host: str | None) -> bool:
