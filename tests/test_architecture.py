@@ -36,7 +36,7 @@ LADDER = [
     {"relay"},
     {"transports"},
     {"outbox"},
-    {"accounts", "intake", "reminder"},
+    {"accounts", "intake", "reminder", "hooks"},
     {"batch"},
     {"mailer"},
     {"session"},

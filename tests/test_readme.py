@@ -19,7 +19,7 @@ README = Path(__file__).parent.parent / "README.md"
 FENCE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 BLOCKS = FENCE.findall(README.read_text(encoding="utf-8"))
 PAGES = sorted((README.parent / "docs").rglob("*.md"))
-HAVE_TESTS_OF_THEIR_OWN = {"wlanguage"}
+HAVE_TESTS_OF_THEIR_OWN = {"wlanguage", "pgp"}
 EXAMPLES = [
     pytest.param(page, block, id=f"{page.stem}-{number}")
     for page in PAGES

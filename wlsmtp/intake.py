@@ -73,10 +73,8 @@ class Intake:
                 return self.mail_of(made, options=options, entered_at=entered_at)
             except (MessageError, ExtensionMissing) as error:
                 raise item.refusal(error) from error
-        message, envelope = _in_two(item) if isinstance(item, tuple) else (item, None)
-        if self._has_defaults:
-            message = self.filled(message)
-        envelope = self.asking(envelope or envelope_of(message), options)
+        message, envelope = self.in_two(item)
+        envelope = self.asking(envelope, options)
         content = content_of(message)
         if self._signers or content.is_sealed:
             content = self.signed(content) if not self._is_stored else to_be_stored(content, self._signers)
@@ -90,6 +88,13 @@ class Intake:
         if self._unsigned:
             log.warning("message %s has one-click unsubscribe, and %s", self._unsigned, _UNSIGNED)
             self._unsigned = ""
+
+    def in_two(self, item: Sendable | tuple[Sendable, Envelope]) -> tuple[Sendable, Envelope]:
+        """Return the message, with the session's defaults, and its envelope. Raises ``MessageError``."""
+        message, envelope = _in_two(item) if isinstance(item, tuple) else (item, None)
+        if self._has_defaults:
+            message = self.filled(message)
+        return message, envelope or envelope_of(message)
 
     def signed(self, content: Content) -> Content:
         """Return the content with a DKIM signature of each key of the session, dated now. Raises ``MessageError`` for

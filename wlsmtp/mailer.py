@@ -13,6 +13,7 @@ from wlsmtp.accounts import Accounts
 from wlsmtp.batch import Batch, close_abandoned
 from wlsmtp.errors import ConfigError, ExtensionMissing, MessageError, Stage
 from wlsmtp.events import Announcer, opened_for
+from wlsmtp.hooks import HookedItems, Hooks
 from wlsmtp.intake import Intake, Item
 from wlsmtp.io.place import Kept
 from wlsmtp.message.defaults import composed
@@ -53,6 +54,7 @@ class Mailer:
         self.transport: Transport = transport_of(self._context)
         self.accounts: Accounts = Accounts(self._context, self.transport)
         self._intake = Intake(self._context, self.transport)
+        self._hooks = Hooks(config, io)
         self._is_closed = False
         self._spoolers = self._keep_spoolers() if config.mode is Mode.ASYNC else None
 
@@ -75,8 +77,9 @@ class Mailer:
                 hint = "Close the session there first, or make one for each event loop"
                 raise ConfigError(words, stage=Stage.SETTINGS, hint=hint)
             return Spooler(
-                self.config, outbox, self.transport, self.io, self.deadlines, hire, self, is_closed=self._is_closed
-            )
+                self.config, outbox, self.transport, self.io, self.deadlines, hire, self, is_closed=self._is_closed,
+                after_send=self._hooks.after if self._hooks.has_after else None,
+            )  # fmt: skip
 
         return Kept(self.io.here, make)
 
@@ -174,17 +177,25 @@ class Mailer:
             message, sender = composed(message, sender, fields), None
         message = self._intake.filled(message)
         envelope = envelope_of(message, sender=sender, recipients=recipients)
+        if self._hooks.has_before:
+            message, envelope = await self._hooks.before(message, envelope)
         mail = self._intake.mail_of((message, envelope), options=options)
         self._intake.warn()
         if self._spoolers is not None:
             return await self.spooler.post(mail, timeout, within, carried=self.announce.carried(), **schedule)
         if any(schedule.values()) or within is not None:
             raise _needs_outbox({**schedule, "within": within is not None})
+        receipt = await self._delivered(mail, timeout)
+        if self._hooks.has_after:
+            await self._hooks.after(receipt)
+        return receipt.raise_for_status()
+
+    async def _delivered(self, mail: Mail, timeout: float | None) -> Receipt:
         if not self.announce.wants_connections:
-            return (await self._deliver(mail, timeout)).raise_for_status()
+            return await self._deliver(mail, timeout)
         token = opened_for.set([])
         try:
-            return (await self._deliver(mail, timeout)).raise_for_status()
+            return await self._deliver(mail, timeout)
         finally:
             opened_for.reset(token)
 
@@ -202,11 +213,14 @@ class Mailer:
             hint = "Use send(message), or send_many([message, …])"
             words = f"send_many takes an iterable of messages, not one {type(items).__name__}"
             raise MessageError(words, stage=Stage.MESSAGE, hint=hint)
+        if self._hooks.has_before:
+            items = HookedItems(items, self._hooks, self._intake)
         if self._spoolers is not None:
             return self._post_many(items, within)
         if within is not None:
             raise _needs_outbox({"within": True})
-        return Batch(self._context, self.transport, self._intake, self.accounts, items, connections).receipts()
+        receipts = Batch(self._context, self.transport, self._intake, self.accounts, items, connections).receipts()
+        return self._hooks.after_each(receipts) if self._hooks.has_after else receipts
 
     async def _post_many(
         self, items: Iterable[Item] | AsyncIterable[Item], within: object
@@ -219,7 +233,13 @@ class Mailer:
         made = [self._mail_or_refusal(item) for item in items]
         self._intake.warn()
         kept = iter(await self._keep([one for one in made if isinstance(one, Mail)], within))
-        return [next(kept) if isinstance(one, Mail) else self.accounts.not_a_message(one) for one in made]
+        return [next(kept) if isinstance(one, Mail) else await self._refused(one) for one in made]
+
+    async def _refused(self, error: MessageError | ExtensionMissing) -> Receipt:
+        receipt = self.accounts.not_a_message(error)
+        if self._hooks.has_after:
+            await self._hooks.after(receipt)
+        return receipt
 
     def _mail_or_refusal(self, item: Item) -> Mail | MessageError | ExtensionMissing:
         try:
@@ -233,7 +253,7 @@ class Mailer:
             return list(await self.spooler.post_all(mails, within=within, carried=carried)) if mails else []
         except (MessageError, ExtensionMissing) as error:
             if len(mails) == 1:
-                return [self.accounts.not_a_message(error)]
+                return [await self._refused(error)]
         return [receipt for mail in mails for receipt in await self._keep([mail], within)]
 
     async def _deliver(self, mail: Mail, timeout: float | None) -> Receipt:

@@ -78,6 +78,10 @@ class MergeRow:
             raise _unknown(unknown[0], [name for name in (*vars(self._letter), *MORE) if name[0] != "_"])
         return self._letter.but(**fields)
 
+    def becoming(self, message: Sendable, envelope: Envelope) -> MergeRow:
+        """Return the same row, which gives this message now."""
+        return MergeRow(self._letter, lambda: (message, envelope), self.index)
+
     def refusal(self, error: Exception) -> MessageError | ExtensionMissing:
         """Return the error that names the row."""
         if isinstance(error, MessageError | ExtensionMissing):

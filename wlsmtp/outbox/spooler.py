@@ -26,7 +26,7 @@ from wlsmtp.receipt import Status
 from wlsmtp.relay.pool import closed_error
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from wlsmtp.io.base import IO, Condition, Task
     from wlsmtp.message.mail import Mail
@@ -51,7 +51,7 @@ class Spooler:
     def __init__(
         self, config: SessionConfig, outbox: Outbox, transport: Transport, io: IO,
         deadlines: Callable[[float | None], Deadlines], hire: Callable[..., Worker], follower: Follower,
-        *, is_closed: bool = False,
+        *, is_closed: bool = False, after_send: Callable[[Receipt], Awaitable[None]] | None = None,
     ) -> None:  # fmt: skip
         """``hire`` creates a worker for this outbox; it is given ``finish`` and ``stays``. ``transport`` is opened and
         closed here, as it must not be closed while a worker is sending. A spooler belongs to the process and event loop
@@ -63,6 +63,7 @@ class Spooler:
         self._deadlines = deadlines
         self._hire = hire
         self._follower = follower
+        self._after_send = after_send
         self._on_sent: Callback | None = config.on_sent
         self._on_error: Callback | None = config.on_error
         self._works = config.outbox_worker
@@ -394,6 +395,8 @@ class Spooler:
             self._progress.notify_all()
 
     async def _tell(self, receipt: Receipt) -> None:
+        if self._after_send is not None:
+            await self._after_send(receipt)
         callback = self._on_sent if receipt.status is Status.SENT else self._on_error
         if callback is None:
             return

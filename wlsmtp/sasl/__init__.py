@@ -5,6 +5,6 @@ unknown here; ``smtp/authentication.py`` runs the exchange.
 """
 
 from wlsmtp.sasl.base import Confirmed, Mechanism, Proof, Secrets, Unusable
-from wlsmtp.sasl.choice import MECHANISMS, choose
+from wlsmtp.sasl.choice import MECHANISMS, choose, mechanism_named
 
-__all__ = ["MECHANISMS", "Confirmed", "Mechanism", "Proof", "Secrets", "Unusable", "choose"]
+__all__ = ["MECHANISMS", "Confirmed", "Mechanism", "Proof", "Secrets", "Unusable", "choose", "mechanism_named"]

@@ -14,6 +14,7 @@ from wlsmtp.sasl.login import login
 from wlsmtp.sasl.ntlm import ntlm
 from wlsmtp.sasl.oauthbearer import oauthbearer
 from wlsmtp.sasl.plain import plain
+from wlsmtp.sasl.plugins import installed, own
 from wlsmtp.sasl.xoauth2 import xoauth2
 
 if TYPE_CHECKING:
@@ -51,9 +52,16 @@ def choose(
     offers = {name.upper() for name in offered}
     unwanted = {name.upper() for name in excluded}
     # A repeated name is tried once: a second wrong password may lock the account.
-    names = dict.fromkeys(name.upper() for name in allowed or _BY_DEFAULT)
-    usable = (MECHANISMS[name] for name in names if name in MECHANISMS and name in offers - unwanted)
-    return [mechanism for mechanism in usable if mechanism.fits(secrets) and mechanism.is_installed]
+    names: dict[str, str] = {}
+    for name in allowed or _BY_DEFAULT:
+        names.setdefault(name.upper(), name)
+    usable = (mechanism_named(name) for key, name in names.items() if key in offers - unwanted)
+    return [mechanism for mechanism in usable if mechanism and mechanism.fits(secrets) and mechanism.is_installed]
+
+
+def mechanism_named(name: str) -> Mechanism | None:
+    """Return a mechanism: an object that the user gave, one of ``MECHANISMS``, or one of an installed package."""
+    return own(name) or MECHANISMS.get(name.upper()) or installed(name.upper())
 
 
 _BY_DEFAULT = [mechanism.name for mechanism in MECHANISMS.values() if not mechanism.by_name_only]

@@ -6,7 +6,6 @@ This module does no I/O: ``verify()`` finds out whether a server can be reached.
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Set
 from enum import StrEnum
@@ -17,12 +16,15 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from wlsmtp.events import Listener
 from wlsmtp.receipt import Receipt
+from wlsmtp.sasl.base import Mechanism
+from wlsmtp.sasl.plugins import needs_no_secret, with_own
 from wlsmtp.settings.dkim import DKIM, keys_of
 from wlsmtp.settings.help import spells_out
 from wlsmtp.settings.limits import OUTBOX_RETRY, Pipelining, PoolLimits, RetryPolicy, Timeouts
 from wlsmtp.settings.network import Network, Proxy
 from wlsmtp.settings.options import DeliveryOptions
 from wlsmtp.settings.plugged import OutboxLike, SSLContextLike, TransportLike, flaw_of, is_ssl_context
+from wlsmtp.settings.shorthands import digest, named, one_or_several
 from wlsmtp.settings.sources import fields_from_env, fields_from_preset, fields_from_url, transport_from_url
 from wlsmtp.settings.urls import URL, outbox_home_of, wrong
 from wlsmtp.settings.validation import Seconds, Settings
@@ -36,6 +38,9 @@ ready-made providers."""
 WITHOUT_SECRET = frozenset({"EXTERNAL", "GSSAPI", "ANONYMOUS"})
 """Mechanisms that require neither password nor token; they are used only when ``mechanisms`` names them."""
 
+
+Hook = Callable[..., Any]
+"""A function of the user's, see ``before_send`` and ``after_send`` of ``SessionKeywords``."""
 
 Callback = Callable[[Receipt], object]
 """Called with the receipt of a finished message of the outbox; may be async with asyncio."""
@@ -133,8 +138,8 @@ class TLS(Settings):
         if value is None:
             return ()
         if isinstance(value, str):
-            return (_sha256(value),)
-        return tuple(map(_sha256, value)) if isinstance(value, list | tuple | set | frozenset) else value
+            return (digest(value),)
+        return tuple(map(digest, value)) if isinstance(value, list | tuple | set | frozenset) else value
 
     def __getstate__(self) -> dict[Any, Any]:
         if self.context is not None:
@@ -171,17 +176,6 @@ _BESIDE_A_CONTEXT = {"context", "verify", "server_hostname", "fingerprint", "pub
 """The settings that combine with a context."""
 
 
-def _sha256(text: object) -> str:
-    """Normalize a digest of 32 octets to bare hex, from hex with or without colons, or from base64 as curl writes
-    it."""
-    bare = re.sub(r"^sha256/{1,2}|[:\s]", "", str(text))
-    if re.fullmatch(r"[0-9a-fA-F]{64}", bare):
-        return bare.lower()
-    if re.fullmatch(r"[0-9A-Za-z+/]{43}=", bare):
-        return base64.b64decode(bare).hex()
-    raise ValueError("a SHA-256 digest has 64 hex digits, or 44 characters of base64")
-
-
 class SessionKeywords(TypedDict, total=False):
     """The settings of a session, each a keyword of ``SMTPSession``, ``AsyncSMTPSession`` and ``SessionConfig``. None
     means the default."""
@@ -209,7 +203,7 @@ class SessionKeywords(TypedDict, total=False):
     """An OAuth 2.0 access token, or a callable that returns one."""
     auth: Literal["required", "optional"] | None
     """``optional``: continue without a login if the server offers no usable AUTH mechanism."""
-    mechanisms: list[str] | tuple[str, ...] | None
+    mechanisms: list[str] | list[Any] | tuple[str | Mechanism, ...] | None
     """The allowed SASL mechanisms, best first. Default: all that are usable, the strongest first."""
     exclude_mechanisms: list[str] | tuple[str, ...] | Set[str] | None
     """SASL mechanisms not to be used."""
@@ -251,6 +245,11 @@ class SessionKeywords(TypedDict, total=False):
     """The name sent with EHLO. Default: the address literal of the connection (RFC 5321 §4.1.4)."""
     listeners: Iterable[Listener] | None
     """Callables that receive each event; see ``wlsmtp.events``."""
+    before_send: Hook | Iterable[Hook] | None
+    """A function that is called with each message and its ``Envelope``, and returns the message to be sent, or a pair
+    (message, ``Envelope``); or several, each of which gets what the one before returned. May be async with asyncio."""
+    after_send: Hook | Iterable[Hook] | None
+    """A function that is called with each final receipt, or several. May be async with asyncio."""
     on_sent: Callback | None
     """With ``mode="async"``: called with the receipt of each message that was sent to all its recipients."""
     on_error: Callback | None
@@ -306,6 +305,8 @@ class SessionConfig(Settings):
     dkim: DKIM | tuple[DKIM, ...] | None = None
     local_hostname: str | None = None
     listeners: tuple[Listener, ...] = Field(default=(), repr=False)
+    before_send: tuple[Hook, ...] = Field(default=(), repr=False)
+    after_send: tuple[Hook, ...] = Field(default=(), repr=False)
     on_sent: Callback | None = Field(default=None, repr=False)
     on_error: Callback | None = Field(default=None, repr=False)
     transport: Any = Field(default=None, repr=False, exclude=True)  # its URL may hold a password
@@ -344,9 +345,11 @@ class SessionConfig(Settings):
     @field_validator("sender", "reply_to", mode="before")
     @classmethod
     def _pairs(cls, value: object) -> object:
-        return [_named(item) for item in value] if isinstance(value, list) else _named(value)
+        return [named(item) for item in value] if isinstance(value, list) else named(value)
 
     _keys = field_validator("dkim", mode="before")(keys_of)
+    _hooks = field_validator("before_send", "after_send", mode="before")(one_or_several)
+    _own_mechanisms = field_validator("mechanisms", mode="wrap")(with_own)
 
     @field_validator("local_hostname")
     @classmethod
@@ -430,7 +433,7 @@ class SessionConfig(Settings):
 
     @property
     def _needs_no_secret(self) -> bool:
-        return any(name.upper() in WITHOUT_SECRET for name in self.mechanisms or ())
+        return any(name.upper() in WITHOUT_SECRET or needs_no_secret(name) for name in self.mechanisms or ())
 
     @property
     def outbox_retry(self) -> RetryPolicy:
@@ -488,12 +491,3 @@ class SessionConfig(Settings):
 
 for _way in ("from_url", "from_env", "from_preset"):
     spells_out(SessionConfig, ConfigKeywords)(vars(SessionConfig)[_way].__func__)
-
-
-def _named(value: object) -> object:
-    """Return a pair (name, address) as one text, which the session parses like that of any message."""
-    if not isinstance(value, tuple) or len(value) != 2 or not all(isinstance(part, str) for part in value):
-        return value
-    name, address = value
-    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}" <{address}>'

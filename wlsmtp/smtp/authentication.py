@@ -25,7 +25,7 @@ from wlsmtp.errors import (
     SMTPError,
     Stage,
 )
-from wlsmtp.sasl import MECHANISMS, Confirmed, Proof, Secrets, Unusable, choose
+from wlsmtp.sasl import MECHANISMS, Confirmed, Proof, Secrets, Unusable, choose, mechanism_named
 from wlsmtp.sasl.base import NOTHING, unproved
 from wlsmtp.sasl.binding import channel_binding
 from wlsmtp.smtp import refusal
@@ -98,14 +98,14 @@ def check_mechanisms(config: SessionConfig) -> None:
     """Raise ``ConfigError`` for mechanisms that are not known, not installed, or all excluded."""
     named = [name.upper() for name in config.mechanisms or ()]
     excluded = [name.upper() for name in config.exclude_mechanisms]
-    for field, names in (("mechanisms", named), ("exclude_mechanisms", excluded)):
-        if unknown := [name for name in names if name not in MECHANISMS]:
+    for field, names in (("mechanisms", config.mechanisms or ()), ("exclude_mechanisms", config.exclude_mechanisms)):
+        if unknown := [name.upper() for name in names if mechanism_named(name) is None]:
             words = f"{field}: unknown {', '.join(unknown)}; allowed are {', '.join(MECHANISMS)}"
             raise ConfigError(words, stage=Stage.SETTINGS)
-    for name in named:
-        if not MECHANISMS[name].is_installed:
-            hint = f'Install it with: pip install "wlsmtp[{MECHANISMS[name].extra}]"'
-            words = f"mechanisms: {name} needs the package {MECHANISMS[name].module}"
+    for mechanism in map(mechanism_named, config.mechanisms or ()):
+        if mechanism is not None and not mechanism.is_installed:
+            hint = f'Install it with: pip install "wlsmtp[{mechanism.extra}]"' if mechanism.extra else None
+            words = f"mechanisms: {mechanism.name} needs the package {mechanism.module}"
             raise ConfigError(words, stage=Stage.SETTINGS, hint=hint)
     if set(named or MECHANISMS) <= set(excluded):
         raise ConfigError("exclude_mechanisms: leaves none", stage=Stage.SETTINGS)

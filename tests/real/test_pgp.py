@@ -1,0 +1,54 @@
+"""The page about PGP, with the program gpg."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wlsmtp import AsyncSMTPSession, Message, MessageError, SMTPSession
+from wlsmtp.testing import SMTPServer
+
+from . import find_program
+
+PAGE = Path(__file__).parents[2] / "docs" / "recipes" / "pgp.md"
+[EXAMPLE] = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(autouse=True)
+def program() -> None:
+    if find_program("gpg") is None:
+        reason = "gpg is not installed: sh scripts/install-test-servers.sh (as root, on Debian)"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+
+
+def test_the_example_encrypts_and_decrypts() -> None:
+    exec(compile(EXAMPLE, str(PAGE), "exec"), {})
+
+
+async def _send(server: SMTPServer, hook: Any, message: Message) -> None:
+    async with AsyncSMTPSession(server.host, server.port, before_send=hook) as session:
+        await session.send(message)
+
+
+def test_a_recipient_without_a_key_gets_nothing(tmp_path: Path) -> None:
+    import asyncio
+
+    import gnupg
+
+    namespace: dict[str, Any] = {}
+    exec(compile(EXAMPLE.partition("\nwith TemporaryDirectory")[0], str(PAGE), "exec"), namespace)
+    hook = namespace["PGP"](gnupg.GPG(gnupghome=str(tmp_path)))
+    message = Message("ann@example.com", "nobody@example.org", text="For your eyes only")
+    with SMTPServer() as server:
+        with (
+            SMTPSession(server.host, server.port, before_send=hook) as session,
+            pytest.raises(MessageError, match="gpg"),
+        ):
+            session.send(message)
+        with pytest.raises(MessageError, match="gpg"):
+            asyncio.run(_send(server, hook, message))
+    assert not server.messages
