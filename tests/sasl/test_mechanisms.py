@@ -75,7 +75,7 @@ def test_a_separator_in_a_secret_is_refused(name: str, secrets: Secrets) -> None
 def test_ntlm_does_not_answer_a_challenge_that_is_none() -> None:
     exchange = MECHANISMS["NTLM"].start(PASSWORD)
     assert next(exchange).startswith(b"NTLMSSP\0\1")
-    with pytest.raises(AuthenticationFailed, match="NTLM exchange .* is not valid") as caught:
+    with pytest.raises(AuthenticationFailed, match=r"NTLM exchange .* is not valid") as caught:
         exchange.send(b"no challenge")
     assert "s3cret" not in str(caught.value)
 

@@ -1,4 +1,4 @@
-"""Asks a spam filter on this machine, if one is installed: ``spamassassin`` with its local tests only, or ``rspamc``."""
+"""Asks a spam filter of this machine, if one is installed: ``spamassassin`` with local tests only, or ``rspamc``."""
 
 from __future__ import annotations
 
