@@ -92,6 +92,7 @@ def steps() -> Table:
     from wlsmtp.message.html import embedded, inlined
     from wlsmtp.message.jinja import render
     from wlsmtp.message.plain import text_of
+    from wlsmtp.message.repeated import repeated
 
     sys.path.insert(0, str(CLIENTS))
     from job import ITEMS, SENDER
@@ -113,6 +114,7 @@ def steps() -> Table:
         "text from HTML": lambda: text_of(html),
         "CSS inlined (css-inline)": lambda: inlined(html, ""),
         "picture embedded": lambda: embedded(html, str(LETTER)),
+        "text, CSS and picture for a template seen before": lambda: repeated(html, "", str(LETTER), True),
         "message written": lambda: message.render(),
         "all of it, signed and handed to a transport": lambda: session.send(
             templates.message("letter", values, to="n7@example.com")

@@ -166,7 +166,7 @@ def test_what_is_no_picture_of_the_directory_stays_as_it_is(tag: str, pictures: 
         ("link.png", "not within"),
         ("nothing.png", "No such file"),
         ("a%00b.png", "null byte"),
-        ("notes.txt", "no picture, but text/plain"),
+        ("notes.txt", "not an image, but text/plain"),
         ("more", "directory"),
         (".", "directory"),
     ],

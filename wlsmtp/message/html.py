@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from functools import lru_cache
 from html import unescape
 from typing import Any
@@ -34,8 +35,18 @@ def directory(value: object) -> str:
     if not isinstance(value, str | os.PathLike):
         raise ValueError(f"must be the path of a directory, not {type(value).__name__}")
     path = os.fsdecode(value)
-    if not os.path.isdir(path):
+    try:
+        state = os.stat(path)
+    except (OSError, ValueError):
+        state = None
+    if state is None or not stat.S_ISDIR(state.st_mode):
         raise ValueError(f"{path[:200]!r} is not a directory")
+    return _real_path(os.path.abspath(path), state.st_dev, state.st_ino)
+
+
+@lru_cache(maxsize=32)
+def _real_path(path: str, device: int, inode: int) -> str:
+    """Remembered while the path leads to the same directory."""
     return os.path.realpath(path)
 
 
@@ -66,7 +77,7 @@ def _inliner() -> Any:
     )
 
 
-def embedded(html: str, directory: str) -> tuple[str, list[Attachment]]:
+def embedded(html: str, directory: str) -> tuple[str, dict[str, Attachment]]:
     """Return the HTML with ``cid:`` URLs in place of the files of the directory that its pictures name, and these
     files. Raises ``MessageError`` for a file that does not exist, is not an image, or is outside the directory."""
     images: dict[str, Attachment] = {}
@@ -80,15 +91,16 @@ def embedded(html: str, directory: str) -> tuple[str, list[Attachment]]:
         scheme = _SCHEME.match(url)
         if not url or (scheme is not None and (scheme[1] or "").lower() != "file"):
             return found[0]
-        image = images[url] = _image(directory, url)
+        image = images[url] = image_of(directory, url)
         start = found.start(2) - found.start() + attribute.start()
         end = start + len(attribute[0])
         return f'{found[0][:start]}src="cid:{image.content_id}"{found[0][end:]}'
 
-    return IMAGE.sub(with_cid, html), list(images.values())
+    return IMAGE.sub(with_cid, html), images
 
 
-def _image(directory: str, url: str) -> Attachment:
+def image_of(directory: str, url: str) -> Attachment:
+    """The picture as it is now. Raises ``MessageError``."""
     name = unquote(url.partition("?")[0].partition("#")[0])
     path = os.path.join(directory, name)
     try:

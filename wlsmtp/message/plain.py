@@ -9,6 +9,8 @@ from html import unescape
 from wlsmtp.message.tags import TOKEN, attributes
 
 _SPACE = re.compile(r"[ \t\n\r\f]{2,}+|[\t\n\r\f]")
+PLACE, LINK, END, SHOWN = "\ue000", "\ue001", "\ue002", "\ue003"
+"""Marks of ``repeated``: a text, a link, what ends the number of either, what ends the text of a link."""
 _DEEPEST = 8
 """Lists and quotes that are deeper are written like these, so that the text grows no faster than the HTML."""
 
@@ -22,6 +24,14 @@ def text_of(html: str) -> str:
         elif (act := _ACTS.get(tag) or _ACTS.get(tag.lower())) is not None:
             act(writer, given)
     return writer.written()
+
+
+def link_text(url: str, shown: str) -> str:
+    """What is written behind the text of a link: its URL, unless the text says it already."""
+    bare = url.partition(":" if url.startswith(("mailto:", "tel:")) else "://")[2].rstrip("/")
+    if not url or url.startswith(("#", "javascript:")) or (shown and shown.rstrip("/") in (url.rstrip("/"), bare)):
+        return ""
+    return f" ({url})" if shown else url
 
 
 class _Writer:
@@ -60,10 +70,8 @@ class _Writer:
             return
         (url, pieces), self._link = self._link, None
         shown = "".join(pieces).strip()
-        bare = url.partition(":" if url.startswith(("mailto:", "tel:")) else "://")[2].rstrip("/")
-        is_said = url.startswith(("#", "javascript:")) or (shown and shown.rstrip("/") in (url.rstrip("/"), bare))
-        if url and not is_said:
-            self._line.append(f" ({url})" if shown else url)
+        if written := f"{url}{shown}{SHOWN}" if url[:1] == LINK else link_text(url, shown):
+            self._line.append(written)
 
     def image(self, given: str) -> None:
         self.text(attributes(given).get("alt", "").replace("&", "&amp;"))
