@@ -1,8 +1,8 @@
-"""What smtplib and aiosmtplib make of the faults that wlsmtp is tested with: ``python benchmarks/faults_of_peers.py``.
+"""How smtplib and aiosmtplib handle the faults that wlsmtp is tested with: ``python benchmarks/faults_of_peers.py``.
 
-Each client sends in a process of its own to the same faulty server, with a time-out of a second; the script looks at
-what the caller was told, what the server stored, and how long it took, and prints a Markdown table. A client is right
-when it says sent exactly where the server has taken the message, ends in time, and keeps to the settings.
+Each client sends in its own process to the same faulty server, with a timeout of a second. The script checks what the
+client reported, what the server stored, and how long it took, and prints a Markdown table. A client is right if it
+reports success exactly where the server has accepted the message, ends in time, and keeps to the settings.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MEGABYTE = 1024 * 1024
 
 @dataclass
 class Told:
-    """What came of one client's try."""
+    """The result of one client's attempt."""
 
     server: SMTPServer
     hung: bool = False

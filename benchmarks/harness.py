@@ -45,7 +45,7 @@ class Server:
         self._process.stdout.close()
 
     def counters(self, expected: int = 0) -> dict[str, Any]:
-        """What was counted since the last time. Servers that take their time are told what to wait for."""
+        """Return what was counted since the last time. Slow servers are given what to wait for."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{expected}\n")
         self._process.stdin.flush()

@@ -35,7 +35,7 @@ def far(bench: Bench, extensions: tuple[str, ...], delay: int, waiting: int, str
 
 
 def curve(bench: Bench) -> Outcomes:
-    """Both worlds at 20 ms, over the number of messages in flight."""
+    """Measure blocking and asyncio sessions at 20 ms, over the number of messages in flight."""
     contenders = [
         Contender(f"{name}, {window}", client, "many", messages_for(bench, window), options={"window": window})
         for window in WINDOWS

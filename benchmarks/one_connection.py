@@ -1,8 +1,8 @@
-"""How many small messages a second over one connection, and at what cost in CPU time?
+"""Small messages per second over one connection, and their cost in CPU time.
 
 Messages of 2 KB, rendered beforehand, over one connection without delay. send_many keeps a window of messages in
-flight; send waits for each acknowledgement, as all the others do. The raw socket is no client: it writes finished
-windows in a loop, and shows how much faster the sink is than whatever is measured with it.
+flight; send waits for each acknowledgement, as all the others do. The raw socket is not a client: it writes finished
+windows in a loop, and shows how much faster the sink is than the clients measured with it.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ QUESTIONS = (
 
 
 def ask(name: str, bench: Bench) -> Section:
-    """One question. One that breaks is told and does not keep the others from being asked."""
+    """Run one benchmark. One that fails is reported and does not stop the others."""
     say(f"\n== {name}")
     started = time.monotonic()
     try:

@@ -57,7 +57,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def links_on_the_site(text: str, source: PurePosixPath, page: str) -> str:
-    """Rewrite the links in ``text`` of the file ``source``, for ``page``. A file that is no page loses its link."""
+    """Rewrite the links in ``text`` of the file ``source``, for ``page``. A link to a file that is not a page is
+    removed."""
 
     def rewritten(found: re.Match[str]) -> str:
         path, hash_, anchor = found[3].partition("#")

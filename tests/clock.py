@@ -10,7 +10,7 @@ from wlsmtp.io.blocking import BlockingIO
 
 
 class Clock:
-    """The clock of both worlds, as long as a test lasts."""
+    """The clock of both worlds, for the duration of a test."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._ahead = 0.0

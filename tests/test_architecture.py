@@ -1,8 +1,7 @@
-"""The rules of the house that a machine can check: who may import whom, where the world is touched, how large a
-room may be.
+"""The architecture rules that a machine can check: who may import whom, where I/O is done, how large a module may be.
 
-Imports point one way, down the ladder; a module may import its own rung and those before it. What only type checkers
-import counts as all others do: where the ladder forbids what a type needs, the type stands in the wrong room.
+Imports point one way, down the ladder; a module may import its own rung and those before it. Imports for type checkers
+count like all others: where the ladder forbids what a type needs, the type is in the wrong module.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What people get wrong on the first day is told in a sentence that says what to do."""
+"""Mistakes of the first day are explained in a sentence that says what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who comes from another library is told what to write here, and no other name works."""
+"""Users of another library learn what to write here, and no other name works."""
 
 from __future__ import annotations
 

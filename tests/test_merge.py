@@ -1,4 +1,4 @@
-"""Mail merges: one letter, many rows; a row that makes no message is told by itself, and the others are sent."""
+"""Mail merges: one letter, many rows; an invalid row is reported by itself, and the others are sent."""
 
 from __future__ import annotations
 

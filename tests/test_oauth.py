@@ -84,7 +84,7 @@ def test_a_rotated_refresh_token_is_used_from_then_on_and_told(oauth: OAuthServe
     for _ in range(3):
         provider.forget(provider())
     assert [form["refresh_token"] for form in oauth.requests[1:]] == rotated[:-1] and len(set(rotated)) == 3
-    # What was told is worth something to the next process.
+    # A rotated token is useful to the next process.
     assert RefreshToken(token_url=oauth.token_url, **APP, refresh_token=rotated[-1])()
 
 
@@ -222,7 +222,7 @@ def test_no_secret_is_shown(oauth: OAuthServer, caplog: pytest.LogCaptureFixture
     assert not any(secret in shown for secret in (CLIENT_SECRET, "refr3sh", "s3cret"))
 
 
-# In sessions: the SMTP server knows the tokens that it is told of.
+# In sessions: the SMTP server knows the tokens that it is given.
 
 
 @pytest.mark.parametrize("kind", [application, user])

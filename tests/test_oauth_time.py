@@ -63,7 +63,7 @@ def test_an_endpoint_that_sends_an_octet_now_and_then_holds_nobody(dripping: _Dr
     provider = RefreshToken(token_url=url, client_id="c", refresh_token="r", timeout=0.15)
     with pytest.raises(ConnectionFailed, match="could not be reached") as caught:
         provider()
-    assert scheme == "https" or "(no whole answer in 0.15 seconds)" in str(caught.value)  # an octet is no TLS
+    assert scheme == "https" or "(no whole answer in 0.15 seconds)" in str(caught.value)  # an octet that is not TLS
     assert dripping.has_lost_its_client.wait(10)
 
 

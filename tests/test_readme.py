@@ -69,7 +69,7 @@ def test_an_example_runs(
 
 @pytest.fixture(autouse=True)
 def a_project_of_django() -> None:
-    """Whoever reads these pages has one."""
+    """Readers of these pages have a Django project."""
     project.configure()
 
 

@@ -1,4 +1,4 @@
-"""One test text for both worlds: a session whose methods block, whichever face is behind them."""
+"""One test text for both worlds: a session whose methods block, whichever class is behind them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wlsmtp.outbox.base import OutboxStatistics
 
 
 class Session:
-    """A session of one of the worlds, to be called as a blocking one."""
+    """A blocking or asyncio session, called through blocking methods."""
 
     def __init__(self, face: SMTPSession | AsyncSMTPSession, run: Callable[[Any], Any]) -> None:
         self.face = face

@@ -41,7 +41,7 @@ class Job:
     connections: int = 1
     recipients: int = 1
     window: int = 0
-    """Messages in flight, where a client can be told; 0 is its default."""
+    """Messages in flight, for clients with such a setting; 0 is the client's default."""
     recipient: str = "n{}@example.com"
     file: str = ""
     ca_file: str = ""

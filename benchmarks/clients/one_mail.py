@@ -1,6 +1,6 @@
-"""Sends one mail, or two over one connection, with one of the clients, and prints as JSON what the caller was told.
+"""Sends one mail, or two over one connection, with one of the clients, and prints as JSON what the client reported.
 
-The clients are used as their documentation shows it, with the same time-out and the same wish for TLS and login.
+The clients are used as their documentation shows it, with the same timeout and the same settings for TLS and login.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""wlsmtp, in the blocking world."""
+"""wlsmtp, blocking."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wlsmtp, in the asyncio world."""
+"""wlsmtp with asyncio."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pure: the account of what clients were told and what the server has stored. It must close exactly."""
+"""Pure: the account of what clients reported and what the server has stored. It must balance exactly."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ UNTOLD = "untold"
 
 @dataclass
 class Balance:
-    """What came of all letters, counted by recipient."""
+    """The results of all letters, counted by recipient."""
 
     letters: int = 0
     states: Counter[str] = field(default_factory=Counter)
     stored: Counter[str] = field(default_factory=Counter)
-    """Copies that the server has stored, by the state that the client was told."""
+    """Copies that the server has stored, by the state that the client reported."""
     retried: int = 0
     faults: list[str] = field(default_factory=list)
     """Every promise that was broken; none, if all is well."""
@@ -37,14 +37,14 @@ class Balance:
 
 
 class Account:
-    """Takes what each sender was told. ``resends`` says that what was in doubt may have been sent again."""
+    """Records what each sender reported. ``resends`` says that messages in doubt may have been sent again."""
 
     def __init__(self, *, resends: bool = False) -> None:
         self._resends = resends
         self._told: list[tuple[Letter, Receipt | None]] = []
 
     def told(self, letter: Letter, receipt: Receipt | None) -> None:
-        """What came of a letter; None when its sender did not wait for the answer. Threads may call it."""
+        """Record the result of a letter; None if its sender did not wait for the reply. Threads may call it."""
         self._told.append((letter, receipt))
 
     def close(self, sent: Iterable[Letter], stored: list[ReceivedMessage]) -> Balance:

@@ -130,7 +130,7 @@ def play(server: SMTPServer, mode: str, victim: str, interrupt: Interrupt, numbe
 
 
 def check_answers(receipts: dict[str, Receipt], counts: Counter[str | None]) -> None:
-    """Whatever a caller was told is true, and nothing arrived twice."""
+    """Check that every report is true, and that nothing arrived twice."""
     assert all(count == 1 for count in counts.values()), f"twice: {counts}"
     for id, receipt in receipts.items():
         if receipt.status is Status.SENT:

@@ -1,4 +1,4 @@
-"""What is sent: letters that can be told from each other, whose octets are known."""
+"""The messages: letters that can be distinguished, with known octets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wlsmtp import Envelope
 SMALL, LARGE = 2_000, 150_000
 _LARGE_AMONG = 60
 _FORGERY = b"RSET\r\nMAIL FROM:<eve@example.net>\r\nRCPT TO:<forged@example.org>\r\nBDAT 8 LAST\r\nForged\r\n"
-"""A message to whoever takes content for commands."""
+"""A message for anyone who takes content for commands."""
 _FORGERIES_AMONG = 3
 NOBODY = "nobody"
 """How the addresses begin that every server refuses."""

@@ -1,4 +1,4 @@
-"""Ways to send many letters through a session of either world, each of which tells the account what it was told."""
+"""Ways to send many letters through a blocking or asyncio session, each of which records its results in the account."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def in_a_stream(world: World, session: Session, letters: Iterable[Letter], accou
             for receipt in session.send_many([(letter.content, letter.envelope) for letter in waiting]):
                 account.told(waiting.popleft(), receipt)
         except SMTPError:
-            continue  # whoever was read has a receipt
+            continue  # every message that was read has a receipt
 
 
 def in_broken_streams(world: World, session: Session, letters: Iterable[Letter], account: Account) -> None:
@@ -97,7 +97,7 @@ async def _tasks(session: Session, letters: Iterator[Letter], account: Account) 
                 account.told(letter, await asyncio.wait_for(sending, patience))
             except SMTPError as error:
                 account.told(letter, _receipt_of(error))
-            except TimeoutError:  # cancelled in the middle: nobody has said what came of it
+            except TimeoutError:  # cancelled midway: nobody knows the result
                 account.told(letter, None)
 
     async with asyncio.TaskGroup() as group:

@@ -1,4 +1,4 @@
-"""The account notices every way in which mail is lost, doubled, mixed up, or told wrongly."""
+"""The account notices every way in which mail is lost, duplicated, mixed up, or reported wrongly."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ runs = st.builds(
 
 
 class Told(Destiny):
-    """Fates that were told in advance; all is well when they are over."""
+    """Predetermined fates; everything works when they are over."""
 
     def __init__(self, course: list[tuple[int, Fate, float]]) -> None:
         well = Decision(Fate.NOTHING, 0)

@@ -1,7 +1,8 @@
 """A third world, in which no time passes and no packet travels.
 
 It is an asyncio loop whose clock jumps to the next event, with connections in memory to the same chaotic server. One
-seed gives one history, to the last octet; a client that waits for what can never happen is told so, and does not hang.
+seed gives one history, to the last octet. A client that waits for something that can never happen gets an error, and
+does not hang.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def test_with_send_each_row_is_a_message(folder: Path, server: SMTPServer) -> No
     done = merge(folder, "--send", *options, server=server)
     assert done.exit_code == 0 and done.output == "2 sent\n"
     first, second = server.messages
-    assert first.recipients == ("bob@example.org",)  # a column is no field of the message, unless an option says so
+    assert first.recipients == ("bob@example.org",)  # a column is not a field of the message, unless an option says so
     assert first.header("List-Unsubscribe") == "<https://x.org/1>" and second.header("List-Unsubscribe") is None
     assert 'style="margin: 0;"' in str(first.email) and "image/png" in str(first.email)
     assert "Dear &lt;Cy&gt;" in str(second.email)

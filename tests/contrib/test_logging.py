@@ -194,7 +194,7 @@ def test_what_was_refused_for_good_is_counted_in_the_next_mail(
 
 
 class SilentServer:
-    """Takes connections and says nothing, until it is told to hang up."""
+    """Accepts connections and says nothing, until it is asked to close them."""
 
     def __init__(self) -> None:
         self.called, self._hang_up = threading.Event(), threading.Event()
@@ -225,7 +225,7 @@ def silent() -> Iterator[SilentServer]:
 def test_the_standard_librarys_handler_makes_the_program_wait_for_a_silent_server(
     logger: logging.Logger, silent: SilentServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """For a whole time-out: what would end it here is only that the server hangs up."""
+    """For a whole timeout: only the server's closing ends it here."""
     addresses = ("site@example.com", "ops@example.com", "Subject")
     logger.addHandler(logging.handlers.SMTPHandler(("127.0.0.1", silent.port), *addresses, timeout=30))
     returned = threading.Event()

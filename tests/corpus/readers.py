@@ -1,5 +1,5 @@
-"""What readers find in a message: Python's ``email``, mailparser (Node.js) and MIME::Parser (Perl), each asked once for
-all messages. A reading has the same names whoever has read it, and more where a reader says more."""
+"""The content of a message as readers see it: Python's ``email``, mailparser (Node.js) and MIME::Parser (Perl), each
+called once for all messages. A reading has the same names for all readers, and more where a reader reports more."""
 
 from __future__ import annotations
 

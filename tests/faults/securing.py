@@ -1,4 +1,4 @@
-"""Faults of STARTTLS, of the handshake and of certificates: in every row nothing is said in the clear."""
+"""Faults of STARTTLS, of the handshake and of certificates: in every row nothing is sent in plain text."""
 
 from __future__ import annotations
 

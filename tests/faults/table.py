@@ -51,7 +51,7 @@ ONE_MODE = (Mode.PIPELINING,)
 
 
 class Again(StrEnum):
-    """What becomes of the message when tries are allowed and the fault happens once."""
+    """What happens to the message when retries are allowed and the fault occurs once."""
 
     NEEDLESS = "not needed"
     DELIVERED = "yes: delivered to all, once"

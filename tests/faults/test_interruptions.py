@@ -1,4 +1,4 @@
-"""Whoever is interrupted loses a connection and nothing else: the next send works at once."""
+"""An interrupted sender loses a connection and nothing else: the next send works at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every row of the fault table: in both worlds, as the server lets the client talk, in the clear and over TLS."""
+"""Every row of the fault table: blocking and asyncio, with the server's modes, in plain text and over TLS."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ CASES = [
 
 
 def send(session: Session, content: bytes) -> Receipt:
-    """What came of a message, whether it was raised or returned."""
+    """Return the result of a message, whether it was raised or returned."""
     try:
         return session.send(content, sender=SENDER, recipients=[BOB, CLEO])
     except SMTPError as error:

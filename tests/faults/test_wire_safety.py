@@ -237,7 +237,7 @@ CREDENTIALS: dict[str, Any] = {"username": USER, "password": SECRET}
 
 
 def test_nothing_learned_before_tls_counts_after_it(world: World) -> None:
-    """Whoever sat in the middle may have said it: limits, mechanisms, extensions."""
+    """A man in the middle may have sent it: limits, mechanisms, extensions."""
     lies = "250-evil.example\r\n250-STARTTLS\r\n250-SIZE 10\r\n250-AUTH XOAUTH2\r\n250 X-EVIL"
     with SMTPServer(security="tls", users={USER: SECRET}) as server:
         server.reply_to("EHLO", lies, 1)

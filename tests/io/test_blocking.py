@@ -1,4 +1,4 @@
-"""The blocking world: nothing suspends, addresses race, the resolver has a deadline."""
+"""Blocking I/O: nothing suspends, addresses race, the resolver has a deadline."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_resolver_that_never_answers_meets_the_deadline(monkeypatch: pytest.Mo
 
 
 class _Watched(socket.socket):
-    """Tells what the stream counts as sent at the moment when the network has taken it."""
+    """Reports what the stream counts as sent at the moment when the network has accepted it."""
 
     stream: BlockingStream
     seen: tuple[int, int] = (0, 0)
@@ -131,7 +131,7 @@ def test_a_prompt_server_is_waited_for_awake_and_any_other_asleep(monkeypatch: p
     prompt, slow = 50e-6, 1.0
     with there:
         assert [sleeps_until(seconds) for seconds in (slow, prompt, prompt, prompt)] == [1, 1, 0, 0]
-        # One that is late is waited for asleep until it has been prompt again.
+        # After a late reply it blocks instead of spinning, until replies are prompt again.
         assert [sleeps_until(seconds) for seconds in (slow, slow, prompt, prompt)] == [1, 1, 1, 0]
         clock.ready_at = clock.now + slow
         with pytest.raises(TimeoutError):

@@ -1,4 +1,4 @@
-"""What a server said before it hung up is read, also when it comes out by a write that fails."""
+"""The final replies of a server that closed are read, even if the close first shows in a failed write."""
 
 from __future__ import annotations
 

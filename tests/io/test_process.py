@@ -1,4 +1,4 @@
-"""Programs run by the seam, in both worlds: fed, heard, and never left behind."""
+"""Programs run by the seam, in both worlds: fed, observed, and never left behind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from wlsmtp.io.process import MAX_OUTPUT
 MEGABYTE = [bytes([number % 256]) * 65536 for number in range(16)]
 PATIENCE = 60.0
 
-# Tells that it runs, has a child that would outlive it, and says when it was told that its input had ended.
+# Reports that it runs, has a child that would outlive it, and reports when its input has ended.
 LINGERS = """
 import os, pathlib, subprocess, sys
 here = pathlib.Path(sys.argv[1])

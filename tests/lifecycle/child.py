@@ -1,4 +1,4 @@
-"""A forked child that does something and tells the test what came of it."""
+"""A forked child that does something and reports the result to the test."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _tell(writing: int, work: Callable[[], Any]) -> None:
 
 
 def here(session: Session, world: World) -> Session:
-    """The session as a child uses it: in the asyncio world with an event loop of its own."""
+    """The session as a child uses it: with asyncio, in an event loop of its own."""
     return Session(session.face, World(world.name).run)
 
 

@@ -33,7 +33,7 @@ WORKER = """
         print("ready", flush=True)
         sys.stdin.readline()
 """
-"""Sends what is in the outbox until it is told to stop."""
+"""Sends the messages of the outbox until it is stopped."""
 
 
 NEWER = """

@@ -65,7 +65,7 @@ def records(request: pytest.FixtureRequest, tmp_path: Path) -> Records:
 
 
 def run_and_kill(server: SMTPServer, outbox: str, name: int, lines: int, program: str = SENDER) -> dict[str, str]:
-    """Start a program and kill it once it has told of so many messages; gives all that it had told of."""
+    """Start a program and kill it once it has reported so many messages; return all that it reported."""
     process = start(program, server.host, server.port, outbox, name, A_ROUND)
     assert process.stdout is not None
     told = [process.stdout.readline() for _ in range(lines)]

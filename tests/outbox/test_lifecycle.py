@@ -36,7 +36,7 @@ def message(**fields: Any) -> Message:
 
 
 class Held(MemoryTransport):
-    """Takes its time for each message, until it is released; tells what was asked of it, in its order."""
+    """Takes its time for each message, until it is released; records what was asked of it, in order."""
 
     def __init__(self) -> None:
         super().__init__()

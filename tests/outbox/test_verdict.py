@@ -1,4 +1,4 @@
-"""What becomes of a mail in an outbox, decided without a clock, a server or a store."""
+"""The next state of a mail in an outbox, decided without a clock, a server or a store."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Tests against mail servers that this project did not write, each run as a foreground process of the test run.
 
-Here is only what those servers share: what a program needs to be found, run, watched and ended. What a server is told
-belongs in the file of that server.
+This module has only what those servers share: finding, running, watching and ending a program. The configuration of a
+server belongs in its own module.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""chasquid: it throws away what it has read behind the content, and hangs up at the third error of a connection."""
+"""chasquid: it discards what it has read after the content, and closes the connection at its third error."""
 
 from __future__ import annotations
 

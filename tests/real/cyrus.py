@@ -43,7 +43,7 @@ def what_is_missing() -> str | None:
 
 
 def prepare(directory: Path, username: str, password: str) -> tuple[str, str]:
-    """Write its files, and return what Postfix must be told, and what Cyrus SASL must."""
+    """Write its files, and return the settings of Postfix and of Cyrus SASL."""
     program = find_program("saslpasswd2") or "saslpasswd2"
     user, _, realm = username.partition("@")
     database = directory / "sasldb2"

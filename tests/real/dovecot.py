@@ -63,7 +63,7 @@ def what_is_missing() -> str | None:
 
 @dataclass(frozen=True)
 class Extra:
-    """Mechanisms besides the usual ones, and what Dovecot must be told for them."""
+    """Mechanisms besides the usual ones, and the settings of Dovecot for them."""
 
     mechanisms: tuple[str, ...] = ()
     settings: str = ""

@@ -108,7 +108,7 @@ class EximServer(NamespacedServer):
     folder = "exim-4.96"
     ports = ("defaults", "few_mails", "few_recipients", "no_chunking", "no_pipelining", "starttls", "implicit")
     version = ""
-    """What this version is told besides."""
+    """Further settings of this version."""
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:

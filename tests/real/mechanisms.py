@@ -1,4 +1,4 @@
-"""What Dovecot must be told to offer every mechanism that it has: for Postfix, and for EXTERNAL in its own submission
+"""Settings with which Dovecot offers every mechanism that it has: for Postfix, and for EXTERNAL in its own submission
 service, as Postfix does not tell Dovecot about client certificates."""
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class EveryMechanism:
         shutil.rmtree(self.directory)
 
     def for_postfix(self) -> Extra:
-        """What Dovecot is told as the SASL provider of Postfix."""
+        """The settings of Dovecot as the SASL provider of Postfix."""
         settings = _SETTINGS.format(directory=self.directory)
         mechanisms: tuple[str, ...] = MECHANISMS
         if self.kerberos is not None:
@@ -112,7 +112,8 @@ class EveryMechanism:
         return Extra(mechanisms, settings)
 
     def for_submission(self, relay_port: int) -> tuple[Extra, int]:
-        """What Dovecot is told as a submission server in front of an SMTP server, and the port that it listens on."""
+        """The settings of Dovecot as a submission server in front of an SMTP server, and the port that it listens
+        on."""
         (port,) = _free_ports(("127.0.0.1",), 1)
         postfix = self.for_postfix()
         submission = _SUBMISSION.format(directory=self.directory, relay_port=relay_port, port=port)

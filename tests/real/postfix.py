@@ -225,8 +225,8 @@ class PostfixServer(Restarting):
         sasl: str | None = None,
         services: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
-        """`extra` is what Dovecot is told besides, `more` are lines of main.cf that override the usual ones, `sasl` is
-        the configuration of Cyrus SASL, `services` are further ports, each with what it changes of main.cf."""
+        """`extra` are further settings of Dovecot, `more` are lines of main.cf that override the usual ones, `sasl` is
+        the configuration of Cyrus SASL, `services` are further ports, each with its changes of main.cf."""
         self._extra, self._more, self._sasl = extra or dovecot.Extra(), more, sasl
         self._services = {**_PUBLIC_SERVICES, **(services or {})}
         self.hosts = _loopback_addresses()

@@ -1,6 +1,6 @@
-"""What real servers do with groups, refusals and their own limits, observed on the wire.
+"""The behaviour of real servers with groups, refusals and their own limits, observed on the wire.
 
-Nothing is told by time: a command that no server knows goes behind what may be lost, and its reply shows what was.
+Nothing depends on time: a command that no server knows follows what may be lost, and its reply shows what was.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Dovecot's submission server, in front of a Postfix: what it is told it relays, and answers when the Postfix has."""
+"""Dovecot's submission server, in front of a Postfix: it relays commands, and answers when the Postfix has."""
 
 from __future__ import annotations
 

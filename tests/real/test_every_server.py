@@ -181,7 +181,7 @@ def test_the_body_of_a_refused_message_gives_no_commands(real: Real, warm: bool)
                 if warm:
                     messages.append(new_message())
                     assert send(session, messages[-1])
-                # One line of header only: a server may hang up when it has met some that it does not know.
+                # One header line only: a server may close the connection after some that it does not know.
                 refused = new_message(body, "refused", is_short=True)
                 real.assert_refused(send(session, refused, refusal), refusal)
                 messages.append(new_message())

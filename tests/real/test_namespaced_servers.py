@@ -73,7 +73,7 @@ class Reached:
 
 
 def marked(mark: str | None = None) -> tuple[str, bytes]:
-    """A message that can be told from all others, and what tells it."""
+    """Return a message that differs from all others, and what distinguishes it."""
     mark = mark or secrets.token_hex(8)
     lines = [
         f"X-Begin: {mark}", f"From: {SENDER}", f"To: {BOB}", f"Message-ID: <{mark}@{DOMAIN}>",

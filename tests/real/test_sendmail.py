@@ -1,4 +1,4 @@
-"""Postfix's own sendmail program: what it takes arrives, and what it does not take is told."""
+"""Postfix's own sendmail program: what it accepts arrives, and what it refuses is reported."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The session of WLanguage against a real Postfix: how it is secured, who may log in, what comes of an email.
+"""The session of WLanguage against a real Postfix: its security, its login, the results of its emails.
 
-The rule of the original: LOGIN and PLAIN; a server that offers one of them and refuses makes the start fail, with one
-that offers neither the session goes on without authentication.
+The rule of the original: LOGIN and PLAIN. A server that offers one of them and refuses makes the start fail; with one
+that offers neither the session continues without authentication.
 """
 
 from __future__ import annotations

@@ -234,7 +234,7 @@ def test_a_connection_comes_back_once_however_often_it_is_released() -> None:
 
 
 class TestTheEndOfAConnection:
-    """It is no concern of the messages."""
+    """It does not concern the messages."""
 
     PATIENT = wlsmtp.Timeouts(quit=600.0)
 

@@ -48,7 +48,7 @@ def failure(kind: type[SMTPError], reply: Reply | None = None, **attributes: Any
 
 
 class TheirOwn(ConnectionFailed):
-    """Of somebody else's transport."""
+    """A third-party error."""
 
     temporary = False
     ambiguous = True

@@ -1,5 +1,5 @@
-"""The keywords of a session, the fields of its settings, what type checkers are told and what ``help()`` shows are the
-same settings: with the same defaults, and each with its meaning."""
+"""The keywords of a session, the fields of its settings, the signatures for type checkers and the text of ``help()``
+are the same settings: with the same defaults, and each with its meaning."""
 
 from __future__ import annotations
 

@@ -209,7 +209,7 @@ def test_a_name_that_is_in_no_row_is_answered_with_the_nearest(given: str, answe
     ],
 )
 def test_a_switch_that_means_what_is_so_anyhow_is_left_out(name: str, value: Any) -> None:
-    """Who asks for certificates to be verified is not told how to switch that off, nor how to send nowhere."""
+    """Those who ask for certificates to be verified get no advice on how to disable that, nor how to send nowhere."""
     with pytest.raises(ConfigError, match=f"^{name}: is not known; leave it out"):
         made("SessionConfig", **{name: value})
 

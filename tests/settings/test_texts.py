@@ -1,4 +1,4 @@
-"""Settings as texts: each can be given in a URL and in the environment; what is no setting is refused, with the right
+"""Settings as texts: each can be given in a URL and in the environment; other names are refused, with the right
 name."""
 
 from __future__ import annotations

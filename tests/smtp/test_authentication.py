@@ -448,7 +448,7 @@ def test_a_failure_that_is_not_about_the_secret_does_not_rest(world: World, repl
 
 
 def send_side_by_side(world: World, session: Session) -> list[Any]:
-    """What comes of four messages, each over a connection of its own."""
+    """Return the results of four messages, each over a connection of its own."""
     return world.together(*[(None, lambda number=number: session.face.send(mail(number))) for number in range(4)])
 
 
@@ -520,7 +520,7 @@ def test_an_explanation_that_makes_no_sense_does_no_harm(world: World, problem: 
 
 
 class Provider:
-    """Gives one token after the other, and notes what it is told."""
+    """Returns one token after the other, and records its calls."""
 
     def __init__(self, *tokens: str) -> None:
         self.tokens = list(tokens)

@@ -71,7 +71,7 @@ def test_a_message_over_the_limit_is_refused(limit: str, fits: bool) -> None:
 BOTH = ("PIPELINING", "CHUNKING")
 PROVEN = {"groups": Trust.PROVEN, "rset": Trust.PROVEN, "swallows_chunk": Trust.PROVEN}
 DATA, BDAT, PROBE = (False, False), (True, False), (True, True)
-"""Whether the content goes by BDAT, and whether it is found out first what becomes of a refused chunk."""
+"""Whether the content goes by BDAT, and whether a refused chunk is probed first."""
 
 
 def flow_of(

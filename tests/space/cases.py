@@ -125,7 +125,7 @@ PERMANENT = (
 FAREWELL = "421 4.3.2 closing down"
 CLOSING = ("250 2.0.0 fine", "450 4.2.0 greylisted", "451 4.4.2 timeout waiting for data", "550 5.7.1 rejected",
            "554 5.5.1 no valid recipients", FAREWELL)  # fmt: skip
-"""After these the server may hang up."""
+"""After these the server may close the connection."""
 
 
 def answers(stage: Stage, message: int) -> Iterator[Rule]:

@@ -18,7 +18,7 @@ IMPATIENCE = Timeouts(command=0.3, data=0.3, total=12.0)
 
 
 def content(number: int) -> bytes:
-    """A message that can be told from all others."""
+    """Return a message that differs from all others."""
     return b"Subject: m%d\r\n\r\n.a line\r\nand another\r\n" % number
 
 

@@ -201,7 +201,7 @@ def _is_puzzle(rule: Rule) -> bool:
 
 
 def _settles(answer: Answer) -> bool:
-    """Whether it is known from this reply on what becomes of the message for the recipient."""
+    """Return whether this reply settles the message for the recipient."""
     if answer.stage in (Stage.MAIL, Stage.RCPT_ONE):
         return answer.klass in (4, 5)
     return answer.stage in (Stage.DATA, Stage.END, Stage.BDAT) and answer.klass in (2, 4, 5)

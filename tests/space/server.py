@@ -1,7 +1,7 @@
 """A small SMTP server that follows rules and records what happened, for many cases at once in one selector loop.
 
-It shares no code with the library: RFC 5321, 2920, 3030 and nothing else. Messages are told apart by their sender
-(``m3@example.test``), so that each command can be attributed. Without a rule it does what the RFCs say; it keeps the
+It shares no code with the library: RFC 5321, 2920, 3030 and nothing else. Messages are distinguished by their sender
+(``m3@example.test``), so that each command can be attributed. Without a rule it does what the RFCs say. It keeps the
 envelope after a refused DATA and after refused recipients, as most servers do, and refuses MAIL inside a transaction.
 """
 
@@ -82,8 +82,8 @@ class Rule:
 
     @property
     def breaks_step(self) -> bool:
-        """Whether nobody can pair replies with commands from then on, or trust what follows: something that is no
-        reply, 3xx where nothing was asked, RSET that was not done, or a farewell (421) of a server that goes on."""
+        """True if nobody can pair replies with commands from then on, or trust what follows: bytes that are not a
+        reply, 3xx where nothing was asked, RSET that was not done, or a 421 of a server that continues."""
         if self.then is not Then.STAY and self.then is not Then.REFUSE:
             return False
         if not self.is_positive and not self.is_refusal:
@@ -143,7 +143,7 @@ class Answer:
 
     @property
     def klass(self) -> int:
-        """The first digit of its code; 0 if it is no reply."""
+        """The first digit of its code; 0 if it is not a reply."""
         return int(self.text[0]) if self.text[:3].isdigit() else 0
 
 
@@ -240,7 +240,7 @@ class ScriptedServer:
 
 
 class _Cut(Exception):
-    """The server hangs up."""
+    """The server closes the connection."""
 
     def __init__(self, then: Then) -> None:
         self.then = then

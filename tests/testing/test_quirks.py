@@ -1,4 +1,4 @@
-"""Each quirk, shown to a client that is no library, and what a server without it says instead."""
+"""Each quirk, shown to a client that is not this library, and what a server without it says instead."""
 
 from __future__ import annotations
 

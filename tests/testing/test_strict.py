@@ -1,4 +1,4 @@
-"""What a strict server refuses and keeps, shown to a client that is no library; and what it has no objection to."""
+"""What a strict server refuses and records, shown to a client that is not this library; and what it accepts."""
 
 from __future__ import annotations
 

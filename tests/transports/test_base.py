@@ -1,4 +1,4 @@
-"""Transports of somebody else's: one method, and what the session makes of its answer."""
+"""Third-party transports: one method, and what the session makes of its result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A routing table splits the recipients, and puts together what came of each part."""
+"""A routing table splits the recipients, and combines the results of each part."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_each_recipient_has_the_word_of_its_own_server(world: World) -> None:
     assert one.status is below.status is RecipientStatus.ACCEPTED and one.error is None
     assert other.status is RecipientStatus.NOT_SENT and isinstance(other.error, wlsmtp.MessageError)
     assert unicode.status is RecipientStatus.UNKNOWN and isinstance(unicode.error, wlsmtp.OutcomeUnknown)
-    # Of all that stands in the way, doubt is what the caller must not overlook.
+    # Of all failures, doubt is what the caller must not overlook.
     assert receipt.error is unicode.error
     assert [len(server.messages) for server in (good, later, doubtful)] == [1, 1, 0]
 

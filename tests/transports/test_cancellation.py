@@ -1,4 +1,4 @@
-"""A task may be cancelled at any await: the others are told the truth, and the next message goes through."""
+"""A task may be cancelled at any await: the others get true results, and the next message is sent."""
 
 from __future__ import annotations
 

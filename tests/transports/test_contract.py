@@ -25,7 +25,7 @@ from wlsmtp.transports.sendmail import SendmailTransport
 
 NOWHERE = "smtp://127.0.0.1:1"
 
-# What a sendmail program is told and given, written where the test can read it.
+# The arguments and the input of a sendmail program, written where the test can read them.
 PROGRAM = """\
 import json, sys, uuid, pathlib
 words = sys.argv[1:]
@@ -103,7 +103,7 @@ class TestMaildir(TransportContract):
 
     def delivered(self, transport: Transport, directory: Path) -> Sequence[StoredMessage]:
         assert not list((directory / "box" / "tmp").iterdir())
-        # The standard library's reader is somebody else's word on what a Maildir is.
+        # The standard library's reader is an independent judge of a Maildir.
         box = mailbox.Maildir(directory / "box", factory=None, create=False)
         return [unwrapped(box.get_bytes(key).replace(b"\n", b"\r\n")) for key in box.keys()]  # noqa: SIM118
 

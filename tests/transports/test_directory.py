@@ -1,4 +1,4 @@
-"""Directories of messages: seen whole or not at all, kept through a crash, and told when they cannot be written."""
+"""Directories of messages: seen whole or not at all, kept through a crash, and reported when they cannot be written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong with one message, or one sender, is told as it is, and harms no other."""
+"""A failure of one message, or one sender, is reported as it is, and harms no other."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class TestServersThatTakeLess:
 
 
 class TestNeighboursOfARefusedMessage:
-    """A connection that ends behind a refusal is no failure of the message that comes next."""
+    """A connection that ends after a refusal is not a failure of the next message."""
 
     @pytest.mark.parametrize("stage", ["MAIL", "DATA", "CONTENT"])
     def test_the_server_hangs_up_behind_a_refusal(self, world: World, stage: str) -> None:

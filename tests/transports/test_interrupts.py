@@ -1,4 +1,4 @@
-"""A thread may be interrupted at any place: the others are told the truth, and the next message goes through."""
+"""A thread may be interrupted anywhere: the others get true results, and the next message is sent."""
 
 from __future__ import annotations
 

@@ -57,7 +57,8 @@ class Side(ServerSide):
 
 
 class Server(SMTPServer):
-    """Refuses spam and one recipient, and notices whoever is offered again after a message was stored for them."""
+    """Refuses spam and one recipient, and notices a recipient that is offered again after a message was stored for
+    it."""
 
     side = Side
 

@@ -147,7 +147,8 @@ def test_421_divides_the_window_exactly_and_nothing_is_lost(world: World, extens
             receipts.append(receipt)
             if len(receipts) == 20:
                 server.reply_to("MAIL", "421 4.3.2 Enough", times=1)
-    # The connection had delivered, so 421 is no failure of a message; how many it took is the limit from then on.
+    # The connection had delivered, so 421 is not a failure of a message; the number it accepted is the limit from then
+    # on.
     assert all(receipts) and sum(receipt.attempts for receipt in receipts) == 100
     assert server.connections > 2
     counts = Counter(number for number, who, line in server.transcript if who == "C" and line.startswith(b"MAIL"))

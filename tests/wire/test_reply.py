@@ -1,4 +1,4 @@
-"""Replies are read the same in any chunking, sloppy ones too; what is no reply is refused, and memory is bounded."""
+"""Replies are parsed the same in any chunking, sloppy ones too; anything else is refused, and memory is bounded."""
 
 from __future__ import annotations
 

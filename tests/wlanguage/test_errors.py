@@ -1,4 +1,4 @@
-"""How errors are told: False, ``ErrorOccurred``, ``ErrorInfo``, each thread for itself."""
+"""Error reporting: False, ``ErrorOccurred``, ``ErrorInfo``, each thread for itself."""
 
 from __future__ import annotations
 

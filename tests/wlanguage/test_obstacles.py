@@ -1,4 +1,4 @@
-"""What stands in the way of all emails of an asynchronous session, and is told rather than waited for."""
+"""A permanent problem of all emails of an asynchronous session is reported rather than waited for."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def spooler(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def until_it_was_tried(identifier: str) -> int:
-    """Ask until it is known what comes of an email."""
+    """Ask until the result of an email is known."""
     while (status := EmailStatus(identifier)) == emailPending:
         pass
     return status

@@ -175,7 +175,7 @@ def receipt_by_mail(sIni: str, sDirectory: str) -> str:
 
 
 def page_of_a_site(USER: str, PASSWORD: str, sServer: str, nPort: int) -> int:
-    """The form with a POP3 server, in asynchronous mode, and what came of the email."""
+    """The form with a POP3 server, in asynchronous mode, and the result of the email."""
     # IF EmailStartSession(USER, PASSWORD, "pop3.example.com", sServer, 110, nPort, True) = True THEN
     if EmailStartSession(USER, PASSWORD, "pop3.example.com", sServer, 110, nPort, True) == True:
         # UserName = USER

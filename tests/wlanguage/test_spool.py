@@ -1,4 +1,4 @@
-"""Asynchronous sessions: emails wait in the spooler, and ``EmailStatus`` tells what came of them."""
+"""Asynchronous sessions: emails wait in the spooler, and ``EmailStatus`` returns their results."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class SMTP(smtplib.SMTP):  # type: ignore[no-redef]
         """Open a session, and connect. Raises the ``OSError`` of the system, or ``SMTPException``."""
         if not port and host.count(":") == 1:
             host, _, text = host.partition(":")
-            port = int(text) if text.isdecimal() else -1  # what is no port is refused below
+            port = int(text) if text.isdecimal() else -1  # an invalid port is refused below
         self.source_address = source_address or self.source_address
         network = Network(local_address=self.source_address[0] or None) if self.source_address else None
         given = {"server": host, "port": port or self.default_port, "timeout": self.timeout, "network": network}

@@ -242,7 +242,7 @@ class Inbox:
         there = f"{seen} arrived, the last of them: {others}" if seen else "none arrived"
         return f"{asked} after {timeout:g} s; {there}"
 
-    # On to the world.
+    # Sending messages on.
 
     @property
     def can_release(self) -> bool:

@@ -62,7 +62,7 @@ class InboxSide(ServerSide):
     def _fill(self) -> None:
         limit = self._server.size_limit or 0
         if len(self._received) + len(self._chunks) > limit + limit // 4 + 1_000_000:
-            raise Ended  # the client sends more than it was told that it may
+            raise Ended  # the client sends more than it may
         super()._fill()
 
 

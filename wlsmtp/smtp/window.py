@@ -268,7 +268,7 @@ class Window:
             self._stop_waiting(transaction, _out_of_time(cause, self.link.server))
 
     def _stop_waiting(self, transaction: Transaction, error: SMTPError) -> None:
-        """Stop one sender from waiting; the others continue. What was queued is sent, whoever waits for the reply."""
+        """Stop one sender from waiting; the others continue. What was queued is sent all the same."""
         with self._mutex:
             if transaction.outcome is None:
                 is_queued = self._drop_if_queued_locked(transaction)

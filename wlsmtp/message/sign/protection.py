@@ -91,7 +91,8 @@ def _identity(value: object) -> Identity:
 
 
 def _certificates(value: object) -> tuple[bytes, ...]:
-    """Certificates in DER. Raises ``ValueError``, also for none: an empty list must not send a message in the clear."""
+    """Return certificates in DER. Raises ``ValueError``, also for none: an empty list must not send a message in plain
+    text."""
     is_one = isinstance(value, str | bytes | os.PathLike) or hasattr(value, "public_bytes")
     items: Any = (value,) if is_one else value
     if not isinstance(items, Iterable) or isinstance(items, Mapping):
