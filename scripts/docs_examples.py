@@ -11,7 +11,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-FENCE = re.compile(r"^(<!-- goes on .* -->\n)?```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(
+    r'^(<!-- goes on .* -->\n)?```python(?: title="(?!before: |cell )[^"]*")?\n(.*?)^```', re.MULTILINE | re.DOTALL
+)
+"""Not what is written for other libraries, nor the cells of a notebook, which await at the top."""
 
 
 def main(directory: Path) -> None:
