@@ -39,7 +39,7 @@ echo "Some tests once more, with Python $version:"
 "$venv/bin/python" -m pytest -q -m "not real" tests/lifecycle tests/io tests/test_tls.py tests/test_session.py \
     tests/outbox/test_sqlite.py tests/outbox/test_stores.py tests/transports/test_cancellation.py \
     tests/transports/test_interrupts.py tests/smtp/test_authentication.py tests/message tests/corpus tests/cpython
-echo "Django's mail once more, with the newest Django:"
+echo "Adapters once more, with the newest Django:"
 export PYTHONPATH="$PWD/$venv/django-6"
 sh scripts/fetch-django-tests.sh "$venv/bin/python"
-exec "$venv/bin/python" -m pytest -q tests/contrib/test_django*.py
+exec "$venv/bin/python" -m pytest -q tests/contrib/test_django*.py tests/contrib/test_logging.py
