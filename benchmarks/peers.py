@@ -132,6 +132,11 @@ def _from_pypi(package: str) -> list[str]:
     return _python_client(package)
 
 
+def install_dkimpy() -> None:
+    """Sees to it that dkimpy is there, with what it signs Ed25519 with."""
+    _once("dkimpy", lambda: [_pip(package) for package in ("dkimpy", "pynacl")])
+
+
 def _nodemailer() -> list[str]:
     directory = WORK / "node"
     directory.mkdir(exist_ok=True)

@@ -24,6 +24,7 @@ QUESTIONS = (
     "built_per_message",
     "building",
     "whole_letter",
+    "signing",
     "latency",
     "connections",
     "attachment",
