@@ -54,7 +54,7 @@ lint: $(STAMP)
 	$(BIN)/python scripts/type_completeness.py 98
 
 docs: $(STAMP)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --clean
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean
 
 dist: $(STAMP)
 	rm -rf dist
