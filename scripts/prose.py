@@ -131,7 +131,12 @@ def findings(path: Path) -> list[Finding]:
 
 
 def main(arguments: list[str]) -> int:
-    paths = [Path(name) for name in arguments] or sorted((ROOT / "wlsmtp").rglob("*.py"))
+    paths = [Path(name) for name in arguments] or [
+        *sorted((ROOT / "wlsmtp").rglob("*.py")),
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *sorted((ROOT / "docs").rglob("*.md")),
+    ]
     found = [(path, line, words) for path in paths for line, words in findings(path)]
     for path, line, words in found:
         print(f"{path.relative_to(ROOT) if path.is_absolute() else path}:{line}: {words}")  # noqa: T201

@@ -70,19 +70,19 @@ def doubtful(what: str, reply: Scripted, *, quick: bool = False, over_tls: bool 
 REFUSALS = [
     refused("answers the content with 450", "450 4.2.0 Later", 450, DELIVERED),
     refused("answers the content with 452", "452 4.3.1 Disk full", 452, DELIVERED),
-    refused("answers the content with 421 and hangs up", ("421 4.3.2 Closing", CLOSE), 421, DELIVERED),
+    refused("answers the content with 421 and closes", ("421 4.3.2 Closing", CLOSE), 421, DELIVERED),
     refused("answers the content with 487, which no standard knows", "487 Hm", 487, DELIVERED),
     refused("answers the content with 550", "550 5.7.1 Spam", 550),
     refused("answers the content with 552: too big", "552 5.3.4 Too big", 552),
-    refused("answers the content with 554 and hangs up", ("554 5.6.0 Virus", CLOSE), 554, hangs_up=True),
+    refused("answers the content with 554 and closes", ("554 5.6.0 Virus", CLOSE), 554, hangs_up=True),
     refused("answers the content with 577, which no standard knows", "577 Hm", 577),
-    Fault(what="answers the content with 250 and hangs up", says=(Says(".", ("250 2.0.0 Queued", CLOSE)),),
+    Fault(what="answers the content with 250 and closes", says=(Says(".", ("250 2.0.0 Queued", CLOSE)),),
           hangs_up=True),
     Fault(what="answers the content with 277, which no standard knows", says=(Says(".", "277 Fine"),)),
 ]  # fmt: skip
 
 HALFWAY = [
-    halfway("hangs up in the middle of the content", CLOSE, ConnectionFailed, DELIVERED),
+    halfway("closes in the middle of the content", CLOSE, ConnectionFailed, DELIVERED),
     halfway("resets the connection in the middle of the content", RESET, ConnectionFailed, DELIVERED),
     halfway("stops reading in the middle of the content", DEAF, DeadlineExceeded, DELIVERED),
     halfway("refuses in the middle of the content: 552", ("552 5.3.4 Too big", SILENCE), ContentRefused, Again.NO,
@@ -96,12 +96,12 @@ HALFWAY = [
 ]  # fmt: skip
 
 DOUBTS = [
-    *doubtful("hangs up after the content", CLOSE),
+    *doubtful("closes after the content", CLOSE),
     *doubtful("resets the connection after the content", RESET),
     *doubtful("never answers the content", SILENCE, quick=True),
     *doubtful("answers the content an octet at a time, without end", Drip(b"250 "), quick=True, over_tls=False),
-    *doubtful("hangs up in the middle of the reply to the content", (b"250 2.0.0 Queu", CLOSE)),
-    *doubtful("hangs up after one of two lines of the reply to the content", (b"250-2.0.0 Queued\r\n", CLOSE)),
+    *doubtful("closes in the middle of the reply to the content", (b"250 2.0.0 Queu", CLOSE)),
+    *doubtful("closes after one of two lines of the reply to the content", (b"250-2.0.0 Queued\r\n", CLOSE)),
     *doubtful("answers the content with garbage", b"\0\xff\r\n", over_tls=False),
     *doubtful("answers the content with one endless line", itertools.repeat(b"250 " + b"x" * 65536), over_tls=False),
     *doubtful("answers the content with 354, as if it were still to come", "354 Go ahead", over_tls=False),
@@ -121,7 +121,7 @@ BDATS = [
         error=OutcomeUnknown, stage=CONTENT, again=Again.NO, **nobody(UNKNOWN),
     ),
     Fault(
-        what="hangs up at BDAT", says=(Says("BDAT", CLOSE),), modes=BY_BDAT, error=OutcomeUnknown, stage=CONTENT,
+        what="closes at BDAT", says=(Says("BDAT", CLOSE),), modes=BY_BDAT, error=OutcomeUnknown, stage=CONTENT,
         again=Again.NO, over_tls=True, **nobody(UNKNOWN),
     ),
 ]  # fmt: skip
@@ -140,7 +140,7 @@ ENDING = [
         settings={"timeout": Timeouts(quit=0.2)},
     )
     for what, reply in (
-        ("hangs up at QUIT", CLOSE), ("resets the connection at QUIT", RESET), ("never answers QUIT", SILENCE),
+        ("closes at QUIT", CLOSE), ("resets the connection at QUIT", RESET), ("never answers QUIT", SILENCE),
         ("answers QUIT with 500", "500 5.5.1 What?"), ("answers QUIT with garbage", b"\0\r\n"),
         ("answers QUIT with one endless line", itertools.repeat(b"x" * 65536)),
     )

@@ -43,10 +43,10 @@ class Leaves:
 
 
 KEPT = [
-    idle("has hung up on the idle connection", does=SMTPServer.drop_connections),
-    idle("hangs up on the kept connection at MAIL", Says("MAIL", CLOSE), doubtful=BY_BDAT),
+    idle("has closed the idle connection", does=SMTPServer.drop_connections),
+    idle("closes the kept connection at MAIL", Says("MAIL", CLOSE), doubtful=BY_BDAT),
     idle("resets the kept connection at MAIL", Says("MAIL", RESET), doubtful=BY_BDAT),
-    idle("answers MAIL over the kept connection with 421, and hangs up", Says("MAIL", ("421 4.4.2 Idle", CLOSE))),
+    idle("answers MAIL over the kept connection with 421, and closes it", Says("MAIL", ("421 4.4.2 Idle", CLOSE))),
     idle("answers MAIL over the kept connection with 451 4.4.2, as Amazon SES does", Says("MAIL", "451 4.4.2 Idle")),
     Fault(
         what="has silently dropped the idle connection", says=(Says("MAIL", SILENCE),), kept=True, doubtful=BY_BDAT,
@@ -72,7 +72,7 @@ KEPT = [
         error=SenderRefused, stage=Stage.MAIL, code=451, again=Again.DELIVERED, **nobody(REFUSED),
     ),
     Fault(
-        what="takes one message a connection, and tells nobody", says=(Says("MAIL", ("421 4.7.0 Enough", CLOSE)),),
+        what="takes one message a connection, and does not say so", says=(Says("MAIL", ("421 4.7.0 Enough", CLOSE)),),
         kept=True, settings={"pool": PoolLimits(max_messages=None)},
     ),
 ]  # fmt: skip

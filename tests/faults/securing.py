@@ -70,8 +70,8 @@ SECURING = [
     starttls("answers STARTTLS with 600", b"600 Hm\r\n", ProtocolError, Stage.STARTTLS),
     starttls("answers STARTTLS with 454, to a session that would do without TLS", "454 4.7.0 TLS not available",
              TLSError, Stage.STARTTLS, DELIVERED, code=454, settings={"security": "default"}),
-    starttls("hangs up at STARTTLS", CLOSE, ConnectionFailed, Stage.STARTTLS, DELIVERED),
-    starttls("hangs up behind the 220 to STARTTLS", (b"220 go\r\n", CLOSE), ConnectionFailed, Stage.TLS, DELIVERED),
+    starttls("closes at STARTTLS", CLOSE, ConnectionFailed, Stage.STARTTLS, DELIVERED),
+    starttls("closes behind the 220 to STARTTLS", (b"220 go\r\n", CLOSE), ConnectionFailed, Stage.TLS, DELIVERED),
     starttls("never answers STARTTLS", SILENCE, DeadlineExceeded, Stage.STARTTLS, DELIVERED, quick=True),
     starttls("injects a reply behind the 220 to STARTTLS", b"220 go\r\n250 2.0.0 Injected\r\n", ProtocolError,
              Stage.STARTTLS),
@@ -82,7 +82,7 @@ SECURING = [
         for how, security in (("STARTTLS", "tls"), ("TLS from the first byte", "ssl"))
         for what, reply, error, again, quick in (
             ("answers the handshake with garbage", b"\r\n\r\n250 garbage\r\n", TLSError, Again.NO, False),
-            ("hangs up in the handshake", CLOSE, ConnectionFailed, DELIVERED, False),
+            ("closes in the handshake", CLOSE, ConnectionFailed, DELIVERED, False),
             ("resets the connection in the handshake", RESET, ConnectionFailed, DELIVERED, False),
             ("never answers the handshake", SILENCE, DeadlineExceeded, DELIVERED, True),
         )

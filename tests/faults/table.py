@@ -88,7 +88,7 @@ class Fault:
     """What the server has said or done on that connection since."""
     modes: tuple[Mode, ...] = EVERY_MODE
     hangs_up: bool = False
-    """Whether the server closes the connection although all is well: the next send comes after that."""
+    """Whether the server closes although all is well: the next send comes after that."""
     over_tls: bool = False
     """Whether the row runs over TLS as well."""
     doubtful: tuple[Mode, ...] = ()

@@ -25,14 +25,14 @@ AT_ONCE = RetryPolicy(attempts=4, backoff=0, jitter=0)
 HANGS_UP_WHEN_ALL_IS_WELL = ("250 2.0.0 Queued", CLOSE)
 
 STRIKES: list[tuple[str, str, Scripted]] = [
-    ("hangs up at MAIL", "MAIL", CLOSE),
-    ("hangs up at RCPT", "RCPT", CLOSE),
-    ("hangs up at DATA or BDAT", "DATA", CLOSE),
-    ("hangs up in the content", "CONTENT", CLOSE),
-    ("hangs up at the end of the content", ".", CLOSE),
-    ("stores the message and hangs up", "STORED", CLOSE),
+    ("closes at MAIL", "MAIL", CLOSE),
+    ("closes at RCPT", "RCPT", CLOSE),
+    ("closes at DATA or BDAT", "DATA", CLOSE),
+    ("closes in the content", "CONTENT", CLOSE),
+    ("closes at the end of the content", ".", CLOSE),
+    ("stores the message and closes", "STORED", CLOSE),
     ("stores the message and resets", "STORED", RESET),
-    ("acknowledges the message and hangs up", "STORED", HANGS_UP_WHEN_ALL_IS_WELL),
+    ("acknowledges the message and closes", "STORED", HANGS_UP_WHEN_ALL_IS_WELL),
     ("takes no more messages: 421", "MAIL", ("421 4.7.0 Enough", CLOSE)),
     ("refuses the content with 421", ".", ("421 4.7.0 Enough", CLOSE)),
     ("refuses a sender", "MAIL", "550 5.7.1 No"),

@@ -16,7 +16,7 @@ MOST_MESSAGES = 30
 MOST_REFUSALS = 12
 
 _UNKNOWN = "XUNKNOWN"
-_HUNG_UP = "hangs up"
+_HUNG_UP = "closes the connection"
 
 Answer = tuple[int, list[str]]
 

@@ -31,7 +31,11 @@ def providers() -> Iterable[str]:
     yield "| profile | whose | groups, chunks | situations |"
     yield "|---|---|---|---|"
     for name, profile in profiles().items():
-        yield f"| `{name}` | {profile.title} | {_flow(profile)} | {', '.join(profile.situations) or 'none'} |"
+        yield f"| `{name}` | {profile.title} | {_flow(profile)} | {_situations(profile)} |"
+
+
+def _situations(profile: Profile) -> str:
+    return ", ".join(f"`{name}`" for name in profile.situations) or "none"
 
 
 def _flow(profile: Profile) -> str:

@@ -331,7 +331,7 @@ def _(step: Step) -> None:
 
 @_quirk("max-connections-in-clear:N", "Exim on port 465")
 def _(step: Step) -> None:
-    """Where TLS is spoken from the first byte, a connection beyond N open ones gets 421 in the clear, and is closed."""
+    """Where TLS is spoken from the first byte, one beyond N open ones gets 421 in plain text, and is closed."""
     if step.verb == "ACCEPT" and step.side.rank > step.limit:
         step.side.wait_for_input()
         words = step.side.words("too many connections", "421 Too many concurrent SMTP connections")
