@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.outbox.programs import start
 from wlsmtp import RetryPolicy
 from wlsmtp.testing import SMTPServer
 from wlsmtp.wlanguage import *
@@ -113,6 +114,27 @@ def test_closing_loses_nothing_that_is_in_memory_only(smtp_server_factory: Make)
     EmailSetTimeOut(10)
     EmailCloseSession("ann")
     assert not ErrorOccurred and EmailStatus(Email.ID) == emailSent and not sessions._registry
+
+
+FORGETFUL = """
+    import gc, sys
+    from wlsmtp.outbox.spooler import Spooler
+    from wlsmtp.wlanguage import *
+
+    EmailStartSMTPSession("ann", None, sys.argv[1], int(sys.argv[2]), True)
+    Email.Sender, Email.Recipient, Email.Message = "ann@example.com", "bob@example.org", "Hi"
+    EmailSendMessage("ann")
+    for spooler in (one for one in gc.get_objects() if isinstance(one, Spooler)):
+        spooler._close_timeout = 0.3
+"""
+
+
+def test_a_program_that_ends_with_unsent_emails_says_so_in_words_of_wlanguage(closed_port: int) -> None:
+    process = start(FORGETFUL, "127.0.0.1", closed_port)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0 and errors.count("\n") == 1
+    assert "The program has ended with 1 messages unsent, which are lost" in errors
+    assert "Call EmailCloseSession before the end" in errors and "close()" not in errors
 
 
 def test_what_is_left_in_a_file_is_sent_by_the_next_session(smtp_server_factory: Make, tmp_path: Path) -> None:

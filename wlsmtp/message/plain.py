@@ -27,7 +27,7 @@ def text_of(html: str) -> str:
 
 
 def link_text(url: str, shown: str) -> str:
-    """What is written behind the text of a link: its URL, unless the text says it already."""
+    """Return what follows the text of a link: its URL, unless the text shows it already."""
     bare = url.partition(":" if url.startswith(("mailto:", "tel:")) else "://")[2].rstrip("/")
     if not url or url.startswith(("#", "javascript:")) or (shown and shown.rstrip("/") in (url.rstrip("/"), bare)):
         return ""

@@ -60,8 +60,8 @@ _seen: dict[int, None] = {}  # what came once
 
 
 def repeated(html: str, css: str | None, directory: str | None, wants_text: bool) -> Made | None:
-    """The text, the HTML and the pictures, or None where the HTML must be made for itself: it is the first of its kind,
-    or of no kind that can be told."""
+    """Return the text, the HTML and the pictures. None if this HTML must be processed by itself: it is the first of its
+    form, or has no recognizable form."""
     if len(html) > _LONGEST or html.count("<!--") > _COMMENTS or (not html.isascii() and _MARK.search(html)):
         return None
     pieces = _VALUE.split(html)

@@ -148,6 +148,8 @@ class Outbox(ABC):
     """Seconds after which a mail is reclaimed from a worker that gave no sign of life. Workers renew in time."""
     keep: float | None = 7 * 86400.0
     """Seconds for which finished mail is remembered, so that its receipt is available. None: for ever."""
+    exit_hint: str = "Call close(), or keep messages with outbox='sqlite:///path'"
+    """The advice when a program ends with unsent mail that is in memory only."""
 
     @classmethod
     def from_url(cls, url: URL) -> Self:

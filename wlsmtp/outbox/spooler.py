@@ -296,8 +296,7 @@ class Spooler:
             why = next((entry.receipt.error for entry in left if entry.receipt.error is not None), None)
             words = f"The program has ended with {len(left)} messages unsent, which are lost"
             words += (f" ({why.message})" if why else "") + f": {_named(left)}"
-            hint = "Call close(), or keep messages with outbox='sqlite:///path'"
-            raise OutboxNotEmpty(words, stage=Stage.SETTINGS, hint=hint)
+            raise OutboxNotEmpty(words, stage=Stage.SETTINGS, hint=self._outbox.exit_hint)
 
     async def _ready(self) -> None:
         if self._is_outbox_open:

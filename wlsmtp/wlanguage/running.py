@@ -20,8 +20,11 @@ __all__: list[str] = []
 _A_MOMENT = 1.0
 """Seconds for emails in flight when a session is replaced by another one."""
 _CLOSE_AGAIN = (
-    "The session stays open and goes on sending; close it once more. EmailConfigure(emailParameterSpooler, …) keeps "
+    "The session stays open and continues sending; close it once more. EmailConfigure(emailParameterSpooler, …) keeps "
     "emails in files"
+)
+_CLOSE_BEFORE = (
+    "Call EmailCloseSession before the end, or keep emails in files with EmailConfigure(emailParameterSpooler, …)"
 )
 _START_AGAIN = (
     "The session stays open. Started again with settings that work it sends them; EmailStatus gives up the email that "
@@ -57,9 +60,9 @@ class Running:
         self.settings = wanted
         self.is_spooling: Any = wanted.get("mode") == "async"
         self.is_in_memory: Any = self.is_spooling and wanted["outbox"] == "memory:"
-        self.outbox: Outbox | MemoryOutbox | None = (
-            outbox if outbox is not None else MemoryOutbox() if self.is_in_memory else None
-        )
+        self.outbox: Outbox | None = MemoryOutbox() if outbox is None and self.is_in_memory else outbox
+        if self.outbox is not None:
+            self.outbox.exit_hint = _CLOSE_BEFORE
         self.is_closed: bool = False
         self._given_up: list[SMTPError] = []
         """The reasons why emails were given up, one by one."""
