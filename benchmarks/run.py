@@ -33,6 +33,7 @@ QUESTIONS = (
     "volume",
     "import_time",
     "outbox",
+    "inbox_page",
     "django_mail",
     "real_postfix",
 )

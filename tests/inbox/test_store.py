@@ -71,6 +71,7 @@ def store() -> Store:
 def test_search(store: Store, query: str, subjects: list[str]) -> None:
     assert [entry.summary["subject"] for entry in store.find(query)] == subjects
     assert store.count(query)[0] == len(subjects)
+    assert store.page(query, 1, 2) == (store.find(query, 1, 2), store.count(query))
 
 
 def test_the_oldest_go_when_there_is_no_more_room() -> None:

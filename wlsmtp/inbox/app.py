@@ -226,8 +226,7 @@ class _Web:
     def messages(self, request: Request) -> Response:
         query, zone = _query(request)
         start = _number(request, "start", 0, 10**9)
-        entries = self._store.find(query, start, _number(request, "limit", 50, MAX_LIMIT), zone=zone)
-        counted = self._store.count(query, zone=zone)
+        entries, counted = self._store.page(query, start, _number(request, "limit", 50, MAX_LIMIT), zone=zone)
         return JSONResponse(shapes.listing(entries, counted, self._store.totals(), self._store.tags(), start))
 
     async def events(self, request: Request) -> Response:

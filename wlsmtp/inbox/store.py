@@ -220,6 +220,21 @@ class Store:
                 connection, f"WHERE {found.sql} ORDER BY number DESC LIMIT ? OFFSET ?", (*found.values, limit, start)
             )
 
+    def page(
+        self, query: str = "", start: int = 0, limit: int = 50, *, zone: str = ""
+    ) -> tuple[list[Entry], tuple[int, int]]:
+        """Return what ``find`` and ``count`` return, by one search."""
+        found = condition_of(query, zone)
+        with self._using() as connection:
+            rows = connection.execute(
+                f"SELECT number, is_read FROM messages WHERE {found.sql} ORDER BY number DESC", found.values
+            ).fetchall()
+            shown = [row[0] for row in rows[start : start + limit]]
+            entries = self._entries(
+                connection, f"WHERE number IN ({','.join('?' * len(shown))}) ORDER BY number DESC", shown
+            )
+        return entries, (len(rows), sum(1 for row in rows if not row[1]))
+
     def after(self, number: int, limit: int = 100) -> list[Entry]:
         """The messages behind that one, oldest first."""
         with self._using() as connection:
