@@ -116,8 +116,7 @@ class _Writer:
         if message.calendar is not None:
             from wlsmtp.message.invitation import method_of
 
-            method = f"; method={method_of(message.calendar)}"
-            alternatives.append(self._text("calendar", message.calendar, method))
+            alternatives.append(self._text(f"calendar; method={method_of(message.calendar)}", message.calendar))
         if len(alternatives) > 1:
             yield self._multipart("alternative", alternatives)
         else:
@@ -143,12 +142,12 @@ class _Writer:
     def _boundary(self) -> str:
         return hashlib.sha256(self._mark.encode()).hexdigest()[:32]
 
-    def _text(self, subtype: str, text: str, parameter: str = "", *, is_alone: bool = False) -> Entity:
+    def _text(self, subtype: str, text: str, *, is_alone: bool = False) -> Entity:
         octets = with_clean_line_ends(text.encode())
         if octets and not octets.endswith(b"\r\n"):
             octets += b"\r\n"
         encoding, body = encode_text(octets, but=b"" if is_alone else self._boundary.encode())
-        return [_text_head(subtype, encoding, parameter), body]
+        return [_text_head(subtype, encoding), body]
 
     def _attachment(self, attachment: Attachment) -> Entity:
         source = attachment.source
@@ -199,8 +198,8 @@ def _body(source: Source, size: int, chunks: Callable[[], Iterator[bytes]], *, i
 
 
 @lru_cache(maxsize=16)
-def _text_head(subtype: str, encoding: str, parameter: str) -> bytes:
-    field = headers.mime_field("Content-Type", f"text/{subtype}", [f'charset="utf-8"{parameter}'])
+def _text_head(subtype: str, encoding: str) -> bytes:
+    field = headers.mime_field("Content-Type", f"text/{subtype}", ['charset="utf-8"'])
     return f"{field}Content-Transfer-Encoding: {encoding}\r\n\r\n".encode()
 
 

@@ -144,7 +144,7 @@ class Message(Habits):
         given = (sender, to, cc, bcc, reply_to, subject, text, html, attachments, headers, date, message_id, dkim)
         checked = self.__dict__  # bypasses the __setattr__ that refuses changes
         faults: list[tuple[str, ValueError]] = []
-        if more or text == AUTO:
+        if more or (html is not None and text == AUTO):
             given = tuple(expand(_CHECKS, given, more, checked))
         for (name, check, default), value in zip(_CHECKS, given, strict=True):
             try:
