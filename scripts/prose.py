@@ -130,13 +130,14 @@ def findings(path: Path) -> list[Finding]:
     return sorted(of_python(path) if path.suffix == ".py" else of_markdown(path))
 
 
+def all_files() -> list[Path]:
+    """Return the modules of the package and the pages of the documentation."""
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    return sorted([*(ROOT / "wlsmtp").rglob("*.py"), *pages])
+
+
 def main(arguments: list[str]) -> int:
-    paths = [Path(name) for name in arguments] or [
-        *sorted((ROOT / "wlsmtp").rglob("*.py")),
-        ROOT / "README.md",
-        ROOT / "CONTRIBUTING.md",
-        *sorted((ROOT / "docs").rglob("*.md")),
-    ]
+    paths = [Path(name) for name in arguments] or all_files()
     found = [(path, line, words) for path in paths for line, words in findings(path)]
     for path, line, words in found:
         print(f"{path.relative_to(ROOT) if path.is_absolute() else path}:{line}: {words}")  # noqa: T201
