@@ -75,8 +75,11 @@ class MailHandler(logging.Handler):
         """
         super().__init__(level)
         self.session: SMTPSession = SMTPSession.from_url(session) if isinstance(session, str) else session
-        self.interval, self.max_per_hour, self.close_timeout = interval, max_per_hour, close_timeout
-        self.max_records, self.max_characters = max_records, max_characters
+        self.interval: float = interval
+        self.max_per_hour: int = max_per_hour
+        self.close_timeout: float = close_timeout
+        self.max_records: int = max_records
+        self.max_characters: int = max_characters
         if not (interval >= 0 and max_per_hour >= 1 and max_records >= 1 and max_characters >= 1):
             raise ConfigError("interval, max_per_hour, max_records, max_characters: must be positive numbers")
         self._owns_session, self._is_closed = isinstance(session, str), False

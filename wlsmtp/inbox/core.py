@@ -65,9 +65,9 @@ class Inbox:
         self.token: str | None = secrets.token_urlsafe(24) if token == "" else token
         """The token that a change by the API requires."""
         self._hosts, self._release = tuple(hosts), release
-        self.faults = Faults()
+        self.faults: Faults = Faults()
         """Makes the next messages fail."""
-        self.events = Events(self.store)
+        self.events: Events = Events(self.store)
         self.smtp: InboxServer | None = None
         """The SMTP server, once it listens."""
         self._web: uvicorn.Server | None = None

@@ -69,10 +69,10 @@ class InboxSide(ServerSide):
 class InboxServer(SMTPServer):
     """A server that puts what it receives into a store, and keeps nothing itself. Options: those of ``SMTPServer``."""
 
-    side = InboxSide
+    side: type[ServerSide] = InboxSide
 
     def __init__(self, store: Store, faults: Faults, **options: Any) -> None:
-        self.faults = faults
+        self.faults: Faults = faults
         self._store = store
         super().__init__(**{"any_login": True, "hostname": "inbox.wlsmtp.test", **options})
         self.transcript = deque(maxlen=TRANSCRIPT)  # type: ignore[assignment]

@@ -100,7 +100,8 @@ class Store:
         max_octets: int = MAX_OCTETS,
     ) -> None:
         self.path: Path | None = None if path is None else Path(path).absolute()
-        self.max_messages, self.max_octets = max_messages, max_octets
+        self.max_messages: int = max_messages
+        self.max_octets: int = max_octets
         self._listeners: set[Callable[[], None]] = set()
         self._open()
 

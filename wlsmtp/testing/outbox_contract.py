@@ -59,7 +59,8 @@ class Store:
     def __init__(
         self, world: WorldLike, outbox: Outbox, set_clock: Callable[[Outbox, float], None] | None = None
     ) -> None:
-        self.outbox, self._world = outbox, world
+        self.outbox: Outbox = outbox
+        self._world = world
         self._set_clock = set_clock
         self._ahead = 0.0
         io: Any = AsyncSMTPSession._io() if world.name == "asyncio" else SMTPSession._io()

@@ -46,7 +46,7 @@ class Text:
     """The statements, for one schema."""
 
     def __init__(self, schema: str, clock: str = say.CLOCK) -> None:
-        self.schema = schema
+        self.schema: str = schema
         self.lock: int = lock_of(schema)
         self._names = {"{schema}": quoted(schema), "{now}": clock}
         self.of: Callable[[str], bytes] = cache(self._of)
@@ -61,7 +61,7 @@ class Database:
     """Statements over one connection. Not for two threads at once."""
 
     def __init__(self, connection: Connection, text: Text, source: Source) -> None:
-        self.connection = connection
+        self.connection: Connection = connection
         self._text = text
         self._source = source
 

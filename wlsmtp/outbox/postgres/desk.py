@@ -42,7 +42,7 @@ class Desk:
         together: Callable[[Database, list[Job]], None] | None = None,
     ) -> None:
         """``do`` does one job, and ``together`` several of them, as far as that is possible."""
-        self.source = source
+        self.source: Source = source
         self._io = io
         self._text = text
         self._do_one = do

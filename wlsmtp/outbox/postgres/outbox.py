@@ -69,8 +69,8 @@ class PostgresOutbox(Outbox):
             raise wrong("outbox: schema must be the name of a schema, of 1 to 63 octets")
         if pool is not None and (conninfo or not hasattr(pool, "getconn") or iscoroutinefunction(pool.getconn)):
             raise wrong("outbox: pool must be a psycopg_pool.ConnectionPool, and stands in place of conninfo")
-        self.lease = lease
-        self.keep = keep
+        self.lease: float = lease
+        self.keep: float | None = keep
         self.schema: str = schema
         self._conninfo = conninfo
         self._pool = pool

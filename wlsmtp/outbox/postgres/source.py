@@ -43,8 +43,8 @@ class Source:
 
     def __init__(self, conninfo: str, pool: ConnectionPool[Any] | None, schema: str) -> None:
         """Raises ``ConfigError`` for a connection string that cannot be read."""
-        self.pool = pool
-        self.schema = schema
+        self.pool: ConnectionPool[Any] | None = pool
+        self.schema: str = schema
         known = None
         with suppress(psycopg.ProgrammingError):  # its text may repeat the password
             known = conninfo_to_dict(conninfo)
@@ -52,7 +52,7 @@ class Source:
             problem = "outbox: is not a connection string of PostgreSQL, as in postgresql://user@host/database"
             raise ConfigError(problem, stage=Stage.SETTINGS)
         given = {name: str(value) for name, value in known.items() if value is not None}
-        self.conninfo = make_conninfo(**{**PATIENT, "application_name": "wlsmtp", **given})
+        self.conninfo: str = make_conninfo(**{**PATIENT, "application_name": "wlsmtp", **given})
         where = known.get("host") or known.get("hostaddr") or "localhost"
         self.name: str = f"postgresql://{where}/{known.get('dbname') or ''}" if pool is None else "in PostgreSQL"
         self._kept: Connection | None = None
