@@ -98,8 +98,10 @@ def test_a_read_receipt_for_the_sender_needs_one() -> None:
 
 
 def test_a_keyword_that_is_none_is_a_type_error() -> None:
-    with pytest.raises(TypeError, match="'unsubscribed'"):
+    with pytest.raises(TypeError, match="'unsubscribed'; did you mean 'unsubscribe'"):
         Message(unsubscribed="https://x.org")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="'body'; it is text= here"):
+        Message(body="Hello")  # type: ignore[call-arg]
 
 
 def test_a_varied_message_keeps_them_and_may_lose_or_change_each() -> None:

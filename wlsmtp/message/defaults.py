@@ -42,7 +42,7 @@ def composed(message: object, sender: object, fields: Mapping[str, Any]) -> Mess
     does, and ``MessageError`` if a message is given too, or nothing at all."""
     for name in fields:
         if name not in ALL_FIELDS:
-            raise TypeError(f"send() got an unexpected keyword argument {name!r}{_nearest(name)}")
+            raise TypeError(f"send() got an unexpected keyword argument {name!r}{nearest(name)}")
     if message is not None:
         words = f"send() takes a message or the fields of one, not both: {', '.join(fields)}"
         hint = f"Use send(message.but({', '.join(f'{name}=…' for name in fields)}))"
@@ -53,13 +53,14 @@ def composed(message: object, sender: object, fields: Mapping[str, Any]) -> Mess
     return Message(sender, **fields)  # type: ignore[arg-type]
 
 
-def _nearest(name: str) -> str:
+def nearest(name: str) -> str:
+    """Return what a keyword that is not known was meant for, if that can be guessed."""
     from difflib import get_close_matches
 
     if name in OF_FIELDS:
         return f"; it is {OF_FIELDS[name]}= here"
-    nearest = get_close_matches(name, ALL_FIELDS, 1)
-    return f"; did you mean {nearest[0]!r}?" if nearest else ""
+    found = get_close_matches(name, ALL_FIELDS, 1)
+    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 def _checked(name: str, check: Callable[[object], Any], value: object) -> Any:

@@ -121,7 +121,9 @@ def expand(checks: Sequence[Check], values: Sequence[Any], more: Mapping[str, An
     ``into`` the message. Raises ``MessageError`` that names the field."""
     for name in more:
         if name not in MORE:
-            raise TypeError(f"Message() got an unexpected keyword argument {name!r}")
+            from wlsmtp.message.defaults import nearest
+
+            raise TypeError(f"Message() got an unexpected keyword argument {name!r}{nearest(name)}")
     fields = dict(zip([name for name, _, _ in checks], values, strict=True))
     for room in _ROOMS:
         own = {name: more[name] for name in room.fields if more.get(name) is not None and more[name] is not False}
