@@ -3,6 +3,7 @@ message nor the end of the program."""
 
 from __future__ import annotations
 
+import errno
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import wlsmtp
 from tests.io.test_tasks import play
 from tests.worlds import World
 from wlsmtp import Message, Network, RetryPolicy
+from wlsmtp.io import aside
 from wlsmtp.io.base import IO
 from wlsmtp.testing import SMTPServer
 
@@ -144,3 +146,16 @@ def test_no_thread_is_started_for_a_message_over_a_kept_connection(
         for _ in range(3):
             assert session.send(MESSAGE)
         assert [name for name in names if "wlsmtp-testing" not in name] == []
+
+
+def test_where_no_thread_can_be_started_the_last_mail_of_a_program_needs_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.12 starts none once the main thread has ended, and the outbox is still to be drained."""
+
+    def refuse(_: object) -> Any:
+        raise OSError(errno.EAGAIN, "can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(aside, "start_aside", refuse)
+    with pytest.raises(OSError, match="new thread"):
+        aside.call_aside(lambda: "found", 1.0)
+    monkeypatch.setattr(threading, "main_thread", threading.Thread)  # one that does not run
+    assert aside.call_aside(lambda: "found", 1.0) == "found"

@@ -19,8 +19,15 @@ T = TypeVar("T")
 
 def call_aside(function: Callable[[], T], seconds: float) -> T:
     """Return or raise what ``function`` does; ``TimeoutError`` after ``seconds``, while it continues. Raises
-    ``OSError`` if no thread can be started."""
-    future = start_aside(function)
+    ``OSError`` if no thread can be started while the main thread lives."""
+    try:
+        future = start_aside(function)
+    except OSError:
+        if threading.main_thread().is_alive():
+            raise
+        # Some versions of Python start no thread once the main thread has ended: the last mail of a program is sent
+        # all the same, with no deadline for this part of it.
+        return function()
     future.exception(seconds)
     return future.result()
 
