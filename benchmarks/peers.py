@@ -116,7 +116,7 @@ def _make_venv() -> None:
 def _make_anew() -> None:
     shutil.rmtree(WORK / "installed", ignore_errors=True)
     run([sys.executable, "-m", "venv", "--clear", WORK / "venv"], "making the virtual environment")
-    _pip(f"-e{PROJECT}[testing,html,templates,dkim]")
+    _pip(f"-e{PROJECT}[testing,html,templates,dkim,postgres]")
 
 
 def _pip(package: str) -> None:

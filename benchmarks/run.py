@@ -34,6 +34,7 @@ QUESTIONS = (
     "import_time",
     "outbox",
     "inbox_page",
+    "outbox_postgres",
     "django_mail",
     "real_postfix",
 )
