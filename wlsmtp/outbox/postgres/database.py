@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -138,12 +139,12 @@ class Database:
 
     def settle(self, owner: str, entries: Sequence[Entry]) -> list[str]:
         """Store the results of leased entries, as ``Outbox.settle``."""
-        rows = self.all(say.SETTLE, owner=owner, **_columns(SETTLED, map(changes_of, entries)))
+        rows = self.all(say.SETTLE, owner=owner, **_rows(SETTLED, map(changes_of, entries)))
         return [id for (id,) in rows]
 
     def change(self, old: Entry, new: Entry) -> bool:
         """Replace an entry, as ``Outbox.change``."""
-        values = _columns(SETTLED, [changes_of(new)])
+        values = _rows(SETTLED, [changes_of(new)])
         return bool(self.all(say.CHANGE, was_due=old.due, was_tried=old.receipt.attempts, **values))
 
     def agenda(self, starts: Mapping[int, float]) -> Agreed:
@@ -246,9 +247,8 @@ def putting(entries: Sequence[Entry], text: Text, *, waits: bool = False) -> Ste
         keys = [entry.key for entry in entries if entry.key is not None]
         yield say.LOCK_KEYS, {"lock": text.lock, "keys": keys}
     are_small = _are_small(entries)
-    values = _columns(PUT, map(row_of, entries)) | {"lock": text.lock}
-    contents = [(entry.receipt.id, *part) for entry in entries if are_small for part in enumerate(_parts(entry))]
-    [(now, locked, kept)] = yield say.PUT_MAILS, values | _columns(("mails", "parts", "octets"), contents)
+    values = _rows(PUT, map(row_of, entries)) | _contents(entries if are_small else ()) | {"lock": text.lock}
+    [(now, locked, kept)] = yield say.PUT_MAILS, values
     if locked:
         raise KeyInUse
     ids_kept = set(kept)
@@ -282,9 +282,19 @@ def read(row: Any) -> Entry:
         raise OutboxError(words, stage=Stage.SETTINGS, hint="It is kept, with its content") from error
 
 
-def _columns(names: tuple[str, ...], rows: Any) -> dict[str, list[Any]]:
-    columns = list(zip(*rows, strict=True)) or [()] * len(names)
-    return {name: list(column) for name, column in zip(names, columns, strict=True)}
+def _rows(names: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> dict[str, Any]:
+    named = ({**dict(zip(names, row, strict=True)), "place": place} for place, row in enumerate(rows))
+    return {"rows": json.dumps([*named], separators=(",", ":"))}
+
+
+def _contents(entries: Sequence[Entry]) -> dict[str, Any]:
+    """Return small contents as one value, and where each part of them begins (from 1) and how long it is."""
+    parts, octets = [], bytearray()
+    for entry in entries:
+        for part, chunk in enumerate(_parts(entry)):
+            parts.append({"mail": entry.receipt.id, "part": part, "start": len(octets) + 1, "length": len(chunk)})
+            octets += chunk
+    return {"parts": json.dumps(parts, separators=(",", ":")), "octets": bytes(octets)}
 
 
 def _parts(entry: Entry) -> Iterator[bytes]:

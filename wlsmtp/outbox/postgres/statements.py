@@ -17,13 +17,14 @@ CLAIMED = 8 * 1024 * 1024
 _TYPES = {
     "priority": "smallint", "due": "double precision", "created": "double precision", "expires": "double precision",
     "finished": "double precision", "size": "bigint", "traits": "smallint", "attempts": "integer",
-    "interruptions": "integer",
+    "interruptions": "integer", "place": "integer",
 }  # fmt: skip
 
 
 def _given(columns: tuple[str, ...]) -> str:
-    arrays = ", ".join(f"%({name})s::{_TYPES.get(name, 'text')}[]" for name in columns)
-    return f"SELECT * FROM unnest({arrays}) WITH ORDINALITY AS given({', '.join(columns)}, place)"
+    """Rows as one text: that is read in C at both ends, unlike a list of values for each column."""
+    typed = ", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in (*columns, "place"))
+    return f"SELECT * FROM json_to_recordset(%(rows)s::json) AS given({typed})"
 
 
 _MAIL = ", ".join(f"mail.{name}" for name in COLUMNS.split(", "))
@@ -41,8 +42,8 @@ WITH given AS (
     ON CONFLICT DO NOTHING RETURNING id
 ), parts AS (
     INSERT INTO {{schema}}.contents (mail, part, octets)
-    SELECT given.mail, given.part, given.octets
-    FROM unnest(%(mails)s::text[], %(parts)s::integer[], %(octets)b::bytea[]) AS given(mail, part, octets)
+    SELECT given.mail, given.part, substring(%(octets)b::bytea FROM given.start FOR given.length)
+    FROM json_to_recordset(%(parts)s::json) AS given(mail text, part integer, start integer, length integer)
     JOIN kept ON kept.id = given.mail
 )
 SELECT {{now}}, (SELECT count(*) FROM locks WHERE NOT is_ours), (SELECT coalesce(array_agg(id), '{{}}') FROM kept)
