@@ -21,6 +21,7 @@ from tests.postgres import PgBouncer, Postgres, PostgresStore, missing, pgbounce
 from tests.real import poll
 from tests.worlds import World
 from wlsmtp import ConfigError, MemoryTransport, Message, MessageError, OutboxError, PostgresOutbox, SMTPSession, Status
+from wlsmtp.outbox.base import Entry
 from wlsmtp.outbox.choice import make_outbox
 from wlsmtp.outbox.postgres import statements
 from wlsmtp.outbox.postgres.schema import MIGRATIONS, script
@@ -199,25 +200,26 @@ class TestShared:
             assert session.outbox_statistics().pending == 3
 
 
-class Slow(MemoryTransport):
-    """One message after the other, a moment each."""
+class Looking(PostgresOutbox):
+    """Notes how many mails each claim asks for, and how many were sent by then."""
 
-    async def deliver(self, envelope: Any, content: Any, deadlines: Any) -> Any:
-        await self.io.sleep(0.004)
-        return await super().deliver(envelope, content, deadlines)
+    def __init__(self, url: str, schema: str, transport: MemoryTransport) -> None:
+        super().__init__(url, schema=schema)
+        self.transport, self.looks = transport, list[tuple[int, int]]()
+
+    async def claim(self, owner: str, limit: int) -> list[Entry]:
+        self.looks.append((limit, len(self.transport.messages)))
+        return await super().claim(owner, limit)
 
 
-def test_slow_workers_share_what_is_there(world: World, postgres: Postgres) -> None:
-    schema, transports = postgres.schema(), [Slow(), Slow()]
-    url = postgres.outbox(schema)
-    with keeping(url) as producer:
-        producer.outbox_statistics()
-        workers = [SMTPSession(transport=one, mode="async", outbox=url).open() for one in transports]
-        producer.send_all([message() for _ in range(300)])
-        assert poll(lambda: producer.outbox_statistics().sent == 300, 50)
-        for worker in workers:
-            worker.close()
-    assert min(len(one.messages) for one in transports) > 110, "a fixed claim of 100 gives 100 and 200"
+def test_a_worker_takes_no_more_than_it_has_sent_lately(world: World, postgres: Postgres) -> None:
+    transport = MemoryTransport()
+    outbox = Looking(postgres.url, postgres.schema(), transport)
+    with world.session("localhost", transport=transport, mode="async", outbox=outbox) as session:
+        list(session.send_many([message() for _ in range(150)]))
+        assert session.flush(50) == 0
+    assert outbox.looks[0] == (10, 0)
+    assert all(1 <= limit <= min(100, max(10, sent)) for limit, sent in outbox.looks), outbox.looks
 
 
 def _lock_of(outbox: Any) -> int:
