@@ -170,7 +170,7 @@ def test_prometheus_scrapes_what_a_session_counts(smtp_server: SMTPServer, tmp_p
     assert age > 0
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_pyinstaller_freezes_a_program_that_sends(smtp_server: SMTPServer, tmp_path: Path) -> None:
     program = _frozen(blocks("recipes/pyinstaller")["program.py"])
     env = environment(smtp_server.port)
@@ -199,5 +199,5 @@ def _frozen(program: str) -> Path:
         [command] = [line for line in page.splitlines() if line.startswith("pyinstaller ")]
         left_out = [f"--exclude-module={name}" for name in ONLY_FOR_DEVELOPERS]
         arguments = [sys.executable, "-m", "PyInstaller", "--log-level", "ERROR", *left_out, *command.split()[1:]]
-        subprocess.run(arguments, cwd=directory, check=True, timeout=300)
+        subprocess.run(arguments, cwd=directory, check=True, timeout=800)
     return directory / "dist" / "program" / "program"
