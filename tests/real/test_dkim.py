@@ -43,7 +43,7 @@ def raw(choose: random.Random) -> bytes:
     """Octets, some of them just around the border of a chunk."""
     head = b"From: Ann <ann@example.com>\r\n%b\r\n\r\n" % choose.choice(HEADERS)
     body = choose.choice(BODIES)
-    if choose.random() < 0.25:
+    if choose.random() < 0.12:
         filling = CHUNK - len(head) - len(body) // 2 + choose.randrange(-4, 5)
         body = b"0123456789abcdef \t \r\n" * (filling // 20) + body * 2
     return head + body
