@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from wlsmtp import errors
 from wlsmtp.errors import ConnectionFailed, SMTPError, Stage
 from wlsmtp.outbox import records
+from wlsmtp.outbox.content import StoredContent, traits_of
 from wlsmtp.receipt import OutboxReceipt, RecipientResult, RecipientStatus, Status
 from wlsmtp.results.reply import Reply
 from wlsmtp.results.secured import Certificate, TLSInfo
@@ -195,3 +196,9 @@ def test_an_error_of_a_record_names_its_server() -> None:
     receipt = OutboxReceipt("1", Status.ERROR, (), error=error)
     back = records.load("1", Status.ERROR, records.dump(receipt)).error
     assert back is not None and back.server == "mail.example.com:587"
+
+
+def test_what_is_stored_again_keeps_its_traits() -> None:
+    """A message that goes from one outbox to another may still be rewritten, signed, or left unsigned."""
+    stored = StoredContent(1, None, 31, False, lambda: iter((b"x",)))
+    assert traits_of(stored) == 31 and stored.is_sealed and stored.awaits_signature and stored.is_8bit

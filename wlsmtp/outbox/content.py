@@ -77,6 +77,8 @@ class StoredContent:
 
 def traits_of(content: Content) -> int:
     """Return what must be stored about a content beside its octets."""
+    if isinstance(content, StoredContent):  # from another outbox
+        return content.traits
     traits = _SEALED * content.is_sealed | _AWAITS_SIGNATURE * content.awaits_signature
     if not content.is_8bit:
         return traits

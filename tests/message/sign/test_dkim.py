@@ -385,3 +385,24 @@ def test_a_file_that_changes_between_two_messages(size: int, tmp_path: Path) -> 
         with pytest.raises(MessageError, match="has changed since"):
             bytes(other)
     assert verified(bytes(other)) == ["ed"] == verified(bytes(one))
+
+
+def test_what_goes_through_a_sendmail_program_is_signed(world: World, tmp_path: Path) -> None:
+    program = tmp_path / "sendmail"
+    program.write_text(f"#!/bin/sh\ncat > {tmp_path}/out\n")
+    program.chmod(0o755)
+    with world.from_url(f"sendmail://{program}", dkim=both()) as session:
+        session.send(email())
+    assert verified((tmp_path / "out").read_bytes()) == ["rsa", "ed"]
+
+
+def test_each_server_of_a_routing_table_gets_what_is_signed(world: World) -> None:
+    with SMTPServer() as first, SMTPServer(extensions=()) as second:
+        url = f"by_domain(example.org={first.url}, *={second.url})"
+        with world.from_url(url, dkim=key("ed")) as session:
+            made = email()
+            del made["To"]
+            made["To"] = "bob@example.org, cy@example.net"
+            assert session.send(made)
+    assert [verified(server.messages[0].content) for server in (first, second)] == [["ed"], ["ed"]]
+    assert first.messages[0].content != second.messages[0].content
