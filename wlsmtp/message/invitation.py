@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, Protocol, TypeAlias
@@ -81,7 +81,7 @@ def _calendar(value: object) -> Any:
     return text
 
 
-CHECKS = {"calendar": _calendar}
+CHECKS: dict[str, Callable[[Any], Any]] = {"calendar": _calendar}
 """For each field what makes its value, or raises ``ValueError``."""
 
 

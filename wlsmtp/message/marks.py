@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from wlsmtp.errors import MessageError, Stage
@@ -95,7 +95,7 @@ def _identifiers(value: object) -> tuple[str, ...]:
     return found
 
 
-CHECKS = {
+CHECKS: dict[str, Callable[[Any], Any]] = {
     "unsubscribe": _unsubscribe,
     "list_id": _list_id,
     "importance": _one_of(*_MARKS),

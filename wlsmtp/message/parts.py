@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from wlsmtp.message.html import css, directory, embedded, inlined
@@ -10,7 +10,7 @@ from wlsmtp.message.more import AUTO
 from wlsmtp.message.plain import text_of
 from wlsmtp.message.repeated import Made, repeated
 
-CHECKS = {"inline_css": css, "embed_images": directory}
+CHECKS: dict[str, Callable[[Any], Any]] = {"inline_css": css, "embed_images": directory}
 """For each field what makes its value, or raises ``ValueError``."""
 
 
