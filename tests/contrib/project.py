@@ -31,10 +31,13 @@ SETTINGS = {
 
 
 def configure() -> None:
-    """Give Django its settings; no application is loaded."""
+    """Give Django its settings, in place of those that an example of the docs may have made; no application is
+    loaded."""
     from django.conf import settings
+    from django.utils.functional import empty
 
-    if not settings.configured:
+    if not settings.configured or not settings.is_overridden("ROOT_URLCONF"):
+        settings._wrapped = empty
         settings.configure(**SETTINGS)
 
 
