@@ -150,6 +150,13 @@ class TestWhoIsLetIn:
                 kind
             )
 
+    def test_a_file_is_saved_octet_by_octet(self, box: Inbox) -> None:
+        head = b"Content-Type: text/csv; charset=iso-8859-1\r\nContent-Disposition: attachment; filename=a.csv\r\n"
+        box.store.add(head + b"Content-Transfer-Encoding: base64\r\n\r\nR3L8bg0KDQo=\r\n", FACTS)
+        _, headers, content = ask(box, "api/v1/message/latest/part/1")
+        assert (headers["content-type"], content) == ("text/csv; charset=iso-8859-1", b"Gr\xfcn\r\n\r\n")
+        assert ask(box, "api/v1/message/latest/part/1?text=1")[2] == "Grün\n\n".encode()
+
     def test_names_of_files_cannot_add_headers(self, box: Inbox) -> None:
         box.store.add(hostile_mails("x")["headers with markup"], FACTS)
         _, headers, _ = ask(box, "api/v1/message/latest/part/2")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from html import escape
 from importlib.resources import files
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -169,7 +170,7 @@ class _Web:
             return Response(status_code=307, headers={"location": f"{request.url.path}/"})
         text = (files("wlsmtp.inbox") / "page" / "index.html").read_text(encoding="utf-8")
         return HTMLResponse(
-            text.replace("{token}", self._inbox.token or ""), headers={"content-security-policy": PAGE_POLICY}
+            text.replace("{token}", escape(self._inbox.token or "")), headers={"content-security-policy": PAGE_POLICY}
         )
 
     def page_file(self, request: Request) -> Response:
@@ -275,9 +276,11 @@ class _Web:
         disposition = "inline" if kind in html.IMAGES else "attachment"
         name = quote(part.filename or f"part-{part.path}", safe="")
         headers = {"content-disposition": f"{disposition}; filename*=UTF-8''{name}"}
-        if kind.startswith("text/"):
-            kind += "; charset=utf-8"
-            return Response(part.text().encode(), media_type=kind, headers=headers)
+        if request.query_params.get("text") == "1":  # as the page previews it
+            return PlainTextResponse(part.text(), headers=headers)
+        charset = part.parameters.get("charset", "")
+        if kind.startswith("text/") and re.fullmatch(r"[\w.:+-]{1,40}", charset, re.ASCII):
+            kind += f"; charset={charset}"
         return Response(part.body(), media_type=kind, headers=headers)
 
     # What changes something.

@@ -142,7 +142,7 @@ class Inbox:
             raise
         config = uvicorn.Config(
             app, loop="asyncio", http="h11", ws="none", lifespan="off", log_config=None, access_log=False,
-            server_header=False, timeout_graceful_shutdown=2, limit_concurrency=256,
+            server_header=False, proxy_headers=False, timeout_graceful_shutdown=2, limit_concurrency=256,
         )  # fmt: skip
         self._web, self._web_address = uvicorn.Server(config), listener.getsockname()[:2]
         return self._web, listener

@@ -379,7 +379,7 @@
   function previewDialog(part, url) {
     const body = h("div", { class: "body" }), isText = /^text\/(plain|csv|calendar|markdown)$|json$/.test(part.ContentType);
     if (IMAGES.test(part.ContentType)) body.append(h("img", { class: "preview", src: url, alt: part.FileName }));
-    else if (isText) { const box = h("pre", {}); body.append(box); fetch(url).then(response => response.text()).then(text => { box.textContent = text.slice(0, 1e5); }); }
+    else if (isText) { const box = h("pre", {}); body.append(box); fetch(url + "?text=1").then(response => response.text()).then(text => { box.textContent = text.slice(0, 1e5); }); }
     else body.append(h("p", {}, "There is no preview for this kind of file."));
     body.append(foot(h("a", { class: "button main", href: url, download: part.FileName }, "Download")));
     dialog(part.FileName, isText || IMAGES.test(part.ContentType), h("p", {}, `${part.ContentType} · ${octets(part.Size)}`), body);
