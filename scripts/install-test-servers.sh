@@ -22,7 +22,7 @@ have_headers() { # of Debian's own Python, if that is what there is
     ! have /usr/bin/python3.11 || have_files /usr/include/python3.11/Python.h
 }
 have_all() {
-    have chromium chromedriver &&
+    have chromium chromedriver spamassassin &&
         have postfix dovecot krb5kdc kadmin.local kinit krb5-config cc saslpasswd2 go opendkim gpg openssl &&
         have microsocks danted tinyproxy sshd ssh pgbouncer &&
         have_files /usr/lib/postgresql/*/bin/initdb &&

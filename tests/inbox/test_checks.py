@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.inbox.letters import letters
 from wlsmtp import Message
 from wlsmtp.inbox import Mail, Store
 from wlsmtp.inbox.checks import check, domain_of
-from wlsmtp.inbox.spam import _of_rspamd, _of_spamassassin, score
+from wlsmtp.inbox.spam import _of_rspamd, _of_spamassassin, installed, score
 from wlsmtp.inbox.store import Facts
 
 ANN, BOB = "ann@example.com", "bob@example.org"
@@ -101,6 +103,13 @@ class TestSpamFilters:
         answer = _of_spamassassin(report)
         assert (answer["Score"], answer["IsSpam"]) == (4.2, False)
         assert [rule["Name"] for rule in answer["Rules"]] == ["MISSING_HEADERS", "B_RULE"]
+
+    def test_a_real_filter_is_asked(self) -> None:
+        if installed() is None:
+            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("spamassassin is not installed")
+        sample = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
+        answer = score(bytes(Message(ANN, BOB, subject="Hi", text=sample)))
+        assert answer["IsSpam"] and answer["Score"] > 100 and "GTUBE" in {rule["Name"] for rule in answer["Rules"]}
 
     def test_the_report_of_rspamd(self) -> None:
         answer = _of_rspamd('{"score": 7.5, "action": "add header", "symbols": {"A": {"name": "A", "score": 7.5}}}')
