@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs the servers that tests/real talks to: Postfix (SMTP), Dovecot (SASL for Postfix, with Kerberos, its own
 # submission service, and LMTP), an MIT Kerberos KDC, Cyrus SASL and GNU SASL, the proxies microsocks, Dante, tinyproxy and
-# OpenSSH; PostgreSQL and pgbouncer; the verifiers of DKIM signatures OpenDKIM and Mail::DKIM; GnuPG; what Python's binding to
+# OpenSSH; PostgreSQL and pgbouncer; the verifiers of DKIM signatures OpenDKIM and Mail::DKIM; GnuPG; Chromium and SpamAssassin, for
+# the inbox; what Python's binding to
 # Kerberos is built with; and, by install-go-servers.sh, servers written in Go.
 #
 # The tests start their own instances on loopback ports, so nothing is started here. Where the servers cannot be
@@ -65,7 +66,8 @@ DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
     dovecot-gssapi dovecot-submissiond krb5-kdc krb5-admin-server krb5-user libkrb5-dev gcc libc6-dev \
     libsasl2-modules sasl2-bin libgsasl18 \
     microsocks dante-server tinyproxy openssh-server openssh-client golang-go \
-    opendkim libmail-dkim-perl gnupg openssl postgresql pgbouncer $headers
+    opendkim libmail-dkim-perl gnupg openssl postgresql pgbouncer \
+    chromium chromium-driver fonts-dejavu-core spamassassin $headers
 
 have_all
 sh "$here/install-go-servers.sh"

@@ -10,7 +10,7 @@ from typing import Any
 
 TIMEOUT = 30.0
 _SCORE = re.compile(r"^X-Spam-Status: (Yes|No), score=(-?\d+(?:\.\d+)?)", re.MULTILINE)
-_RULE = re.compile(r"^ ?\*? *(-?\d+\.\d+) +([A-Z][A-Z0-9_]+) +(\S.*)$", re.MULTILINE)
+_RULE = re.compile(r"^ ?\*? *(-?\d+(?:\.\d+)?) +([A-Z][A-Z0-9_]+) +(\S.*)$", re.MULTILINE)
 
 
 def installed() -> str | None:
