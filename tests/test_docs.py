@@ -6,6 +6,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from wlsmtp.sasl import MECHANISMS
 
 TESTS = Path(__file__).parent
@@ -36,3 +38,15 @@ def test_a_feature_is_claimed_only_where_a_test_shows_it() -> None:
         assert ours in ("yes", "part", "no"), name
         test = shown_by.strip("`")
         assert (TESTS / test).is_file() if ours != "no" else not test, name
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/explanation/architecture.md"])
+def test_the_files_that_contributors_are_sent_to_exist(page: str) -> None:
+    root = TESTS.parent
+    text = (root / page).read_text(encoding="utf-8")
+    named = re.findall(r"`((?:[a-z_]+/)+(?:[a-z_]+\.(?:py|json|yml))?)`", text)
+    assert len(named) > 10
+    assert [path for path in named if not any((start / path).exists() for start in (root, root / "wlsmtp"))] in (
+        [],
+        ["dist/"],
+    )
