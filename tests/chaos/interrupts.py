@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 import wlsmtp
+from tests.postgres import Postgres
 from wlsmtp import Message, PoolLimits, Receipt, SMTPSession, Status
 from wlsmtp.events import Announcer
 from wlsmtp.testing import SMTPServer
@@ -99,13 +100,24 @@ Victim = Callable[[Round], object]
 VICTIMS: dict[str, Victim] = {"send": Round.send, "send_many": Round.send_many, "close": Round.close}
 
 
+postgres: Postgres | None = None
+"""The server of the mode of that name, once it runs."""
+
+
+def outbox_of(mode: str, directory: str) -> str:
+    """An empty outbox of one round."""
+    if mode == "postgres":
+        assert postgres is not None
+        return postgres.outbox()
+    return "memory:" if mode == "memory" else f"sqlite:///{directory}/outbox.db?synchronous=normal"
+
+
 def play(server: SMTPServer, mode: str, victim: str, interrupt: Interrupt, numbers: Iterator[int]) -> None:
     """One round; raises ``AssertionError`` for what must not be."""
     with tempfile.TemporaryDirectory() as directory:
         options: dict[str, Any] = {"pool": PoolLimits(max_connections=1), "timeout": PATIENCE}
         if mode != "sync":
-            outbox = "memory:" if mode == "memory" else f"sqlite:///{directory}/outbox.db?synchronous=normal"
-            options |= {"mode": "async", "outbox": outbox}
+            options |= {"mode": "async", "outbox": outbox_of(mode, directory)}
         session = SMTPSession(server.host, server.port, **options)
         one = Round(server, session, numbers, interrupt)
         before = len(server.messages)
@@ -149,6 +161,7 @@ def check_outbox(session: SMTPSession, counts: Counter[str | None]) -> None:
 
 
 CASES = [("memory", "send"), ("memory", "close"), ("sqlite", "send"), ("sqlite", "close"),
+         ("postgres", "send"), ("postgres", "send_many"), ("postgres", "close"),
          ("sync", "send"), ("sync", "send_many"), ("sync", "close")]  # fmt: skip
 
 
@@ -174,6 +187,16 @@ def play_many(mode: str, victim: str, seed: int, rounds: int) -> list[str]:
 
 
 def main() -> None:
+    global postgres
+    postgres = Postgres()
+    postgres.start()
+    try:
+        _play_all()
+    finally:
+        postgres.remove()
+
+
+def _play_all() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.randrange(1 << 30)
     for mode, victim in CASES:

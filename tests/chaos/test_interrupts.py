@@ -6,15 +6,20 @@ import gc
 
 import pytest
 
+from tests.chaos import interrupts
 from tests.chaos.interrupts import CASES, play_many
 from wlsmtp.io.order import order
 
-ROUNDS = {"memory": 60, "sqlite": 20, "sync": 60}
+ROUNDS = {"memory": 60, "sqlite": 20, "postgres": 10, "sync": 60}
 
 
 @pytest.mark.parametrize(("mode", "victim"), CASES)
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # what an interrupt left is collected
-def test_receipts_are_true_and_the_session_goes_on(mode: str, victim: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_receipts_are_true_and_the_session_goes_on(
+    mode: str, victim: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    if mode == "postgres":
+        monkeypatch.setattr(interrupts, "postgres", request.getfixturevalue("postgres"))
     # An interrupt between a lock and the check's note of it would spoil the notes.
     monkeypatch.setattr(order, "is_checked", False)
     assert play_many(mode, victim, seed=4711, rounds=ROUNDS[mode]) == []

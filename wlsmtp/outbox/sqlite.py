@@ -95,9 +95,9 @@ class SQLiteOutbox(Outbox):
         if self._home != self.io.here():
             if self._home is not None and self._home.is_forked_off:
                 self._database = None
-            self._home = self.io.here()
             self._watch = Watch(self.lease)
             self._clerk = self._hire()
+            self._home = self.io.here()  # last: an interrupt leaves the rest to the next call
         newest = await self._look(lambda database: database.newest())
         wall = self.io.unix_time()
         self._clock = Clock(wall if newest is None else newest, wall, self.io.now())

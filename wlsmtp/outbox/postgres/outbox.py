@@ -144,7 +144,6 @@ class PostgresOutbox(Outbox):
             from wlsmtp.outbox.postgres.desk import Desk, put, put_together
             from wlsmtp.outbox.postgres.source import Source
 
-            self._home = self.io.here()
             self._forget()
             text = self._text = Text(self.schema, *([self._clock] if self._clock else []))
             sources = [Source(self._conninfo, self._pool, self.schema) for _ in range(2)]
@@ -152,6 +151,7 @@ class PostgresOutbox(Outbox):
                 Desk(self.io, sources[0], text, "wlsmtp-outbox-puts", put, put_together),
                 Desk(self.io, sources[1], text, "wlsmtp-outbox-clerk"),
             )
+            self._home = self.io.here()  # last: an interrupt leaves the rest to the next call
         agreed = await self._look(lambda database: database.newest())
         now = self._hear(agreed.now)
         self._trusted = Clock(agreed.found or now, now, self.io.now())
