@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import smtplib
 import ssl
+import subprocess
+import sys
 from collections.abc import Callable
 from email.message import EmailMessage
 
@@ -157,3 +159,26 @@ def test_without_a_connection_it_says_what_smtplib_says() -> None:
     for method in (ours.SMTP().noop, ours.SMTP().quit, ours.SMTP().ehlo):
         with pytest.raises(smtplib.SMTPServerDisconnected, match="run connect"):
             method()
+
+
+PACKAGE_OF_OTHERS = """
+import sys
+import wlsmtp.contrib.smtplib
+sys.modules["smtplib"] = wlsmtp.contrib.smtplib
+import logging
+from logging.handlers import SMTPHandler  # imports smtplib
+handler = SMTPHandler(("127.0.0.1", int(sys.argv[1])), "ann@example.com", ["root"], "Alarm")
+handler.handleError = lambda record: sys.exit("failed")
+logging.getLogger("wlsmtp").setLevel("INFO")
+logging.getLogger("wlsmtp").addHandler(logging.StreamHandler())
+logging.getLogger("program").addHandler(handler)
+logging.getLogger("program").error("The disk is full")
+"""
+
+
+def test_a_package_that_imports_smtplib_gets_it_without_knowing(smtp_server: SMTPServer) -> None:
+    command = [sys.executable, "-c", PACKAGE_OF_OTHERS, str(smtp_server.port)]
+    run = subprocess.run(command, check=True, timeout=60, capture_output=True, text=True)
+    [message] = smtp_server.messages
+    assert message.recipients == ("root",) and "connected to 127.0.0.1" in run.stderr  # as a session says
+    assert ours.SMTP_PORT == smtplib.SMTP_PORT and ours.SMTPException is smtplib.SMTPException

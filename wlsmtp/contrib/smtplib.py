@@ -247,3 +247,7 @@ _REFUSED: Mapping[Stage | None, type[smtplib.SMTPResponseException]] = {
     Stage.DATA: smtplib.SMTPDataError, Stage.CONTENT: smtplib.SMTPDataError, Stage.RSET: smtplib.SMTPResponseException,
     Stage.NOOP: smtplib.SMTPResponseException, Stage.STARTTLS: smtplib.SMTPResponseException,
 }  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(smtplib, name)  # constants, and what else a program may use
