@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import subprocess
@@ -18,7 +19,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.worlds import World
-from wlsmtp import Message, SMTPError, SMTPSession
+from wlsmtp import AsyncSMTPSession, Message, SMTPError, SMTPSession
 from wlsmtp.contrib.otel import instrument, observe_outbox
 from wlsmtp.events import Listener
 from wlsmtp.testing import SMTPServer
@@ -142,6 +143,23 @@ class TestAnOutbox:
         [span] = telemetry.spans("SMTP send")
         assert span.parent is not None and span.parent.span_id == signup.get_span_context().span_id
         assert span.context.trace_id == signup.get_span_context().trace_id
+
+    def test_keeps_the_traces_of_tasks_apart(self, telemetry: Telemetry, smtp_server: SMTPServer) -> None:
+        async def main() -> list[int | None]:
+            settings: dict[str, Any] = {"mode": "async", "outbox": "memory:", "listeners": [telemetry.listener]}
+            parents: list[int | None] = []
+            async with AsyncSMTPSession(smtp_server.host, smtp_server.port, **settings) as session:
+                for name in "first", "second":
+                    with telemetry.tracer.start_as_current_span(name) as span:
+                        await session.send(MESSAGE)
+                        parents.append(span.get_span_context().span_id)
+                await session.send(MESSAGE)
+                await session.flush()
+            return [*parents, None]
+
+        parents = asyncio.run(main())
+        found = [span.parent.span_id if span.parent is not None else None for span in telemetry.spans("SMTP send")]
+        assert found == parents
 
     def test_is_measured(self, telemetry: Telemetry, tmp_path: Path) -> None:
         with SMTPServer() as server:

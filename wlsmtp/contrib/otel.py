@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from wlsmtp import __version__, events
 from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.events import Connected, Disconnected, Failed, Listener, Sent, Streamed, listener
+from wlsmtp.receipt import OutboxReceipt
 
 try:
     from opentelemetry import metrics, propagate, trace
@@ -113,7 +114,8 @@ class Telemetry:
         about |= {"smtp.recipients": len(receipt.recipients), "smtp.attempts": receipt.attempts}
         if receipt.message_id is not None:
             about["messaging.message.id"] = receipt.message_id
-        parent = propagate.extract(receipt.carried) if receipt.carried else None
+        # A worker of an outbox runs in the context of whoever has put the first message there.
+        parent = propagate.extract(receipt.carried, Context()) if isinstance(receipt, OutboxReceipt) else None
         end = _now()
         reply = error.reply if error is not None and error.reply is not None else receipt.reply
         span = self._span("SMTP send", end - event.seconds, about | _status(reply), parent, error)
