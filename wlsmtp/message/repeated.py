@@ -16,9 +16,9 @@ from wlsmtp.message.html import embedded, image_of, inlined
 from wlsmtp.message.plain import END, LINK, PLACE, SHOWN, link_text, text_of
 
 _VALUE = re.compile(
-    r"(<!--.*?-->|<style\b[^<]*+)"
-    r'|(<a\s(?:[^<>]*?\s)?href=")([^"<>#\s][^"<>]*+)'
-    r"|(>[ \t\n\r\f]*+)([^\s<&][^<]*+)",
+    r"<(!--.*?-->|style\b[^<]*+)"
+    r'|<(a\s(?:[^<>]*?\s)?href=")([^"<>#\s][^"<>]*+)'
+    r"|>([ \t\n\r\f]*+)([^\s<&][^<]*+)",  # each begins with a character, for which the engine looks first
     re.IGNORECASE | re.DOTALL,
 )
 """What stays, as comments and CSS; the link of an element; a text that begins with no white space."""
@@ -97,8 +97,8 @@ def _form(html: str, css: str | None, directory: str | None, wants_text: bool) -
     for number, found in enumerate(_VALUE.finditer(html)):
         numbered.append(html[end : found.start()])
         end = found.end()
-        mark = f"{found[2]}{LINK}" if found[2] else f"{found[4]}{PLACE}"
-        numbered.append(found[1] or f"{mark}{number}{END}")
+        mark = f"<{found[2]}{LINK}" if found[2] else f">{found[4]}{PLACE}"
+        numbered.append(f"<{found[1]}" if found[1] else f"{mark}{number}{END}")
         places.update([] if found[1] else [number])
     skeleton = "".join(numbered) + html[end:]
     pieces = _PIECE.split(skeleton)
