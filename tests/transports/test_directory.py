@@ -109,7 +109,7 @@ def test_a_directory_that_cannot_be_forced_to_the_disk_leaves_doubt(
     with world.from_url(f"{kind}://{tmp_path}", retry=NO_RETRY) as session:
         session.verify()
         monkeypatch.setattr(os, "fsync", fail)
-        with pytest.raises(wlsmtp.OutcomeUnknown, match="outlast a crash"):
+        with pytest.raises(wlsmtp.OutcomeUnknown, match="survive a crash"):
             session.send(MESSAGE)
     assert len(files(tmp_path)) == 1
 
