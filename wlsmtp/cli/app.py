@@ -260,7 +260,10 @@ def check(
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
 )
 def inbox(context: typer.Context) -> None:
-    """Receive mail while you develop, and show it in a browser."""
+    """Receive mail while you develop, and show it in a browser.
+
+    Its options are described in the guide to the inbox, and by: wlsmtp inbox --help
+    """
     from wlsmtp.inbox.command import main as run_inbox
 
     raise typer.Exit(run_inbox(context.args))
