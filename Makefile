@@ -34,7 +34,7 @@ test: $(STAMP) lint
 	sh scripts/install-mail-readers.sh
 	sh scripts/fetch-django-tests.sh $(BIN)/python
 	if command -v krb5-config >/dev/null; then $(BIN)/python -m pip install --quiet "pyspnego[kerberos]"; fi
-	$(BIN)/python -m pytest $(COVERAGE)
+	$(if $(COVERAGE),$(BIN)/python -m pytest $(COVERAGE),sh scripts/run-tests.sh $(BIN)/python)
 
 coverage: COVERAGE = --cov --cov-report=term:skip-covered
 coverage: test
