@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from wlsmtp import ConfigError, MemoryOutbox, SessionConfig, SMTPSession, SQLiteOutbox
 from wlsmtp.outbox.choice import make_outbox
+from wlsmtp.settings import urls
 
 
 def sqlite(setting: str) -> SQLiteOutbox:
@@ -60,3 +62,20 @@ def test_the_environment_and_a_url_may_choose_it(tmp_path: Path) -> None:
     config = SessionConfig.from_env({"WLSMTP_SERVER": "h", "WLSMTP_MODE": "async", "WLSMTP_OUTBOX": url})
     assert (config.mode, config.outbox) == ("async", url)
     assert SessionConfig.from_url("smtp://h?mode=async&outbox=memory:").mode == "async"
+
+
+class Theirs(MemoryOutbox):
+    """An outbox of another package."""
+
+
+def test_a_package_offers_another_one_by_an_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    offered = metadata.EntryPoint("theirs", f"{__name__}:Theirs", "wlsmtp.outboxes")
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [offered] if group == offered.group else [])
+    urls._offered.cache_clear()
+    try:
+        assert type(make_outbox("theirs:?keep=5")) is Theirs
+        assert SessionConfig(server="x", mode="async", outbox="theirs:").outbox == "theirs:"
+        with pytest.raises(ConfigError, match="'theirs:'"):
+            make_outbox("ours:")
+    finally:
+        urls._offered.cache_clear()
