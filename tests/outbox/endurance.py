@@ -86,7 +86,8 @@ class Endurance:
         self.account = Account(mails)
         self._chance = random.Random(seed)
         self._workers: list[subprocess.Popen[str]] = []
-        self._put = 0
+        self._is_disturbed = threading.Event()
+        """Set once all has been done to the workers and the server; the last list is put then."""
 
     def run(self, restarts: int, kill_every: float, kills: int = sys.maxsize) -> Account:
         """Put, kill (so often at most), restart, wait for the last message, and count."""
@@ -102,6 +103,8 @@ class Endurance:
                 if restart_at and sent >= restart_at[0]:
                     self._restart()
                     restart_at.pop(0)
+                if not restart_at and (self.account.kills >= kills or kills == sys.maxsize):
+                    self._is_disturbed.set()
                 if self.account.kills < kills:
                     self._kill_one(kill_every)
                 else:
@@ -119,6 +122,8 @@ class Endurance:
     def _put_all(self, producer: SMTPSession) -> None:
         for first in range(0, self.mails, A_LIST):
             numbers = range(first, min(first + A_LIST, self.mails))
+            if numbers[-1] == self.mails - 1:
+                self._is_disturbed.wait()
             self._put_list(producer, [self._message(number) for number in numbers])
 
     def _put_list(self, producer: SMTPSession, messages: list[Message]) -> None:
