@@ -74,7 +74,7 @@ def refused(given: object) -> ConfigError:
 
 def not_begun() -> ConfigError:
     """Return the error for a connection on which the mail would be committed at once."""
-    hint = "Begin one, as with connection.transaction(), or leave out within="
+    hint = "Begin a transaction on it first, or leave out within="
     return ConfigError(
         "within: the connection commits each statement, and no transaction is open", stage=Stage.SETTINGS, hint=hint
     )
