@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from wlsmtp.outbox.postgres.desk import Desk
     from wlsmtp.outbox.within import Within
 
+    Pool = ConnectionPool[Any]
+else:
+    Pool = Any  # from an optional package
+
 T = TypeVar("T")
 
 PATIENCE = 30.0
@@ -49,7 +53,7 @@ class PostgresOutbox(Outbox):
         self,
         conninfo: str = "",
         *,
-        pool: ConnectionPool[Any] | None = None,
+        pool: Pool | None = None,
         schema: str = "wlsmtp",
         lease: float = 60.0,
         keep: float | None = 7 * 86400.0,
