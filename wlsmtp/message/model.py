@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from wlsmtp.message.sign.protection import Protection
     from wlsmtp.settings.dkim import DKIM
 else:
-    DKIM = Protection = Any  # to import them takes long
+    DKIM = Protection = Sendable = Any  # to import them takes long
 
 
 class Fields(MoreFields, total=False):

@@ -14,6 +14,8 @@ from wlsmtp.message.model import ALL_FIELDS, Changes, Message
 
 if TYPE_CHECKING:
     from jinja2 import BaseLoader
+else:
+    BaseLoader = Any  # from an optional package
 
 _FIELDS = frozenset(ALL_FIELDS) - {*BLOCKS, "date", "message_id"}
 """The keywords that are fields of the message; all others are values of the template only."""

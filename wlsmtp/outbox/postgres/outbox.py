@@ -15,6 +15,7 @@ from wlsmtp.errors import ConfigError, MessageError, Stage
 from wlsmtp.io.forks import watch_forks
 from wlsmtp.outbox.base import Agenda, Entry, Outbox, OutboxStatistics, seconds
 from wlsmtp.outbox.clock import Clock, Watch
+from wlsmtp.outbox.within import Within
 from wlsmtp.receipt import Status
 from wlsmtp.settings.urls import URL, wrong
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from wlsmtp.io.place import Place
     from wlsmtp.outbox.postgres.database import Agreed, Database, Text
     from wlsmtp.outbox.postgres.desk import Desk
-    from wlsmtp.outbox.within import Within
 
     Pool = ConnectionPool[Any]
 else:
