@@ -3,7 +3,7 @@
 # mostly wait for them. What the first half prints comes after the second one.
 set -u
 python=$1
-with_others="tests/real tests/outbox tests/inbox tests/recipes tests/contrib tests/site tests/lifecycle tests/chaos"
+with_others="tests/real tests/recipes tests/contrib"
 
 ignored=
 for directory in $with_others; do ignored="$ignored --ignore=$directory"; done

@@ -35,6 +35,7 @@ define(`confHOST_STATUS_DIRECTORY', `')dnl
 FEATURE(`nocanonify')dnl
 FEATURE(`accept_unresolvable_domains')dnl
 FEATURE(`accept_unqualified_senders')dnl
+FEATURE(`no_default_msa')dnl
 DAEMON_OPTIONS(`Name=MTA, Family=inet, Addr=127.0.0.1, Port={plain}, M=A')dnl
 MAILER(`local')dnl
 MAILER(`smtp')dnl
