@@ -118,8 +118,6 @@ def locks() -> Iterable[str]:
             yield f"{Rank[name]:d}. `{name}`: {_prose(below.value.value)}"
 
 
-PUBLIC_MODULES = ("wlsmtp", "wlsmtp.events", "wlsmtp.transports", "wlsmtp.testing")
-"""Modules whose names users import, and which list them."""
 GROUPS = {
     "message": "messages", "receipt": "receipts", "results": "receipts", "settings": "settings", "oauth": "settings",
     "errors": "errors", "outbox": "outbox", "transports": "transports",

@@ -24,7 +24,7 @@ from wlsmtp.smtp.quirks import BEHAVIOURS
 
 pytestmark = pytest.mark.timeout(300)  # the first test builds the site, ten seconds on a quiet core
 
-PUBLIC = ["wlsmtp", "wlsmtp.transports", "wlsmtp.testing", "wlsmtp.outbox.base"]
+PUBLIC = ["wlsmtp", "wlsmtp.transports", "wlsmtp.testing", "wlsmtp.inbox", "wlsmtp.outbox.base"]
 
 
 def text_of(page: Path) -> str:
