@@ -357,11 +357,17 @@ class TestUnreadable:
         stored = [store.stored(), store.stored()]
         store.claim("dead", 2)
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            [text] = other.execute("SELECT receipt FROM mails WHERE number = 1").fetchone()
             other.execute("UPDATE mails SET receipt = '{' WHERE number = 1")
-        store.agenda()
-        store.pass_by(61)
-        assert ids(store.reclaim("me")) == ids(stored[1:])
-        assert store.statistics().unreadable == 1
+            store.agenda()
+            store.pass_by(61)
+            assert ids(store.reclaim("me")) == ids(stored[1:])
+            assert store.statistics().unreadable == 1
+            other.execute("UPDATE mails SET receipt = ? WHERE number = 1", (text,))
+        # The worker that died may have sent it: that is said as soon as the record can be read.
+        [late] = store.reclaim("me")
+        assert late.receipt.id == stored[0].receipt.id and late.receipt.interruptions == 1
+        assert store.statistics().unreadable == 0 and store.reclaim("me") == []
 
     def test_a_key_that_it_has_is_not_given_to_another_one(self, store: Store, path: Path) -> None:
         store.stored(idempotency_key="k")

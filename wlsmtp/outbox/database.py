@@ -215,7 +215,7 @@ class Database:
         try:
             entry = self._read(row)
         except OutboxError as error:
-            self._set_aside(row, error)
+            self._set_aside(row, error, was_leased=False)
             return None
         self._connection.execute("UPDATE mails SET owner = ?, lease = ? WHERE number = ?", (owner, lease, number))
         large = partial(_stream, self._path, self.identity, number)
@@ -259,17 +259,16 @@ class Database:
 
     def reclaim(self, dead: Mapping[str, float], now: float) -> list[Entry]:
         """Reclaim entries, as ``Outbox.reclaim``; ``dead`` are owners with their ended leases."""
-        self._take_up_again()
+        reclaimed = self._take_up_again(now)
         # Stored when the clock was ahead of its current value.
         self._connection.execute(f"UPDATE mails SET due = ? WHERE {_WAITS} AND due > ? AND due = created", (now, now))
-        reclaimed: list[Entry] = []
         for owner in dead.items() & self.leases().items():
             rows = self._connection.execute(f"SELECT {_COLUMNS} FROM mails WHERE owner = ?", owner[:1]).fetchall()
             for row in rows:
                 try:
                     entry = interrupted(self._read(row), now)
                 except OutboxError as error:
-                    self._set_aside(row, error)
+                    self._set_aside(row, error, was_leased=True)
                     continue
                 self._change(entry, "owner = ?", owner[0])
                 reclaimed.append(entry)
@@ -347,21 +346,30 @@ class Database:
     def _one(self, question: str, *values: object) -> Any:
         return self._connection.execute(question, values).fetchone()
 
-    def _set_aside(self, row: Any, error: OutboxError) -> None:
-        """Set aside a record that cannot be read, with its content, out of the way of the others."""
+    def _set_aside(self, row: Any, error: OutboxError, *, was_leased: bool) -> None:
+        """Set aside a record that cannot be read, with its content, out of the way of the others. If a worker died
+        that may have sent it, the interruption is noted beside the record."""
         log.error("%s; it is set aside, and tried again by each worker that begins", error.message)
-        question = "UPDATE mails SET status = ?, due = NULL, owner = NULL, lease = ? WHERE number = ?"
-        self._connection.execute(question, (_UNREADABLE, row[5], row[0]))
+        question = (
+            "UPDATE mails SET status = ?, due = NULL, owner = NULL, lease = ?, interruptions = interruptions + ? "
+        )
+        self._connection.execute(f"{question} WHERE number = ?", (_UNREADABLE, row[5], was_leased, row[0]))
 
-    def _take_up_again(self) -> None:
-        """Restore mail whose record could not be read before and can be read now, for example by another version."""
-        rows = self._connection.execute(f"SELECT {_COLUMNS}, lease FROM mails WHERE status = ?", (_UNREADABLE,))
-        for *row, due in rows.fetchall():
-            row[3] = Status.PENDING.value
+    def _take_up_again(self, now: float) -> list[Entry]:
+        """Restore mail whose record could not be read before and can be read now, for example by another version.
+        Return what a dead worker may have sent."""
+        may_be_sent: list[Entry] = []
+        question = f"SELECT {_COLUMNS}, lease, interruptions FROM mails WHERE status = ?"
+        for *row, due, interruptions in self._connection.execute(question, (_UNREADABLE,)).fetchall():
+            row[3], row[5] = Status.PENDING.value, due
             with suppress(OutboxError):
-                self._read(row)
+                entry = self._read(row)
                 question = "UPDATE mails SET status = ?, due = ?, lease = NULL WHERE number = ?"
                 self._connection.execute(question, (Status.PENDING.value, due, row[0]))
+                if interruptions > entry.receipt.interruptions:
+                    may_be_sent.append(interrupted(entry, now))
+                    self._change(may_be_sent[-1], "owner IS NULL")
+        return may_be_sent
 
     def _read(self, row: Any) -> Entry:
         """Return the entry of a row. Raises ``OutboxError`` for one written by another version, or damaged."""

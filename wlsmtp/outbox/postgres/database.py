@@ -121,7 +121,7 @@ class Database:
             try:
                 entry = read(row)
             except OutboxError as error:
-                self._set_aside(row[0], owner, error)
+                self._set_aside(row[0], owner, error, was_leased=False)
                 continue
             content = self._content(entry, traits=row[13], octets=octets)
             claimed.append(replace(entry, owner=owner, content=content))
@@ -156,10 +156,9 @@ class Database:
     def reclaim(self, dead: Mapping[str, float]) -> list[Entry]:
         """Reclaim entries, as ``Outbox.reclaim``; ``dead`` are owners with their ended leases."""
         with self.connection.transaction():
-            self._take_up_again()
-            self.do(say.MAKE_DUE, levels=list(LEVELS))
             [now, _] = self.one(say.NEWEST)
-            reclaimed: list[Entry] = []
+            reclaimed = self._take_up_again(now)
+            self.do(say.MAKE_DUE, levels=list(LEVELS))
             for owner, lease in sorted(dead.items()):
                 if self.all(say.DISMISS, owner=owner, lease=lease):
                     reclaimed += self._reclaim(owner, now)
@@ -171,7 +170,7 @@ class Database:
             try:
                 reclaimed.append(interrupted(read(row), now))
             except OutboxError as error:
-                self._set_aside(row[0], owner, error)
+                self._set_aside(row[0], owner, error, was_leased=True)
         self.settle(owner, reclaimed)
         return reclaimed
 
@@ -222,17 +221,25 @@ class Database:
         [count] = self.one(say.PURGE, before=before, limit=PURGED)
         return int(count)
 
-    def _set_aside(self, id: str, owner: str, error: OutboxError) -> None:
-        """Set aside a record that cannot be read, with its content, out of the way of the others."""
+    def _set_aside(self, id: str, owner: str, error: OutboxError, *, was_leased: bool) -> None:
+        """Set aside a record that cannot be read, with its content, out of the way of the others. If a worker died
+        that may have sent it, the interruption is noted beside the record."""
         log.error("%s; it is set aside, and tried again by each worker that begins", error.message)
-        self.do(say.SET_ASIDE, id=id, owner=owner)
+        self.do(say.SET_ASIDE, id=id, owner=owner, interruptions=int(was_leased))
 
-    def _take_up_again(self) -> None:
-        """Restore mail whose record could not be read before and can be read now, for example by another version."""
-        for row in self.all(say.ASIDE):
+    def _take_up_again(self, now: float) -> list[Entry]:
+        """Restore mail whose record could not be read before and can be read now, for example by another version.
+        Return what a dead worker may have sent."""
+        may_be_sent: list[Entry] = []
+        for *row, interruptions in self.all(say.ASIDE):
             with suppress(OutboxError):
                 read([*row[:2], Status.PENDING.value, *row[3:]])
                 self.do(say.TAKE_UP, id=row[0])
+                entry = self.get(row[0])
+                if entry is not None and interruptions > entry.receipt.interruptions:
+                    may_be_sent.append(interrupted(entry, now))
+                    self.change(entry, may_be_sent[-1])
+        return may_be_sent
 
 
 Steps = Generator[tuple[str, dict[str, Any]], Any, Agreed]

@@ -176,13 +176,14 @@ READ_PART = "SELECT octets FROM {schema}.contents WHERE mail = %(mail)s AND part
 
 SET_ASIDE = """
 WITH aside AS (
-    UPDATE {schema}.mails SET status = 'unreadable', set_aside = due, due = NULL, owner = NULL
+    UPDATE {schema}.mails SET status = 'unreadable', set_aside = due, due = NULL, owner = NULL,
+        interruptions = interruptions + %(interruptions)s
     WHERE id = %(id)s RETURNING id
 )
 UPDATE {schema}.workers SET lent = greatest(0, lent - 1) WHERE owner = %(owner)s
 """
 """A record that this version cannot read is kept with its content: nobody claims, purges or shows it."""
-ASIDE = f"SELECT {_MAIL} FROM {{schema}}.mails AS mail WHERE status = 'unreadable'"
+ASIDE = f"SELECT {_MAIL}, interruptions FROM {{schema}}.mails AS mail WHERE status = 'unreadable'"
 TAKE_UP = """
 UPDATE {schema}.mails SET status = 'pending', due = set_aside, set_aside = NULL
 WHERE id = %(id)s AND status = 'unreadable'
