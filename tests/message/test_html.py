@@ -165,7 +165,7 @@ def test_what_is_no_picture_of_the_directory_stays_as_it_is(tag: str, pictures: 
         ("file://{tmp}/mails/logo.png", "not within"),
         ("link.png", "not within"),
         ("nothing.png", "No such file"),
-        ("a%00b.png", "null byte"),
+        ("a%00b.png", "null (byte|character)"),
         ("notes.txt", "not an image, but text/plain"),
         ("more", "directory"),
         (".", "directory"),
