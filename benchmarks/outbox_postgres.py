@@ -2,7 +2,7 @@
 
 Small text messages, put and claimed by one program over a unix socket; the database keeps its default durability, as
 SQLite does with `synchronous=full` in the same run. A claim takes 100 messages with their contents, a settlement writes
-down that they were sent. The held snapshot is a transaction of somebody else, such as a nightly dump: PostgreSQL cannot
+down that they were sent. The held snapshot is a transaction of others, such as a nightly dump: PostgreSQL cannot
 forget a row that was changed since. "Without the start" is the same claim looking at all that waits each time. The
 workers are processes whose transport takes 100 ms a message, which is what a conversation without PIPELINING takes at
 20 ms.

@@ -236,3 +236,11 @@ def test_a_copy_with_other_values_is_checked() -> None:
 
 def test_a_secret_that_was_never_checked_is_not_shown_either() -> None:
     assert SECRET not in f"{SessionConfig.model_construct(server='x', password=SECRET)!r}"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("outbox", ["postgresql://ann:s3cret-pw@db.example.com/mail", "sqlite:///outbox.db"])
+def test_the_url_of_an_outbox_is_not_shown_as_it_may_hold_a_password(outbox: str) -> None:
+    config = SessionConfig(server="smtp.example.com", mode="async", outbox=outbox)
+    shown = [repr(config), str(config), str(config.model_dump()), config.model_dump_json()]
+    assert config.outbox == outbox
+    assert not any("s3cret-pw" in text or outbox in text for text in shown)

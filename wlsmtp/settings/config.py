@@ -278,7 +278,7 @@ class SessionConfig(Settings):
     security: Security = Security.DEFAULT
     protocol: Literal["smtp", "lmtp"] = "smtp"
     mode: Mode = Mode.SYNC
-    outbox: Any = "memory:"
+    outbox: Any = Field(default="memory:", repr=False, exclude=True)  # its URL may hold a password
     close_timeout: Seconds = 10.0
     outbox_worker: bool = True
     username: str | None = None
