@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test coverage test-other lint docs dist format bench fuzz soak clean
+.PHONY: help demo test test-servers coverage test-other lint docs dist format bench fuzz soak clean
 
 help:
 	@echo "make demo    send real messages to the embedded server, and show what happens"
@@ -28,13 +28,16 @@ $(STAMP): pyproject.toml scripts/setup.sh
 demo: $(STAMP)
 	$(BIN)/wlsmtp demo
 
-test: $(STAMP) lint
+test: $(STAMP)
+	$(MAKE) -j2 --output-sync=target lint test-servers
+	$(if $(COVERAGE),$(BIN)/python -m pytest $(COVERAGE),sh scripts/run-tests.sh $(BIN)/python)
+
+test-servers: $(STAMP)
 	sh scripts/install-test-servers.sh
 	sh scripts/unpack-test-servers.sh
 	sh scripts/install-mail-readers.sh
 	sh scripts/fetch-django-tests.sh $(BIN)/python
 	if command -v krb5-config >/dev/null; then $(BIN)/python -m pip install --quiet "pyspnego[kerberos]"; fi
-	$(if $(COVERAGE),$(BIN)/python -m pytest $(COVERAGE),sh scripts/run-tests.sh $(BIN)/python)
 
 coverage: COVERAGE = --cov --cov-report=term:skip-covered
 coverage: test
