@@ -123,6 +123,15 @@ def ratio(
     return Claim(what, f">= {wanted:g} x", f"{value:.2f} x", value >= wanted)
 
 
+def cpu_ratio(what: str, wanted: float, outcomes: Outcomes, one: str, ours: str) -> Claim:
+    """That a client uses so many times the CPU time a message that ours does: this holds on other machines too."""
+    return ratio(f"{what} is at least so many times ours", wanted, outcomes, one, ours, _cpu_ratio)
+
+
+def _cpu_ratio(one: Outcome, other: Outcome) -> float:
+    return one.cpu / other.cpu
+
+
 def at_most(what: str, wanted: float, outcome: Outcome, of: Callable[[Outcome], float], unit: str = "") -> Claim:
     """That a figure of a client does not exceed something."""
     words = f"<= {wanted:g} {unit}".strip()
@@ -133,17 +142,22 @@ def at_most(what: str, wanted: float, outcome: Outcome, of: Callable[[Outcome], 
 
 
 def about_the_machine(bench: Bench, seconds: float) -> str:
-    cpu = next((line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "?")
     versions = ", ".join(f"{name} {version}" for name, version in bench.peers.versions.items())
     load = "{:.1f}, {:.1f}, {:.1f}".format(*os.getloadavg())
     lines = [
-        f"- {os.cpu_count()} x {cpu}, {platform.system()} {platform.release()}",
+        f"- {os.cpu_count()} x {processor()}, {platform.system()} {platform.release()}",
         f"- Python {platform.python_version()}; {versions}",
         f"- {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, after {seconds / 60:.0f} minutes; load average at the end "
         f"(1, 5, 15 minutes): {load}",
     ]
     lines += [f"- not available: {client} ({why})" for client, why in bench.peers.missing.items()]
     return "\n".join(lines)
+
+
+def processor() -> str:
+    """The name of the processor."""
+    lines = _lines("/proc/cpuinfo")
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "?")
 
 
 def _lines(path: str) -> list[str]:

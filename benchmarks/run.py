@@ -16,6 +16,7 @@ import traceback
 
 from charts import draw
 from harness import Bench, prepare
+from machines import keep
 from peers import HERE, WORK, say
 from report import Claim, Section, write_results
 
@@ -71,6 +72,7 @@ def main() -> None:
         sections.append(ask(name, bench))
         write_results(path, sections, bench, time.monotonic() - started)
     if is_complete:
+        keep(path)
         draw(HERE / "charts", path)
     sys.stdout.write(path.read_text())
     say(f"\nwritten: {path.relative_to(HERE.parent)}")

@@ -34,6 +34,16 @@ def built(job: Job, watch: Watch) -> None:
     client.quit()
 
 
+def standard_again(job: Job, watch: Watch) -> None:
+    """One EmailMessage again and again."""
+    message = text_message(0, "bob@example.org")
+    with watch:
+        client = connect(job)
+        for number in job.numbers:
+            client.send_message(message, SENDER, [job.to(number)])
+    client.quit()
+
+
 def text_message(number: int, recipient: str) -> EmailMessage:
     """With the headers that other libraries add by themselves."""
     message = EmailMessage()
@@ -107,7 +117,8 @@ def first(job: Job, watch: Watch) -> None:
 if __name__ == "__main__":
     jobs.main(
         {
-            "rendered": rendered, "built": built, "connections": connections, "attachment": attachment,
-            "rendered-attachment": rendered_attachment, "recipients": recipients, "first": first,
+            "rendered": rendered, "built": built, "standard-again": standard_again, "connections": connections,
+            "attachment": attachment, "rendered-attachment": rendered_attachment, "recipients": recipients,
+            "first": first,
         }
     )  # fmt: skip

@@ -60,6 +60,14 @@ def built_standard(job: Job, watch: Watch) -> None:
             session.send(text_message(number, job.to(number)))
 
 
+def standard_again(job: Job, watch: Watch) -> None:
+    """One EmailMessage again and again."""
+    message = text_message(0, "bob@example.org")
+    with session_for(job) as session, watch:
+        for number in job.numbers:
+            session.send(message, recipients=job.to(number))
+
+
 def with_attachment(job: Job) -> Message:
     attachment = Attachment.from_path(job.file, filename="large.bin")
     return Message(sender=SENDER, to=job.to(0), subject="Large", text=TEXT, attachments=[attachment])
@@ -131,8 +139,8 @@ if __name__ == "__main__":
     jobs.main(
         {
             "many": many, "rendered": rendered, "built": built, "built-many": built_many,
-            "built-standard": built_standard, "connections": many, "attachment": attachment,
-            "recipients": recipients, "first": first, "volume": volume,
+            "built-standard": built_standard, "standard-again": standard_again, "connections": many,
+            "attachment": attachment, "recipients": recipients, "first": first, "volume": volume,
             "letters": letters, "letters-rsa": partial(letters, key="rsa"), "letters-one-by-one": letters_one_by_one,
         }
     )  # fmt: skip

@@ -62,6 +62,15 @@ async def built_standard(job: Job, watch: Watch) -> None:
                 await session.send(text_message(number, job.to(number)))
 
 
+async def standard_again(job: Job, watch: Watch) -> None:
+    """One EmailMessage again and again."""
+    message = text_message(0, "bob@example.org")
+    async with session_for(job) as session:
+        with watch:
+            for number in job.numbers:
+                await session.send(message, recipients=job.to(number))
+
+
 async def attachment(job: Job, watch: Watch) -> None:
     async with session_for(job) as session:
         await session.open()
@@ -105,7 +114,7 @@ def in_a_loop(task: Callable[[Job, Watch], Coroutine[Any, Any, None]]) -> jobs.T
 if __name__ == "__main__":
     tasks = {
         "many": many, "rendered": rendered, "built": built, "built-many": built_many,
-        "built-standard": built_standard, "connections": many, "attachment": attachment,
-        "recipients": recipients, "first": first, "volume": volume,
+        "built-standard": built_standard, "standard-again": standard_again, "connections": many,
+        "attachment": attachment, "recipients": recipients, "first": first, "volume": volume,
     }  # fmt: skip
     jobs.main({name: in_a_loop(task) for name, task in tasks.items()})
