@@ -1,6 +1,6 @@
 # Everything sets itself up: a fresh Debian with make, and python3.11 or the right to install it, is enough.
 PYTHON ?= python3.11
-VENV := .venv
+VENV := .venv$(if $(filter-out python3.11,$(PYTHON)),-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
@@ -53,7 +53,7 @@ lint: $(STAMP)
 	$(BIN)/python scripts/docs_examples.py build/docs
 	$(BIN)/mypy --config-file= --strict --disable-error-code import-untyped --allow-untyped-decorators \
 		--cache-dir $(VENV)/.mypy_examples build/docs
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python scripts/type_completeness.py 98
 
 docs: $(STAMP)
@@ -80,4 +80,4 @@ soak: $(STAMP)
 	$(BIN)/python -m tests.chaos
 
 clean:
-	rm -rf $(VENV) .venv-3* .servers .coverage .coverage.* htmlcov fuzz/.work benchmarks/.work .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-* .servers .coverage .coverage.* htmlcov fuzz/.work benchmarks/.work .mypy_cache .ruff_cache .hypothesis build dist

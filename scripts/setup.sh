@@ -1,7 +1,7 @@
 #!/bin/sh
 # Make the virtual environment: setup.sh PYTHON DIRECTORY. On Debian, as root, a missing venv module is installed.
 set -eu
-python=$1
+python=$(sh "$(dirname "$0")/find-python.sh" "$1" || echo "$1")
 venv=$2
 
 if ! command -v "$python" >/dev/null 2>&1 || ! "$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then

@@ -5,21 +5,11 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-# What pyenv puts into the path may be a shim for a version that is not switched on, so each is tried.
-works() { "$1" -c 'import ensurepip, venv, sqlite3, ssl' >/dev/null 2>&1; }
-
-newest() {
-    for version in 3.13 3.12; do
-        for python in "python$version" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$version".*/bin/python3; do
-            if works "$python"; then
-                echo "$python"
-                return
-            fi
-        done
-    done
-}
-
-python=${1:-$(newest)}
+if [ -n "${1:-}" ]; then
+    python=$(sh scripts/find-python.sh "$1" || echo "$1")
+else
+    python=$(sh scripts/find-python.sh python3.13 python3.12 || true)
+fi
 if [ -z "$python" ]; then
     echo "No other version of Python is installed, so the tests ran with one only."
     exit 0
