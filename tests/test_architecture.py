@@ -128,6 +128,23 @@ def test_a_circle_is_found() -> None:
     assert not circles({"a": {"b", "c"}, "b": {"c"}, "d": {"a"}})
 
 
+def test_an_import_is_found_wherever_it_stands(tmp_path: Path) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(
+        "from typing import TYPE_CHECKING\n"
+        "import wlsmtp.relay.pool as pool\n"
+        "if TYPE_CHECKING:\n    from wlsmtp.session import SMTPSession\n"
+        "def late():\n    from wlsmtp.outbox import worker\n    from wlsmtp import MemoryOutbox\n"
+    )
+    assert {room_of(name) for name in in_package(imports_of(path))} == {"relay", "session", "outbox"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_import_is_relative(path: Path) -> None:
+    """``imports_of`` does not follow those."""
+    assert [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.ImportFrom) and node.level] == []
+
+
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_only_who_stands_above_all_rooms_asks_the_package_for_a_name(path: Path) -> None:
     """``import wlsmtp`` hides what is asked for."""
