@@ -37,7 +37,7 @@ def test_what_is_in_memory_is_sent_before_the_end(server: SMTPServer) -> None:
 
 
 def test_the_end_does_not_wait_for_a_server_that_does_not_answer_and_says_what_is_lost(closed_port: int) -> None:
-    process = start(FORGETFUL, "127.0.0.1", closed_port, "memory:", 0.3)
+    process = start(FORGETFUL, "127.0.0.1", closed_port, "memory:", 1)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 0
     assert errors.startswith("wlsmtp: The program has ended with 50 messages unsent, which are lost (")

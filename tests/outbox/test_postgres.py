@@ -285,6 +285,24 @@ class TestUnreadable:
             assert poll(lambda: session.flush(0.1) == 0 and len(transport.messages) == 3, 30)
         assert subjects(transport) == ["0", "1", "2"]
 
+    def test_on_its_way_when_its_worker_died_is_set_aside_too(self, store: Store, postgres: Postgres) -> None:
+        stored = [store.stored(), store.stored()]
+        store.claim("dead", 2)
+        mails, first = f"{store.outbox.schema}.mails", stored[0].receipt.id  # type: ignore[attr-defined]
+        [(good,)] = postgres.query(f"SELECT receipt FROM {mails} WHERE id = %s", first)
+        postgres.query(f"UPDATE {mails} SET receipt = '{{' WHERE id = %s", first)
+        store.agenda()
+        store.pass_by(61)
+        assert ids(store.reclaim("me")) == ids(stored[1:])
+        counts = store.statistics()
+        assert (counts.unreadable, counts.in_flight, counts.pending) == (1, 0, 1)
+        postgres.query(f"UPDATE {mails} SET receipt = %s WHERE id = %s", good, first)
+        # The worker that died may have sent it: that is said as soon as the record can be read.
+        [late] = store.reclaim("me")
+        assert late.receipt.id == first and late.receipt.interruptions == 1
+        assert store.statistics().unreadable == 0 and store.reclaim("me") == []
+        assert {entry.receipt.interruptions for entry in store.claim("me", 2)} == {1}
+
 
 class TestAway:
     """The database goes away, and comes back."""

@@ -6,21 +6,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tenacity import stop_after_delay
 
+from tests.real import poll
 from tests.worlds import World
 from wlsmtp import (
     ConnectionFailed,
+    ContentRefused,
     MemoryOutbox,
     MemoryTransport,
     Message,
     OutboxError,
     OutcomeUnknown,
+    Receipt,
     RecipientStatus,
     RetryPolicy,
     Status,
@@ -29,6 +34,7 @@ from wlsmtp.errors import Stage
 from wlsmtp.outbox import spooler, worker
 from wlsmtp.outbox.base import Entry
 from wlsmtp.receipt import Outcome
+from wlsmtp.results.reply import Reply
 from wlsmtp.testing import SMTPServer
 from wlsmtp.transports.base import Transport
 
@@ -177,6 +183,41 @@ class TestPauses:
 
 def verbs(server: SMTPServer) -> list[bytes]:
     return [line.split(b" ")[0].upper() for _, who, line in server.transcript if who == "C"]
+
+
+class Busy(MemoryTransport):
+    """Accepts nothing for a while."""
+
+    is_busy = True
+
+    async def carry(self, *mail: Any) -> None:
+        if self.is_busy:
+            raise ContentRefused("Busy", stage=Stage.CONTENT, reply=Reply(451, ("4.3.0 Busy",)))
+        await super().carry(*mail)
+
+
+@pytest.mark.parametrize("outbox", ["memory:", "sqlite"])
+@pytest.mark.parametrize("seconds", [-86400, 86400], ids=["back", "ahead"])
+def test_a_clock_that_is_set_holds_up_no_retry_and_gives_nothing_up(
+    world: World, outbox: str, seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = outbox if outbox == "memory:" else f"sqlite:///{tmp_path}/outbox.db"
+    policy = RetryPolicy(stop=stop_after_delay(3600), backoff=0.2, max_backoff=0.2, jitter=0)
+    real, transport = time.time, Busy()
+    with world.session("localhost", mode="async", outbox=outbox, retry=policy, transport=transport) as session:
+        receipt, later = session.send(message()), session.send(message(), send_at=0.5)
+
+        def attempts(receipt: Receipt) -> int:
+            session.flush(0.05)
+            return session.receipt(receipt.id).attempts
+
+        assert poll(lambda: attempts(receipt) > 0, 10)
+        monkeypatch.setattr(time, "time", lambda: real() + seconds)
+        tries = attempts(receipt)
+        assert poll(lambda: attempts(receipt) > tries + 1 and attempts(later) > 1, 10)
+        assert session.status(receipt.id) is session.status(later.id) is Status.PENDING
+        transport.is_busy = False
+        assert session.flush(20) == 0 and len(transport.messages) == 2
 
 
 def test_an_event_loop_that_ends_with_mail_in_memory_says_so(caplog: pytest.LogCaptureFixture) -> None:

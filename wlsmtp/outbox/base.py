@@ -45,6 +45,9 @@ class Entry:
     finished: float | None = None
     expires: float | None = None
     """The time at which it is given up."""
+    pause: float | None = None
+    """Seconds from when ``due`` was set until then, so that a clock that is set back makes it wait no longer; None if
+    ``due`` is a time that the user has named. Set only in entries that were made here, not in those that were read."""
     priority: int = 0
     key: str | None = None
     """The idempotency key: at most one entry has it."""
@@ -66,11 +69,14 @@ class Entry:
         """True if no further attempt follows."""
         return self.due is None
 
-    def waits_until(self, due: float, receipt: OutboxReceipt, waiting: tuple[str, ...]) -> Entry:
-        """Return the entry with an attempt at ``due``, or its expiry if that comes first."""
+    def waits_until(
+        self, due: float, receipt: OutboxReceipt, waiting: tuple[str, ...], pause: float | None = None
+    ) -> Entry:
+        """Return the entry with an attempt at ``due``, or its expiry if that comes first. ``pause`` is the number of
+        seconds from now until ``due``, if that is what matters."""
         when = due if self.expires is None else min(due, self.expires)
         shown = receipt.changed(status=Status.PENDING, next_attempt=datetime.fromtimestamp(when, UTC))
-        return replace(self, receipt=shown, waiting=waiting, due=when, finished=None, owner=None)
+        return replace(self, receipt=shown, waiting=waiting, due=when, finished=None, owner=None, pause=pause)
 
     def ends(self, now: float, receipt: OutboxReceipt) -> Entry:
         """Return the finished entry, with ``receipt`` as its final result."""
@@ -199,8 +205,8 @@ class Outbox(ABC):
     async def reclaim(self, owner: str) -> list[Entry]:
         """Reclaim mail of other workers than ``owner`` whose leases have ended, for another attempt at once. It counts
         as an interruption: they may have delivered it. A clock change must not end a lease. Called when a worker
-        begins, when the agenda says that a lease ends, and when the clock was changed: mail that was never to wait is
-        due at once then."""
+        begins, when the agenda says that a lease ends, and when the clock was changed. Mail that was to wait a number
+        of seconds (``Entry.pause``) is due no later than that from now, even if the clock was set back since."""
 
     @abstractmethod
     async def get(self, id: str) -> Entry | None:

@@ -84,6 +84,19 @@ only."""
 
 _COLUMNS = f"number, {COLUMNS}"
 _WAITS = "due IS NOT NULL AND owner IS NULL"
+_SHORTEN_WAITS = f"""
+    WITH waits AS (
+        SELECT number, due,
+            CASE WHEN json_valid(receipt) THEN json_extract(receipt, '$.waits[0]') END AS was_due,
+            CASE WHEN json_valid(receipt) THEN json_extract(receipt, '$.waits[1]') END AS pause
+        FROM mails WHERE {_WAITS} AND due > :now
+    )
+    UPDATE mails SET due = :now + waits.pause,
+        receipt = json_set(receipt, '$.waits', json_array(round(:now + waits.pause, 3), waits.pause))
+    FROM waits WHERE mails.number = waits.number
+        AND abs(waits.due - waits.was_due) < 0.01 AND waits.due > :now + waits.pause
+"""
+"""The time of an older version, which leaves what it does not know as it was, is not that of the column."""
 _UNREADABLE = "unreadable"
 """The status of a record that this version cannot read. It is set aside with its content: nobody claims, purges or
 shows it, and the column of the lease keeps its due time."""
@@ -260,8 +273,7 @@ class Database:
     def reclaim(self, dead: Mapping[str, float], now: float) -> list[Entry]:
         """Reclaim entries, as ``Outbox.reclaim``; ``dead`` are owners with their ended leases."""
         reclaimed = self._take_up_again(now)
-        # Stored when the clock was ahead of its current value.
-        self._connection.execute(f"UPDATE mails SET due = ? WHERE {_WAITS} AND due > ? AND due = created", (now, now))
+        self._make_due(now)
         for owner in dead.items() & self.leases().items():
             rows = self._connection.execute(f"SELECT {_COLUMNS} FROM mails WHERE owner = ?", owner[:1]).fetchall()
             for row in rows:
@@ -273,6 +285,13 @@ class Database:
                 self._change(entry, "owner = ?", owner[0])
                 reclaimed.append(entry)
         return reclaimed
+
+    def _make_due(self, now: float) -> None:
+        """Let mail wait no longer than it was to wait, although the clock was ahead when its time was set."""
+        self._connection.execute(f"UPDATE mails SET due = ? WHERE {_WAITS} AND due > ? AND due = created", (now, now))
+        if sqlite3.sqlite_version_info < (3, 38):  # may have no JSON
+            return
+        self._connection.execute(_SHORTEN_WAITS, {"now": now})
 
     def newest(self) -> float | None:
         """Return when the newest mail was put."""

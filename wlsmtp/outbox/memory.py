@@ -153,9 +153,10 @@ class MemoryOutbox(Outbox):
             reclaimed = [interrupted(entry, now) for entry in dead]
             for entry in reclaimed:
                 self._store(entry)
-            for entry in list(self._entries.values()):  # put when the clock was ahead of its current value
-                if entry.owner is None and entry.due == entry.created and entry.created > now:
-                    self._store(replace(entry, due=now))
+            for entry in list(self._entries.values()):  # its time was set when the clock was ahead of its current value
+                pause = entry.pause
+                if entry.owner is None and entry.due is not None and pause is not None and entry.due > now + pause:
+                    self._store(entry.waits_until(now + pause, entry.receipt, entry.waiting, pause))
             return reclaimed
 
     async def get(self, id: str) -> Entry | None:

@@ -25,13 +25,14 @@ _ANSWERS = ("temporary", "ambiguous", "retry_after")
 """Attributes of any error; an unknown class has their values in its record."""
 _FIELDS_OF_ERRORS = frozenset({"type", "message", "stage", "reply", "hint", "server", "lasting", "more", *_ANSWERS})
 _IN_COLUMNS = frozenset({"id", "status", "next_attempt"})
-_OWN = frozenset({"errors", "carried"})
+_OWN = frozenset({"errors", "carried", "waits"})
 """The fields of a record that no receipt shows."""
 _FIELDS = {name: kind for name, kind in FIELDS.items() if name not in DERIVED | _IN_COLUMNS}
 
 
-def dump(receipt: OutboxReceipt) -> str:
-    """Return a receipt as text, without its id, status and next attempt."""
+def dump(receipt: OutboxReceipt, waits: tuple[float, float] | None = None) -> str:
+    """Return a receipt as text, without its id, status and next attempt. ``waits`` are the time of that and the seconds
+    until then, for ``Outbox.reclaim``."""
     errors, unread = _Errors(), receipt.unread
     write: dict[Kind, Callable[[Any], Any]] = {
         Kind.RECIPIENTS: lambda results: [_row(result, errors, unread) for result in results],
@@ -41,7 +42,12 @@ def dump(receipt: OutboxReceipt) -> str:
         Kind.TIME: lambda time: time and time.isoformat(),
     }
     fields = {name: write.get(kind, _same)(getattr(receipt, name)) for name, kind in _FIELDS.items()}
-    fields |= {"errors": [_error(error) for error in errors.known], "carried": dict(receipt.carried), **unread.fields}
+    fields |= {
+        "errors": [_error(error) for error in errors.known],
+        "carried": dict(receipt.carried),
+        "waits": waits,
+        **unread.fields,
+    }
     return json.dumps({name: value for name, value in fields.items() if value}, separators=(",", ":"))
 
 

@@ -31,7 +31,7 @@ def row_of(entry: Entry) -> tuple[Any, ...]:
     return (
         receipt.id, entry.key, receipt.status.value, entry.priority, entry.due, entry.created, entry.expires,
         entry.sender, records.dump_options(entry.options), json.dumps(entry.waiting), entry.size,
-        traits_of(content), receipt.attempts, receipt.interruptions, records.dump(receipt),
+        traits_of(content), receipt.attempts, receipt.interruptions, records.dump(receipt, _waits(entry)),
     )  # fmt: skip
 
 
@@ -40,8 +40,15 @@ def changes_of(entry: Entry) -> tuple[Any, ...]:
     receipt = entry.receipt
     return (
         receipt.id, receipt.status.value, entry.due, entry.finished, json.dumps(entry.waiting), receipt.attempts,
-        receipt.interruptions, records.dump(receipt),
+        receipt.interruptions, records.dump(receipt, _waits(entry)),
     )  # fmt: skip
+
+
+def _waits(entry: Entry) -> tuple[float, float] | None:
+    """Return when a mail is due and how many seconds it waits until then, if it does."""
+    if entry.due is None or entry.pause is None or entry.due == entry.created:
+        return None
+    return round(entry.due, 3), round(entry.pause, 3)
 
 
 def entry_of(row: Any) -> Entry:

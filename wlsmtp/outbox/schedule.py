@@ -59,10 +59,16 @@ class Schedule:
             created=now,
             due=due,
             expires=expires,
+            pause=_pause(self.send_at),
             priority=int(self.priority),
             key=key,
             content=mail.content,
         )
+
+
+def _pause(send_at: When | None) -> float | None:
+    """Return how many seconds a message waits; None if it waits for a point in time."""
+    return None if isinstance(send_at, datetime) else float(send_at or 0.0)
 
 
 def _moment(name: str, when: When, now: float) -> float:

@@ -33,8 +33,9 @@ class Rules:
     """True if all recipients are tried again together, or none (``partial="abort"``)."""
 
 
-def after_try(entry: Entry, outcome: Outcome, rules: Rules, now: float) -> Entry:
-    """Return the entry after an attempt: finished, or waiting for the next attempt for those it may still reach."""
+def after_try(entry: Entry, outcome: Outcome, rules: Rules, now: float, ahead: float = 0.0) -> Entry:
+    """Return the entry after an attempt: finished, or waiting for the next attempt for those it may still reach. The
+    clock may be ``ahead`` by so many seconds, which do not count for its age."""
     before = entry.receipt
     merged = Outcome(before.recipients, before.reply, before.error, before.tls).updated_by(outcome)
     attempts = before.attempts + 1
@@ -43,9 +44,9 @@ def after_try(entry: Entry, outcome: Outcome, rules: Rules, now: float) -> Entry
     )
     rest = _rest(merged, rules)
     # The pause is as long as the server asks for: nobody waits, and a message may expire.
-    pause = next_pause(rules.policy, attempts, merged.error, max(now - entry.created, 0.0)) if rest else None
+    pause = next_pause(rules.policy, attempts, merged.error, max(now - ahead - entry.created, 0.0)) if rest else None
     if pause is not None:
-        return entry.waits_until(now + pause, receipt, rest)
+        return entry.waits_until(now + pause, receipt, rest, pause)
     return entry.ends(now, receipt.changed(status=overall_status(merged.recipients)))
 
 
@@ -91,23 +92,25 @@ def again(entry: Entry, now: float) -> Entry | None:
     rest = tuple(result.address for result in receipt.recipients if result.status is not RecipientStatus.ACCEPTED)
     if not rest or receipt.status is Status.SENT:
         return None
-    return entry.waits_until(now, receipt, rest)
+    return entry.waits_until(now, receipt, rest, 0.0)
 
 
 def interrupted(entry: Entry, now: float) -> Entry:
     """Return the entry after its worker died or gave no sign of life for too long."""
     receipt = entry.receipt.changed(interruptions=entry.receipt.interruptions + 1)
-    return entry.waits_until(now, receipt, entry.waiting)
+    return entry.waits_until(now, receipt, entry.waiting, 0.0)
 
 
-def abandoned(entry: Entry, cause: BaseException) -> Outcome:
-    """Return the outcome of a mail whose transport failed unexpectedly: unknown, unless a connection was being
-    opened."""
+def abandoned(entry: Entry, cause: BaseException, known: Outcome | None = None) -> Outcome:
+    """Return the outcome of a mail whose transport failed unexpectedly: unknown, unless a connection was being opened,
+    or the transport knows better."""
     if NOTHING_SENT in getattr(cause, "__notes__", ()):
         failure = ConnectionFailed(f"The connection could not be opened ({type(cause).__name__})", stage=Stage.CONNECT)
         failure.is_lasting = True
         failure.__cause__ = cause
         return Outcome.failed(entry.waiting, failure)
+    if known is not None and all(result.status is not RecipientStatus.UNKNOWN for result in known.recipients):
+        return known
     words = f"The transport failed while it had the message ({type(cause).__name__})"
     hint = "It may or may not have been delivered: sending it again may deliver it twice"
     error = OutcomeUnknown(words, stage=Stage.CONTENT, hint=hint)

@@ -104,6 +104,8 @@ class Worker:
         self._reclaims = True
         """True if there may be mail of earlier workers, or mail that waits because the clock was changed."""
         self._clock: Clock | None = None
+        self._age_clock: Clock | None = None
+        """By which the age of mail is measured: a clock that jumps ahead gives nothing up."""
         self._calls = 0
         self._answered = 0
         """Number of notifications after which the outbox was checked."""
@@ -146,26 +148,38 @@ class Worker:
             self.lifecycle.move(State.STOPPING)
             self._changed.notify_all()
 
-    async def run(self) -> None:
-        """Work until nothing more is to be done or it was stopped. The caller moves it to ``ENDED``."""
+    async def run(self, *, once: bool = False) -> None:
+        """Work until nothing more is to be done or it was stopped; with ``once``, on what is due now. The caller moves
+        it to ``ENDED``."""
         self.caller = self._io.caller()
+        self._clock_is_ahead_by(self._outbox.unix_time())
         if not self.lifecycle.move(State.RUNNING):
             return  # stopped before it began, or abandoned by its creator
-        keeper = self._io.spawn(self._keep_leases(), "wlsmtp-outbox-leases")
+        keeper = self._lease_keeper()
         try:
+            self._answered = self._calls
             await self._run_round()
-            while await self._wait_for_work():
+            while not once and await self._wait_for_work():
                 await self._run_round()
         finally:
             await self._end(keeper)
 
-    async def _end(self, keeper: Task[None]) -> None:
+    def _lease_keeper(self) -> Task[None] | None:
+        try:
+            return self._io.spawn(self._keep_leases(), "wlsmtp-outbox-leases")
+        except OSError:
+            if self._io.is_ending:  # what is on its way is lost to others after a lease
+                return None
+            raise
+
+    async def _end(self, keeper: Task[None] | None) -> None:
         self.lifecycle.move(State.STOPPING)
         async with self._ending:
             self._has_no_leases = True
             self._ending.notify_all()
-        with suppress(TimeoutError):
-            await keeper.wait(self._io.now() + self._outbox.lease)
+        if keeper is not None:
+            with suppress(TimeoutError):
+                await keeper.wait(self._io.now() + self._outbox.lease)
 
     def _abandon_claims(self) -> None:
         """Give up mail in flight without an outcome: it belongs to the old owner name, whose leases nobody renews."""
@@ -223,6 +237,12 @@ class Worker:
             self._clock = Clock(wall, wall, now)
         return self._clock.has_jumped(wall, now)
 
+    def _clock_is_ahead_by(self, wall: float) -> float:
+        now = self._io.now()
+        if self._age_clock is None:
+            self._age_clock = Clock(wall, wall, now)
+        return self._age_clock.excess(wall, now)
+
     async def _run_round(self) -> None:
         """Send all due mail, whatever happens to the outbox."""
         self.is_busy = True
@@ -253,7 +273,7 @@ class Worker:
             raise
         except Exception as failure:  # a transport must not raise; its mail is in doubt then
             log.exception("the transport failed")
-            await self._settle([(entry, abandoned(entry, failure)) for entry, _ in self._taken()])
+            await self._settle([(entry, abandoned(entry, failure, mail.known)) for entry, mail in self._taken()])
             self._pause(SMTPError(f"The transport failed: {type(failure).__name__}"), is_passing=True)
         except BaseException:  # the event loop is ending
             await self._settle_interrupted()
@@ -362,7 +382,8 @@ class Worker:
                 self._failures = 0
             elif outcome.error is not None and self._may_go_on:
                 self._pause(outcome.error, is_passing=outcome.error.temporary)
-        await self._record([after_try(entry, outcome, self._rules, now) for entry, outcome in tried])
+        ahead = self._clock_is_ahead_by(now) if any(outcome.error is not None for _, outcome in tried) else 0.0
+        await self._record([after_try(entry, outcome, self._rules, now, ahead) for entry, outcome in tried])
 
     def _pause(self, error: SMTPError, *, is_passing: bool) -> None:
         """Pause, longer each time. After a failure that does not go away by itself, such as a wrong password, the pause
@@ -406,7 +427,7 @@ class Worker:
 
     async def _give_back(self) -> None:
         """Return what was claimed and never tried, unchanged."""
-        untried = [entry.waits_until(entry.due or 0.0, entry.receipt, entry.waiting) for entry in self._claimed]
+        untried = [entry.waits_until(entry.due or 0.0, entry.receipt, entry.waiting, 0.0) for entry in self._claimed]
         self._claimed.clear()
         if untried:
             with suppress(OutboxError):  # their leases end

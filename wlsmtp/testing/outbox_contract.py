@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -299,12 +300,30 @@ class OutboxContract:
 
     def test_what_was_put_while_the_clock_was_ahead_is_due_once_it_is_set(self, store: Store) -> None:
         store.now += 86400
-        at_once, later = store.stored(), store.stored(send_at=60)
+        at_once, later = store.stored(), store.stored(send_at=datetime.fromtimestamp(store.now + 60, UTC))
         store.now -= 86400
         assert store.claim("me", 10) == []
         store.reclaim("me")
         assert ids(store.claim("me", 10)) == [at_once.receipt.id]
         assert store.get(later.receipt.id).due == later.due
+
+    def test_what_waits_for_some_seconds_waits_no_longer_when_the_clock_is_set_back(self, store: Store) -> None:
+        deferred, new = store.stored(), store.stored(send_at=60)
+        [claimed] = store.claim("me", 1)
+        due = store.now + 90
+        store.settle("me", [claimed.waits_until(due, claimed.receipt.changed(attempts=1), claimed.waiting, 90)])
+        store.reclaim("me")
+        assert store.get(deferred.receipt.id).due == due and store.get(new.receipt.id).due == new.due
+        for _ in range(2):
+            store.now -= 86400
+            store.reclaim("me")
+            shown = store.get(deferred.receipt.id)
+            assert shown.due == pytest.approx(store.now + 90, abs=0.1)
+            assert shown.receipt.next_attempt.timestamp() == pytest.approx(shown.due, abs=0.1)
+        store.now += 61
+        assert ids(store.claim("me", 10)) == [new.receipt.id]
+        store.now += 30
+        assert ids(store.claim("me", 10)) == [deferred.receipt.id]
 
     def test_the_content_of_what_failed_is_kept_for_another_try(self, store: Store) -> None:
         store.stored()
@@ -345,6 +364,7 @@ class OutboxContract:
         store.claim("me", 1)
         old = replace(store.entry(), due=START - 60)
         store.put([old])
+        store.pass_by(60)  # however long the last look at all of it took
         assert ids(store.claim("me", 1)) == ids([old])
 
     def test_what_is_settled_twice_is_not_lost(self, store: Store) -> None:

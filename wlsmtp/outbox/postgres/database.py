@@ -159,6 +159,7 @@ class Database:
             [now, _] = self.one(say.NEWEST)
             reclaimed = self._take_up_again(now)
             self.do(say.MAKE_DUE, levels=list(LEVELS))
+            self.do(say.SHORTEN_WAITS, levels=list(LEVELS))
             for owner, lease in sorted(dead.items()):
                 if self.all(say.DISMISS, owner=owner, lease=lease):
                     reclaimed += self._reclaim(owner, now)

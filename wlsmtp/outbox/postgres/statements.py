@@ -144,6 +144,24 @@ UPDATE {schema}.mails SET due = {now}
 WHERE priority = ANY(%(levels)s::smallint[]) AND due > {now} AND due = created AND owner IS NULL
 """
 """Put when the clock was ahead of its current value."""
+SHORTEN_WAITS = r"""
+WITH clock AS MATERIALIZED (
+    SELECT {now} AS now
+), waits AS MATERIALIZED (
+    SELECT id, due, found[1]::double precision AS was_due, found[2]::double precision AS pause
+    FROM clock, (
+        SELECT id, due, regexp_match(receipt, '"waits":\[([0-9.]+),([0-9.]+)\]') AS found FROM {schema}.mails
+        WHERE priority = ANY(%(levels)s::smallint[]) AND due > {now} AND owner IS NULL
+    ) AS waiting
+    WHERE found IS NOT NULL
+)
+UPDATE {schema}.mails AS mail SET due = now + pause, receipt = regexp_replace(
+    receipt, '"waits":\[[0-9.]+,', '"waits":[' || round((now + pause)::numeric, 3) || ','
+)
+FROM clock, waits
+WHERE mail.id = waits.id AND owner IS NULL AND abs(waits.due - was_due) < 0.01 AND waits.due > now + pause
+"""
+"""Mail that was to wait a number of seconds, when the clock was ahead of its current value."""
 
 GET = f"SELECT {_MAIL} FROM {{schema}}.mails AS mail WHERE id = %(id)s"
 PAGE = f"""
