@@ -10,6 +10,7 @@ from wlsmtp.errors import LocalDeliveryFailed, Stage
 from wlsmtp.inbox.store import Facts, Store
 from wlsmtp.message.content import Content
 from wlsmtp.message.envelope import Envelope
+from wlsmtp.receipt import RecipientStatus
 from wlsmtp.settings.urls import URL
 from wlsmtp.smtp.connection import ServerInfo
 from wlsmtp.smtp.deadlines import Deadlines
@@ -61,7 +62,8 @@ class InboxTransport(WholeTransport):
 
     async def carry(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> None:
         """Store the message in the inbox."""
-        await self.io.run_in_thread(partial(self._keep, envelope, content))
+        deadlines.certain = RecipientStatus.NOT_SENT
+        await self.io.run_in_thread(partial(self._keep, envelope, content, deadlines))
 
     async def verify(self, deadlines: Deadlines) -> ServerInfo:
         """Check that the inbox can be opened."""
@@ -74,10 +76,12 @@ class InboxTransport(WholeTransport):
             self._store.close()
             self._store = None
 
-    def _keep(self, envelope: Envelope, content: Content) -> None:
-        raw = b"".join(content.chunks())
+    def _keep(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> None:
+        raw, store = b"".join(content.chunks()), self.store
+        deadlines.certain = RecipientStatus.UNKNOWN
         try:
-            self.store.add(raw, Facts(reverse_path(envelope), envelope.addresses, via="inbox"))
+            store.add(raw, Facts(reverse_path(envelope), envelope.addresses, via="inbox"))
+            deadlines.certain = RecipientStatus.ACCEPTED
         except sqlite3.Error as error:
             raise LocalDeliveryFailed(
                 f"inbox: the message could not be stored ({error})", stage=Stage.CONTENT

@@ -1,12 +1,16 @@
-"""Deadlines: the timeouts of a session as points in time, capped by the end of the whole send."""
+"""Deadlines: the timeouts of a session as points in time, capped by the end of the whole send; and what is certain if
+that is interrupted."""
 
 from __future__ import annotations
 
 from copy import copy
 from typing import TYPE_CHECKING, Literal
 
+from wlsmtp.receipt import RecipientStatus
+
 if TYPE_CHECKING:
     from wlsmtp.io.base import IO
+    from wlsmtp.receipt import Outcome
     from wlsmtp.settings.limits import Timeouts
 
 StageName = Literal["connect", "tls", "greeting", "command", "data", "block", "content", "quit"]
@@ -28,6 +32,11 @@ class Deadlines:
         """True if the message was retried at once without counting an attempt. That happens once per message."""
         self.is_suspect = False
         """True if a connection ended when the server refused the message."""
+        self.certain = RecipientStatus.NOT_SENT
+        """The state of the message if a ``WholeTransport`` is interrupted now. The transport sets it to ``UNKNOWN``
+        before anybody could take the message as delivered, and to ``ACCEPTED`` afterwards."""
+        self.known: Outcome | None = None
+        """The certain part of the outcome, set when the delivery was interrupted. None: nothing is certain."""
         self._before_content = self.end
 
     def __call__(self, stage: StageName) -> float:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
 
-from wlsmtp.errors import ConfigError, SMTPError, Stage
+from wlsmtp.errors import ConfigError, ConnectionFailed, OutcomeUnknown, SMTPError, Stage
 from wlsmtp.events import Announcer
 from wlsmtp.io.base import IO
 from wlsmtp.message.content import Content
@@ -26,6 +27,36 @@ from wlsmtp.wire.extensions import Capabilities
 def reverse_path(envelope: Envelope) -> str:
     """Return the sender as sent to a server; "" for the null reverse-path (RFC 5321 §4.5.5)."""
     return envelope.sender.wire if envelope.sender is not None else ""
+
+
+def interrupted(envelope: Envelope, status: RecipientStatus, cause: BaseException) -> Outcome:
+    """Return what is certain of a message when its delivery was interrupted: the same for all recipients."""
+    words = f"The delivery was interrupted ({type(cause).__name__})"
+    error: SMTPError | None = None
+    if status is RecipientStatus.NOT_SENT:
+        error = ConnectionFailed(words, stage=Stage.CONTENT)
+    elif status is not RecipientStatus.ACCEPTED:
+        hint = "It may or may not have been delivered: sending it again may deliver it twice"
+        error = OutcomeUnknown(words, stage=Stage.CONTENT, hint=hint)
+    return Outcome.of(envelope.addresses, status, error=error)
+
+
+@contextmanager
+def noting(
+    envelope: Envelope, part: Envelope, done: Sequence[Outcome], share: Deadlines, deadlines: Deadlines
+) -> Iterator[None]:
+    """While ``part`` of an envelope is delivered with ``share`` of its deadlines, note what is certain of all of it if
+    that is interrupted; ``done`` are the results that there are."""
+    try:
+        yield
+    except BaseException as interrupt:
+        known = share.known
+        if done:
+            known = interrupted(envelope, RecipientStatus.NOT_SENT, interrupt)
+            for result in (*done, share.known or interrupted(part, RecipientStatus.UNKNOWN, interrupt)):
+                known = known.updated_by(result)
+        deadlines.known = known
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +111,15 @@ class Transport(ABC):
         it yields the first outcome, but only a bounded number. None among them asks for the outcomes of all before it,
         and is answered even if there are none. ``connections`` may be used in parallel."""
         async for mail in mails:
-            yield [] if mail is None else [await self.deliver(mail.envelope, mail.content, deadlines())]
+            yield [] if mail is None else [await self._deliver_mail(mail, deadlines())]
+
+    async def _deliver_mail(self, mail: Mail, deadlines: Deadlines) -> Outcome:
+        """Deliver one message of a stream. If that is interrupted, what is certain is stored in the mail."""
+        try:
+            return await self.deliver(mail.envelope, mail.content, deadlines)
+        except BaseException:
+            mail.known = deadlines.known
+            raise
 
     @property
     def statistics(self) -> PoolStatistics | None:
@@ -119,12 +158,17 @@ class WholeTransport(Transport):
     @abstractmethod
     async def carry(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Reply | None:
         """Deliver the message, and return the reply, if there is one. Raises the ``SMTPError`` that prevented it: with
-        a reply the message counts as refused, if ``ambiguous`` as in doubt, else as not sent."""
+        a reply the message counts as refused, if ``ambiguous`` as in doubt, else as not sent. A program may be
+        interrupted meanwhile: ``deadlines.certain`` is what is certain then, and ``UNKNOWN`` unless it is set here."""
 
     async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
         """Deliver by ``carry``, with one result for all recipients."""
+        deadlines.certain = RecipientStatus.UNKNOWN
         try:
             reply = await self.carry(envelope, content, deadlines)
         except SMTPError as error:
             return Outcome.failed(envelope.addresses, error)
+        except BaseException as interrupt:
+            deadlines.known = interrupted(envelope, deadlines.certain, interrupt)
+            raise
         return Outcome.of(envelope.addresses, RecipientStatus.ACCEPTED, reply=reply)

@@ -13,7 +13,7 @@ from wlsmtp.results.statistics import PoolStatistics
 from wlsmtp.settings.urls import URL, wrong
 from wlsmtp.smtp.connection import ServerInfo
 from wlsmtp.smtp.deadlines import Deadlines
-from wlsmtp.transports.base import Context, Transport
+from wlsmtp.transports.base import Context, Transport, noting
 from wlsmtp.transports.members import total
 from wlsmtp.transports.registry import Given, make_transport
 from wlsmtp.wire.address import Address, parse_address
@@ -59,16 +59,19 @@ class ByDomainTransport(Transport):
     async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
         """Deliver each part by its route."""
         outcome = Outcome.of(envelope.addresses, RecipientStatus.NOT_SENT)
-        parts = self._parts(envelope)
+        parts, done = self._parts(envelope), list[Outcome]()
         for number, (transport, addresses) in enumerate(parts):
             part = envelope.only(addresses)
             if transport is None:
                 result = _without_route(part)
             else:
-                result = await transport.deliver(part, content, deadlines.share(len(parts) - number))
+                share = deadlines.share(len(parts) - number)
+                with noting(envelope, part, done, share, deadlines):
+                    result = await transport.deliver(part, content, share)
             if len(parts) == 1:
                 return result
             outcome = outcome.updated_by(result)
+            done.append(result)
         return outcome
 
     def _parts(self, envelope: Envelope) -> list[tuple[Transport | None, list[Address]]]:

@@ -20,7 +20,7 @@ from wlsmtp.results.statistics import PoolStatistics
 from wlsmtp.settings.urls import URL, wrong
 from wlsmtp.smtp.connection import ServerInfo
 from wlsmtp.smtp.deadlines import Deadlines
-from wlsmtp.transports.base import Context, Transport
+from wlsmtp.transports.base import Context, Transport, noting
 from wlsmtp.transports.members import Member, Source, spread, total
 from wlsmtp.transports.registry import Given, make_transport
 from wlsmtp.wire.extensions import Capabilities
@@ -69,8 +69,9 @@ class FailoverTransport(Transport):
         """Deliver by the members, one after the other."""
         first, *others = self._candidates()
         first.begin(self.io.now())
-        # A silent server uses no more than its share of the time.
-        outcome = await first.transport.deliver(envelope, content, deadlines.share(len(others) + 1))
+        share = deadlines.share(len(others) + 1)  # a silent server uses no more than its share of the time
+        with noting(envelope, envelope, (), share, deadlines):
+            outcome = await first.transport.deliver(envelope, content, share)
         self._take_note(first, outcome)
         if outcome.error is None:
             return outcome
@@ -86,14 +87,17 @@ class FailoverTransport(Transport):
             if first.is_suspected:  # a probe is one message
                 mail = await source.next()
                 if not source.is_over:
-                    yield [] if mail is None else [await self.deliver(mail.envelope, mail.content, deadlines())]
+                    yield [] if mail is None else [await self._deliver_mail(mail, deadlines())]
                 continue
             stream = first.transport.deliver_many(source.until_suspected(first), deadlines, connections)
             try:
                 async for outcomes in stream:
+                    mails_done = [source.on_their_way.popleft() for _ in outcomes]
+                    for mail, outcome in zip(mails_done, outcomes, strict=True):
+                        mail.known = outcome  # if the others are not asked to the end
                     yield [
-                        await self._settle(first, outcome, source.on_their_way.popleft(), deadlines)
-                        for outcome in outcomes
+                        await self._settle(first, outcome, mail, deadlines)
+                        for mail, outcome in zip(mails_done, outcomes, strict=True)
                     ]
             finally:
                 await stream.aclose()
@@ -106,7 +110,13 @@ class FailoverTransport(Transport):
         if outcome.error is None:
             return outcome
         others = [other for other in self._candidates() if other is not member]
-        return await self._go_on(outcome, mail, others, deadlines())
+        time = deadlines()
+        try:
+            mail.known = await self._go_on(outcome, mail, others, time)
+        except BaseException:
+            mail.known = time.known or outcome
+            raise
+        return mail.known
 
     def _take_note(self, member: Member, outcome: Outcome) -> None:
         seconds = member.end(outcome.error, self.io.now())
@@ -120,7 +130,9 @@ class FailoverTransport(Transport):
             if rest is None:
                 break
             member.begin(self.io.now())
-            result = await member.transport.deliver(rest, mail.content, deadlines.share(len(others) - number))
+            share = deadlines.share(len(others) - number)
+            with noting(mail.envelope, rest, (outcome,), share, deadlines):
+                result = await member.transport.deliver(rest, mail.content, share)
             self._take_note(member, result)
             outcome = outcome.updated_by(result)
         return outcome

@@ -14,6 +14,7 @@ from typing import TextIO
 from wlsmtp.errors import LocalDeliveryFailed, Stage
 from wlsmtp.message.content import Content
 from wlsmtp.message.envelope import Envelope
+from wlsmtp.receipt import RecipientStatus
 from wlsmtp.smtp.deadlines import Deadlines
 from wlsmtp.transports.base import WholeTransport, reverse_path
 
@@ -33,9 +34,12 @@ class ConsoleTransport(WholeTransport):
 
     async def carry(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> None:
         """Show the message."""
+        deadlines.certain = RecipientStatus.NOT_SENT
         text = "\n".join(_described(envelope, b"".join(content.chunks())))
+        deadlines.certain = RecipientStatus.UNKNOWN
         try:
             _show(text, self._file or sys.stdout)
+            deadlines.certain = RecipientStatus.ACCEPTED
         except (OSError, ValueError) as error:  # nobody reads any more, or the file is closed
             raise LocalDeliveryFailed(f"The message could not be shown ({error})", stage=Stage.CONTENT) from error
 

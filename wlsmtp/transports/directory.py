@@ -12,7 +12,6 @@ import os
 import uuid
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Self
 from wlsmtp.errors import LocalDeliveryFailed, OutcomeUnknown, SMTPError, Stage
 from wlsmtp.message.content import Content
 from wlsmtp.message.envelope import Envelope
+from wlsmtp.receipt import RecipientStatus
 from wlsmtp.settings.urls import URL, wrong
 from wlsmtp.smtp.connection import ServerInfo
 from wlsmtp.smtp.deadlines import Deadlines
@@ -64,23 +64,27 @@ class DirectoryTransport(WholeTransport):
 
     async def carry(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> None:
         """Write the message."""
-        await self.io.run_in_thread(partial(self._store, envelope, content))
+        deadlines.certain = RecipientStatus.NOT_SENT
+        await self.io.run_in_thread(partial(self._store, envelope, content, deadlines))
 
     async def verify(self, deadlines: Deadlines) -> ServerInfo:
         """Check that the directory exists, or can be created, and is writable."""
         await self.io.run_in_thread(self._check)
         return ServerInfo(self.name, str(self.path), None, None, Capabilities())
 
-    def _store(self, envelope: Envelope, content: Content) -> None:
+    def _store(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> None:
         temporary, final = self.places()
         try:
             self._make_directories()
             try:
                 _write(temporary, self.encoded(_with_trace(envelope, content.chunks())))
+                deadlines.certain = RecipientStatus.UNKNOWN
                 temporary.rename(final)
+                deadlines.certain = RecipientStatus.ACCEPTED
             except BaseException:
-                with suppress(OSError):
-                    temporary.unlink()
+                was_there = _remove(temporary)
+                if deadlines.certain is RecipientStatus.UNKNOWN and was_there is not None:  # interrupted at the rename
+                    deadlines.certain = RecipientStatus.NOT_SENT if was_there else RecipientStatus.ACCEPTED
                 raise
         except SMTPError:  # of the content, which is generated as it is written
             raise
@@ -89,6 +93,7 @@ class DirectoryTransport(WholeTransport):
         try:
             _force_to_disk(final.parent)
         except OSError as error:
+            deadlines.certain = RecipientStatus.UNKNOWN
             words = f"{final} was written, but may not survive a crash ({error.strerror})"
             raise OutcomeUnknown(words, stage=Stage.CONTENT) from error
 
@@ -160,6 +165,17 @@ def _write(path: Path, chunks: Iterable[bytes]) -> None:
             file.write(chunk)
         file.flush()
         os.fsync(descriptor)
+
+
+def _remove(path: Path) -> bool | None:
+    """Remove a file; return whether it was there, if that is known."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+    return True
 
 
 def _force_to_disk(directory: Path) -> None:

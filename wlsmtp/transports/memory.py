@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from wlsmtp.message.content import Content
 from wlsmtp.message.envelope import Envelope
+from wlsmtp.receipt import RecipientStatus
 from wlsmtp.settings.options import DeliveryOptions
 from wlsmtp.smtp.deadlines import Deadlines
 from wlsmtp.transports.base import WholeTransport
@@ -32,9 +33,13 @@ class MemoryTransport(WholeTransport):
 
     async def carry(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> None:
         """Keep the message."""
+        deadlines.certain = RecipientStatus.NOT_SENT
         sender = str(envelope.sender or "")
         octets = b"".join(content.chunks())
-        self.messages.append(StoredMessage(sender, envelope.addresses, octets, envelope.options))
+        message = StoredMessage(sender, envelope.addresses, octets, envelope.options)
+        deadlines.certain = RecipientStatus.UNKNOWN
+        self.messages.append(message)
+        deadlines.certain = RecipientStatus.ACCEPTED
 
 
 class NullTransport(WholeTransport):
@@ -44,5 +49,7 @@ class NullTransport(WholeTransport):
 
     async def carry(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> None:
         """Discard the message."""
+        deadlines.certain = RecipientStatus.NOT_SENT
         for _ in content.chunks():
             pass
+        deadlines.certain = RecipientStatus.ACCEPTED

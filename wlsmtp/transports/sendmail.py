@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Self
 
 from wlsmtp.errors import ContentRefused, DeadlineExceeded, LocalDeliveryFailed, OutcomeUnknown, SMTPError, Stage
 from wlsmtp.io.base import Ended
 from wlsmtp.message.content import Content
 from wlsmtp.message.envelope import Envelope
+from wlsmtp.receipt import RecipientStatus
 from wlsmtp.results.reply import Reply
 from wlsmtp.settings.urls import URL
 from wlsmtp.smtp.connection import ServerInfo
@@ -71,14 +72,17 @@ class SendmailTransport(WholeTransport):
         eight_bit = ("-B8BITMIME",) if content.is_8bit else ()
         recipients = [address.wire for address in envelope.recipients]
         command = [*self._command, "-i", *eight_bit, "-f", reverse_path(envelope) or "<>", "--", *recipients]
+        deadlines.certain = RecipientStatus.NOT_SENT
+        chunks = _watched(with_unix_line_ends(content.chunks()), deadlines)
         try:
-            ended = await self.io.run_program(command, with_unix_line_ends(content.chunks()), deadlines("content"))
+            ended = await self.io.run_program(command, chunks, deadlines("content"))
         except SMTPError:  # of the content, which is generated as it is written
             raise
         except OSError as error:
             raise self._unusable(error) from error
         if failure := self._failure_of(ended):
             raise failure
+        deadlines.certain = RecipientStatus.ACCEPTED
 
     async def verify(self, deadlines: Deadlines) -> ServerInfo:
         """Check that the program can be started; its opinion of a message is not tested."""
@@ -119,6 +123,13 @@ class SendmailTransport(WholeTransport):
             stage=Stage.CONNECT,
             hint="A mail system with a sendmail program must be installed (Postfix, Exim, msmtp, …)",
         )
+
+
+def _watched(chunks: Iterable[bytes], deadlines: Deadlines) -> Iterator[bytes]:
+    """Yield the input of a program that is killed when it is interrupted: only after the end of its input it may have
+    queued the message."""
+    yield from chunks
+    deadlines.certain = RecipientStatus.UNKNOWN
 
 
 def _how(ended: Ended) -> str:

@@ -82,7 +82,13 @@ class SMTPTransport(Transport):
         """Deliver one message. A kept connection that turns out to be dead is replaced silently: the message did not
         fail because the server had closed it."""
         mail = Mail(envelope, content, deadlines.had_free_retry, deadlines.is_suspect)
-        outcome = await self.relay.deliver(Dispatch(mail, deadlines))
+        dispatch = Dispatch(mail, deadlines)
+        try:
+            outcome = await self.relay.deliver(dispatch)
+        except BaseException:
+            dispatch.interrupt(None)
+            deadlines.known = mail.known
+            raise
         deadlines.had_free_retry, deadlines.is_suspect = mail.had_free_retry, mail.is_suspect
         return outcome
 
