@@ -326,6 +326,9 @@ class AsyncioIO:
     is_ending = False
     """Always False: tasks are available as long as the loop runs."""
 
+    is_over = False
+    """Always False, likewise."""
+
     def caller(self) -> Hashable:
         """Return the current task."""
         return asyncio.current_task()

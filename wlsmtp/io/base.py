@@ -203,6 +203,12 @@ class IO(Protocol):
         later)."""
         ...
 
+    @property
+    def is_over(self) -> bool:
+        """True if the caller is run by ``atexit``: all other threads that count have ended, and nothing is done after
+        it."""
+        ...
+
     def caller(self) -> Hashable:
         """Return the identity of the running thread or task."""
         ...

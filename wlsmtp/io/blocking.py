@@ -442,6 +442,11 @@ class BlockingIO:
     def is_ending(self) -> bool:
         return not threading.main_thread().is_alive()
 
+    @property
+    def is_over(self) -> bool:
+        main = threading.main_thread()
+        return threading.current_thread() is main and not main.is_alive()
+
     caller: staticmethod[[], int] = staticmethod(threading.get_ident)
     """Return the current thread."""
 

@@ -1,12 +1,13 @@
 """Work to be done when the program exits.
 
-``atexit`` runs too late: connecting may require a new thread, and newer Pythons start none by then. So a thread waits
-for the end of the main thread and of all other non-daemon threads, and keeps the interpreter alive until the work is
-done.
+``atexit`` runs late: connecting may require a new thread, and newer Pythons start none by then. So a thread waits for
+the end of the main thread and of all other non-daemon threads, and keeps the interpreter alive until the work is done.
+Only work that is added when no thread can be started any more is done by ``atexit``, after all threads have ended.
 """
 
 from __future__ import annotations
 
+import atexit
 import errno
 import sys
 import threading
@@ -37,6 +38,8 @@ class _Works:
         self._works: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._is_registered = False
+        """True if ``atexit`` does the work."""
 
     def add(self, work: Callable[[], None]) -> None:
         with self._lock:
@@ -46,6 +49,11 @@ class _Works:
                 try:
                     self._thread.start()
                 except RuntimeError as error:
+                    if not threading.main_thread().is_alive():  # the program is ending, and starts no thread any more
+                        if not self._is_registered:
+                            atexit.register(self._work_off)
+                            self._is_registered = True
+                        return
                     self._works.remove(work)
                     raise OSError(errno.EAGAIN, str(error)) from error
 
@@ -59,6 +67,9 @@ class _Works:
         # A program lives as long as any such thread, and these may send until their end.
         while others := _others():
             others[0].join()
+        self._work_off()
+
+    def _work_off(self) -> None:
         while (work := self._next()) is not None:
             try:
                 work()

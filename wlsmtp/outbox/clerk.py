@@ -89,7 +89,7 @@ class Clerk:
         job = Job(what, self._io.bell())
         queue.append(job)
         try:
-            self._call()
+            await self._call()
             while not job.is_done:
                 try:
                     await job.bell.wait(deadline)
@@ -105,8 +105,9 @@ class Clerk:
             raise job.failure
         return job.result
 
-    def _call(self) -> None:
-        """Ensure that the jobs are done. Raises ``OutboxError`` if there is no thread for them."""
+    async def _call(self) -> None:
+        """Ensure that the jobs are done. Raises ``OutboxError`` if there is no thread for them, unless the program is
+        ending, and starts none any more: then this caller does them."""
         self._bell.ring()
         hired: WorkerLife | None = None
         try:
@@ -118,10 +119,21 @@ class Clerk:
             self._task = self._io.spawn(self._serve(hired), self._name)
         except BaseException as error:
             if hired is not None and hired.move(State.ENDED, only_from=State.NEW):
+                if isinstance(error, OSError) and self._io.is_ending:
+                    await self._serve_here()
+                    return
                 if isinstance(error, OSError):
                     raise self._duties.no_thread(error) from error
-                self._call()  # this caller was interrupted; others may count on it
+                await self._call()  # this caller was interrupted; others may count on it
             raise
+
+    async def _serve_here(self) -> None:
+        with self._mutex:
+            if self._life is not None and self._life.state is not State.ENDED:
+                return  # another caller does the jobs of both
+            life = self._life = WorkerLife(self._io.mutex(Rank.LIFE))
+        self._lingers = False
+        await self._serve(life)
 
     async def _serve(self, life: WorkerLife) -> None:
         if not life.move(State.RUNNING):
@@ -141,7 +153,7 @@ class Clerk:
             life.move(State.ENDED)
             if self._has_jobs:  # requested between the last check and the end
                 with suppress(OutboxError):
-                    self._call()
+                    await self._call()
 
     @property
     def _is_lost(self) -> bool:

@@ -79,6 +79,10 @@ class Spooler:
         self._task: Task[None] | None = None
         """Stored so that it is not garbage-collected."""
         self._phase = Phase.CLOSED if is_closed else Phase.ON_CALL
+        self._is_closed_by_exit = False
+        """True if the end of the program closed it. What ``atexit`` runs after that may still send."""
+        self._has_exit_work = False
+        """True if the program is ending, and what is left at its end will be sent or reported."""
         self._is_outbox_open = False
         self._is_transport_closed = is_closed
         self._is_closed_by_worker = False
@@ -118,8 +122,8 @@ class Spooler:
         entries = [Schedule(**schedule).entry(mail, now + place * 1e-6) for place, mail in enumerate(mails)]
         if within is not None and self._phase is Phase.ON_CALL:
             self._phase = Phase.OPEN
-        if self._works and self._has_no_worker:
-            self._hire_worker()
+        if self._works and self._has_no_worker and not self._io.is_over:
+            self._try_to_hire()
         # The worker and the exit work exist before there is mail: a caller that is interrupted from here on leaves no
         # mail that nobody sends.
         try:
@@ -129,6 +133,8 @@ class Spooler:
                 kept = await self._outbox.put_within(entries, await within_of(within))
         finally:
             await self._call_worker_if_any()
+        if self._works and self._io.is_over:
+            await self._finish_at_exit(self._deadlines(self._close_timeout).end)
         return [self._shown(entry) for entry in kept]
 
     async def receipt(self, id: str) -> Receipt:
@@ -259,7 +265,7 @@ class Spooler:
         return worker is not None and worker.state is not State.ENDED and worker.caller == self._io.caller()
 
     def _refuse_when_closed(self) -> None:
-        if self._phase is Phase.CLOSED:
+        if self._phase is Phase.CLOSED and not (self._is_closed_by_exit and self._io.is_over):
             raise closed_error()
 
     async def _report_left(self, *, is_late: bool) -> None:
@@ -284,8 +290,12 @@ class Spooler:
 
     async def _at_exit(self) -> None:
         """Close a session at program exit that nobody has closed."""
-        deadline = self._io.now() + self._close_timeout
-        self._phase = Phase.CLOSED
+        if self._phase is not Phase.CLOSED:
+            self._phase, self._is_closed_by_exit = Phase.CLOSED, True
+        await self._finish_at_exit(self._io.now() + self._close_timeout)
+
+    async def _finish_at_exit(self, deadline: float) -> None:
+        """Send what would be lost with the program; what is left is reported. Raises ``OutboxNotEmpty``."""
         if not self._outbox.is_durable:
             with suppress(OutboxError):  # no thread may be available now; the remaining mail is reported below
                 await self._drain(deadline)
@@ -313,8 +323,33 @@ class Spooler:
             return
         worker = self._worker
         # A stopping worker still owns mail: its successor is started when it has ended, see ``_run``.
-        if worker is None or await worker.call() is State.ENDED:
+        if (worker is None or await worker.call() is State.ENDED) and not self._try_to_hire():
+            await self._work_here()
+
+    def _try_to_hire(self) -> bool:
+        """Start a worker, if there is none. Returns False if the program is ending, and a thread cannot be started any
+        more, or would be cut off: then each caller does the work itself. Raises ``OutboxError`` if none can be started
+        otherwise."""
+        if self._io.is_over:
+            return False
+        try:
             self._hire_worker()
+        except OutboxError:
+            if self._io.is_ending:
+                return False
+            raise
+        return True
+
+    async def _work_here(self) -> None:
+        """Do the work of a worker in the caller's thread, as far as it is due now."""
+        with self._mutex:
+            if not self._has_no_worker:
+                return
+            worker = self._worker = self._hire(finish=self._finish, stays=lambda: False)
+        if not self._has_exit_work and not self._io.is_over:  # of what is left now, and reports what is left then
+            self._has_exit_work = True
+            self._io.at_exit(self._at_exit)
+        await self._run(worker, lambda: None, once=True)
 
     def _hire_worker(self) -> None:
         """Start a worker atomically, wherever it is interrupted: either it exists with its thread or task, or not at
@@ -345,14 +380,14 @@ class Spooler:
                 self._hire_worker()  # this caller was interrupted; others may count on it
             raise
 
-    async def _run(self, worker: Worker, forget: Callable[[], None]) -> None:
+    async def _run(self, worker: Worker, forget: Callable[[], None], *, once: bool = False) -> None:
         is_succeeded = False
         try:
             if self._is_transport_closed and worker.state is State.NEW:
                 self._is_transport_closed = False
                 with suppress(SMTPError):  # a failure shows later
                     await self._transport.open(self._deadlines(None))
-            await worker.run()
+            await worker.run(once=once)
             is_succeeded = True
         except Exception:
             log.exception("the worker of the outbox failed; the next message starts another one")
@@ -424,9 +459,11 @@ class Spooler:
                 receipt = self._shown(await self._known(id))
                 if receipt.status is not Status.PENDING or self._io.now() >= deadline:
                     return receipt
-                pause = min(2 * pause, POLL_INTERVAL) if self._outbox.is_shared else A_DAY
+                pause = min(2 * pause, POLL_INTERVAL) if self._outbox.is_shared or self._io.is_ending else A_DAY
                 with suppress(TimeoutError):
                     await room.wait(min(deadline, self._io.now() + pause))
+            if self._has_no_worker and self._io.is_ending:
+                await self._call_worker_if_any()
 
     async def _get(self, id: str) -> Entry:
         await self._ready()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
 from wlsmtp.io.order import Rank
@@ -45,9 +45,13 @@ class Crew:
 
     async def outcomes(self) -> AsyncGenerator[list[Outcome], None]:
         """Yield the outcomes, as many at a time as are ready."""
-        io = self._relay.io
-        workers = [io.spawn(self._work(), f"wlsmtp-stream-{number}") for number in range(self._width)]
-        most = self._width * self._relay.config.pipelining.max_in_flight * 2
+        workers = await self._hire()
+        if not workers:
+            async with aclosing(Pipeline(self._relay, self._mails, self._deadlines).outcomes()) as outcomes:
+                async for ready in outcomes:
+                    yield ready
+            return
+        most = len(workers) * self._relay.config.pipelining.max_in_flight * 2
         waiting: list[Mail] = []
         try:
             async for mail in self._mails:
@@ -73,6 +77,19 @@ class Crew:
                 await self._finish(workers)
             raise
         await self._finish(workers)
+
+    async def _hire(self) -> list[Task[None]]:
+        """Start the pipelines, or as many as there are threads for."""
+        workers: list[Task[None]] = []
+        try:
+            for number in range(self._width):
+                workers.append(self._relay.io.spawn(self._work(), f"wlsmtp-stream-{number}"))  # noqa: PERF401
+        except OSError:
+            pass
+        except BaseException:
+            await self._stop()
+            raise
+        return workers
 
     @staticmethod
     def _cancel(workers: Sequence[Task[None]]) -> None:
