@@ -77,6 +77,36 @@ def test_a_draft_may_name_nobody() -> None:
     assert not letter.has_sender and letter.to == () and letter.text == "Hello"
 
 
+def test_an_invitation_comes_back_as_one() -> None:
+    """From Google, as an alternative and a file; from Exchange, as an alternative; from others, by itself."""
+    name = 'name="invite.ics"'
+    invite = f"Content-Type: application/ics; {name}\nContent-Disposition: attachment; file{name}\n\n{ICALENDAR}"
+    texts = 'Content-Type: multipart/alternative; boundary="+"\n\n--+\n'
+    texts += f"{TEXT}\n--+\n{HTML}\n--+\n{CALENDAR}\n--+--"
+    for octets in (
+        parts("alternative", TEXT, HTML, CALENDAR),
+        parts("mixed", texts, invite),
+        parts("mixed", texts, "Content-Type: image/gif\n\nx", invite),
+        parts("mixed", CALENDAR, invite),
+        draft(kind="text/calendar; charset=utf-8; method=request", body=ICALENDAR),
+    ):
+        letter = Message.from_eml(octets)
+        assert letter.calendar == ICALENDAR.replace("\n", "\r\n")
+        assert [one.content_type for one in letter.attachments] == ["image/gif"] * (b"image/gif" in octets)
+        written = letter.as_bytes()
+        assert Message.from_eml(written).as_bytes() == written
+        assert written.count(b"invite.ics") == 2 and b"text/calendar; method=REQUEST" in written
+
+
+def test_a_calendar_that_is_a_file_stays_one() -> None:
+    other = ICALENDAR.replace("UID:u", "UID:v")
+    name = 'Content-Disposition: attachment; filename="invite.ics"'
+    letter = Message.from_eml(parts("mixed", CALENDAR, f"Content-Type: application/ics\n{name}\n\n{other}"))
+    assert letter.calendar and [one.filename for one in letter.attachments] == ["invite.ics"]
+    letter = Message.from_eml(parts("mixed", TEXT, f"Content-Type: text/calendar; method=REQUEST\n{name}\n\n{other}"))
+    assert letter.calendar is None and letter.attachments[0].content_type == 'text/calendar; method="REQUEST"'
+
+
 @pytest.mark.parametrize("charset", ["iso-8859-1", "utf-8", "windows-1252"])
 def test_texts_of_other_charsets_and_encodings_are_read(charset: str) -> None:
     email = EmailMessage()
@@ -116,6 +146,17 @@ def test_flowed_text_has_a_line_for_a_paragraph(given: str, wanted: str, del_sp:
     assert Message.from_eml(draft(kind=kind, body=given)).text == wanted
 
 
+def parts(kind: str, *parts_: str) -> bytes:
+    body = "".join(f"--=\n{part}\n" for part in parts_)
+    return draft(kind=f"multipart/{kind}; boundary==", body=f"{body}--=--\n")
+
+
+TEXT, HTML = "Content-Type: text/plain\n\nHello", "Content-Type: text/html\n\n<p>"
+EVENT = "BEGIN:VEVENT\nUID:u\nDTSTAMP:20260101T000000Z\nDTSTART:20260101T000000Z\nSUMMARY:Gr\u00fc\u00dfe\nEND:VEVENT\n"
+ICALENDAR = f"BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:x\nMETHOD:REQUEST\n{EVENT}END:VCALENDAR\n"
+CALENDAR = f"Content-Type: text/calendar; charset=utf-8; method=REQUEST\n\n{ICALENDAR}"
+
+
 MIXED = "--=\nContent-Type: text/plain\n\nHello\n--=\n{}\n\nx\n--=--\n"
 LOST: list[tuple[bytes, list[str]]] = [
     (draft("Received: from x by y; 29 Feb 2024 12:00:00 +0100\nReturn-Path: <a@b>\n"), ["Received", "Return-Path"]),
@@ -127,6 +168,7 @@ LOST: list[tuple[bytes, list[str]]] = [
      ["Content-Description"]),
     (draft(kind="multipart/mixed; boundary==",
            body=MIXED.format("Content-Type: image/gif\nContent-Disposition: inline; filename=a; size=1")), ["size"]),
+    (parts("alternative", TEXT, CALENDAR.replace("; method", "; component=vevent; method")), ["component"]),
     (draft(kind="multipart/mixed; boundary==", body=MIXED.replace("text/plain", "text/plain\nContent-ID: <a@b>")
            .format("Content-Type: image/gif")), ["Content-ID"]),
 ]  # fmt: skip
@@ -142,16 +184,16 @@ def test_what_is_lost_is_named_and_left_out_only_if_asked_for(octets: bytes, nam
         assert b"Hello" in octets_again and not any(name.lower().encode() in octets_again.lower() for name in names)
 
 
-def parts(kind: str, *parts_: str) -> bytes:
-    body = "".join(f"--=\n{part}\n" for part in parts_)
-    return draft(kind=f"multipart/{kind}; boundary==", body=f"{body}--=--\n")
-
-
-TEXT, HTML = "Content-Type: text/plain\n\nHello", "Content-Type: text/html\n\n<p>"
 REFUSED: list[tuple[bytes, str]] = [
     (parts("signed", TEXT, "Content-Type: application/pgp-signature\n\nx"), "multipart/signed"),
     (parts("report", TEXT, "Content-Type: message/delivery-status\n\nx: y"), "multipart/report"),
-    (parts("alternative", TEXT, HTML, "Content-Type: text/calendar\n\nx"), "alternative of the type text/calendar"),
+    (parts("alternative", TEXT, HTML, "Content-Type: text/calendar\n\nx"), "calendar: is not iCalendar text"),
+    (parts("alternative", TEXT, HTML, "Content-Type: text/enriched\n\nx"), "alternative of the type text/enriched"),
+    (parts("alternative", CALENDAR, TEXT), "text behind the calendar"),
+    (parts("alternative", TEXT, CALENDAR, CALENDAR), "Two calendars"),
+    (parts("alternative", TEXT, CALENDAR.replace("=REQUEST", "=CANCEL")), "METHOD is not that of its part, 'CANCEL'"),
+    (parts("alternative", TEXT, CALENDAR.replace("METHOD:REQUEST\n", "")), "METHOD is not that of its part, 'REQUEST'"),
+    (parts("alternative", TEXT, CALENDAR.replace("METHOD:", "METHOD:CANCEL\nMETHOD:")), "METHOD is not that of its"),
     (parts("alternative", HTML, TEXT), "plain text behind the HTML"),
     (parts("alternative", TEXT, TEXT), "Two texts"),
     (parts("related", "Content-Type: image/gif\n\nx", HTML), "multipart/related around image/gif"),

@@ -39,13 +39,18 @@ _OF_A_DELIVERY = re.compile(r"received|return-path|delivered-to|dkim-signature|d
 _OF_MIME = frozenset({"content-type", "content-transfer-encoding", "content-disposition", "mime-version"})
 _WORD = re.compile(r"=\?[^?\s]*\?[A-Za-z]\?")
 _ENCODINGS = frozenset({"", "7bit", "8bit", "binary", "quoted-printable", "base64"})
+_OF_MESSAGES = frozenset({"", "7bit", "8bit", "binary"})
 _WRITES = policy.SMTP.clone(refold_source="none", cte_type="8bit", mangle_from_=False)
 
 
 def read_eml(source: str | os.PathLike[str] | bytes | BinaryIO, leave_out: Iterable[str]) -> dict[str, Any]:
     """Return the fields of the ``Message``; see ``Message.from_eml``."""
     reader = _Reader({name.lower() for name in ([leave_out] if isinstance(leave_out, str) else leave_out)})
-    return reader.read(with_clean_line_ends(_octets(source)))
+    octets = with_clean_line_ends(_octets(source))
+    try:
+        return reader.read(octets)
+    except RecursionError:  # the standard library's parser calls itself for each part within a part
+        _refuse("The message has too many parts within parts")
 
 
 def _octets(source: object) -> bytes:
@@ -71,6 +76,7 @@ class _Reader:
         self._lost: dict[str, None] = {}
         self._text: str | None = None
         self._html: str | None = None
+        self._calendar: str | None = None
         self._attachments: list[Attachment] = []
 
     def read(self, octets: bytes) -> dict[str, Any]:
@@ -86,7 +92,8 @@ class _Reader:
             left = ", ".join(map(repr, self._lost))
             hint = f"{_AS_IT_IS}; or they are left out: from_eml(…, leave_out=[{left}])"
             raise MessageError(f"A Message has no place for {names}", stage=Stage.MESSAGE, hint=hint)
-        return {**fields, "text": self._text, "html": self._html, "attachments": self._attachments}
+        more = {} if self._calendar is None else {"calendar": self._calendar}
+        return {**fields, "text": self._text, "html": self._html, "attachments": self._attachments, **more}
 
     def _lose(self, name: str) -> None:
         if name.lower() not in self._leave_out:
@@ -125,7 +132,8 @@ class _Reader:
         if children and _is_body(children[0]):
             self._body(children.pop(0))
         for child in children:
-            self._attach(child)
+            if not self._is_invite(child):
+                self._attach(child)
 
     def _body(self, part: Part) -> None:
         kind = part.get_content_type()
@@ -134,6 +142,8 @@ class _Reader:
                 self._check_part(child)
                 if child.get_content_type() == "multipart/related":
                     self._related(child)
+                elif child.get_content_type() == "text/calendar":
+                    self._take_calendar(child)
                 elif not _is_text(child):
                     _refuse(f"An alternative of the type {child.get_content_type()} has no place in a Message")
                 else:
@@ -142,6 +152,8 @@ class _Reader:
             self._related(part)
         elif _is_text(part):
             self._take_text(part)
+        elif _is_calendar(part):
+            self._take_calendar(part)
         else:
             self._attach(part)
 
@@ -169,6 +181,8 @@ class _Reader:
             _refuse(f"Two texts of the type {part.get_content_type()} have no place in a Message")
         if not is_html and self._html is not None:
             _refuse("A plain text behind the HTML has no place in a Message, where it comes first")
+        if self._calendar is not None:
+            _refuse("A text behind the calendar has no place in a Message, where the calendar comes last")
         parameters = _parameters(part)
         if part.get("Content-ID") is not None:
             self._lose("Content-ID")
@@ -182,6 +196,32 @@ class _Reader:
             self._html = text
         else:
             self._text = text
+
+    def _take_calendar(self, part: Part) -> None:
+        """Take an invitation (RFC 6047 §2.4). What it says is checked where the message is made."""
+        from wlsmtp.message.invitation import methods_in
+
+        if self._calendar is not None:
+            _refuse("Two calendars have no place in a Message")
+        parameters = _parameters(part)
+        for name in ("Content-Disposition", "Content-ID"):
+            if part.get(name) is not None:
+                self._lose(name)
+        for name in parameters:
+            if name not in ("charset", "method"):
+                self._lose(name)
+        self._calendar = _text(part, parameters.get("charset", ""))
+        given = parameters.get("method")
+        if given is not None and methods_in(self._calendar) != [given.upper()]:
+            _refuse(f"A calendar whose METHOD is not that of its part, {given[:40]!r}, has no place in a Message")
+
+    def _is_invite(self, part: Part) -> bool:
+        """Return whether it is the calendar once more, as a file that a ``Message`` adds by itself."""
+        if self._calendar is None or part.get_content_type() != "application/ics":
+            return False
+        is_named = part.get_filename() == "invite.ics" and part.get_content_disposition() == "attachment"
+        octets = _payload(part).replace(b"\r\n", b"\n")
+        return is_named and octets.rstrip(b"\n") == self._calendar.encode().rstrip(b"\n")
 
     def _attach(self, part: Part, *, is_related: bool = False) -> None:
         kind = part.get_content_type()
@@ -271,8 +311,15 @@ def _is_text(part: Part) -> bool:
     return is_text and part.get_content_disposition() != "attachment" and part.get_filename() is None
 
 
+def _is_calendar(part: Part) -> bool:
+    """Return whether it is an invitation, rather than a file with one."""
+    is_calendar = part.get_content_type() == "text/calendar" and part.get_param("method") is not None
+    return is_calendar and part.get_content_disposition() is None and part.get_filename() is None
+
+
 def _is_body(part: Part) -> bool:
-    return _is_text(part) or part.get_content_type() in ("multipart/alternative", "multipart/related")
+    has_texts = part.get_content_type() in ("multipart/alternative", "multipart/related")
+    return has_texts or _is_text(part) or _is_calendar(part)
 
 
 def _parameters(part: Part, header: str = "content-type") -> dict[str, str]:
@@ -301,6 +348,8 @@ def _payload(part: Part) -> bytes:
 
 
 def _message_octets(part: Part) -> bytes:
+    if str(part.get("Content-Transfer-Encoding", "")).strip().lower() not in _OF_MESSAGES:
+        _refuse("An attached message that is encoded, against RFC 2046 §5.2.1, has no place in a Message")
     [message] = _children(part)
     return message.as_bytes(policy=_WRITES)
 

@@ -25,6 +25,8 @@ def written(it: Invitation, fields: Mapping[str, Any]) -> str:
         raise ValueError(f"method must be 'REQUEST', 'CANCEL', 'REPLY' or 'PUBLISH', not {it.method!r}")
     if it.answer not in ("ACCEPTED", "TENTATIVE", "DECLINED"):
         raise ValueError(f"answer must be 'ACCEPTED', 'TENTATIVE' or 'DECLINED', not {it.answer!r}")
+    if type(it.sequence) is not int or not 0 <= it.sequence < 2**31:
+        raise ValueError(f"sequence must be a number from 0 on, not {str(it.sequence)[:40]!r}")
     calendar, event = ics.Calendar(), ics.Event()
     for name, value in (("prodid", "-//wlsmtp//EN"), ("version", "2.0"), ("method", it.method)):
         calendar.add(name, value)
@@ -74,9 +76,13 @@ def _person(box: Mailbox, **parameters: str) -> Any:
 
 def _times(it: Invitation) -> tuple[Any, Any]:
     start, end = it.start, it.end
-    if isinstance(end, timedelta):
+    if isinstance(end, timedelta) and isinstance(start, date):
         end = start + end
-    if not isinstance(start, date) or isinstance(start, datetime) != isinstance(end, datetime):
+    if (
+        not isinstance(start, date)
+        or not isinstance(end, date)
+        or isinstance(start, datetime) != isinstance(end, datetime)
+    ):
         raise ValueError("start and end must be two datetimes or two dates")
     if isinstance(start, datetime) and isinstance(end, datetime):
         if start.utcoffset() is None or end.utcoffset() is None:

@@ -67,16 +67,19 @@ def _calendar(value: object) -> Any:
     if isinstance(value, bytes):
         value = value.decode()
     elif not isinstance(value, str) and callable(getattr(value, "to_ical", None)):
-        value = value.to_ical().decode()  # type: ignore[attr-defined]
+        try:
+            value = value.to_ical().decode()  # type: ignore[attr-defined]
+        except Exception as error:  # of the object
+            raise ValueError(f"{type(value).__name__}.to_ical() failed: {type(error).__name__}: {error}") from error
     if not isinstance(value, str):
         raise ValueError(f"must be an Invitation, an icalendar.Calendar or its text, not {type(value).__name__}")
-    text = with_clean_line_ends((text_or_none(value) or "").encode()).decode()
+    text = with_clean_line_ends((text_or_none(value) or "").encode()).decode().removesuffix("\r\n") + "\r\n"
     try:
         found = icalendar_package().Calendar.from_ical(text)
     except ValueError as error:
         raise ValueError(f"is not iCalendar text (RFC 5545): {str(error)[:200]}") from None
-    methods = _METHOD.findall(text)
-    if found.name != "VCALENDAR" or len(methods) != 1 or methods[0].upper() not in _METHODS:
+    methods = methods_in(text)
+    if found.name != "VCALENDAR" or len(methods) != 1 or methods[0] not in _METHODS:
         raise ValueError("must have one METHOD, such as METHOD:REQUEST (RFC 5546 §1.4): calendar.add('method', …)")
     return text
 
@@ -94,15 +97,20 @@ def expanded(fields: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, A
 
     try:
         return {"calendar": written(calendar, fields)}
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:  # a date beyond the calendar of Python overflows
         words = error.message if isinstance(error, MessageError) else error
         raise MessageError(f"calendar: {words}", stage=Stage.MESSAGE) from None
 
 
 def method_of(text: str) -> str:
     """The METHOD of a calendar, which the type of its part repeats (RFC 6047 §2.4)."""
-    [method] = _METHOD.findall(text)
-    return str(method).upper()
+    [method] = methods_in(text)
+    return method
+
+
+def methods_in(text: str) -> list[str]:
+    """Return the METHOD of each calendar in a text, in upper case."""
+    return [found.upper() for found in _METHOD.findall(text)]
 
 
 def invite_file(text: str) -> Attachment:

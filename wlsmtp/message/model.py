@@ -164,11 +164,11 @@ class Message(Habits):
         >>> letter = Message.from_eml("draft.eml", leave_out=["Received", "Return-Path"])
         >>> receipts = session.send_all(letter.merge(rows))
 
-        Addresses (Bcc included), texts, attachments and further headers are kept, and so are Date and Message-ID,
-        which ``replace`` and ``merge`` renew. The encoding is not kept, and format=flowed becomes one line per
-        paragraph. Anything else that a ``Message`` cannot hold (a signature, fields of a delivery, a calendar among the
-        alternatives) is a ``MessageError`` that names it. Header fields and parameters named in ``leave_out`` are left
-        out. To send a file unchanged, send its octets.
+        Addresses (Bcc included), texts, attachments, an invitation and further headers are kept, and so are Date and
+        Message-ID, which ``replace`` and ``merge`` renew. The encoding is not kept, and format=flowed becomes one line
+        per paragraph. Anything else that a ``Message`` cannot hold (a signature, fields of a delivery) is a
+        ``MessageError`` that names it. Header fields and parameters named in ``leave_out`` are left out. To send a file
+        unchanged, send its octets.
         """
         from wlsmtp.message.eml import read_eml
 
