@@ -93,6 +93,7 @@ def steps() -> Table:
     from wlsmtp.message.jinja import render
     from wlsmtp.message.plain import text_of
     from wlsmtp.message.repeated import repeated
+    from wlsmtp.message.woven import woven
 
     sys.path.insert(0, str(CLIENTS))
     from job import ITEMS, SENDER
@@ -100,13 +101,14 @@ def steps() -> Table:
     templates = Templates(LETTER, sender=SENDER, inline_css=True, embed_images=LETTER)
     values = {"name": "Customer 7", "items": ITEMS, "to": "n7@example.com", "locale": None}
 
-    def jinja() -> str:
-        written: dict[str, str] = {}
+    def jinja() -> list[str]:
+        written: dict[str, list[str]] = {}
         render(templates._plain.get_template("letter.html"), values, ("subject", "text"), written)
         render(templates._escaping.get_template("letter.html"), values, ("html",), written)
         return written["html"]
 
-    html = jinja()
+    pieces = jinja()
+    html = "".join(pieces)
     message = templates.message("letter", values, to="n7@example.com")
     session = SMTPSession(transport="null:", dkim=DKIM("example.com", "s1", key=str(LETTER / "ed25519.pem")))
     measured: dict[str, Callable[[], object]] = {
@@ -114,7 +116,8 @@ def steps() -> Table:
         "text from HTML": lambda: text_of(html),
         "CSS inlined (css-inline)": lambda: inlined(html, ""),
         "picture embedded": lambda: embedded(html, str(LETTER)),
-        "text, CSS and picture for a template seen before": lambda: repeated(html, "", str(LETTER), True),
+        "text, CSS and picture for HTML seen before": lambda: repeated(html, "", str(LETTER), True),
+        "text, CSS and picture for a template seen before": lambda: woven(pieces, "", str(LETTER), True),
         "message written": lambda: message.render(),
         "all of it, signed and handed to a transport": lambda: session.send(
             templates.message("letter", values, to="n7@example.com")

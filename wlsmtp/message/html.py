@@ -12,13 +12,15 @@ from urllib.parse import unquote
 
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.message.attachment import Attachment
-from wlsmtp.message.tags import ATTRIBUTE, IMAGE
+from wlsmtp.message.source import readable_file
+from wlsmtp.message.tags import ATTRIBUTE, IMAGE, TOKEN
 from wlsmtp.message.values import exactly_str
 
-_HEAD_END = re.compile(r"</head\s*+>|<body[\s>]", re.IGNORECASE)
 _DOCTYPE = re.compile(r"\s*+<!doctype[^>]*+>", re.IGNORECASE)
 _STYLE_END = re.compile(r"</style", re.IGNORECASE)
 _OUTSIDE = "it is not within the directory"
+_IN_MEMORY = 64 * 1024
+"""Octets up to which a picture is read when a message is made with it, and not looked at for each that is sent."""
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):|//", re.IGNORECASE)
 
 
@@ -54,8 +56,7 @@ def inlined(html: str, more: str) -> str:
     """The HTML with its style sheets, and ``more``, in the ``style`` of its elements. Rules that no element can have,
     such as ``@media`` and ``:hover``, remain in a style sheet. Raises ``MessageError``."""
     if more:
-        found = _HEAD_END.search(html) or _DOCTYPE.match(html)
-        place = 0 if found is None else found.start() if _HEAD_END.match(found[0]) else found.end()
+        place = _place_of_style(html)
         html = f"{html[:place]}<style>{more}</style>{html[place:]}"
     try:
         done: str = _inliner().inline(html)
@@ -63,6 +64,13 @@ def inlined(html: str, more: str) -> str:
         words = f"inline_css: {type(error).__name__}: {str(error)[:200]}"
         raise MessageError(words, stage=Stage.MESSAGE) from error
     return done
+
+
+def _place_of_style(html: str) -> int:
+    """Return where the head ends or the body begins, by a tag and not within a comment; else behind the DOCTYPE."""
+    ends = (found.start() for found in TOKEN.finditer(html) if (found[2] or "").lower() in ("/head", "body"))
+    doctype = _DOCTYPE.match(html)
+    return next(ends, 0 if doctype is None else doctype.end())
 
 
 @lru_cache(maxsize=1)
@@ -124,7 +132,9 @@ def _attachment(directory: str, name: str, path: str, state: tuple[int, ...]) ->
     if os.path.commonpath((real, directory)) != directory:
         raise ValueError(_OUTSIDE)
     digest = hashlib.sha256(f"{name}{state}".encode()).hexdigest()[:24]
-    image = Attachment.inline(real, f"{digest}@embedded.invalid", filename=os.path.basename(name))
+    file = readable_file(real)
+    given = file.read() if file.size() <= _IN_MEMORY else real
+    image = Attachment.inline(given, f"{digest}@embedded.invalid", filename=os.path.basename(name))
     if not image.content_type.startswith("image/"):
         raise ValueError(f"it is not an image, but {image.content_type}")
     return image

@@ -15,14 +15,17 @@ BLOCKS = ("subject", "text", "html")
 """The blocks that a template may have."""
 
 
-def render(template: Template, values: Mapping[str, Any], wanted: tuple[str, ...], written: dict[str, str]) -> None:
-    """Run the template once, and keep what its blocks write. The others are not run."""
+def render(
+    template: Template, values: Mapping[str, Any], wanted: tuple[str, ...], written: dict[str, list[str]]
+) -> None:
+    """Run the template once, and keep the pieces that its blocks write: those of the template and, where they were
+    escaped, of a subclass of ``str``, values. The other blocks are not run."""
     context = template.new_context(dict(values))
 
     def keeps(name: str) -> Callable[[Any], Iterator[str]]:
         def keep(context: Any) -> Iterator[str]:
             if name in wanted:
-                written[name] = "".join(context.blocks[name][1](context))
+                written[name] = [*context.blocks[name][1](context)]
             return iter(())
 
         return keep
@@ -33,7 +36,7 @@ def render(template: Template, values: Mapping[str, Any], wanted: tuple[str, ...
         pass
     for name in wanted:  # that the extended template has no place for
         if name not in written and len(context.blocks[name]) > 1:
-            written[name] = "".join(context.blocks[name][1](context))
+            written[name] = [*context.blocks[name][1](context)]
 
 
 def loader_of(source: object) -> Any:

@@ -150,9 +150,14 @@ def vary(kind: type[M], fields: dict[str, Any], changes: Mapping[str, Any]) -> M
                 fields |= given[room.module]
     message = kind(**{**fields, **changes})
     for room in carried:
-        message.__dict__.setdefault(GIVEN, {})[room.module] = given[room.module]
+        keep_given(message, room.module, given[room.module])
         message.__dict__.update({name: written[name] for name in room.outputs if name in written})
     return message
+
+
+def keep_given(message: Message, module: str, given: dict[str, Any]) -> None:
+    """Keep what the fields of a message were made of, by a module that has written them out."""
+    message.__dict__.setdefault(GIVEN, {})[module] = given
 
 
 def _checked(name: str, check: Callable[[Any], Any], value: object) -> Any:

@@ -47,38 +47,48 @@ Made = tuple[str | None, str, list[Attachment]]
 Key = tuple[tuple[str | None, ...], str | None, str | None, bool]
 
 
-class _Form(NamedTuple):
+class Form(NamedTuple):
+    """What is made of HTML, with places for its texts and links."""
+
     html: list[str]
     """Pieces of HTML, with the number of a value after each but the last."""
     text: list[str | None]
     """Pieces as ``_TEXT_PLACE`` divides them: a text, a link's number, what it shows, a text's number, and so on."""
     images: dict[str, Attachment]
 
+    def link_places(self) -> set[int]:
+        """The numbers of links and of what they show: a link that is written already is left out."""
+        links, shown = self.text[1::4], self.text[2::4]
+        inner = (found[3] for words in shown for found in _TEXT_PLACE.finditer(words or ""))
+        return {int(number) for number in (*links, *inner) if number is not None}
 
-_forms: dict[Key, _Form | None] = {}
+
+_forms: dict[Key, Form | None] = {}
 _seen: dict[int, None] = {}  # what came once
+_UNKNOWN: Any = object()
 
 
 def repeated(html: str, css: str | None, directory: str | None, wants_text: bool) -> Made | None:
     """Return the text, the HTML and the pictures. None if this HTML must be processed by itself: it is the first of its
     form, or has no recognizable form."""
-    if len(html) > _LONGEST or html.count("<!--") > _COMMENTS or (not html.isascii() and _MARK.search(html)):
+    if not fits(html):
         return None
     pieces = _VALUE.split(html)
     key = ((*pieces[::6], *pieces[1::6], *pieces[2::6], *pieces[4::6]), css, directory, wants_text)
-    if key not in _forms:
+    form = _forms.get(key, _UNKNOWN)
+    if form is _UNKNOWN:
         if hash(key) not in _seen:
-            _remember(_seen, hash(key), None)
+            remember(_seen, hash(key), None)
             return None
-        _remember(_forms, key, _form(html, css, directory, wants_text))
-    form = _forms.get(key)
+        form = form_of(html, css, directory, wants_text)
+        remember(_forms, key, form)
     if form is None:
         return None
     if any(image_of(directory or "", url) is not one for url, one in form.images.items()):
         _forms.pop(key, None)
         return None
-    values = [link or text or "" for link, text in zip(pieces[3::6], pieces[5::6], strict=True)]
-    text = _text(form, values) if wants_text else None
+    values = _values(pieces)
+    text = text_from(form, values) if wants_text else None
     if wants_text and text is None:
         return None
     made = form.html.copy()
@@ -86,13 +96,30 @@ def repeated(html: str, css: str | None, directory: str | None, wants_text: bool
     return text, "".join(made), list(form.images.values())
 
 
-def _remember(kept: dict[Any, Any], key: object, value: object) -> None:
+def fits(html: str) -> bool:
+    """Return whether the HTML may have a form: it is not too long, and has no marks of its own."""
+    is_small = len(html) <= _LONGEST and html.count("<!--") <= _COMMENTS
+    return is_small and (html.isascii() or _MARK.search(html) is None)
+
+
+def values_in(html: str) -> list[str]:
+    """Return the texts and links, in their order; an empty text in place of a comment or a style sheet."""
+    return _values(_VALUE.split(html))
+
+
+def _values(pieces: list[str]) -> list[str]:
+    return [link or text or "" for link, text in zip(pieces[3::6], pieces[5::6], strict=True)]
+
+
+def remember(kept: dict[Any, Any], key: object, value: object) -> None:
+    """Keep a value; when there is no room, the others go."""
     if len(kept) >= _MOST:
         kept.clear()
     kept[key] = value
 
 
-def _form(html: str, css: str | None, directory: str | None, wants_text: bool) -> _Form | None:
+def form_of(html: str, css: str | None, directory: str | None, wants_text: bool) -> Form | None:
+    """Make the form of this HTML; None if a reader could take it for something else, or its texts are no texts."""
     numbered, places, end = [], set(), 0
     for number, found in enumerate(_VALUE.finditer(html)):
         numbered.append(html[end : found.start()])
@@ -114,11 +141,11 @@ def _form(html: str, css: str | None, directory: str | None, wants_text: bool) -
     parts = _HTML_PLACE.split(made)
     if {int(number) for number in parts[1::2]} != places:
         return None
-    return _Form(parts, _TEXT_PLACE.split(text), images)
+    return Form(parts, _TEXT_PLACE.split(text), images)
 
 
-def _text(form: _Form, values: list[str]) -> str | None:
-    """The text, or None where a value would be laid out in another way."""
+def text_from(form: Form, values: list[str]) -> str | None:
+    """Return the text with these values, or None where one would be laid out in another way."""
     pieces = form.text
     written, last = [pieces[0] or ""], (pieces[0] or "")[-1:]
     for place in range(1, len(pieces), 4):

@@ -11,6 +11,8 @@ from wlsmtp.errors import MessageError, Stage
 from wlsmtp.message.jinja import BLOCKS, environment_of, loader_of, refusal, render
 from wlsmtp.message.merge import AsyncMerge, Merge, MergeRow, merged, values_of
 from wlsmtp.message.model import ALL_FIELDS, Changes, Message
+from wlsmtp.message.more import AUTO
+from wlsmtp.message.woven import with_pieces
 
 if TYPE_CHECKING:
     from jinja2 import BaseLoader
@@ -59,7 +61,7 @@ class Templates:
         ``MessageError`` that names the file, the line and what is wrong there.
         """
         given = {**(values or {}), **more, "locale": locale}
-        written: dict[str, str] = {}
+        written: dict[str, list[str]] = {}
         found = _names(name, locale)
         for environment, blocks in ((self._plain, ("subject", "text")), (self._escaping, ("html",))):
             try:
@@ -70,13 +72,11 @@ class Templates:
             missing = "subject" if "subject" not in written else "text or html"
             words = f"The template {found[-1]!r} has no block {missing}"
             raise MessageError(words, stage=Stage.MESSAGE, hint="Write {% block subject %}…{% endblock %}")
-        fields = {field: more[field] for field in _FIELDS.intersection(more)}
-        subject = " ".join(written["subject"].split())
-        text = written["text"].strip("\n") + "\n" if "text" in written else "auto"
-        composed: dict[str, Any] = {
-            **self._fields, **fields, "subject": subject, "text": text, "html": written.get("html"),
-        }  # fmt: skip
-        return Message(**composed)
+        fields: dict[str, Any] = {**self._fields, **{field: more[field] for field in _FIELDS.intersection(more)}}
+        fields["subject"] = " ".join("".join(written["subject"]).split())
+        fields["text"] = "".join(written["text"]).strip("\n") + "\n" if "text" in written else AUTO
+        pieces = written.get("html")
+        return Message(**fields) if pieces is None else with_pieces(fields, pieces)
 
     @overload
     def merge(self, name: str, rows: Iterable[Mapping[str, Any]], /, **common: Any) -> Merge: ...
@@ -106,6 +106,8 @@ class _TemplateRow(MergeRow):
 
 def _names(name: str, locale: str | None) -> list[str]:
     """The files to look for, the best first."""
+    if not isinstance(name, str):
+        raise MessageError(f"The name of a template is a str, not {type(name).__name__}", stage=Stage.MESSAGE)
     if locale is not None and not _LOCALE.fullmatch(str(locale)):
         raise MessageError(f"locale: {str(locale)[:80]!r} is not like 'de' or 'de-AT'", stage=Stage.MESSAGE)
     folder, slash, last = name.rpartition("/")
