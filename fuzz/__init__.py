@@ -5,5 +5,7 @@ that code is broken. Nothing here needs the fuzzer: the tests call the same func
 where what the fuzzer has found stays, and with the octets of hypothesis. ``python -m fuzz`` lets atheris loose on them.
 """
 
-TARGETS = ("address", "command", "content", "ehlo", "headers", "raw", "reply", "settings", "transfer")
+TARGETS = (
+    "address", "command", "content", "ehlo", "eml", "headers", "html", "mime", "raw", "reply", "settings", "transfer",
+)  # fmt: skip
 """The modules of this package with a ``check``."""
