@@ -27,7 +27,10 @@ def relaxed(octets: bytes) -> bytes:
 
 def relaxed_value(value: bytes) -> bytes:
     """The value of a header field: unfolded, runs of white space as one space, none at its ends (§3.4.2)."""
-    return relaxed(value.replace(_CRLF, b"")).strip(b" ")
+    line = value.replace(_CRLF, b"").replace(b"\t", b" ")
+    while b"  " in line:
+        line = line.replace(b"  ", b" ")
+    return line.strip(b" ")
 
 
 class BodyHash:

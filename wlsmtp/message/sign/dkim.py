@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
+from binascii import b2a_base64
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -41,7 +41,8 @@ class Signer:
     algorithm: str
     sign: Callable[[bytes], bytes]
     """From the octets that are signed to the signature."""
-    signature_size: int
+    size: int
+    """Octets of the field beside the tags that ``Draft`` has."""
     names: frozenset[bytes]
     """The fields that are signed if they are there."""
     expires_after: int | None
@@ -60,23 +61,26 @@ class Draft:
     @property
     def size(self) -> int:
         """Octets of the field."""
-        return len(self._field(bytes(32), bytes(self.signer.signature_size)))
+        return len(self.tags) + self.signer.size
 
     def field(self, body_hash: bytes) -> bytes:
         """The whole DKIM-Signature field."""
-        unsigned = self._tags(body_hash).encode()
+        unsigned = b"%b\r\n\tbh=%b;\r\n\tb=" % (self.tags.encode(), b2a_base64(body_hash, newline=False))
         own = b"dkim-signature:" + relaxed_value(unsigned)
-        return self._field(body_hash, self.signer.sign(self.signed_fields + own))
+        return _field(unsigned, self.signer.sign(self.signed_fields + own))
 
-    def _tags(self, body_hash: bytes) -> str:
-        return f"{self.tags}\r\n\tbh={base64.b64encode(body_hash).decode()};\r\n\tb="
 
-    def _field(self, body_hash: bytes, signature: bytes) -> bytes:
-        text = base64.b64encode(signature).decode()
-        first = _WIDTH - len("b=")
-        lines = [text[:first], *(text[start : start + _WIDTH] for start in range(first, len(text), _WIDTH))]
-        value = "\r\n\t".join(lines)
-        return f"DKIM-Signature: {self._tags(body_hash)}{value}\r\n".encode()
+def _field(unsigned: bytes, signature: bytes) -> bytes:
+    """The field with its signature, folded."""
+    text = b2a_base64(signature, newline=False)
+    first = _WIDTH - len("b=")
+    lines = [text[:first], *[text[start : start + _WIDTH] for start in range(first, len(text), _WIDTH)]]
+    return b"DKIM-Signature: %b%b\r\n" % (unsigned, b"\r\n\t".join(lines))
+
+
+def _size(signature_size: int) -> int:
+    unsigned = b"\r\n\tbh=%b;\r\n\tb=" % b2a_base64(bytes(32), newline=False)
+    return len(_field(unsigned, bytes(signature_size)))
 
 
 def drafts(signers: Iterable[Signer], head: bytes, now: int) -> list[Draft]:
@@ -142,9 +146,9 @@ def _signer(domain: str, selector: str, pem: bytes, headers: tuple[str, ...], ex
     key = load_key(pem)
     names = WHEN_PRESENT.union(ALWAYS, map(str.encode, headers))
     if hasattr(key, "key_size"):
-        sign, size = _by_rsa(key), key.key_size // 8
+        sign, size = _by_rsa(key), _size((key.key_size + 7) // 8)
         return Signer(domain, selector, "rsa-sha256", sign, size, names, expires_after)
-    return Signer(domain, selector, "ed25519-sha256", _by_ed25519(key), 64, names, expires_after)
+    return Signer(domain, selector, "ed25519-sha256", _by_ed25519(key), _size(64), names, expires_after)
 
 
 def _by_rsa(key: Any) -> Callable[[bytes], bytes]:
