@@ -39,7 +39,7 @@ def write(message: AnyEmail) -> bytes:
     buffer = BytesIO()
     try:
         BytesGenerator(buffer, mangle_from_=False, policy=_POLICY).flatten(message)
-    except (EmailError, ValueError, TypeError, LookupError, AttributeError) as error:
+    except (EmailError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise MessageError(f"The message cannot be written: {error}", stage=Stage.MESSAGE) from error
     return buffer.getvalue()
 
@@ -76,7 +76,7 @@ def message_in_7bit(octets: bytes) -> bytes | None:
     """Return an attached message without octets above 127; None when that is impossible."""
     try:
         written = write(_recoded(message_from_bytes(octets), _in_7bit))
-    except (MessageError, _Unencodable):
+    except (MessageError, _Unencodable, RecursionError):  # the parser calls itself for each part within a part
         return None
     return written if is_7bit(written) else None
 
