@@ -12,6 +12,7 @@ import statistics
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 from peers import HERE, PYTHON, Peers, Unavailable, build, run, say
@@ -156,6 +157,11 @@ class Bench:
     def sink(self, extensions: Sequence[str] = ALL_EXTENSIONS) -> Server:
         """The server that throws mail away."""
         return Server([build(HERE / "sink" / "sink.c"), *extensions])
+
+    def tls_sink(self, certificate: Path, key: Path) -> Server:
+        """The same over TLS from the first octet. Raises ``Unavailable`` where OpenSSL's headers are missing."""
+        program = build(HERE / "sink" / "tls_sink.c", "-lssl", "-lcrypto")
+        return Server([program, certificate, key, *ALL_EXTENSIONS])
 
     def delay(self, server: Server, milliseconds: float) -> Server:
         """A distance to a server."""

@@ -25,7 +25,9 @@ PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/sbin", "
 FROM_PYPI = ("aiosmtplib", "smtpproto", "redmail", "yagmail", "pycurl", "django")
 FROM_NPM = ("nodemailer", "handlebars", "juice", "html-to-text")
 """Nodemailer, and what its plug-ins for templates, CSS and text are made of."""
-FROM_DEBIAN = {"libesmtp-dev": "libesmtp.h", "libjakarta-mail-java": "jakarta-mail.jar"}
+FROM_DEBIAN = {
+    "libesmtp-dev": "libesmtp.h", "libssl-dev": "openssl/ssl.h", "libjakarta-mail-java": "jakarta-mail.jar",
+}  # fmt: skip
 MAVEN_JARS = ("org.eclipse.angus:jakarta.mail:2.0.3", "jakarta.activation:jakarta.activation-api:2.1.3")
 
 
@@ -87,10 +89,11 @@ def run(command: Sequence[object], what: str, timeout: float = 300.0, **environm
 
 
 def build(source: Path, *libraries: str) -> Path:
-    """A program of ours, compiled when its source is newer."""
+    """A program of ours, compiled when its source, or one beside it, is newer."""
     program = WORK / "bin" / source.stem
     program.parent.mkdir(parents=True, exist_ok=True)
-    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+    newest = max(file.stat().st_mtime for file in source.parent.glob("*.c"))
+    if not program.exists() or program.stat().st_mtime < newest:
         say(f"building {source.name}")
         run(["cc", "-O2", "-o", program, source, *libraries], f"building {source.name}")
     return program

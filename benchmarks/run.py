@@ -26,6 +26,7 @@ QUESTIONS = (
     "building",
     "whole_letter",
     "signing",
+    "tls",
     "latency",
     "connections",
     "attachment",

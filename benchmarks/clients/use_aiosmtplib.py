@@ -15,9 +15,10 @@ from use_smtplib import text_message
 
 
 def client_for(job: Job, **settings: object) -> aiosmtplib.SMTP:
-    return aiosmtplib.SMTP(
-        hostname=job.host, port=job.port, local_hostname="localhost", **{"start_tls": False, **settings}
-    )
+    given: dict[str, object] = {"start_tls": False}
+    if job.ca_file:
+        given = {"use_tls": True, "start_tls": None, "tls_context": ssl.create_default_context(cafile=job.ca_file)}
+    return aiosmtplib.SMTP(hostname=job.host, port=job.port, local_hostname="localhost", **{**given, **settings})
 
 
 async def rendered(job: Job, watch: Watch) -> None:
@@ -78,9 +79,8 @@ async def recipients(job: Job, watch: Watch) -> None:
 
 async def first(job: Job, watch: Watch) -> None:
     content = job.contents()[0]
-    context = ssl.create_default_context(cafile=job.ca_file)
     with watch:
-        async with client_for(job, use_tls=True, start_tls=None, tls_context=context) as client:
+        async with client_for(job) as client:
             await client.login(USER, PASSWORD)
             await client.sendmail(SENDER, [job.to(0)], content)
 

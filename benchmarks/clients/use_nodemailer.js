@@ -37,6 +37,7 @@ function memory(name) {
 const transportFor = (job, options = {}) =>
     nodemailer.createTransport({
         host: job.host, port: job.port, name: "localhost", ignoreTLS: true,
+        ...(job["ca-file"] ? { secure: true, tls: { ca: fs.readFileSync(job["ca-file"]) } } : {}),
         pool: true, maxConnections: job.connections, maxMessages: Infinity,
         ...options,
     });

@@ -4,6 +4,7 @@ this is the ceiling that the sink and the machine set."""
 from __future__ import annotations
 
 import socket
+import ssl
 
 import job as jobs
 from job import SENDER, Job, Watch, content
@@ -20,6 +21,9 @@ def rendered(job: Job, watch: Watch) -> None:
     window = message * WINDOW
     with watch:
         connection = socket.create_connection((job.host, job.port))
+        if job.ca_file:
+            context = ssl.create_default_context(cafile=job.ca_file)
+            connection = context.wrap_socket(connection, server_hostname=job.host)
         connection.recv(1024)
         connection.sendall(b"EHLO localhost\r\n")
         connection.recv(4096)

@@ -14,6 +14,9 @@ from job import PASSWORD, SENDER, TEXT, USER, Job, Watch
 
 
 def connect(job: Job) -> smtplib.SMTP:
+    if job.ca_file:
+        context = ssl.create_default_context(cafile=job.ca_file)
+        return smtplib.SMTP_SSL(job.host, job.port, local_hostname="localhost", context=context)
     return smtplib.SMTP(job.host, job.port, local_hostname="localhost")
 
 

@@ -12,10 +12,18 @@ from use_smtplib import text_message
 from wlsmtp import DKIM, TLS, Attachment, Envelope, Message, Pipelining, PoolLimits, SMTPSession, Templates
 
 
+def over_tls(job: Job) -> dict[str, object]:
+    """TLS 1.3 from the first octet, if the job has a certificate."""
+    if not job.ca_file:
+        return {}
+    return {"security": "ssl", "tls": TLS(ca_file=job.ca_file, minimum_version="1.3")}  # type: ignore[arg-type]
+
+
 def session_for(job: Job, **settings: object) -> SMTPSession:
     if job.window:
         settings["pipelining"] = Pipelining(max_in_flight=job.window)
     pool = PoolLimits(max_connections=job.connections, max_messages=None)
+    settings = over_tls(job) | settings
     return SMTPSession(job.host, job.port, pool=pool, **settings)  # type: ignore[arg-type]
 
 
@@ -110,16 +118,13 @@ def letters_one_by_one(job: Job, watch: Watch) -> None:
             session.send(templates.message("letter", **row))  # type: ignore[arg-type]
 
 
-def settings_of_first(job: Job) -> dict[str, object]:
-    return {
-        "security": "ssl", "username": USER, "password": PASSWORD, "mechanisms": ("PLAIN",),
-        "tls": TLS(ca_file=job.ca_file, minimum_version="1.3"),
-    }  # fmt: skip
+def settings_of_first() -> dict[str, object]:
+    return {"username": USER, "password": PASSWORD, "mechanisms": ("PLAIN",)}
 
 
 def first(job: Job, watch: Watch) -> None:
     content = job.contents()[0]
-    with watch, session_for(job, **settings_of_first(job)) as session:
+    with watch, session_for(job, **settings_of_first()) as session:
         session.send(content, sender=SENDER, recipients=job.to(0))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import job as jobs
 from job import SENDER, Job, Watch
 from use_smtplib import text_message
-from use_wlsmtp import settings_of_first, text_messages, with_attachment
+from use_wlsmtp import over_tls, settings_of_first, text_messages, with_attachment
 
 from wlsmtp import AsyncSMTPSession, Envelope, Pipelining, PoolLimits
 
@@ -18,6 +18,7 @@ def session_for(job: Job, **settings: object) -> AsyncSMTPSession:
     if job.window:
         settings["pipelining"] = Pipelining(max_in_flight=job.window)
     pool = PoolLimits(max_connections=job.connections, max_messages=None)
+    settings = over_tls(job) | settings
     return AsyncSMTPSession(job.host, job.port, pool=pool, **settings)  # type: ignore[arg-type]
 
 
@@ -88,7 +89,7 @@ async def recipients(job: Job, watch: Watch) -> None:
 async def first(job: Job, watch: Watch) -> None:
     content = job.contents()[0]
     with watch:
-        async with session_for(job, **settings_of_first(job)) as session:
+        async with session_for(job, **settings_of_first()) as session:
             await session.send(content, sender=SENDER, recipients=job.to(0))
 
 

@@ -3,6 +3,8 @@
  *
  *     sink [EXTENSION ...]        for example: sink PIPELINING CHUNKING SIZE 8BITMIME SMTPUTF8 "AUTH PLAIN LOGIN"
  *
+ * tls_sink.c is the same with TLS from the first octet; it takes the file of a certificate and that of its key first.
+ *
  * One thread, one epoll. It prints {"port": N} when it listens on 127.0.0.1, one line of JSON with its counters for each
  * line on stdin (after which they start at zero), and ends when stdin does, so that it cannot outlive its benchmark.
  *
@@ -26,6 +28,11 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef WITH_TLS
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <signal.h>
+#endif
 
 enum { INPUT = 256 * 1024, OUTPUT = 256 * 1024, ROOM_FOR_A_REPLY = 4096, SERIALS = 1 << 24, EVENTS = 256 };
 
@@ -33,8 +40,11 @@ typedef enum { COMMANDS, DATA, CHUNK, CREDENTIALS } Phase;
 
 typedef struct {
     int fd;
+#ifdef WITH_TLS
+    SSL *tls;
+#endif
     Phase phase;
-    bool closing, at_data_start, last_chunk, waits_to_write;
+    bool closing, at_data_start, last_chunk, waits_to_write, has_shaken_hands;
     int logins_to_read;                   /* further lines of AUTH */
     bool has_sender;
     long recipients, serial;              /* of the message in hand; serial < 0: none */
@@ -56,6 +66,66 @@ static void die(const char *what) {
     perror(what);
     exit(1);
 }
+
+/* The network */
+
+#ifdef WITH_TLS
+enum { READS_AT_ONCE = INPUT }; /* OpenSSL gives out one record at a time, and epoll knows of none that it keeps */
+
+static SSL_CTX *tls_context;
+
+static ssize_t result_of(Client *client, int count) {
+    if (count > 0) return count;
+    int error = SSL_get_error(client->tls, count);
+    bool has_to_wait = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
+    ERR_clear_error();
+    errno = has_to_wait ? EAGAIN : ECONNRESET;
+    return has_to_wait ? -1 : 0;
+}
+
+static ssize_t receive(Client *client, char *octets, size_t room) {
+    return result_of(client, SSL_read(client->tls, octets, room));
+}
+
+static ssize_t transmit(Client *client, const char *octets, size_t count) {
+    return result_of(client, SSL_write(client->tls, octets, count));
+}
+
+static void begin_tls(Client *client) {
+    client->tls = SSL_new(tls_context);
+    if (!client->tls || !SSL_set_fd(client->tls, client->fd)) die("SSL_new");
+    SSL_set_accept_state(client->tls);
+}
+
+static void end_tls(Client *client) { SSL_free(client->tls); }
+
+/* 1 once the handshake is done, -1 while it waits for the client, 0 when it has failed. */
+static ssize_t shake_hands(Client *client) {
+    return SSL_is_init_finished(client->tls) ? 1 : result_of(client, SSL_do_handshake(client->tls));
+}
+
+static void load_certificate(const char *certificate, const char *key) {
+    signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
+    tls_context = SSL_CTX_new(TLS_server_method());
+    SSL_CTX_set_mode(tls_context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    if (SSL_CTX_use_certificate_chain_file(tls_context, certificate) != 1) die(certificate);
+    if (SSL_CTX_use_PrivateKey_file(tls_context, key, SSL_FILETYPE_PEM) != 1) die(key);
+}
+#else
+enum { READS_AT_ONCE = 1 };
+
+static ssize_t receive(Client *client, char *octets, size_t room) { return recv(client->fd, octets, room, 0); }
+
+static ssize_t transmit(Client *client, const char *octets, size_t count) {
+    return send(client->fd, octets, count, MSG_NOSIGNAL);
+}
+
+static void begin_tls(Client *client) { (void)client; }
+
+static void end_tls(Client *client) { (void)client; }
+
+static ssize_t shake_hands(Client *client) { (void)client; return 1; }
+#endif
 
 /* Replies */
 
@@ -240,6 +310,7 @@ static bool take(Client *client) {
 /* Connections */
 
 static void hang_up(Client *client) {
+    end_tls(client);
     close(client->fd);
     free(client);
 }
@@ -254,9 +325,9 @@ static void watch(Client *client, bool to_write) {
 /* Whether the client is still there. All replies to one read go out in one write. */
 static bool flush(Client *client) {
     while (client->out_start < client->out_end) {
-        ssize_t sent = send(client->fd, client->out + client->out_start, client->out_end - client->out_start, MSG_NOSIGNAL);
+        ssize_t sent = transmit(client, client->out + client->out_start, client->out_end - client->out_start);
         if (sent < 0 && errno == EAGAIN) { watch(client, true); return true; }
-        if (sent < 0) { hang_up(client); return false; }
+        if (sent <= 0) { hang_up(client); return false; }
         client->out_start += sent;
     }
     client->out_start = client->out_end = 0;
@@ -269,30 +340,43 @@ static bool has_room(const Client *client) {
     return client->out_end + ROOM_FOR_A_REPLY < OUTPUT;
 }
 
-/* Take all that was read. Stopping for lack of room, go on once the replies are out. */
-static void work(Client *client) {
+/* Take all that was read. Stopping for lack of room, go on once the replies are out. Whether the client is still there. */
+static bool work(Client *client) {
     for (;;) {
         while (has_room(client) && take(client)) {}
         bool is_done = has_room(client);
-        if (!flush(client) || is_done || client->waits_to_write) return;
+        if (!flush(client)) return false;
+        if (is_done || client->waits_to_write) return true;
     }
 }
 
-static void serve(Client *client) {
-    if (client->waits_to_write) {
-        if (flush(client) && !client->waits_to_write) work(client);
-        return;
-    }
+/* Read what there is, as far as there is room. Whether anything came; a client that has gone away is hung up on. */
+static bool hear(Client *client) {
     if (client->in_start) {
         memmove(client->in, client->in + client->in_start, client->in_end - client->in_start);
         client->in_end -= client->in_start;
         client->in_start = 0;
     }
-    ssize_t got = recv(client->fd, client->in + client->in_end, INPUT - client->in_end, 0);
-    if (got < 0 && errno == EAGAIN) return;
-    if (got <= 0) { hang_up(client); return; }
-    client->in_end += got;
-    work(client);
+    size_t before = client->in_end;
+    for (int reads = 0; reads < READS_AT_ONCE && client->in_end < INPUT; reads++) {
+        ssize_t got = receive(client, client->in + client->in_end, INPUT - client->in_end);
+        if (got < 0 && errno == EAGAIN) break;
+        if (got <= 0) { hang_up(client); return false; }
+        client->in_end += got;
+    }
+    return client->in_end > before;
+}
+
+static void serve(Client *client) {
+    if (client->has_shaken_hands || (client->has_shaken_hands = shake_hands(client) > 0)) {
+        if (client->out_start < client->out_end || client->waits_to_write) {
+            if (!flush(client) || client->waits_to_write || !work(client)) return;
+            if (READS_AT_ONCE == 1) return;
+        }
+        while (hear(client)) if (!work(client) || READS_AT_ONCE == 1 || client->waits_to_write) return;
+        return;
+    }
+    if (errno != EAGAIN) hang_up(client);
 }
 
 static void greet(int listener) {
@@ -303,11 +387,12 @@ static void greet(int listener) {
     if (!client) die("malloc");
     memset(client, 0, offsetof(Client, in));
     client->fd = fd;
+    begin_tls(client);
     forget_message(client);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
     if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event)) die("epoll_ctl");
     REPLY(client, "220 sink.example ESMTP");
-    flush(client);
+    serve(client); /* greets, once the handshake is done */
 }
 
 /* Control */
@@ -352,6 +437,11 @@ static void learn_extensions(int count, char **names) {
 }
 
 int main(int argc, char **argv) {
+#ifdef WITH_TLS
+    if (argc < 3) { fprintf(stderr, "usage: tls_sink CERTIFICATE KEY [EXTENSION ...]\n"); return 2; }
+    load_certificate(argv[1], argv[2]);
+    argc -= 2, argv += 2;
+#endif
     learn_extensions(argc, argv);
     epoll = epoll_create1(EPOLL_CLOEXEC);
     int listener = start_listening();

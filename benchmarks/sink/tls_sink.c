@@ -1,0 +1,3 @@
+/* sink.c over TLS, by OpenSSL: tls_sink CERTIFICATE KEY [EXTENSION ...] */
+#define WITH_TLS
+#include "sink.c"
