@@ -126,6 +126,14 @@ BDATS = [
     ),
 ]  # fmt: skip
 
+CONTRADICTIONS = [
+    Fault(
+        what="refuses the content and accepts it: 550 and 250",
+        says=(Says(".", b"550 5.7.1 No\r\n250 2.0.0 Queued\r\n"),),
+        error=OutcomeUnknown, stage=CONTENT, again=Again.NO, **nobody(UNKNOWN),
+    ),
+]  # fmt: skip
+
 EARLY = [
     Fault(
         what="acknowledges the message in the middle of the content", says=(Says("CONTENT", "250 2.0.0 Queued"),),
@@ -146,4 +154,4 @@ ENDING = [
     )
 ]  # fmt: skip
 
-CONTENT_FAULTS = [*REFUSALS, *HALFWAY, *EARLY, *DOUBTS, *BDATS, *ENDING]
+CONTENT_FAULTS = [*REFUSALS, *HALFWAY, *EARLY, *DOUBTS, *CONTRADICTIONS, *BDATS, *ENDING]

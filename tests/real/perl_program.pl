@@ -43,7 +43,9 @@ while (1) {
     my $connection = $listener->accept or next;
     if (fork) { close $connection; next }
     close $listener;
+    # The greeting is the user's to choose, and so it does not name the program.
     my $session = Net::Server::Mail::ESMTP->new(socket => $connection);
+    $session->{banner_string} = "$host_name ESMTP";
     { no warnings 'redefine'; *Net::Server::Mail::get_hostname = sub { $host_name }; }
     $session->register("Net::Server::Mail::ESMTP::$_") for qw(8BITMIME PIPELINING);
     $session->set_callback(RCPT => \&at_rcpt);

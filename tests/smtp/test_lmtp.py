@@ -49,6 +49,14 @@ def test_each_recipient_has_the_answer_that_is_its_own(world: World, chunking: s
     assert peer.received[-2] == b"Subject: x\r\n\r\n..Hello\r\n.\r\n"
 
 
+def test_who_has_no_answer_that_makes_sense_is_in_doubt(world: World) -> None:
+    script = HELLO + ENVELOPE + ALL_GOOD + DATA + "S: 250 a\nS: 550 b\nS: 354 c\n"
+    with ScriptedPeer(script) as peer:
+        receipt = send(world, peer)
+    assert statuses(receipt) == [ACCEPTED, REFUSED, UNKNOWN]
+    assert isinstance(receipt.error, wlsmtp.OutcomeUnknown)
+
+
 def test_only_who_may_be_served_later_is_tried_again(world: World) -> None:
     first = HELLO + ENVELOPE + ALL_GOOD + DATA + "S: 250 a\nS: 550 b\nS: 451 c\n"
     second = "C: MAIL FROM:<ann@example.com>\nC: RCPT TO:<c@example.org>\nS: 250 ok\nS: 250 c\n" + DATA + "S: 250 c\n"

@@ -113,7 +113,7 @@ def test_as_much_goes_at_once_as_server_and_settings_allow(
         (PROVEN, {"behind": True}, Flow.PIPELINED_BDAT, BDAT),
         (PROVEN, {"may_be_dead": True}, Flow.PIPELINED, DATA),
         (PROVEN, {"all_or_nothing": True}, Flow.ENVELOPE_FIRST, BDAT),
-        (PROVEN | {"rset": Trust.UNPROVEN}, {"reset": True}, Flow.PIPELINED, DATA),
+        (PROVEN | {"rset": Trust.UNPROVEN}, {"reset": True}, Flow.ENVELOPE_FIRST, BDAT),
         (PROVEN | {"bdat": Trust.BROKEN}, {}, Flow.PIPELINED, DATA),
         (PROVEN | {"swallows_chunk": Trust.BROKEN}, {"expects_more": True}, Flow.PIPELINED, DATA),
         (PROVEN | {"groups": Trust.BROKEN}, {}, Flow.STEP_BY_STEP, DATA),

@@ -176,8 +176,13 @@ class Connection:
 
     def plan(self, envelope: Envelope, content: Content, *, expects_more: bool) -> Plan:
         """Plan how to send a message here. Raises ``MessageError`` or ``ExtensionMissing`` before a command is sent."""
-        may_be_dead = self._was_long_idle and self.may_be_stale
-        return self.planner.plan(envelope, content, may_be_dead=may_be_dead, expects_more=expects_more)
+        # An earlier connection ended in silence at this count: nothing must be in doubt if this one does, too.
+        is_at_limit = self.window.begun == self._quirks.lost_after
+        may_be_dead = is_at_limit or (self._was_long_idle and self.may_be_stale)
+        plan = self.planner.plan(envelope, content, may_be_dead=may_be_dead, expects_more=expects_more)
+        if is_at_limit:
+            plan.is_suspect = True
+        return plan
 
     async def noop(self, deadlines: Deadlines) -> None:
         """Check with NOOP that the server is still there. Any reply proves it, since some servers do not know NOOP.

@@ -156,14 +156,14 @@ def answered_each(
     words = [reply if reply is not None and not reply.is_positive else next(answers, None) for reply in replies]
     results = tuple(map(_answered, recipients, words))
     best = min(finals, key=lambda reply: reply.code, default=None)
-    if broken is not None and None in words:
+    if broken is not None and any(word is None or word.is_intermediate for word in words):
         return Outcome(results, best, _unknown(broken))
     is_partial = any(result.status is RecipientStatus.REFUSED for result in results)
     return Outcome(results, best, refusal(results, Stage.CONTENT, server) if is_partial else None)
 
 
 def _answered(address: str, word: Reply | None) -> RecipientResult:
-    if word is None:
+    if word is None or word.is_intermediate:
         return RecipientResult(address, RecipientStatus.UNKNOWN)
     return RecipientResult(address, RecipientStatus.ACCEPTED if word.is_positive else RecipientStatus.REFUSED, word)
 

@@ -7,16 +7,18 @@ again without the extension.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from wlsmtp.errors import DeadlineExceeded, Stage
+from wlsmtp.errors import DeadlineExceeded, ProtocolError, Stage
+from wlsmtp.results.reply import are_positive
 from wlsmtp.smtp import judge
 from wlsmtp.smtp.plan import Flow
 from wlsmtp.smtp.quirks import Trust
 from wlsmtp.smtp.transaction import Misunderstood, OutOfStep, Trial
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from wlsmtp.errors import SMTPError
     from wlsmtp.results.reply import Reply
@@ -24,14 +26,19 @@ if TYPE_CHECKING:
     from wlsmtp.smtp.transaction import ChunkProbe, Transaction
 
 
-STORES_WHAT_FOLLOWS = ("Net::Server::Mail",)
-"""Greetings of servers that execute the commands right after content sent by DATA and also store them as part of that
-content. No reply shows this, so the name must do."""
+_STORES_WHAT_FOLLOWS = {
+    Stage.GREETING: re.compile(r"Net::Server::Mail"),
+    Stage.EHLO: re.compile(r"\S+ Service ready"),
+    Stage.MAIL: re.compile(r"sender \S* ?OK"),
+}
+"""Net::Server::Mail (Perl) executes the commands right after content sent by DATA and also stores them as part of that
+content. No reply shows this, so its wording must do. Its users often change the greeting, and seldom the others."""
 
 
-def from_greeting(quirks: ServerQuirks, greeting: Reply) -> None:
-    """Learn from the greeting whether this server has a fault known by name."""
-    if any(name in greeting.text for name in STORES_WHAT_FOLLOWS):
+def from_wording(quirks: ServerQuirks, stage: Stage, reply: Reply) -> None:
+    """Learn from the wording of a reply whether this server has a fault that no reply shows."""
+    pattern = _STORES_WHAT_FOLLOWS[stage]
+    if pattern.search(reply.text) if stage is Stage.GREETING else pattern.fullmatch(reply.lines[0]):
         quirks.behind_data = Trust.BROKEN
 
 
@@ -44,9 +51,13 @@ def from_envelope(quirks: ServerQuirks, transaction: Transaction, *, is_closing:
         _from_probe(quirks, transaction, transaction.probe)
     if transaction.with_reset:
         from_reset(quirks, transaction.replies[0], transaction)
+    data = transaction.data
+    if data is not None and data.is_intermediate and _keeps_envelope(transaction):
+        raise _from_kept_envelope(quirks, transaction)
 
 
 def _from_group(quirks: ServerQuirks, transaction: Transaction) -> None:
+    from_wording(quirks, Stage.MAIL, transaction.mail)
     probed = transaction.probe.replies if transaction.probe is not None else []
     resets = [reply for reply in (*probed[:1], transaction.rset_reply) if reply is not None]
     if judge.mishandles_groups(resets, transaction.mail, transaction.rcpts, transaction.data, probed[1:]):
@@ -86,6 +97,19 @@ def from_reset(quirks: ServerQuirks, reply: Reply, transaction: Transaction | No
         raise _misunderstood(transaction, Misunderstood.about(server, "RSET", reply, Stage.RSET))
 
 
+def _keeps_envelope(transaction: Transaction) -> bool:
+    """Return whether MAIL is out of order although RSET was accepted."""
+    rset = transaction.rset_reply
+    return rset is not None and rset.is_positive and judge.is_misunderstanding(transaction.mail)
+
+
+def _from_kept_envelope(quirks: ServerQuirks, transaction: Transaction) -> Misunderstood:
+    quirks.rset = Trust.BROKEN
+    return _misunderstood(
+        transaction, Misunderstood.about(transaction.plan.server, "RSET", transaction.mail, Stage.RSET)
+    )
+
+
 def from_trial(quirks: ServerQuirks, trial: Trial) -> None:
     """Learn from the reply to an RSET right after content. A refusal is about its position and says nothing about RSET
     itself."""
@@ -98,6 +122,27 @@ def from_trial(quirks: ServerQuirks, trial: Trial) -> None:
     quirks.set_behind(Trust.BROKEN if is_refused else Trust.PROVEN, by_bdat=trial.by_bdat)
 
 
+def out_of_step_if_shifted(error: SMTPError, in_flight: Iterable[Transaction | Trial]) -> SMTPError:
+    """Return ``OutOfStep`` instead of ``error`` if a reply that answers nothing makes it uncertain which replies answer
+    a message. Where content waits for 354, that reply shows it, and only a refusal that an acceptance follows is
+    uncertain. Where nothing waits, or each recipient has a reply of its own (LMTP), one too many may have come at any
+    place, which makes no difference only if all are positive."""
+    surplus = error.reply
+    if not isinstance(error, ProtocolError) or surplus is None:
+        return error
+    for one in in_flight:
+        if isinstance(one, Trial) or not one.is_answered:
+            continue
+        is_whole = one.flow is Flow.PIPELINED_BDAT
+        are_good = are_positive(one.replies if is_whole else one.content_replies)
+        matters = (
+            not (surplus.is_positive and are_good) if is_whole or one.plan.is_lmtp else surplus.is_positive > are_good
+        )
+        if matters:
+            return OutOfStep(error.message, stage=error.stage, reply=surplus)
+    return error
+
+
 def from_delivery(quirks: ServerQuirks, transaction: Transaction, window_limit: int) -> None:
     """Learn from a delivered message."""
     if quirks.window is not None or not quirks.has_delivered:
@@ -106,8 +151,16 @@ def from_delivery(quirks: ServerQuirks, transaction: Transaction, window_limit: 
         quirks.bdat = Trust.PROVEN
 
 
-def from_refusal(quirks: ServerQuirks, transaction: Transaction) -> None:
-    """Learn from a refused message whether the server knows BDAT at all."""
+def from_refusal(quirks: ServerQuirks, transaction: Transaction, *, is_second: bool = False) -> None:
+    """Learn from a refused message whether the server knows BDAT at all. ``is_second``: the one before it was refused,
+    too. If MAIL is then out of order although RSET was accepted, the server still has the envelope of that one."""
+    if is_second and _keeps_envelope(transaction):
+        _from_kept_envelope(quirks, transaction)
+        return
+    if not quirks.had_refusal:
+        quirks.had_refusal = True
+        if quirks.rset is Trust.PROVEN:
+            quirks.rset = Trust.UNPROVEN
     if not (transaction.by_bdat and transaction.is_wanted) or quirks.bdat is Trust.PROVEN:
         return
     if not judge.is_misunderstanding(transaction.last):
@@ -126,10 +179,16 @@ def from_lost_probe(quirks: ServerQuirks, transaction: Transaction, probe: Chunk
 
 
 def from_loss(
-    quirks: ServerQuirks, in_flight: Sequence[Transaction | Trial], error: SMTPError, *, settled: int
+    quirks: ServerQuirks,
+    in_flight: Sequence[Transaction | Trial],
+    error: SMTPError,
+    *,
+    settled: int,
+    when_idle: int = -1,
 ) -> None:
     """Learn from a connection that was lost with these messages in flight, after it had ``settled`` others. The server
-    had not announced that it would close."""
+    had not announced that it would close. ``when_idle``: how many it had settled before a pause, which may be the
+    reason for the loss."""
     head = in_flight[0]
     if isinstance(head, Trial):
         quirks.set_behind(Trust.BROKEN, by_bdat=head.by_bdat)
@@ -147,8 +206,11 @@ def from_loss(
         quirks.group_lost()
     if head.follows is not None and not head.replies and isinstance(error, DeadlineExceeded):
         quirks.set_behind(Trust.BROKEN, by_bdat=head.follows)
+    count = 0 if settled == when_idle else settled
     if len(in_flight) > 1:
-        quirks.window_lost(settled)
+        quirks.window_lost(count)
+    elif not head.replies:
+        quirks.ended_after(count)
 
 
 def _misunderstood(transaction: Transaction | None, error: Misunderstood) -> Misunderstood:

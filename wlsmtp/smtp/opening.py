@@ -195,9 +195,9 @@ class _Opening:
         check_in_place(self._link, Stage.GREETING, greeting)
         if not greeting.is_positive:
             raise self._link.refused_at_greeting(greeting)
-        learning.from_greeting(quirks, greeting)
+        learning.from_wording(quirks, Stage.GREETING, greeting)
         self.ends(Stage.GREETING)
-        await self._introduce()
+        learning.from_wording(quirks, Stage.EHLO, await self._introduce())
         if self._config.security is Security.TLS or self._may_upgrade():
             await self._start_tls()
         tls = self._link.stream.tls
@@ -216,8 +216,9 @@ class _Opening:
         check_in_place(self._link, stage, reply)
         return reply
 
-    async def _introduce(self) -> None:
-        """Send EHLO, or HELO to a server that does not know EHLO (RFC 5321 §3.2); for LMTP only LHLO."""
+    async def _introduce(self) -> Reply:
+        """Send EHLO, or HELO to a server that does not know EHLO (RFC 5321 §3.2); for LMTP only LHLO. Returns the
+        reply."""
         name = self._config.local_hostname or _address_literal(self._link.stream.local_ip)
         hello = command.lhlo(name) if self._config.is_lmtp else command.ehlo(name)
         reply = await self._ask(Stage.EHLO, hello)
@@ -228,6 +229,7 @@ class _Opening:
             raise CommandRefused(f"{self._config.address} refused {verb} {name}", stage=Stage.EHLO, reply=reply)
         self.capabilities = parse_ehlo(reply)
         self.ends(Stage.EHLO)
+        return reply
 
     async def _start_tls(self) -> None:
         if "STARTTLS" not in self.capabilities:

@@ -148,7 +148,7 @@ class Planner:
         if is_trusted and may_reset and not plan.waits and not plan.may_be_dead:
             return _WHOLE
         if is_trusted:
-            waits = plan.waits or plan.content.is_binary
+            waits = plan.waits or plan.content.is_binary or not may_reset
             return (Flow.ENVELOPE_FIRST, True, False) if waits else _GROUP
         is_worth_asking = plan.waits or plan.expects_more or plan.content.is_binary
         if is_worth_asking and not behind and quirks.rset is not Trust.BROKEN:

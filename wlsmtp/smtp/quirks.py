@@ -50,7 +50,8 @@ BEHAVIOURS = (
     Behaviour(
         "rset", "RSET",
         "a 2xx reply to RSET",
-        "any other reply to the first RSET that does not come right behind content, except 421",
+        "any other reply to the first RSET that does not come right behind content, except 421; MAIL that is out of "
+        "order behind RSET, after a refused message",
         "no message follows another without waiting, and a connection ends after a refused message",
     ),
     Behaviour(
@@ -77,8 +78,8 @@ BEHAVIOURS = (
     Behaviour(
         "behind_data", "commands right behind content sent by DATA",
         "an RSET in the same write as the end of the content is accepted",
-        "a refusal, silence, or the end of the connection instead; a greeting of Net::Server::Mail, which stores them "
-        "as part of the content",
+        "a refusal, silence, or the end of the connection instead; the greeting, or the wording, of Net::Server::Mail, "
+        "which stores them as part of the content",
         "the next message waits for the reply to the content",
         ("PIPELINING",), needs_mail=True,
     ),
@@ -113,12 +114,16 @@ class ServerQuirks(Logins):
     """Messages per connection, after which the server ended it (LIMITS MAILMAX, RFC 9422, announces the same)."""
     max_recipients: int | None = None
     """Recipients per message, after which the server said that there are too many (RFC 5321 §4.5.3.1.10)."""
+    had_refusal: bool = False
+    """True if any message was refused. Until then RSET had nothing to do, so that the first message behind a refused
+    one sends no content before its envelope is accepted."""
     is_slow_to_greet: bool = False
     """True if the server was silent for some seconds and did not answer a TLS handshake either."""
     _group_losses: int = 0
     """Consecutive connections that failed at a group before any group was answered."""
-    _lost_after: int | None = None
-    """Number of messages after which the last connection ended without a reply, or with one about time."""
+    lost_after: int | None = None
+    """Number of messages after which the last connection ended without a reply, or with one about time. The next
+    message at that count sends no content before a reply has come."""
 
     @property
     def uses_bdat(self) -> bool:
@@ -154,9 +159,9 @@ class ServerQuirks(Logins):
     def ended_after(self, messages: int) -> None:
         """Record that a connection ended after ``messages``, perhaps for another reason. If the next one ends at the
         same count, that is taken for the limit."""
-        if messages and messages == self._lost_after:
+        if messages and messages == self.lost_after:
             self.limit_messages(messages)
-        self._lost_after = messages
+        self.lost_after = messages or None
 
     def delivered(self, window_limit: int) -> None:
         """Record a delivered message: after a loss, the window grows again."""

@@ -64,6 +64,7 @@ class Window:
         an envelope and has no RSET."""
         self._must_reset = False
         """True if the server may still keep an envelope, so that RSET must come first (RFC 5321 §4.1.1.5)."""
+        self._last_refused = -1  # the value of ``settled`` after the last refusal
         self._io = io
         self._mutex = io.mutex(Rank.WINDOW)
         self._changed = io.condition(Rank.WINDOW_CHANGED)
@@ -87,10 +88,9 @@ class Window:
         """Return whether a message of ``size`` octets may follow those in flight."""
         if self.link.ended or self.link.closing_reply is not None or self.must_end:
             return False
-        load = len(self._open) + len(self._queued)
-        if load == 0:
+        if not (load := len(self._open) + len(self._queued)):
             return True
-        if self._open and self._open[-1].is_suspect:
+        if self.begun == self._quirks.lost_after or (self._open and self._open[-1].is_suspect):
             return False
         if (trust := self._planner.window_trust) is not Trust.PROVEN:
             # Two may wait behind the first: the next content also probes what the server does after content.
@@ -222,9 +222,10 @@ class Window:
             try:
                 self.link.feed(data, cause)
             except SMTPError as error:
-                failure = error
+                failure = learning.out_of_step_if_shifted(error, self._open)
             try:
-                self._settle_answered_locked()
+                if not isinstance(failure, OutOfStep):
+                    self._settle_answered_locked()
             except SMTPError as error:
                 failure = failure or error
             if failure is not None:
@@ -394,20 +395,19 @@ class Window:
             learning.from_delivery(quirks, transaction, self._limits.max_in_flight)
 
     def _refused_locked(self, transaction: Transaction, error: SMTPError) -> None:
-        """Settle a message that was certainly not sent. It may leave an envelope, a limit or a misunderstanding
-        behind."""
+        """Settle a message that was certainly not sent. It may leave an envelope or a limit behind."""
         self._open.popleft()
         self.settled += 1
         self._octets -= transaction.plan.content.size
-        reply = error.reply
-        self._must_reset = True
+        is_second, self._last_refused = self._last_refused == self.settled - 1, self.settled
+        learning.from_refusal(self._quirks, transaction, is_second=is_second)
+        reply, self._must_reset = error.reply, True
         is_crowded = reply is not None and judge.names_connections(reply)
         self.must_end = self.must_end or is_crowded or self._quirks.rset is Trust.BROKEN
         if reply is not None and is_closing(reply):
             self.link.closing_reply = self.link.closing_reply or reply
             if error.stage is Stage.MAIL:
                 self._learn_limit_locked(reply, self.settled - 1)
-        learning.from_refusal(self._quirks, transaction)
 
     def _learn_limit_locked(self, reply: Reply, messages: int) -> None:
         """Take 421 to MAIL or RSET after some messages for the server's limit, unless there was a pause or its words
@@ -432,7 +432,7 @@ class Window:
             return
         head, closing_reply = self._open[0], self.link.closing_reply
         if closing_reply is None:
-            learning.from_loss(self._quirks, self._open, error, settled=self.settled)
+            learning.from_loss(self._quirks, self._open, error, settled=self.settled, when_idle=self.settled_when_idle)
         elif isinstance(head, Transaction) and head.probe is not None and head.probe.was_begun:
             learning.from_lost_probe(self._quirks, head, head.probe)
         elif not isinstance(head, Trial) and not any(reply.is_positive for reply in head.rcpts):
@@ -440,12 +440,12 @@ class Window:
 
     def _settle_all_locked(self, error: SMTPError) -> None:
         """Settle everything. After 421 a server does nothing any more (RFC 5321 §3.8), but it may have done what it had
-        answered by then."""
+        answered by then. One that goes on all the same has a recipient to deliver to: it has accepted one before."""
         is_out_of_step = isinstance(error, OutOfStep)
         for place, transaction in enumerate(self._open):
             if not isinstance(transaction, Trial) and transaction.outcome is None:
                 may_be_done = isinstance(error, ProtocolError) or transaction.is_answered
-                is_undone = self.link.has_closed and not may_be_done
+                is_undone = self.link.has_closed and not may_be_done and not transaction.accepted
                 cause = copy(error)  # it will carry the receipt of this message, and of no other
                 if isinstance(error, ProtocolError | Misunderstood) and not _is_culprit(transaction, place):
                     cause = Bystander(f"The connection ended because of another message: {error.message}")
