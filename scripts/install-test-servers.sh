@@ -2,7 +2,7 @@
 # Installs the servers that tests/real talks to: Postfix (SMTP), Dovecot (SASL for Postfix, with Kerberos, its own
 # submission service, and LMTP), an MIT Kerberos KDC, Cyrus SASL and GNU SASL, the proxies microsocks, Dante, tinyproxy and
 # OpenSSH; PostgreSQL and pgbouncer; the verifiers of DKIM signatures OpenDKIM and Mail::DKIM; GnuPG; Chromium and SpamAssassin, for
-# the inbox; what Python's binding to
+# the inbox; the shells zsh and fish, for the completion of the command; what Python's binding to
 # Kerberos is built with; and, by install-go-servers.sh, servers written in Go.
 #
 # The tests start their own instances on loopback ports, so nothing is started here. Where the servers cannot be
@@ -23,7 +23,7 @@ have_headers() { # of Debian's own Python, if that is what there is
     ! have /usr/bin/python3.11 || have_files /usr/include/python3.11/Python.h
 }
 have_all() {
-    have chromium chromedriver spamassassin &&
+    have chromium chromedriver spamassassin zsh fish &&
         have postfix dovecot krb5kdc kadmin.local kinit krb5-config cc saslpasswd2 go opendkim gpg openssl &&
         have microsocks danted tinyproxy sshd ssh pgbouncer &&
         have_files /usr/lib/postgresql/*/bin/initdb &&
@@ -67,7 +67,7 @@ DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
     libsasl2-modules sasl2-bin libgsasl18 \
     microsocks dante-server tinyproxy openssh-server openssh-client golang-go \
     opendkim libmail-dkim-perl gnupg openssl postgresql pgbouncer \
-    chromium chromium-driver fonts-dejavu-core spamassassin $headers
+    chromium chromium-driver fonts-dejavu-core spamassassin zsh fish $headers
 
 have_all
 sh "$here/install-go-servers.sh"

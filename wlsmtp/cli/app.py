@@ -36,6 +36,14 @@ class Shell(StrEnum):
 COMPLETE = "_WLSMTP_COMPLETE"
 """The variable with which a shell asks for completions."""
 
+_ZSH_START = "compdef _wlsmtp_completion wlsmtp"
+_ZSH_ALSO_AUTOLOADED = f"""if [[ $funcstack[1] = _wlsmtp ]]; then
+  _wlsmtp_completion
+else
+  {_ZSH_START}
+fi"""
+"""A script in a folder of ``$fpath`` runs at the first completion, which it must then answer itself."""
+
 _UsageError: Any = typer.BadParameter.__base__
 
 
@@ -303,4 +311,5 @@ def completion(shell: Annotated[Shell, typer.Argument(help="The shell.")]) -> No
     zsh:  wlsmtp completion zsh > "${fpath[1]}/_wlsmtp"
     fish: wlsmtp completion fish > ~/.config/fish/completions/wlsmtp.fish
     """
-    typer.echo(get_completion_script(prog_name="wlsmtp", complete_var=COMPLETE, shell=shell.value))
+    script = get_completion_script(prog_name="wlsmtp", complete_var=COMPLETE, shell=shell.value)
+    typer.echo(script.replace(_ZSH_START, _ZSH_ALSO_AUTOLOADED) if shell is Shell.ZSH else script)
