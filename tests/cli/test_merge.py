@@ -47,7 +47,7 @@ def test_without_send_nothing_is_sent_and_the_first_is_shown(folder: Path, serve
 def test_a_row_that_makes_no_message_is_named(folder: Path) -> None:
     (folder / "rows.csv").write_text("to,name\nbob@example.org,Bob\nnobody,Eve\n")
     done = merge(folder)
-    assert done.exit_code == 2 and "row 2: to: 'nobody' is not an email address" in done.output
+    assert done.exit_code == 2 and "row 2: to: 'nobody' has no domain" in done.output
 
 
 def test_with_send_each_row_is_a_message(folder: Path, server: SMTPServer) -> None:

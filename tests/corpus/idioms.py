@@ -28,7 +28,7 @@ class Sending:
 
     message: Any
     sender: str | None = None
-    recipients: tuple[str, ...] | None = None
+    recipients: list[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def cases() -> Iterator[Case]:
 
 def explicit(letter: Letter, message: Any) -> Sending:
     """From and to whom, as it is given to ``sendmail``."""
-    return Sending(message, letter.sender[1], tuple(address for _, address in letter.people))
+    return Sending(message, letter.sender[1], [address for _, address in letter.people])
 
 
 def with_mimetext(letter: Letter) -> Sending:
@@ -257,7 +257,7 @@ def with_django(letter: Letter) -> Sending:
     for file in letter.files:
         mail.attach(file.name, file.data, file.type)
     addresses = [sanitize_address(address, "utf-8") for address in (mail.from_email, *mail.recipients())]
-    return Sending(mail.message(), addresses[0], tuple(addresses[1:]))
+    return Sending(mail.message(), addresses[0], addresses[1:])
 
 
 def _written(person: Person) -> str:

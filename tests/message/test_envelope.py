@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from wlsmtp import MemoryOutbox, MemoryTransport, SMTPSession
 from wlsmtp.errors import MessageError
 from wlsmtp.message.envelope import Envelope
+from wlsmtp.message.render import envelope_of
 from wlsmtp.wire.address import Address, parse_address
 
 
@@ -93,7 +95,6 @@ def test_names_without_a_domain_are_kept_and_told() -> None:
         "-bs",
         "a!b",
         "a%b",
-        "<root>",
         "root,ann",
         "a" * 65,
         "a..b",
@@ -120,3 +121,20 @@ def test_recipients_may_be_pairs_of_a_name_and_an_address() -> None:
 def test_no_address_is_lost_as_the_name_of_another(pair: Any) -> None:
     with pytest.raises(MessageError):
         Envelope("a@x.org", [pair])
+
+
+def test_a_tuple_of_two_texts_is_one_pair_wherever_recipients_are_given() -> None:
+    assert Envelope("a@x.org", ("Bob", "b@x.org")).addresses == ("b@x.org",)
+    assert envelope_of(b"From: a@x.org\r\n\r\n", recipients=("Bob", "b@x.org")).addresses == ("b@x.org",)
+    assert Envelope("a@x.org", ("b@x.org", "c@x.org", "d@x.org")).addresses == ("b@x.org", "c@x.org", "d@x.org")
+    for both in (("b@x.org", "c@x.org"), ("bob", "ann")):
+        with pytest.raises(MessageError, match=r"a tuple of two texts.*as a list, \[a, b\]"):
+            Envelope("a@x.org", both)
+
+
+def test_recipients_that_are_stored_are_no_pair() -> None:
+    """An outbox keeps them as a tuple of texts."""
+    session = SMTPSession(transport=MemoryTransport(), mode="async", outbox=MemoryOutbox())
+    with session:
+        receipt = session.send(b"Subject: x\r\n\r\nx", sender="a@x.org", recipients=["b@x.org", "c@x.org"])
+        assert len(receipt.wait(20).accepted) == 2

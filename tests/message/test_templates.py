@@ -122,7 +122,7 @@ def test_keywords_that_are_no_fields_are_values_and_values_may_have_any_name(tem
         ("inner", {}, "part.html, line 2: 'x' is undefined"),
         ("empty", {}, "The template 'empty.html' has no block subject"),
         ("bodiless", {}, "The template 'bodiless.html' has no block text or html"),
-        ("both", {"name": "x", "items": [], "to": "nobody"}, "to: 'nobody' is not an email address"),
+        ("both", {"name": "x", "items": [], "to": "nobody@"}, "to: 'nobody@' is not an email address"),
     ],
 )  # fmt: skip
 def test_an_error_names_file_and_line(mails: Path, name: str, values: dict[str, Any], words: str) -> None:
@@ -177,7 +177,7 @@ def test_without_jinja2_the_error_says_what_to_install(mails: Path, monkeypatch:
 
 ROWS: list[Any] = [
     {"to": "1@example.org", "name": "One", "locale": "de"},
-    {"to": "nobody", "name": "Two"},
+    {"to": "nobody@", "name": "Two"},
     {"to": "3@example.org"},
     {"to": "4@example.org", "name": "<Four>"},
     "no row",
@@ -196,7 +196,7 @@ def test_rows_are_messages_and_a_bad_row_has_its_receipt(templates: Templates, w
         receipts = session.send_all(templates.merge("welcome", source, list_id="news.example.com"))
     assert [one.status for one in receipts] == [Status.SENT, Status.ERROR, Status.ERROR, Status.SENT, Status.ERROR]
     assert [str(one.error).partition(". ")[0] for one in receipts if one.error] == [
-        "rows[1]: to: 'nobody' is not an email address: it has no @.",
+        "rows[1]: to: 'nobody@' is not an email address: nothing is after the @.",
         "rows[2]: welcome.html, line 2: 'name' is undefined.",
         "rows[4]: str is neither fields of a message nor makes one",
     ]

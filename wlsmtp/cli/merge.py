@@ -23,7 +23,7 @@ from wlsmtp.cli.report import FAILED, OK, PARTIAL, USAGE, exit_code, show_error
 from wlsmtp.cli.screen import Screen, masked
 from wlsmtp.cli.settings import ServerOptions, wrong
 from wlsmtp.cli.words import in_options
-from wlsmtp.errors import SMTPError
+from wlsmtp.errors import MessageError, SMTPError, Stage
 from wlsmtp.message.merge import MergeRow
 from wlsmtp.message.model import Message
 from wlsmtp.message.templates import Templates
@@ -174,6 +174,8 @@ def look(mailing: Mailing, screen: Screen) -> int:
         try:
             made = row.message()
             first = first or made
+            if isinstance(made, Message) and (names := [to.local for to in made.recipients() if not to.domain]):
+                raise MessageError(f"rows[{row.index}]: to: {names[0]!r} has no domain", stage=Stage.MESSAGE)
         except SMTPError as error:
             bad += 1
             _complain(screen, error)

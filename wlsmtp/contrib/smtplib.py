@@ -145,7 +145,8 @@ class SMTP(smtplib.SMTP):  # type: ignore[no-redef]
             raise smtplib.SMTPNotSupportedError(f"Use DeliveryOptions of wlsmtp for {', '.join(sorted(asked))}")
         content = msg.encode("ascii") if isinstance(msg, str) else msg
         try:
-            return _refusals(self._open().send(content, sender=from_addr, recipients=to_addrs).recipients)
+            recipients = to_addrs if to_addrs is None or isinstance(to_addrs, str) else [*to_addrs]
+            return _refusals(self._open().send(content, sender=from_addr, recipients=recipients).recipients)
         except errors.SMTPError as error:
             raise _translated(error, from_addr or "") from error
 

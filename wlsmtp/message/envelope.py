@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 else:
     HeaderAddress = NameEmail = Any  # importing them takes long
 
-PathLike: TypeAlias = str | Address | HeaderAddress | NameEmail
-"""An address, perhaps with a name, which the envelope ignores."""
+PathLike: TypeAlias = str | Address | HeaderAddress | NameEmail | tuple[str, str]
+"""An address, perhaps with a name, which the envelope ignores; a pair is a name and its address."""
 
 
 @dataclass(frozen=True, init=False)
@@ -63,7 +63,7 @@ class Envelope:
     ) -> None:
         """``sender`` may be "", "<>" or None: the null reverse-path. A name without a domain, such as ``root``, is for
         delivery on this machine; Postmaster is valid everywhere. A repeated recipient counts once. Raises
-        ``MessageError``."""
+        ``MessageError``. A tuple of two texts is a pair (name, address); two addresses are a list."""
         self._fill(_sender(sender), _addresses(recipients))
         if options is not None:
             self.__dict__["options"] = _checked(options)
@@ -160,6 +160,8 @@ def _unique(addresses: Sequence[Address]) -> tuple[Address, ...]:
 def _addresses(given: PathLike | Iterable[PathLike]) -> list[Address]:
     if isinstance(given, (str, Address)):
         return [_address(given)]
+    if isinstance(given, tuple) and len(given) == 2 and text_of(given[0]) is not None and text_of(given[1]) is not None:
+        return [_address(given)]  # a pair (name, address), or refused
     if isinstance(given, (list, tuple)):  # the usual case; the next test takes longer
         return [_address(item) for item in given]
     if text_of(given) is not None or foreign_mailbox(given) is not None:
@@ -206,6 +208,6 @@ def _of_pair(given: tuple[object, ...]) -> str | None:
     if name is None or address is None:
         return None
     if "@" in name or "@" not in address:
-        hint = "Give all addresses in one list"
-        raise MessageError(f"{given!r} is not a pair of a name and an address", stage=Stage.MESSAGE, hint=hint)
+        words = f"{given!r} is not a pair of a name and an address, which is what a tuple of two texts means"
+        raise MessageError(words, stage=Stage.MESSAGE, hint="Give two addresses as a list, [a, b]")
     return address

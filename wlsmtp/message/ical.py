@@ -10,7 +10,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from wlsmtp.message.invitation import Invitation, icalendar_package
-from wlsmtp.message.values import exactly_str, line, mailbox, mailboxes, text_or_none
+from wlsmtp.message.values import exactly_str, line, mailbox, mailboxes, text_or_none, with_domains
 from wlsmtp.wire.address import Mailbox
 from wlsmtp.wire.mailboxes import mailboxes_in
 
@@ -55,6 +55,7 @@ def _add_people(event: Any, it: Invitation, fields: Mapping[str, Any]) -> None:
     recipients = mailboxes_in([*fields["to"], *fields["cc"]])
     organizer = [mailbox(it.organizer)] if it.organizer is not None else []
     attendees = mailboxes_in(mailboxes(it.attendees))
+    with_domains([*organizer, *attendees])
     is_reply = it.method == "REPLY"
     organizer = organizer or (recipients if is_reply else sender)[:1]
     attendees = attendees or (sender if is_reply else recipients)

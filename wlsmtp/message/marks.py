@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from wlsmtp.errors import MessageError, Stage
-from wlsmtp.message.values import exactly_str, identifier, line, mailboxes
+from wlsmtp.message.values import exactly_str, identifier, line, mailboxes, with_domains
 from wlsmtp.wire.address import Mailbox
 
 _URL = re.compile(r"(https://[^/?#@\s<>]+|mailto:[^?#@\s<>]+@[^?#\s<>]+)([/?#][!-;=?-~]*)?", re.IGNORECASE)
@@ -81,9 +81,12 @@ def _one_of(*allowed: str, hint: str = "") -> Any:
 
 
 def _read_receipt(value: object) -> object:
-    found = True if value is True else mailboxes(value)
+    if value is True:
+        return True
+    found = mailboxes(value)
     if not found:
         raise ValueError("names nobody")
+    with_domains(found)
     return found
 
 

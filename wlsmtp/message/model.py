@@ -154,7 +154,7 @@ class Message(Habits):
         if faults:
             raise _refusal(faults)
         if message_id is None:
-            checked["message_id"] = new_identifier(self.sender.address.wire_domain or _NO_DOMAIN)
+            checked["message_id"] = new_identifier(self.sender.address.wire_domain or self._no_domain)
 
     @classmethod
     def from_eml(cls, source: str | os.PathLike[str] | bytes | BinaryIO, *, leave_out: Iterable[str] = ()) -> Self:
@@ -229,9 +229,14 @@ class Message(Habits):
         message = type(self).__new__(type(self))
         message.__dict__.update(self.__dict__, **changes)
         if self.message_id.endswith(_UNSENT):
-            domain = message.sender.address.wire_domain
+            domain = message.sender.address.wire_domain or message._no_domain
             message.__dict__["message_id"] = f"{self.message_id.removesuffix(_UNSENT)}@{domain}>"
         return message
+
+    @property
+    def _no_domain(self) -> str:
+        """The right side of the Message-ID without a sender, or with one on this machine."""
+        return _THIS_MACHINE if self.has_sender else _NO_DOMAIN
 
     @property
     def has_sender(self) -> bool:
@@ -361,6 +366,7 @@ def _refusal(faults: list[tuple[str, ValueError]]) -> MessageError:
 NOBODY = Mailbox("", Address("", ""))
 """The sender of a message that leaves it to the session."""
 _NO_DOMAIN = "unsent.invalid"
+_THIS_MACHINE = "localhost"
 _UNSENT = f"@{_NO_DOMAIN}>"
 _MADE = object()
 """Marks a default that is created for each message."""

@@ -16,13 +16,14 @@ from wlsmtp.wire.address import (
     Mailbox,
     check_name,
     foreign_mailbox,
+    local_name,
     parse_address,
     parse_mailbox,
     plain_address,
     refuse,
     text_of,
 )
-from wlsmtp.wire.mailboxes import Group, parse_address_list
+from wlsmtp.wire.mailboxes import Group, mailboxes_in, parse_address_list
 
 if TYPE_CHECKING:
     from email.headerregistry import Address as HeaderAddress
@@ -50,23 +51,41 @@ _OWN_FIELD = {
 
 
 def mailbox(value: object) -> Mailbox:
-    """Return one address, with or without a name."""
+    """Return one address, with or without a name. A name without a domain, such as ``root``, is for delivery on this
+    machine; ``with_domains`` refuses it."""
     match value:
         case str():
-            return parse_mailbox(exactly_str(value))
+            return _of_text(exactly_str(value))
         case Mailbox(name, address):
             name = exactly_str(name)
             check_name(name, name)
-            return Mailbox(name, parse_address(str(address)))
+            return Mailbox(name, _address(str(address)))
         case Address():
-            return Mailbox("", parse_address(str(value)))
+            return Mailbox("", _address(str(value)))
     if (pair := _pair(value) or foreign_mailbox(value)) is not None:
         shown = exactly_str(pair[0])
         check_name(shown, shown)
-        return Mailbox(shown.strip(), parse_address(exactly_str(pair[1])))
+        return Mailbox(shown.strip(), _address(exactly_str(pair[1])))
     if (text := text_of(value)) is not None:
-        return parse_mailbox(exactly_str(text))
+        return _of_text(exactly_str(text))
     raise ValueError(f"must be an address or a pair (name, address), not {type(value).__name__}")
+
+
+def _of_text(text: str) -> Mailbox:
+    name = local_name(text) if "@" not in text else None
+    return parse_mailbox(text) if name is None else Mailbox("", name)
+
+
+def _address(text: str) -> Address:
+    name = local_name(text) if "@" not in text else None
+    return parse_address(text) if name is None else name
+
+
+def with_domains(items: Any) -> None:
+    """Refuse a name without a domain among mailboxes and groups, where only whole addresses make sense."""
+    for box in mailboxes_in(items):
+        if not box.address.domain:
+            refuse(str(box.address), "it has no @")
 
 
 def _pair(value: object) -> tuple[str, str] | None:

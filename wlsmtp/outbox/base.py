@@ -61,7 +61,7 @@ class Entry:
         """The mail for a transport."""
         assert self.content is not None, "only claimed mail has its content"
         return Mail(
-            Envelope(self.sender, self.waiting, self.options), self.content, had_free_retry=self.receipt.attempts > 0
+            Envelope(self.sender, [*self.waiting], self.options), self.content, had_free_retry=self.receipt.attempts > 0
         )
 
     @property

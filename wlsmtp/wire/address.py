@@ -237,8 +237,8 @@ def _mailbox(text: str, tokens: list[str]) -> Mailbox:
     end = tokens.index(">", start) if ">" in tokens[start:] else 0
     if not end or "".join(tokens[end + 1 :]).strip():
         refuse(text, "the address in angle brackets must come last, and end with >")
-    address = address_within(text, "".join(tokens[start + 1 : end]).strip())
-    return Mailbox(phrase(text, tokens[:start]), address)
+    part = "".join(tokens[start + 1 : end]).strip()
+    return Mailbox(phrase(text, tokens[:start]), local_name(part) or address_within(text, part))
 
 
 def address_within(text: str, part: str) -> Address:

@@ -135,7 +135,9 @@ def _mailbox(text: str, tokens: list[str]) -> Mailbox:
     end = tokens.index(">", start) if ">" in tokens[start:] else 0
     if not end or "".join(tokens[end + 1 :]).strip():
         refuse(text, "the address in angle brackets must come last, and end with >", _LIST_HINT)
-    return Mailbox(phrase(text, tokens[:start]), _address(text, _without_route(text, tokens[start + 1 : end])))
+    inner = _without_route(text, tokens[start + 1 : end])
+    name = local_name("".join(inner).strip())
+    return Mailbox(phrase(text, tokens[:start]), _address(text, inner) if name is None else name)
 
 
 def _without_route(text: str, tokens: list[str]) -> list[str]:
@@ -164,7 +166,22 @@ def _address(text: str, tokens: list[str]) -> Address:
             if pending and previous not in ".@" and token not in ".@":
                 refuse(text, "a space is within an address, or a comma is missing between two", _LIST_HINT)
             previous, pending = token, False
-    return address_within(text, "".join(words))
+    return address_within(text, "".join(_in_one_word(words)))
+
+
+def _in_one_word(words: list[str]) -> list[str]:
+    """Join a local part of several words, some of them quoted (obs-local-part, §4.4): ``"a".b`` is ``a.b``."""
+    at = words.index("@") if "@" in words else 0
+    local = words[:at]
+    if len(local) < 2 or not any(word.startswith('"') for word in local):
+        return words
+    if len(local) % 2 == 0 or set(local[1::2]) != {"."} or "." in local[::2]:
+        return words
+    joined = "".join([re.sub(r"\\(.)", r"\1", word[1:-1]) if word.startswith('"') else word for word in local])
+    if not plain_address(f"{joined}@x"):
+        escaped = re.sub(r'([\\"])', r"\\\1", joined)
+        joined = f'"{escaped}"'
+    return [joined, *words[at:]]
 
 
 def _tokens(text: str) -> Iterator[str]:
