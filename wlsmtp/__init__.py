@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from wlsmtp.settings.config import Mode as Mode
     from wlsmtp.settings.config import Security as Security
     from wlsmtp.settings.config import SessionConfig as SessionConfig
+    from wlsmtp.settings.config import SessionKeywords as SessionKeywords
     from wlsmtp.settings.dkim import DKIM as DKIM
     from wlsmtp.settings.limits import Pipelining as Pipelining
     from wlsmtp.settings.limits import PoolLimits as PoolLimits
@@ -79,7 +80,7 @@ _ROOMS = {
     "message.invitation": ("Invitation",),
     "message.templates": ("Templates",),
     "receipt": ("Receipt", "RecipientResult", "RecipientStatus", "Status"),
-    "settings.config": ("SessionConfig", "Security", "Mode", "TLS"),
+    "settings.config": ("SessionConfig", "SessionKeywords", "Security", "Mode", "TLS"),
     "settings.dkim": ("DKIM",),
     "settings.limits": ("Timeouts", "PoolLimits", "Pipelining", "RetryPolicy"),
     "errors": (

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
+import fastapi
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -182,3 +184,42 @@ def test_a_receipt_is_seen_in_one_line() -> None:
         "<RecipientResult b@x refused: 550 5.1.1"
     )
     assert repr(RecipientResult("b@x", RecipientStatus.NOT_SENT)) == "<RecipientResult b@x not sent>"
+
+
+def test_fastapi_answers_with_a_receipt_and_reads_one_from_a_body() -> None:
+    app = fastapi.FastAPI()
+
+    @app.post("/again")
+    async def again(receipt: Annotated[Receipt, fastapi.Body()]) -> Receipt:
+        return receipt
+
+    @app.post("/results")
+    async def results(result: RecipientResult) -> list[RecipientResult]:
+        return [result]
+
+    receipt = Receipt("1", Status.SENT, (RecipientResult("b@x.org", RecipientStatus.ACCEPTED, OK),), OK)
+    assert posted(app, "/again", receipt.as_dict()) == (200, receipt.as_dict())
+    assert posted(app, "/results", receipt.recipients[0].as_dict()) == (200, [receipt.recipients[0].as_dict()])
+    assert posted(app, "/again", {"id": "1"})[0] == 422
+    paths = app.openapi()["paths"]
+    for path, name in (("/again", "ReceiptFields"), ("/results", "RecipientFields")):
+        body = paths[path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        assert body == {"$ref": f"#/components/schemas/{name}"} or body.get("title")
+
+
+def posted(app: Any, path: str, value: Any) -> tuple[int, Any]:
+    """Status and JSON of the answer."""
+    said: list[Any] = []
+    scope = {
+        "type": "http", "method": "POST", "path": path, "query_string": b"", "http_version": "1.1", "scheme": "http",
+        "headers": [(b"content-type", b"application/json")], "server": ("x", 80), "client": ("x", 1), "root_path": "",
+    }  # fmt: skip
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": json.dumps(value).encode()}
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    asyncio.run(app(scope, receive, send))
+    return said[0]["status"], json.loads(b"".join(message.get("body", b"") for message in said[1:]))

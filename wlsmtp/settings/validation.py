@@ -120,6 +120,7 @@ class Settings(Validated):
 
 _PLAIN = {
     "a valid integer": "a whole number",
+    "a valid boolean, unable to interpret input": "True or False",
     "a valid boolean": "True or False",
     "Input should be": "must be",
     "must be a valid": "must be a",
