@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from email import message_from_string
 from email.message import EmailMessage
+from email.mime.text import MIMEText
 from typing import Any
 
 import pytest
@@ -61,6 +63,33 @@ class TestDefaults:
         for found in sent(world, email, email.as_bytes(), **DEFAULTS):
             assert found.header("X-Shop") is None and found.header("Reply-To") is None
             assert found.sender == "ann@example.net"
+
+    @pytest.mark.parametrize("mode", ["sync", "async"])
+    def test_but_gets_a_from_field_if_it_has_none(self, world: World, mode: str) -> None:
+        email, old = EmailMessage(), MIMEText("Grüße")
+        for message in (email, old):
+            message["To"], message["Bcc"] = "bob@example.org", "cy@example.net"
+        email["From"] = None
+        email.set_content("Hello")
+        parsed = message_from_string("To: bob@example.org\nBcc: cy@example.net\n\nHello\n")
+        raw = [b"To: bob@example.org\r\nbcc: cy@example.net\r\n\r\nHello\r\n", parsed.as_bytes()]
+        before = [str(email), str(old), str(parsed)]
+        given = {"sender": ("Schäfer, Jörg", "joerg@example.com")}
+        for found in sent(world, email, old, parsed, *raw, bytearray(raw[0]), memoryview(raw[1]), mode=mode, **given):
+            assert found.sender == "joerg@example.com" and found.recipients == ("bob@example.org", "cy@example.net")
+            assert found.email.get_all("From") == ['"Schäfer, Jörg" <joerg@example.com>']
+            assert found.header("Bcc") is None
+        assert before == [str(email), str(old), str(parsed)], "the objects stay as they were"
+
+    def test_a_from_field_without_anybody_is_refused_all_the_same(self, world: World) -> None:
+        with world.session("localhost", **DEFAULTS) as session:
+            for raw in (
+                b"From:\r\nTo: b@x.org\r\n\r\n",
+                b"\r\nTo: b@x.org\r\n\r\n",
+                b"no field\r\nTo: b@x.org\r\n\r\n",
+            ):
+                with pytest.raises(MessageError):
+                    session.send(raw)
 
     def test_the_rows_of_a_merge_have_them(self, world: World) -> None:
         letter = Message(subject="Hi", text="Hello")

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from tests.worlds import World
-from wlsmtp import Message, MessageError, SessionConfig
+from wlsmtp import ConfigError, Message, MessageError, SessionConfig
 from wlsmtp.testing import ScriptedPeer, SMTPServer
 from wlsmtp.transports import ByDomainTransport, FailoverTransport, MemoryTransport, SendmailTransport
 from wlsmtp.wire.address import parse_address
+from wlsmtp.wire.mailboxes import parse_mailbox_list
 
 RAW = b"From: root\r\nTo: root, www-data\r\n\r\nx\r\n"
 
@@ -76,7 +77,40 @@ def test_several_transports_take_what_all_of_them_take(world: World) -> None:
                     session.send(RAW)
 
 
-def test_a_composed_message_has_whole_addresses() -> None:
-    with pytest.raises(MessageError, match="to: 'root'"):
-        Message("ann@example.com", "root")
+COMPOSED = Message(("Charlie Root", "root"), ["www-data", "Web <webmaster>"], cc="Postmaster", text="x")
+
+
+def test_a_composed_message_may_be_for_this_machine(world: World, tmp_path: Path) -> None:
+    path = str(tmp_path / "smtp.sock")
+    with SMTPServer(unix_path=path) as server, world.session(path, sender="daemon") as session:
+        assert session.send(COMPOSED).accepted and session.send(to="root", text="x").accepted
+    first, second = server.messages
+    assert (first.sender, first.recipients) == ("root", ("www-data", "webmaster", "Postmaster"))
+    assert first.header("From") == "Charlie Root <root>" and first.header("To") == "www-data, Web <webmaster>"
+    assert (second.sender, second.header("From"), second.recipients) == ("daemon", "daemon", ("root",))
+    assert "@localhost>" in str(first.header("Message-ID")) and "@localhost>" in str(second.header("Message-ID"))
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_over_smtp_it_is_refused_before_a_server_is_asked(world: World, mode: Any) -> None:
+    with SMTPServer() as server, world.session(server.host, server.port, mode=mode) as session:
+        for message in (COMPOSED, COMPOSED.but(sender="ann@x.org"), COMPOSED.but(to="Root <root>", cc=[])):
+            with pytest.raises(MessageError, match=r"has no domain.*root@example\.com"):
+                session.send(message)
+        assert server.connections == 0
+        receipts = session.send_all([COMPOSED.but(sender="a@x.org", to=[]), COMPOSED, COMPOSED.but(to=[])])
+        assert session.wait(receipts[0]) and [receipt.status for receipt in receipts[1:]] == ["error", "error"]
+
+
+def test_a_name_is_refused_where_only_a_whole_address_makes_sense(world: World) -> None:
+    with pytest.raises(ConfigError, match="sender: 'root' is not an email address"):
+        world.session("smtp.example.com", sender="root")
+    for wrong in ("a b", "|/bin/sh", "/etc/passwd", "-bs", "a!b", "Root <a b>", "root@", "<root", ("root", "a b")):
+        with pytest.raises(MessageError, match="to: "):
+            Message("ann@example.com", wrong)
     assert parse_address("root@mail_server").domain == "mail_server"
+
+
+def test_a_field_may_have_a_name_before_it() -> None:
+    for text in ("Charlie Root <root>", "root (Cron Daemon)", '"Root, C." <root>, ann@x.org'):
+        assert str(parse_mailbox_list(text)[0].address) == "root"

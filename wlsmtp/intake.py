@@ -54,7 +54,8 @@ class Intake:
     def __init__(self, context: Context, transport: Transport) -> None:
         config = context.config
         self._options = config.options
-        self._defaults = Defaults(config.sender, config.reply_to, config.headers)
+        is_local = bool(config.sender or config.reply_to) and transport.serves_local_names
+        self._defaults = Defaults(config.sender, config.reply_to, config.headers, is_local=is_local)
         self._has_defaults = bool(self._defaults)
         self._transport = transport
         self._wall = context.io.unix_time
@@ -102,8 +103,8 @@ class Intake:
         return signed(content, self._signers, self._wall()) if self._signers or content.awaits_signature else content
 
     def filled(self, message: Sendable) -> Sendable:
-        """Return the message with the session's defaults, if it was composed here."""
-        return self._defaults.filled(message) if self._has_defaults and isinstance(message, Message) else message
+        """Return the message with the session's defaults, as ``Defaults.filled``."""
+        return self._defaults.filled(message) if self._has_defaults else message
 
     def asking(self, envelope: Envelope, options: DeliveryOptions | None = None) -> Envelope:
         """Return the envelope with the options that apply to it. Raises ``MessageError`` for options that do not fit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from email import message_from_bytes, policy
+from email import message_from_bytes, message_from_string, policy
 from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -13,7 +13,7 @@ from email.mime.text import MIMEText
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from tests.contrib.project import configure
@@ -211,6 +211,30 @@ class TestBrokenSections:
             with pytest.raises(MessageError, match="not a field"):
                 envelope_of(raw)
 
+    @pytest.mark.parametrize("before", ["\n", "\r\n\r\n", " \n\t\n", "    "])
+    @pytest.mark.parametrize("field", ["From: a@b.com", "bcc : g@h.com", "Subject:x", "MIME-Version: 1.0"])
+    def test_fields_behind_an_empty_line_are_not_sent_as_text(self, before: str, field: str) -> None:
+        """A text in three quotation marks begins with a line end, and is often indented."""
+        text = f"{before}{field}\n    To: c@d.com\n    Bcc: g@h.com\n\nbody\n"
+        for form in (text.encode(), message_from_string(text), message_from_string(text, policy=policy.default)):
+            for ask in (content_of, lambda it: envelope_of(it, sender="a@b.com"), envelope_of):
+                with pytest.raises(MessageError, match=r"begins with an empty line or a space|not a field"):
+                    ask(form)
+            with pytest.raises(MessageError):
+                content_of(form)
+
+    def test_an_indented_bcc_is_not_sent_where_no_field_comes_before_it(self) -> None:
+        for raw in (b"  note\r\n  Bcc: g@h.com\r\n\r\nbody\r\n", b"note\r\n\tbcc: g@h.com\r\n\r\nbody\r\n"):
+            with pytest.raises(MessageError, match="not a field"):
+                content_of(raw)
+        assert b"  Bcc: g@h.com" in octets(b"Subject: x\r\n  Bcc: g@h.com\r\n\r\nbody\r\n"), (
+            "it is a part of the subject"
+        )
+
+    def test_a_text_without_a_header_section_may_begin_with_an_empty_line(self) -> None:
+        for raw in (b"\r\nhello\r\n", b"\r\nNote: this is text\r\n", b"\r\n"):
+            assert octets(raw) == raw == octets(message_from_bytes(raw))
+
     def test_the_line_that_begins_a_message_in_a_mailbox_file_is_no_field(self) -> None:
         line, long = b"From a@x.org Sat Nov 28 10:00:00 2026\r\n", b"Subject: " + b"word " * 300 + b"\r\n"
         head = b"From: a@x.org\r\nTo: b@x.org\r\n"
@@ -218,7 +242,8 @@ class TestBrokenSections:
             raw = line + head + b"Bcc: c@x.org\r\n" + more + b"\r\nx\r\n"
             for form in (raw, message_from_bytes(raw)):
                 assert recipients(form) == ["b@x.org", "c@x.org"]
-            assert octets(raw).startswith(line + head) and octets(message_from_bytes(raw)).startswith(head)
+            assert octets(raw).startswith(head) and octets(message_from_bytes(raw)).startswith(head)
+            assert octets(b">" + raw).startswith(head), "as written by programs that quote such lines everywhere"
             assert b"c@x.org" not in octets(raw)
 
     def test_two_from_fields_are_refused(self) -> None:
@@ -340,11 +365,35 @@ def test_the_examples_of_rfc_5322(head: bytes, found: str) -> None:
 PIECES = [b"Bcc", b"bCC", b"Resent-", b"X", b"\xe9", b":", b" ", b"\t", b"\r", b"\n", b"\r\n", b"c@x.org"]
 
 
+def test_what_the_standard_library_s_writer_fails_on_is_a_message_error() -> None:
+    """And not an error of its own."""
+    mails: list[Any] = [MIMEMultipart(), MIMEText("x"), MIMEMultipart()]
+    mails[0].attach("no part")
+    mails[1]["Subject"] = Header("a\nBcc: eve@x.org")
+    mails[2].attach(MIMEMultipart())
+    mails[2].get_payload()[0].attach(b"no part")
+    for mail in mails:
+        mail["From"], mail["To"] = "a@x.org", "b@x.org"
+        with pytest.raises(MessageError, match=r"holds messages, and here it has (str|bytes)|Subject.*line end"):
+            content_of(mail)
+
+
+def test_a_space_before_a_colon_is_not_sent() -> None:
+    """For Python's parser it ends the header section."""
+    raw = b"From: a@x.org\r\nTo\t : b@x.org,\r\n c : d\r\nSubject : x : y\r\n\r\nText : x\r\n"
+    assert octets(raw) == raw.replace(b"To\t :", b"To:").replace(b"Subject :", b"Subject:")
+    signed = b"DKIM-Signature: v=1\r\n" + raw
+    assert octets(signed) == signed, "what is signed is not changed"
+
+
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map(b"".join))
 @example(b"X: y\rBcc: c@x.org\r\n c@x.org\n\nBcc: text")
 @example(b"BCC: c@x.org")
 @example(b"X: y\nno field\nBcc: c@x.org")
+@example(b"X : y\n\tX : y\nX\t:")
 def test_octets_are_what_they_are_line_by_line(raw: bytes) -> None:
+    is_start_missing = re.match(rb"(?=\s)\s*(resent-)?bcc[ \t]*:", raw, re.IGNORECASE)
+    assume(not is_start_missing)
     lines = re.split(b"\r\n|\r|\n", raw)
     lines = lines if lines[-1] else lines[:-1]
     kept, in_head, in_bcc, has_bcc, is_clear, in_field = [], True, False, False, True, False
@@ -353,7 +402,9 @@ def test_octets_are_what_they_are_line_by_line(raw: bytes) -> None:
         in_field = bool(re.match(rb"[!-9;-~]+[ \t]*:", line) or (in_field and line[:1] in b" \t"))
         is_clear &= in_field or not in_head
         in_bcc = in_head and (in_bcc if line[:1] in b" \t" else bool(re.match(rb"(?i:(resent-)?bcc)[ \t]*:", line)))
-        has_bcc |= in_bcc
+        has_bcc |= in_bcc or (in_head and re.match(rb"(?i:[ \t]*(resent-)?bcc)[ \t]*:", line) is not None)
+        if in_head:
+            line = re.sub(rb"^([!-9;-~]+)[ \t]+:", rb"\1:", line)
         kept += [] if in_bcc else [line + b"\r\n"]
     if has_bcc and not is_clear:
         with pytest.raises(MessageError, match="not a field"):
@@ -361,6 +412,37 @@ def test_octets_are_what_they_are_line_by_line(raw: bytes) -> None:
         return
     content = content_of(raw)
     assert octets(raw) == b"".join(kept) and content.size == len(octets(raw))
+
+
+@pytest.mark.parametrize("name", ["To", "Cc", "Bcc", "Reply-To"])
+def test_nor_is_it_in_the_newer_kind_of_message(name: str) -> None:
+    """There the standard library writes "None"."""
+    mail: Any = EmailMessage()
+    mail["From"] = "a@x.org"
+    mail["Cc" if name == "To" else "To"] = "b@x.org"
+    mail[name] = None
+    mail.set_content("None")
+    assert [str(address) for address in envelope_of(mail).recipients] == ["b@x.org"]
+    assert octets(mail).count(b"None") == 1 and f"{name}:".encode() not in octets(mail)
+
+
+def test_a_list_of_texts_is_a_list_of_addresses() -> None:
+    mail: Any = EmailMessage()
+    mail["From"] = ["Jörg <a@x.org>"]
+    mail["To"] = ("b@x.org", '"Doe, J" <c@x.org>', Address("D", "d", "x.org"))
+    mail["Bcc"] = iter(["e@x.org", "Team: f@x.org;"])
+    mail.set_content("x")
+    assert [str(address) for address in envelope_of(mail).recipients] == [f"{name}@x.org" for name in "bcdef"]
+    assert b'To: b@x.org, "Doe, J" <c@x.org>, D <d@x.org>\r\n' in octets(mail)
+    for wrong in (["b@x.org", None], [("Bob", "b@x.org")], ["b@x.org\nBcc: eve@x.org"], ["b@x.org c@x.org"], [5]):
+        del mail["To"]
+        try:
+            mail["To"] = wrong
+        except (TypeError, ValueError):
+            continue
+        for ask in (envelope_of, content_of):
+            with pytest.raises(MessageError, match="To"):
+                ask(mail)
 
 
 @pytest.mark.parametrize("name", ["Subject", "To", "Cc", "Bcc", "Sender", "Reply-To", "X-A"])

@@ -8,24 +8,36 @@ from typing import Any
 from wlsmtp.errors import ConfigError, MessageError, Stage
 from wlsmtp.habits import OF_FIELDS
 from wlsmtp.message.model import ALL_FIELDS, Message, checked_headers
-from wlsmtp.message.values import mailbox, mailboxes
+from wlsmtp.message.read import with_from
+from wlsmtp.message.render import Sendable
+from wlsmtp.message.values import mailbox, mailboxes, with_domains
 
 
 class Defaults:
-    """Defaults for messages composed here; finished messages are sent unchanged."""
+    """Defaults for messages composed here. A finished message gets a From field if it has none, and is otherwise sent
+    unchanged."""
 
-    def __init__(self, sender: object, reply_to: object, headers: object) -> None:
-        """Raises ``ConfigError`` that names the setting."""
+    def __init__(self, sender: object, reply_to: object, headers: object, *, is_local: bool = False) -> None:
+        """``is_local``: addresses may be names without a domain. Raises ``ConfigError`` that names the setting."""
+
         self._sender = None if sender is None else _checked("sender", mailbox, sender)
         self._reply_to = _checked("reply_to", mailboxes, reply_to)
+        if not is_local:
+            _checked("sender", with_domains, [self._sender] if self._sender is not None else [])
+            _checked("reply_to", with_domains, self._reply_to)
         self._headers = _checked("headers", checked_headers, headers)
 
     def __bool__(self) -> bool:
         return bool(self._sender or self._reply_to or self._headers)
 
-    def filled(self, message: Message) -> Message:
+    def filled(self, message: Sendable) -> Sendable:
         """Return the message with the defaults for what it does not set. Repeated calls give the same octets. A header
         that it sets, to whatever value, is kept."""
+        if isinstance(message, Message):
+            return self._filled(message)
+        return message if self._sender is None else with_from(message, self._sender)
+
+    def _filled(self, message: Message) -> Message:
         changes: dict[str, Any] = {}
         if self._sender is not None and not message.has_sender:
             changes["sender"] = self._sender

@@ -37,11 +37,16 @@ def has_long_line(head: bytes) -> bool:
     return len(head) > MAX_LINE and max(map(len, head.split(b"\r\n"))) > MAX_LINE
 
 
-def fold_head(head: bytes) -> bytes:
+def has_signature(head: bytes) -> bool:
+    """Return whether a signature covers what this header section belongs to."""
+    return _SIGNATURES.search(head) is not None
+
+
+def fold_head(head: bytes, *, is_signed: bool = False) -> bytes:
     """Return a header section, with CRLF line ends, in which each line that was too long is folded. Raises
     ``MessageError`` for a line that cannot be folded or is not a field, and for a signed message, which must not be
-    changed."""
-    is_signed = _SIGNATURES.search(head) is not None
+    changed; ``is_signed`` if another header section says so."""
+    is_signed = is_signed or has_signature(head)
     fields = [_folded_field(field, is_signed) if has_long_line(field[0]) else field[0] for field in fields_of(head)]
     return b"".join((head[: start_of(head)], *fields))
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from email import policy
 from email.errors import (
     FirstHeaderLineIsContinuationDefect,
+    HeaderParseError,
     InvalidHeaderDefect,
     MisplacedEnvelopeHeaderDefect,
     MissingHeaderBodySeparatorDefect,
@@ -26,12 +27,13 @@ from typing import TYPE_CHECKING, Any
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.message import headers, recode
 from wlsmtp.message.content import BytesContent, head_of
-from wlsmtp.message.folding import fold, fold_head, has_long_line
+from wlsmtp.message.folding import fold, fold_head, has_long_line, has_signature
 from wlsmtp.message.headers import MAX_LINE
-from wlsmtp.message.section import read_fields, without_bcc
-from wlsmtp.message.stdlib import write_plain
+from wlsmtp.message.raw_parts import fold_parts
+from wlsmtp.message.section import read_fields, start_of, without_bcc
+from wlsmtp.message.stdlib import is_unset, write_plain
 from wlsmtp.wire.address import Address, Mailbox, local_name, parse_address, plain_address, refuse
-from wlsmtp.wire.content import has_clean_line_ends
+from wlsmtp.wire.content import has_clean_line_ends, with_clean_line_ends
 from wlsmtp.wire.mailboxes import Group, mailboxes_in, parse_address_list
 
 if TYPE_CHECKING:
@@ -58,6 +60,18 @@ _BROKEN_SECTION = (
 )
 _FIELD_TAKEN_FOR_A_LINE = re.compile(r"From[ \t]+:")
 """In this form the parser takes From for the line that begins a message in a mailbox file."""
+_SPACE_BEFORE_COLON = re.compile(rb"^([!-9;-~]++)[ \t]++:", re.MULTILINE)
+"""Allowed by RFC 5322 §4.5.8 only in what is read: for some readers it ends the header section."""
+_SPACE = (b"\r", b"\n", b" ", b"\t")
+_FIELDS_AS_TEXT = re.compile(
+    rb"[ \t\r\n]*+(?:(?:Resent-)?(?:From|Sender|To|Cc|Bcc|Date|Message-ID)|Reply-To|Subject|MIME-Version|Content-Type"
+    rb"|Received|Return-Path)[ \t]*+:",
+    re.IGNORECASE,
+)
+_FAR = 4096
+_HAS_PARTS = re.compile(rb"^Content-Type[ \t]*+:\s*+(?:multipart|message)/", re.IGNORECASE | re.MULTILINE)
+_FROM = re.compile(rb"^From[ \t]*+:", re.IGNORECASE | re.MULTILINE)
+_FIELD_START = re.compile(rb"[!-9;-~]++[ \t]*+:")
 _NEVER_SENT = frozenset({"bcc", "resent-bcc"})
 _POLICY = policy.SMTP.clone(refold_source="none", cte_type="8bit")
 
@@ -78,8 +92,18 @@ def email_content(message: AnyEmail) -> BytesContent:
 
 
 def _in_lines(message: AnyEmail) -> AnyEmail:
+    _check_parts(message)
     is_signed = any(map(recode.is_signed, message.walk()))
     return recode.in_lines(_prepared(message, _NEVER_SENT, is_signed=is_signed))
+
+
+def _check_parts(message: AnyEmail) -> None:
+    """Refuse what was attached and is no message; the standard library fails on it."""
+    for part in message.get_payload() if isinstance(message.get_payload(), list) else ():
+        if not isinstance(part, email.message.Message):
+            words = f"A multipart holds messages, and here it has {type(part).__name__} among them"
+            raise MessageError(words, stage=Stage.MESSAGE, hint="Attach MIMEText(text), or use add_attachment")
+        _check_parts(part)
 
 
 def _in_7bit(prepared: AnyEmail, server: str) -> bytes:
@@ -102,7 +126,12 @@ def _snapshot(part: AnyEmail) -> AnyEmail:
 def email_fields(message: AnyEmail) -> list[Field]:
     """Return the header fields of a stdlib message. Raises ``MessageError`` where its parser failed on them."""
     _check_section(message)
-    return [(name, value) for name, value in message.raw_items() if value is not None]
+    return [(name, value) for name, value in message.raw_items() if not is_unset(value)]
+
+
+def _begins_with_fields(message: AnyEmail) -> bool:
+    payload = message._payload if not message._headers else None  # type: ignore[attr-defined]
+    return isinstance(payload, str) and _FIELDS_AS_TEXT.match(payload[:_FAR].encode("utf-8", "replace")) is not None
 
 
 def _check_section(message: AnyEmail) -> None:
@@ -114,6 +143,8 @@ def _check_section(message: AnyEmail) -> None:
         words = "The header section has a line that is not a field, and what follows it was read as text"
         hint = "Put a colon behind each name, and a space before a folded line"
         raise MessageError(words, stage=Stage.MESSAGE, hint=hint)
+    if _begins_with_fields(message):
+        raise _fields_as_text()
     _check_from([*message])
 
 
@@ -124,23 +155,64 @@ def _check_from(names: Iterable[str]) -> None:
         raise MessageError("The message has more than one From field", stage=Stage.MESSAGE, hint=hint)
 
 
+def with_from(message: AnyEmail | bytes | bytearray | memoryview, sender: Mailbox) -> AnyEmail | bytes:
+    """Return a message made elsewhere with a From field, before all others, if it has none."""
+    if isinstance(message, email.message.Message):
+        if any(name.lower() == "from" and not is_unset(value) for name, value in message.raw_items()):
+            return message
+        clone: Any = copy.copy(message)
+        value = _value_of("From", headers.address_field("From", [sender]))
+        clone._headers = [
+            ("From", value),
+            *((name, value) for name, value in message.raw_items() if name.lower() != "from"),
+        ]
+        return clone  # type: ignore[no-any-return]
+    if not isinstance(message, bytes | bytearray | memoryview):
+        return message
+    octets = bytes(message)
+    head = _raw_head(octets)
+    start = start_of(head)
+    if _FROM.search(head) or not _FIELD_START.match(head, start):
+        return octets
+    clean = with_clean_line_ends(octets)
+    return clean[:start] + headers.address_field("From", [sender]).encode() + clean[start:]
+
+
 def raw_content(data: bytes) -> BytesContent:
-    """Return the octets unchanged apart from line ends, header lines over 998 octets, and the Bcc fields, which are
-    removed. Raises ``MessageError`` for a line that is too long and cannot be folded."""
+    """Return the octets unchanged apart from line ends, header lines over 998 octets, also in parts, spaces before the
+    colon of a field, and what is removed: Bcc fields and the line that begins a message in a mailbox file. Raises
+    ``MessageError`` for a line that is too long and cannot be folded, and where an empty line or space before the
+    header section makes it a part of the text."""
     # Line ends come first: a field may also follow a bare CR.
     content = BytesContent(data)
+    _check_start(content.data)
     head = content.head
-    if len(head) <= MAX_LINE and b"bcc" not in head.lower():
-        return content
-    kept = without_bcc(head)
-    if has_long_line(kept):
-        kept = fold_head(kept)
-    return content if kept == head else BytesContent(kept + content.data[len(head) :])
+    kept = head[start_of(head) :] if b"From " in head[:6] else head
+    if len(kept) > MAX_LINE or b"bcc" in kept.lower():
+        kept = without_bcc(kept)
+        if has_long_line(kept):
+            kept = fold_head(kept)
+    if (b" :" in kept or b"\t:" in kept) and not has_signature(kept):
+        kept = _SPACE_BEFORE_COLON.sub(rb"\1:", kept)
+    body = content.data[len(head) :]
+    folded = fold_parts(head, body) if _HAS_PARTS.search(head) else body
+    return content if kept == head and folded is body else BytesContent(kept + folded)
+
+
+def _check_start(data: bytes) -> None:
+    if data[:1] in _SPACE and _FIELDS_AS_TEXT.match(data):
+        raise _fields_as_text()
+
+
+def _fields_as_text() -> MessageError:
+    words = "The message begins with an empty line or a space, so that its header fields would be read as text"
+    return MessageError(words, stage=Stage.MESSAGE, hint="Remove it: textwrap.dedent(text).strip()")
 
 
 def raw_fields(data: bytes) -> list[Field]:
     """Return the header fields of a message in octets; only its header section is read. Raises ``MessageError`` for a
-    line that is not a field."""
+    line that is not a field, and where the section begins with an empty line or space."""
+    _check_start(data)
     return [*read_fields(_raw_head(data))]
 
 
@@ -205,9 +277,20 @@ def _parsed(name: str, value: Any, hint: str = _HINT) -> list[Mailbox | Group]:
 
 def _items(groups: Iterable[Any]) -> Iterator[Mailbox | Group]:
     for group in groups:
-        members = [Mailbox(item.display_name, _address(item.addr_spec)) for item in group.addresses]
+        items = [found for item in group.addresses for found in _entries(item)]
         # A single mailbox is a group without a name there.
-        yield from members if group.display_name is None else (Group(group.display_name, tuple(members)),)
+        yield from items if group.display_name is None else (Group(group.display_name, tuple(mailboxes_in(items))),)
+
+
+def _entries(item: Any) -> list[Mailbox | Group]:
+    """Return an element of a list that was set as a field: an object, or also a text, which the standard library writes
+    without reading it."""
+    if isinstance(item, str):
+        return parse_address_list(_with_utf8(item))
+    if not hasattr(item, "addr_spec"):
+        words = f"{item!r} is not an address"
+        raise MessageError(words, stage=Stage.MESSAGE, hint="Give it an Address of email.headerregistry, or text")
+    return [Mailbox(item.display_name, _address(item.addr_spec))]
 
 
 def _check_defects(value: Any) -> None:
@@ -238,7 +321,7 @@ def _prepared(part: AnyEmail, left_out: Iterable[str] = (), *, is_signed: bool) 
         del clone[name]
     for name, value in part.raw_items():
         # A field that was set to None has no value: msg["Cc"] looks as if it were absent.
-        if name.lower() not in left_out and value is not None:
+        if name.lower() not in left_out and not is_unset(value):
             clone.set_raw(name, fold(name, _final(name, value), is_signed=is_signed))
     payload = part.get_payload()
     if isinstance(payload, list):
@@ -262,7 +345,10 @@ def _plain_field(name: str, value: Any) -> str:
 
 def _final(name: str, value: Any) -> str:
     """Return a field's value for ``set_raw``: raw text that is already folded, if its author folded it."""
-    text = value.encode(linesep="\r\n") if isinstance(value, Header) else str(value)
+    try:
+        text = value.encode(linesep="\r\n") if isinstance(value, Header) else str(value)
+    except HeaderParseError:  # it has a line end in it
+        text = "\r"
     if not _FIELD_NAME.fullmatch(name) or _BROKEN_LINE.search(text):
         words = f"The header {name[:80]!r} contains a line end or NUL"
         raise MessageError(words, stage=Stage.MESSAGE, hint="Nobody may add header lines through a value")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from wlsmtp.errors import MessageError, Stage
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:([^\n]*\n(?:[ \t][^\n]*\n)*)")
-_MAY_BE_BCC = re.compile(rb"^(?:Resent-)?Bcc[ \t]*:", re.IGNORECASE | re.MULTILINE)
+_MAY_BE_BCC = re.compile(rb"^[ \t]*(?:Resent-)?Bcc[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _MAILBOX_LINE = (b"From ", b">From ")
 """The line that begins a message in a mailbox file; it is not part of the message (RFC 4155)."""
 _HINT = "A line that begins with neither a name and a colon nor a space may belong to the field before it"

@@ -42,12 +42,22 @@ def write_plain(message: AnyEmail, field: FieldWriter, left_out: frozenset[str])
         return None
 
 
+def is_unset(value: object) -> bool:
+    """Return whether a field was set to None, as in ``message["Cc"] = None``. It has no value then, and an
+    ``EmailMessage`` has the text "None" in place of one."""
+    return value is None or (value == "None" and _names_none(value))
+
+
+def _names_none(value: object) -> bool:
+    return {address for group in getattr(value, "groups", ()) for address in group.addresses} == {None}
+
+
 def _part(part: AnyEmail, field: FieldWriter, left_out: frozenset[str] = frozenset()) -> list[bytes]:
     lines: list[str] = []
     kind, encoding, place = ("text", "text/plain"), "", 0
     for name, value in part.raw_items():
         key = name.lower()
-        if value is None or key in left_out:
+        if key in left_out or is_unset(value):
             continue
         if key in SIGNATURE_FIELDS:
             raise _Unusual
