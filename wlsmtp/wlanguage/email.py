@@ -101,6 +101,18 @@ def _file(value: object) -> str | emailAttach:
 _addresses = array(text, str)
 
 
+def _check_domains(message: model.Message) -> None:
+    """Refuse names without a domain, of which an SMTP server knows nobody."""
+    from wlsmtp.message.values import with_domains
+
+    for name in ("sender", "to", "cc", "bcc", "reply_to"):
+        found = getattr(message, name)
+        try:
+            with_domains([found] if name == "sender" else found)
+        except MessageError as error:
+            raise MessageError(f"{name}: {error.message}", stage=Stage.MESSAGE) from None
+
+
 class EmailVariable(FrenchEmail, Variable):
     """An email: ``message = Email()``. Setting a value of the wrong type is a ``WLanguageError``; an address or a text
     that cannot be sent makes sending fail."""
@@ -208,7 +220,7 @@ class EmailVariable(FrenchEmail, Variable):
         from wlsmtp.message.model import Message
 
         sender, reply_to = self._sender()
-        return Message(
+        message = Message(
             sender,
             to=self._filled("Recipient"),
             cc=self._filled("Cc"),
@@ -221,6 +233,8 @@ class EmailVariable(FrenchEmail, Variable):
             headers=dict(self._headers()),
             message_id=self.MessageID or None,
         )
+        _check_domains(message)
+        return message
 
     def _sender(self) -> tuple[str | tuple[str, str], str | tuple[()]]:
         """Return the sender, and the reply address."""
