@@ -417,3 +417,16 @@ def test_lazy_texts_are_taken_everywhere() -> None:
     for odd in (Mock(), 5, b"x"):
         with pytest.raises(MessageError, match="subject: must be a str"):
             message(subject=odd)
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        (None, 'text/csv; charset="utf-8"'),
+        ("text/csv", 'text/csv; charset="utf-8"'),
+        ("text/csv; header=present", "text/csv; header=present"),
+        ("application/json", "application/json"),
+    ],
+)
+def test_text_has_its_charset_also_with_a_type_of_its_own(given: str | None, written: str) -> None:
+    assert Attachment.from_text("Köln", "cities.csv", content_type=given).content_type == written

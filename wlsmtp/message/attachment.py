@@ -85,10 +85,12 @@ class Attachment(Validated):
 
     @classmethod
     def from_text(cls, text: str, filename: str | None, content_type: str | None = None) -> Self:
-        """Return text as a UTF-8 file, with line ends unchanged. The type is guessed from the name, with the charset
-        where that has a meaning; default ``text/plain``. Raises ``MessageError`` for a type that is not text: the text
-        might be meant as a path."""
+        """Return text as a UTF-8 file, with line ends unchanged. The type is guessed from the name; default
+        ``text/plain``. A type of text gets the charset, unless it has parameters. Raises ``MessageError`` for a type
+        that is not text: the text might be meant as a path."""
         kind = content_type if content_type is not None else _type_of_text(filename)
+        if content_type is not None and re.fullmatch(r"text/[\w.+-]+", content_type):
+            kind = f'{content_type}; charset="utf-8"'
         try:
             return cls(exactly_str(text).encode(), filename, kind)
         except UnicodeEncodeError as error:
