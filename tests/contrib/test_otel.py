@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.worlds import World
-from wlsmtp import AsyncSMTPSession, Message, SMTPError, SMTPSession
+from wlsmtp import AsyncSMTPSession, ConfigError, Message, SMTPError, SMTPSession
 from wlsmtp.contrib.otel import instrument, observe_outbox
 from wlsmtp.events import Listener
 from wlsmtp.testing import SMTPServer
@@ -46,7 +46,8 @@ class Telemetry:
     def metric(self, name: str) -> list[Any]:
         """The data points of a metric, collected now."""
         data = self._reader.get_metrics_data()
-        assert data is not None
+        if data is None:
+            return []
         metrics = [metric for each in data.resource_metrics for scope in each.scope_metrics for metric in scope.metrics]
         return [point for metric in metrics if metric.name == name for point in metric.data.data_points]
 
@@ -174,6 +175,32 @@ class TestAnOutbox:
             [age] = telemetry.metric("smtp.client.outbox.age")
             assert age.value > 0
             session.close(drain=False)
+
+
+def test_an_outbox_of_asyncio_is_measured_from_the_thread_of_the_collector(
+    telemetry: Telemetry, tmp_path: Path
+) -> None:
+    outbox = f"sqlite:///{tmp_path}/outbox.db"
+
+    def pending() -> list[int]:
+        points = telemetry.metric("smtp.client.outbox.messages")
+        return [point.value for point in points if point.attributes["state"] == "pending"]
+
+    async def main() -> None:
+        async with AsyncSMTPSession("127.0.0.1", 1, mode="async", outbox=outbox, outbox_worker=False) as session:
+            observe_outbox(session.outbox_statistics, meter_provider=telemetry.meters)
+            await session.send(MESSAGE)
+            assert await asyncio.to_thread(pending) == [1]
+            [age] = await asyncio.to_thread(telemetry.metric, "smtp.client.outbox.age")
+            assert age.value > 0
+            await session.send(MESSAGE)
+            assert pending() == [1]  # the loop cannot wait for itself: it gets what was known before
+            assert await asyncio.to_thread(pending) == [2]
+
+    asyncio.run(main())
+    assert pending() == []
+    with pytest.raises(ConfigError, match="event loop"):
+        observe_outbox(AsyncSMTPSession("127.0.0.1", 1).outbox_statistics)
 
 
 def test_open_connections_are_counted(world: World, telemetry: Telemetry) -> None:

@@ -9,13 +9,15 @@ the trace in which it was put there. No address, subject or content gets into sp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import UTC, datetime
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from wlsmtp import __version__, events
 from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.events import Connected, Disconnected, Failed, Listener, Sent, Streamed, listener
+from wlsmtp.io.aio_calls import from_any_thread
 from wlsmtp.receipt import OutboxReceipt
 
 try:
@@ -29,7 +31,6 @@ except ModuleNotFoundError as error:
 
 if TYPE_CHECKING:
     from wlsmtp import OutboxStatistics, SMTPError
-    from wlsmtp.results.reply import Reply
 
 Attributes = dict[str, str | int]
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -45,22 +46,25 @@ def instrument(
 
 
 def observe_outbox(
-    statistics: Callable[[], OutboxStatistics], *, meter_provider: MeterProvider | None = None, name: str = "outbox"
-) -> None:
+    statistics: Callable[[], OutboxStatistics | Coroutine[Any, Any, OutboxStatistics]],
+    *, meter_provider: MeterProvider | None = None, name: str = "outbox",
+) -> None:  # fmt: skip
     """Measure an outbox whenever metrics are collected: pending, deferred and in-flight messages, and the age of the
-    oldest pending one in seconds (0 without one). ``statistics`` is ``session.outbox_statistics``. It is called in the
-    thread of the collector. ``name`` distinguishes several outboxes."""
+    oldest pending one in seconds (0 without one). ``statistics`` is ``session.outbox_statistics``, called in the
+    thread of the collector. For an ``AsyncSMTPSession`` call ``observe_outbox`` in its event loop, where it is asked
+    until the loop ends. ``name`` distinguishes several outboxes."""
     meter = metrics.get_meter("wlsmtp", __version__, meter_provider)
+    ask: Callable[[], Any] = from_any_thread(statistics) if iscoroutinefunction(statistics) else statistics
 
     def count(_: CallbackOptions) -> Iterable[Observation]:
-        now = statistics()
-        for state in ("pending", "deferred", "in_flight"):
-            yield Observation(getattr(now, state), {"wlsmtp.outbox": name, "state": state})
+        if (now := ask()) is not None:
+            for state in ("pending", "deferred", "in_flight"):
+                yield Observation(getattr(now, state), {"wlsmtp.outbox": name, "state": state})
 
     def age(_: CallbackOptions) -> Iterable[Observation]:
-        oldest = statistics().oldest
-        seconds = (datetime.now(UTC) - oldest).total_seconds() if oldest is not None else 0.0
-        yield Observation(max(0.0, seconds), {"wlsmtp.outbox": name})
+        if (now := ask()) is not None:
+            seconds = (datetime.now(UTC) - now.oldest).total_seconds() if now.oldest is not None else 0.0
+            yield Observation(max(0.0, seconds), {"wlsmtp.outbox": name})
 
     meter.create_observable_gauge("smtp.client.outbox.messages", [count], "{message}", "Messages in the outbox")
     meter.create_observable_gauge("smtp.client.outbox.age", [age], "s", "Age of the oldest pending message")
@@ -114,11 +118,13 @@ class Telemetry:
         about |= {"smtp.recipients": len(receipt.recipients), "smtp.attempts": receipt.attempts}
         if receipt.message_id is not None:
             about["messaging.message.id"] = receipt.message_id
-        # A worker of an outbox runs in the context of whoever has put the first message there.
+        # A worker of an outbox runs in the context of the caller that stored the first message.
         parent = propagate.extract(receipt.carried, Context()) if isinstance(receipt, OutboxReceipt) else None
         end = _now()
         reply = error.reply if error is not None and error.reply is not None else receipt.reply
-        span = self._span("SMTP send", end - event.seconds, about | _status(reply), parent, error)
+        if reply is not None:
+            about["smtp.response.status_code"] = reply.code
+        span = self._span("SMTP send", end - event.seconds, about, parent, error)
         for owner, connected, heard in events.opened_for.get() or ():
             if owner is self:
                 self._connection(connected, heard, trace.set_span_in_context(span))
@@ -190,7 +196,3 @@ def _server(name: str) -> Attributes:
 
 def _failure(error: SMTPError | None) -> Attributes:
     return {"error.type": type(error).__name__} if error is not None else {}
-
-
-def _status(reply: Reply | None) -> Attributes:
-    return {"smtp.response.status_code": reply.code} if reply is not None else {}
