@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.lifecycle.child import in_child
-from wlsmtp import ConfigError, Message, MessageError, RetryPolicy, SMTPSession
+from wlsmtp import AsyncSMTPSession, ConfigError, Message, MessageError, RetryPolicy, SMTPSession
 from wlsmtp.contrib.logging import MailHandler
 from wlsmtp.testing import SMTPServer
 
@@ -135,7 +135,7 @@ def test_no_more_than_so_many_mails_go_out_in_an_hour(
     handler._times.extend([1000.0, 1100.0])
     now = 1170.0
     monkeypatch.setattr("wlsmtp.contrib.logging.time.monotonic", lambda: now)
-    handler._batch.add("a record", logging.ERROR, "a subject", 10)
+    handler._batch.add("a record", logging.ERROR, "a subject")
     assert handler._pause() == 1000 + 3600 - now
     handler.max_per_hour = 3
     assert handler._pause() == 0
@@ -300,6 +300,15 @@ def test_what_cannot_work_is_told_when_the_handler_is_made(smtp_server: SMTPServ
         MailHandler("smtps://", sender="site@example.com", to="ops@example.com")
     with pytest.raises(ConfigError, match="max_per_hour"):
         MailHandler(smtp_server.url, sender="site@example.com", to="ops@example.com", max_per_hour=0)
+    with pytest.raises(ConfigError, match="to, sender: must be given"):
+        MailHandler(smtp_server.url, sender="site@example.com", to=[])
+    with pytest.raises(ConfigError, match="to, sender: must be given"):
+        MailHandler(smtp_server.url, to="ops@example.com")
+    with pytest.raises(ConfigError, match="must be an SMTPSession"):
+        MailHandler(
+            AsyncSMTPSession(smtp_server.host, smtp_server.port),  # type: ignore[arg-type]
+            sender="site@example.com", to="ops@example.com",
+        )  # fmt: skip
 
 
 def test_a_record_that_cannot_be_formatted_stops_nothing(

@@ -13,9 +13,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from wlsmtp.contrib._log_batch import Batch
 from wlsmtp.errors import ConfigError, SMTPError
 from wlsmtp.io.exit_hooks import exit_hooks
 from wlsmtp.message.model import Message
@@ -24,33 +24,6 @@ from wlsmtp.session import SMTPSession
 
 LINES = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 SUBJECT = "%(levelname)s: %(message)s"
-LONGEST_SUBJECT = 150
-
-
-@dataclass
-class _Batch:
-    """The records of one mail: the first ones, and the number of those for which there was no room."""
-
-    room: int
-    """Characters that still fit in."""
-    texts: list[str] = field(default_factory=list)
-    dropped: int = 0
-    lost: int = 0
-    """Of mails before this one, which could not be sent."""
-    level: int = -1
-    subject: str = ""
-
-    def add(self, text: str, level: int, subject: str, most: int) -> None:
-        if level > self.level:
-            self.level, self.subject = level, subject
-        if len(self.texts) >= most or len(text) > self.room:
-            self.dropped += 1
-        else:
-            self.texts.append(text)
-            self.room -= len(text)
-
-    def __len__(self) -> int:
-        return len(self.texts) + self.dropped + self.lost
 
 
 class MailHandler(logging.Handler):
@@ -75,17 +48,21 @@ class MailHandler(logging.Handler):
         """
         super().__init__(level)
         self.session: SMTPSession = SMTPSession.from_url(session) if isinstance(session, str) else session
+        if not isinstance(self.session, SMTPSession):
+            raise ConfigError("session: must be an SMTPSession, or the URL of one")
         self.interval: float = interval
         self.max_per_hour: int = max_per_hour
         self.close_timeout: float = close_timeout
         self.max_records: int = max_records
         self.max_characters: int = max_characters
-        if not (interval >= 0 and max_per_hour >= 1 and max_records >= 1 and max_characters >= 1):
-            raise ConfigError("interval, max_per_hour, max_records, max_characters: must be positive numbers")
+        if not (interval >= 0 <= close_timeout and max_per_hour >= 1 and max_records >= 1 and max_characters >= 1):
+            raise ConfigError("interval, close_timeout, max_per_hour, max_records, max_characters: must be positive")
         self._owns_session, self._is_closed = isinstance(session, str), False
         self._to, self._sender = [to] if isinstance(to, str) else [*to], sender or self.session.config.sender
         self._subject = logging.Formatter(subject)
-        self._mail("-", "-")  # raises for an address that is none
+        if not (self._to and self._sender):
+            raise ConfigError("to, sender: must be given, as addresses")
+        self._mail("-", "-")  # raises for an address that is invalid
         self._times: deque[float] = deque(maxlen=max_per_hour)
         self.setFormatter(logging.Formatter(LINES))
         self._begin()
@@ -94,7 +71,7 @@ class MailHandler(logging.Handler):
         """As new. A forked child begins so: the records of its parent are the parent's, and it has no thread."""
         self._process = os.getpid()
         self._changed = threading.Condition()
-        self._batch = _Batch(self.max_characters)
+        self._batch = self._new_batch()
         self._thread: threading.Thread | None = None
         self._is_sending = self._is_urgent = False
         self._forget: Callable[[], None] | None = None
@@ -113,9 +90,9 @@ class MailHandler(logging.Handler):
             text = self.format(record).encode("utf-8", "backslashreplace").decode()
             text = shortened(text, max(1, self.max_characters - 50))  # and its mark
             first_line = next(iter(self._subject.format(record).splitlines()), record.levelname)
-            subject = "".join(letter if letter.isprintable() else " " for letter in first_line[:LONGEST_SUBJECT])
+            subject = "".join(letter if letter.isprintable() else " " for letter in first_line[:150])
             with self._changed:
-                self._batch.add(text, record.levelno, subject, self.max_records)
+                self._batch.add(text, record.levelno, subject)
                 self._changed.notify_all()
             self._hire()
         except Exception:
@@ -137,7 +114,7 @@ class MailHandler(logging.Handler):
 
     def _send_batch(self) -> None:
         with self._changed:
-            batch, self._batch = self._batch, _Batch(self.max_characters)
+            batch, self._batch = self._batch, self._new_batch()
             self._is_sending, self._is_urgent = True, False
             self._times.append(time.monotonic())
         left = self._send(batch) if batch.texts else batch
@@ -145,7 +122,7 @@ class MailHandler(logging.Handler):
             later, self._batch = self._batch, left
             left.dropped, left.lost = left.dropped + later.dropped, left.lost + later.lost
             for text in later.texts:
-                left.add(text, later.level, later.subject, self.max_records)
+                left.add(text, later.level, later.subject)
             self._is_sending = False
             self._changed.notify_all()
 
@@ -160,17 +137,11 @@ class MailHandler(logging.Handler):
             due = max(due, self._times[0] + 3600)
         return max(0, due - time.monotonic())
 
-    def _send(self, batch: _Batch) -> _Batch:
+    def _send(self, batch: Batch) -> Batch:
         """Send a mail. Returns what the next one is to say."""
-        lines, nothing = [*batch.texts], _Batch(self.max_characters)
-        if batch.dropped:
-            most = f"{self.max_records} records and {self.max_characters} characters"
-            lines.append(f"{batch.dropped} more were dropped: a mail has at most {most}.")
-        if batch.lost:
-            lines.append(f"{batch.lost} of before are in no mail, as sending failed.")
-        more = f" (+{len(batch) - 1})" if len(batch) > 1 else ""
+        nothing = self._new_batch()
         try:
-            self.session.send(self._mail(batch.subject + more, "\n".join(lines)))
+            self.session.send(self._mail(batch.title, batch.text))
         except Exception as error:
             self._say(f"a mail with {len(batch)} log records was not sent: {error}")
             if isinstance(error, SMTPError) and error.temporary:
@@ -178,6 +149,9 @@ class MailHandler(logging.Handler):
             if not (isinstance(error, SMTPError) and error.ambiguous):
                 nothing.lost = len(batch)
         return nothing
+
+    def _new_batch(self) -> Batch:
+        return Batch(self.max_records, self.max_characters)
 
     def _mail(self, subject: str, text: str) -> Message:
         headers = {"Auto-Submitted": "auto-generated"}  # so that no vacation answers (RFC 3834)
