@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import pickle
 import smtplib
 import ssl
@@ -11,6 +12,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -319,6 +321,33 @@ def test_asynchronous_views_send_in_a_thread(smtp_server: SMTPServer) -> None:
     with mail_settings(host=smtp_server.host, port=smtp_server.port):
         assert asyncio.run(view()) + asyncio.run(view()) == 6
     assert smtp_server.connections == 1
+
+
+SITE_THAT_ENDS = """
+import sys
+from django.conf import settings
+from django.core.mail import send_mail
+from tests.contrib.site import mail_settings
+with mail_settings(host="127.0.0.1", port=int(sys.argv[1]), outbox="sqlite:///outbox.db"):
+    assert send_mail("Hi", "Hello", "ann@example.com", ["bob@example.org"]) == 1
+"""
+
+
+def test_a_command_that_ends_at_once_sends_what_it_has_put_into_a_file(smtp_server: SMTPServer, tmp_path: Any) -> None:
+    """No other process may look for it soon."""
+    command = [sys.executable, "-c", SITE_THAT_ENDS, str(smtp_server.port)]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    subprocess.run(command, check=True, timeout=60, cwd=tmp_path, env=env)
+    assert len(smtp_server.messages) == 1
+
+
+def test_threads_may_share_a_backend_with_a_session_of_its_own(smtp_server: SMTPServer) -> None:
+    with mail_settings(host="localhost", port=1):
+        connection = mail.get_connection(host=smtp_server.host, port=smtp_server.port)
+        with ThreadPoolExecutor(10) as threads:
+            counts = threads.map(lambda _: connection.send_messages([to_bob()]), range(20))
+            assert [*counts] == [1] * 20
+    assert len(smtp_server.messages) == 20
 
 
 def test_mail_can_go_into_an_outbox(smtp_server: SMTPServer, tmp_path: Any) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import smtplib
+import socket
 import ssl
 import subprocess
 import sys
@@ -113,6 +115,45 @@ def test_who_is_not_there_is_an_error_of_the_system() -> None:
         ours.SMTP("127.0.0.1", port)
 
 
+@pytest.mark.parametrize("name", ["SMTP", "SMTP_SSL", "LMTP"])
+def test_arguments_have_the_order_of_smtplib(name: str) -> None:
+    theirs, own = (inspect.signature(getattr(module, name)) for module in (smtplib, ours))
+    assert set(theirs.parameters) <= set(own.parameters)
+    positional = [one.name for one in theirs.parameters.values() if one.kind is not one.KEYWORD_ONLY]
+    assert list(own.parameters)[: len(positional)] == positional
+
+
+def test_a_certificate_that_cannot_be_read_is_an_error_of_the_system(smtp_server: SMTPServer) -> None:
+    with pytest.raises(OSError, match="client_cert") as caught:
+        ours.SMTP_SSL(smtp_server.host, smtp_server.port, certfile="missing.pem")
+    assert not isinstance(caught.value, smtplib.SMTPException)
+
+
+def test_a_timeout_that_is_not_given_is_that_of_sockets(smtp_server: SMTPServer) -> None:
+    """Derived classes pass the default of ``smtplib`` on."""
+    default = inspect.signature(smtplib.SMTP).parameters["timeout"].default
+    ours.SMTP(smtp_server.host, smtp_server.port, timeout=default).quit()
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(0.1)
+    try:
+        smtp_server.reply_to("EHLO", SMTPServer.SILENCE)
+        with pytest.raises(smtplib.SMTPServerDisconnected, match=r"0\.1"):
+            ours.SMTP(smtp_server.host, smtp_server.port)
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def test_a_derived_class_makes_its_own_sockets(smtp_server: SMTPServer) -> None:
+    class ThroughAProxy(ours.SMTP):
+        def _get_socket(self, host: str, port: int, timeout: float | None) -> socket.socket:
+            assert (host, port, timeout) == ("smtp.example.com", 2525, 10)
+            return socket.create_connection(smtp_server.address)
+
+    with ThroughAProxy("smtp.example.com", 2525, timeout=10) as smtp:
+        smtp.send_message(a_message())
+    assert len(smtp_server.messages) == 1
+
+
 def test_what_cannot_be_sent_is_an_error_of_either_kind(smtp_server: SMTPServer) -> None:
     with ours.SMTP(smtp_server.host, smtp_server.port) as smtp, pytest.raises(ours.SMTPMessageError) as caught:
         smtp.sendmail("ann@example.com", ["bob@example.org\r\nRCPT TO:<eve@example.net>"], "Hello")
@@ -126,6 +167,8 @@ def test_options_are_the_sessions_or_an_error(smtp_server: SMTPServer) -> None:
             smtp.sendmail("ann@example.com", ["bob@example.org"], b"Hello", rcpt_options=["NOTIFY=NEVER"])
         with pytest.raises(smtplib.SMTPNotSupportedError):
             smtp.docmd("EXPN", "staff")
+        with pytest.raises(smtplib.SMTPNotSupportedError):
+            smtp.getreply()
     assert len(smtp_server.messages) == 1
 
 

@@ -9,23 +9,17 @@ connection that died is replaced, no password goes over an unencrypted one. Ther
 from __future__ import annotations
 
 import smtplib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from smtplib import *  # noqa: F403 # pyright: ignore - what is not defined here is as it is there
-from typing import Any
+from typing import Any, NoReturn
 
-from wlsmtp import TLS, Network, RetryPolicy, SessionConfig, SMTPSession, Stage, errors
+from wlsmtp import Network, RetryPolicy, SMTPSession, errors
+from wlsmtp.contrib import _smtplib
+from wlsmtp.contrib._smtplib import Answer, Server, settings_of, tls_settings, translated
 from wlsmtp.events import Line, listener
-from wlsmtp.receipt import RecipientResult
-from wlsmtp.results.reply import Reply
-from wlsmtp.transports.base import Context
-from wlsmtp.transports.smtp import SMTPTransport
 
-Answer = tuple[int, bytes]
+SMTPMessageError = _smtplib.SMTPMessageError
 _CHOSEN_BY_SESSION = {"BODY", "SIZE", "SMTPUTF8"}
-
-
-class SMTPMessageError(smtplib.SMTPException, ValueError):
-    """The message, or an address, cannot be sent as it is; nothing was sent."""
 
 
 class SMTP(smtplib.SMTP):  # type: ignore[no-redef]
@@ -43,9 +37,8 @@ class SMTP(smtplib.SMTP):  # type: ignore[no-redef]
                  source_address: Any = None) -> None:  # fmt: skip
         """The parameters are those of ``smtplib.SMTP``. ``timeout`` is the longest silence at any stage, in seconds
         (default: those of ``Timeouts``). Of ``source_address`` the host counts, not the port."""
-        if timeout == 0:
-            raise ValueError("Non-blocking socket (timeout=0) is not supported")
         self.local_hostname, self.timeout, self.source_address = local_hostname, timeout, source_address
+        _smtplib.seconds(timeout)  # raises for 0
         self.esmtp_features = {}
         if host:
             self.connect(host, port)
@@ -56,8 +49,17 @@ class SMTP(smtplib.SMTP):  # type: ignore[no-redef]
             host, _, text = host.partition(":")
             port = int(text) if text.isdecimal() else -1  # an invalid port is refused below
         self.source_address = source_address or self.source_address
-        network = Network(local_address=self.source_address[0] or None) if self.source_address else None
-        given = {"server": host, "port": port or self.default_port, "timeout": self.timeout, "network": network}
+        ways: dict[str, Any] = {"local_address": self.source_address[0] or None} if self.source_address else {}
+        get: Any = self._get_socket  # type: ignore[attr-defined]
+        if get.__func__ is not smtplib.SMTP._get_socket:  # type: ignore[attr-defined]
+            ways["connector"] = lambda host, port: get(host, port, self.timeout)  # through a proxy, say
+        network = Network(**ways) if ways else None
+        given = {
+            "server": host,
+            "port": port or self.default_port,
+            "timeout": _smtplib.seconds(self.timeout),
+            "network": network,
+        }
         self._start({**self._own, "local_hostname": self.local_hostname, **given})
         return 220, b""
 
@@ -68,13 +70,13 @@ class SMTP(smtplib.SMTP):  # type: ignore[no-redef]
         given = {"retry": RetryPolicy(attempts=1), **self.settings, "listeners": [listener(Line)(self._hear)]}
         given.update((name, value) for name, value in settings.items() if value is not None)
         try:
-            self._session = _Server(given).session
+            self._session = Server(given).session
             return self.noop()
         except errors.ConfigError as error:
             raise OSError(str(error)) from error
         except BaseException:
             self.close()
-            self._session = before and _Server(_settings_of(before)).session
+            self._session = before and Server(settings_of(before)).session
             raise
 
     def _open(self) -> SMTPSession:
@@ -97,7 +99,7 @@ class SMTP(smtplib.SMTP):  # type: ignore[no-redef]
         """Return what the server offered when the connection was opened; it is opened again for another ``name``."""
         if name and name != self.local_hostname:
             self.local_hostname = name
-            self._start(_settings_of(self._open()) | {"local_hostname": name})
+            self._start(settings_of(self._open()) | {"local_hostname": name})
         self.noop()
         capabilities = self._open().capabilities
         assert capabilities is not None, "connected"
@@ -114,25 +116,27 @@ class SMTP(smtplib.SMTP):  # type: ignore[no-redef]
         try:
             self._open().verify()
         except errors.SMTPError as error:
-            raise _translated(error) from error
+            raise translated(error) from error
         return self._reply
 
     rset = noop  # the session itself separates one message from the next
 
-    def send(self, s: Any) -> None:
+    def send(self, s: Any = None) -> NoReturn:
         """Raise ``SMTPNotSupportedError``: there are no single commands but those that are methods of this class."""
         self._open()
         raise smtplib.SMTPNotSupportedError("wlsmtp.contrib.smtplib sends messages, and no single commands")
 
+    getreply = send
+
     def login(self, user: str, password: str, *, initial_response_ok: bool = True) -> Answer:
         """Log in, over a new connection. Raises ``SMTPAuthenticationError``, and ``SMTPNotSupportedError`` where the
         password would go over an unencrypted connection that leaves this machine."""
-        return self._start(_settings_of(self._open()) | {"username": user, "password": password})
+        return self._start(settings_of(self._open()) | {"username": user, "password": password})
 
     def starttls(self, keyfile: Any = None, certfile: Any = None, context: Any = None) -> Answer:
         """Secure the session, over a new connection. Without ``context`` the server's certificate is verified, which
         ``smtplib`` does not do. Raises ``SMTPNotSupportedError``, or ``ssl.SSLError``."""
-        self._start(_settings_of(self._open()) | {"security": "tls", **_tls(context, certfile, keyfile)})
+        self._start(settings_of(self._open()) | {"security": "tls", **tls_settings(context, certfile, keyfile)})
         self.ehlo_resp, self.esmtp_features, self.does_esmtp = None, {}, False
         return 220, b""
 
@@ -146,9 +150,9 @@ class SMTP(smtplib.SMTP):  # type: ignore[no-redef]
         content = msg.encode("ascii") if isinstance(msg, str) else msg
         try:
             recipients = to_addrs if to_addrs is None or isinstance(to_addrs, str) else [*to_addrs]
-            return _refusals(self._open().send(content, sender=from_addr, recipients=recipients).recipients)
+            return _smtplib.refusals(self._open().send(content, sender=from_addr, recipients=recipients).recipients)
         except errors.SMTPError as error:
-            raise _translated(error, from_addr or "") from error
+            raise translated(error, from_addr or "") from error
 
     def send_message(self, msg: Any, from_addr: Any = None, to_addrs: Any = None, mail_options: Sequence[str] = (),
                      rcpt_options: Sequence[str] = ()) -> dict[str, Answer]:  # fmt: skip
@@ -177,10 +181,11 @@ class SMTP_SSL(SMTP):  # type: ignore[no-redef] # noqa: N801 - its name there
 
     default_port = smtplib.SMTP_SSL_PORT
 
-    def __init__(self, host: str = "", port: int = 0, local_hostname: str | None = None, *_: Any,
-                 timeout: Any = None, source_address: Any = None, context: Any = None) -> None:  # fmt: skip
-        """See ``SMTP`` and ``SMTP.starttls``."""
-        self._own = {"security": "ssl", **_tls(context)}
+    def __init__(self, host: str = "", port: int = 0, local_hostname: Any = None, keyfile: Any = None,
+                 certfile: Any = None, timeout: Any = None, source_address: Any = None,
+                 context: Any = None) -> None:  # fmt: skip
+        """The parameters are those of ``SMTP`` and ``SMTP.starttls``."""
+        self._own = {"security": "ssl", **tls_settings(context, certfile, keyfile)}
         super().__init__(host, port, local_hostname, timeout, source_address)
 
 
@@ -190,64 +195,10 @@ class LMTP(SMTP):
     default_port = smtplib.LMTP_PORT
     _own: Mapping[str, Any] = {"protocol": "lmtp", "security": "default", "opportunistic_tls": False}
 
-
-class _Server(SMTPTransport):
-    """The server of a session, to which names without a domain are offered too: it decides, as with ``smtplib``."""
-
-    @property
-    def serves_local_names(self) -> bool:
-        return True
-
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        self.config = SessionConfig(**settings)
-        self.session = SMTPSession(self.config, transport=self)
-
-    def attach(self, context: Context) -> None:
-        super().attach(context)
-        super().__init__(self.config, context.io, context.announce)
-
-
-def _settings_of(session: SMTPSession) -> dict[str, Any]:
-    return {name: getattr(session.config, name) for name in session.config.model_fields_set - {"transport"}}
-
-
-def _tls(context: Any, certfile: Any = None, keyfile: Any = None) -> dict[str, TLS]:
-    if context is None:
-        return {"tls": TLS(client_cert=(certfile, keyfile) if keyfile else certfile)} if certfile else {}
-    return {"tls": TLS(context=context, verify=bool(context.verify_mode) and context.check_hostname)}
-
-
-def _answer(reply: Reply | None) -> Answer:
-    return (reply.code, "\n".join(reply.lines).encode()) if reply is not None else (-1, b"")
-
-
-def _refusals(recipients: Iterable[RecipientResult]) -> dict[str, Answer]:
-    return {item.address: _answer(item.reply) for item in recipients if item.reply and item.reply.code >= 400}
-
-
-def _translated(error: errors.SMTPError, sender: str = "") -> Exception:
-    """The exception of ``smtplib`` that a program waits for; the session's is its ``__cause__``."""
-    words, cause = str(error), error.__cause__
-    if isinstance(error, errors.RecipientsRefused):
-        return smtplib.SMTPRecipientsRefused(_refusals(error.receipt.recipients if error.receipt is not None else ()))
-    if error.stage in _REFUSED and error.reply is not None:
-        return _REFUSED[error.stage](*_answer(error.reply), *([sender] if error.stage is Stage.MAIL else []))
-    if error.stage in (Stage.CONNECT, Stage.TLS) and isinstance(cause, OSError):
-        cause.add_note(words)
-        return cause
-    if isinstance(error, errors.ProtocolError):
-        return smtplib.SMTPResponseException(500, words)
-    if isinstance(error, errors.ConnectionFailed | errors.OutcomeUnknown | errors.DeadlineExceeded):
-        return smtplib.SMTPServerDisconnected(words)
-    return (SMTPMessageError if isinstance(error, ValueError) else smtplib.SMTPNotSupportedError)(words)
-
-
-_REFUSED: Mapping[Stage | None, type[smtplib.SMTPResponseException]] = {
-    Stage.GREETING: smtplib.SMTPConnectError, Stage.EHLO: smtplib.SMTPHeloError,
-    Stage.AUTH: smtplib.SMTPAuthenticationError, Stage.MAIL: smtplib.SMTPSenderRefused,
-    Stage.DATA: smtplib.SMTPDataError, Stage.CONTENT: smtplib.SMTPDataError, Stage.RSET: smtplib.SMTPResponseException,
-    Stage.NOOP: smtplib.SMTPResponseException, Stage.STARTTLS: smtplib.SMTPResponseException,
-}  # fmt: skip
+    def __init__(self, host: str = "", port: int = smtplib.LMTP_PORT, local_hostname: Any = None,
+                 source_address: Any = None, timeout: Any = None) -> None:  # fmt: skip
+        """The parameters are those of ``SMTP``, in the order of ``smtplib.LMTP``."""
+        super().__init__(host, port, local_hostname, timeout, source_address)
 
 
 def __getattr__(name: str) -> Any:

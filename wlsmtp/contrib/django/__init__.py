@@ -11,11 +11,10 @@ from __future__ import annotations
 import atexit
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from django.conf import settings
-from django.core import mail
-from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import EmailMessage
 from django.core.mail.backends.smtp import EmailBackend as DjangoBackend
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -23,15 +22,16 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from wlsmtp.contrib.django.translation import (
     address_of_django_5,
     as_smtplib_has_it,
-    is_this_machine,
+    config_of,
     octets_of,
-    outbox_in,
+    session_settings,
 )
-from wlsmtp.errors import ConfigError, SMTPError
+from wlsmtp.errors import SMTPError
+from wlsmtp.io.exit_hooks import exit_hooks
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.receipt import Receipt, Status
 from wlsmtp.session import SMTPSession
-from wlsmtp.settings.config import TLS, SessionConfig
+from wlsmtp.settings.config import SessionConfig
 
 log: logging.Logger = logging.getLogger("wlsmtp")
 
@@ -81,41 +81,14 @@ class EmailBackend(DjangoBackend):
     def config(self) -> SessionConfig:
         """The settings of the session. Raises ``ImproperlyConfigured``, on Django 6.1 ``InvalidMailer``, when they
         cannot work."""
-        return self._config_of(self._settings())
+        return config_of(self._settings(), self._database, self.alias)
 
     def _settings(self) -> dict[str, Any]:
         """Django's own, unless ours name the server, and ours over them."""
         ours = {name: value for name, value in self._given.items() if name not in _DJANGO}
-        is_told_all = self._names_server or self.alias is not None
-        django = {name: getattr(self, name) for name in (_DJANGO & self._given.keys() if is_told_all else _DJANGO)}
-        fields = {"server": django.get("host"), "port": django.get("port"), "timeout": django.get("timeout")}
-        if django.get("use_ssl") or django.get("use_tls"):
-            fields["security"] = "ssl" if django.get("use_ssl") else "tls"
-        elif is_this_machine(django.get("host")):
-            fields["opportunistic_tls"] = False  # Django would not use TLS, and nobody listens in between
-        if django.get("username") and (django.get("password") or "token" in ours or "mechanisms" in ours):
-            fields |= {"username": django["username"], "password": django.get("password")}
-        if certificate := django.get("ssl_certfile"):
-            key = django.get("ssl_keyfile")
-            fields["tls"] = TLS(client_cert=(certificate, key) if key else certificate)
-        if "outbox" in ours:
-            fields["mode"] = "async"
-        return {name: value for name, value in (fields | ours).items() if value is not None}
-
-    def _config_of(self, fields: dict[str, Any]) -> SessionConfig:
-        fields = dict(fields)
-        try:
-            if self._database is not None:
-                fields["outbox"] = outbox_in(self._database)
-            if "url" in fields:
-                return SessionConfig.from_url(fields.pop("url"), **fields)
-            if "preset" in fields:
-                return SessionConfig.from_preset(fields.pop("preset"), **fields)
-            return SessionConfig(**fields)
-        except ConfigError as error:
-            if self.alias is None:
-                raise ImproperlyConfigured(f"Mail settings: {error}") from None
-            raise mail.InvalidMailer(str(error), alias=self.alias) from None
+        has_all = self._names_server or self.alias is not None
+        django = {name: getattr(self, name) for name in (_DJANGO & self._given.keys() if has_all else _DJANGO)}
+        return session_settings(django, ours)
 
     @property
     def _database(self) -> str | None:
@@ -131,9 +104,9 @@ class EmailBackend(DjangoBackend):
             return self._own
         fields, kept = self._settings(), _kept.get(self.alias)
         if kept is None:
-            kept = _kept.setdefault(self.alias, (fields, SMTPSession(self._config_of(fields))))
+            kept = _kept.setdefault(self.alias, (fields, SMTPSession(config_of(fields, self._database, self.alias))))
         elif kept[0] != fields:  # the settings have changed, as tests do
-            before, kept = kept[1], (fields, SMTPSession(self._config_of(fields)))
+            before, kept = kept[1], (fields, SMTPSession(config_of(fields, self._database, self.alias)))
             _kept[self.alias] = kept
             _close(before)
         return kept[1]
@@ -167,18 +140,20 @@ class EmailBackend(DjangoBackend):
         for message in messages:
             vars(message).pop("wlsmtp_receipt", None)
         accepted, failure = 0, None
-        try:
-            for receipt, message in zip(self._receipts(messages), messages, strict=False):
-                vars(message)["wlsmtp_receipt"] = receipt
-                if receipt.status in (Status.ERROR, Status.UNKNOWN):
-                    failure = failure or receipt.error
-                else:
-                    accepted += 1
-        except SMTPError as error:
-            failure = failure or error
-        finally:
-            if self.connection is None:
-                self.close()
+        # A session of its own ends behind its messages: threads take turns, as with Django's backend.
+        with nullcontext() if self.is_kept else self._lock:
+            try:
+                for receipt, message in zip(self._receipts(messages), messages, strict=False):
+                    vars(message)["wlsmtp_receipt"] = receipt
+                    if receipt.status in (Status.ERROR, Status.UNKNOWN):
+                        failure = failure or receipt.error
+                    else:
+                        accepted += 1
+            except SMTPError as error:
+                failure = failure or error
+            finally:
+                if self.connection is None:
+                    self.close()
         if failure is not None and not (self.fail_silently and isinstance(failure, OSError)):
             raise as_smtplib_has_it(failure) from failure.__cause__
         return accepted
@@ -196,6 +171,8 @@ class EmailBackend(DjangoBackend):
                 if error.receipt is None:
                     raise
                 yield error.receipt
+        if messages and "outbox" in self._given:
+            _close_at_exit()
 
     def _written(self, message: EmailMessage) -> tuple[bytes, Envelope]:
         """The octets and the addresses that Django's own backend would send."""
@@ -221,3 +198,12 @@ def _close(session: SMTPSession) -> None:
 def _close_all() -> None:
     while _kept:
         _close(_kept.popitem()[1][1])
+
+
+def _close_at_exit() -> None:
+    """Close the sessions before their own work at the end of the program, which leaves mail in a file unsent."""
+    _forget_exit[-1]()
+    _forget_exit[:] = [exit_hooks.add(_close_all)]
+
+
+_forget_exit: list[Callable[[], None]] = [lambda: None]

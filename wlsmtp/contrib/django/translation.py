@@ -12,10 +12,13 @@ from ipaddress import ip_address
 from typing import Any, TypeVar
 
 from django.conf import settings
+from django.core import mail
+from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import EmailMessage
 from django.core.mail.backends.smtp import EmailBackend as DjangoBackend
 from django.db import connections
 
+from wlsmtp.contrib._smtplib import answer
 from wlsmtp.errors import (
     AuthenticationFailed,
     CommandRefused,
@@ -32,6 +35,7 @@ from wlsmtp.errors import (
 )
 from wlsmtp.receipt import Receipt
 from wlsmtp.results.reply import Reply
+from wlsmtp.settings.config import TLS, SessionConfig
 
 E = TypeVar("E", bound=Exception)
 
@@ -69,25 +73,21 @@ class _Both:
     @property
     def smtp_code(self) -> int:
         """The code of the server's reply; -1 without one."""
-        return _answer(self.reply)[0]
+        return answer(self.reply)[0]
 
     @property
     def smtp_error(self) -> bytes:
         """The server's words."""
-        return _answer(self.reply)[1]
+        return answer(self.reply)[1]
 
     @property
     def recipients(self) -> dict[str, tuple[int, bytes]]:
         """Code and words for each refused recipient."""
         refused = self.receipt.refused if self.receipt is not None else ()
-        return {result.address: _answer(result.reply) for result in refused}
+        return {result.address: answer(result.reply) for result in refused}
 
     def __reduce__(self) -> tuple[Any, ...]:  # another process reads the plain error
         return type(self).__bases__[1], self.args, vars(self)  # type: ignore[attr-defined]
-
-
-def _answer(reply: Reply | None) -> tuple[int, bytes]:
-    return (reply.code, "\n".join(reply.lines).encode()) if reply is not None else (-1, b"")
 
 
 @cache
@@ -131,6 +131,41 @@ def outbox_in(alias: str) -> Any:
     known = {option.keyword.decode() for option in Conninfo.get_defaults()}
     parameters = database.get_connection_params()
     return PostgresOutbox(make_conninfo(**{name: value for name, value in parameters.items() if name in known}))
+
+
+def session_settings(django: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a session: Django's, and ours over them."""
+    fields = {"server": django.get("host"), "port": django.get("port"), "timeout": django.get("timeout")}
+    if django.get("use_ssl") or django.get("use_tls"):
+        fields["security"] = "ssl" if django.get("use_ssl") else "tls"
+    elif is_this_machine(django.get("host")):
+        fields["opportunistic_tls"] = False  # Django would not use TLS, and nobody listens in between
+    if django.get("username") and (django.get("password") or "token" in ours or "mechanisms" in ours):
+        fields |= {"username": django["username"], "password": django.get("password")}
+    if certificate := django.get("ssl_certfile"):
+        key = django.get("ssl_keyfile")
+        fields["tls"] = TLS(client_cert=(certificate, key) if key else certificate)
+    if "outbox" in ours:
+        fields["mode"] = "async"
+    return {name: value for name, value in (fields | dict(ours)).items() if value is not None}
+
+
+def config_of(fields: Mapping[str, Any], database: str | None, alias: str | None) -> SessionConfig:
+    """Return the configuration of a session, with the outbox in a database of the site if ``database`` names one.
+    Raises ``ImproperlyConfigured``, for a mailer ``InvalidMailer``."""
+    given = dict(fields)
+    try:
+        if database is not None:
+            given["outbox"] = outbox_in(database)
+        if "url" in given:
+            return SessionConfig.from_url(given.pop("url"), **given)
+        if "preset" in given:
+            return SessionConfig.from_preset(given.pop("preset"), **given)
+        return SessionConfig(**given)
+    except ConfigError as error:
+        if alias is None:
+            raise ImproperlyConfigured(f"Mail settings: {error}") from None
+        raise mail.InvalidMailer(str(error), alias=alias) from None
 
 
 def is_this_machine(host: str | None) -> bool:
