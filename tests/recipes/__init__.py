@@ -24,6 +24,12 @@ def blocks(page: str) -> dict[str, str]:
     return dict(_BLOCK.findall((DOCS / f"{page}.md").read_text(encoding="utf-8")))
 
 
+def examples(page: str) -> list[str]:
+    """The programs of a page that have no title."""
+    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    return re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
 def unpack(page: str, directory: Path) -> Path:
     """Write the programs of a page of docs/recipes into a directory."""
     for title, text in blocks(f"recipes/{page}").items():

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.recipes import DOCS, ONCE, SOON, blocks, closed_port, environment, lines_until, output, run, started, unpack
-from wlsmtp.testing import SMTPServer
+from tests.recipes.postfix import MailServer
 
 CACHE = Path(__file__).parent.parent.parent / "build" / "pyinstaller"
 ONLY_FOR_DEVELOPERS = (
@@ -22,10 +22,10 @@ ONLY_FOR_DEVELOPERS = (
 
 
 class TestCron:
-    def test_a_job_sends_its_report(self, smtp_server: SMTPServer, tmp_path: Path) -> None:
-        done = run(unpack("cron", tmp_path), "report.py", port=smtp_server.port)
-        assert (done.returncode, done.stderr) == (0, "") and len(smtp_server.messages) == 1
-        assert [line for _, side, line in smtp_server.transcript if side == "C"][-1] == b"QUIT"
+    def test_a_job_sends_its_report(self, mail_server: MailServer, tmp_path: Path) -> None:
+        done = run(unpack("cron", tmp_path), "report.py", port=mail_server.port)
+        assert (done.returncode, done.stderr) == (0, "") and len(mail_server.messages) == 1
+        assert "quit=1" in mail_server.log.rpartition("disconnect from")[2]
 
     def test_the_exit_code_says_that_a_later_try_may_help(self, tmp_path: Path) -> None:
         done = run(unpack("cron", tmp_path), "report.py", port=closed_port(), **ONCE)
@@ -33,23 +33,25 @@ class TestCron:
 
 
 class TestSystemd:
-    def test_a_service_ends_in_good_order_at_sigterm(self, smtp_server: SMTPServer, tmp_path: Path) -> None:
-        with started(unpack("systemd", tmp_path), "service.py", port=smtp_server.port) as service:
+    def test_a_service_ends_in_good_order_at_sigterm(self, mail_server: MailServer, tmp_path: Path) -> None:
+        with started(unpack("systemd", tmp_path), "service.py", port=mail_server.port) as service:
             lines_until("ready", output(service))
             self._give_work(service)
         assert service.returncode == 0
-        assert len(smtp_server.messages) == 1
+        assert len(mail_server.messages) == 1
 
-    def test_what_could_not_be_sent_is_sent_by_the_next_start(self, tmp_path: Path) -> None:
-        directory, port = unpack("systemd", tmp_path), closed_port()
+    def test_what_could_not_be_sent_is_sent_by_the_next_start(self, mail_server: MailServer, tmp_path: Path) -> None:
+        directory = unpack("systemd", tmp_path)
+        mail_server.close()
         program = (directory / "service.py").read_text().replace("close_timeout=20", "close_timeout=1")
         (directory / "service.py").write_text(program)
-        with started(directory, "service.py", port=port, **SOON) as service:
+        with started(directory, "service.py", port=mail_server.port, **SOON) as service:
             lines_until("ready", output(service))
             self._give_work(service)
         assert service.returncode == 0
-        with SMTPServer(port=port) as server, started(directory, "service.py", port=port, **SOON):
-            assert len(server.wait_for_messages(1, timeout=30)) == 1
+        mail_server.open()
+        with started(directory, "service.py", port=mail_server.port, **SOON):
+            assert len(mail_server.wait_for_messages(1)) == 1
 
     def _give_work(self, service: subprocess.Popen[str]) -> None:
         assert service.stdin is not None
@@ -72,26 +74,30 @@ print(handler.handler(records("bob@example.org"), None))
 
 
 def test_a_lambda_keeps_its_connection_and_gives_back_what_may_work_later(
-    smtp_server: SMTPServer, tmp_path: Path
+    mail_server: MailServer, tmp_path: Path
 ) -> None:
-    smtp_server.reply_to("RCPT <cleo@example.org>", "451 4.3.0 Later")
-    smtp_server.refuse("eve@example.org")
-    with started(unpack("aws-lambda", tmp_path), "-c", LAMBDA, port=smtp_server.port, **ONCE) as process:
+    mail_server.refuse("cleo@example.org", "451 4.3.0 Later")
+    mail_server.refuse("eve@example.org")
+    with started(unpack("aws-lambda", tmp_path), "-c", LAMBDA, port=mail_server.port, **ONCE) as process:
         assert process.stdin is not None
         lines_until('"message": "eve@example.org"', output(process))
         lines_until(r"\{'batchItemFailures': \[\{'itemIdentifier': 'cleo@example.org'\}\]\}", output(process))
         lines_until(r"\{'batchItemFailures': \[\]\}", output(process))
-        assert smtp_server.connections == 1 and len(smtp_server.messages) == 2
-        smtp_server.close()
+        assert mail_server.connections == 1 and len(mail_server.messages) == 2
+        mail_server.close()
         process.stdin.write("\n")
         process.stdin.flush()
         lines_until(r"\{'batchItemFailures': \[\{'itemIdentifier': 'bob@example.org'\}\]\}", output(process))
 
 
-def test_greenlets_wait_as_greenlets(smtp_server: SMTPServer, tmp_path: Path) -> None:
-    done = run(unpack("gevent", tmp_path), "program.py", port=smtp_server.port)
+def test_greenlets_wait_as_greenlets(mail_server: MailServer, tmp_path: Path) -> None:
+    directory = unpack("gevent", tmp_path)
+    done = run(directory, "program.py", port=mail_server.port)
     assert done.stdout == "50 sent\n", done.stderr
-    assert len(smtp_server.messages) == 50 and 1 <= smtp_server.connections <= 4
+    assert len(mail_server.messages) == 50 and 1 <= mail_server.connections <= 4
+    mail_server.close()
+    down = run(directory, "program.py", port=mail_server.port, **ONCE)
+    assert down.returncode == 1 and down.stderr.splitlines()[-1].startswith("wlsmtp.errors.ConnectionFailed: ")
 
 
 CELERY = """
@@ -103,6 +109,10 @@ with start_worker(tasks.app, pool="solo", perform_ping_check=False, shutdown_tim
     for result in results:
         result.get(timeout=30, propagate=False)
         print(result.state)
+input()
+failed = tasks.mail.statistics().failed
+result = tasks.send_mail.apply(["bob@example.org", "Hi", "Hello"])  # without the pauses
+print(type(result.result).__name__, "after", tasks.mail.statistics().failed - failed)
 """
 DRAMATIQ = """
 import dramatiq
@@ -112,22 +122,20 @@ dramatiq.set_broker(broker)
 import tasks
 worker = dramatiq.Worker(broker, worker_timeout=100)
 worker.start()
-for to in "bob@example.org", "cleo@example.org", "eve@example.org":
-    tasks.send_mail.send(to, "Hi", "Hello")
-broker.join(tasks.send_mail.queue_name, timeout=30_000, fail_fast=False)
-worker.join()
+def send(*recipients):
+    for to in recipients:
+        tasks.send_mail.send(to, "Hi", "Hello")
+    broker.join(tasks.send_mail.queue_name, timeout=30_000, fail_fast=False)
+    worker.join()
+    print(len(broker.dead_letters), "dead")
+send("bob@example.org", "cleo@example.org", "eve@example.org")
+input()
+failed = tasks.mail.statistics().failed
+tasks.send_mail.options.update(min_backoff=1, max_backoff=1)
+send("bob@example.org")
+print("ConnectionFailed after", tasks.mail.statistics().failed - failed)
 worker.stop()
-print(len(broker.dead_letters), "dead")
 """
-
-
-@pytest.fixture
-def a_server_that_hangs_up_once(smtp_server: SMTPServer) -> SMTPServer:
-    """It closes the first connection, has no room for cleo once, and does not know eve."""
-    smtp_server.reply_to("CONNECT", SMTPServer.CLOSE, times=1)
-    smtp_server.reply_to("RCPT <cleo@example.org>", "451 4.3.0 Later", times=1)
-    smtp_server.refuse("eve@example.org")
-    return smtp_server
 
 
 @pytest.mark.parametrize(
@@ -136,19 +144,29 @@ def a_server_that_hangs_up_once(smtp_server: SMTPServer) -> SMTPServer:
     ids=["celery", "dramatiq"],
 )
 def test_a_task_queue_tries_again_what_may_work_later(
-    page: str, program: str, says: str, a_server_that_hangs_up_once: SMTPServer, tmp_path: Path
+    page: str, program: str, says: str, mail_server: MailServer, tmp_path: Path
 ) -> None:
-    server = a_server_that_hangs_up_once
+    """The server closes the first connection, has no room for cleo once, does not know eve, and then is down."""
+    mail_server.to_hang_up = 1
+    mail_server.refuse("cleo@example.org", "451 4.3.0 Later", times=1)
+    mail_server.refuse("eve@example.org")
     broker = {"CELERY_BROKER_URL": "memory://", "CELERY_RESULT_BACKEND": "cache+memory://"}
-    done = run(unpack(page, tmp_path), "-c", program, port=server.port, **broker)
-    assert done.stdout.endswith(says), done.stderr
-    assert sorted(message.recipients for message in server.messages) == [("bob@example.org",), ("cleo@example.org",)]
+    with started(unpack(page, tmp_path), "-c", program, port=mail_server.port, **broker) as process:
+        for line in says.splitlines():
+            lines_until(f"^{line}$", output(process))
+        received = sorted(message.recipients for message in mail_server.messages)
+        assert received == [("bob@example.org",), ("cleo@example.org",)]
+        mail_server.close()
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+        lines_until("^ConnectionFailed after 11$", output(process))
 
 
 METRICS = """
 import metrics, outbox_metrics
 from prometheus_client import REGISTRY, generate_latest
-from wlsmtp import SMTPSession
+from wlsmtp import ConnectionFailed, SMTPSession
 with SMTPSession.from_env() as session:
     metrics.watch(session)
     session.send(sender="ann@example.com", to="bob@example.org", subject="Hi", text="Hello")
@@ -157,26 +175,34 @@ with SMTPSession.from_env() as session:
         kept = other.send(sender="ann@example.com", to="bob@example.org", subject="Hi", text="Hello", send_at=60)
         print(generate_latest(REGISTRY).decode())
         other.cancel(kept.id)
+    input()
+    try:
+        session.send(sender="ann@example.com", to="bob@example.org", subject="Hi", text="Hello")
+    except ConnectionFailed:
+        print(generate_latest(REGISTRY).decode())
 """
 
 
-def test_prometheus_scrapes_what_a_session_counts(smtp_server: SMTPServer, tmp_path: Path) -> None:
-    done = run(unpack("prometheus", tmp_path), "-c", METRICS, port=smtp_server.port)
-    lines = done.stdout.splitlines()
-    assert {'smtp_messages_total{result="sent"} 1.0', "smtp_connections 1.0", "smtp_outbox_pending 1.0"} <= {*lines}, (
-        done.stderr
-    )
-    [age] = [float(line.split()[1]) for line in lines if line.startswith("smtp_outbox_age_seconds ")]
-    assert age > 0
+def test_prometheus_scrapes_what_a_session_counts(mail_server: MailServer, tmp_path: Path) -> None:
+    with started(unpack("prometheus", tmp_path), "-c", METRICS, port=mail_server.port, **ONCE) as process:
+        lines_until(r'^smtp_messages_total\{result="sent"\} 1.0$', output(process))
+        lines_until("^smtp_connections 1.0$", output(process))
+        lines_until("^smtp_outbox_pending 1.0$", output(process))
+        assert float(lines_until(r"^smtp_outbox_age_seconds (.*)$", output(process))[1]) > 0
+        mail_server.close()
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+        lines_until(r'^smtp_messages_total\{result="failed"\} 1.0$', output(process))
 
 
 @pytest.mark.timeout(900)
-def test_pyinstaller_freezes_a_program_that_sends(smtp_server: SMTPServer, tmp_path: Path) -> None:
+def test_pyinstaller_freezes_a_program_that_sends(mail_server: MailServer, tmp_path: Path) -> None:
     program = _frozen(blocks("recipes/pyinstaller")["program.py"])
-    env = environment(smtp_server.port)
+    env = environment(mail_server.port)
     done = subprocess.run([program], env=env, capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout.startswith("sent: 1 of 1"), done.stderr
-    assert len(smtp_server.messages) == 1
+    assert len(mail_server.messages) == 1
     down = subprocess.run(
         [program], env=environment(closed_port(), **ONCE), capture_output=True, text=True, timeout=60, check=False
     )

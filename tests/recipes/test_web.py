@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.recipes import ONCE, SOON, ask, lines_until, output, started, unpack
-from wlsmtp.testing import SMTPServer
+from tests.recipes import ONCE, SOON, ask, closed_port, lines_until, output, run, started, unpack
+from tests.recipes.postfix import MailServer
 
 UVICORN = ("-m", "uvicorn", "--port", "0")
 AT = r"running on (http://[\d.:]+)"
 
 
-def test_fastapi_answers_at_once_and_tells_the_status_later(smtp_server: SMTPServer, tmp_path: Path) -> None:
+def test_fastapi_answers_at_once_and_tells_the_status_later(mail_server: MailServer, tmp_path: Path) -> None:
     directory = unpack("fastapi", tmp_path)
     workers = ("app:app", "--workers", "2")
-    with started(directory, *UVICORN, *workers, port=smtp_server.port, WLSMTP_CLOSE_TIMEOUT="1", **SOON) as web:
+    with started(directory, *UVICORN, *workers, port=mail_server.port, WLSMTP_CLOSE_TIMEOUT="1", **SOON) as web:
         at = lines_until(AT, output(web))[1]
         for _ in range(2):
             lines_until("Application startup complete", output(web))
@@ -27,24 +27,25 @@ def test_fastapi_answers_at_once_and_tells_the_status_later(smtp_server: SMTPSer
         assert [code for code, _ in answers] == [202] * 4
         assert all(_final(f"{at}/mail/{json.loads(text)['id']}")["status"] == "sent" for _, text in answers)
         assert ask(f"{at}/mail/unknown")[0] == 404
-        smtp_server.close()  # and mail is taken all the same
+        mail_server.close()  # and mail is taken all the same
         code, text = ask(f"{at}/users/bob@example.org", b"")
         assert (code, json.loads(ask(f"{at}/mail/{json.loads(text)['id']}")[1])["status"]) == (202, "pending")
-    assert len(smtp_server.messages) == 4
-    with SMTPServer(port=smtp_server.port) as again, started(directory, *UVICORN, "app:app", port=again.port, **SOON):
-        [left] = again.wait_for_messages(1, timeout=30)
+    assert len(mail_server.messages) == 4
+    mail_server.open()
+    with started(directory, *UVICORN, "app:app", port=mail_server.port, **SOON):
+        *_, left = mail_server.wait_for_messages(5)
     assert left.recipients == ("bob@example.org",)
 
 
-def test_starlette_answers_with_the_receipt(smtp_server: SMTPServer, tmp_path: Path) -> None:
-    with started(unpack("fastapi", tmp_path), *UVICORN, "direct:app", port=smtp_server.port, **ONCE) as web:
+def test_starlette_answers_with_the_receipt(mail_server: MailServer, tmp_path: Path) -> None:
+    with started(unpack("fastapi", tmp_path), *UVICORN, "direct:app", port=mail_server.port, **ONCE) as web:
         url = lines_until(AT, output(web))[1] + "/contact"
         code, text = ask(url, b"Hello")
         assert (code, json.loads(text)["status"]) == (200, "sent")
-        smtp_server.close()
+        mail_server.close()
         code, text = ask(url, b"Hello")
         assert (code, json.loads(text)) == (503, {"error": "ConnectionFailed"})
-    assert smtp_server.messages[0].email.get_content().rstrip() == "Hello"
+    assert mail_server.messages[0].email.get_content().rstrip() == "Hello"
 
 
 FLASK = """
@@ -97,24 +98,25 @@ urlpatterns = [path("async", views.contact), path("blocking", views.blocking_con
     ids=["flask", "quart", "django"],
 )
 def test_an_application_of_one_process(
-    page: str, program: str, requests: int, connections: int, smtp_server: SMTPServer, tmp_path: Path
+    page: str, program: str, requests: int, connections: int, mail_server: MailServer, tmp_path: Path
 ) -> None:
     directory = unpack(page, tmp_path)
     (directory / "urls.py").write_text(URLS)
-    with started(directory, "-c", program, port=smtp_server.port, **ONCE) as web:
+    with started(directory, "-c", program, port=mail_server.port, **ONCE) as web:
         assert web.stdin is not None
         lines_until(re.escape(str([(200, "sent")] * requests)), output(web))
-        assert len(smtp_server.messages) == requests and smtp_server.connections == connections
-        smtp_server.close()
+        assert len(mail_server.messages) == requests and mail_server.connections == connections
+        mail_server.close()
         web.stdin.write("\n")
         web.stdin.flush()
         lines_until(re.escape(str([(503, "ConnectionFailed")] * requests)), output(web))
 
 
 class TestGunicorn:
-    def test_gives_each_worker_connections_of_its_own(self, smtp_server: SMTPServer, tmp_path: Path) -> None:
-        command = ("-m", "gunicorn", "--preload", "--workers", "2", "--bind", "127.0.0.1:0", "app:app")
-        with started(unpack("gunicorn", tmp_path), *command, port=smtp_server.port) as server:
+    COMMAND = ("-m", "gunicorn", "--preload", "--workers", "2", "--bind", "127.0.0.1:0", "app:app")
+
+    def test_gives_each_worker_connections_of_its_own(self, mail_server: MailServer, tmp_path: Path) -> None:
+        with started(unpack("gunicorn", tmp_path), *self.COMMAND, port=mail_server.port, **ONCE) as server:
             at = lines_until(r"Listening at: (http://[\d.:]+)", output(server))[1]
             workers = set[str]()
             until = time.monotonic() + 30
@@ -122,11 +124,17 @@ class TestGunicorn:
                 code, text = ask(at)
                 assert code == 200
                 workers.add(text)
-        assert len(workers) == 2
-        assert smtp_server.connections == 3  # of the parent, and of each worker
-        assert {message.header("Subject") for message in smtp_server.messages} == {
+            assert len(workers) == 2
+            assert mail_server.connections == 3  # of the parent, and of each worker
+            mail_server.close()
+            assert ask(at) == (503, "ConnectionFailed")
+        assert {message.header("Subject") for message in mail_server.messages} == {
             "Started", *(f"From worker {worker}" for worker in workers),
         }  # fmt: skip
+
+    def test_does_not_start_where_the_application_sends_first_and_the_server_is_down(self, tmp_path: Path) -> None:
+        done = run(unpack("gunicorn", tmp_path), *self.COMMAND, port=closed_port(), **ONCE)
+        assert done.returncode == 1 and "wlsmtp.errors.ConnectionFailed" in done.stderr and "Booting" not in done.stderr
 
 
 def _final(url: str) -> dict[str, str]:
