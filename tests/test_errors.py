@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,3 +88,20 @@ def test_a_reply_of_a_hundred_thousand_octets_makes_no_such_error(
     assert len(said) > 100_000 and caught.value.receipt is not None
     assert len(str(caught.value)) < 5000 and len(str(caught.value.receipt)) < 5000
     assert all(len(record.getMessage()) < 5000 for record in caplog.records)
+
+
+@pytest.mark.parametrize("kind", [*LEAVES, wlsmtp.OutboxNotEmpty], ids=by_name)
+def test_an_error_names_its_place_in_the_documentation(
+    kind: type[errors.SMTPError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Own(kind):  # type: ignore[misc, valid-type]
+        """Of a program."""
+
+    page = (Path(__file__).parent.parent / "docs" / "reference" / "errors.md").read_text(encoding="utf-8")
+    anchors = {title.lower() for title in re.findall(r"^## (.*)$", page, re.MULTILINE)}
+    error = Own("It did not work")
+    path, _, anchor = error.page.partition("#")
+    assert path == "reference/errors.html" and anchor == kind.__name__.lower() and anchor in anchors
+    assert str(error) == "It did not work."
+    monkeypatch.setattr(errors.SMTPError, "documentation", "https://docs.example.com/wlsmtp/")
+    assert str(error) == f"It did not work. See https://docs.example.com/wlsmtp/reference/errors.html#{anchor}."

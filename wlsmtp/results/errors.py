@@ -37,7 +37,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 from wlsmtp.results.reply import Reply, shortened
 
@@ -84,6 +84,9 @@ class SMTPError(Exception):
     """The base class of all errors. ``str()`` says what happened, what the server said, and what to do. Its length is
     bounded, whatever the server said; ``reply.lines`` has all of it."""
 
+    documentation: ClassVar[str] = ""
+    """Where you keep the documentation, such as ``https://docs.example.com/wlsmtp/``. If it is set, ``str()`` ends with
+    the place that explains the error."""
     _server: str | None = None
 
     _record: Mapping[str, Any] = MappingProxyType({})
@@ -117,7 +120,16 @@ class SMTPError(Exception):
             parts.append(f"The server said: {self.reply}")
         if self.hint:
             parts.append(self.hint)
+        if self.documentation:
+            parts.append(f"See {self.documentation.rstrip('/')}/{self.page}")
         return " ".join(part if part.endswith((".", "!", "?", ":")) else part + "." for part in parts)
+
+    @property
+    def page(self) -> str:
+        """The place in the documentation that explains this kind of error, as ``reference/errors.html#tlserror``."""
+        public = ("wlsmtp.errors", "wlsmtp.outbox.base")
+        kinds = (kind.__name__.lower() for kind in type(self).__mro__ if kind.__module__ in public)
+        return f"reference/errors.html#{next(kinds)}".removesuffix("#smtperror")
 
     @property
     def server(self) -> str | None:
