@@ -1,6 +1,9 @@
 """The parts of the documentation that the code itself knows: settings, commands, providers, behaviours of servers.
 
-A page asks for one with a comment, ``<!-- table: NAME ARGUMENT -->``; the hooks of MkDocs put it there.
+A page asks for one with a comment, ``<!-- table: NAME ARGUMENT -->``; the hooks of MkDocs put it there. Where a comment
+``<!-- table ends -->`` follows, the table is also in the file, for those who read the Markdown:
+
+    python scripts/site_pages.py       # writes these tables
 """
 
 from __future__ import annotations
@@ -26,12 +29,25 @@ from wlsmtp.settings.help import meanings
 from wlsmtp.smtp.quirks import BEHAVIOURS
 
 ROOT = Path(__file__).parent.parent
-PLACE = re.compile(r"^<!-- table: (\w+) ?(\w*) -->$", re.MULTILINE)
+END = "<!-- table ends -->"
+PLACE = re.compile(
+    rf"^(?P<place><!-- table: (?P<name>\w+) ?(?P<argument>\w*) -->)$(?P<old>\n(?:(?!<!-- table)[^\n]*\n)*{END}$)?",
+    re.MULTILINE,
+)
 
 
 def filled(page: str) -> str:
-    """The page with its tables."""
-    return PLACE.sub(lambda found: "\n".join(TABLES[found[1]](*filter(None, [found[2]]))), page)
+    """The page with its tables, for the site."""
+    return PLACE.sub(_table, page)
+
+
+def written(page: str) -> str:
+    """The page with the tables of now where it has tables of its own."""
+    return PLACE.sub(lambda place: f"{place['place']}\n{_table(place)}\n{END}" if place["old"] else place[0], page)
+
+
+def _table(place: re.Match[str]) -> str:
+    return "\n".join(TABLES[place["name"]](*filter(None, [place["argument"]])))
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> Iterable[str]:
@@ -192,3 +208,9 @@ TABLES: dict[str, Callable[..., Iterable[str]]] = {
     "events": events,
     "names": names,
 }
+
+
+if __name__ == "__main__":
+    for path in (ROOT / "docs").rglob("*.md"):
+        if (page := path.read_text(encoding="utf-8")) != (now := written(page)):
+            path.write_text(now, encoding="utf-8")

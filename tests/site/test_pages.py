@@ -80,6 +80,15 @@ def test_the_pages_have_the_tables_of_the_code(site: Path) -> None:
     assert all(one["title"] in providers and str(one["server"]) in providers for one in PRESETS.values())
 
 
+def test_the_tables_in_the_markdown_are_those_of_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python scripts/site_pages.py` writes them."""
+    monkeypatch.syspath_prepend(str(promises.ROOT / "scripts"))
+    site_pages = import_module("site_pages")
+    pages = [path for path in (promises.ROOT / "docs").rglob("*.md") if "<!-- table ends -->" in path.read_text()]
+    assert len(pages) == 4
+    assert [path.name for path in pages if site_pages.written(path.read_text()) != path.read_text()] == []
+
+
 def test_no_table_was_forgotten(site: Path) -> None:
     assert [page for page in site.rglob("*.html") if "<!-- table:" in page.read_text(encoding="utf-8")] == []
 

@@ -42,8 +42,8 @@ BEHAVIOURS = (
     Behaviour(
         "groups", "several commands in one group (PIPELINING, RFC 2920)",
         "a first group is answered, each command with a reply of its own",
-        "503, 502 or 500 to a command of the first group, unless the reply names a policy (x.7.x); a reply that names "
-        "pipelining or synchronisation; two connections in a row that fail at a first group",
+        "503, 502 or 500 to a command of the first group, unless the reply names a policy (x.7.x). A reply that names "
+        "pipelining or synchronisation. Two connections in a row that fail at a first group",
         "one command at a time",
         ("PIPELINING",),
     ),
