@@ -1,4 +1,4 @@
-"""How smtplib and aiosmtplib handle the faults that wlsmtp is tested with: ``python benchmarks/faults_of_peers.py``.
+"""How other clients handle the faults that wlsmtp is tested with: ``python benchmarks/faults_of_peers.py``.
 
 Each client sends in its own process to the same faulty server, with a timeout of a second. The script checks what the
 client reported, what the server stored, and how long it took, and prints a Markdown table. A client is right if it
@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -24,8 +25,9 @@ sys.path.insert(0, str(HERE.parent))
 from wlsmtp.testing import CLOSE, HEAR, RESET, SILENCE, Certificates, SMTPServer  # noqa: E402
 from wlsmtp.testing.certificates import default_certificates  # noqa: E402
 
-PEERS = HERE / ".work" / "peers"
-CLIENTS = ("wlsmtp", "wlsmtp, asyncio", "smtplib", "aiosmtplib")
+PEERS, NODE = HERE / ".work" / "peers", HERE / ".work" / "node"
+CLIENTS = ("wlsmtp", "wlsmtp, asyncio", "smtplib", "aiosmtplib", "Nodemailer")
+ONE_MAIL = HERE / "clients" / "one_mail.py"
 BOB, CLEO = "bob@example.org", "cleo@example.net"
 TIMEOUT, PATIENCE = 1.0, 20.0
 """Seconds given to the clients as their time-out, and after which the script says that they hang."""
@@ -166,12 +168,14 @@ def attempt(fault: Fault, client: str) -> Told:
             "recipients": [BOB], "body": "x\r\n", "repeat": 1, "messages": 1, "timeout": TIMEOUT, "tls": False,
             "login": None, "ca_file": server.ca_file, "memory": 2048 * MEGABYTE, **fault.job,
         }  # fmt: skip
-        command = [sys.executable, str(HERE / "clients" / "one_mail.py"), client, json.dumps(job)]
+        program = ["node", "one_mail_nodemailer.js"] if client == "Nodemailer" else [sys.executable, ONE_MAIL, client]
+        command = [*map(str, program), json.dumps(job)]
         path = os.pathsep.join((str(HERE.parent), str(PEERS)))
         try:
             run = subprocess.run(
-                command, capture_output=True, text=True, timeout=PATIENCE, env={**os.environ, "PYTHONPATH": path}
-            )
+                command, capture_output=True, text=True, timeout=PATIENCE, env={**os.environ, "PYTHONPATH": path},
+                cwd=NODE,
+            )  # fmt: skip
         except subprocess.TimeoutExpired:
             return Told(server, hung=True)
         lines = run.stdout.splitlines()
@@ -193,13 +197,24 @@ def versions() -> str:
     """What was compared."""
     code = "import aiosmtplib, platform; print('aiosmtplib', aiosmtplib.__version__, platform.python_version())"
     env = {**os.environ, "PYTHONPATH": str(PEERS)}
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env).stdout
+    python = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env).stdout
+    code = "console.log('Nodemailer', require('nodemailer/package.json').version, 'Node.js', process.version)"
+    return python + subprocess.run(["node", "-e", code], capture_output=True, text=True, check=True, cwd=NODE).stdout
+
+
+def install() -> None:
+    """Get the other clients, unless they are there."""
+    if not PEERS.exists():
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(PEERS), "--no-deps", "aiosmtplib"]
+        subprocess.run(pip, check=True)
+    NODE.mkdir(parents=True, exist_ok=True)
+    if not (NODE / "node_modules" / "nodemailer").exists():
+        subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", "nodemailer"], check=True, cwd=NODE)
+    shutil.copy(HERE / "clients" / "one_mail_nodemailer.js", NODE)  # node looks for a library beside the script
 
 
 def main() -> None:
-    if not PEERS.exists():
-        install = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(PEERS), "--no-deps", "aiosmtplib"]
-        subprocess.run(install, check=True)
+    install()
     out = sys.stdout.write
     out(f"{versions()}\n")
     right = dict.fromkeys(CLIENTS, 0)

@@ -1,6 +1,6 @@
 """Checks the prose of docstrings, error texts and documentation: short sentences, and the words of the field.
 
-    python scripts/prose.py [FILE …]       # by default the package, README, CONTRIBUTING and docs
+    python scripts/prose.py [FILE …]       # by default the package, README, CONTRIBUTING, CHANGELOG and docs
 
 A sentence has at most 35 words, one in an error text 25. ``DIALECT`` lists words that new readers do not understand at
 the first reading, with those to write instead. A docstring of a public name begins with a sentence of its own.
@@ -30,6 +30,9 @@ DIALECT = {
     r"the house|rooms? (?:of|above|below) (?:the|io)": "the architecture, a package",
     r"(?:stands?|stood) in the way": "prevents",
     r"awake|asleep": "spin, block",
+    r"for good": "permanently",
+    r"(?:is|are|be|was|were) left alone": "is not changed",
+    r"obstacles?": "what prevents it, a session error",
     r"(?<!there )is no (?!longer|more|other|one|need|limit|doubt|way|such|reason)[a-z]+": "is not a …",
 }
 """Patterns, and what to write instead."""
@@ -68,7 +71,7 @@ def of_markdown(path: Path) -> Iterator[Finding]:
     """Yield the findings of a page, whose code blocks and comments are left out."""
     text = _FENCED.sub(lambda code: "\n" * code[0].count("\n"), path.read_text(encoding="utf-8"))
     line = 1
-    for paragraph in re.split(r"(\n\s*\n)", text):
+    for paragraph in re.split(r"(\n\s*\n|\n(?=[-*|] ))", text):
         for complaint in complaints(paragraph, IN_DOCS):
             yield line, complaint
         line += paragraph.count("\n")
@@ -132,7 +135,7 @@ def findings(path: Path) -> list[Finding]:
 
 def all_files() -> list[Path]:
     """Return the modules of the package and the pages of the documentation."""
-    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]
     return sorted([*(ROOT / "wlsmtp").rglob("*.py"), *pages])
 
 

@@ -101,7 +101,7 @@ class Hooks:
             words = f"before_send took longer than {self._seconds:g} seconds (Timeouts.command)"
             raise MessageError(words, stage=Stage.MESSAGE) from error
         except Exception as error:
-            # What it says may repeat a secret: that is in the cause, for whoever looks for it.
+            # What it says may repeat a secret: the cause has them, for those who look for it.
             raise MessageError(f"before_send failed ({type(error).__name__})", stage=Stage.MESSAGE) from error
 
     async def after(self, receipt: Receipt) -> None:

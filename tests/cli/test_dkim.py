@@ -57,7 +57,7 @@ def test_a_key_is_never_overwritten(tmp_path: Path) -> None:
     path = Path(made(tmp_path)["key"])
     before = path.read_bytes()
     again = run("keygen", "example.com", "s1", "-o", str(path))
-    assert again.exit_code == 1 and "is there already" in again.output
+    assert again.exit_code == 1 and "already exists" in again.output
     assert path.read_bytes() == before
     nowhere = run("keygen", "example.com", "s1", "-o", str(tmp_path / "no" / "key.pem"))
     assert nowhere.exit_code == 1 and "cannot be written" in nowhere.output

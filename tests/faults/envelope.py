@@ -102,7 +102,7 @@ RECIPIENTS = [
     Fault(what="answers RCPT with 251, 254", says=(Says(TO_BOB, "251 Forwarded"), Says(TO_CLEO, "254 Fine"))),
     everybody("refuses all recipients with 550", "550 5.1.1 Unknown", "550 5.1.1 Unknown", Again.NO, 550),
     everybody("greylists all recipients", "451 4.7.1 Later", "451 4.7.1 Later", DELIVERED, 451),
-    everybody("refuses one recipient for good, and the other for now", "550 5.1.1 No", "450 4.2.1 Later", REST, 450),
+    everybody("refuses one recipient permanently, and the other for now", "550 5.1.1 No", "450 4.2.1 Later", REST, 450),
     everybody("says 354 although all recipients were refused", "550 5.1.1 No", "550 5.1.1 No", Again.NO, 550,
               says=(Says("DATA", ("354 Go ahead", HEAR, "554 5.5.1 No valid recipients")),), modes=(Mode.PIPELINING,)),
     Fault(
@@ -116,7 +116,7 @@ RECIPIENTS = [
         again=DELIVERED,
     ),
     Fault(
-        what="refuses one recipient for good and one for now, and the session wants all or nothing",
+        what="refuses one recipient permanently and one for now, and the session wants all or nothing",
         says=(Says(TO_BOB, "550 5.1.1 No"), Says(TO_CLEO, "451 4.7.1 Later")), settings={"partial": "abort"},
         error=RecipientsRefused, stage=RCPT, again=Again.NO, **nobody(REFUSED),
     ),

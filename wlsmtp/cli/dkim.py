@@ -56,7 +56,7 @@ def keygen(
     \b
     Exit codes:
       0   the key was made
-      1   the file cannot be written, or is there already
+      1   the file cannot be written, or already exists
       2   the options are wrong
     """
     path = output or Path(f"{domain}.{selector}.pem")
@@ -119,7 +119,7 @@ def _write(path: Path, pem: bytes) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        typer.echo(f"{path} is there already, and is left alone: give another --output", err=True)
+        typer.echo(f"{path} already exists, and is not overwritten: give another --output", err=True)
         raise typer.Exit(FAILED) from None
     except OSError as error:
         typer.echo(f"{path} cannot be written ({error.strerror})", err=True)

@@ -45,7 +45,7 @@ Where = Annotated[
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID…", help="The ids of messages.")]
 Statuses = Annotated[list[Status] | None, typer.Option("--status", help="Those in this state; may be repeated.")]
 
-LOOKS = 1.0
+POLL_INTERVAL = 1.0
 """Seconds between two reads of the counts."""
 
 outbox_app: typer.Typer = typer.Typer(
@@ -117,7 +117,7 @@ def _work(session: SMTPSession, *, once: bool, shows_progress: bool) -> None:
     with _progress() if shows_progress else nullcontext(None) as show:
         counts = session.outbox_statistics()  # an outbox that cannot be used is reported at once
         session.open()
-        while not stop.wait(LOOKS):
+        while not stop.wait(POLL_INTERVAL):
             if show is None and not once:  # nobody wants to know, and counting takes time in a large outbox
                 continue
             before, counts = counts, session.outbox_statistics()
@@ -251,9 +251,11 @@ def _watch(session: SMTPSession, *, as_json: bool) -> None:
                 write_json(_as_json(counts))
             else:
                 finished = _finished(counts) - (_finished(counts) if before is None else _finished(before))
-                live.update(Text(f"{_in_words(counts)}; {_age(counts)}{finished / LOOKS:,.0f} finished a second"))
+                live.update(
+                    Text(f"{_in_words(counts)}; {_age(counts)}{finished / POLL_INTERVAL:,.0f} finished a second")
+                )
             before = counts
-            if stop.wait(LOOKS):
+            if stop.wait(POLL_INTERVAL):
                 return
 
 

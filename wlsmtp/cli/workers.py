@@ -12,7 +12,7 @@ from wlsmtp.cli.screen import Screen
 
 PAUSE = 1.0
 """Seconds before a worker that has died is replaced."""
-LOOKS = 0.1
+POLL_INTERVAL = 0.1
 """Seconds between two looks at the workers."""
 USAGE = 2
 """The exit code of a worker whose options are wrong: another one would say the same."""
@@ -39,7 +39,7 @@ def run_workers(count: int, arguments: Sequence[str]) -> int:
     command = [sys.executable, "-m", "wlsmtp", *without_workers(arguments)]
     workers = [subprocess.Popen(command, start_new_session=True) for _ in range(count)]
     codes: list[int] = []
-    while workers and not stop.wait(LOOKS):
+    while workers and not stop.wait(POLL_INTERVAL):
         for worker in [one for one in workers if one.poll() is not None]:
             workers.remove(worker)
             if worker.returncode in (0, USAGE):

@@ -23,9 +23,9 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {
-    "refuse-recipients": Kind("Refuse the recipients for good", "RCPT", "550 5.1.1 No such user here"),
-    "refuse-sender": Kind("Refuse the sender for good", "MAIL", "550 5.7.1 Sender not allowed"),
-    "refuse-content": Kind("Refuse the content for good", ".", "554 5.7.1 Message refused as spam"),
+    "refuse-recipients": Kind("Refuse the recipients permanently", "RCPT", "550 5.1.1 No such user here"),
+    "refuse-sender": Kind("Refuse the sender permanently", "MAIL", "550 5.7.1 Sender not allowed"),
+    "refuse-content": Kind("Refuse the content permanently", ".", "554 5.7.1 Message refused as spam"),
     "refuse-login": Kind("Refuse the login", "LOGIN", "535 5.7.8 Authentication credentials invalid"),
     "busy": Kind("Be busy: try again later", "MAIL", "451 4.3.2 Too busy, try again later"),
     "greylist": Kind("Greylist: the recipients are refused for now", "RCPT", "451 4.7.1 Greylisted, try again later"),

@@ -141,7 +141,7 @@ class OutboxNotEmpty(OutboxError):
 class Outbox(ABC):
     """Stores mail. Any number of tasks or threads may use it at once.
 
-    Failures of the storage are ``OutboxError``; nothing is half done then.
+    Failures of the storage are ``OutboxError``, and leave the store unchanged.
     """
 
     io: IO

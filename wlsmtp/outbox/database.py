@@ -489,7 +489,7 @@ def make_private(path: Path) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    """Return whether a file is empty, or an outbox by its mark; other files are left alone."""
+    """Return whether a file is empty, or an outbox by its mark; other files are not changed."""
     with path.open("rb") as file:
         header = file.read(72)
     return not header or (header[:15] == b"SQLite format 3" and header[68:72] == APPLICATION.to_bytes(4, "big"))

@@ -84,7 +84,7 @@ class Worker:
         self._claimed: deque[Entry] = deque()
         """Mail leased to this worker, and not given to the transport yet."""
         self._has_no_leases = False
-        """True if everything that it had claimed is settled or returned, for good."""
+        """True if everything that it had claimed is settled or returned."""
         self._in_flight: deque[tuple[Entry, Mail]] = deque()
         """Mail given to the transport, in order, without an outcome yet."""
         self._given_at: dict[str, float] = {}

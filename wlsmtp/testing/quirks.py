@@ -379,20 +379,20 @@ _PLAIN = ("CONNECT", "HELO", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "QU
 
 @_quirk("refuses-with-503", "not known by name")
 def _(step: Step) -> None:
-    """A recipient that is refused for good is refused with 503, which is the code for commands out of order."""
+    """A recipient that is refused permanently is refused with 503, which is the code for commands out of order."""
     _rewrite_at(step, ("RCPT",), lambda reply: re.sub(r"(?s)^55\d.*", "503 5.7.1 This one is not wanted here", reply))
 
 
 @_quirk("refuses-with-pipelining-words", "not known by name")
 def _(step: Step) -> None:
-    """What is refused for good is refused with words that hold "pipelin"."""
+    """What is refused permanently is refused with words that hold "pipelin"."""
     words = "550 5.7.1 Rejected by our content pipeline"
     _rewrite_at(step, ("MAIL", "RCPT", "DATA", "BDAT"), lambda reply: re.sub(r"(?s)^55\d.*", words, reply))
 
 
 @_quirk("refused-login-451", "SendGrid")
 def _(step: Step) -> None:
-    """A login that is refused for good is refused with 451, and the connection closed."""
+    """A login that is refused permanently is refused with 451, and the connection closed."""
     _rewrite_at(step, ("AUTH",), lambda reply: re.sub(r"(?s)^535.*", "451 Authentication failed", reply))
     if step.verb == "AUTH" and step.side.last_reply.startswith("451"):
         step.side.say(CLOSE)
@@ -400,7 +400,7 @@ def _(step: Step) -> None:
 
 @_quirk("refused-login-454", "go-smtp")
 def _(step: Step) -> None:
-    """A login that is refused for good is refused with 454 4.7.0."""
+    """A login that is refused permanently is refused with 454 4.7.0."""
     _rewrite_at(step, ("AUTH",), lambda reply: re.sub(r"(?s)^535.*", "454 4.7.0 Invalid credentials", reply))
 
 

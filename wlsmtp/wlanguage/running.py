@@ -32,7 +32,7 @@ _START_AGAIN = (
 )
 
 
-class _Obstacle:
+class _SessionError:
     """Listens to a session for a permanent problem with all its emails: a wrong password, a certificate, a server
     without STARTTLS, a name that does not exist."""
 
@@ -66,18 +66,18 @@ class Running:
         self.is_closed: bool = False
         self._given_up: list[SMTPError] = []
         """The reasons why emails were given up, one by one."""
-        self._obstacle = _Obstacle()
+        self._session_error = _SessionError()
         self._successor: Running | None = None
         """The session that has its emails, and sends them."""
-        named: dict[str, Any] = {**wanted, "listeners": (listener(Connected, Retrying)(self._obstacle),)}
+        named: dict[str, Any] = {**wanted, "listeners": (listener(Connected, Retrying)(self._session_error),)}
         if self.is_in_memory:
             named["outbox"] = self.outbox
         self.session: SMTPSession = SMTPSession(**named)
 
     @property
-    def obstacle(self) -> SMTPError | None:
+    def session_error(self) -> SMTPError | None:
         """The permanent problem with its emails, until the program does something about it; None if there is none."""
-        return self._obstacle.error if self._successor is None else self._successor.obstacle
+        return self._session_error.error if self._successor is None else self._successor.session_error
 
     def open(self) -> None:
         """Connect and log in, or begin to send in the background; if that fails it is closed. Emails that earlier
@@ -119,7 +119,7 @@ class Running:
     def give_up(self, receipt: Receipt) -> SMTPError | None:
         """Give up an email in memory that no session can send any more; return the reason. None if it may still be
         sent: in a file it stays for the next session."""
-        cause = self.obstacle
+        cause = self.session_error
         if cause is None or not self.is_in_memory or not self.session.cancel(receipt.id):
             return None
         self._given_up.append(cause)
@@ -129,14 +129,14 @@ class Running:
         """Send the remaining emails, within the timeout, and close. Raises ``OutboxError`` that says why something was
         not sent. If emails in memory would be lost, it continues, and ``is_closed`` is False."""
         if self.is_in_memory and (left := self.session.flush(settings.EmailGetTimeOut())):
-            hint = _START_AGAIN if self.obstacle is not None else _CLOSE_AGAIN
+            hint = _START_AGAIN if self.session_error is not None else _CLOSE_AGAIN
             why = f"{_not_sent(left)}, and would be lost with the program{_because(self._cause())}"
             raise OutboxError(why, hint=hint)
         self._close_or_go_on()
         if self._given_up:
             raise OutboxError(f"{_not_sent(len(self._given_up))}{_because(self._given_up[-1])}")
-        if self.obstacle is not None and not self.is_in_memory:
-            raise OutboxError(f"Emails stay in the spooler's file for the next session{_because(self.obstacle)}")
+        if self.session_error is not None and not self.is_in_memory:
+            raise OutboxError(f"Emails stay in the spooler's file for the next session{_because(self.session_error)}")
 
     def _close_or_go_on(self) -> None:
         if not self.is_spooling:
@@ -152,8 +152,8 @@ class Running:
             raise
 
     def _cause(self) -> SMTPError | None:
-        if self.obstacle is not None:
-            return self.obstacle
+        if self.session_error is not None:
+            return self.session_error
         pending = self.session.receipts(Status.PENDING)
         try:
             return next((receipt.error for receipt in pending if receipt.error is not None), None)

@@ -65,8 +65,8 @@ def _status(identifier: str) -> Status:
     given_up_for = known.running.give_up(known.receipt)
     receipt = known.receipt.wait(0)
     if receipt.status is Status.PENDING:
-        if known.running.obstacle is not None:
-            failed(known.running.obstacle)
+        if known.running.session_error is not None:
+            failed(known.running.session_error)
         return receipt.status
     final = _known[identifier] = given_up_for or receipt.error
     if final is not None:

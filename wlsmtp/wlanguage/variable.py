@@ -170,7 +170,7 @@ class emailSMTPSession(FrenchSession, Variable):
         changed."""
         with self._turn:
             wanted, running = other._settings(), self._running
-            if running is not None and running.settings == wanted and running.obstacle is None:
+            if running is not None and running.settings == wanted and running.session_error is None:
                 running.session.open()
             else:
                 self._replace(running, other.Name, wanted)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Connection = psycopg.Connection[Any]
 
-PATIENT = {
+CONNECT_OPTIONS = {
     "connect_timeout": "10",
     "keepalives_idle": "30",
     "keepalives_interval": "10",
@@ -52,7 +52,7 @@ class Source:
             problem = "outbox: is not a connection string of PostgreSQL, as in postgresql://user@host/database"
             raise ConfigError(problem, stage=Stage.SETTINGS)
         given = {name: str(value) for name, value in known.items() if value is not None}
-        self.conninfo: str = make_conninfo(**{**PATIENT, "application_name": "wlsmtp", **given})
+        self.conninfo: str = make_conninfo(**{**CONNECT_OPTIONS, "application_name": "wlsmtp", **given})
         where = known.get("host") or known.get("hostaddr") or "localhost"
         self.name: str = f"postgresql://{where}/{known.get('dbname') or ''}" if pool is None else "in PostgreSQL"
         self._kept: Connection | None = None
@@ -69,9 +69,9 @@ class Source:
         """Return a connection, which is kept for the next time unless it was lost, or an exception was raised that is
         not a database error. Raises ``psycopg.Error`` and ``OutboxError``."""
         if self.pool is not None:
-            with self.pool.connection(timeout=POOL_TIMEOUT) as lent, _as_ours(lent):
-                self._prepare(lent)
-                yield lent
+            with self.pool.connection(timeout=POOL_TIMEOUT) as connection, _as_ours(connection):
+                self._prepare(connection)
+                yield connection
             return
         kept, self._kept = self._kept, None
         connection = kept if kept is not None and not kept.closed else self.connect()
