@@ -48,7 +48,7 @@ Key = tuple[tuple[str | None, ...], str | None, str | None, bool]
 
 
 class Form(NamedTuple):
-    """What is made of HTML, with places for its texts and links."""
+    """The result for one piece of HTML, with places for its texts and links."""
 
     html: list[str]
     """Pieces of HTML, with the number of a value after each but the last."""
