@@ -33,7 +33,7 @@ Key = tuple[tuple[str | None, ...], str | None, str | None, bool]
 
 
 class _Pattern(NamedTuple):
-    """What is made of the constant pieces, with the numbers of values between."""
+    """The result for the constant pieces, with the numbers of values between."""
 
     form: Form
     runs: list[list[str]]
@@ -92,30 +92,30 @@ def woven(pieces: Sequence[str], css: str | None, directory: str | None, wants_t
         return None
     html = pattern.html.copy()
     html[1::2] = [values[number] for number in pattern.html_values]
-    text = _text(pattern, values) if wants_text else None
+    text = _text(pattern, values, together) if wants_text else None
     if wants_text and text is None:
         return None
     return text, "".join(html), [one for _, one in pattern.images]
 
 
-def _text(pattern: _Pattern, values: list[str]) -> str | None:
-    if pattern.text is not None and all(map(_is_simple, values)):
+def _text(pattern: _Pattern, values: list[str], together: str) -> str | None:
+    if pattern.text is not None and _are_simple(together):
         text = pattern.text.copy()
         text[1::2] = [values[number] for number in pattern.text_values]
         return "".join(text)
-    runs = [run[0] if len(run) == 1 else _filled(run, values) for run in pattern.runs]
-    return text_from(pattern.form, runs)
+    return text_from(pattern.form, [_filled(run, values) for run in pattern.runs])
 
 
-def _is_simple(value: str) -> bool:
-    """True for a value that is laid out as any other word is."""
-    return value.isascii() and value.isprintable() and value[-1] not in " |" and "&" not in value and "  " not in value
+def _are_simple(together: str) -> bool:
+    """True for values, with a NUL between, that are laid out as any other words are."""
+    words = together.replace("\0", "")
+    if not (words.isascii() and words.isprintable()) or "&" in words or "  " in together:
+        return False
+    return " \0" not in together and "|\0" not in together and together[-1:] not in (" ", "|")
 
 
 def _filled(run: list[str], values: list[str]) -> str:
-    written = run.copy()
-    written[1::2] = [values[int(number)] for number in run[1::2]]
-    return "".join(written)
+    return "".join([values[int(piece)] if place % 2 else piece for place, piece in enumerate(run)])
 
 
 def _pattern(key: Key) -> _Pattern | None:
@@ -136,17 +136,14 @@ def _pattern(key: Key) -> _Pattern | None:
     if form is None:
         return None
     filled = form.html.copy()
-    filled[1::2] = ["".join(_marked(runs[int(place)])) for place in filled[1::2]]
+    filled[1::2] = [_marked(runs[int(place)]) for place in filled[1::2]]
     made = _PLACE.split("".join(filled))
     has_links = any(len(runs[place]) > 1 for place in form.link_places())
-    text = None if has_links or not wants_text else text_from(form, ["".join(_marked(run)) for run in runs])
+    text = None if has_links or not wants_text else text_from(form, [_marked(run) for run in runs])
     written = None if text is None else _PLACE.split(text)
-    return _Pattern(
-        form, runs, made, [*map(int, made[1::2])], written, [*map(int, (written or ())[1::2])], [*form.images.items()]
-    )
+    numbers = [*map(int, made[1::2])], [*map(int, (written or ())[1::2])]
+    return _Pattern(form, runs, made, numbers[0], written, numbers[1], [*form.images.items()])
 
 
-def _marked(run: list[str]) -> list[str]:
-    written = run.copy()
-    written[1::2] = [f"{_VALUE}{number}{END}" for number in run[1::2]]
-    return written
+def _marked(run: list[str]) -> str:
+    return "".join([f"{_VALUE}{piece}{END}" if place % 2 else piece for place, piece in enumerate(run)])
