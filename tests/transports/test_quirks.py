@@ -16,8 +16,8 @@ import pytest
 
 import wlsmtp
 from tests.worlds import World
-from wlsmtp import Envelope, Receipt, RetryPolicy, Status
-from wlsmtp.testing import QUIRKS, ReceivedMessage, SMTPServer
+from wlsmtp import Envelope, PoolLimits, Receipt, RetryPolicy, Status
+from wlsmtp.testing import CLOSE, QUIRKS, ReceivedMessage, SMTPServer
 from wlsmtp.testing.conversation import Scripted, ServerSide
 
 COUNT, SPAM, NOBODY = 40, 10, 20
@@ -187,6 +187,22 @@ def test_one_by_one_each_message_gets_the_connection_that_it_needs(world: World,
     assert all(receipts) and [receipt.attempts for receipt in receipts] == [1] * SPAM
     mails = [line for _, who, line in server.transcript if who == "C" and line.startswith(b"MAIL")]
     assert len(server.messages) == SPAM and len(mails) <= 2 * SPAM
+
+
+@pytest.mark.parametrize("code", [421, 450, 554])
+def test_a_refused_connection_beside_others_costs_no_message(world: World, code: int) -> None:
+    """Some servers refuse for good what is one connection too many."""
+    pool = PoolLimits(max_connections=4)
+    with (
+        Server(extensions=["8BITMIME"]) as server,
+        world.session(server.host, server.port, retry=RetryPolicy(attempts=1), pool=pool) as session,
+    ):
+        assert session.send(b"Subject: n99\r\n\r\nx\r\n", **envelope(99))
+        server.reply_to("CONNECT", (f"{code} 5.7.1 No", CLOSE))
+        calls = [partial(session.face.send, item(number)[0], **envelope(number)) for number in range(SPAM)]
+        receipts = list(map(receipt_of, world.together(*((None, call) for call in calls))))
+        assert {receipt.status for receipt in receipts} == {Status.SENT}, receipts
+        assert server.connections > 1
 
 
 def test_what_is_excused_is_a_quirk() -> None:

@@ -303,8 +303,8 @@ class Pool:
         return connection.is_spent or (age is not None and now - connection.opened_at > age)
 
     async def _open_another(self, lease: Lease, deadlines: Deadlines) -> Connection | None:
-        """Open a new connection. Returns None, and frees the slot, if the server refuses it for now or sends no
-        greeting while others are open: one of those will do. Raises the error if there is none to wait for."""
+        """Open a new connection. Returns None, and frees the slot, if the server refuses it, or sends no greeting,
+        while others are open: one of those will do. Raises the error if there is none to wait for."""
         await self._close_quitting()
         began, is_another = self._io.now(), self.has_others  # the first connection has the full time
         try:
@@ -315,7 +315,9 @@ class Pool:
                 has_others = self.has_others
                 is_late = isinstance(error, DeadlineExceeded) and deadlines("connect") > self._io.now()
                 is_stuck = is_late and (is_another or has_others)
-                if not is_stuck and (error.reply is None or not error.temporary):
+                # Whatever the reply, a server that serves other connections has nothing but their number against this.
+                is_one_too_many = error.stage is Stage.GREETING and bool(self._idle or self._shared)
+                if not is_stuck and (error.reply is None or not (error.temporary or is_one_too_many)):
                     raise
                 if has_others or (error.reply is not None and names_connections(error.reply)):
                     self._shrink_locked()
