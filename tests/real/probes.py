@@ -133,6 +133,8 @@ def _messages(wire: Wire) -> str:
 
 
 def _refusals(wire: Wire) -> str:
+    if "nouser" not in wire.refusals:
+        return "-"
     assert wire.ask(wire.envelope()[0])[0] == 250
     for number in range(1, MOST_REFUSALS + 1):
         code, _ = wire.ask(wire.envelope("nouser")[1])

@@ -27,6 +27,7 @@ class ProgramServer(Restarting):
     name: str
     refusals = ALL_REFUSALS
     max_errors: int | None = None
+    ends_at_unknown = False
 
     def __init__(self) -> None:
         self.port = 0
@@ -38,7 +39,12 @@ class ProgramServer(Restarting):
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The only way to reach it."""
-        return (Endpoint(self.name, self.port, HOST, self.options, self.refusals, max_errors=self.max_errors),)
+        return (
+            Endpoint(
+                self.name, self.port, HOST, self.options, self.refusals, max_errors=self.max_errors,
+                ends_at_unknown=self.ends_at_unknown,
+            ),
+        )  # fmt: skip
 
     def prepare(self) -> Sequence[str]:
         """Write what the program reads below `directory`, and return its command line."""

@@ -13,6 +13,7 @@ import pytest
 from . import (
     chasquid_server,
     go_smtp_server,
+    msmtpd,
     namespaced_servers,
     perl_server,
     restricted_postfix,
@@ -78,6 +79,7 @@ REGISTERED: tuple[Registered, ...] = (
     Registered(go_smtp_server.GoSMTPServer, go_smtp_server.what_is_missing),
     Registered(chasquid_server.ChasquidServer, chasquid_server.what_is_missing),
     Registered(perl_server.PerlServer, perl_server.what_is_missing),
+    Registered(msmtpd.MsmtpdServer, msmtpd.what_is_missing),
     *_of(namespaced_servers),
 )
 ENDPOINTS: dict[str, Registered] = {name: server for server in REGISTERED for name in server.endpoint_names()}

@@ -7,6 +7,8 @@ import socket
 from .namespace import HOST, UNPACKED, NamespacedServer, Plan
 from .server import DOMAIN, Endpoint
 
+MECHANISMS = ("SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN", "LOGIN")
+
 _CF = "/etc/mail/sendmail.cf"
 _MC = "/etc/mail/sendmail.mc"
 
@@ -37,6 +39,10 @@ FEATURE(`accept_unresolvable_domains')dnl
 FEATURE(`accept_unqualified_senders')dnl
 FEATURE(`no_default_msa')dnl
 DAEMON_OPTIONS(`Name=MTA, Family=inet, Addr=127.0.0.1, Port={plain}, M=A')dnl
+DAEMON_OPTIONS(`Name=MSA, Family=inet, Addr=127.0.0.1, Port={submission}, M=a')dnl
+define(`confAUTH_MECHANISMS', `{mechanisms}')dnl
+TRUST_AUTH_MECH(`{mechanisms}')dnl
+define(`confDONT_BLAME_SENDMAIL', `GroupReadableSASLDBFile')dnl
 MAILER(`local')dnl
 MAILER(`smtp')dnl
 
@@ -69,6 +75,12 @@ MAILER_DEFINITIONS
 Mcatch,\tP=/usr/local/sbin/catch, F=8n, E=\\n, T=DNS/RFC822/X-Unix, A=catch $u
 """
 
+_SASL = """\
+pwcheck_method: auxprop
+auxprop_plugin: sasldb
+sasldb_path: /etc/sasldb2
+"""
+
 _CATCH = """\
 #!/bin/sh
 # Temporary failure (EX_TEMPFAIL), unless all is written.
@@ -81,22 +93,33 @@ class SendmailServer(NamespacedServer):
 
     name = "Sendmail 8.18"
     folder = "sendmail-8.18"
-    ports = ("plain",)
+    ports = ("plain", "submission")
+    username = f"ann@{DOMAIN}"
+    password = "s3cret"
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The ways to reach it."""
-        return (Endpoint(self.name, self.port["plain"], HOST),)
+        login = {"username": self.username, "password": self.password}
+        return (
+            Endpoint(self.name, self.port["plain"], HOST),
+            Endpoint(f"{self.name}, AUTH", self.port["submission"], HOST, login),
+        )
 
     def plan(self) -> Plan:
         """What is to be run."""
-        configuration = _CONFIGURATION.format(**self.port, host_name=self.host_name, domain=DOMAIN)
+        configuration = _CONFIGURATION.format(
+            **self.port, host_name=self.host_name, domain=DOMAIN, mechanisms=" ".join(MECHANISMS)
+        )
+        user, _, realm = self.username.partition("@")
+        add_user = f"printf %s '{self.password}' | saslpasswd2 -c -p -f /etc/sasldb2 -u {realm} {user}"
         return Plan(
             folder=str(UNPACKED / self.folder),
             users=["smmta", "smmsp", "catcher"],
             files={
                 _MC: configuration,
                 "/usr/local/sbin/catch": _CATCH.format(directory=self.directory),
+                "/etc/sasl2/Sendmail.conf": _SASL,
                 # Otherwise it waits for the DNS to say what this machine is called in full.
                 "/etc/hosts": f"127.0.0.1 {self.host_name} localhost {socket.gethostname()}\n",
             },
@@ -106,7 +129,12 @@ class SendmailServer(NamespacedServer):
                 f"{self.directory}/mail/tmp": "catcher",
                 f"{self.directory}/mail/new": "catcher",
             },
-            commands=[["chmod", "755", "/usr/local/sbin/catch"], ["sh", "-c", f"m4 {_MC} >{_CF}"]],
+            commands=[
+                ["chmod", "755", "/usr/local/sbin/catch"],
+                ["sh", "-c", f"m4 {_MC} >{_CF}"],
+                ["sh", "-c", add_user],
+                ["chmod", "640", "/etc/sasldb2"],
+            ],
             daemon=["/usr/libexec/sendmail/sendmail", "-bD", f"-C{_CF}"],
         )
 

@@ -46,6 +46,8 @@ class Endpoint:
     is_lmtp: bool = False
     max_errors: int | None = None
     """The number of the refusal of one connection that is a 421 instead, and the end of the connection."""
+    ends_at_unknown: bool = False
+    """Whether it ends the connection at NOOP and RSET, which it does not know."""
 
 
 class RealServer(Protocol):

@@ -151,7 +151,7 @@ def test_a_refused_recipient_hinders_no_other(real: Real) -> None:
                 (refused,) = receipt.refused
                 assert refused.address == f"{refusal}@{DOMAIN}"
                 assert refused.reply is not None and refused.reply.code == CODES[refusal]
-    assert messages
+    assert messages or not real.refusals(*AT_RCPT)
     real.assert_stored_once(messages)
 
 
@@ -253,7 +253,7 @@ def test_a_session_is_opened_and_verified(real: Real) -> None:
         first = session.verify()
         assert send(session, message)
         assert session.verify().capabilities == first.capabilities
-        assert session.statistics().connections_opened == 1
+        assert session.statistics().connections_opened == 1 or real.endpoint.ends_at_unknown
     real.assert_stored_once([message])
 
 
@@ -261,7 +261,7 @@ def test_what_is_found_out_without_mail_is_true(real: Real) -> None:
     messages = [new_message() for _ in range(4)]
     with real.session() as session:
         found = session.examine()
-        assert {found["rset"], found["noop"]} <= {"proven", "broken"}
+        assert {found["rset"], found["noop"]} <= {"proven", "broken"} or real.endpoint.ends_at_unknown
         assert all(list(session.send_many([(message, Envelope(SENDER, [RECIPIENT])) for message in messages])))
         later = session.face.findings
         known = [name for name, state in found.items() if state != "unproven"]

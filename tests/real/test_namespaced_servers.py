@@ -23,7 +23,7 @@ from .exim import MAIL_LIMIT, RECIPIENT_LIMIT, EximServer
 from .namespace import HOST
 from .namespaced_servers import SERVERS, what_is_missing
 from .registry import RunningServers, endpoint_of
-from .sendmail import SendmailServer
+from .sendmail import MECHANISMS, SendmailServer
 from .server import DOMAIN, Endpoint, RealServer
 
 NO_RETRY = RetryPolicy(attempts=1)
@@ -159,6 +159,25 @@ def test_who_is_accepted_beside_too_many_recipients_has_the_message(reached: Rea
 
 
 SENDMAIL = pytest.mark.parametrize("reached", [pytest.param((SendmailServer, "Sendmail 8.18"), id="")], indirect=True)
+SENDMAIL_AUTH = pytest.mark.parametrize(
+    "reached", [pytest.param((SendmailServer, "Sendmail 8.18, AUTH"), id="")], indirect=True
+)
+
+
+@SENDMAIL_AUTH
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_each_mechanism_of_sendmail_with_the_right_secret_and_a_wrong_one(mechanism: str, reached: Reached) -> None:
+    mark, message = marked()
+    with reached.session(mechanisms=[mechanism]) as session:
+        assert session.verify().mechanism == mechanism
+        assert session.send(message, sender=SENDER, recipients=BOB)
+    reached.expect([mark])
+    with (
+        reached.session(mechanisms=[mechanism], password="wr0ng-s3cret") as session,
+        pytest.raises(wlsmtp.AuthenticationFailed, match=f"with {mechanism}") as caught,
+    ):
+        session.send(marked()[1], sender=SENDER, recipients=BOB)
+    assert caught.value.reply is not None and caught.value.reply.code == 535 and "wr0ng" not in str(caught.value)
 
 
 @SENDMAIL
