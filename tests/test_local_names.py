@@ -111,6 +111,11 @@ def test_a_name_is_refused_where_only_a_whole_address_makes_sense(world: World) 
     assert parse_address("root@mail_server").domain == "mail_server"
 
 
+def test_a_name_like_one_is_a_name_in_a_pair() -> None:
+    for name in ("root", "<Cy>", "Root <root>"):
+        assert str(Message("ann@example.com", (name, "cy@example.net")).to[0]).endswith(" <cy@example.net>")
+
+
 def test_a_field_may_have_a_name_before_it() -> None:
     for text in ("Charlie Root <root>", "root (Cron Daemon)", '"Root, C." <root>, ann@x.org'):
         assert str(parse_mailbox_list(text)[0].address) == "root"

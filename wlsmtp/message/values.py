@@ -155,10 +155,9 @@ def several(value: object) -> Iterable[object]:
 
 def _is_mailbox(text: str) -> bool:
     try:
-        parse_mailbox(text)
+        return parse_mailbox(text).address.domain != ""
     except MessageError:
         return False
-    return True
 
 
 def field_name(name: object) -> str:
