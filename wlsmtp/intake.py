@@ -41,6 +41,7 @@ class SendOptions(TypedDict, total=False):
     priority: int
     expires: When | None
     idempotency_key: str | None
+    lane: str | None
     within: object
 
 

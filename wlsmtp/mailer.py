@@ -60,12 +60,13 @@ class Mailer:
 
     def _keep_spoolers(self) -> Kept[Spooler]:
         """Create one spooler for each process and event loop, over the same outbox."""
-        from wlsmtp.outbox.choice import make_outbox
+        from wlsmtp.outbox.choice import make_outbox, pace_of
         from wlsmtp.outbox.spooler import Spooler
         from wlsmtp.outbox.verdict import Rules
         from wlsmtp.outbox.worker import Worker
 
         outbox, rules = make_outbox(self.config.outbox), Rules(self.config.outbox_retry, self.config.all_or_nothing)
+        pace = pace_of(self.config, outbox)
         hire = partial(
             Worker, outbox, self.transport, rules, self.io, self.announce,
             deadlines=self.deadlines, count=self.accounts.count, sign=self._intake.signed,
@@ -78,7 +79,7 @@ class Mailer:
                 raise ConfigError(words, stage=Stage.SETTINGS, hint=hint)
             return Spooler(
                 self.config, outbox, self.transport, self.io, self.deadlines, hire, self, is_closed=self._is_closed,
-                after_send=self._hooks.after if self._hooks.has_after else None,
+                pace=pace, after_send=self._hooks.after if self._hooks.has_after else None,
             )  # fmt: skip
 
         return Kept(self.io.here, make)

@@ -157,6 +157,7 @@ class SMTPSession(_Session):
         priority: int = 0,
         expires: When | None = None,
         idempotency_key: str | None = None,
+        lane: str | None = None,
         within: object = None,
         **fields: Unpack[Fields],
     ) -> Receipt:
@@ -180,14 +181,15 @@ class SMTPSession(_Session):
         of the message (``MessageError``) or the outbox (``OutboxError``) are raised. The other options are for this
         mode. ``send_at`` is the earliest time to send, ``expires`` the time to give up, each a ``datetime`` or seconds
         from now. Higher ``priority`` (-10 to 10) goes first. If the outbox has the ``idempotency_key`` already, nothing
-        is stored, and the receipt is that of the stored message. ``within`` is a connection, cursor or session of your
+        is stored, and the receipt is that of the stored message. ``lane`` names the rate of ``pace`` that it counts for
+        (default: the domain of the first recipient). ``within`` is a connection, cursor or session of your
         database, which is also that of the outbox: the message is sent if and only if its transaction is committed.
         """
         return run(
             self._mailer.send(
                 message, sender=sender, recipients=recipients, options=options, timeout=timeout, fields=fields,
                 send_at=send_at, priority=priority, expires=expires, idempotency_key=idempotency_key,
-                within=within,
+                lane=lane, within=within,
             )
         )  # fmt: skip
 
@@ -384,6 +386,7 @@ class AsyncSMTPSession(_Session):
         priority: int = 0,
         expires: When | None = None,
         idempotency_key: str | None = None,
+        lane: str | None = None,
         within: object = None,
         **fields: Unpack[Fields],
     ) -> Receipt:
@@ -392,7 +395,7 @@ class AsyncSMTPSession(_Session):
         return await self._mailer.send(
             message, sender=sender, recipients=recipients, options=options, timeout=timeout, fields=fields,
             send_at=send_at, priority=priority, expires=expires, idempotency_key=idempotency_key,
-            within=within,
+            lane=lane, within=within,
         )  # fmt: skip
 
     def send_many(

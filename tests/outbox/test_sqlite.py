@@ -27,7 +27,7 @@ from wlsmtp import MemoryTransport, Message, MessageError, OutboxError, SMTPSess
 from wlsmtp.io.blocking import BlockingIO, run
 from wlsmtp.outbox.clerk import Clerk
 from wlsmtp.outbox.content import StoredContent
-from wlsmtp.outbox.database import MIGRATIONS
+from wlsmtp.outbox.sqlite_schema import MIGRATIONS
 from wlsmtp.receipt import Outcome, RecipientStatus
 from wlsmtp.transports.base import Transport
 

@@ -13,20 +13,20 @@ from tests.postgres import Postgres, PostgresStore
 from tests.worlds import World
 from wlsmtp import MessageError
 from wlsmtp.outbox.base import Outbox
-from wlsmtp.testing.outbox_contract import OutboxContract, SharedOutboxContract
+from wlsmtp.testing.outbox_contract import LanesContract, SharedOutboxContract
 
 
-class TestMemory(OutboxContract):
+class TestMemory(LanesContract):
     def make(self, directory: Path) -> Outbox:
         return make("memory", directory)
 
 
-class TestSQLite(SharedOutboxContract):
+class TestSQLite(SharedOutboxContract, LanesContract):
     def make(self, directory: Path) -> Outbox:
         return make("sqlite", directory)
 
 
-class TestPostgres(SharedOutboxContract):
+class TestPostgres(SharedOutboxContract, LanesContract):
     @pytest.fixture(autouse=True)
     def server(self, postgres: Postgres) -> None:
         self.postgres = postgres

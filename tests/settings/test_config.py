@@ -182,7 +182,8 @@ WRONG: dict[str, Any] = {
     "on_sent": SECRET, "on_error": SECRET, "transport": f"nowhere://u:{SECRET}@x", "auth": SECRET, "partial": SECRET,
     "mechanisms": [SECRET, {}], "exclude_mechanisms": [{SECRET: 1}], "close_timeout": SECRET, "outbox_worker": SECRET,
     "allow_cleartext_auth": SECRET, "opportunistic_tls": SECRET, "sender": {"a": SECRET}, "reply_to": {"a": SECRET},
-    "headers": SECRET, "dkim": SECRET, "before_send": SECRET, "after_send": SECRET,
+    "headers": SECRET, "dkim": SECRET, "before_send": SECRET, "after_send": SECRET, "pace": {"*": SECRET},
+    "pace_scope": SECRET,
 }  # fmt: skip
 
 

@@ -47,6 +47,8 @@ VALUES: dict[str, tuple[str, Any]] = {
     "tls.minimum_version": ("1.3", "1.3"),
     "tls.ciphers": ("ECDHE+AESGCM", "ECDHE+AESGCM"),
     "pool.rate": ("10/second", "10/second"),
+    "pace": ("a.example=10/second, *=1/hour", {"a.example": "10/second", "*": "1/hour"}),
+    "pace_scope": ("session", "session"),
     "pool.max_age": ("none", None),
     "network.family": ("ipv4", "ipv4"),
     "network.local_address": ("127.0.0.1", "127.0.0.1"),
@@ -73,6 +75,7 @@ VALUES: dict[str, tuple[str, Any]] = {
 """What is neither a number nor a switch."""
 WITH: dict[str, dict[str, str]] = {
     "outbox": {"mode": "async"},
+    "pace": {"mode": "async"},
     "outbox_worker": {"mode": "async", "outbox": "sqlite:///o.db"},
     "username": {"password": SECRET},
     "password": {"username": "ann"},

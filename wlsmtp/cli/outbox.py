@@ -76,6 +76,10 @@ def run(
     proxy: opt.Proxy = None,
     timeout: opt.Timeout = None,
     attempts: opt.Attempts = None,
+    pace: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LANE=RATE", help="The rate of a lane, as gmail.com=20/second or *=100/minute."),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="End when nothing is due any more.")] = False,
     workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes that send.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each finished message.")] = False,
@@ -106,7 +110,8 @@ def run(
         listeners.append(Screen(err=True).conversation)
     with _errors_told():
         config = options.config(listeners=listeners, attempts=attempts)
-        session = SMTPSession(config, mode="async", outbox=_outbox(outbox, must_exist=False))
+        rates = ", ".join(pace) if pace else None
+        session = SMTPSession(config, mode="async", outbox=_outbox(outbox, must_exist=False), pace=rates)
         _work(session, once=once, shows_progress=not as_json)
 
 

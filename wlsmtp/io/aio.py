@@ -319,6 +319,21 @@ class AsyncioIO:
         order.wait(_caller())
         await asyncio.sleep(seconds)
 
+    async def readable(self, fileno: int, deadline: float) -> bool:
+        """Wait while other tasks run. The event loop of Windows cannot watch a descriptor: False at the deadline."""
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+        with suppress(NotImplementedError):
+            loop.add_reader(fileno, wake, waiter)
+        try:
+            await within(waiter, deadline)
+        except TimeoutError:
+            return False
+        finally:
+            with suppress(NotImplementedError):
+                loop.remove_reader(fileno)
+        return True
+
     def mutex(self, rank: Rank) -> AbstractContextManager[object]:
         """Return a lock that does nothing, as nothing else runs between two awaits."""
         return CheckedMutex(rank, _caller) if order.is_checked else threading.RLock()

@@ -192,6 +192,10 @@ class IO(Protocol):
         """Wait for ``seconds``."""
         ...
 
+    async def readable(self, fileno: int, deadline: float) -> bool:
+        """Wait until a descriptor can be read; return False if that is not so before ``deadline``."""
+        ...
+
     def mutex(self, rank: Rank) -> AbstractContextManager[object]:
         """Return a lock for short critical sections: nothing waits while it is held. ``rank`` says which locks may be
         taken inside."""

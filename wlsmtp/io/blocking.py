@@ -433,6 +433,11 @@ class BlockingIO:
         order.wait(threading.get_ident())
         time.sleep(seconds)  # noqa: ASYNC251 - blocking is intended here
 
+    async def readable(self, fileno: int, deadline: float) -> bool:
+        """Wait in this thread."""
+        order.wait(threading.get_ident())
+        return wait_until_ready(fileno, max(0.0, deadline - self.now()))[0]
+
     def mutex(self, rank: Rank) -> AbstractContextManager[object]:
         """Return a lock of threads."""
         lock = threading.Lock()

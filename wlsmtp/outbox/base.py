@@ -17,6 +17,7 @@ from wlsmtp.io.base import IO
 from wlsmtp.message.content import Content
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.mail import Mail
+from wlsmtp.outbox.pace import Pace
 from wlsmtp.outbox.within import Within, refused
 from wlsmtp.receipt import OutboxReceipt, Status
 from wlsmtp.settings.options import DeliveryOptions
@@ -49,6 +50,8 @@ class Entry:
     """Seconds from when ``due`` was set until then, so that a clock that is set back makes it wait no longer; None if
     ``due`` is a time that the user has named. Set only in entries that were made here, not in those that were read."""
     priority: int = 0
+    lane: str = ""
+    """Mails of one lane share a rate: see ``Pace``."""
     key: str | None = None
     """The idempotency key: at most one entry has it."""
     owner: str | None = None
@@ -89,7 +92,8 @@ class Agenda:
     """The next times in an outbox; without any, no mail is pending."""
 
     due: float | None
-    """The time at which the next mail is due, of those not being sent; in the past if it waits for its turn."""
+    """The time at which the next mail is due, of those not being sent; in the past if it waits for its turn. With a
+    ``pace``, the time at which a mail that is due may be claimed."""
     lease: float | None
     """The end of the first lease of mail that is being sent."""
 
@@ -150,6 +154,13 @@ class Outbox(ABC):
     """True if mail outlives the program."""
     is_shared = True
     """True if other programs may put and claim mail at the same time."""
+    wakes = False
+    """True if ``wait`` ends early when another program puts mail."""
+    keeps_pace = False
+    """True if claims and the agenda keep to ``pace``."""
+    pace: Pace | None = None
+    """The rates of the lanes; set by the session before the first call. What would exceed the rate of its lane is not
+    claimed, and holds up no other lane."""
     lease: float = 60.0
     """Seconds after which a mail is reclaimed from a worker that gave no sign of life. Workers renew in time."""
     keep: float | None = 7 * 86400.0
@@ -233,6 +244,13 @@ class Outbox(ABC):
     async def purge(self, before: float) -> int:
         """Forget some of the mail that was finished before then; return how many. 0 means that none is left."""
 
+    async def wait(self, timeout: float) -> bool:
+        """Wait for mail of other programs, ``timeout`` seconds at most; return whether some may be due. A worker that
+        stays calls it beside its regular checks, which it never relies on, if ``wakes``. Raises nothing when the
+        storage is away."""
+        await self.io.sleep(timeout)
+        return False
+
     async def left(self) -> list[Entry]:
         """Return all unfinished mail, with its contents: what would be lost. Called when ``is_durable`` is False."""
         return []
@@ -255,3 +273,13 @@ def seconds(name: str, text: str) -> float:
         return float(text)
     except ValueError:
         raise wrong(f"outbox: {name} must be a number of seconds") from None
+
+
+def switch(name: str, text: str) -> bool:
+    """Return the value of an option that is on or off. Raises ``ConfigError``."""
+    if text.lower() not in _SWITCH:
+        raise wrong(f"outbox: {name} must be yes or no")
+    return _SWITCH[text.lower()]
+
+
+_SWITCH = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}

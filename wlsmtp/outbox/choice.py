@@ -1,12 +1,17 @@
-"""Creates an outbox from the setting ``outbox``."""
+"""Creates an outbox from the setting ``outbox``, and its rates from ``pace``."""
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wlsmtp.outbox.base import Outbox
+from wlsmtp.outbox.pace import Pace
+from wlsmtp.settings.limits import rate_of
 from wlsmtp.settings.urls import URL, outbox_home_of, wrong
+
+if TYPE_CHECKING:
+    from wlsmtp.settings.config import SessionConfig
 
 
 def make_outbox(setting: object) -> Outbox:
@@ -24,3 +29,13 @@ def make_outbox(setting: object) -> Outbox:
     if not isinstance(made, Outbox):
         raise wrong("outbox: must be derived from wlsmtp.Outbox")
     return made
+
+
+def pace_of(config: SessionConfig, outbox: Outbox) -> Pace | None:
+    """Return the rates of the lanes; None if there are none. Raises ``ConfigError`` for an outbox that knows no
+    lanes."""
+    if config.pace is None:
+        return None
+    if not outbox.keeps_pace:
+        raise wrong(f"pace: {type(outbox).__name__} keeps to no rates")
+    return Pace({lane: rate_of(rate) for lane, rate in config.pace.items()}, config.pace_scope)

@@ -24,7 +24,10 @@ from wlsmtp.events import log
 from wlsmtp.outbox.base import Entry, OutboxStatistics
 from wlsmtp.outbox.connections import connect, disconnect, disconnect_dropped
 from wlsmtp.outbox.content import StoredContent
+from wlsmtp.outbox.pace import Pace
 from wlsmtp.outbox.rows import COLUMNS, PUT, SETTLED, changes_of, entry_of, row_of
+from wlsmtp.outbox.sqlite_lanes import Lanes
+from wlsmtp.outbox.sqlite_schema import MIGRATIONS
 from wlsmtp.outbox.verdict import interrupted
 from wlsmtp.outbox.within import Within, not_begun, refused
 from wlsmtp.receipt import Status
@@ -45,42 +48,6 @@ PURGED = 1000
 """Mails to forget, and pages to release, per transaction, so that others get their turn."""
 PARTS = 1 << 20
 """The row of part 3 of the content of mail 7 is 7 * PARTS + 3: one tree, read in its order."""
-
-MIGRATIONS = (
-    """
-    CREATE TABLE mails (
-        number INTEGER PRIMARY KEY,
-        id TEXT NOT NULL UNIQUE,
-        key TEXT,
-        status TEXT NOT NULL,
-        priority INTEGER NOT NULL,
-        due REAL,
-        owner TEXT,
-        lease REAL,
-        created REAL NOT NULL,
-        expires REAL,
-        finished REAL,
-        sender TEXT NOT NULL,
-        options TEXT,
-        waiting TEXT NOT NULL,
-        size INTEGER NOT NULL,
-        traits INTEGER NOT NULL,
-        attempts INTEGER NOT NULL,
-        interruptions INTEGER NOT NULL,
-        receipt TEXT NOT NULL
-    );
-    CREATE TABLE contents (part INTEGER PRIMARY KEY, octets BLOB NOT NULL);
-    CREATE UNIQUE INDEX mails_keys ON mails (key) WHERE key IS NOT NULL;
-    CREATE INDEX mails_waiting ON mails (priority, due) WHERE due IS NOT NULL AND owner IS NULL;
-    CREATE INDEX mails_lent ON mails (lease, owner) WHERE owner IS NOT NULL;
-    CREATE INDEX mails_by_status ON mails (status, id);
-    CREATE INDEX mails_finished ON mails (finished) WHERE finished IS NOT NULL;
-    CREATE INDEX mails_deferred ON mails (attempts) WHERE due IS NOT NULL AND attempts > 0;
-    CREATE INDEX mails_interrupted ON mails (interruptions) WHERE interruptions > 0;
-    """,
-)
-"""The statements that make each version of the schema from the previous one; the first makes it from nothing. Append
-only."""
 
 _COLUMNS = f"number, {COLUMNS}"
 _WAITS = "due IS NOT NULL AND owner IS NULL"
@@ -194,25 +161,38 @@ class Database:
         self._connection.executemany("INSERT INTO contents VALUES (?, ?)", parts)
         return entry
 
-    def claim(self, owner: str, limit: int, now: float, lease: float) -> list[Entry]:
+    def claim(self, owner: str, limit: int, now: float, lease: float, pace: Pace | None = None) -> list[Entry]:
         """Lease due entries, as ``Outbox.claim``; fewer if their contents would use too much memory."""
+        lanes = Lanes(self._connection, pace, now) if pace is not None else None
         claimed: list[Entry] = []
         in_memory = 0
-        for priority in self._levels():
-            rows = self._connection.execute(
-                f"SELECT {_COLUMNS} FROM mails WHERE {_WAITS} AND priority = ? AND due <= ? ORDER BY due LIMIT ?",
-                (priority, now, limit - len(claimed)),
-            ).fetchall()
-            for row in rows:
+        for condition, values, lane in self._places(lanes):
+            wanted = limit - len(claimed)
+            if lanes is not None:
+                wanted = lanes.allowed(lane, wanted)
+            before = len(claimed)
+            question = f"SELECT {_COLUMNS} FROM mails WHERE {_WAITS} AND {condition} AND due <= ? ORDER BY due LIMIT ?"
+            for row in self._connection.execute(question, (*values, now, wanted)).fetchall():
                 size = row[13] if row[13] <= SMALL else 0
                 if claimed and in_memory + size > CLAIMED:
                     break
                 if (entry := self._lend(row, owner, now + lease)) is not None:
                     in_memory += size
                     claimed.append(entry)
+            if lanes is not None:
+                lanes.count(lane, len(claimed) - before)
             if len(claimed) == limit or in_memory > CLAIMED // 2:
                 break
         return claimed
+
+    def _places(self, lanes: Lanes | None) -> Iterator[tuple[str, tuple[object, ...], str]]:
+        """Yield conditions for where mail waits, the most urgent first, with their values and their lane."""
+        for priority in self._levels():
+            if lanes is None:
+                yield "priority = ?", (priority,), ""
+            else:
+                for _, lane in lanes.of(priority):
+                    yield "priority = ? AND lane = ?", (priority, lane), lane
 
     def _levels(self) -> Iterator[int]:
         """Return the priorities of waiting mail, highest first, each by one index access."""
@@ -320,8 +300,12 @@ class Database:
                 break
         return entries
 
-    def next_due(self) -> float | None:
-        """Return when the next mail is due, of those not being sent."""
+    def next_due(self, pace: Pace | None = None, now: float = 0.0) -> float | None:
+        """Return when the next mail is due, of those not being sent; with a ``pace``, when its lane may send it."""
+        if pace is not None:
+            lanes = Lanes(self._connection, pace, now)
+            times = (lanes.next_due(level) for level in self._levels())
+            return min((time for time in times if time is not None), default=None)
         question = f"SELECT min(due) FROM mails WHERE {_WAITS} AND priority = ?"
         return min((self._one(question, level)[0] for level in self._levels()), default=None)
 
@@ -347,6 +331,7 @@ class Database:
         for (number,) in rows:
             self._drop_content(number)
             self._connection.execute("DELETE FROM mails WHERE number = ?", (number,))
+        self._connection.execute("DELETE FROM lanes WHERE tat < ?", (before,))
         self._shrink()
         return len(rows)
 

@@ -7,7 +7,7 @@ import math
 import os
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -32,6 +32,7 @@ class MemoryOutbox(Outbox):
 
     is_durable = False
     is_shared = False
+    keeps_pace = True
 
     def __init__(self, *, keep: float | None = 3600.0) -> None:
         """``keep`` is the number of seconds for which finished mail is remembered, at most 100,000 of them."""
@@ -57,7 +58,11 @@ class MemoryOutbox(Outbox):
         self._process = os.getpid()
         self._entries: dict[str, Entry] = {}
         self._keys: dict[str, str] = {}
-        self._queues: dict[int, list[Place]] = {}
+        self._queues: dict[tuple[int, str], list[Place]] = {}
+        """What waits, by priority and lane; in one lane, "", unless there is a pace."""
+        self._has_lanes = False
+        self._arrivals: dict[str, float] = {}
+        """The TATs of the lanes."""
         self._finished: deque[str] = deque()
         self._in_flight: set[str] = set()
 
@@ -70,6 +75,20 @@ class MemoryOutbox(Outbox):
             wall = self.io.unix_time()
             self._clock = Clock(wall, wall, self.io.now())
             self._mutex = self.io.mutex(Rank.OUTBOX)  # last, as an interrupted call is repeated
+        if self._has_lanes is not (self.pace is not None):
+            self._sort_again()
+
+    def _sort_again(self) -> None:
+        """Put what waits into lanes, or into one, for another session."""
+        with self._mutex:
+            self._has_lanes = self.pace is not None
+            self._queues = {}
+            for entry in self._entries.values():
+                if entry.due is not None:
+                    heapq.heappush(self._queue_of(entry), (entry.due, entry.receipt.id))
+
+    def _queue_of(self, entry: Entry) -> list[Place]:
+        return self._queues.setdefault((entry.priority, entry.lane if self._has_lanes else ""), [])
 
     async def close(self) -> None:
         """Close the outbox; the mail remains."""
@@ -93,7 +112,7 @@ class MemoryOutbox(Outbox):
         self._in_flight.discard(id)
         if entry.due is not None:
             # The position first: one without its mail is removed, but mail without a position would never be sent.
-            heapq.heappush(self._queues.setdefault(entry.priority, []), (entry.due, id))
+            heapq.heappush(self._queue_of(entry), (entry.due, id))
             self._entries[id] = entry
             return
         self._entries[id] = entry
@@ -107,27 +126,46 @@ class MemoryOutbox(Outbox):
         """Lease due entries, as ``Outbox.claim``."""
         with self._mutex:
             claimed: list[Entry] = []
-            for priority in sorted(self._queues, reverse=True):
-                claimed += self._claim(owner, priority, limit - len(claimed))
+            now = self.io.unix_time()
+            firsts = {key: place for key in list(self._queues) if (place := self._first(key)) is not None}
+            # Of each priority, the lane whose first mail has waited longest.
+            for key in sorted(firsts, key=lambda key: (-key[0], firsts[key])):
+                found = [*self._claim(owner, key, self._allowed(key[1], limit - len(claimed), now))]
+                self._count(key[1], now, len(found))
+                claimed += found
             return claimed
 
-    def _claim(self, owner: str, priority: int, limit: int) -> Iterator[Entry]:
+    def _allowed(self, lane: str, wanted: int, now: float) -> int:
+        rate = self.pace.rate_of(lane) if self.pace is not None else None
+        return wanted if rate is None else min(wanted, rate.allowed(self._tat(lane), now))
+
+    def _count(self, lane: str, now: float, count: int) -> None:
+        rate = self.pace.rate_of(lane) if self.pace is not None and count else None
+        if self.pace is not None and rate is not None:
+            self._arrivals[self.pace.prefix + lane] = rate.after(self._tat(lane), now, count)
+
+    def _tat(self, lane: str) -> float:
+        return self._arrivals.get(self.pace.prefix + lane, 0.0) if self.pace is not None else 0.0
+
+    def _claim(self, owner: str, key: tuple[int, str], limit: int) -> Iterator[Entry]:
         now = self.io.unix_time()
-        while limit and (place := self._first(priority)) is not None and place[0] <= now:
-            heapq.heappop(self._queues[priority])
+        while limit > 0 and (place := self._first(key)) is not None and place[0] <= now:
+            heapq.heappop(self._queues[key])
             self._in_flight.add(place[1])
             self._entries[place[1]] = entry = replace(self._entries[place[1]], owner=owner)
             yield entry
             limit -= 1
 
-    def _first(self, priority: int) -> Place | None:
-        """Return the next mail of a level. Positions that a mail has left are removed here."""
-        queue = self._queues[priority]
+    def _first(self, key: tuple[int, str]) -> Place | None:
+        """Return the next mail of a queue. Positions that a mail has left are removed here, and the queue with the last
+        of them."""
+        queue = self._queues.get(key, [])
         while queue:
             entry = self._entries.get(queue[0][1])
             if entry is not None and entry.owner is None and entry.due == queue[0][0]:
                 return queue[0]
             heapq.heappop(queue)
+        self._queues.pop(key, None)
         return None
 
     async def renew(self, owner: str) -> None:
@@ -186,11 +224,16 @@ class MemoryOutbox(Outbox):
     async def agenda(self) -> Agenda:
         """Return the next times, as ``Outbox.agenda``."""
         with self._mutex:
-            return Agenda(self._next_due(), math.inf if self._in_flight else None)
+            now = self.io.unix_time()
+            return Agenda(self._next_due(lambda lane: self._free_at(lane, now)), math.inf if self._in_flight else None)
 
-    def _next_due(self) -> float | None:
-        places = map(self._first, self._queues)
-        return min((place[0] for place in places if place is not None), default=None)
+    def _next_due(self, free_at: Callable[[str], float] = lambda _: 0.0) -> float | None:
+        places = [(lane, self._first((level, lane))) for level, lane in list(self._queues)]
+        return min((max(place[0], free_at(lane)) for lane, place in places if place is not None), default=None)
+
+    def _free_at(self, lane: str, now: float) -> float:
+        rate = self.pace.rate_of(lane) if self.pace is not None else None
+        return 0.0 if rate is None else rate.free_at(self._tat(lane), now)
 
     async def statistics(self) -> OutboxStatistics:
         """Return the counts, as ``Outbox.statistics``."""
@@ -212,6 +255,7 @@ class MemoryOutbox(Outbox):
         """Forget finished mail, as ``Outbox.purge``."""
         with self._mutex:
             before -= self._clock.excess(self.io.unix_time(), self.io.now())
+            self._arrivals = {lane: tat for lane, tat in self._arrivals.items() if tat >= before}
             old = [id for id in self._finished if (self._entries[id].finished or 0.0) < before]
             kept = set(self._finished).difference(old)
             self._finished = deque(id for id in self._finished if id in kept)

@@ -12,12 +12,13 @@ from wlsmtp.outbox.content import traits_of
 from wlsmtp.receipt import Status
 
 COLUMNS = (
-    "id, key, status, priority, due, owner, created, expires, finished, sender, options, waiting, size, traits, receipt"
+    "id, key, status, priority, due, owner, created, expires, finished, sender, options, waiting, size, traits, "
+    "receipt, lane"
 )
 """The columns that ``entry_of`` reads, in order."""
 PUT = (
     "id", "key", "status", "priority", "due", "created", "expires", "sender", "options", "waiting", "size", "traits",
-    "attempts", "interruptions", "receipt",
+    "attempts", "interruptions", "receipt", "lane",
 )  # fmt: skip
 """The columns of ``row_of``, in order."""
 SETTLED = ("id", "status", "due", "finished", "waiting", "attempts", "interruptions", "receipt")
@@ -31,7 +32,7 @@ def row_of(entry: Entry) -> tuple[Any, ...]:
     return (
         receipt.id, entry.key, receipt.status.value, entry.priority, entry.due, entry.created, entry.expires,
         entry.sender, records.dump_options(entry.options), json.dumps(entry.waiting), entry.size,
-        traits_of(content), receipt.attempts, receipt.interruptions, records.dump(receipt, _waits(entry)),
+        traits_of(content), receipt.attempts, receipt.interruptions, records.dump(receipt, _waits(entry)), entry.lane,
     )  # fmt: skip
 
 
@@ -53,12 +54,13 @@ def _waits(entry: Entry) -> tuple[float, float] | None:
 
 def entry_of(row: Any) -> Entry:
     """Return the entry, without its content. Raises any exception for a row written by another version, or damaged."""
-    id, key, status, priority, due, owner, created, expires, finished, sender, options, waiting, size, _, receipt = row
+    id, key, status, priority, due, owner, created, expires, finished, *rest = row
+    sender, options, waiting, size, _, receipt, lane = rest
     loaded = records.load(id, Status(status), receipt)
     if due is not None:
         loaded = loaded.changed(next_attempt=datetime.fromtimestamp(due, UTC))
     return Entry(
         receipt=loaded, sender=sender, options=records.load_options(options), waiting=tuple(json.loads(waiting)),
         size=size, created=created, due=due, finished=finished, expires=expires, priority=priority, key=key,
-        owner=owner,
+        owner=owner, lane=lane,
     )  # fmt: skip

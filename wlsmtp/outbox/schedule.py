@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING
 
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.outbox.base import PRIORITIES, Entry
+from wlsmtp.outbox.pace import lane_of
 from wlsmtp.receipt import OutboxReceipt, RecipientResult, RecipientStatus, Status
 
 if TYPE_CHECKING:
     from wlsmtp.message.mail import Mail
 
+_LANE = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}")
 When = datetime | float
 """A point in time: a ``datetime`` (without a time zone: local time), or seconds from now."""
 
@@ -27,6 +30,7 @@ class Schedule:
     priority: int = 0
     expires: When | None = None
     idempotency_key: str | None = None
+    lane: str | None = None
     carried: Mapping[str, str] = field(default_factory=dict)
 
     def entry(self, mail: Mail, now: float) -> Entry:
@@ -40,6 +44,8 @@ class Schedule:
         key = self.idempotency_key
         if key is not None and not (isinstance(key, str) and 0 < len(key) <= 255):
             raise _wrong("idempotency_key: must have 1 to 255 characters")
+        if self.lane is not None and not (isinstance(self.lane, str) and _LANE.fullmatch(self.lane)):
+            raise _wrong("lane: must have 1 to 255 printable characters")
         addresses = mail.envelope.addresses
         receipt = OutboxReceipt(
             id=_new_id(now),
@@ -61,6 +67,7 @@ class Schedule:
             expires=expires,
             pause=_pause(self.send_at),
             priority=int(self.priority),
+            lane=lane_of(addresses) if self.lane is None else self.lane.lower(),
             key=key,
             content=mail.content,
         )

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from wlsmtp.io.base import IO, Condition, Task
     from wlsmtp.message.mail import Mail
     from wlsmtp.outbox.base import Agenda, Entry, Outbox, OutboxStatistics
+    from wlsmtp.outbox.pace import Pace
     from wlsmtp.receipt import Follower, Receipt
     from wlsmtp.settings.config import Callback, SessionConfig
     from wlsmtp.smtp.deadlines import Deadlines
@@ -51,13 +52,15 @@ class Spooler:
     def __init__(
         self, config: SessionConfig, outbox: Outbox, transport: Transport, io: IO,
         deadlines: Callable[[float | None], Deadlines], hire: Callable[..., Worker], follower: Follower,
-        *, is_closed: bool = False, after_send: Callable[[Receipt], Awaitable[None]] | None = None,
+        *, is_closed: bool = False, pace: Pace | None = None,
+        after_send: Callable[[Receipt], Awaitable[None]] | None = None,
     ) -> None:  # fmt: skip
         """``hire`` creates a worker for this outbox; it is given ``finish`` and ``stays``. ``transport`` is opened and
         closed here, as it must not be closed while a worker is sending. A spooler belongs to the process and event loop
         that made it; ``follower`` follows a message wherever its receipt is used."""
         self._outbox = outbox
         self._outbox.io = io
+        self._outbox.pace = pace
         self._transport = transport
         self._io = io
         self._deadlines = deadlines

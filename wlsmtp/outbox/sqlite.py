@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
@@ -18,12 +18,12 @@ from wlsmtp.io.forks import watch_forks
 from wlsmtp.io.order import Rank
 from wlsmtp.io.place import Place
 from wlsmtp.io.thread import Lock
-from wlsmtp.outbox.base import Agenda, Entry, Outbox, OutboxStatistics, options_of
+from wlsmtp.outbox.base import Agenda, Entry, OutboxStatistics, options_of
 from wlsmtp.outbox.clerk import PATIENCE, Clerk, Duties, Job, Queue, taken
 from wlsmtp.outbox.clock import Clock, Watch
 from wlsmtp.outbox.database import Database, identity, put_within
+from wlsmtp.outbox.stored import StoredOutbox
 from wlsmtp.outbox.within import Within
-from wlsmtp.receipt import Status
 from wlsmtp.settings.urls import URL, wrong
 
 T = TypeVar("T")
@@ -32,8 +32,10 @@ FORK_PATIENCE = 5.0
 """Maximum seconds for which a fork waits for a transaction."""
 
 
-class SQLiteOutbox(Outbox):
+class SQLiteOutbox(StoredOutbox):
     """Mail in a file that survives the program, and (with ``synchronous="full"``) a power failure."""
+
+    keeps_pace = True
 
     def __init__(
         self,
@@ -128,7 +130,7 @@ class SQLiteOutbox(Outbox):
     async def claim(self, owner: str, limit: int) -> list[Entry]:
         """Lease due entries, as ``Outbox.claim``."""
         now = self.io.unix_time()
-        return await self._do(lambda database: database.claim(owner, limit, now, self.lease))
+        return await self._do(lambda database: database.claim(owner, limit, now, self.lease, self.pace))
 
     async def renew(self, owner: str) -> None:
         """Renew leases, as ``Outbox.renew``."""
@@ -146,23 +148,10 @@ class SQLiteOutbox(Outbox):
         dead = {name: leases[name] for name, rest in rests.items() if rest <= 0 and name != owner}
         return await self._do(lambda database: database.reclaim(dead, self.io.unix_time()))
 
-    async def get(self, id: str) -> Entry | None:
-        """Return an entry, as ``Outbox.get``."""
-        return await self._look(lambda database: database.get(id))
-
-    async def page(self, statuses: Collection[Status], after: Entry | None, limit: int) -> list[Entry]:
-        """Return entries, as ``Outbox.page``."""
-        id = "" if after is None else after.receipt.id
-        return await self._look(lambda database: database.page(statuses, id, limit))
-
-    async def change(self, old: Entry, new: Entry) -> bool:
-        """Replace an entry, as ``Outbox.change``."""
-        return await self._do(lambda database: database.change(old, new))
-
     async def agenda(self) -> Agenda:
         """Return the next times, as ``Outbox.agenda``."""
-        due, leases = await self._look(lambda database: (database.next_due(), database.leases()))
         wall = self.io.unix_time()
+        due, leases = await self._look(lambda database: (database.next_due(self.pace, wall), database.leases()))
         rests = self._watch.look(leases, wall, self.io.now())
         return Agenda(due, min((wall + rest for rest in rests.values()), default=None))
 

@@ -38,12 +38,14 @@ CLAIMED = 100
 """Mails leased at once: few, so that a death leaves few in doubt, and urgent mail need not wait long."""
 FIRST_CLAIM = 10
 """Mails leased by a worker that has not delivered any yet."""
-RECENT = 2.0
+RECENT = 1.0
 """Seconds that count for how many mails are leased at once."""
 POLL_INTERVAL = 1.0
 """Seconds after which a shared outbox is checked for the mail of other programs."""
 IDLE_EXIT_AFTER = 1.0
 """Seconds for which a worker without work stays, in case more is put."""
+LISTEN_INTERVAL = 1.0
+"""Seconds after which a listener checks whether its worker has ended."""
 UNCALLED_INTERVAL = 10.0
 """Seconds after which an outbox of this program alone is checked without a notification."""
 PURGE_INTERVAL = 3600.0
@@ -106,6 +108,8 @@ class Worker:
         self._clock: Clock | None = None
         self._age_clock: Clock | None = None
         """By which the age of mail is measured: a clock that jumps ahead gives nothing up."""
+        self._listener: Task[None] | None = None
+        """Waits for the mail of other programs."""
         self._calls = 0
         self._answered = 0
         """Number of notifications after which the outbox was checked."""
@@ -174,6 +178,8 @@ class Worker:
 
     async def _end(self, keeper: Task[None] | None) -> None:
         self.lifecycle.move(State.STOPPING)
+        if self._listener is not None:
+            self._listener.cancel()  # a thread ends within a LISTEN_INTERVAL, and nobody waits for it
         async with self._ending:
             self._has_no_leases = True
             self._ending.notify_all()
@@ -190,6 +196,7 @@ class Worker:
     async def _wait_for_work(self) -> bool:
         """Return True once there may be work; False when it is time to end."""
         has_waited = False
+        self._listen()
         while self.state is State.RUNNING:
             calls = self._answered = self._calls
             pause = await self._pause_before_next_look()
@@ -209,6 +216,18 @@ class Worker:
                 except TimeoutError:
                     has_waited = True
         return False
+
+    def _listen(self) -> None:
+        """Begin to wait for the mail of other programs, if the outbox tells of it."""
+        if self._listener is None and self._outbox.wakes and self._stays():
+            with suppress(OSError):  # there is no thread for it: the regular checks find the mail
+                self._listener = self._io.spawn(self._call_when_woken(), "wlsmtp-outbox-listener")
+
+    async def _call_when_woken(self) -> None:
+        while self.state is State.RUNNING and self._stays():
+            if await self._outbox.wait(LISTEN_INTERVAL):
+                await self.call()
+        self._listener = None
 
     def _at_most(self, seconds: float) -> float:
         return min(seconds, POLL_INTERVAL if self._outbox.is_shared else UNCALLED_INTERVAL)

@@ -20,13 +20,13 @@ from wlsmtp.sasl.base import Mechanism
 from wlsmtp.sasl.plugins import needs_no_secret, with_own
 from wlsmtp.settings.dkim import DKIM, keys_of
 from wlsmtp.settings.help import spells_out
-from wlsmtp.settings.limits import OUTBOX_RETRY, Pipelining, PoolLimits, RetryPolicy, Timeouts
+from wlsmtp.settings.limits import OUTBOX_RETRY, Pipelining, PoolLimits, RetryPolicy, Timeouts, rates_of
 from wlsmtp.settings.network import Network, Proxy
 from wlsmtp.settings.options import DeliveryOptions
 from wlsmtp.settings.plugged import OutboxLike, SSLContextLike, TransportLike, flaw_of, is_ssl_context
 from wlsmtp.settings.shorthands import digest, named, one_or_several
 from wlsmtp.settings.sources import fields_from_env, fields_from_preset, fields_from_url, transport_from_url
-from wlsmtp.settings.urls import URL, outbox_home_of, wrong
+from wlsmtp.settings.urls import URL, known_outbox, wrong
 from wlsmtp.settings.validation import Seconds, Settings
 
 TokenProvider = Callable[[], str | Awaitable[str]]
@@ -195,6 +195,12 @@ class SessionKeywords(TypedDict, total=False):
     block, and the exit of a program that did not close its session."""
     outbox_worker: bool | None
     """False: this session only stores messages; other programs (``wlsmtp outbox run``) send them."""
+    pace: Mapping[str, str] | str | None
+    """With ``mode="async"``: the rates at which messages are sent, by lane, as ``{"gmail.com": "20/second", "*":
+    "100/minute"}``. The lane of a message is the domain of its first recipient, or what ``send(lane=…)`` says; ``"*"``
+    is each other lane. A lane that has used up its rate waits, and holds up no other one."""
+    pace_scope: Literal["cluster", "session"] | None
+    """The sessions that keep to ``pace`` together: all that share the outbox (``"cluster"``), or this one alone."""
     username: str | None
     """The user to log in, with a ``password`` or a ``token``. None: no login."""
     password: str | SecretStr | None
@@ -281,6 +287,8 @@ class SessionConfig(Settings):
     outbox: Any = Field(default="memory:", repr=False, exclude=True)  # its URL may hold a password
     close_timeout: Seconds = 10.0
     outbox_worker: bool = True
+    pace: Mapping[str, str] | None = None
+    pace_scope: Literal["cluster", "session"] = "cluster"
     username: str | None = None
     password: SecretStr | None = None
     token: SecretStr | TokenProvider | None = None
@@ -335,19 +343,14 @@ class SessionConfig(Settings):
     def _proxy_url(cls, value: object) -> object:
         return Proxy.from_url(value) if isinstance(value, str) else value
 
-    @field_validator("outbox")
-    @classmethod
-    def _outbox_url(cls, value: object) -> object:
-        if isinstance(value, str):
-            outbox_home_of(value)
-        return value
-
     @field_validator("sender", "reply_to", mode="before")
     @classmethod
     def _pairs(cls, value: object) -> object:
         return [named(item) for item in value] if isinstance(value, list) else named(value)
 
     _keys = field_validator("dkim", mode="before")(keys_of)
+    _outbox_url = field_validator("outbox")(known_outbox)
+    _rates = field_validator("pace", mode="before")(rates_of)
     _hooks = field_validator("before_send", "after_send", mode="before")(one_or_several)
     _own_mechanisms = field_validator("mechanisms", mode="wrap")(with_own)
 
@@ -406,6 +409,8 @@ class SessionConfig(Settings):
             raise ValueError("port: 25 is for SMTP only (RFC 2033 §5)")
         if self.mode is Mode.SYNC and "outbox" in self.model_fields_set:
             raise ValueError("outbox: keeps messages with mode='async' only, and mode is 'sync'")
+        if self.mode is Mode.SYNC and self.pace is not None:
+            raise ValueError("pace: is kept by an outbox, with mode='async'; without one use PoolLimits(rate=…)")
         if not self.outbox_worker and self.outbox == "memory:":
             raise ValueError("outbox_worker: mail in memory must be sent by this program")
         if self.is_unix and self.security is Security.SSL and not self.tls.server_hostname:

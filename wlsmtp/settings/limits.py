@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -67,20 +67,38 @@ class PoolLimits(Settings):
     @classmethod
     def _count_per_unit(cls, value: str | None) -> str | None:
         if value is not None:
-            _rate(value)
+            rate_of(value)
         return value
 
     @property
     def messages_per(self) -> tuple[int, float] | None:
         """``rate`` as a number of messages and of seconds."""
-        return None if self.rate is None else _rate(self.rate)
+        return None if self.rate is None else rate_of(self.rate)
 
 
-def _rate(text: str) -> tuple[int, float]:
+def rate_of(text: str) -> tuple[int, float]:
+    """Return a rate as a number of messages and of seconds. Raises ``ValueError``."""
     found = re.fullmatch(r"([1-9][0-9]{0,8}) */ *(second|minute|hour|day)", text)
     if found is None:
         raise ValueError("must be like '10/second', '100/minute', '2000/hour' or '50000/day'")
     return int(found[1]), {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}[found[2]]
+
+
+def rates_of(value: object) -> dict[str, str] | None:
+    """Return rates by lane, as they are given: a mapping, or one text as ``"gmail.com=20/second, *=100/minute"``.
+    Raises ``ValueError``."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        pairs = [pair.partition("=") for pair in value.split(",")]
+        value = {lane.strip(): rate.strip() for lane, _, rate in pairs}
+    if not isinstance(value, Mapping) or not value:
+        raise ValueError("must be rates by lane, such as {'gmail.com': '20/second', '*': '100/minute'}")
+    for lane, rate in value.items():
+        if not isinstance(lane, str) or not 0 < len(lane) <= 255 or not isinstance(rate, str):
+            raise ValueError("must be rates by lane, such as {'gmail.com': '20/second', '*': '100/minute'}")
+        rate_of(rate)
+    return dict(value)
 
 
 class Pipelining(Settings):

@@ -52,7 +52,7 @@ def _proxy(text: str) -> dict[str, Any]:
 
 _WHOLE: dict[str, Callable[[str], dict[str, Any]]] = {"timeout": _timeouts, "pipelining": _pipelining, "proxy": _proxy}
 """The parts that one text can give as a whole."""
-_ALSO = frozenset({"outbox"})
+_ALSO = frozenset({"outbox", "pace"})
 """Settings that a text can represent although their type does not show it."""
 
 

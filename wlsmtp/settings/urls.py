@@ -188,6 +188,13 @@ def outbox_home_of(text: str) -> str:
     return home
 
 
+def known_outbox(value: object) -> object:
+    """Return an outbox as it is given. Raises ``ValueError`` for a URL that leads to none."""
+    if isinstance(value, str):
+        outbox_home_of(value)
+    return value
+
+
 @cache
 def _offered(group: str) -> dict[str, str]:
     from importlib.metadata import entry_points  # takes longer to import than all of this package

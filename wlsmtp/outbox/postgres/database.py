@@ -17,8 +17,9 @@ from wlsmtp.errors import OutboxError, Stage
 from wlsmtp.events import log
 from wlsmtp.outbox.base import PRIORITIES, Entry, OutboxStatistics
 from wlsmtp.outbox.content import StoredContent
+from wlsmtp.outbox.pace import Pace
 from wlsmtp.outbox.postgres import statements as say
-from wlsmtp.outbox.postgres.schema import lock_of, quoted
+from wlsmtp.outbox.postgres.schema import channel_of, lock_of, quoted
 from wlsmtp.outbox.postgres.source import Connection, Source
 from wlsmtp.outbox.rows import PUT, SETTLED, changes_of, entry_of, row_of
 from wlsmtp.outbox.verdict import interrupted
@@ -29,6 +30,15 @@ PURGED = 1000
 """Mails to forget in one transaction."""
 LOCK_PATIENCE = "500ms"
 """Maximum wait of a put for an idempotency key that another transaction holds, before others go first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Mail to be stored."""
+
+    entries: Sequence[Entry]
+    notifies: bool = False
+    """True to notify the workers of other programs, unless mail is waiting already."""
 
 
 class KeyInUse(Exception):
@@ -49,6 +59,7 @@ class Text:
     def __init__(self, schema: str, clock: str = say.CLOCK) -> None:
         self.schema: str = schema
         self.lock: int = lock_of(schema)
+        self.channel: str = channel_of(schema)
         self._names = {"{schema}": quoted(schema), "{now}": clock}
         self.of: Callable[[str], bytes] = cache(self._of)
 
@@ -82,19 +93,19 @@ class Database:
 
     # Mail that is put.
 
-    def put(self, entries: Sequence[Entry]) -> Agreed:
+    def put(self, put: Put) -> Agreed:
         """Store entries, as ``Outbox.put``. Raises ``KeyInUse``, and nothing is stored then."""
-        if _are_small(entries):
-            return self._play(putting(entries, self._text))
+        if _are_small(put.entries):
+            return self._play(putting(put, self._text))
         with self.connection.transaction():
-            return self._play(putting(entries, self._text))
+            return self._play(putting(put, self._text))
 
-    def put_patiently(self, entries: Sequence[Entry]) -> Agreed:
+    def put_patiently(self, put: Put) -> Agreed:
         """Store entries, waiting briefly for transactions that hold a key."""
         try:
             with self.connection.transaction():
                 self.all(say.SET_LOCK_TIMEOUT, timeout=LOCK_PATIENCE)
-                return self._play(putting(entries, self._text, waits=True))
+                return self._play(putting(put, self._text, waits=True))
         except psycopg.errors.LockNotAvailable:
             raise KeyInUse from None
 
@@ -112,10 +123,21 @@ class Database:
 
     def claim(self, owner: str, limit: int, lease: float, starts: Mapping[int, float]) -> Agreed:
         """Lease due entries, as ``Outbox.claim``; each level is searched from ``starts`` on."""
-        claimed: list[Entry] = []
         levels, froms = list(LEVELS), [starts.get(level, 0.0) for level in LEVELS]
         rows = self.all(say.CLAIM, owner=owner, limit=limit, lease=lease, levels=levels, starts=froms)
-        for _, *row, octets in rows:
+        return Agreed(rows[0][0], self._claimed(owner, rows))
+
+    def claim_in_lanes(self, owner: str, limit: int, lease: float, pace: Pace) -> Agreed:
+        """Lease due entries as the rates of their lanes allow, as ``Outbox.claim``."""
+        values = {"owner": owner, "limit": limit, "lease": lease, **_rates(pace)}
+        rows = self.all(say.CLAIM_IN_LANES, **values)
+        if rows[0][1]:  # there were lanes without a row
+            rows = self.all(say.CLAIM_IN_LANES, **values)
+        return Agreed(rows[0][0], self._claimed(owner, rows))
+
+    def _claimed(self, owner: str, rows: list[Any]) -> list[Entry]:
+        claimed: list[Entry] = []
+        for _, _, *row, octets in rows:
             if row[0] is None:
                 break
             try:
@@ -125,7 +147,7 @@ class Database:
                 continue
             content = self._content(entry, traits=row[13], octets=octets)
             claimed.append(replace(entry, owner=owner, content=content))
-        return Agreed(rows[0][0], claimed)
+        return claimed
 
     def _content(self, entry: Entry, *, traits: int, octets: bytes | None) -> StoredContent:
         id, is_large = entry.receipt.id, entry.size > say.SMALL
@@ -147,10 +169,14 @@ class Database:
         values = _rows(SETTLED, [changes_of(new)])
         return bool(self.all(say.CHANGE, was_due=old.due, was_tried=old.receipt.attempts, **values))
 
-    def agenda(self, starts: Mapping[int, float]) -> Agreed:
-        """Return when the next mail is due, and the owners of leases with their ends."""
-        levels, froms = list(LEVELS), [starts.get(level, 0.0) for level in LEVELS]
-        now, due, owners, leases = self.one(say.AGENDA, levels=levels, starts=froms)
+    def agenda(self, starts: Mapping[int, float], pace: Pace | None = None) -> Agreed:
+        """Return when the next mail is due, or may be sent with a ``pace``, and the owners of leases with their
+        ends."""
+        if pace is None:
+            levels, froms = list(LEVELS), [starts.get(level, 0.0) for level in LEVELS]
+            now, due, owners, leases = self.one(say.AGENDA, levels=levels, starts=froms)
+        else:
+            now, due, owners, leases = self.one(say.AGENDA_IN_LANES, **_rates(pace))
         return Agreed(now, (due, dict(zip(owners, leases, strict=True))))
 
     def reclaim(self, dead: Mapping[str, float]) -> list[Entry]:
@@ -247,16 +273,18 @@ Steps = Generator[tuple[str, dict[str, Any]], Any, Agreed]
 """Statements to be carried out one after the other, each answered by its rows."""
 
 
-def putting(entries: Sequence[Entry], text: Text, *, waits: bool = False) -> Steps:
+def putting(put: Put, text: Text, *, waits: bool = False) -> Steps:
     """Store entries: small contents with the records in one statement, large ones after them, part by part, in a
     transaction of the caller's. In place of an entry with a known key, the entry that has it is returned. ``waits`` for
     other transactions that put the same key; without, that is a ``KeyInUse``, and nothing is stored."""
+    entries = put.entries
     if waits:
         keys = [entry.key for entry in entries if entry.key is not None]
         yield say.LOCK_KEYS, {"lock": text.lock, "keys": keys}
     are_small = _are_small(entries)
     values = _rows(PUT, map(row_of, entries)) | _contents(entries if are_small else ()) | {"lock": text.lock}
-    [(now, locked, kept)] = yield say.PUT_MAILS, values
+    values |= {"channel": text.channel, "notifies": put.notifies, "levels": list(LEVELS)}
+    [(now, locked, kept, _)] = yield say.PUT_MAILS, values
     if locked:
         raise KeyInUse
     ids_kept = set(kept)
@@ -288,6 +316,11 @@ def read(row: Any) -> Entry:
     except Exception as error:
         words = f"The record of message {row[0]} in PostgreSQL cannot be read ({type(error).__name__})"
         raise OutboxError(words, stage=Stage.SETTINGS, hint="It is kept, with its content") from error
+
+
+def _rates(pace: Pace) -> dict[str, Any]:
+    rates = [{"lane": lane, "step": rate.interval, "tolerance": rate.tolerance} for lane, rate in pace.rates.items()]
+    return {"rates": json.dumps(rates), "prefix": pace.prefix}
 
 
 def _rows(names: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> dict[str, Any]:

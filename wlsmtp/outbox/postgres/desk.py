@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +10,12 @@ import psycopg
 
 from wlsmtp.errors import MessageError, OutboxError, Stage
 from wlsmtp.outbox.clerk import Clerk, Duties, Job, taken
-from wlsmtp.outbox.postgres.database import Agreed, Database, KeyInUse, Text
+from wlsmtp.outbox.postgres.database import Agreed, Database, KeyInUse, Put, Text
 from wlsmtp.outbox.postgres.schema import MIGRATIONS, script, version_of
 from wlsmtp.outbox.postgres.source import Unreachable
 
 if TYPE_CHECKING:
     from wlsmtp.io.base import IO
-    from wlsmtp.outbox.base import Entry
     from wlsmtp.outbox.postgres.source import Source
 
 IDLE_EXIT_AFTER = 30.0
@@ -150,20 +149,21 @@ class Desk:
 
 def put_together(database: Database, jobs: list[Job]) -> None:
     """Store the puts of several callers in one statement."""
-    lists: list[Sequence[Entry]] = [job.what for job in jobs]
-    agreed = database.put([entry for entries in lists for entry in entries])
+    puts: list[Put] = [job.what for job in jobs]
+    entries = [entry for put in puts for entry in put.entries]
+    agreed = database.put(Put(entries, any(put.notifies for put in puts)))
     rest = iter(agreed.found)
-    for job, entries in zip(jobs, lists, strict=True):
-        job.result = Agreed(agreed.now, [next(rest) for _ in entries])
+    for job, put in zip(jobs, puts, strict=True):
+        job.result = Agreed(agreed.now, [next(rest) for _ in put.entries])
         job.end()
 
 
-def put(database: Database, entries: Sequence[Entry]) -> Agreed:
+def put_one(database: Database, put: Put) -> Agreed:
     """Store the put of one caller."""
     try:
-        return database.put(entries)
+        return database.put(put)
     except KeyInUse:
-        return database.put_patiently(entries)
+        return database.put_patiently(put)
 
 
 def _is_lost(error: psycopg.Error) -> bool:

@@ -6,25 +6,26 @@ and one does all the rest. A slow put of a long list therefore delays no lease.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 from wlsmtp.errors import ConfigError, MessageError, Stage
 from wlsmtp.io.forks import watch_forks
-from wlsmtp.outbox.base import Agenda, Entry, Outbox, OutboxStatistics, seconds
+from wlsmtp.outbox.base import Agenda, Entry, OutboxStatistics, seconds, switch
 from wlsmtp.outbox.clock import Clock, Watch
+from wlsmtp.outbox.stored import StoredOutbox
 from wlsmtp.outbox.within import Within
-from wlsmtp.receipt import Status
 from wlsmtp.settings.urls import URL, wrong
 
 if TYPE_CHECKING:
     from psycopg_pool import ConnectionPool
 
     from wlsmtp.io.place import Place
-    from wlsmtp.outbox.postgres.database import Agreed, Database, Text
+    from wlsmtp.outbox.postgres.database import Agreed, Database, Put, Text
     from wlsmtp.outbox.postgres.desk import Desk
+    from wlsmtp.outbox.postgres.notices import Notices
 
     Pool = ConnectionPool[Any]
 else:
@@ -42,10 +43,11 @@ QUICK = 0.05
 """Seconds that such a check may take to count for nothing."""
 
 
-class PostgresOutbox(Outbox):
+class PostgresOutbox(StoredOutbox):
     """Mail in a PostgreSQL database (13 or later), which any number of machines share. Requires psycopg 3: ``pip
     install "wlsmtp[postgres]"``."""
 
+    keeps_pace = True
     _clock = ""
     """The clock of the database as SQL, if it is not the real one."""
 
@@ -57,10 +59,13 @@ class PostgresOutbox(Outbox):
         schema: str = "wlsmtp",
         lease: float = 60.0,
         keep: float | None = 7 * 86400.0,
+        notify: bool = True,
     ) -> None:
         """``conninfo`` is a libpq connection string: a URL or ``key=value`` pairs; the rest comes from the ``PG…``
         variables. ``pool``, a ``psycopg_pool.ConnectionPool``, replaces it. ``schema`` has the tables, and is created
-        with them. ``lease`` and ``keep``: see ``Outbox``. Raises ``ConfigError``."""
+        with them. ``lease`` and ``keep``: see ``Outbox``. ``notify=False``: no LISTEN and NOTIFY, so that mail of other
+        programs is found at the next check, each second. With a ``pool`` nothing listens, as that would take one of its
+        connections for good. Raises ``ConfigError``."""
         try:
             from wlsmtp.outbox.postgres.source import Source
         except ImportError as error:
@@ -76,6 +81,8 @@ class PostgresOutbox(Outbox):
         self.lease: float = lease
         self.keep: float | None = keep
         self.schema: str = schema
+        self.notify: bool = notify
+        self.wakes = notify and pool is None
         self._conninfo = conninfo
         self._pool = pool
         self._source = Source(conninfo, pool, schema)
@@ -83,6 +90,7 @@ class PostgresOutbox(Outbox):
         self._desks: tuple[Desk, Desk] | None = None
         """The desks for puts, and for all the rest; of this process and event loop."""
         self._text: Text | None = None
+        self._notices: Notices | None = None
         self._began = 0.0, 0.0
         """A moment by the clock of the database, and by that of ``IO.now``."""
         self._forget()
@@ -98,14 +106,16 @@ class PostgresOutbox(Outbox):
 
     @classmethod
     def from_url(cls, url: URL) -> Self:
-        """Return an outbox from ``postgresql://user@host/database?schema=mail&lease=60&keep=604800``; other options
-        after ``?`` go to libpq. Raises ``ConfigError``."""
+        """Return an outbox from ``postgresql://user@host/database?schema=mail&lease=60&keep=604800&notify=no``; other
+        options after ``?`` go to libpq. Raises ``ConfigError``."""
         options: dict[str, Any] = {}
         rest = []
         head, _, query = url.text.partition("?")
         for name, value in parse_qsl(query, keep_blank_values=True):
             if name in ("lease", "keep"):
                 options[name] = seconds(name, value)
+            elif name == "notify":
+                options[name] = switch(name, value)
             elif name == "schema":
                 options[name] = value
             else:
@@ -118,7 +128,8 @@ class PostgresOutbox(Outbox):
     def __getstate__(self) -> dict[str, Any]:
         if self._pool is not None:
             raise TypeError("a PostgresOutbox with a pool cannot be pickled or copied: give it a connection string")
-        return {"conninfo": self._conninfo, "schema": self.schema, "lease": self.lease, "keep": self.keep}
+        settings = {"conninfo": self._conninfo, "schema": self.schema, "lease": self.lease, "keep": self.keep}
+        return {**settings, "notify": self.notify}
 
     def __setstate__(self, settings: dict[str, Any]) -> None:
         self.__init__(**settings)  # type: ignore[misc]
@@ -130,6 +141,8 @@ class PostgresOutbox(Outbox):
         """Forget the parent's connections in a child, which makes its own."""
         for desk in self._desks or ():
             desk.source.after_fork()
+        if self._notices is not None:
+            self._notices.after_fork()
 
     def unix_time(self) -> float:
         """Return the time by the clock of the database, as it was last read."""
@@ -145,16 +158,18 @@ class PostgresOutbox(Outbox):
         """Connect, and create the tables if they do not exist."""
         if self._home != self.io.here():
             from wlsmtp.outbox.postgres.database import Text
-            from wlsmtp.outbox.postgres.desk import Desk, put, put_together
+            from wlsmtp.outbox.postgres.desk import Desk, put_one, put_together
+            from wlsmtp.outbox.postgres.notices import Notices
             from wlsmtp.outbox.postgres.source import Source
 
             self._forget()
             text = self._text = Text(self.schema, *([self._clock] if self._clock else []))
             sources = [Source(self._conninfo, self._pool, self.schema) for _ in range(2)]
             self._desks = (
-                Desk(self.io, sources[0], text, "wlsmtp-outbox-puts", put, put_together),
+                Desk(self.io, sources[0], text, "wlsmtp-outbox-puts", put_one, put_together),
                 Desk(self.io, sources[1], text, "wlsmtp-outbox-clerk"),
             )
+            self._notices = Notices(self.io, Source(self._conninfo, None, self.schema)) if self.notify else None
             self._home = self.io.here()  # last: an interrupt leaves the rest to the next call
         agreed = await self._look(lambda database: database.newest())
         now = self._hear(agreed.now)
@@ -169,6 +184,8 @@ class PostgresOutbox(Outbox):
 
     async def close(self) -> None:
         """Close the connections; the next call connects again."""
+        if self._notices is not None:
+            self._notices.close()
         for desk in self._desks or ():
             await desk.close(self.io.now() + PATIENCE)
 
@@ -179,7 +196,7 @@ class PostgresOutbox(Outbox):
             check_key(entry.key)
         puts, _ = self._at_hand
         until = self.io.now() + PATIENCE if deadline is None else deadline
-        agreed: Agreed = await puts.repeat(entries, until)
+        agreed: Agreed = await puts.repeat(self._put_of(entries), until)
         self._hear(agreed.now)
         kept: list[Entry] = agreed.found
         return kept
@@ -191,12 +208,28 @@ class PostgresOutbox(Outbox):
         for entry in entries:
             check_key(entry.key)
         assert self._text is not None, "open() comes first"
-        return await Guest(within, self._text, self.io).put(entries)
+        return await Guest(within, self._text, self.io).put(self._put_of(entries))
+
+    def _put_of(self, entries: Sequence[Entry]) -> Put:
+        from wlsmtp.outbox.postgres.database import Put
+
+        return Put(entries, self._notices is not None and self._notices.wanted(entries, self.unix_time()))
+
+    async def wait(self, timeout: float) -> bool:
+        """Wait for mail of other programs, as ``Outbox.wait``."""
+        if self._notices is None or not self.wakes:
+            return await super().wait(timeout)
+        return await self._notices.wait(timeout)
 
     async def claim(self, owner: str, limit: int) -> list[Entry]:
         """Lease due entries, as ``Outbox.claim``. The search begins where the last claim ended, as long as that finds
         enough. Otherwise, and now and then, it checks all waiting mail: there may be mail before that position, which
-        was returned, or put by a slow transaction."""
+        was returned, or put by a slow transaction. With a pace, each lane of waiting mail is looked at."""
+        if (pace := self.pace) is not None:
+            agreed = await self._do(lambda database: database.claim_in_lanes(owner, limit, self.lease, pace))
+            self._hear(agreed.now)
+            paced: list[Entry] = agreed.found
+            return paced
         if self._starts and self.io.now() < self._rescan_at:
             claimed = await self._claim(owner, limit, self._starts)
             if claimed or self.io.now() < self._may_rescan_at:
@@ -238,19 +271,6 @@ class PostgresOutbox(Outbox):
         dead = {name: agreed.found[1][name] for name, rest in rests.items() if rest <= 0 and name != owner}
         return await self._do(lambda database: database.reclaim(dead))
 
-    async def get(self, id: str) -> Entry | None:
-        """Return an entry, as ``Outbox.get``."""
-        return await self._look(lambda database: database.get(id))
-
-    async def page(self, statuses: Collection[Status], after: Entry | None, limit: int) -> list[Entry]:
-        """Return entries, as ``Outbox.page``."""
-        id = "" if after is None else after.receipt.id
-        return await self._look(lambda database: database.page(statuses, id, limit))
-
-    async def change(self, old: Entry, new: Entry) -> bool:
-        """Replace an entry, as ``Outbox.change``."""
-        return await self._do(lambda database: database.change(old, new))
-
     async def agenda(self) -> Agenda:
         """Return the next times, as ``Outbox.agenda``."""
         agreed = await self._agenda()
@@ -262,6 +282,8 @@ class PostgresOutbox(Outbox):
     async def _agenda(self) -> Agreed:
         """Return the next times from where the last claim ended, if that finds due mail, or soon after a check of
         everything."""
+        if (pace := self.pace) is not None:
+            return await self._look(lambda database: database.agenda({}, pace))
         if self._starts and self.io.now() < self._rescan_at:
             starts = self._starts
             agreed = await self._look(lambda database: database.agenda(starts))

@@ -56,6 +56,14 @@ MIGRATIONS = (
     CREATE INDEX mails_by_status ON {schema}.mails (status, id);
     CREATE INDEX mails_finished ON {schema}.mails (finished) WHERE finished IS NOT NULL;
     """,
+    """
+    ALTER TABLE {schema}.mails ADD COLUMN lane text COLLATE "C" NOT NULL DEFAULT '';
+    CREATE TABLE {schema}.lanes (
+        lane text COLLATE "C" PRIMARY KEY,
+        tat double precision NOT NULL
+    ) WITH (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+    CREATE INDEX mails_lanes ON {schema}.mails (priority, lane, due) WHERE due IS NOT NULL AND owner IS NULL;
+    """,
 )
 """The statements that make each version of the schema from the previous one; the first makes it from nothing. Append
 only. Times are seconds since 1970."""
@@ -67,6 +75,11 @@ LOCK_CLASS = 0x776C
 def lock_of(schema: str) -> int:
     """Return the number of a schema for PostgreSQL's advisory locks."""
     return zlib.crc32(schema.encode()) - (1 << 31)
+
+
+def channel_of(schema: str) -> str:
+    """Return the channel on which programs tell each other of mail (LISTEN, NOTIFY)."""
+    return f"wlsmtp_{lock_of(schema) & 0xFFFFFFFF:08x}"
 
 
 def quoted(schema: str) -> str:

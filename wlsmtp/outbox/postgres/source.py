@@ -34,7 +34,7 @@ class Unreachable(psycopg.OperationalError):
     """No connection is available."""
 
 
-_inherited: list[object] = []
+inherited: list[object] = []
 """Connections of the process that forked this one. They are never closed here: that would end them there."""
 
 
@@ -117,7 +117,7 @@ class Source:
         """Called in both processes."""
         if self._process != os.getpid():
             self._process = os.getpid()
-            _inherited.append(self._kept)
+            inherited.append(self._kept)
             self._kept = None
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from wlsmtp.outbox.pace import CLOCK_TOLERANCE
 from wlsmtp.outbox.rows import COLUMNS, PUT, SETTLED
 
 CLOCK = "extract(epoch FROM clock_timestamp())::double precision"
@@ -13,6 +14,9 @@ SMALL = 256 * 1024
 size of a part."""
 CLAIMED = 8 * 1024 * 1024
 """Maximum octets of small contents that one claim loads into memory, and one statement sends to the database."""
+
+RECENT = 5
+"""Seconds: workers need no notification if mail became due in them that no worker has taken yet."""
 
 _TYPES = {
     "priority": "smallint", "due": "double precision", "created": "double precision", "expires": "double precision",
@@ -27,6 +31,7 @@ def _given(columns: tuple[str, ...]) -> str:
     return f"SELECT * FROM json_to_recordset(%(rows)s::json) AS given({typed})"
 
 
+_WAITS = "due IS NOT NULL AND owner IS NULL"
 _MAIL = ", ".join(f"mail.{name}" for name in COLUMNS.split(", "))
 
 PUT_MAILS = f"""
@@ -46,7 +51,14 @@ WITH given AS (
     FROM json_to_recordset(%(parts)s::json) AS given(mail text, part integer, start integer, length integer)
     JOIN kept ON kept.id = given.mail
 )
-SELECT {{now}}, (SELECT count(*) FROM locks WHERE NOT is_ours), (SELECT coalesce(array_agg(id), '{{}}') FROM kept)
+SELECT {{now}}, (SELECT count(*) FROM locks WHERE NOT is_ours), (SELECT coalesce(array_agg(id), '{{}}') FROM kept), (
+    SELECT pg_notify(%(channel)s, '') WHERE %(notifies)s AND NOT EXISTS (
+        SELECT FROM unnest(%(levels)s::smallint[]) AS level, LATERAL (
+            SELECT FROM {{schema}}.mails
+            WHERE priority = level AND due > {{now}} - {RECENT} AND due <= {{now}} AND owner IS NULL LIMIT 1
+        ) AS mail
+    )
+)
 """
 """Idempotency keys are locked until the transaction ends, without waiting: one that another transaction holds would
 delay all others over the same connection."""
@@ -61,18 +73,86 @@ DROP_CONTENTS = "DELETE FROM {schema}.contents WHERE mail = ANY(%(mails)s)"
 
 KNOWN = f"SELECT {_MAIL} FROM {{schema}}.mails AS mail WHERE id = ANY(%(ids)s) OR key = ANY(%(keys)s)"
 
-CLAIM = f"""
-WITH clock AS MATERIALIZED (
-    SELECT {{now}} AS now
-), picked AS MATERIALIZED (
+_FIRST = """picked AS MATERIALIZED (
     SELECT mail.* FROM clock, unnest(%(levels)s::smallint[], %(starts)s::double precision[]) AS level(priority, start),
     LATERAL (
-        SELECT id, priority, due, size FROM {{schema}}.mails
+        SELECT id, priority, due, size FROM {schema}.mails
         WHERE priority = level.priority AND due >= level.start AND due <= clock.now AND owner IS NULL
         ORDER BY due LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     ) AS mail
     LIMIT %(limit)s
-), fitting AS MATERIALIZED (
+)"""
+"""Selects the best of each priority in turn, from where the last claim ended (``starts``). There may be very many
+claimed rows before that, which PostgreSQL cannot remove while anybody keeps a snapshot."""
+
+_LANES = f"""live AS (
+    (SELECT priority, lane, due FROM {{schema}}.mails WHERE {_WAITS} ORDER BY priority, lane, due LIMIT 1)
+    UNION ALL
+    SELECT following.* FROM live, LATERAL (
+        SELECT priority, lane, due FROM {{schema}}.mails
+        WHERE {_WAITS} AND (priority, lane) > (live.priority, live.lane) ORDER BY priority, lane, due LIMIT 1
+    ) AS following
+), rates AS MATERIALIZED (
+    SELECT lane, step, tolerance
+    FROM json_to_recordset(%(rates)s::json) AS given(lane text, step double precision, tolerance double precision)
+), paced AS MATERIALIZED (
+    SELECT DISTINCT live.lane, %(prefix)s::text || live.lane AS name, step, tolerance FROM live JOIN rates ON
+    rates.lane = live.lane OR rates.lane = '*' AND NOT EXISTS (SELECT FROM rates AS own WHERE own.lane = live.lane)
+)"""
+"""The lanes of waiting mail, each by one index access, with the time at which its first mail is due; and the rates of
+those that have one."""
+
+_ARRIVAL = (
+    "CASE WHEN {tat} > clock.now + tolerance + step + "
+    f"{CLOCK_TOLERANCE} THEN clock.now "
+    "ELSE greatest({tat}, clock.now) END"
+)
+"""The same as ``Rate.arrival``."""
+
+_ALLOWED = f"""{_LANES}, used AS MATERIALIZED (
+    SELECT lane AS name, tat FROM {{schema}}.lanes WHERE lane IN (SELECT name FROM paced) ORDER BY lane FOR UPDATE
+), made AS (
+    INSERT INTO {{schema}}.lanes (lane, tat) SELECT name, 0 FROM paced
+    WHERE NOT EXISTS (SELECT FROM used WHERE used.name = paced.name) ORDER BY name
+    ON CONFLICT DO NOTHING RETURNING lane
+), room AS MATERIALIZED (
+    SELECT paced.lane, name, step, arrival.tat,
+        least(%(limit)s, 1 + floor((clock.now + tolerance - arrival.tat) / step))::integer AS count
+    FROM clock, paced JOIN used USING (name), LATERAL (SELECT {_ARRIVAL.format(tat="used.tat")} AS tat) AS arrival
+), picked AS MATERIALIZED (
+    SELECT id, priority, due, size FROM (
+        SELECT *, row_number() OVER (PARTITION BY lane ORDER BY priority DESC, due, id) AS place
+        FROM (
+            SELECT mail.*, way.count FROM clock, (
+                SELECT live.priority, live.lane,
+                    CASE WHEN paced.lane IS NULL THEN %(limit)s ELSE greatest(0, coalesce(room.count, 0)) END AS count
+                FROM live LEFT JOIN paced ON paced.lane = live.lane LEFT JOIN room ON room.lane = live.lane
+                WHERE NOT EXISTS (SELECT FROM made) ORDER BY live.priority DESC, live.due
+            ) AS way, LATERAL (
+                SELECT id, priority, lane, due, size FROM {{schema}}.mails
+                WHERE priority = way.priority AND lane = way.lane AND due <= clock.now AND owner IS NULL
+                ORDER BY due LIMIT way.count FOR UPDATE SKIP LOCKED
+            ) AS mail
+            LIMIT %(limit)s
+        ) AS best
+    ) AS placed WHERE place <= count
+)"""
+"""Selects, of each priority, from the lane whose first mail has waited longest as much as its rate allows, then from
+the next one. The rows of the lanes are locked, one worker after the other. Lanes that have none yet are given one, and
+nothing is selected this time."""
+
+_ADVANCED = """, advanced AS (
+    UPDATE {schema}.lanes AS kept SET tat = room.tat + taken.count * room.step
+    FROM room JOIN (SELECT lane, count(*) AS count FROM lent GROUP BY lane) AS taken ON taken.lane = room.lane
+    WHERE kept.lane = room.name
+)"""
+
+
+def _claim(picked: str, made: str = "0", more: str = "") -> str:
+    return f"""
+WITH RECURSIVE clock AS MATERIALIZED (
+    SELECT {{now}} AS now
+), {picked}, fitting AS MATERIALIZED (
     SELECT id FROM (
         SELECT id, row_number() OVER places AS place,
             sum(CASE WHEN size <= {SMALL} THEN size ELSE 0 END) OVER places AS total
@@ -84,15 +164,17 @@ WITH clock AS MATERIALIZED (
     INSERT INTO {{schema}}.workers AS worker (owner, lease, lent)
     SELECT %(owner)s, clock.now + %(lease)s, count(*) FROM clock, lent GROUP BY clock.now HAVING count(*) > 0
     ON CONFLICT (owner) DO UPDATE SET lease = excluded.lease, lent = worker.lent + excluded.lent
-)
-SELECT clock.now, {_MAIL}, CASE WHEN mail.size <= {SMALL} THEN (
+){more}
+SELECT clock.now, {made}, {_MAIL}, CASE WHEN mail.size <= {SMALL} THEN (
     SELECT string_agg(octets, '' ORDER BY part) FROM {{schema}}.contents WHERE contents.mail = mail.id
 ) END
 FROM clock LEFT JOIN lent AS mail ON true
 ORDER BY mail.priority DESC, mail.due, mail.id
 """
-"""Selects the best of each priority in turn, from where the last claim ended (``starts``). There may be very many
-claimed rows before that, which PostgreSQL cannot remove while anybody keeps a snapshot."""
+
+
+CLAIM = _claim(_FIRST)
+CLAIM_IN_LANES = _claim(_ALLOWED, "(SELECT count(*) FROM made)", _ADVANCED)
 
 RENEW = "UPDATE {schema}.workers SET lease = {now} + %(lease)s WHERE owner = %(owner)s"
 
@@ -126,15 +208,26 @@ WHERE mail.id = given.id AND owner IS NULL AND mail.due IS NOT DISTINCT FROM %(w
 RETURNING mail.id
 """
 
-AGENDA = """
-SELECT {now}, (
+_LEASES = """(SELECT coalesce(array_agg(owner), '{}') FROM {schema}.workers WHERE lent > 0),
+   (SELECT coalesce(array_agg(lease), '{}') FROM {schema}.workers WHERE lent > 0)"""
+AGENDA = f"""
+SELECT {{now}}, (
     SELECT min(mail.due)
     FROM unnest(%(levels)s::smallint[], %(starts)s::double precision[]) AS level(priority, start), LATERAL (
-        SELECT due FROM {schema}.mails WHERE priority = level.priority AND due >= level.start AND owner IS NULL
+        SELECT due FROM {{schema}}.mails WHERE priority = level.priority AND due >= level.start AND owner IS NULL
         ORDER BY due LIMIT 1
     ) AS mail
-), (SELECT coalesce(array_agg(owner), '{}') FROM {schema}.workers WHERE lent > 0),
-   (SELECT coalesce(array_agg(lease), '{}') FROM {schema}.workers WHERE lent > 0)
+), {_LEASES}
+"""
+AGENDA_IN_LANES = f"""
+WITH RECURSIVE clock AS MATERIALIZED (
+    SELECT {{now}} AS now
+), {_LANES}
+SELECT clock.now, (
+    SELECT min(greatest(live.due, {_ARRIVAL.format(tat="kept.tat")} - tolerance))
+    FROM live LEFT JOIN paced ON paced.lane = live.lane LEFT JOIN {{schema}}.lanes AS kept ON kept.lane = paced.name
+), {_LEASES}
+FROM clock
 """
 
 DISMISS = "DELETE FROM {schema}.workers WHERE owner = %(owner)s AND lease = %(lease)s RETURNING owner"
@@ -187,6 +280,8 @@ WITH old AS (
     DELETE FROM {schema}.contents USING old WHERE mail = old.id
 ), gone AS (
     DELETE FROM {schema}.workers WHERE lent = 0 AND lease < {now} - 3600
+), passed AS (
+    DELETE FROM {schema}.lanes WHERE tat < {now} - 86400
 )
 SELECT count(*) FROM old
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -10,7 +9,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
 from wlsmtp.errors import ConfigError, OutboxError, Stage
-from wlsmtp.outbox.postgres.database import Agreed, KeyInUse, Text, putting
+from wlsmtp.outbox.postgres.database import Agreed, KeyInUse, Put, Text, putting
 from wlsmtp.outbox.within import Within, not_begun, refused
 
 if TYPE_CHECKING:
@@ -40,12 +39,12 @@ class Guest:
         self._text = text
         self._io = io
 
-    async def put(self, entries: Sequence[Entry]) -> list[Entry]:
+    async def put(self, put: Put) -> list[Entry]:
         """Put mail; it exists once the transaction commits. Raises ``OutboxError``, and the transaction has failed."""
         try:
             if self._connection.autocommit and self._connection.info.transaction_status is TransactionStatus.IDLE:
-                return await self._put_at_once(entries)
-            return await self._put(entries)
+                return await self._put_at_once(put)
+            return await self._put(put)
         except psycopg.Error as failure:
             why = " ".join(str(failure).split())
             error = OutboxError(f"The message could not be put into the transaction: {why}", stage=Stage.SETTINGS)
@@ -53,26 +52,26 @@ class Guest:
             error.hint = "The transaction must be rolled back"
             raise error from failure
 
-    async def _put_at_once(self, entries: Sequence[Entry]) -> list[Entry]:
+    async def _put_at_once(self, put: Put) -> list[Entry]:
         await self._say(b"BEGIN", {})
         try:
-            kept = await self._put(entries)
+            kept = await self._put(put)
         except BaseException:
             await self._say(b"ROLLBACK", {})
             raise
         await self._say(b"COMMIT", {})
         return kept
 
-    async def _put(self, entries: Sequence[Entry]) -> list[Entry]:
+    async def _put(self, put: Put) -> list[Entry]:
         try:
-            agreed = await self._play(entries, waits=False)
+            agreed = await self._play(put, waits=False)
         except KeyInUse:
-            agreed = await self._play(entries, waits=True)
+            agreed = await self._play(put, waits=True)
         kept: list[Entry] = agreed.found
         return kept
 
-    async def _play(self, entries: Sequence[Entry], *, waits: bool) -> Agreed:
-        steps, rows = putting(entries, self._text, waits=waits), None
+    async def _play(self, put: Put, *, waits: bool) -> Agreed:
+        steps, rows = putting(put, self._text, waits=waits), None
         try:
             while True:
                 statement, values = steps.send(rows)
