@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.outbox.stores import KINDS, url_of
 from tests.worlds import World
 from wlsmtp import Message, RetryPolicy, SMTPError, Stage
 from wlsmtp.events import Connected, Event, Failed, Retrying, Sent, Streamed, listener
@@ -89,9 +90,11 @@ class Carrier:
         self.found.append(event.receipt.carried)
 
 
-@pytest.mark.parametrize("kind", ["memory", "sqlite"])
-def test_an_outbox_keeps_what_a_listener_carries(world: World, kind: str, tmp_path: Path) -> None:
-    outbox = "memory:" if kind == "memory" else f"sqlite:///{tmp_path}/outbox.db"
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_outbox_keeps_what_a_listener_carries(
+    world: World, kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    outbox = url_of(kind, request, tmp_path)
     carrier = Carrier()
     with SMTPServer() as server:
         listeners = [listener(Sent, Failed)(carrier)]
@@ -104,9 +107,11 @@ def test_an_outbox_keeps_what_a_listener_carries(world: World, kind: str, tmp_pa
     assert carrier.found == [{"traceparent": "00-1-2-01"}, {}]
 
 
-@pytest.mark.parametrize("kind", ["memory", "sqlite"])
-def test_an_outbox_says_since_when_its_oldest_message_waits(world: World, kind: str, tmp_path: Path) -> None:
-    outbox = "memory:" if kind == "memory" else f"sqlite:///{tmp_path}/outbox.db"
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_outbox_says_since_when_its_oldest_message_waits(
+    world: World, kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    outbox = url_of(kind, request, tmp_path)
     with SMTPServer() as server, world.session(server.host, server.port, mode="async", outbox=outbox) as session:
         assert session.outbox_statistics().oldest is None
         first = session.send(MESSAGE, send_at=600)

@@ -15,6 +15,7 @@ import pytest
 from tests.faults.gates import Gate
 from tests.lifecycle.child import failure_of, here, in_child
 from tests.outbox.programs import copies, start
+from tests.outbox.stores import url_of
 from tests.worlds import World
 from wlsmtp import TLS, Message, Pipelining, SMTPSession, SQLiteOutbox
 from wlsmtp.io.forks import watch_forks
@@ -227,8 +228,11 @@ class TestOutbox:
         session.close()
         assert copies(server) == {"child": 1}
 
-    def test_a_file_is_used_by_both(self, world: World, server: SMTPServer, tmp_path: Path) -> None:
-        session = world.session(server.host, server.port, mode="async", outbox=f"sqlite:///{tmp_path}/outbox.db")
+    @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+    def test_what_is_kept_elsewhere_is_used_by_both(
+        self, world: World, server: SMTPServer, kind: str, request: pytest.FixtureRequest, tmp_path: Path
+    ) -> None:
+        session = world.session(server.host, server.port, mode="async", outbox=url_of(kind, request, tmp_path))
         receipt = session.send(message("parent"), send_at=3600)
 
         def child() -> list[str]:

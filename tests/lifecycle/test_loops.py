@@ -16,6 +16,7 @@ import pytest
 from tests.faults.gates import Gate, Reached
 from tests.lifecycle.child import failure_of
 from tests.outbox.programs import copies
+from tests.outbox.stores import KINDS, url_of
 from wlsmtp import TLS, AsyncSMTPSession, Message, PoolLimits, Receipt, Status
 from wlsmtp.relay.crew import Crew
 from wlsmtp.testing import SMTPServer
@@ -108,9 +109,9 @@ def test_loops_in_several_threads_do_not_wait_for_each_others_login() -> None:
         assert first.result(30)
 
 
-@pytest.fixture(params=["memory:", "sqlite"])
+@pytest.fixture(params=KINDS)
 def outbox(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return request.param if request.param == "memory:" else f"sqlite:///{tmp_path}/outbox.db"
+    return url_of(request.param, request, tmp_path)
 
 
 class TestOutbox:

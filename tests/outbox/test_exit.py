@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.outbox.programs import copies, start
+from tests.outbox.stores import url_of
 from wlsmtp import SMTPSession
 from wlsmtp.testing import SMTPServer
 
@@ -44,8 +45,11 @@ def test_the_end_does_not_wait_for_a_server_that_does_not_answer_and_says_what_i
     assert "could not be reached" in errors and errors.count("\n") == 1
 
 
-def test_what_is_in_a_file_stays_there(closed_port: int, tmp_path: Path) -> None:
-    outbox = f"sqlite:///{tmp_path}/outbox.db"
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_what_is_kept_elsewhere_stays_there(
+    closed_port: int, kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    outbox = url_of(kind, request, tmp_path)
     process = start(FORGETFUL, "127.0.0.1", closed_port, outbox, 5)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 0 and errors == ""

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.outbox.programs import copies, start
+from tests.outbox.stores import KINDS, url_of
 from tests.worlds import World
 from wlsmtp import (
     ConfigError,
@@ -57,9 +58,9 @@ class Held(MemoryTransport):
         await super().close(deadlines)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=KINDS)
 def outbox(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return "memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/outbox.db"
+    return url_of(request.param, request, tmp_path)
 
 
 def wait_until_taken(session: Any, transport: Held) -> None:

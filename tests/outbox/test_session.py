@@ -12,7 +12,7 @@ import pytest
 
 import wlsmtp
 import wlsmtp.events
-from tests.postgres import Postgres
+from tests.outbox.stores import KINDS, url_of
 from tests.worlds import World
 from wlsmtp import DSN, DeliveryOptions, Envelope, Message, Receipt, RecipientStatus, RetryPolicy, Status
 from wlsmtp.testing import CLOSE, SILENCE, SMTPServer
@@ -25,12 +25,9 @@ def message(**fields: Any) -> Message:
     return Message(**{"sender": "ann@example.com", "to": "bob@example.org", "subject": "Hi", "text": "Hello", **fields})
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
+@pytest.fixture(params=KINDS)
 def outbox(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "postgres":
-        postgres: Postgres = request.getfixturevalue("postgres")
-        return postgres.outbox()
-    return "memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/outbox.db"
+    return url_of(request.param, request, tmp_path)
 
 
 @pytest.fixture
