@@ -5,7 +5,7 @@ SQLite does with `synchronous=full` in the same run. A claim takes 100 messages 
 down that they were sent. The held snapshot is a transaction of others, such as a nightly dump: PostgreSQL cannot
 forget a row that was changed since. "Without the start" is the same claim looking at all that waits each time. The
 workers are processes whose transport takes 100 ms a message, which is what a conversation without PIPELINING takes at
-20 ms.
+20 ms. The shared rate (`pace`) is that of four processes together, behind the first hundred messages.
 """
 
 from __future__ import annotations
@@ -150,6 +150,41 @@ for one in started: one.communicate("stop\\n")
 print(json.dumps(count / took))
 """
 )
+PACED_WORKER = (
+    COMMON
+    + """
+from wlsmtp import MemoryTransport
+
+pace = {"example.com": sys.argv[2]}
+with SMTPSession(transport=MemoryTransport(), mode="async", outbox=sys.argv[1], pace=pace) as session:
+    session.open()
+    print("ready", flush=True)
+    sys.stdin.readline()
+    session.close(drain=False)
+"""
+)
+PACED = (
+    COMMON
+    + """
+url, rate, count, workers, program = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5]
+outbox = f"{url}&schema=paced"
+command = [sys.executable, "-c", program, outbox, f"{rate}/second"]
+started = [subprocess.Popen(command, stdin=-1, stdout=-1, text=True) for _ in range(workers)]
+for one in started: one.stdout.readline()
+with SMTPSession("localhost", mode="async", outbox=outbox, outbox_worker=False) as session:
+    session.send_all([message(number) for number in range(count)])
+    while session.outbox_statistics().sent < count: time.sleep(0.1)
+with psycopg.connect(url) as connection:
+    # Where the rate has settled, not what may be sent ahead.
+    settled = "SELECT finished FROM paced.mails ORDER BY finished OFFSET 100"
+    query = f"SELECT count(*) - 1, max(finished) - min(finished) FROM ({settled}) AS sent"
+    others, took = connection.execute(query).fetchone()
+for one in started: one.communicate("stop\\n")
+print(json.dumps(others / took))
+"""
+)
+PACE = 200
+"""Messages a second that the workers together may send."""
 
 
 def ask(bench: Bench) -> Section:
@@ -168,8 +203,11 @@ def ask(bench: Bench) -> Section:
         cured, bare = answer(SNAPSHOT, url, held, "cured"), answer(SNAPSHOT, url, held // 10, "bare")
         say("outbox_postgres: workers")
         one, eight = answer(WORKERS, url, 60, 1, WORKER), answer(WORKERS, url, 480, 8, WORKER)
+        say("outbox_postgres: a rate that 4 workers share")
+        shared = answer(PACED, url, PACE, 2100, 4, PACED_WORKER)
     assert isinstance(rates, dict) and isinstance(cured, list) and isinstance(bare, list)
     assert isinstance(small, float) and isinstance(large, float) and isinstance(one, float) and isinstance(eight, float)
+    assert isinstance(shared, float)
     section = Section("Outbox in PostgreSQL", (__doc__ or "").strip())
     snapshots = [(f"{held:,}", "from the last", cured), (f"{held // 10:,}", "without the start", bare)]
     section.tables = [
@@ -187,12 +225,17 @@ def ask(bench: Bench) -> Section:
             "Messages sent a second, 100 ms each", ("workers", "rate"),
             [("1", f"{one:,.1f}"), ("8", f"{eight:,.1f}")],
         ),
+        Table(
+            "Messages sent a second by 4 workers that share a rate", ("rate", "found"),
+            [(f"{PACE}/second", f"{shared:,.1f}")],
+        ),
     ]  # fmt: skip
     section.claims = [
         _claim("Puts in lists, against SQLite, full", ">=", 1.5, rates["PostgreSQL"] / rates["SQLite, full"]),
         _claim(f"Claim and settle: {many:,} pending against {FEW:,}", "<=", 1.5, large / small),
         _claim("The last tenth of a held snapshot against the first (mean)", "<=", 2.0, cured[3] / cured[2]),
         _claim("8 workers against one", ">=", 7.0, eight / one),
+        Claim("A rate that 4 workers share", "<= 5 % off", f"{shared / PACE - 1:+.1%}", abs(shared / PACE - 1) <= 0.05),
     ]
     return section
 
