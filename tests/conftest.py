@@ -20,7 +20,7 @@ settings.load_profile("wlsmtp")
 
 order.is_checked = True  # locks that are taken in another order than theirs are found wherever that happens
 
-pytest_plugins = ["pytester", "tests.no_secrets", "tests.postgres"]
+pytest_plugins = ["pytester", "tests.no_secrets", "tests.postgres", "tests.rabbitmq"]
 
 
 @pytest.fixture(params=["blocking", "asyncio"])

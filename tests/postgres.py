@@ -39,7 +39,8 @@ def what_is_missing() -> str | None:
     return f"there is no {missing[0]} (Debian: postgresql)" if missing else None
 
 
-def _as_user() -> dict[str, Any]:
+def as_user() -> dict[str, Any]:
+    """Options of ``subprocess`` for a server that root may not run."""
     if os.getuid() != 0:
         return {}
     return {"user": USER, "group": pwd.getpwnam(USER).pw_gid, "extra_groups": []}
@@ -65,7 +66,7 @@ class Postgres:
         self._data = self.directory / "data"
         initdb = [program("initdb"), "-D", self._data, "-U", "tester", "-A", "trust", "-E", "UTF8", "--no-sync"]
         command = [*map(str, initdb), "--locale=C.UTF-8"]
-        subprocess.run(command, check=True, capture_output=True, cwd="/", timeout=120, **_as_user())
+        subprocess.run(command, check=True, capture_output=True, cwd="/", timeout=120, **as_user())
 
     @property
     def url(self) -> str:
@@ -93,7 +94,7 @@ class Postgres:
         for option in options:
             command += ["-c", option]
         with (self.directory / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **_as_user())
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **as_user())
         if not poll(self._answers, 60):
             raise RuntimeError((self.directory / "log").read_text())
 
@@ -144,7 +145,7 @@ class PgBouncer:
             path.chmod(0o644)
         self.url = f"postgresql://tester@127.0.0.1:{self.port}/postgres"
         command, quiet = [str(pgbouncer()), str(settings)], subprocess.DEVNULL
-        self._process = subprocess.Popen(command, stdout=quiet, stderr=quiet, cwd="/", **_as_user())
+        self._process = subprocess.Popen(command, stdout=quiet, stderr=quiet, cwd="/", **as_user())
         assert poll(self._answers, 30)
 
     def _answers(self) -> bool:
