@@ -1,5 +1,5 @@
 """The rates of lanes: the algorithm, what several programs share, and the settings. What every outbox does with them is
-in ``wlsmtp.testing.outbox_contract``."""
+in ``wlsmtp.testing.lanes_contract``."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ from tests.postgres import Postgres, PostgresStore
 from tests.worlds import World
 from wlsmtp import MessageError
 from wlsmtp.outbox.base import Outbox
-from wlsmtp.testing.outbox_contract import LanesContract, SharedOutboxContract
+from wlsmtp.testing.lanes_contract import LanesContract
+from wlsmtp.testing.outbox_contract import SharedOutboxContract
 
 
 class TestMemory(LanesContract):
