@@ -65,7 +65,7 @@ class PostgresOutbox(StoredOutbox):
         variables. ``pool``, a ``psycopg_pool.ConnectionPool``, replaces it. ``schema`` has the tables, and is created
         with them. ``lease`` and ``keep``: see ``Outbox``. ``notify=False``: no LISTEN and NOTIFY, so that mail of other
         programs is found at the next check, each second. With a ``pool`` nothing listens, as that would take one of its
-        connections for good. Raises ``ConfigError``."""
+        connections permanently. Raises ``ConfigError``."""
         try:
             from wlsmtp.outbox.postgres.source import Source
         except ImportError as error:
