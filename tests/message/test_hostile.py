@@ -7,6 +7,7 @@ import base64
 import os
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from email import message_from_bytes
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from wlsmtp import DKIM, Invitation, SMTPError, Status, Templates
 from wlsmtp.errors import MessageError
 from wlsmtp.message.attachment import Attachment
 from wlsmtp.message.model import Message
+from wlsmtp.message.render import content_of
 from wlsmtp.testing import SMTPServer
 
 
@@ -282,6 +284,20 @@ def test_an_attached_message_that_is_encoded_is_not_garbled(encoding: str) -> No
     head = "From: a@x.org\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nHi\n--b\nContent-Type: message/rfc822\n"
     with pytest.raises(MessageError, match="that is encoded"):
         Message.from_eml(f"{head}Content-Transfer-Encoding: {encoding}\n\n{inner}\n--b--\n".encode())
+
+
+ODD = b"From: a@x.org\nTo: b@x.org\nContent-Type: text/plain; x*0*=a; x*\n\nx\xc3\xbc\n"
+"""Parameters that Python's parser compares with each other although one has no number."""
+
+
+def test_a_field_on_which_the_standard_library_fails_is_refused_in_words() -> None:
+    with pytest.raises(MessageError, match=r"cannot be read \(TypeError\)"):
+        Message.from_eml(ODD)
+    with pytest.raises(SMTPError, match=r"cannot be read \(TypeError\)"):
+        content_of(message_from_bytes(ODD)).as_7bit()
+    content = message(text="x", attachments=[Attachment(ODD, "a.eml", "message/rfc822")]).render().as_7bit()
+    assert b"Content-Type: application/octet-stream" in b"".join(content.chunks())
+    assert content_of(ODD).size == len(ODD.replace(b"\n", b"\r\n"))  # octets are sent as they are
 
 
 # DKIM

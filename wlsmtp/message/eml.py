@@ -49,8 +49,11 @@ def read_eml(source: str | os.PathLike[str] | bytes | BinaryIO, leave_out: Itera
     octets = with_clean_line_ends(_octets(source))
     try:
         return reader.read(octets)
-    except RecursionError:  # the standard library's parser calls itself for each part within a part
-        _refuse("The message has too many parts within parts")
+    except MessageError:
+        raise
+    # The standard library fails by mistake on some fields, and at too many parts within parts.
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        _refuse(f"The message cannot be read ({type(error).__name__})")
 
 
 def _octets(source: object) -> bytes:

@@ -6,6 +6,7 @@ Octets are not parsed and written anew, which could change them: only the long l
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from email.parser import BytesHeaderParser
 
 from wlsmtp.message.folding import fold_head, has_long_line, has_signature
@@ -69,7 +70,9 @@ class _Parts:
         """Look at what the header section says of its content, and return where to search on."""
         self._is_signed = self._is_signed or has_signature(head)
         fields = BytesHeaderParser().parsebytes(head)
-        boundary = fields.get_boundary()
+        boundary = None
+        with suppress(TypeError, ValueError, LookupError):  # on odd parameters the standard library fails by mistake
+            boundary = fields.get_boundary()
         if fields.get_content_maintype() == "multipart" and boundary:
             self._boundaries.append(boundary.encode("utf-8", "surrogateescape"))
         encoding = str(fields.get("Content-Transfer-Encoding", "")).strip().lower()

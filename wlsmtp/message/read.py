@@ -99,7 +99,7 @@ def _in_lines(message: AnyEmail) -> AnyEmail:
 
 def _check_parts(message: AnyEmail) -> None:
     """Refuse what was attached and is no message; the standard library fails on it."""
-    for part in message.get_payload() if isinstance(message.get_payload(), list) else ():
+    for part in message.get_payload() if message.is_multipart() else ():
         if not isinstance(part, email.message.Message):
             words = f"A multipart holds messages, and here it has {type(part).__name__} among them"
             raise MessageError(words, stage=Stage.MESSAGE, hint="Attach MIMEText(text), or use add_attachment")
@@ -323,7 +323,8 @@ def _prepared(part: AnyEmail, left_out: Iterable[str] = (), *, is_signed: bool) 
         # A field that was set to None has no value: msg["Cc"] looks as if it were absent.
         if name.lower() not in left_out and not is_unset(value):
             clone.set_raw(name, fold(name, _final(name, value), is_signed=is_signed))
-    payload = part.get_payload()
+    # A payload that is text is not asked for: the standard library would decode it, and fail on odd parameters.
+    payload = part.get_payload() if part.is_multipart() else None
     if isinstance(payload, list):
         children = [
             _prepared(child, is_signed=is_signed) if isinstance(child, email.message.Message) else child

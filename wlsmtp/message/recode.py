@@ -55,7 +55,7 @@ def in_lines(message: AnyEmail) -> AnyEmail:
     parts with NUL or a line over 998 octets. Signed parts are not changed. Returns the message itself when nothing
     needs encoding. Raises ``MessageError`` when that is not possible."""
     try:
-        return _recoded(message, _in_short_lines)
+        return _all_recoded(message, _in_short_lines)
     except _Unencodable as error:
         words, hint = error.args
         raise MessageError(words, stage=Stage.MESSAGE, hint=hint) from None
@@ -65,7 +65,7 @@ def in_7bit(message: AnyEmail, server: str) -> AnyEmail:
     """Return the message with every part encoded that has octets above 127. Raises ``ExtensionMissing``, which names
     the server, when that is not possible."""
     try:
-        return _recoded(message, _in_7bit)
+        return _all_recoded(message, _in_7bit)
     except _Unencodable as error:
         words, hint = error.args
         words = f"{words}, and {server} does not offer 8BITMIME (RFC 6152)"
@@ -75,14 +75,31 @@ def in_7bit(message: AnyEmail, server: str) -> AnyEmail:
 def message_in_7bit(octets: bytes) -> bytes | None:
     """Return an attached message without octets above 127; None when that is impossible."""
     try:
-        written = write(_recoded(message_from_bytes(octets), _in_7bit))
-    except (MessageError, _Unencodable, RecursionError):  # the parser calls itself for each part within a part
-        return None
-    return written if is_7bit(written) else None
+        given = message_from_bytes(octets)
+        kinds = _kinds(given)
+        written = write(_all_recoded(given, _in_7bit))
+        is_same = kinds == _kinds(message_from_bytes(written))
+    except (_Unencodable, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return None  # MessageError is a ValueError; the others are mistakes of the standard library's parser
+    return written if is_same and is_7bit(written) else None
+
+
+def _kinds(message: AnyEmail) -> list[str]:
+    """Return the types of all parts, which a field with a vertical tab changes as it is written."""
+    return [part.get_content_type() for part in message.walk()]
 
 
 class _Unencodable(Exception):
     """A part that must not be changed: the text of an error, and its hint."""
+
+
+def _all_recoded(message: AnyEmail, recode: Callable[[AnyEmail, bytes], tuple[str, bytes] | None]) -> AnyEmail:
+    """Recode all parts. Raises ``_Unencodable``, also for fields on which the standard library fails by mistake."""
+    try:
+        return _recoded(message, recode)
+    except (TypeError, LookupError, AttributeError, RecursionError) as error:
+        words = f"A part of the message cannot be read ({type(error).__name__})"
+        raise _Unencodable(words, "Correct its Content- fields") from error
 
 
 def _recoded(part: AnyEmail, recode: Callable[[AnyEmail, bytes], tuple[str, bytes] | None]) -> AnyEmail:
