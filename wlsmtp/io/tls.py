@@ -147,9 +147,11 @@ async def _shake_hands(stream: Stream, engine: TLSEngine, deadline: float) -> No
 
 def keep_session(tls: ssl.SSLObject) -> None:
     """Let a later connection resume the session of this one, if the settings and the server allow it."""
-    session = tls.session
-    if isinstance(tls.context, ResumingContext) and session is not None and (session.has_ticket or session.id):
-        tls.context.keep(tls.server_hostname, session)
+    # Asking for the session copies it, with the certificates in it.
+    if isinstance(tls.context, ResumingContext):
+        session = tls.session
+        if session is not None and (session.has_ticket or session.id):
+            tls.context.keep(tls.server_hostname, session)
 
 
 # Loading the authorities takes longer than the handshake, hence the cache.
