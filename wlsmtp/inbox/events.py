@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from functools import partial
@@ -46,7 +47,7 @@ class Events:
             last = entry.number if (entry := self._store.get("latest")) else 0
             seen, silent = self._store.revision(), 0.0
             yield b"retry: 1000\nevent: ready\ndata: {}\n\n"
-            while not self._closed:
+            while not (self._closed or _server_stops()):
                 step = LOOK_AT_FILE if self._store.path is not None else 0.5
                 try:
                     await asyncio.wait_for(changed.wait(), step)
@@ -56,9 +57,9 @@ class Events:
                         silent = 0.0
                         yield b": still here\n\n"
                 changed.clear()
-                if (now := self._store.revision()) != seen:
+                if (now := await asyncio.to_thread(self._store.revision)) != seen:
                     seen, silent = now, 0.0
-                    text, last = self._news(last)
+                    text, last = await asyncio.to_thread(self._news, last)
                     yield text
         finally:
             self._listeners -= 1
@@ -74,6 +75,13 @@ class Events:
             return _event("changed", told), newest.number if newest else last
         messages = [_event("message", told | {"message": shapes.item(entry)}) for entry in entries]
         return b"".join(messages), entries[-1].number
+
+
+def _server_stops() -> bool:
+    """True once uvicorn, with which this may be mounted, was told to stop. It waits for open streams without a word to
+    them; its signal handler is a method of the server."""
+    server = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
+    return getattr(server, "should_exit", False) is True
 
 
 def _wake(loop: asyncio.AbstractEventLoop, changed: asyncio.Event) -> None:

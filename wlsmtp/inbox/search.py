@@ -11,9 +11,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 MAX_QUERY = 1000
+MAX_WORDS = 40
+MAX_SIZE = 2**62
 _WORD = re.compile(r'([-!]?)(?:([a-z-]+):)?(?:"([^"]*)"?|(\S+))', re.IGNORECASE)
 _COLUMNS = {
     "from": "sender",
@@ -35,6 +38,9 @@ _FLAGS = {
     ("has", "inline"): "inline > 0",
     ("has", "inlines"): "inline > 0",
 }
+_TWO_LETTERS = """number IN (SELECT rowid FROM search WHERE search MATCH (
+    SELECT ? || '(' || coalesce(group_concat('"' || replace(term, '"', '""') || '"', ' OR '), '""') || ')'
+    FROM trigrams WHERE term >= ? AND term < ?))"""
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
 
@@ -50,7 +56,8 @@ def condition_of(query: str, zone: str = "") -> Condition:
     """The messages that a search means. ``zone`` is the time zone of its dates; without it, that of this machine.
     Nothing is raised: what cannot be understood is a word to look for."""
     conditions = []
-    for found in _WORD.finditer(query[:MAX_QUERY]):
+    query = query[:MAX_QUERY].replace("\0", " ").encode("utf-8", "replace").decode()
+    for found in islice(_WORD.finditer(query), MAX_WORDS):
         name, word = (found[2] or "").lower(), found[4] if found[3] is None else found[3]
         condition = _condition(name, word, zone)
         if condition is None:
@@ -70,17 +77,22 @@ def _condition(name: str, word: str, zone: str) -> Condition | None:
     if name == "tag":
         return Condition("number IN (SELECT number FROM tags WHERE tag = ? COLLATE NOCASE)", (word,))
     if name in ("larger", "smaller") and (size := re.fullmatch(r"(\d{1,12})([kmg]?)b?", word.lower())):
-        return Condition(f"size {'>' if name == 'larger' else '<'} ?", (int(size[1]) * _UNITS[size[2]],))
+        octets = min(int(size[1]) * _UNITS[size[2]], MAX_SIZE)
+        return Condition(f"size {'>' if name == 'larger' else '<'} ?", (octets,))
     if name in ("before", "after") and (time := _time(word, zone)) is not None:
         return Condition(f"received {'>=' if name == 'after' else '<='} ?", (time,))
     return None
 
 
 def _text(columns: str, word: str) -> Condition:
-    """Three letters and more are looked up in the index; fewer are looked for in the texts themselves."""
+    """Three letters and more are looked up in the index, two by all that begin with them there. One letter is looked
+    for in the texts themselves, as it soon is found."""
+    where = "" if columns == _EVERYWHERE else f"{{{columns}}} : "  # a list of all columns would cost time
     if len(word) >= 3:
         quoted = word.replace('"', '""')
-        return Condition("number IN (SELECT rowid FROM search WHERE search MATCH ?)", (f'{{{columns}}} : "{quoted}"',))
+        return Condition("number IN (SELECT rowid FROM search WHERE search MATCH ?)", (f'{where}"{quoted}"',))
+    if len(word) == 2:
+        return Condition(_TWO_LETTERS, (where, word.lower(), word.lower() + "\U0010ffff"))
     names = columns.split()
     pattern = "%" + re.sub(r"([\\%_])", r"\\\1", word) + "%"
     likes = " OR ".join(f"{column} LIKE ? ESCAPE '\\'" for column in names)

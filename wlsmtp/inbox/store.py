@@ -26,21 +26,35 @@ MAX_OCTETS = 256 * 1024 * 1024
 PATIENCE = 10.0
 """Seconds to wait for another process that writes."""
 
+_FORMAT = 2
+"""The version of the tables, which the file states."""
 _TABLES = """
 CREATE TABLE IF NOT EXISTS messages(
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, received REAL NOT NULL, size INTEGER NOT NULL,
-    is_read INTEGER NOT NULL DEFAULT 0, attachments INTEGER NOT NULL, inline INTEGER NOT NULL,
-    summary TEXT NOT NULL, facts TEXT NOT NULL);
+    is_read INTEGER NOT NULL DEFAULT 0, attachments INTEGER NOT NULL, inline INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS message_sizes ON messages(size);
 CREATE INDEX IF NOT EXISTS messages_read ON messages(is_read);
-CREATE TABLE IF NOT EXISTS contents(number INTEGER PRIMARY KEY, raw BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS contents(
+    number INTEGER PRIMARY KEY, summary TEXT NOT NULL, facts TEXT NOT NULL, raw BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS tags(number INTEGER NOT NULL, tag TEXT NOT NULL, PRIMARY KEY(number, tag)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS messages_of_tag ON tags(tag);
 CREATE TABLE IF NOT EXISTS counters(name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 CREATE VIRTUAL TABLE IF NOT EXISTS search USING fts5(
-    sender, recipients, cc, bcc, reply_to, subject, message_id, body, tokenize='trigram');
+    sender, recipients, cc, bcc, reply_to, subject, message_id, body, tokenize='trigram', columnsize=0);
+INSERT INTO search(search, rank) VALUES('automerge', 8);
+CREATE VIRTUAL TABLE IF NOT EXISTS trigrams USING fts5vocab(search, row)
 """
-_COLUMNS = "number, id, received, size, is_read, attachments, inline, summary, facts"
+_ENTRIES = (
+    "SELECT number, id, received, size, is_read, attachments, inline, summary, facts FROM messages JOIN contents "
+    "USING (number)"
+)
+_PAGE = """
+WITH found AS MATERIALIZED (SELECT number, is_read FROM messages WHERE {condition})
+SELECT count(*), count(*) FILTER (WHERE is_read = 0) FROM found
+UNION ALL SELECT * FROM (SELECT number, 0 FROM found ORDER BY number DESC LIMIT ? OFFSET ?)
+"""
+"""How many messages a search finds and how many of them are unread, then the numbers of some. The table of messages is
+narrow, so that to look at all of them is quick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +130,28 @@ class Store:
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.execute("PRAGMA secure_delete=OFF")
-            self._connection.executescript(_TABLES)
+            self._make_tables()
         except (OSError, sqlite3.Error) as error:
             raise ConfigError(f"inbox: {self.path} cannot be used ({error})", stage=Stage.SETTINGS) from error
+
+    def _make_tables(self) -> None:
+        """Make the tables of a new file. Raises ``ConfigError`` for a file of another version of wlsmtp."""
+        connection = self._connection
+        if connection.execute("PRAGMA user_version").fetchone()[0] == _FORMAT:
+            return
+        connection.execute("BEGIN IMMEDIATE")  # another process may be about to do the same
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        is_old = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'messages'").fetchone()[0]
+        if version not in (0, _FORMAT) or (version == 0 and is_old):
+            connection.execute("ROLLBACK")
+            raise ConfigError(
+                f"inbox: {self.path} was made by another version of wlsmtp; give another file", stage=Stage.SETTINGS
+            )
+        if version == 0:
+            for statement in _TABLES.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {_FORMAT}")
+        connection.execute("COMMIT")
 
     @contextmanager
     def _using(self) -> Iterator[sqlite3.Connection]:
@@ -161,6 +194,8 @@ class Store:
 
     def revision(self) -> tuple[int, int]:
         """Another value after each change, also one that another process made."""
+        if self.path is None:
+            return self._changes, 0
         with self._using() as connection:
             return self._changes, connection.execute("PRAGMA data_version").fetchone()[0]
 
@@ -175,11 +210,11 @@ class Store:
         row = (secrets.token_hex(11), received, len(raw), summary.attachments, summary.inline)
         with self._changing() as connection:
             number = connection.execute(
-                "INSERT INTO messages(id, received, size, attachments, inline, summary, facts) VALUES(?,?,?,?,?,?,?)",
-                (*row, json.dumps(kept), json.dumps(asdict(facts))),
+                "INSERT INTO messages(id, received, size, attachments, inline) VALUES(?,?,?,?,?)", row
             ).lastrowid
             assert number is not None
-            connection.execute("INSERT INTO contents VALUES(?,?)", (number, raw))
+            details = json.dumps(kept), json.dumps(asdict(facts))
+            connection.execute("INSERT INTO contents VALUES(?,?,?,?)", (number, *details, raw))
             connection.executemany("INSERT INTO tags VALUES(?,?)", [(number, tag) for tag in summary.tags])
             connection.execute("INSERT INTO search(rowid, sender, recipients, cc, bcc, reply_to, subject, message_id, "
                                "body) VALUES(?,?,?,?,?,?,?,?,?)", (number, *_indexed(summary)))  # fmt: skip
@@ -227,14 +262,12 @@ class Store:
         """Return what ``find`` and ``count`` return, by one search."""
         found = condition_of(query, zone)
         with self._using() as connection:
-            rows = connection.execute(
-                f"SELECT number, is_read FROM messages WHERE {found.sql} ORDER BY number DESC", found.values
-            ).fetchall()
-            shown = [row[0] for row in rows[start : start + limit]]
+            counted, *rows = connection.execute(_PAGE.format(condition=found.sql), (*found.values, limit, start))
+            shown = [row[0] for row in rows]
             entries = self._entries(
                 connection, f"WHERE number IN ({','.join('?' * len(shown))}) ORDER BY number DESC", shown
             )
-        return entries, (len(rows), sum(1 for row in rows if not row[1]))
+        return entries, counted
 
     def after(self, number: int, limit: int = 100) -> list[Entry]:
         """The messages behind that one, oldest first."""
@@ -242,7 +275,7 @@ class Store:
             return self._entries(connection, "WHERE number > ? ORDER BY number LIMIT ?", (number, limit))
 
     def _entries(self, connection: sqlite3.Connection, clause: str, values: Sequence[Any]) -> list[Entry]:
-        rows = connection.execute(f"SELECT {_COLUMNS} FROM messages {clause}", values).fetchall()
+        rows = connection.execute(f"{_ENTRIES} {clause}", values).fetchall()
         marks = ",".join("?" * len(rows))
         tags: dict[int, list[str]] = {}
         for number, tag in connection.execute(
@@ -253,12 +286,7 @@ class Store:
 
     def count(self, query: str = "", *, zone: str = "") -> tuple[int, int]:
         """How many messages a search finds, and how many of them are unread."""
-        found = condition_of(query, zone)
-        with self._using() as connection:
-            counted: tuple[int, int] = connection.execute(
-                f"SELECT count(*), count(*) FILTER (WHERE is_read = 0) FROM messages WHERE {found.sql}", found.values
-            ).fetchone()
-        return counted
+        return self.page(query, 0, 0, zone=zone)[1]
 
     def totals(self) -> Totals:
         """How much there is."""
@@ -324,9 +352,10 @@ def _remove(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
 
 
 def _indexed(summary: Summary) -> tuple[str, ...]:
+    """The texts to search. Each ends in a space, so that any two letters are the beginning of three."""
     lists = (summary.to, summary.cc, summary.bcc, summary.reply_to)
     boxes = (" ".join(f"{box['Name']} {box['Address']}" for box in found) for found in ([summary.sender], *lists))
-    return (*boxes, summary.subject, summary.message_id, summary.text)
+    return tuple(f"{text} " for text in (*boxes, summary.subject, summary.message_id, summary.text))
 
 
 def _entry(row: Sequence[Any], tags: tuple[str, ...]) -> Entry:
