@@ -13,6 +13,7 @@ import pytest
 
 import wlsmtp
 from tests.contrib import project
+from wlsmtp.inbox import Inbox, Store
 from wlsmtp.testing import SMTPServer
 
 README = Path(__file__).parent.parent / "README.md"
@@ -45,6 +46,13 @@ def provider() -> Iterator[SMTPServer]:
 
 
 @pytest.fixture(scope="module")
+def development() -> Iterator[Inbox]:
+    """Stands in for ``wlsmtp inbox``, on a port that is free."""
+    with Store() as store, Inbox(store=store).listen() as inbox:
+        yield inbox
+
+
+@pytest.fixture(scope="module")
 def namespace() -> dict[str, Any]:
     return {"print": lambda *_: None}
 
@@ -58,10 +66,13 @@ def sent_to(server: SMTPServer, block: str) -> str:
 
 @pytest.mark.parametrize("block", BLOCKS, ids=TITLES)
 def test_an_example_runs(
-    block: str, server: SMTPServer, namespace: dict[str, Any], smtp_server: SMTPServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    block: str, server: SMTPServer, development: Inbox, namespace: dict[str, Any], smtp_server: SMTPServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     # OpenSSL's own variable makes the throw-away authority part of the system's trust store.
     monkeypatch.setenv("SSL_CERT_FILE", server.ca_file or "")
+    assert development.smtp is not None
+    block = block.replace('"127.0.0.1", 1025', f'"127.0.0.1", {development.smtp.port}')
     exec(compile(sent_to(server, block), str(README), "exec"), namespace)
     for name in [name for name in namespace if name.startswith("test_")]:
         namespace.pop(name)(smtp_server)
@@ -105,6 +116,12 @@ def test_every_error_has_its_section() -> None:
 
 def test_the_examples_did_send(server: SMTPServer) -> None:
     assert len(server.messages) == 1 + 20 + 100
+
+
+def test_the_first_mail_is_in_the_inbox(development: Inbox) -> None:
+    [mail] = development.messages
+    assert (mail.subject, mail.text.strip()) == ("Hi", "Hello Bob")
+    assert '"wlsmtp[inbox]"\nwlsmtp inbox --open\n' in README.read_text(encoding="utf-8")
 
 
 def test_the_wrong_password_of_the_example_is_refused(server: SMTPServer) -> None:
