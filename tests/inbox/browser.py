@@ -28,7 +28,7 @@ class Browser:
             "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
             "--disable-background-networking", "--no-first-run", "--disable-component-update", "--disable-extensions",
             "--mute-audio", "--force-color-profile=srgb", "--disable-features=IsolateSandboxedIframes",
-            "--window-size=1280,860",
+            "--window-size=1280,860", "--host-resolver-rules=MAP *.elsewhere.test 127.0.0.1",
         ):  # fmt: skip
             options.add_argument(argument)
         self.driver: Any = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
@@ -54,21 +54,38 @@ class Browser:
 
     def show(self, id: str, tab: str = "html") -> None:
         """Show a message in the page, and wait until its frame is loaded."""
+        self.walk([(id, tab)])
+
+    def walk(self, views: list[tuple[str, str]], *, previews: bool = False) -> None:
+        """Show one message after another, each in a view, and with ``previews`` also those of two attachments."""
         script = """
-            const [id, tab, done] = arguments, wanted = `view/${id}.html`;
+            const [views, previews, done] = arguments;
             const frames = then => requestAnimationFrame(() => requestAnimationFrame(then));
-            const settle = () => frames(() => fetch('api/v1/info').then(done));
-            const watch = frame => frame.addEventListener('load', settle, {once: true});
-            const observer = new MutationObserver(() => {
-                const frame = document.querySelector(`iframe[src^="${wanted}"]`);
-                if (frame) { observer.disconnect(); watch(frame); }
-                const chosen = document.querySelector(`#tab-${tab}[aria-selected=true]`);
-                if (tab !== 'html' && chosen) { observer.disconnect(); settle(); }
+            const show = (id, tab) => new Promise(shown => {
+                const settle = () => frames(() => fetch('api/v1/info').then(shown));
+                const observer = new MutationObserver(() => {
+                    const frame = document.querySelector(`iframe[src^="view/${id}.html"]`);
+                    if (frame) { observer.disconnect(); frame.addEventListener('load', settle, {once: true}); }
+                    const chosen = document.querySelector(`#tab-${tab}[aria-selected=true]`);
+                    if (tab !== 'html' && chosen) { observer.disconnect(); settle(); }
+                });
+                observer.observe(document.querySelector('#reader'), {childList: true, subtree: true});
+                location.hash = `#${id}/${tab}`;
             });
-            observer.observe(document.querySelector('#reader'), {childList: true, subtree: true});
-            location.hash = `#${id}/${tab}`;
+            (async () => {
+                for (const [id, tab] of views) {
+                    await show(id, tab);
+                    if (!previews) continue;
+                    for (const file of [...document.querySelectorAll('.file')].slice(0, 2)) {
+                        file.click();
+                        await new Promise(frames);
+                    }
+                    document.querySelector('#dialog').close();
+                }
+            })().then(done);
         """
-        self.driver.execute_async_script(script, id, tab)
+        for start in range(0, len(views), 20):
+            self.driver.execute_async_script(script, views[start : start + 20], previews)
 
     def marked(self) -> int:
         """In how many documents a script of a mail has run: the page, and all frames in it."""

@@ -1,10 +1,16 @@
 """Mails that attack who reads them. ``TRACKER`` is an address that must never be asked, ``RUN`` a script that must
-never run: it marks the document that it runs in, and asks the tracker."""
+never run: it marks the document that it runs in, tells the page around it, and asks the tracker."""
 
 from __future__ import annotations
 
+from tests.inbox import hostile_html
+from tests.inbox.hostile_mime import structures
+
 TRACKER = "http://127.0.0.1:0"
-RUN = "document.documentElement.setAttribute(`data-ran`,1);document.createElement(`img`).src=`http://127.0.0.1:0/ran`"
+RUN = (
+    "document.documentElement.setAttribute(`data-ran`,1);top.postMessage(`ran`,`*`);"
+    "document.createElement(`img`).src=`http://127.0.0.1:0/ran`"
+)
 
 HTML: dict[str, str] = {
     "script": "<script>RUN</script>",
@@ -74,14 +80,21 @@ HTML: dict[str, str] = {
     "many attributes": "<img " + " ".join(f"a{n}=1" for n in range(5000)) + " src=TRACKER/attributes.png>",
     "null and controls": "<im\0g src=TRACKER/n.png><img src\0=x o\0nerror=RUN><img src=TRACKER/n2.png>",
     "entities": "<img src=&#104;ttp:&#47;&#x2f;127.0.0.1:0/e.png><a id=click href=&#106;avascript:RUN>x</a>",
+    **hostile_html.MUTATIONS, **hostile_html.HANDLERS, **hostile_html.GRAPHICS, **hostile_html.STYLES, **hostile_html.FETCHES,
 }  # fmt: skip
 
 INERT = frozenset({
-    "attribute behind a slash", "frame with a script address", "icon", "link here", "link to the top",
-    "link with a script address", "mutation by form", "mutation by namespaces", "mutation by template", "ping", "preconnect",
-    "quote that is not closed", "refresh to a script", "script that is not closed", "speculation rules", "svg animation",
+    "attribute behind a slash", "attribution", "dns-prefetch", "download", "form that needs no click",
+    "frame with a script address", "handler of a marquee", "handler of focus", "icon", "lazy image",
+    "link by vbscript", "link here", "link to a view of the inbox", "link to data", "link to the top",
+    "link with a script address", "link with an opener", "link with letters between", "map of links", "math link",
+    "mutation by backquotes", "mutation by depth", "mutation by end tags with attributes", "mutation by form",
+    "mutation by instructions", "mutation by namespaces", "mutation by plaintext", "mutation by select",
+    "mutation by select and frame", "mutation by tables", "mutation by template", "ping", "preconnect", "print",
+    "quote that is not closed", "refresh to a script", "script that is not closed", "speculation rules",
+    "style that is cut", "svg animation", "svg link", "svg use of data",
 })  # fmt: skip
-"""Those that need a click, open no more than a connection, or were made against filters."""
+"""Those that need a click or a printer, open no more than a connection, or were made against filters and older browsers."""
 
 MARKUP = '<img src=TRACKER/header.png onerror="RUN"><script>RUN</script>'
 
@@ -92,10 +105,10 @@ def with_tracker(text: str, tracker: str) -> str:
 
 
 def hostile_mails(tracker: str) -> dict[str, bytes]:
-    """All of them, as octets, by name."""
+    """All of them, as octets, by name. Each asks for a path of its own: its number comes first."""
     mails: dict[str, bytes] = {}
-    for name, page in HTML.items():
-        body = with_tracker(page, tracker)
+    for number, (name, page) in enumerate(HTML.items()):
+        body = with_tracker(page, f"{tracker}/{number}")
         mails[name] = (
             f"From: eve@example.net\r\nTo: bob@example.org\r\nSubject: {name}\r\nContent-Type: text/html; charset=utf-8\r\n\r\n{body}\r\n"
         ).encode()
@@ -114,4 +127,4 @@ def hostile_mails(tracker: str) -> dict[str, bytes]:
         f"</iframe><object data=cid:a>\r\n--b\r\nContent-Type: text/html\r\nContent-ID: <a>\r\n\r\n{markup}\r\n--b\r\n"
         f"Content-Type: image/svg+xml\r\nContent-ID: <b>\r\n\r\n<svg xmlns='http://www.w3.org/2000/svg' onload=\"x\"/>\r\n--b--\r\n"
     ).encode()
-    return mails
+    return mails | structures(markup, with_tracker("RUN", tracker), tracker)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import pytest
@@ -21,8 +21,15 @@ FACTS = Facts("ann@example.com", ("bob@example.org",))
 OURS = "127.0.0.1"
 
 
+class Served(Protocol):
+    """An inbox, or an application in which one is mounted."""
+
+    @property
+    def web_url(self) -> str: ...
+
+
 def ask(
-    inbox: Inbox, path: str, method: str = "GET", body: Any = None, **headers: str
+    inbox: Served, path: str, method: str = "GET", body: Any = None, **headers: str
 ) -> tuple[int, dict[str, str], bytes]:
     address = urlsplit(inbox.web_url).netloc
     connection = http.client.HTTPConnection(address, timeout=10)

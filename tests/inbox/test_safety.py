@@ -33,7 +33,8 @@ def harmful(browser: Browser, tracker: Tracker, policy: str = "", *, showable: b
         page = make_showable(page).html if showable else page
         tracker.pages[f"/page/{number}"] = page.encode(), policy
         frames += f"<iframe src=/page/{number}></iframe>"
-    tracker.pages["/"] = f"<!doctype html><link rel=icon href=data:,>{frames}".encode(), ""
+    listens = "<script>told = 0; onmessage = () => told++</script>"
+    tracker.pages["/"] = f"<!doctype html><link rel=icon href=data:,>{listens}{frames}".encode(), ""
     browser.open(f"http://{tracker.address}/")
     browser.wait("document.readyState === 'complete'")
     browser.run("return fetch('/').then(() => new Promise(requestAnimationFrame))")
@@ -43,41 +44,46 @@ def harmful(browser: Browser, tracker: Tracker, policy: str = "", *, showable: b
 
 class TestFiftyHostileMails:
     def test_they_do_nothing_in_the_page(self, browser: Browser, box: Inbox, tracker: Tracker) -> None:
-        mails = hostile_mails(tracker.address)
-        ids = {name: box.store.add(raw, FACTS).id for name, raw in mails.items()}
-        assert len(ids) >= 50
+        entries = {name: box.store.add(raw, FACTS) for name, raw in hostile_mails(tracker.address).items()}
+        assert len(entries) >= 170
+        box.store.set_read(True)
         browser.open(box.web_url)
         browser.wait("document.querySelectorAll('.row').length >= 50")
-        browser.run("localStorage.setItem('mine', 'untouched')")
-        for name, id in ids.items():
-            has_html = Mail(box.store, box.store.get(id)).html  # type: ignore[arg-type]
-            browser.show(id, "html" if has_html else "text")
-            assert browser.marked() == 0, name
-            assert (tracker.connections, tracker.asked) == (0, []), name
-        for tab in ("links", "checks", "headers", "parts", "source"):
-            browser.show(ids["headers with markup"], tab)
-            assert browser.marked() == 0, tab
-        assert browser.run("return document.title") == "Inbox"
-        assert browser.run("return {...localStorage}") == {"mine": "untouched"}
+        browser.run("localStorage.setItem('mine', 'untouched'); window.told = [];"
+                    "addEventListener('message', event => window.told.push(String(event.data)))")  # fmt: skip
+        views = [(entry.id, "html" if Mail(box.store, entry).html else "text") for entry in entries.values()]
+        first, others = views[: len(HTML)], views[len(HTML) :]
+        browser.walk(first)
+        browser.walk(others, previews=True)
+        self.assert_untouched(browser, box, tracker)
+        shown = ("headers with markup", "addresses with markup", "type with markup", "fields of prototypes")
+        browser.walk([(entries[name].id, tab) for name in shown for tab in ("checks", "headers", "parts", "source")])
+        self.assert_untouched(browser, box, tracker)
+
+    def assert_untouched(self, browser: Browser, box: Inbox, tracker: Tracker) -> None:
+        assert (tracker.connections, tracker.asked) == (0, [])
+        assert browser.run("return window.told") == [] and browser.marked() == 0
+        browser.wait("document.title === 'Inbox'")
+        assert browser.run("return [{...localStorage}, {...sessionStorage}]") == [{"mine": "untouched"}, {}]
+        assert browser.run("return [document.cookie, window.name, {}.x, [].y]") == ["", "", None, None]
         assert browser.run("return location.href").startswith(box.web_url)
-        assert browser.marked() == 0 and (tracker.connections, tracker.asked) == (0, [])
         assert len(browser.driver.window_handles) == 1
 
     def test_most_of_them_would_without_the_inbox(self, browser: Browser, tracker: Tracker) -> None:
         found, deadline = set[str](), time.monotonic() + 20
         while time.monotonic() < deadline and not set(HTML) - INERT <= found:
             found |= harmful(browser, tracker)
-        assert sorted(set(HTML) - INERT - found) == []
-        assert browser.marked() > 20
+        assert " | ".join(sorted(set(HTML) - INERT - found)) == ""
+        assert browser.marked() > 40 and browser.run("return window.told") > 40
 
     def test_the_policy_alone_would_hold_them(self, browser: Browser, tracker: Tracker) -> None:
         assert harmful(browser, tracker, MAIL_POLICY.format(remote="")) == set()
         assert browser.marked() == 0
 
-    def test_what_the_inbox_writes_would_hold_them_without_a_policy(self, browser: Browser, tracker: Tracker) -> None:
-        by_style = {name for name, page in HTML.items() if "style" in page and "onerror" not in page}
-        assert harmful(browser, tracker, showable=True) - by_style == set()
-        assert browser.marked() == 0
+    def test_what_the_inbox_writes_holds_them_wherever_it_is_shown(self, browser: Browser, tracker: Tracker) -> None:
+        """Also in the page of a test suite that asks for it by the API: neither our header nor our sandbox is there."""
+        assert harmful(browser, tracker, showable=True) == set()
+        assert browser.marked() == 0 and browser.run("return window.told") == 0
 
     @pytest.mark.parametrize("name", ["link to the top", "link here", "link with a script address", "entities"])
     def test_a_click_leaves_the_page_where_it_is(

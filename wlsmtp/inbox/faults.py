@@ -70,9 +70,9 @@ class Faults:
         number that makes no sense."""
         if kind not in KINDS:
             raise ValueError(f"kind: must be one of {', '.join(KINDS)}")
-        if times is not None and not 1 <= times <= 1_000_000:
-            raise ValueError("times: must be a number from 1 to 1000000, or null for all messages")
-        if not 0 <= seconds <= MAX_SECONDS:
+        if times is not None and not (type(times) is int and 1 <= times <= 1_000_000):
+            raise ValueError("times: must be a whole number from 1 to 1000000, or null for all messages")
+        if type(seconds) not in (int, float) or not 0 <= seconds <= MAX_SECONDS:
             raise ValueError(f"seconds: must be from 0 to {MAX_SECONDS:g}")
         with self._lock:
             self._ordered.append(Fault(kind, times, seconds if kind == "slow" else 0.0))

@@ -2,8 +2,8 @@
 
 The result is always well-formed: text and attribute values are escaped, elements and attributes come from lists, and no
 other namespace than HTML's is in it. A browser can therefore read it in one way only. It is the second defence: the
-first is that a browser shows it in a sandbox whose policy forbids scripts and any request. It takes one pass, and reads
-each character a bounded number of times.
+first is that a browser shows it in a sandbox whose policy forbids scripts and any request. The document states that
+policy too, for those who show it elsewhere. It takes one pass, and reads each character a bounded number of times.
 """
 
 from __future__ import annotations
@@ -170,7 +170,8 @@ class _Writer:
                 self._tag(token)
         attributes = "".join(f' {name}="{html.escape(value)}"' for name, value in self.body.items())
         self.shown.html = (
-            '<!doctype html><html><head><meta charset="utf-8"><meta name="referrer" content="no-referrer">'
+            f'<!doctype html><html><head><meta charset="utf-8">{_policy(self.loads_remote)}'
+            '<meta name="referrer" content="no-referrer">'
             '<meta name="viewport" content="width=device-width">'
             '<base target="_blank"><style>img{max-width:100%}body{margin:12px;overflow-wrap:anywhere}</style></head>'
             f"<body{attributes}>{''.join(self.out)}</body></html>"
@@ -263,6 +264,13 @@ class _Writer:
     def _remove(self, what: str) -> None:
         if what in self.shown.removed or len(self.shown.removed) < 100:
             self.shown.removed[what] = self.shown.removed.get(what, 0) + 1
+
+
+def _policy(loads_remote: bool) -> str:
+    """A policy that goes with the document wherever it is shown. It forbids scripts and requests, also by styles."""
+    words = "default-src 'none'; style-src 'unsafe-inline'; font-src data:; base-uri 'none'; form-action 'none'"
+    images = f"img-src data:{' http: https:' if loads_remote else ''}"
+    return f'<meta http-equiv="Content-Security-Policy" content="{words}; {images}">'
 
 
 def is_remote(address: str) -> bool:

@@ -20,6 +20,8 @@ MAX_HEADER = 64 * 1024
 """Octets of a header section; what comes behind them is body."""
 MAX_VALUE = 16 * 1024
 """Characters of a field that are shown and searched."""
+MAX_NAME = 200
+"""Characters of a file's name."""
 MAX_TEXT = 2 * 1024 * 1024
 """Octets of a text that are shown."""
 
@@ -27,7 +29,9 @@ _FIELD = re.compile(r"([!-9;-~]{1,200})[ \t]*:(.*(?:\n[ \t].*)*)")
 _BLANK = re.compile(rb"\n\r?\n")
 _PARAMETER = re.compile(r';\s*([^\s=;"]{1,100})\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)')
 _WORD = re.compile(r"=\?([^?\s*]{1,40})(?:\*[^?\s]{0,20})?\?([BbQq])\?([^?\s]*)\?=")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_DIRECTION = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Characters that let the end of a file's name look like its beginning."""
 _HARMFUL_CODECS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined", "utf-7"})
 """Codecs that take quadratic time, or fail by design; none is a charset of mail today."""
 
@@ -180,8 +184,15 @@ def _part(raw: bytes, path: str, fields: list[tuple[str, str]], start: int) -> P
     disposition, named = parse_parameters(part.get_raw("Content-Disposition"))
     part.disposition = disposition.lower()
     name = named.get("filename") or part.parameters.get("name", "")
-    part.filename = re.sub(r"[/\\]", "_", _CONTROL.sub("", decode_words(name)))[:200]
+    part.filename = _safe_name(decode_words(name))
     return part
+
+
+def _safe_name(name: str) -> str:
+    """A file's name that stays in its directory and looks like what it is; its end, which says the kind, is kept."""
+    name = re.sub(r"[/\\]", "_", _DIRECTION.sub("", _CONTROL.sub("", name))).strip()
+    name = name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 41]}…{name[-40:]}"
+    return re.sub(r"^\.+$", "_", name)
 
 
 def parse_parameters(value: str) -> tuple[str, dict[str, str]]:
