@@ -1,15 +1,16 @@
 #!/bin/sh
 # Puts readers of messages that are not Python's below .servers/mail-readers, for tests/corpus: mailparser from npm, and
 # Perl's MIME::Parser, unpacked from Debian's packages; ical.js from npm, which reads invitations (tests/message);
-# mailpit-api and axe-core from npm, for the API and the page of the inbox (tests/inbox); and
+# mailpit-api, cypress-mailpit, @playwright/test and axe-core from npm, for the API and the page of the inbox (tests/inbox); and
 # CPython's own tests of smtplib, from Debian, for a Python that came without them (tests/cpython).
 #
+# cypress-mailpit comes without Cypress, whose binary is no package of npm (--legacy-peer-deps).
 # No root is needed, and nothing of the system is changed. What cannot be had here is left out, and the tests say so.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 readers=$root/.servers/mail-readers
-node_readers="mailparser@3.14.2 ical.js@2.2.1 mailpit-api@2.1.0 axe-core@4.14.1"
+node_readers="mailparser@3.14.2 ical.js@2.2.1 mailpit-api@2.1.0 axe-core@4.14.1 cypress-mailpit@2.0.0 @playwright/test@1.65.1"
 packages="libmime-tools-perl libmailtools-perl libtimedate-perl libconvert-binhex-perl"
 python=$root/.venv/bin/python
 
@@ -21,7 +22,7 @@ has_tests() { [ ! -e "$python" ] || [ -e "$readers/python" ] || "$python" -c 'im
 if ! has_node_readers && command -v npm >/dev/null; then
     rm -rf "$readers/node"
     # shellcheck disable=SC2086 # words are meant to be split
-    if npm install --silent --no-audit --no-fund --prefix "$readers/node" $node_readers; then
+    if npm install --silent --legacy-peer-deps --no-audit --no-fund --prefix "$readers/node" $node_readers; then
         echo "$node_readers" >"$readers/node/.version"
     else
         echo "npm does not give: $node_readers"
