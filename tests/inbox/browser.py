@@ -32,7 +32,7 @@ class Browser:
         ):  # fmt: skip
             options.add_argument(argument)
         self.driver: Any = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-        self.driver.set_script_timeout(20)
+        self.driver.set_script_timeout(40)
 
     def open(self, url: str) -> None:
         """Open a page, as somebody does who types its address."""
@@ -84,8 +84,30 @@ class Browser:
                 }
             })().then(done);
         """
-        for start in range(0, len(views), 20):
-            self.driver.execute_async_script(script, views[start : start + 20], previews)
+        for start in range(0, len(views), 5):
+            self.driver.execute_async_script(script, views[start : start + 5], previews)
+
+    def frames(self, ids: list[str]) -> None:
+        """Show the HTML of messages as the page does, in frames of the same kind, and wait until they are loaded."""
+        script = """
+            const [ids, done] = arguments, frames = ids.map(id => document.createElement('iframe'));
+            const wait = then => requestAnimationFrame(() => requestAnimationFrame(then));
+            frames.forEach((frame, at) => {
+                frame.setAttribute('sandbox', 'allow-popups allow-popups-to-escape-sandbox');
+                frame.src = `view/${ids[at]}.html`;
+            });
+            Promise.all(frames.map(frame => new Promise(load => frame.addEventListener('load', load, {once: true}))))
+                .then(() => wait(() => fetch('api/v1/info').then(done)));
+            let wall = document.querySelector('#wall');
+            if (!wall) {  // in sight, as a browser does not draw what is not
+                wall = document.createElement('div');
+                wall.id = 'wall';
+                wall.style.cssText = 'position:fixed;inset:0;z-index:9;display:grid;grid-template:none/repeat(4,1fr)';
+                document.body.append(wall);
+            }
+            wall.replaceChildren(...frames);
+        """
+        self.driver.execute_async_script(script, ids)
 
     def marked(self) -> int:
         """In how many documents a script of a mail has run: the page, and all frames in it."""

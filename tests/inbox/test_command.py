@@ -55,7 +55,15 @@ class TestCommand:
         box.listen()
         assert box.smtp is not None
         assert main(["--port", str(box.smtp.port), "--web", "0"]) == 2
-        assert "in use" in capsys.readouterr().err
+        assert "in use); give another with --port" in capsys.readouterr().err
+        assert main(["--port", "0", "--web", str(box.smtp.port)]) == 2
+        assert f"port {box.smtp.port} cannot be used" in (told := capsys.readouterr().err) and "--web" in told
+
+    @pytest.mark.parametrize("port", ["65536", "-1", "25x", "\u0663"])
+    def test_what_is_no_port_is_told(self, port: str, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as end:
+            main([f"--web={port}"])
+        assert end.value.code == 2 and "the largest is 65535" in capsys.readouterr().err
 
     def test_it_needs_no_other_extra(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         for name in ("typer", "rich", "trustme", "pytest"):

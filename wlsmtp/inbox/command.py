@@ -6,9 +6,10 @@ import argparse
 import os
 import sys
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from wlsmtp.errors import SMTPError
+from wlsmtp.errors import ConfigError, SMTPError, Stage
 from wlsmtp.inbox.core import Inbox
 from wlsmtp.inbox.store import MAX_MESSAGES, MAX_OCTETS, Store
 
@@ -21,8 +22,8 @@ def parser() -> argparse.ArgumentParser:
     words = "Receive mail on this machine and show it in a browser. Nothing that a mail names is fetched."
     options = argparse.ArgumentParser(prog="wlsmtp inbox", description=words)
     add = options.add_argument
-    add("--port", type=int, default=1025, metavar="PORT", help="of the SMTP server (default: 1025; 0: any)")
-    add("--web", type=int, default=8025, metavar="PORT", help="of the web page (default: 8025; 0: any)")
+    add("--port", type=_port, default=1025, metavar="PORT", help="of the SMTP server (default: 1025; 0: any)")
+    add("--web", type=_port, default=8025, metavar="PORT", help="of the web page (default: 8025; 0: any)")
     add("--host", default="127.0.0.1", help="where both listen (default: 127.0.0.1, this machine only)")
     add("--keep", metavar="FILE", help="keep the mail in this SQLite file (default: in memory)")
     add("--open", action="store_true", help="open the page in the browser")
@@ -62,6 +63,22 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; 0 is any free one, and the largest is 65535")
+    return int(text)
+
+
+@contextmanager
+def _naming(option: str, port: int) -> Iterator[None]:
+    """Let an error of a port that cannot be had name the option that gives another."""
+    try:
+        yield
+    except OSError as error:
+        words = f"port {port} cannot be used ({error.strerror or error}); give another with {option}, or 0 for any"
+        raise ConfigError(words, stage=Stage.SETTINGS) from error
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the inbox until it is interrupted; return the exit code."""
     asked = parser().parse_args(arguments)
@@ -71,8 +88,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         token = None if asked.no_token else os.environ.get(TOKEN_VARIABLE, "")
         with Store(asked.keep, **limits) as store:
             inbox = Inbox(store=store, token=token, hosts=asked.allow_host, release=asked.release)
-            with inbox.listen(asked.port, host=asked.host, security=asked.security):
-                server, listener = inbox.web_server(asked.web, host=asked.host)
+            with inbox:
+                with _naming("--port", asked.port):
+                    inbox.listen(asked.port, host=asked.host, security=asked.security)
+                with _naming("--web", asked.web):
+                    server, listener = inbox.web_server(asked.web, host=asked.host)
                 assert inbox.smtp is not None
                 say(f"Mail goes to    {inbox.url}\n")
                 if inbox.smtp.ca_file:

@@ -53,8 +53,12 @@ WITH found AS MATERIALIZED (SELECT number, is_read FROM messages WHERE {conditio
 SELECT count(*), count(*) FILTER (WHERE is_read = 0) FROM found
 UNION ALL SELECT * FROM (SELECT number, 0 FROM found ORDER BY number DESC LIMIT ? OFFSET ?)
 """
-"""How many messages a search finds and how many of them are unread, then the numbers of some. The table of messages is
-narrow, so that to look at all of them is quick."""
+_FIRST_PAGE = """
+SELECT count(*), (SELECT count(*) FROM messages WHERE is_read = 0) FROM messages
+UNION ALL SELECT * FROM (SELECT number, 0 FROM messages ORDER BY number DESC LIMIT ? OFFSET ?)
+"""
+"""How many messages a search finds and how many of them are unread, then the numbers of some: of all messages without a
+search. The table of messages is narrow, so that to look at all of them is quick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,8 +265,9 @@ class Store:
     ) -> tuple[list[Entry], tuple[int, int]]:
         """Return what ``find`` and ``count`` return, by one search."""
         found = condition_of(query, zone)
+        statement = _PAGE.format(condition=found.sql) if found.values or found.sql != "1" else _FIRST_PAGE
         with self._using() as connection:
-            counted, *rows = connection.execute(_PAGE.format(condition=found.sql), (*found.values, limit, start))
+            counted, *rows = connection.execute(statement, (*found.values, limit, start))
             shown = [row[0] for row in rows]
             entries = self._entries(
                 connection, f"WHERE number IN ({','.join('?' * len(shown))}) ORDER BY number DESC", shown
