@@ -28,7 +28,6 @@ class Accounts:
     """Accounts for each message exactly once, whether sent alone, in a stream, or through the outbox."""
 
     def __init__(self, context: Context, transport: Transport) -> None:
-        self._io = context.io
         self._announce = context.announce
         self._transport = transport
         self._session = uuid.uuid4().hex[:16]
@@ -36,9 +35,10 @@ class Accounts:
         self._counts: dict[str, int] = dict.fromkeys(("sent", "partial", "failed", "unknown", "retries"), 0)
 
     def receipt_for(
-        self, outcome: Outcome, content: Content, attempts: int, started: float, *, is_streamed: bool = False
+        self, outcome: Outcome, content: Content, attempts: int, elapsed: float, *, is_streamed: bool = False
     ) -> Receipt:
-        """Return the receipt for a message that was sent at once, after counting and reporting it."""
+        """Return the receipt for a message that was sent at once, after counting and reporting it. ``elapsed`` is the
+        time in seconds that it took."""
         error = outcome.error
         status = Status.SENT if error is None else overall_status(outcome.recipients)
         if error is None and not _is_all_accepted(outcome):
@@ -53,13 +53,13 @@ class Accounts:
             content.message_id,
             attempts,
             error,
-            self._io.now() - started,
+            elapsed,
             outcome.tls,
         )
         if error is not None:
             error.receipt = receipt
         self._counts["retries"] += attempts - 1
-        self._report(receipt, receipt.elapsed, is_streamed)
+        self._report(receipt, elapsed, is_streamed)
         return receipt
 
     def not_a_message(self, error: SMTPError, *, is_streamed: bool = False) -> Receipt:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from wlsmtp.accounts import Accounts
     from wlsmtp.intake import Intake, Item
     from wlsmtp.io.base import IO
+    from wlsmtp.message.content import Content
+    from wlsmtp.message.envelope import Envelope
     from wlsmtp.receipt import Outcome, Receipt
     from wlsmtp.transports.base import Context, Transport
 
@@ -36,14 +38,17 @@ MOST_WAITING = 16
 """How many times the window's capacity may wait for the receipt of an earlier message."""
 
 
-class _Entry:
+class _Entry(Mail):
     """One message, from the input to its receipt."""
 
-    __slots__ = ("absent", "due", "mail", "outcome", "receipt", "retry_state", "started")
+    __slots__ = ("absent", "due", "outcome", "receipt", "retry_state", "started")
 
-    def __init__(self, mail: Mail | None, started: float, absent: float) -> None:
-        self.mail = mail
-        self.started = started
+    def __init__(self, envelope: Envelope, content: Content, started: float, absent: float) -> None:
+        self.envelope = envelope
+        self.content = content
+        self.had_free_retry = self.is_suspect = False
+        self.known = None
+        self.entered_at = self.started = started
         self.absent = absent
         """The value of ``Batch._absent`` when it started."""
         self.retry_state: RetryState | None = None
@@ -53,6 +58,16 @@ class _Entry:
 
     def __lt__(self, other: _Entry) -> bool:
         return self.due < other.due
+
+
+class _Refused:
+    """An item that is not a valid message."""
+
+    __slots__ = ("receipt", "started")
+
+    def __init__(self, receipt: Receipt, started: float) -> None:
+        self.receipt: Receipt | None = receipt
+        self.started = started
 
 
 class Batch:
@@ -73,7 +88,7 @@ class Batch:
         self._accounts = accounts
         self._items = items
         self._connections = connections
-        self._entries: deque[_Entry] = deque()
+        self._entries: deque[_Entry | _Refused] = deque()
         """All entries from the first whose receipt was not returned yet, in the order of the input."""
         self._in_flight: deque[_Entry] = deque()
         self._waiting: list[_Entry] = []
@@ -100,8 +115,7 @@ class Batch:
         stream = self._transport.deliver_many(self._feed(), deadlines, self._connections)
         try:
             async for outcomes in stream:
-                for outcome in outcomes:
-                    self._take(self._in_flight.popleft(), outcome)
+                self._take(outcomes)
                 if ready := self._ready():
                     left_at = io.now()
                     yield ready
@@ -148,9 +162,9 @@ class Batch:
                 is_slow = entry.started - asked > SLOW
                 if entry.receipt is not None and self._in_flight:
                     continue
-            if entry is not None and entry.mail is not None:
+            if isinstance(entry, _Entry):
                 self._in_flight.append(entry)
-                yield entry.mail
+                yield entry
             elif entry is not None or self._in_flight:
                 yield None
             elif self._waiting:
@@ -170,59 +184,62 @@ class Batch:
             return heapq.heappop(self._waiting)
         return None
 
-    def _enter(self, item: Item) -> _Entry:
+    def _enter(self, item: Item) -> _Entry | _Refused:
+        entry: _Entry | _Refused
         started = self._io.now()
         try:
-            mail = self._intake.mail_of(item, entered_at=started)
+            envelope, content = self._intake.parts_of(item)
             if isinstance(item, MergeRow):  # its row may have made it slowly, as a slow input
-                mail.entered_at = started = self._io.now()
-            entry = _Entry(mail, started, self._absent)
+                started = self._io.now()
+            entry = _Entry(envelope, content, started, self._absent)
         except (MessageError, ExtensionMissing) as error:
-            entry = _Entry(None, started, self._absent)
-            entry.receipt = self._accounts.not_a_message(error, is_streamed=True)
+            entry = _Refused(self._accounts.not_a_message(error, is_streamed=True), started)
             self._messages, self._failed = self._messages + 1, self._failed + 1
         self._entries.append(entry)
         return entry
 
-    def _take(self, entry: _Entry, outcome: Outcome) -> None:
-        assert entry.mail is not None
-        whole = outcome if entry.outcome is None else entry.outcome.updated_by(outcome)
-        attempts = entry.retry_state.attempts + 1 if entry.retry_state is not None else 1
-        if whole.error is None or self._session_error is not None or not self._wait_for_another_try(entry, whole):
-            self._conclude(entry, whole, attempts)
+    def _take(self, outcomes: list[Outcome]) -> None:
+        """Conclude the oldest messages in flight, except those that wait for another try."""
+        now = self._io.now()
+        for outcome in outcomes:
+            entry = self._in_flight.popleft()
+            if outcome.error is None and entry.outcome is None:  # the usual case
+                self._conclude(entry, outcome, 1, now)
+                continue
+            whole = outcome if entry.outcome is None else entry.outcome.updated_by(outcome)
+            attempts = entry.retry_state.attempts + 1 if entry.retry_state is not None else 1
+            if whole.error is None or self._session_error is not None or not self._wait_for_another_try(entry, whole):
+                self._conclude(entry, whole, attempts, now)
 
-    def _conclude(self, entry: _Entry, outcome: Outcome, attempts: int) -> None:
-        assert entry.mail is not None
+    def _conclude(self, entry: _Entry, outcome: Outcome, attempts: int, now: float) -> None:
         entry.receipt = self._accounts.receipt_for(
-            outcome, entry.mail.content, attempts, entry.started, is_streamed=True
+            outcome, entry.content, attempts, now - entry.started, is_streamed=True
         )
-        entry.mail = None
+        del entry.content  # it may be large, and the receipt may wait for that of an earlier message
         self._messages += 1
-        self._failed += outcome.error is not None and entry.receipt.status is not Status.PARTIAL
-        if outcome.error is not None and self._session_error is None and _concerns_all(outcome):
-            self._session_error = outcome.error
+        if outcome.error is not None:
+            self._failed += entry.receipt.status is not Status.PARTIAL
+            if self._session_error is None and _concerns_all(outcome):
+                self._session_error = outcome.error
 
     def _give_up_waiting(self) -> None:
         """Retry no more: the latest outcomes stand."""
         for entry in self._waiting:
             assert entry.outcome is not None and entry.retry_state is not None
-            self._conclude(entry, entry.outcome, entry.retry_state.attempts)
+            self._conclude(entry, entry.outcome, entry.retry_state.attempts, self._io.now())
         self._waiting.clear()
 
     def _wait_for_another_try(self, entry: _Entry, outcome: Outcome) -> bool:
-        assert entry.mail is not None
         if entry.retry_state is None:
-            entry.retry_state = RetryState(
-                entry.mail.envelope, self._config, self._announce, entry.mail.content.message_id
-            )
+            entry.retry_state = RetryState(entry.envelope, self._config, self._announce, entry.content.message_id)
         now = self._io.now()
         used = now - entry.started - (self._absent - entry.absent)
         pause = entry.retry_state.pause_after(outcome, self._config.timeout.total - used, used)
         if pause is None:
             return False
         entry.outcome = outcome
-        envelope, mail = entry.retry_state.envelope_for_retry(outcome), entry.mail
-        entry.mail = Mail(envelope, mail.content, mail.had_free_retry, mail.is_suspect)
+        entry.envelope = entry.retry_state.envelope_for_retry(outcome)
+        entry.entered_at = None
         entry.due = now + pause
         heapq.heappush(self._waiting, entry)
         return True

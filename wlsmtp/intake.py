@@ -66,13 +66,17 @@ class Intake:
         self._is_stored = config.mode is Mode.ASYNC
         """True if content is stored before it is sent. It is signed when it is sent, as keys are never stored."""
 
-    def mail_of(self, item: Item, *, options: DeliveryOptions | None = None, entered_at: float | None = None) -> Mail:
-        """Return the message with its envelope. Raises ``MessageError``, and ``ExtensionMissing`` as ``asking``
-        does."""
+    def mail_of(self, item: Item, *, options: DeliveryOptions | None = None) -> Mail:
+        """Return the message with its envelope. Raises as ``parts_of`` does."""
+        return Mail(*self.parts_of(item, options))
+
+    def parts_of(self, item: Item, options: DeliveryOptions | None = None) -> tuple[Envelope, Content]:
+        """Return the envelope and the content of the message. Raises ``MessageError``, and ``ExtensionMissing`` as
+        ``asking`` does."""
         if isinstance(item, MergeRow):
             made = item.item()
             try:
-                return self.mail_of(made, options=options, entered_at=entered_at)
+                return self.parts_of(made, options)
             except (MessageError, ExtensionMissing) as error:
                 raise item.refusal(error) from error
         message, envelope = self.in_two(item)
@@ -82,7 +86,7 @@ class Intake:
             content = self.signed(content) if not self._is_stored else to_be_stored(content, self._signers)
         elif self._unsigned is None and isinstance(message, Message) and _ONE_CLICK in message.headers:
             self._unsigned = message.message_id
-        return Mail(envelope, content, entered_at=entered_at)
+        return envelope, content
 
     def warn(self) -> None:
         """Log once that a message with one-click unsubscribe was not signed here. The caller has no role that another
@@ -93,7 +97,14 @@ class Intake:
 
     def in_two(self, item: Sendable | tuple[Sendable, Envelope]) -> tuple[Sendable, Envelope]:
         """Return the message, with the session's defaults, and its envelope. Raises ``MessageError``."""
-        message, envelope = _in_two(item) if isinstance(item, tuple) else (item, None)
+        message: Sendable
+        envelope: Envelope | None
+        if isinstance(item, tuple):
+            if len(item) != 2 or not (isinstance(item[1], Envelope) or item[1] is None):
+                raise _not_a_pair()
+            message, envelope = item
+        else:
+            message, envelope = item, None
         if self._has_defaults:
             message = self.filled(message)
         return message, envelope or envelope_of(message)
@@ -122,12 +133,9 @@ class Intake:
         return envelope
 
 
-def _in_two(pair: tuple[Any, ...]) -> tuple[Sendable, Envelope | None]:
-    """Return a pair (message, envelope). Raises ``MessageError`` for any other tuple, so that one bad item does not end
-    a stream."""
-    if len(pair) == 2 and isinstance(pair[1], Envelope | None):
-        return pair[0], pair[1]
+def _not_a_pair() -> MessageError:
+    """Return the error for a tuple that is no message with its envelope: one bad item does not end a stream."""
     words = "a tuple must be (message, Envelope)"
-    raise MessageError(
+    return MessageError(
         words, stage=Stage.MESSAGE, hint="An Envelope has the sender and the recipients of the message before it"
     )

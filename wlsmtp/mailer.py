@@ -259,7 +259,6 @@ class Mailer:
 
     async def _deliver(self, mail: Mail, timeout: float | None) -> Receipt:
         deadlines, content = self.deadlines(timeout), mail.content
-        started = deadlines.began
         outcome, attempts = await self.transport.deliver(mail.envelope, content, deadlines), 1
         if outcome.error is not None:
             state = RetryState(mail.envelope, self.config, self.announce, content.message_id)
@@ -268,7 +267,7 @@ class Mailer:
                 return await self.transport.deliver(to, content, deadlines)
 
             outcome, attempts = await keep_trying(outcome, attempt, state, self.io, deadlines)
-        return self.accounts.receipt_for(outcome, content, attempts, started)
+        return self.accounts.receipt_for(outcome, content, attempts, self.io.now() - deadlines.began)
 
     def deadlines(self, total: float | None = None) -> Deadlines:
         if total is not None and not (isinstance(total, int | float) and total > 0):

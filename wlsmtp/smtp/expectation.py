@@ -17,10 +17,9 @@ class Expectation:
     may_grow = False
     """True if the number of replies depends on the replies themselves; see ``grow``."""
 
-    def __init__(self, stages: tuple[Stage, ...], replies: list[Reply] | None = None) -> None:
-        """``replies`` is the list to append to, when several steps share one."""
+    def __init__(self, stages: tuple[Stage, ...]) -> None:
         self.stages: tuple[Stage, ...] = stages
-        self.replies: list[Reply] = [] if replies is None else replies
+        self.replies: list[Reply] = []
         self.left: int = len(stages)
         """Number of replies still to come."""
         self.not_positive: int = 0

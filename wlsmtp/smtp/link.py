@@ -100,8 +100,10 @@ class Link:
 
     @property
     def wants_lines(self) -> bool:
-        """True if someone listens to every line, so that lines must be shown."""
-        self._is_shown = self._announce.wants_lines
+        """True if someone listens to every line, so that lines must be shown. This is asked once for all that is written
+        together."""
+        if not self.unsent:
+            self._is_shown = self._announce.wants_lines
         return self._is_shown
 
     def queue(self, stage: Stage, command: bytes, shown: str | None = None) -> Expectation:
@@ -110,16 +112,16 @@ class Link:
             self.show(shown or printable(command.rstrip(b"\r\n")))
         return self.queue_all(command, (stage,))
 
-    def queue_all(self, octets: bytes, stages: tuple[Stage, ...], replies: list[Reply] | None = None) -> Expectation:
+    def queue_all(self, octets: bytes, stages: tuple[Stage, ...]) -> Expectation:
         """Queue commands or content that will be answered once for each of ``stages``."""
-        return self.queue_expecting(octets, Expectation(stages, replies))
+        self.queue_expecting(octets, expectation := Expectation(stages))
+        return expectation
 
-    def queue_expecting(self, octets: bytes, expectation: Expectation) -> Expectation:
+    def queue_expecting(self, octets: bytes, expectation: Expectation) -> None:
         """Queue ``octets``, whose replies go to ``expectation``."""
         self.unsent.append(octets)
         self.octets_queued += len(octets)
         self._expected.append(expectation)
-        return expectation
 
     def add(self, octets: bytes) -> None:
         """Queue content behind what is queued already."""

@@ -90,50 +90,52 @@ class ChunkProbe(Expectation):
         return True
 
 
-class Transaction:
-    """One transaction. The replies to commands are in ``replies`` (RSET, MAIL, RCPTs, DATA, or BDAT with the whole
-    content), those to content that was sent on its own in ``content_replies``."""
+class Transaction(Expectation):
+    """One transaction. It is itself the place for the replies to its commands: RSET, MAIL, RCPTs, DATA, or BDAT with the
+    whole content. The replies to content that was sent on its own are in ``content_replies``."""
+
+    __slots__ = (
+        "_was_all_accepted", "by_bdat", "chunks", "end_at", "flow", "follows", "is_fully_queued", "is_suspect",
+        "outcome", "plan", "probe", "wants_writer", "with_reset",
+    )  # fmt: skip
 
     is_trial = False
 
-    # Defaults live on the class: a message sets few of them, and thousands are created per second.
-    flow: Flow | None = None
-    """None until something was sent."""
-    by_bdat: bool = False
-    follows: bool | None = None
-    """True if it was sent right after content by BDAT, False after content by DATA, None if it follows none."""
-    with_reset: bool = False
-    probe: ChunkProbe | None = None
-    is_fully_queued: bool = False
-    """True if nothing is left to be queued, so that another message may follow."""
-    wants_writer: bool = False
-    """True if its content is to be written now, piece by piece, by ``delivery.py``."""
-    end_at: int | None = None
-    """Position on the link where the content ends, once it was queued."""
-    outcome: Outcome | None = None
-    _last: Expectation | None = None
-    _was_all_accepted = False
-    """``is_all_accepted``, once the content was sent."""
-
     def __init__(self, plan: Plan) -> None:
+        super().__init__(())
         self.plan = plan
         self.is_suspect: bool = plan.is_suspect
-        self.replies: list[Reply] = []
+        self.flow: Flow | None = None
+        """None until something was sent."""
+        self.by_bdat: bool = False
+        self.follows: bool | None = None
+        """True if it was sent right after content by BDAT, False after content by DATA, None if it follows none."""
+        self.with_reset: bool = False
+        self.probe: ChunkProbe | None = None
+        self.is_fully_queued: bool = False
+        """True if nothing is left to be queued, so that another message may follow."""
+        self.wants_writer: bool = False
+        """True if its content is to be written now, piece by piece, by ``delivery.py``."""
+        self.end_at: int | None = None
+        """Position on the link where the content ends, once it was queued."""
+        self.outcome: Outcome | None = None
         self.chunks: list[Expectation] = []
         """The places of the replies to content that was sent on its own: one for DATA, one per chunk for BDAT."""
+        self._was_all_accepted = False
+        """``is_all_accepted``, once the content was sent."""
 
     @property
     def is_all_accepted(self) -> bool:
         """True if the whole envelope was accepted at once and the content was asked for, the usual case."""
-        last = self._last
-        if self.flow is not Flow.PIPELINED or last is None:
+        if self.flow is not Flow.PIPELINED or self.chunks:
             return False
-        return last.not_positive == 1 and self.replies[-1].code == _START_MAIL_INPUT
+        return self.not_positive == 1 and self.replies[-1].code == _START_MAIL_INPUT
 
     @property
     def is_answered(self) -> bool:
         """True if all replies to what was sent have come."""
-        return self._last is not None and not self._last.left and not self.wants_writer
+        last = self.chunks[-1] if self.chunks else self
+        return not last.left and self.flow is not None and not self.wants_writer
 
     # Sending
 
@@ -142,10 +144,10 @@ class Transaction:
         self.flow, self.with_reset, self.by_bdat = flow, reset, by_bdat
         plan = self.plan
         if probes:
-            link.queue_expecting(ChunkProbe.OCTETS, probe := ChunkProbe())
-            self.probe, self.with_reset, reset = probe, True, True
             if link.wants_lines:
                 link.show("RSET, BDAT 6 LAST, BDAT 0 LAST (is the octets of a refused chunk read as a command?)")
+            link.queue_expecting(ChunkProbe.OCTETS, probe := ChunkProbe())
+            self.probe, self.with_reset, reset = probe, True, True
         if flow is Flow.STEP_BY_STEP:
             first = (Stage.RSET, command.RSET) if reset else (Stage.MAIL, plan.mail)
             self._queue(link, *first)
@@ -163,8 +165,7 @@ class Transaction:
             self._show(link, b"".join(commands), content.size if whole else None)
         if whole:
             commands += content.chunks()
-        expectation = Expectation(stages_of(len(rcpts), last, reset), self.replies)
-        self._last = link.queue_expecting(b"".join(commands), expectation)
+        self._expect(link, b"".join(commands), stages_of(len(rcpts), last, reset))
         if whole:
             self.is_fully_queued, self.end_at = True, link.octets_queued
 
@@ -222,7 +223,11 @@ class Transaction:
     def _queue(self, link: Link, stage: Stage, octets: bytes) -> None:
         if link.wants_lines:
             self._show(link, octets)
-        self._last = link.queue_all(octets, (stage,), self.replies)
+        self._expect(link, octets, (stage,))
+
+    def _expect(self, link: Link, octets: bytes, stages: tuple[Stage, ...]) -> None:
+        self.stages, self.left = stages, len(stages)
+        link.queue_expecting(octets, self)
 
     def _queue_content(self, link: Link) -> None:
         """Queue the content with its end. If no recipient is left, queue only the end, the only way to leave DATA (RFC
@@ -244,8 +249,8 @@ class Transaction:
         link.show_content(content.size)
 
     def _expect_content(self, link: Link, octets: bytes) -> None:
-        self._last = link.queue_all(octets, (Stage.CONTENT,) * (self.content_replies_due if self.plan.is_lmtp else 1))
-        self.chunks.append(self._last)
+        stages = (Stage.CONTENT,) * (self.content_replies_due if self.plan.is_lmtp else 1)
+        self.chunks.append(link.queue_all(octets, stages))
 
     @property
     def content_replies_due(self) -> int:
@@ -255,7 +260,6 @@ class Transaction:
     def content_written(self) -> None:
         """Note that the content was written, or that the server refused it before its end."""
         self.wants_writer, self.is_fully_queued = False, True
-        self._last = self.chunks[-1]
 
     # Replies
 
@@ -305,8 +309,8 @@ class Transaction:
 
     def settle_if_accepted(self) -> bool:
         """Set the outcome if everything was answered and accepted, the usual case; return whether it was."""
-        last = self._last
-        if last is None or last.left or last.not_positive or self.wants_writer:
+        last = self.chunks[-1] if self.chunks else self
+        if last.left or last.not_positive or self.wants_writer:
             return False
         if self.flow is not Flow.PIPELINED_BDAT and not (self._was_all_accepted and self.is_fully_queued):
             return False
