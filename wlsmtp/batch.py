@@ -144,7 +144,7 @@ class Batch:
         at_hand = iter(items) if not isinstance(items, AsyncIterable) else iter(())
         is_slow, is_over = False, False
         while self._session_error is None:
-            entry = self._next_due() if self._waiting else None
+            entry: _Entry | _Refused | None = self._next_due() if self._waiting else None
             if entry is None and not is_over and not self._must_wait():
                 if is_slow and self._in_flight:
                     yield None

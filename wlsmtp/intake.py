@@ -4,7 +4,7 @@ that does."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from wlsmtp.errors import ExtensionMissing, MessageError, Stage
 from wlsmtp.events import log

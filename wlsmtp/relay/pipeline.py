@@ -274,7 +274,7 @@ class Pipeline:
         except SMTPError as error:
             dispatch.fail(error)
             return True
-        if plan.goes_alone:
+        if plan.waits:
             return False
         dispatch.transaction = connection.window.add(plan)
         self._in_flight.append(dispatch)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from wlsmtp.errors import CommandRefused, ProtocolError, SMTPError, Stage
 from wlsmtp.lifecycle import Lifecycle, QuickEnum
 from wlsmtp.results.secured import TLSInfo
+from wlsmtp.smtp import judge
 from wlsmtp.smtp.hints.row import Scene
 from wlsmtp.smtp.plan import Planner
 from wlsmtp.smtp.quirks import Trust
-from wlsmtp.smtp.window import Window, is_closing
+from wlsmtp.smtp.window import Window
 from wlsmtp.wire import command
 from wlsmtp.wire.extensions import Capabilities
 
@@ -166,7 +167,7 @@ class Connection:
 
     def has_room(self, size: int) -> bool:
         """Return whether one more sender may share it, with a message of ``size`` octets."""
-        trust = self.planner.window_trust
+        trust = self.planner.window_trust()
         if not self.planner.may_group or trust is Trust.BROKEN:
             return False
         if self.is_spent or (self._max_messages is not None and self.window.begun + self.users >= self._max_messages):
@@ -189,7 +190,7 @@ class Connection:
         Raises ``CommandRefused`` for a reply that ends the connection."""
         reply = await self.link.ask(Stage.NOOP, command.NOOP, deadlines("command"))
         check_in_place(self.link, Stage.NOOP, reply)
-        if is_closing(reply):
+        if judge.is_closing(reply):
             raise CommandRefused(f"{self.link.server} ends the connection", stage=Stage.NOOP, reply=reply)
         if reply.is_positive:
             self._quirks.noop = Trust.PROVEN

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import SMTPError, Stage
+from wlsmtp.smtp import judge
 from wlsmtp.smtp.quirks import Trust
 from wlsmtp.smtp.transaction import ChunkProbe
-from wlsmtp.smtp.window import is_closing
 from wlsmtp.wire import command
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _answered(replies: Iterable[Reply]) -> Trust:
 
 
 def _any_closes(replies: Iterable[Reply]) -> bool:
-    return any(is_closing(reply) for reply in replies)
+    return any(judge.is_closing(reply) for reply in replies)
 
 
 def _trust(works: bool) -> Trust:

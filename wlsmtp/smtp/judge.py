@@ -125,6 +125,12 @@ def is_misunderstanding(reply: Reply) -> bool:
     return reply.code in _OUT_OF_ORDER and (reply.enhanced is None or reply.enhanced.subject != _POLICY)
 
 
+def is_closing(reply: Reply) -> bool:
+    """Return whether a server ends the connection with this reply: 421, or 4.4.2, as Amazon SES says it after a
+    pause."""
+    return reply.code == 421 or (reply.is_transient and str(reply.enhanced) == "4.4.2")
+
+
 def names_connections(reply: Reply) -> bool:
     """Return whether a refusal says that the client has too many connections: 432, as Exchange says it, or in words."""
     if reply.code == 432 and str(reply.enhanced) != _NEEDS_TRANSITION:

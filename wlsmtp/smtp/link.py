@@ -100,8 +100,8 @@ class Link:
 
     @property
     def wants_lines(self) -> bool:
-        """True if someone listens to every line, so that lines must be shown. This is asked once for all that is written
-        together."""
+        """True if someone listens to every line, so that lines must be shown. It is checked once for all that is
+        written together."""
         if not self.unsent:
             self._is_shown = self._announce.wants_lines
         return self._is_shown
@@ -339,7 +339,8 @@ class Link:
         return DeadlineExceeded(f"{self.server} took too long at {stage}", stage=stage, hint=hint)
 
     def _pair(self, data: bytes) -> None:
-        replies, error = self._parser.take(data)
+        accepted = self._parser.take_accepted(data)
+        replies, error = (accepted, None) if accepted is not None else self._parser.take(data)
         if self._is_shown or (not self._expected and self._announce.wants_lines):
             for reply in replies:
                 self._show_reply(reply)
@@ -352,7 +353,7 @@ class Link:
             ]
         expected = self._expected
         if error is None and self.closing_reply is None:
-            replies = self._pair_runs(replies)
+            replies = self._pair_runs(replies, are_accepted=accepted is not None)
         for reply in replies:
             is_good = reply.code < 300
             if not is_good or self.closing_reply is not None:
@@ -375,27 +376,22 @@ class Link:
             self.end(str(error))
             raise error
 
-    def _pair_runs(self, replies: list[Reply]) -> list[Reply]:
+    def _pair_runs(self, replies: list[Reply], *, are_accepted: bool) -> list[Reply]:
         """Pair leading replies as long as each expectation is completed without a 421, which is the usual case. Return
-        the rest, to be paired one by one."""
+        the rest, to be paired one by one. ``are_accepted``: all of them are known to be positive."""
         expected, place, count = self._expected, 0, len(replies)
-        while place < count and expected and not (expectation := expected[0]).may_grow:
-            run = replies[place : place + expectation.left]
-            if len(run) < expectation.left:
-                break
-            not_positive = 0
-            for reply in run:
-                if reply.code >= 300:
-                    if reply.code == 421:
-                        return replies[place:]
-                    not_positive += 1
+        while expected and (end := place + (expectation := expected[0]).left) <= count and not expectation.may_grow:
+            run = replies[place:end]
+            if not are_accepted:
+                if any([reply.code == 421 for reply in run]):
+                    break
+                expectation.not_positive += sum([reply.code >= 300 for reply in run])
             expectation.replies += run
-            expectation.not_positive += not_positive
             expectation.left = 0
             expected.popleft()
             self._answered = expectation.stages[-1]
-            place += len(run)
-        return replies[place:] if place < count else []
+            place = end
+        return replies[place:]
 
     def _without_secrets(self, reply: Reply, stage: Stage, masking: Masking) -> Reply:
         """Return the reply as errors and receipts may show it. A challenge is left unchanged, since it is computed

@@ -45,7 +45,8 @@ class Plan:
     """The MAIL command."""
     content: Content
     waits: bool = False
-    """True if the content waits for the replies to the recipients: it is large, or it depends on them."""
+    """True if the content waits for the replies to the recipients: it is large, or it depends on them. The message then
+    needs a connection that no other one shares."""
     is_large: bool = False
     """True if the content is written piece by piece, over a connection that no other message shares."""
     all_or_nothing: bool = False
@@ -59,11 +60,6 @@ class Plan:
     """The server's name in errors: host and port."""
     is_suspect: bool = False
     """True if nothing may follow it before it is answered: a connection ended when the server refused it."""
-
-    @property
-    def goes_alone(self) -> bool:
-        """True if it needs a connection that no other message shares."""
-        return self.waits
 
     @property
     def recipients(self) -> tuple[str, ...]:
@@ -87,7 +83,7 @@ class Planner:
         offered = capabilities.extensions
         # Errors name host and port: the greeting may claim any name.
         self._capabilities = replace(capabilities, name=server)
-        self._pipelining = pipelining
+        self._early_content = pipelining.early_content
         self._quirks = quirks
         self._all_or_nothing = all_or_nothing
         self._is_lmtp = is_lmtp
@@ -127,7 +123,7 @@ class Planner:
             mail = self._mail(envelope, content, size)
         else:
             mail = b"%b SIZE=%d\r\n" % (envelope.mail_line[:-2], size) if self._takes_size else envelope.mail_line
-        is_large = size > self._pipelining.early_content or content.is_streamed
+        is_large = size > self._early_content or content.is_streamed
         waits = is_large or self._is_lmtp or self._all_or_nothing
         return Plan(
             envelope, mail, content, waits, is_large, self._all_or_nothing, self._is_lmtp, may_be_dead, expects_more,
@@ -155,13 +151,13 @@ class Planner:
             return Flow.ENVELOPE_FIRST, True, True
         return _ENVELOPE_FIRST if plan.waits else _GROUP
 
-    @property
     def window_trust(self) -> Trust:
-        """The trust in sending messages one after another without waiting."""
+        """Return the trust in sending messages one after another without waiting."""
         quirks = self._quirks
-        if not self._takes_bdat or quirks.swallows_chunk is _BROKEN or quirks.bdat is _BROKEN:
+        swallows = quirks.swallows_chunk
+        if not self._takes_bdat or swallows is _BROKEN or quirks.bdat is _BROKEN:
             return quirks.behind_data
-        return quirks.behind_bdat if quirks.swallows_chunk is _PROVEN else Trust.UNPROVEN
+        return quirks.behind_bdat if swallows is _PROVEN else Trust.UNPROVEN
 
     @property
     def _may_use_bdat(self) -> bool:

@@ -91,8 +91,8 @@ class ChunkProbe(Expectation):
 
 
 class Transaction(Expectation):
-    """One transaction. It is itself the place for the replies to its commands: RSET, MAIL, RCPTs, DATA, or BDAT with the
-    whole content. The replies to content that was sent on its own are in ``content_replies``."""
+    """One transaction. It is the place for the replies to its commands: RSET, MAIL, RCPTs, DATA, or BDAT with the whole
+    content. The replies to content that was sent on its own are in ``content_replies``."""
 
     __slots__ = (
         "_was_all_accepted", "by_bdat", "chunks", "end_at", "flow", "follows", "is_fully_queued", "is_suspect",
@@ -102,7 +102,9 @@ class Transaction(Expectation):
     is_trial = False
 
     def __init__(self, plan: Plan) -> None:
-        super().__init__(())
+        self.stages: tuple[Stage, ...] = ()
+        self.replies: list[Reply] = []
+        self.left = self.not_positive = 0
         self.plan = plan
         self.is_suspect: bool = plan.is_suspect
         self.flow: Flow | None = None
@@ -388,11 +390,21 @@ class Transaction(Expectation):
             recipients, rcpts, error, end_written=end_written, mail=mail, server=self.plan.server
         )
 
+    def is_culprit(self, place: int) -> bool:
+        """Return whether the reply that ended the connection answers this message, the one at ``place`` of those in
+        flight, and not an RSET before it."""
+        return place == 0 and not (self.with_reset and not self.replies)
+
     def _show(self, link: Link, commands: bytes, size: int | None = None) -> None:
         for line in commands.decode("utf-8", "replace").splitlines():
             link.show(line)
         if size is not None:
             link.show_content(size)
+
+
+TRIAL_TIMEOUT = 3.0
+"""Seconds to wait for the reply to an RSET right after content, once the content is answered. A server that has read
+the RSET answers at once; a slower one gets its messages one by one."""
 
 
 class Trial:

@@ -22,7 +22,7 @@ from wlsmtp.smtp import delivery, judge, learning
 from wlsmtp.smtp.link import BLOCK
 from wlsmtp.smtp.plan import Flow
 from wlsmtp.smtp.quirks import Trust
-from wlsmtp.smtp.transaction import Bystander, Misunderstood, NotStarted, OutOfStep, Transaction, Trial
+from wlsmtp.smtp.transaction import TRIAL_TIMEOUT, Bystander, Misunderstood, NotStarted, OutOfStep, Transaction, Trial
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +43,8 @@ class Window:
     def __init__(self, link: Link, planner: Planner, limits: Pipelining, quirks: ServerQuirks, io: IO) -> None:
         self.link = link
         self._planner = planner
-        self._limits = limits
+        # Read for each message, which takes long from a model of settings.
+        self._max_in_flight, self._max_bytes = limits.max_in_flight, limits.max_bytes
         self._quirks = quirks
         self._open: deque[Transaction | Trial] = deque()
         """Transactions that were sent at least in part and are not settled."""
@@ -92,11 +93,12 @@ class Window:
             return True
         if self.begun == self._quirks.lost_after or (self._open and self._open[-1].is_suspect):
             return False
-        if (trust := self._planner.window_trust) is not Trust.PROVEN:
+        if (trust := self._planner.window_trust()) is not Trust.PROVEN:
             # Two may wait behind the first: the next content also probes what the server does after content.
             return trust is Trust.UNPROVEN and load < 3
-        most = self._quirks.window or self._limits.max_in_flight
-        return load < min(most, self._limits.max_in_flight) and self._octets + size <= self._limits.max_bytes
+        if load >= self._max_in_flight or (self._quirks.window is not None and load >= self._quirks.window):
+            return False
+        return self._octets + size <= self._max_bytes
 
     def add(self, plan: Plan) -> Transaction:
         """Let a message follow those in flight. The next ``flush`` or ``settle`` sends it."""
@@ -130,8 +132,7 @@ class Window:
                 self._is_writing = True
                 octets = self.link.take_unsent()
             try:
-                blocks: Iterable[bytes | memoryview] = _blocks(octets) if len(octets) > BLOCK else (octets,)
-                for block in blocks:
+                for block in _blocks(octets):
                     await self.link.stream.write(block, deadlines("block"))
             except (OSError, TimeoutError) as error:
                 self._writing_failed(error)
@@ -347,18 +348,36 @@ class Window:
         """Settle what was answered in full, and send what waited for it. Raises ``SMTPError`` when the connection
         cannot be used any more."""
         while self._open:
-            head = self._open[0]
-            if isinstance(head, Transaction) and head.settle_if_accepted():
-                self._accepted_locked(head)
-            elif not head.is_answered:
+            self._settle_accepted_locked()
+            if self._open and not self._step_locked(self._open[0]):
                 return
-            elif isinstance(head, Trial):
-                self._open.popleft()
-                learning.from_trial(self._quirks, head)
-            elif head.flow is Flow.PIPELINED_BDAT or not self._advance_locked(head):
-                self._conclude_locked(head)
             if self._queued:
                 self._begin_queued_locked()
+
+    def _settle_accepted_locked(self) -> None:
+        """Settle all that were answered and accepted, up to the first that was not: the usual case."""
+        quirks, transactions = self._quirks, self._open
+        learns = quirks.bdat is Trust.UNPROVEN or quirks.window is not None or not quirks.has_delivered
+        count = octets = 0
+        try:
+            while transactions and isinstance(head := transactions[0], Transaction) and head.settle_if_accepted():
+                transactions.popleft()
+                count, octets, self.has_delivered = count + 1, octets + head.plan.content.size, True
+                if learns:
+                    learning.from_delivery(quirks, head, self._max_in_flight)
+        finally:
+            self._count_settled_locked(count, octets)
+
+    def _step_locked(self, head: Transaction | Trial) -> bool:
+        """Let the oldest take its next step if it was answered; return whether it was."""
+        if not head.is_answered:
+            return False
+        if isinstance(head, Trial):
+            self._open.popleft()
+            learning.from_trial(self._quirks, head)
+        elif head.flow is Flow.PIPELINED_BDAT or not self._advance_locked(head):
+            self._conclude_locked(head)
+        return True
 
     def _advance_locked(self, transaction: Transaction) -> bool:
         """Let a transaction take its next step; return whether there was one."""
@@ -378,33 +397,26 @@ class Window:
         if transaction.with_reset and not (rset_reply := transaction.replies[0]).is_positive:
             learning.from_reset(self._quirks, rset_reply, transaction)
         outcome = transaction.conclude()
+        self._open.popleft()
+        self._count_settled_locked(1, transaction.plan.content.size)
         if outcome.error is None or not outcome.is_certainly_not_sent:
-            self._accepted_locked(transaction)
+            self.has_delivered = True
+            learning.from_delivery(self._quirks, transaction, self._max_in_flight)
         else:
             self._refused_locked(transaction, outcome.error)
 
-    def _accepted_locked(self, transaction: Transaction) -> None:
-        """Settle a transaction that at least some recipients accepted."""
-        self._open.popleft()
-        self.settled += 1
-        self._octets -= transaction.plan.content.size
-        self.has_delivered = True
-        quirks = self._quirks
-        is_news = transaction.by_bdat and quirks.bdat is Trust.UNPROVEN
-        if is_news or quirks.window is not None or not quirks.has_delivered:
-            learning.from_delivery(quirks, transaction, self._limits.max_in_flight)
+    def _count_settled_locked(self, count: int, octets: int) -> None:
+        self.settled += count
+        self._octets -= octets
 
     def _refused_locked(self, transaction: Transaction, error: SMTPError) -> None:
-        """Settle a message that was certainly not sent. It may leave an envelope or a limit behind."""
-        self._open.popleft()
-        self.settled += 1
-        self._octets -= transaction.plan.content.size
+        """Learn from a message that was certainly not sent. It may leave an envelope or a limit behind."""
         is_second, self._last_refused = self._last_refused == self.settled - 1, self.settled
         learning.from_refusal(self._quirks, transaction, is_second=is_second)
         reply, self._must_reset = error.reply, True
         is_crowded = reply is not None and judge.names_connections(reply)
         self.must_end = self.must_end or is_crowded or self._quirks.rset is Trust.BROKEN
-        if reply is not None and is_closing(reply):
+        if reply is not None and judge.is_closing(reply):
             self.link.closing_reply = self.link.closing_reply or reply
             if error.stage is Stage.MAIL:
                 self._learn_limit_locked(reply, self.settled - 1)
@@ -447,7 +459,7 @@ class Window:
                 may_be_done = isinstance(error, ProtocolError) or transaction.is_answered
                 is_undone = self.link.has_closed and not may_be_done and not transaction.accepted
                 cause = copy(error)  # it will carry the receipt of this message, and of no other
-                if isinstance(error, ProtocolError | Misunderstood) and not _is_culprit(transaction, place):
+                if isinstance(error, ProtocolError | Misunderstood) and not transaction.is_culprit(place):
                     cause = Bystander(f"The connection ended because of another message: {error.message}")
                 cause.__cause__ = error
                 transaction.interrupt(cause, 0 if is_undone else self.link.stream.sent, is_out_of_step=is_out_of_step)
@@ -465,27 +477,15 @@ class Window:
         self._queued.clear()
 
 
-def _is_culprit(transaction: Transaction, place: int) -> bool:
-    """Return whether the reply that ended the connection answers this message, and not an RSET before it."""
-    return place == 0 and not (transaction.with_reset and not transaction.replies)
-
-
-def is_closing(reply: Reply) -> bool:
-    """Return whether a server ends the connection with this reply: 421, or 4.4.2, as Amazon SES says it after a
-    pause."""
-    return reply.code == 421 or (reply.is_transient and str(reply.enhanced) == "4.4.2")
-
-
-TRIAL_TIMEOUT = 3.0
-"""Seconds to wait for the reply to an RSET right after content, once the content is answered. A server that has read
-the RSET answers at once; a slower one gets its messages one by one."""
 _FINAL_READ_TIME = 1.0
 """Seconds to read what a server sent before it closed: it has already arrived."""
 
 _TIMEOUTS: dict[Stage, StageName] = {Stage.DATA: "data", Stage.CONTENT: "content"}
 
 
-def _blocks(octets: bytes) -> Iterable[memoryview]:
+def _blocks(octets: bytes) -> Iterable[bytes | memoryview]:
+    if len(octets) <= BLOCK:
+        return (octets,)
     view = memoryview(octets)
     return (view[start : start + BLOCK] for start in range(0, len(view), BLOCK))
 

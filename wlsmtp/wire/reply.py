@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ProtocolError
@@ -21,10 +22,16 @@ MAX_SIZE = 256 * 1024
 
 _SIMPLE = re.compile(rb"([2-5][0-9]{2}) ([ -~]{0,500})\r?")
 """A reply of one line, the usual case."""
+_ACCEPTED = re.compile(rb"(?:2[0-9]{2} [ -~]{0,500}+\r\n)+")
+"""Positive replies of one line each: all that a server sends as long as it accepts every message."""
+_SIMPLE_ONES = re.compile(rb"(?:[2-5][0-9]{2} [ -~]{0,500}+\r\n)+")
 _TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
-_SEEN: dict[bytes, Reply] = {}
-"""Replies of one line of up to ``_SHORT`` octets, by their raw text."""
-_SHORT, _MOST_SEEN = 80, 256
+
+
+@lru_cache(maxsize=256)
+def _reply_of(line: bytes) -> Reply:
+    """Return a reply of one line, without its line end. Most are the same few."""
+    return Reply(int(line[:3]), (line[4:].decode("ascii"),))
 
 
 class ReplyParser:
@@ -65,17 +72,25 @@ class ReplyParser:
         if error is not None:
             raise error
 
+    def take_accepted(self, data: bytes) -> list[Reply] | None:
+        """Return the replies if ``data`` is a run of positive ones of one line each; None leaves it to ``take``."""
+        return self._take_simple(data, _ACCEPTED)
+
+    def _take_simple(self, data: bytes, pattern: re.Pattern[bytes]) -> list[Reply] | None:
+        if self._rest or self._code is not None or not pattern.fullmatch(data):
+            return None
+        return list(map(_reply_of, data[:-2].split(b"\r\n")))
+
     def take(self, data: bytes) -> tuple[list[Reply], ProtocolError | None]:
         """Parse ``data``; return the replies that it completes, and the error after them, if any."""
+        if (simple := self._take_simple(data, _SIMPLE_ONES)) is not None:
+            return simple, None
         *lines, self._rest = (self._rest + data if self._rest else data).split(b"\n")
         replies: list[Reply] = []
         try:
             for raw in lines:
-                reply = _SEEN.get(raw) if self._code is None else None
-                if reply is None:
-                    reply = self._line(raw)
-                if reply is not None:
-                    replies.append(reply)
+                if (reply := self._line(raw)) is not None:
+                    replies.append(reply)  # noqa: PERF401 - those before an error count
             if self._rest:
                 self._check_rest()
         except ProtocolError as error:
@@ -89,14 +104,8 @@ class ReplyParser:
             raise _no_smtp(self._rest, self._server)
 
     def _line(self, raw: bytes) -> Reply | None:
-        if self._code is None and (simple := _SIMPLE.fullmatch(raw)):
-            reply = Reply(int(simple[1]), (simple[2].decode("ascii"),))
-            if len(raw) <= _SHORT:
-                # Most replies are the same few, which are not parsed anew each time.
-                if len(_SEEN) >= _MOST_SEEN:
-                    _SEEN.clear()
-                _SEEN[raw] = reply
-            return reply
+        if self._code is None and _SIMPLE.fullmatch(raw):
+            return _reply_of(raw.removesuffix(b"\r"))
         line = raw[:-1] if raw.endswith(b"\r") else raw
         if len(line) > MAX_LINE:
             raise ProtocolError(f"{self._server} sent a reply line of more than {MAX_LINE} octets.")
