@@ -39,9 +39,10 @@ class Accounts:
     ) -> Receipt:
         """Return the receipt for a message that was sent at once, after counting and reporting it. ``elapsed`` is the
         time in seconds that it took."""
-        error = outcome.error
-        status = Status.SENT if error is None else overall_status(outcome.recipients)
-        if error is None and not _is_all_accepted(outcome):
+        error, status = outcome.error, Status.SENT
+        if error is not None:
+            status = overall_status(outcome.recipients)
+        elif not _is_all_accepted(outcome):
             # Only a third-party transport can get here; it must not pass for a success.
             words = f"{type(self._transport).__name__} did not deliver the message, and did not say why"
             status, error = overall_status(outcome.recipients), SMTPError(words)
@@ -58,7 +59,8 @@ class Accounts:
         )
         if error is not None:
             error.receipt = receipt
-        self._counts["retries"] += attempts - 1
+        if attempts > 1:
+            self._counts["retries"] += attempts - 1
         self._report(receipt, elapsed, is_streamed)
         return receipt
 

@@ -175,9 +175,9 @@ class Batch:
     def _must_wait(self) -> bool:
         """Return whether no more input is read for now: too many wait for an earlier message, or nothing can be
         sent."""
-        if len(self._entries) >= self._most:
-            return True
-        return bool(self._waiting) and any(_concerns_all(entry.outcome) for entry in self._waiting)
+        return len(self._entries) >= self._most or (
+            bool(self._waiting) and any(_concerns_all(entry.outcome) for entry in self._waiting)
+        )
 
     def _next_due(self) -> _Entry | None:
         if self._waiting[0].due <= self._io.now():

@@ -8,7 +8,6 @@ from tests.worlds import World
 from wlsmtp import Envelope, OutcomeUnknown, ProtocolError, ReplyError, RetryPolicy, Status
 from wlsmtp.message.content import BytesContent
 from wlsmtp.results.reply import Reply
-from wlsmtp.smtp.expectation import Expectation
 from wlsmtp.smtp.learning import out_of_step_if_shifted
 from wlsmtp.smtp.plan import Flow, Plan
 from wlsmtp.smtp.quirks import ServerQuirks, Trust
@@ -130,7 +129,7 @@ def test_one_reply_too_many_matters_where_no_354_shows_the_place(
     flow: Flow, codes: list[int], surplus: int, is_uncertain: bool
 ) -> None:
     transaction = Transaction(Plan(TO_BOB, b"", BytesContent(MESSAGE)))
-    transaction.flow, transaction._last = flow, Expectation(())
+    transaction.flow = flow
     transaction.replies += [Reply(code) for code in codes]
     error = ProtocolError("one too many", reply=Reply(surplus))
     assert isinstance(out_of_step_if_shifted(error, [transaction]), OutOfStep) is is_uncertain

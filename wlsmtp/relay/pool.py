@@ -46,7 +46,9 @@ class Pool:
     ) -> None:
         """``make_room`` is awaited before a caller waits. A pool belongs to the process and event loop that made it."""
         self._io = io
-        self._limits = limits
+        # Read for each message, which takes long from a model of settings.
+        self._max_connections, self._max_age = limits.max_connections, limits.max_age
+        self._idle_timeout = limits.idle_timeout
         self._connect = connect
         self._make_room = make_room
         self.waiting: int = 0
@@ -285,7 +287,7 @@ class Pool:
 
     def succeeded(self, count: int = 1) -> None:
         """Count successful messages: after enough of them one more connection is allowed again."""
-        if self.statistics.allowed == self._limits.max_connections:
+        if self.statistics.allowed == self._max_connections:
             return
         self._successes += count
         if self._successes >= REGROW_AFTER:
@@ -299,7 +301,7 @@ class Pool:
 
     def is_expired(self, connection: Connection, now: float) -> bool:
         """Return whether it has reached its number of messages or its age."""
-        age = self._limits.max_age
+        age = self._max_age
         return connection.is_spent or (age is not None and now - connection.opened_at > age)
 
     async def _open_another(self, lease: Lease, deadlines: Deadlines) -> Connection | None:
@@ -373,7 +375,7 @@ class Pool:
                 if expired:
                     await self._quit(expired, deadlines)
         except TimeoutError as error:
-            words = f"None of the {self._limits.max_connections} connections became free in time"
+            words = f"None of the {self._max_connections} connections became free in time"
             hint = "Allow more with PoolLimits(max_connections=…), or more time with timeout=…"
             raise DeadlineExceeded(words, stage=Stage.CONNECT, hint=hint) from error
         finally:
@@ -484,7 +486,7 @@ class Pool:
     def _is_usable(self, connection: Connection, now: float) -> bool:
         """Return whether an idle connection can be used. A server that has closed, or has sent something, shows on the
         socket without a round trip."""
-        limit = self._limits.idle_timeout
+        limit = self._idle_timeout
         is_stale = limit is not None and now - connection.idle_since > limit
         return not (is_stale or self.is_expired(connection, now) or connection.link.stream.has_input())
 

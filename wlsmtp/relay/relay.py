@@ -54,6 +54,7 @@ class Relay:
         self.quirks: ServerQuirks = ServerQuirks()
         self.capabilities: Capabilities | None = None
         """The capabilities that the server offered on the latest connection."""
+        self._early_content = config.pipelining.early_content
         self.all_or_nothing: bool = config.all_or_nothing
         """True if a message goes to all its recipients or to nobody."""
         self._announce = announce
@@ -129,7 +130,7 @@ class Relay:
     def plan(self, connection: Connection, dispatch: Dispatch, *, expects_more: bool) -> Plan:
         """Plan what to send next for a message. Raises ``MessageError`` or ``ExtensionMissing``."""
         dispatch.tls, part = connection.info.tls, dispatch.envelope
-        if connection.planner.may_split:
+        if connection.planner.may_split():
             part = dispatch.next_part(connection, all_or_nothing=self.all_or_nothing)
         plan = connection.plan(part, dispatch.content, expects_more=expects_more)
         if dispatch.mail.is_suspect:
@@ -170,7 +171,7 @@ class Relay:
         """Return the result of one transaction; None if another one must follow at once, over another connection. The
         connection is released whatever is raised."""
         content, deadlines = dispatch.content, dispatch.deadlines
-        may_wait = content.size > self.config.pipelining.early_content or content.is_streamed or self.all_or_nothing
+        may_wait = content.size > self._early_content or content.is_streamed or self.all_or_nothing
         # A message with which a connection ended follows no other, so that this cannot repeat again and again.
         size = None if may_wait or dispatch.mail.is_suspect else content.size
         lease = await pool.acquire(deadlines, size=size, opened_after=dispatch.not_before)

@@ -118,7 +118,7 @@ class Connection:
     @property
     def is_reusable(self) -> bool:
         """True if nothing rules out another message; the server is not asked."""
-        return self.link.is_usable and self.window.is_empty and not self.window.must_end
+        return self.link.is_usable and not self.window.load and not self.window.must_end
 
     @property
     def is_spent(self) -> bool:

@@ -98,9 +98,8 @@ class Link:
         """True if more commands may be queued behind those not answered yet."""
         return not self.ended and self.closing_reply is None
 
-    @property
     def wants_lines(self) -> bool:
-        """True if someone listens to every line, so that lines must be shown. It is checked once for all that is
+        """Return whether someone listens to every line, so that lines must be shown. It is checked once for all that is
         written together."""
         if not self.unsent:
             self._is_shown = self._announce.wants_lines
@@ -108,7 +107,7 @@ class Link:
 
     def queue(self, stage: Stage, command: bytes, shown: str | None = None) -> Expectation:
         """Queue a command for the next ``flush``. Events show ``shown`` instead of it, for secrets."""
-        if self.wants_lines:
+        if self.wants_lines():
             self.show(shown or printable(command.rstrip(b"\r\n")))
         return self.queue_all(command, (stage,))
 

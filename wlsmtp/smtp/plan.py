@@ -163,9 +163,8 @@ class Planner:
     def _may_use_bdat(self) -> bool:
         return self._takes_bdat and self._quirks.uses_bdat
 
-    @property
     def may_split(self) -> bool:
-        """True if there is any limit on recipients."""
+        """Return whether there is any limit on recipients."""
         return self._has_limits or self._quirks.max_recipients is not None
 
     def split(self, envelope: Envelope) -> list[Envelope]:

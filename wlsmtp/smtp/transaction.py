@@ -146,7 +146,7 @@ class Transaction(Expectation):
         self.flow, self.with_reset, self.by_bdat = flow, reset, by_bdat
         plan = self.plan
         if probes:
-            if link.wants_lines:
+            if link.wants_lines():
                 link.show("RSET, BDAT 6 LAST, BDAT 0 LAST (is the octets of a refused chunk read as a command?)")
             link.queue_expecting(ChunkProbe.OCTETS, probe := ChunkProbe())
             self.probe, self.with_reset, reset = probe, True, True
@@ -163,11 +163,13 @@ class Transaction(Expectation):
         elif flow is Flow.PIPELINED:
             commands.append(command.DATA)
             last = Stage.DATA
-        if link.wants_lines:
+        if link.wants_lines():
             self._show(link, b"".join(commands), content.size if whole else None)
         if whole:
             commands += content.chunks()
-        self._expect(link, b"".join(commands), stages_of(len(rcpts), last, reset))
+        self.stages = stages_of(len(rcpts), last, reset)
+        self.left = len(self.stages)
+        link.queue_expecting(b"".join(commands), self)
         if whole:
             self.is_fully_queued, self.end_at = True, link.octets_queued
 
@@ -223,12 +225,9 @@ class Transaction(Expectation):
         return True
 
     def _queue(self, link: Link, stage: Stage, octets: bytes) -> None:
-        if link.wants_lines:
+        if link.wants_lines():
             self._show(link, octets)
-        self._expect(link, octets, (stage,))
-
-    def _expect(self, link: Link, octets: bytes, stages: tuple[Stage, ...]) -> None:
-        self.stages, self.left = stages, len(stages)
+        self.stages, self.left = (stage,), 1
         link.queue_expecting(octets, self)
 
     def _queue_content(self, link: Link) -> None:
@@ -419,7 +418,7 @@ class Trial:
     outcome = None
 
     def __init__(self, link: Link, *, by_bdat: bool) -> None:
-        if link.wants_lines:
+        if link.wants_lines():
             link.show("RSET")
         self.by_bdat: bool = by_bdat
         self.expectation: Expectation = link.queue_all(command.RSET, (Stage.RSET,))

@@ -76,11 +76,6 @@ class Window:
         self._replies_read = 0
 
     @property
-    def is_empty(self) -> bool:
-        """True if nothing is in flight."""
-        return not self._open and not self._queued
-
-    @property
     def load(self) -> int:
         """Number of transactions in flight or waiting for those."""
         return len(self._open) + len(self._queued)
@@ -89,7 +84,7 @@ class Window:
         """Return whether a message of ``size`` octets may follow those in flight."""
         if self.link.ended or self.link.closing_reply is not None or self.must_end:
             return False
-        if not (load := len(self._open) + len(self._queued)):
+        if (load := self.load) == 0:
             return True
         if self.begun == self._quirks.lost_after or (self._open and self._open[-1].is_suspect):
             return False
@@ -479,7 +474,6 @@ class Window:
 
 _FINAL_READ_TIME = 1.0
 """Seconds to read what a server sent before it closed: it has already arrived."""
-
 _TIMEOUTS: dict[Stage, StageName] = {Stage.DATA: "data", Stage.CONTENT: "content"}
 
 
