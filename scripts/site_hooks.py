@@ -27,6 +27,14 @@ FROM_THE_REPOSITORY = {
 }
 """Files of the site that are kept elsewhere in the repository, where their readers look for them."""
 
+BOOSTS = {
+    "reference/api/": 0.0005, "changelog": 0.1, "explanation/results": 0.1, "reference/features": 0.3, "index": 0.3,
+    "reference/faults": 0.0005, "reference/servers": 0.4, "reference/cli": 0.4, "migration/": 0.5,
+    "explanation/robustness": 0.4, "explanation/benchmarks": 0.4,
+}  # fmt: skip
+"""How much the search counts a page, where not 1: guides answer questions better than lists of names. A word in a title
+counts a thousand times as much as one in the text."""
+
 PAGE_OF = {source: page for page, source in FROM_THE_REPOSITORY.items()} | {"README.md": "index.md"}
 LINK = re.compile(r"(?<!\\)(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^)\s]+)\)")
 FENCED = re.compile(r"^(`{3,})[^\n]*\n.*?^\1$", re.MULTILINE | re.DOTALL)
@@ -45,8 +53,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Fill in tables, and point links between files of the repository to pages of the site."""
     name = page.file.src_uri
-    if name.startswith("reference/api/") or name in ("changelog.md", "explanation/results.md"):
-        page.meta["search"] = {"boost": 0.3}  # guides answer questions better than lists of names
+    if boost := next((boost for start, boost in BOOSTS.items() if name.startswith(start)), None):
+        page.meta["search"] = {"boost": boost}
     source = PurePosixPath(FROM_THE_REPOSITORY.get(name, f"docs/{name}"))
     markdown = site_pages.filled(markdown)
     pieces, end = [], 0
