@@ -125,6 +125,12 @@ class TestSend:
             {"send_at": -1},
             {"send_at": "tomorrow"},
             {"send_at": float("nan")},
+            {"send_at": 1e12},
+            {"send_at": 1e18},
+            {"send_at": 10**400},
+            {"send_at": datetime.max},
+            {"send_at": datetime.min},
+            {"expires": 1e300},
             {"expires": 0},
             {"expires": 10, "send_at": 20},
             {"expires": datetime(2020, 1, 1, tzinfo=UTC)},
@@ -132,9 +138,10 @@ class TestSend:
             {"priority": 0.5},
             {"idempotency_key": ""},
             {"idempotency_key": 7},
+            {"idempotency_key": "\ud800"},
             {"idempotency_key": "x" * 256},
         ],
-        ids=str,
+        ids=ascii,
     )
     def test_a_schedule_that_cannot_be_kept_is_refused(
         self, session_to: Any, server: SMTPServer, options: dict[str, Any]

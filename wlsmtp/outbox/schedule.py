@@ -42,7 +42,7 @@ class Schedule:
         if self.priority not in PRIORITIES:
             raise _wrong(f"priority: must be a whole number from {PRIORITIES[0]} to {PRIORITIES[-1]}")
         key = self.idempotency_key
-        if key is not None and not (isinstance(key, str) and 0 < len(key) <= 255):
+        if key is not None and not (isinstance(key, str) and 0 < len(key) <= 255 and _is_text(key)):
             raise _wrong("idempotency_key: must have 1 to 255 characters")
         if self.lane is not None and not (isinstance(self.lane, str) and _LANE.fullmatch(self.lane)):
             raise _wrong("lane: must have 1 to 255 printable characters")
@@ -79,11 +79,25 @@ def _pause(send_at: When | None) -> float | None:
 
 
 def _moment(name: str, when: When, now: float) -> float:
-    if isinstance(when, datetime):
-        return when.timestamp()
-    if isinstance(when, bool) or not isinstance(when, int | float) or not 0 <= when < float("inf"):
+    if not isinstance(when, datetime) and (
+        isinstance(when, bool) or not isinstance(when, int | float) or not 0 <= when < float("inf")
+    ):
         raise _wrong(f"{name}: must be a datetime, or a number of seconds from now")
-    return now + when
+    try:
+        moment = when.timestamp() if isinstance(when, datetime) else now + when
+        datetime.fromtimestamp(moment, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise _wrong(f"{name}: must be in the years from 1 to 9999") from error
+    return moment
+
+
+def _is_text(key: str) -> bool:
+    """Return whether text can be stored: a lone surrogate cannot."""
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _wrong(words: str) -> MessageError:
