@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 import wlsmtp
@@ -25,6 +27,23 @@ def test_it_ends_after_the_allowed_tries(world: World) -> None:
             session.send(MESSAGE)
     assert caught.value.receipt is not None and caught.value.receipt.attempts == 3
     assert [event.attempt for event in events if isinstance(event, Retrying)] == [2, 3]
+
+
+def test_what_failed_is_tried_again_and_told_although_no_file_can_be_opened_any_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """tenacity is not loaded before something has failed."""
+
+    def cannot_be_loaded(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("wlsmtp.retry._state", cannot_be_loaded)
+    with SMTPServer() as server, world.session(server.host, server.port, retry=AT_ONCE) as session:
+        server.reply_to("MAIL", "451 4.3.0 Later", 5)
+        with pytest.raises(wlsmtp.SenderRefused) as caught:
+            session.send(MESSAGE)
+        assert caught.value.receipt is not None and caught.value.receipt.attempts == 3
+        assert [receipt.attempts for receipt in session.send_many([MESSAGE])] == [3]
 
 
 def test_it_ends_when_the_next_try_would_come_too_late(world: World) -> None:

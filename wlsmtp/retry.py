@@ -172,7 +172,11 @@ def next_pause(
     """Return the seconds between attempt number ``attempts``, which has failed, and the next one: as the policy says,
     and not before the time that the server named. None if the policy has no further attempt. ``elapsed`` is the number
     of seconds since the first one began, of which ``waited`` were pauses."""
-    state = _state(attempts, error, elapsed, waited)
+    try:
+        state = _state(attempts, error, elapsed, waited)
+    except OSError:  # tenacity is loaded at the first failure, which may be that no file can be opened any more
+        pause = max(_plain_wait(policy, attempts), (error.retry_after if error is not None else None) or 0.0)
+        return pause if attempts < policy.attempts else None
     state.upcoming_sleep = max(_wait(policy, state), (error.retry_after if error is not None else None) or 0.0)
     return None if _stops(policy, state) else state.upcoming_sleep
 
@@ -180,7 +184,14 @@ def next_pause(
 def pause_between(policy: RetryPolicy, attempts: int, error: SMTPError | None = None) -> float:
     """Return the seconds between attempt number ``attempts`` and the next one, as the policy says, however many there
     may be."""
-    return _wait(policy, _state(attempts, error))
+    try:
+        return _wait(policy, _state(attempts, error))
+    except OSError:
+        return _plain_wait(policy, attempts)
+
+
+def _plain_wait(policy: RetryPolicy, attempts: int) -> float:
+    return min(policy.backoff * 2.0 ** min(attempts - 1, 100), policy.max_backoff)
 
 
 def _state(attempts: int, error: SMTPError | None, elapsed: float = 0.0, waited: float = 0.0) -> RetryCallState:
