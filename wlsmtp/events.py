@@ -185,6 +185,9 @@ everywhere: list[Listener] = []
 Muted = frozenset[int]
 _at_work: ContextVar[Muted] = ContextVar("wlsmtp_listeners_at_work", default=frozenset())
 """The listeners that are currently running in this context, each by its ``id``."""
+nobody_called: ContextVar[bool] = ContextVar("wlsmtp_nobody_called", default=False)
+"""True in a thread of the library that works for no caller: what a listener raises there, such as ``SystemExit``, could
+only end the work."""
 
 
 def log_event(event: Event) -> None:
@@ -270,6 +273,10 @@ def _call(one: Listener, event: Event, muted: Muted) -> None:
     try:
         one(event)
     except Exception:
+        _complain(event)
+    except BaseException:
+        if not nobody_called.get():
+            raise
         _complain(event)
 
 

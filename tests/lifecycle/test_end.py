@@ -172,3 +172,38 @@ def test_what_atexit_runs_is_told_what_is_lost(server: SMTPServer) -> None:
     atexit.register(last)
     """
     assert run(program, server, "memory:") == ("OutboxNotEmpty\n", "")
+
+
+def test_what_is_sent_while_the_interpreter_is_torn_down_hangs_nobody(server: SMTPServer, outbox: str) -> None:
+    program = """
+    class Late:
+        def __init__(self):
+            self.itself = self
+            self.session, self.message = session, message(1)
+
+        def __del__(self):
+            try:
+                self.session.send(self.message)
+            except Exception:
+                pass
+
+    late = Late()
+    """
+    run(program, server, outbox)
+    assert copies(server).total() <= 1
+
+
+def test_a_listener_that_always_raises_neither_holds_up_mail_nor_the_end(server: SMTPServer, outbox: str) -> None:
+    program = """
+    def listener(event):
+        raise SystemExit
+
+    import logging
+    logging.disable()
+    session = SMTPSession(session.config, listeners=[listener])
+    session.send(message(1))
+    """
+    _, errors = run(program, server, outbox)
+    assert errors == "" and copies(server)["1"] + pending(outbox) == 1
+    if outbox == "memory:":
+        assert copies(server) == {"1": 1}

@@ -14,6 +14,8 @@ from errno import EAGAIN
 from functools import partial
 from typing import TypeVar
 
+from wlsmtp.io.thread import check_threads
+
 T = TypeVar("T")
 
 
@@ -37,6 +39,7 @@ def start_aside(function: Callable[[], T]) -> Future[T]:
     future: Future[T] = Future()
     work = partial(_work, partial(copy_context().run, function), future)
     try:
+        check_threads()
         threading.Thread(target=work, name="wlsmtp-aside", daemon=True).start()
     except RuntimeError as error:  # too many threads, or the interpreter is shutting down
         raise OSError(EAGAIN, str(error)) from error

@@ -16,6 +16,7 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from wlsmtp.errors import ConfigError, Stage
+from wlsmtp.events import nobody_called
 from wlsmtp.io.aside import call_aside
 from wlsmtp.io.base import MAX_UNREAD, READ_SIZE, Ended
 from wlsmtp.io.dialing import dial, dial_through, remaining
@@ -25,6 +26,7 @@ from wlsmtp.io.order import CheckedMutex, Rank, order
 from wlsmtp.io.place import Place
 from wlsmtp.io.readiness import Readable, wait_until_ready, yield_processor
 from wlsmtp.io.sockets import Connecting, check_injected, tune
+from wlsmtp.io.thread import check_threads
 from wlsmtp.io.tls import keep_session, secure
 from wlsmtp.results.secured import TLSInfo
 from wlsmtp.settings.network import Network, Proxy
@@ -344,6 +346,7 @@ class BlockingTask(Generic[T]):
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._play, name=name, daemon=True)
         try:
+            check_threads()
             self._thread.start()
         except (RuntimeError, KeyError) as error:
             if error.__context__ is not None:  # threading's own, which fails on what an interrupt left half done
@@ -352,6 +355,7 @@ class BlockingTask(Generic[T]):
             raise OSError(errno.EAGAIN, str(error)) from error
 
     def _play(self) -> None:
+        nobody_called.set(True)
         try:
             self._result = run(self._coroutine)
         except BaseException as failure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from contextlib import suppress
 from threading import local
@@ -10,6 +11,13 @@ from wlsmtp.io.order import Rank, order
 from wlsmtp.io.place import Kept, this_process
 
 ThreadLocal = local
+
+
+def check_threads() -> None:
+    """Raise ``RuntimeError`` if the interpreter is being torn down, as by ``__del__`` at its end: the start of a thread
+    would wait for ever, as no other thread runs any more. Newer versions say so themselves."""
+    if sys.is_finalizing():
+        raise RuntimeError("can't start a new thread at the end of the interpreter")
 
 
 class Lock:
@@ -41,4 +49,4 @@ class Lock:
             order.leave(threading.get_ident(), self._rank)
 
 
-__all__ = ["Lock", "ThreadLocal"]
+__all__ = ["Lock", "ThreadLocal", "check_threads"]

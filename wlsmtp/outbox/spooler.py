@@ -82,6 +82,8 @@ class Spooler:
         self._task: Task[None] | None = None
         """Stored so that it is not garbage-collected."""
         self._phase = Phase.CLOSED if is_closed else Phase.ON_CALL
+        self._is_exiting = False
+        """True if the exit work has begun."""
         self._is_closed_by_exit = False
         """True if the end of the program closed it. What ``atexit`` runs after that may still send."""
         self._has_exit_work = False
@@ -293,6 +295,7 @@ class Spooler:
 
     async def _at_exit(self) -> None:
         """Close a session at program exit that nobody has closed."""
+        self._is_exiting = True  # whoever is hired from now on has no exit work: this is it
         if self._phase is not Phase.CLOSED:
             self._phase, self._is_closed_by_exit = Phase.CLOSED, True
         await self._finish_at_exit(self._io.now() + self._close_timeout)
@@ -368,7 +371,7 @@ class Spooler:
                     stays=lambda: self._phase is Phase.OPEN,
                 )
             # Before the worker begins: the program may end before its thread has run.
-            forget = self._io.at_exit(self._at_exit)
+            forget = self._io.at_exit(self._at_exit) if not self._is_exiting else lambda: None
             self._task = self._io.spawn(self._run(hired, forget), "wlsmtp-outbox")
         except BaseException as error:
             # If its thread has begun, it works; otherwise it finds that it was abandoned.

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
+from wlsmtp.events import nobody_called
 from wlsmtp.io.order import Rank
 from wlsmtp.relay.pipeline import Pipeline
 
@@ -136,6 +137,7 @@ class Crew:
                     await worker.join(self._deadlines().end)
 
     async def _work(self) -> None:
+        nobody_called.set(False)  # what a listener raises ends the call
         taken: deque[int] = deque()
         outcomes = Pipeline(self._relay, self._source(taken), self._deadlines).outcomes()
         try:
