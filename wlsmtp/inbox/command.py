@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= 65535):
-        raise argparse.ArgumentTypeError(f"{text!r} is no port; 0 is any free one, and the largest is 65535")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; 0 is any free one, and the largest is 65535")
     return int(text)
 
 
