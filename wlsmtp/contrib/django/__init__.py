@@ -164,7 +164,7 @@ class EmailBackend(DjangoBackend):
             yield from self.session.send_many(map(self._written, messages), within=within)
         elif messages:
             octets, envelope = self._written(messages[0])
-            sender, recipients = str(envelope.sender), envelope.addresses
+            sender, recipients = str(envelope.sender), [*envelope.addresses]
             try:
                 yield self.session.send(octets, sender=sender, recipients=recipients, within=within)
             except SMTPError as error:
