@@ -55,6 +55,8 @@ def with_pieces(fields: dict[str, Any], pieces: Sequence[str]) -> Message:
     """Make the message with these fields and the pieces of its HTML. Raises ``MessageError``."""
     html, made = "".join(pieces), None
     own = {name: fields[name] for name in CHECKS if fields.get(name) is not None and fields[name] is not False}
+    given: dict[str, Any] = {}
+    attachments: tuple[Attachment, ...] = ()
     with suppress(ValueError):  # that of Message names the field
         given = {name: CHECKS[name](value) for name, value in own.items()}
         attachments = attachments_of(fields.get("attachments"))
