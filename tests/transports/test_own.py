@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.test_readme import FENCE, PAGES
-from wlsmtp import Transport
 from wlsmtp.testing.transport_contract import TransportContract
-from wlsmtp.transports.memory import StoredMessage
 
 PAGE = next(page for page in PAGES if page.stem == "transports").read_text(encoding="utf-8")
 EXAMPLE = next(block for block in FENCE.findall(PAGE) if "class JSONLinesTransport" in block)
@@ -26,12 +23,26 @@ Example: Any = NAMESPACE["TestJSONLines"]
 
 
 class TestTheExample(Example, TransportContract):  # type: ignore[misc]
-    def delivered(self, transport: Transport, directory: Path) -> Sequence[StoredMessage]:
-        file = directory / "out.jsonl"
-        told = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-        return [
-            StoredMessage(one["sender"], tuple(one["recipients"]), one["content"].encode("latin-1")) for one in told
-        ]
+    pass
+
+
+def test_the_example_leaves_no_part_of_a_message_when_the_file_cannot_grow(tmp_path: Path) -> None:
+    limit = 2000
+    code = f"""
+import resource, signal
+from wlsmtp import Message, SMTPSession
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+session = SMTPSession(transport=JSONLinesTransport({str(tmp_path / "out.jsonl")!r}))
+for size in (10, 3000, 20):
+    message = Message(sender="ann@example.com", to="bob@example.org", text="x" * size)
+    [receipt] = session.send_all([message])
+    print(receipt.status)
+"""
+    run = subprocess.run([sys.executable, "-c", EXAMPLE + code], capture_output=True, text=True, timeout=60)
+    assert (run.stdout, run.stderr) == ("sent\nerror\nsent\n", "")
+    contents = [json.loads(line)["content"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [content.count("x" * 10) for content in contents] == [1, 2]
 
 
 @pytest.mark.parametrize("face", ["SMTPSession", "AsyncSMTPSession"])

@@ -232,7 +232,7 @@ class IO(Protocol):
 
     async def run_in_thread(self, function: Callable[[], T]) -> T:
         """Call a function that blocks briefly (files, databases) so that only this caller waits for it. It runs to its
-        end even if the caller is cancelled."""
+        end even if the caller is cancelled: the cancellation is raised after the function has returned."""
         ...
 
     async def run_program(self, command: Sequence[str], chunks: Iterable[bytes], deadline: float) -> Ended:

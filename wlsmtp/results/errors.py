@@ -245,7 +245,8 @@ class LocalDeliveryFailed(SMTPError, OSError):
     """A program or a directory of this machine could not be used. Nothing was delivered."""
 
     is_lasting = True
-    """True if waiting will not help, as with a missing permission; a full disk may be emptied."""
+    """True if waiting will not help, as with a missing permission. A transport sets it to False where it may, as with a
+    full disk, which may be emptied."""
 
     @property
     def temporary(self) -> bool:

@@ -211,7 +211,7 @@ class Mail:
         self, content: bytes, sender: str = ANN, to: Sequence[str] = (BOB,)
     ) -> Receipt | Coroutine[Any, Any, Receipt]:
         """Return the result of ``send``: a receipt, or an awaitable of one."""
-        return self.session.send(content, sender=sender, recipients=to)
+        return self.session.send(content, sender=sender, recipients=list(to))
 
     def send(self, content: bytes, sender: str = ANN, to: Sequence[str] = (BOB,)) -> Receipt:
         """Send, and wait for the receipt."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wlsmtp.transports.directory import MaildirTransport as MaildirTransport
     from wlsmtp.transports.memory import MemoryTransport as MemoryTransport
     from wlsmtp.transports.memory import NullTransport as NullTransport
+    from wlsmtp.transports.memory import StoredMessage as StoredMessage
     from wlsmtp.transports.sendmail import SendmailTransport as SendmailTransport
 
 _ROOMS = {
@@ -25,7 +26,7 @@ _ROOMS = {
     "combine": ("FailoverTransport", "RoundRobinTransport"),
     "console": ("ConsoleTransport",),
     "directory": ("EmlTransport", "MaildirTransport"),
-    "memory": ("MemoryTransport", "NullTransport"),
+    "memory": ("MemoryTransport", "NullTransport", "StoredMessage"),
     "sendmail": ("SendmailTransport",),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}

@@ -133,7 +133,8 @@ class Transport(ABC):
         """Finish what is in flight, and release everything."""
 
     async def verify(self, deadlines: Deadlines) -> ServerInfo:
-        """Check that messages could be delivered. Raises the error that prevents it."""
+        """Check that messages could be delivered. Raises the error that prevents it; this one always raises
+        ``ConfigError``, as it knows no way to check."""
         words = f"{type(self).__name__} has no server to ask"
         raise ConfigError(words, stage=Stage.SETTINGS)
 

@@ -17,9 +17,13 @@ class StoredMessage:
     """A message as a server would have received it."""
 
     sender: str
+    """The address of the sender; "" is the null sender."""
     recipients: tuple[str, ...]
+    """The addresses of the recipients, in order."""
     content: bytes
+    """The octets of the message, with the line ends of mail (CRLF)."""
     options: DeliveryOptions | None = None
+    """The delivery options of the envelope, if there are any."""
 
 
 class MemoryTransport(WholeTransport):
