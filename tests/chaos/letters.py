@@ -32,7 +32,7 @@ class Letter:
     @property
     def envelope(self) -> Envelope:
         """From one sender to all recipients."""
-        return Envelope("ann@example.com", self.recipients)
+        return Envelope("ann@example.com", [*self.recipients])
 
 
 def letters(seed: int, count: int) -> Iterator[Letter]:

@@ -72,7 +72,9 @@ def _threads(session: Session, letters: Iterator[Letter], account: Account) -> N
         try:
             for letter in letters:
                 try:
-                    receipt = session.face.send(letter.content, sender="ann@example.com", recipients=letter.recipients)
+                    receipt = session.face.send(
+                        letter.content, sender="ann@example.com", recipients=[*letter.recipients]
+                    )
                     account.told(letter, receipt)  # type: ignore[arg-type]
                 except SMTPError as error:
                     account.told(letter, _receipt_of(error))
@@ -93,7 +95,7 @@ async def _tasks(session: Session, letters: Iterator[Letter], account: Account) 
         for letter in letters:
             patience = _PATIENCE if int(letter.message_id[1:].partition(".")[0]) % _IMPATIENT_AMONG == 0 else None
             try:
-                sending = session.face.send(letter.content, sender="ann@example.com", recipients=letter.recipients)
+                sending = session.face.send(letter.content, sender="ann@example.com", recipients=[*letter.recipients])
                 account.told(letter, await asyncio.wait_for(sending, patience))
             except SMTPError as error:
                 account.told(letter, _receipt_of(error))

@@ -34,10 +34,10 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 
 def attributes(kind: type[SMTPError]) -> list[str]:
     """The public attributes that are neither methods nor answers; mail that a session leaves is not written down, nor
-    are the receipts of other messages."""
+    are the receipts of other messages, and what a program sets for all errors."""
     own = [vars(one) for one in kind.__mro__ if issubclass(one, SMTPError)]
     values = {name: value for names in own for name, value in names.items() if name[0] != "_"}
-    values = {name: value for name, value in values.items() if name not in ("left", "receipts")}
+    values = {name: value for name, value in values.items() if name not in ("left", "receipts", "documentation")}
     names = [name for name, value in values.items() if not callable(value) and not isinstance(value, property)]
     return list(dict.fromkeys(names))
 

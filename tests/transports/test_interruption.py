@@ -102,7 +102,7 @@ def agrees(said: RecipientStatus, stored: int) -> bool:
 
 
 def a_mail(*recipients: str) -> Mail:
-    return Mail(Envelope("ann@example.com", recipients or ("bob@example.org",)), BytesContent(RAW))
+    return Mail(Envelope("ann@example.com", [*recipients] or ["bob@example.org"]), BytesContent(RAW))
 
 
 async def only(mail: Mail) -> AsyncIterator[Mail]:

@@ -23,6 +23,8 @@ from wlsmtp.settings.options import DeliveryOptions
 _KINDS = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, SMTPError)}
 _ANSWERS = ("temporary", "ambiguous", "retry_after")
 """Attributes of any error; an unknown class has their values in its record."""
+_OF_ALL_ERRORS = frozenset({"documentation"})
+"""What programs set for all errors, and no record has."""
 _FIELDS_OF_ERRORS = frozenset({"type", "message", "stage", "reply", "hint", "server", "lasting", "more", *_ANSWERS})
 _IN_COLUMNS = frozenset({"id", "status", "next_attempt"})
 _OWN = frozenset({"errors", "carried", "waits"})
@@ -192,7 +194,8 @@ def _attributes_of(error: SMTPError, kind: type[SMTPError]) -> dict[str, Any]:
 def attributes(kind: type[SMTPError]) -> list[str]:
     """Return the attributes that an error of this class may have, and that can be stored."""
     plain = (bool, int, float, str, Mapping, type(None))
-    return [name for name, value in vars(kind).items() if name[0] != "_" and isinstance(value, plain)]
+    names = (name for name in vars(kind) if name[0] != "_" and name not in _OF_ALL_ERRORS)
+    return [name for name in names if isinstance(vars(kind)[name], plain)]
 
 
 def _answers(error: SMTPError) -> dict[str, Any]:

@@ -150,7 +150,7 @@ NAMES = (
     Name(_SESSION, "messages_per_connection max_messages_per_connection", "pool=PoolLimits(max_messages=100)"),
     Name(_SESSION, "rate_limit rate_delta throttle max_rate sending_rate mail_max_rate",
          'pool=PoolLimits(rate="10/second")'),
-    Name(_SESSION, "lanes rates rate_limits domain_rates throttles", 'pace={"gmail.com": "20/second"}'),
+    Name(_SESSION, "lanes rates rate_limits domain_rates throttles", 'mode="async", pace={"gmail.com": "20/second"}'),
     Name(_SESSION, "keep_alive persistent keep_open reuse reuse_connection smtp_keep_alive connection_lifetime "
          "max_idle",
          "pool=PoolLimits(idle_timeout=30)", "connections are kept and used again anyhow"),
