@@ -220,6 +220,28 @@ def test_a_clock_that_is_set_holds_up_no_retry_and_gives_nothing_up(
         assert session.flush(20) == 0 and len(transport.messages) == 2
 
 
+@pytest.mark.parametrize("outbox", ["memory:", "sqlite"])
+def test_a_clock_that_is_set_back_during_the_first_attempt_holds_up_no_retry(
+    world: World, outbox: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = outbox if outbox == "memory:" else f"sqlite:///{tmp_path}/outbox.db"
+    policy = RetryPolicy(stop=stop_after_delay(3600), backoff=0.1, max_backoff=0.1, jitter=0)
+    real = time.time
+
+    class SetsTheClockBack(Busy):
+        async def carry(self, *mail: Any) -> None:
+            monkeypatch.setattr(time, "time", lambda: real() - 86400)
+            await super().carry(*mail)
+
+    transport = SetsTheClockBack()
+    with world.session("localhost", mode="async", outbox=outbox, retry=policy, transport=transport) as session:
+        session.send(message())
+        later = session.send(message(), send_at=0.2)
+        assert poll(lambda: session.receipt(later.id).attempts > 0, 20)
+        transport.is_busy = False
+        assert session.flush(20) == 0 and len(transport.messages) == 2
+
+
 def test_an_event_loop_that_ends_with_mail_in_memory_says_so(caplog: pytest.LogCaptureFixture) -> None:
     from wlsmtp import AsyncSMTPSession
 

@@ -156,6 +156,7 @@ class Worker:
         """Work until nothing more is to be done or it was stopped; with ``once``, on what is due now. The caller moves
         it to ``ENDED``."""
         self.caller = self._io.caller()
+        self._has_clock_jumped()  # from here on the clocks are watched
         self._clock_is_ahead_by(self._outbox.unix_time())
         if not self.lifecycle.move(State.RUNNING):
             return  # stopped before it began, or abandoned by its creator
