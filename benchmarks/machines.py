@@ -4,6 +4,7 @@ much more than ratios of CPU time and round trips do."""
 from __future__ import annotations
 
 import re
+from itertools import islice
 from pathlib import Path
 
 from charts import tables
@@ -31,7 +32,8 @@ def by_machine() -> Table:
 
 
 def _row(text: str) -> tuple[str, ...]:
-    machine, _, run_of = (line.removeprefix("- ") for line in text.splitlines() if line.startswith("- "))
+    about = (line.removeprefix("- ") for line in text.splitlines() if line.startswith("- "))
+    machine, _, run_of = islice(about, 3)
     figures = {row["client"]: row for row in tables(text, SECTION)[NEAR]}
     cells = (f"{figures[client]['messages/s']} ({figures[client]['CPU us/message']})" for client in CLIENTS)
     return machine.partition(", Linux")[0], run_of.split()[0], *cells
