@@ -99,7 +99,7 @@ class Store:
     def entry(self, raw: bytes = RAW, to: str = "bob@example.org", **schedule: Any) -> Entry:
         """Return an entry put at the present time."""
         self.now += 0.001
-        mail = Mail(Envelope("ann@example.com", list(to)), BytesContent(raw))
+        mail = Mail(Envelope("ann@example.com", to), BytesContent(raw))
         return Schedule(**schedule).entry(mail, self.now)
 
     def stored(self, **options: Any) -> Entry:
