@@ -341,9 +341,10 @@ def test_a_command_that_ends_at_once_sends_what_it_has_put_into_a_file(smtp_serv
     assert len(smtp_server.messages) == 1
 
 
+@only_with(not HAS_MAILERS)  # a mailer is not made with arguments
 def test_threads_may_share_a_backend_with_a_session_of_its_own(smtp_server: SMTPServer) -> None:
     with mail_settings(host="localhost", port=1):
-        connection = mail.get_connection(host=smtp_server.host, port=smtp_server.port)
+        connection = EmailBackend(host=smtp_server.host, port=smtp_server.port)
         with ThreadPoolExecutor(10) as threads:
             counts = threads.map(lambda _: connection.send_messages([to_bob()]), range(20))
             assert [*counts] == [1] * 20
