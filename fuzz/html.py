@@ -58,7 +58,9 @@ def _check_text(text: str) -> None:
     )
 
 
-class _Reader(HTMLParser):
+class Reader(HTMLParser):
+    """What a reader makes of HTML: tags, attributes and texts, whatever their spelling."""
+
     def __init__(self, html: str) -> None:
         super().__init__()
         self.tags: list[str] = []
@@ -81,8 +83,8 @@ class _Reader(HTMLParser):
 
 
 def _tags(html: str) -> list[str]:
-    return _Reader(html).tags
+    return Reader(html).tags
 
 
 def _seen(html: str) -> list[Any]:
-    return _Reader(html).found
+    return Reader(html).found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -10,33 +9,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from fuzz.html import Reader
 from wlsmtp.message import html as html_module
 from wlsmtp.message import parts, repeated
 from wlsmtp.message.model import Message
 
 STYLE = "<style>p { color: red } .x > b { margin: 0 } a:hover { color: blue }</style>"
-
-
-class Read(HTMLParser):
-    """What a reader makes of HTML: tags, attributes and texts, whatever their spelling."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.found: list[Any] = []
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, attrs))
-
-    def handle_endtag(self, tag: str) -> None:
-        self.found.append(tag)
-
-    def handle_data(self, data: str) -> None:
-        if self.found and isinstance(self.found[-1], list):
-            self.found[-1][0] += data
-        else:
-            self.found.append([data])
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +55,7 @@ def test_the_result_is_that_of_html_made_for_itself(html: str, css: str | None) 
     found = thrice(html, css)
     if found is not None:
         assert found[0] == nothing[0]
-        assert Read(found[1]).found == Read(nothing[1]).found
+        assert Reader(found[1]).found == Reader(nothing[1]).found
 
 
 def letter(name: str, url: str, **fields: Any) -> Message:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.message.test_repeated import STYLE, TAGS, Read
+from fuzz.html import Reader
+from tests.message.test_repeated import STYLE, TAGS
 from wlsmtp import Templates
 from wlsmtp.message import html as html_module
 from wlsmtp.message import parts, repeated, woven
@@ -77,7 +78,7 @@ def test_the_result_is_that_of_html_made_for_itself(source: str, a: Any, b: Any,
     if found is not None:
         nothing = parts.made_anew(html, css, None, True)
         assert found[0] == nothing[0]
-        assert Read(found[1]).found == Read(nothing[1]).found
+        assert Reader(found[1]).found == Reader(nothing[1]).found
 
 
 LETTER = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -69,29 +70,30 @@ def eventually(world: World, condition: Callable[[], Any]) -> bool:
     return poll(holds, 30)
 
 
+@contextmanager
+def two_programs(world: World, postgres: Postgres, schema: str, transport: MemoryTransport) -> Iterator[SMTPSession]:
+    """Open a session whose worker listens; yield the session of another program on its outbox."""
+    url = postgres.outbox(schema)
+    with (
+        world.session("localhost", mode="async", outbox=url, transport=transport) as session,
+        keeping(url) as other,
+    ):
+        session.open()
+        assert eventually(world, lambda: listeners(postgres, schema))
+        yield other
+
+
 @pytest.mark.usefixtures("seldom")
 class TestWorker:
     def test_it_is_woken_by_what_another_program_puts(self, world: World, postgres: Postgres) -> None:
         schema, transport = postgres.schema(), MemoryTransport()
-        url = postgres.outbox(schema)
-        with (
-            world.session("localhost", mode="async", outbox=url, transport=transport) as session,
-            keeping(url) as other,
-        ):
-            session.open()
-            assert eventually(world, lambda: listeners(postgres, schema))
+        with two_programs(world, postgres, schema, transport) as other:
             other.send(message())
             assert eventually(world, lambda: len(transport.messages) == 1)
 
     def test_it_listens_again_when_its_connection_has_died(self, world: World, postgres: Postgres) -> None:
         schema, transport = postgres.schema(), MemoryTransport()
-        url = postgres.outbox(schema)
-        with (
-            world.session("localhost", mode="async", outbox=url, transport=transport) as session,
-            keeping(url) as other,
-        ):
-            session.open()
-            assert eventually(world, lambda: listeners(postgres, schema))
+        with two_programs(world, postgres, schema, transport) as other:
             [dead] = listeners(postgres, schema)
             postgres.query("SELECT pg_terminate_backend(%s)", dead)
             assert eventually(world, lambda: listeners(postgres, schema) not in ([], [dead]))

@@ -1,8 +1,8 @@
-"""Keeps the cores of this machine awake, so that no client pays for waking them up.
+"""Keeps the cores of this machine out of their idle states, so that no client pays for leaving them.
 
-A core that has nothing to do falls asleep, and on many machines, virtual ones above all, it wakes up slowly. Clients
+A core without work enters an idle state, and on many machines, virtual ones above all, it leaves that slowly. Clients
 that wait for each reply are then several times slower than beside other work. Programs that spin with the priority
-SCHED_IDLE prevent the sleep, and take no time from any other program.
+SCHED_IDLE prevent it, and take no time from any other program.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ while os.getppid() == parent:
 
 
 @contextmanager
-def cores_awake() -> Iterator[None]:
-    """Keep all cores awake for a while."""
+def no_idle_states() -> Iterator[None]:
+    """Keep all cores busy for a while."""
     spinners = [subprocess.Popen([sys.executable, "-c", SPIN, str(core)]) for core in os.sched_getaffinity(0)]
     try:
         yield
