@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import sqlite3
 import stat
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from wlsmtp import ConfigError, Message, SMTPSession
 from wlsmtp.inbox import Inbox, Store
 from wlsmtp.inbox.store import Facts
+from wlsmtp.inbox.transport import InboxTransport, share
 
 ANN, BOB = "ann@example.com", "bob@example.org"
 
@@ -139,6 +142,43 @@ def test_threads_write_and_read_at_once(tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
         assert one.totals().messages == other.totals().messages == 120
+
+
+def test_a_new_file_waits_for_the_other_that_opens_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = sqlite3.connect(tmp_path / "inbox.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")  # as one that changes the mode of the file; SQLite fails at once then
+    with monkeypatch.context() as patch:
+        patch.setattr("wlsmtp.inbox.store.time.sleep", lambda seconds: other.execute("COMMIT"))
+        with Store(tmp_path / "inbox.db") as store:
+            fill(store)
+    other.close()
+
+
+@pytest.mark.parametrize("is_kept", [True, False], ids=["file", "memory"])
+def test_threads_that_begin_at_once_share_one_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_kept: bool
+) -> None:
+    meeting, stores = threading.Barrier(2), []
+
+    class SlowStore(Store):
+        def __init__(self, path: str | None = None) -> None:
+            with suppress(threading.BrokenBarrierError):
+                meeting.wait(0.2)  # for a second one; there must be none
+            super().__init__(path)
+
+    monkeypatch.setattr("wlsmtp.inbox.transport.Store", SlowStore)
+    before = share(None)
+    try:
+        transport = InboxTransport(str(tmp_path / "inbox.db") if is_kept else None)
+        threads = [threading.Thread(target=lambda: stores.append(transport.store)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(stores) == 8 and len(set(stores)) == 1
+        stores[0].close()
+    finally:
+        share(before)
 
 
 def test_tags(store: Store) -> None:

@@ -103,6 +103,36 @@ class Totals:
     """Messages that were deleted because there was no more room."""
 
 
+_opening = threading.Lock()
+
+
+def opening() -> threading.Lock:
+    """The lock under which the stores of this process are opened, each by one thread."""
+    return _opening
+
+
+def _forget_threads() -> None:
+    global _opening
+    _opening = threading.Lock()  # the thread that held it is not in the child
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Change the mode of a new file. SQLite does not wait when another connection is about to do the same."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(0.01)
+
+
 class Store:
     """The mail of an inbox. Any number of threads may use it at once.
 
@@ -124,23 +154,29 @@ class Store:
         self._open()
 
     def _open(self) -> None:
-        self._lock, self._process, self._changes = threading.RLock(), os.getpid(), 0
+        """Open the file. Raises ``ConfigError``; nothing has changed then."""
+        connection = None
         try:
             if self.path is not None:
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-            self._connection = sqlite3.connect(
+            connection = sqlite3.connect(
                 self.path or ":memory:", timeout=PATIENCE, isolation_level=None, check_same_thread=False
             )
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=NORMAL")
-            self._connection.execute("PRAGMA secure_delete=OFF")
-            self._make_tables()
-        except (OSError, sqlite3.Error) as error:
+            _use_write_ahead_log(connection)
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute("PRAGMA secure_delete=OFF")
+            self._make_tables(connection)
+        except (OSError, sqlite3.Error, ConfigError) as error:
+            if connection is not None:
+                connection.close()
+            if isinstance(error, ConfigError):
+                raise
             raise ConfigError(f"inbox: {self.path} cannot be used ({error})", stage=Stage.SETTINGS) from error
+        self._connection, self._lock = connection, threading.RLock()
+        self._process, self._changes = os.getpid(), 0
 
-    def _make_tables(self) -> None:
+    def _make_tables(self, connection: sqlite3.Connection) -> None:
         """Make the tables of a new file. Raises ``ConfigError`` for a file of another version of wlsmtp."""
-        connection = self._connection
         if connection.execute("PRAGMA user_version").fetchone()[0] == _FORMAT:
             return
         connection.execute("BEGIN IMMEDIATE")  # another process may be about to do the same
@@ -160,7 +196,9 @@ class Store:
     @contextmanager
     def _using(self) -> Iterator[sqlite3.Connection]:
         if self._process != os.getpid() and self.path is not None:  # a connection must not be used after a fork
-            self._open()
+            with opening():
+                if self._process != os.getpid():
+                    self._open()
         with self._lock:
             yield self._connection
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Self
 
 from wlsmtp.errors import LocalDeliveryFailed, Stage
-from wlsmtp.inbox.store import Facts, Store
+from wlsmtp.inbox.store import Facts, Store, opening
 from wlsmtp.message.content import Content
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.receipt import RecipientStatus
@@ -23,9 +23,10 @@ _of_this_process: Store | None = None
 def shared_store() -> Store:
     """The store in memory that ``inbox:`` and ``Inbox()`` share in one process."""
     global _of_this_process
-    if _of_this_process is None:
-        _of_this_process = Store()
-    return _of_this_process
+    with opening():
+        if _of_this_process is None:
+            _of_this_process = Store()
+        return _of_this_process
 
 
 def share(store: Store | None) -> Store | None:
@@ -56,9 +57,10 @@ class InboxTransport(WholeTransport):
         """Where messages go."""
         if self._store is None and self._path is None:
             return shared_store()
-        if self._store is None:
-            self._store = Store(self._path)
-        return self._store
+        with opening():
+            if self._store is None:
+                self._store = Store(self._path)
+            return self._store
 
     async def carry(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> None:
         """Store the message in the inbox."""
