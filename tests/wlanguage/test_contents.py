@@ -146,6 +146,16 @@ def test_the_structure_takes_a_page_as_well(site: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(site)
     assert EmailImportHTML('<img src="images/logo.gif">') and Email.NbAttach == 1
     assert EmailImporteHTML("<p>Hi</p>", str(site)) and Email.HTML == "<p>Hi</p>"
+    assert EmailImportHTML(html="<p>by name</p>", directory=str(site)) and Email.HTML == "<p>by name</p>"
+
+
+def test_without_a_page_or_a_file_nothing_is_emptied() -> None:
+    message = Email()
+    message.HTML = "<p>kept</p>"
+    for call in (EmailImportHTML, EmailLoadAttachment):
+        with pytest.raises(WLanguageError, match=r"must be .*, not Null"):
+            call(message)
+    assert message.HTML == "<p>kept</p>" and message.NbAttach == 0
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,8 @@ def test_elements_are_added_by_method_and_by_function() -> None:
             add(6)
     with pytest.raises(WLanguageError, match="Add: takes an array, not a character string"):
         Add("a@example.org", "b@example.org")  # type: ignore[arg-type]
+    some = ["a"]
+    assert Add(some, "b") == 2 and some == ["a", "b"]
     with pytest.raises(WLanguageError, match="an array has no member Append"):
         message.Recipient.Append("f@example.org")  # type: ignore[attr-defined]
 

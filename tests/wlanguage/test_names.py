@@ -107,9 +107,17 @@ def test_a_member_may_be_spelled_in_any_way(name: str) -> None:
     for variable_ in (message, Email):
         setattr(variable_, name, "ann@example.com")
         assert variable_.Sender == getattr(variable_, name) == "ann@example.com"
+    message.message = "Hello"  # type: ignore[attr-defined]
+    assert message.Message == message.MESSAGE == "Hello"  # type: ignore[attr-defined]
     session = emailSMTPSession()
     session.serveraddress, session.MOTDEPASSE = "smtp.example.com", "secret"  # type: ignore[attr-defined]
     assert (session.ServerAddress, session.Password) == ("smtp.example.com", "secret")
+
+
+@pytest.mark.parametrize("kind", [wlanguage.EmailVariable, emailSMTPSession, wlanguage.emailAttach])
+def test_no_name_of_python_hides_a_member(kind: type) -> None:
+    members = {plain(name) for name in dir(kind) if name[:1].isupper()}
+    assert not members & {name for name in dir(kind) if name[:1].islower()}
 
 
 def test_every_function_and_type_has_a_docstring() -> None:

@@ -252,8 +252,8 @@ WRONG: list[Callable[[], object]] = [
     lambda: EmailStartSMTPSession("ann", "s3cret", "localhost", 25, "yes"),  # type: ignore[call-overload]
     lambda: EmailStartSMTPSession("ann", "s3cret", "localhost", 25, False, "TLS"),  # type: ignore[call-overload]
     lambda: EmailStartSMTPSession("ann", b"s3cret", "localhost"),  # type: ignore[call-overload]
-    lambda: EmailStartSession("ann"),
-    lambda: EmailStartSession(None, "s3cret", "pop3.example.com"),  # type: ignore[arg-type]
+    lambda: EmailStartSession("ann"),  # type: ignore[call-overload]
+    lambda: EmailStartSession(None, "s3cret", "pop3.example.com"),  # type: ignore[call-overload]
     lambda: EmailSend("ann", 5),  # type: ignore[arg-type]
     lambda: EmailSend("ann", None),  # type: ignore[arg-type]
     lambda: EmailStatus([]),  # type: ignore[arg-type]
@@ -370,6 +370,8 @@ def test_arguments_are_given_by_place_or_by_name(
         compose()
         assert EmailSendMessage("ann"), ErrorInfo()
         EmailCloseSession("ann")
+        EmailStartSMTPSession(User="x", SERVER="no.such.server.invalid")  # type: ignore[call-overload]
+        assert "no.such.server.invalid" in ErrorInfo()
     has_password = "s3cret" in (*arguments, *named.values())
     assert {mail.username for mail in server.messages} == {"ann" if has_password else None}
 
@@ -384,6 +386,25 @@ def test_of_the_form_with_a_pop3_server_the_half_that_sends_is_started(smtp_serv
     assert EmailSendMessage("ann")
     EmailCloseSession("ann")
     assert EmailStatus(Email.ID) == emailSent
+    assert EmailStartSession(
+        user="ann", password="s3cret", pop3="pop3.invalid", smtp=server.host, smtp_port=str(server.port)
+    ), ErrorInfo()
+    EmailCloseSession("ann")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named", "words"),
+    [
+        (("ann", "s3cret", "pop3.invalid", "smtp.invalid", "abc"), {}, "pop3_port: must be a whole number"),
+        (("ann", "s3cret", 5), {}, "pop3: must be a character string"),
+        (("ann", "s3cret"), {}, "takes an emailSMTPSession variable, or user, password, pop3, smtp"),
+        (("ann", "s3cret", "pop3.invalid"), {"user": "ann"}, "takes an emailSMTPSession variable"),
+        (("ann", "s3cret", "pop3.invalid"), {"port": 25}, "takes an emailSMTPSession variable"),
+    ],
+)
+def test_its_arguments_are_checked(arguments: Any, named: Any, words: str) -> None:
+    with pytest.raises(WLanguageError, match=words):
+        EmailStartSession(*arguments, **named)
 
 
 def test_without_an_smtp_server_it_is_the_pop3_server_that_sends() -> None:

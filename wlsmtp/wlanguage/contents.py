@@ -55,7 +55,7 @@ def EmailImportSource(email: AnyEmail | str = None, source: str | None = None) -
 
 
 @function
-def EmailImportHTML(email: AnyEmail | str, html: str = "", directory: str = "") -> bool:
+def EmailImportHTML(email: AnyEmail | str = None, html: str | None = None, directory: str = "") -> bool:
     """Set ``HTML`` to a page, and attach the pictures that it shows from files: their ``src`` becomes a ``cid:``.
 
     The email may be left out: then it is the structure. ``directory`` is the directory of the files (default: the
@@ -89,7 +89,7 @@ def EmailImportHTML(email: AnyEmail | str, html: str = "", directory: str = "") 
 
 
 @function
-def EmailLoadAttachment(email: AnyEmail | str, file: str = "") -> bool:
+def EmailLoadAttachment(email: AnyEmail | str = None, file: str | None = None) -> bool:
     """Add a file to ``Attach``, with its name and its current content. The email may be left out: then it is the
     structure. False when the file cannot be read."""
     if isinstance(email, str):

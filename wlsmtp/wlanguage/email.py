@@ -57,6 +57,7 @@ SENSITIVITY = {
 
 
 _IS_ADDRESS = re.compile(r"\S@\S")
+_BRACKETED = re.compile(r"\A<([^<>]*)>\Z")
 
 
 def _octets(value: object) -> bytes:
@@ -203,7 +204,7 @@ class EmailVariable(FrenchEmail, Variable):
 
         return EmailLoadAttachment(self, file)
 
-    def message(self) -> model.Message | bytes:
+    def sendable(self) -> model.Message | bytes:
         """Return the message for a session. Raises ``MessageError``, and ``ConfigError`` when signing is not
         installed."""
         # From octets, the session reads the recipients in their Bcc field, which it does not send.
@@ -240,7 +241,7 @@ class EmailVariable(FrenchEmail, Variable):
         """Return the sender, and the reply address."""
         if not self.SenderAddress or _IS_ADDRESS.search(self.Sender):
             return self.Sender, self.SenderAddress or ()
-        address = self.SenderAddress.strip().removeprefix("<").removesuffix(">")
+        address = _BRACKETED.sub(r"\1", self.SenderAddress.strip())
         return (self.Sender, address) if self.Sender else address, ()
 
     def become(self, other: EmailVariable) -> None:

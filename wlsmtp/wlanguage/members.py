@@ -173,8 +173,11 @@ class GrowingArray(Array[T]):
 
 
 @function
-def Add(array: Array[Any], value: object) -> int:
-    """Add an element at the end of an array; return its index."""
+def Add(array: Array[Any] | list[Any], value: object) -> int:
+    """Add an element at the end of an array, or of a list of Python; return its index, which begins at 1."""
+    if isinstance(array, list):
+        array.append(value)
+        return len(array)
     if not isinstance(array, Array):
         raise WLanguageError(f"Add: takes an array, not {kind_of(array)}")
     return array.Add(value)

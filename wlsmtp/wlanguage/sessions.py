@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
@@ -12,7 +13,8 @@ from wlsmtp.io.thread import Lock
 from wlsmtp.wlanguage.constants import emailOptionDefault
 from wlsmtp.wlanguage.email import AnyEmail
 from wlsmtp.wlanguage.errors import WLanguageError, WrongArguments, WrongValue, failed, function, succeeded
-from wlsmtp.wlanguage.members import checked, kind_of, path
+from wlsmtp.wlanguage.members import checked, kind_of, path, text, whole
+from wlsmtp.wlanguage.spelling import plain
 from wlsmtp.wlanguage.variable import emailSMTPSession, started
 
 __all__ = ["EmailCloseSession", "EmailSend", "EmailSendMessage", "EmailStartSMTPSession", "EmailStartSession"]
@@ -37,6 +39,8 @@ _ARGUMENTS = {
     "asynchronous": "Asynchronous", "option": "Option",
 }  # fmt: skip
 """The arguments of ``EmailStartSMTPSession``, in order, with their members."""
+_TWO_SERVERS = ("user", "password", "pop3", "smtp", "pop3_port", "smtp_port", "asynchronous")
+"""The arguments of ``EmailStartSession``, in order."""
 
 
 def _key(name: str) -> tuple[str, str]:
@@ -76,19 +80,33 @@ def EmailStartSMTPSession(*arguments: Any, **named: Any) -> bool:
     return _start(session.Name, session)
 
 
-@function
-def EmailStartSession(session: Session, *arguments: Any) -> bool:
-    """Start the session of a variable; or, by user, password, POP3 server, SMTP server [, POP3 port (110) [, SMTP port
-    (25) [, asynchronous mode (False)]]], the half that sends: the POP3 server is not contacted. Without an SMTP server,
-    the POP3 server is used for it."""
-    if isinstance(session, emailSMTPSession) and not arguments:
-        return session.StartSession()
-    if not isinstance(session, str) or not 2 <= len(arguments) <= 6:
-        words = "takes an emailSMTPSession variable, or user, password, POP3 server, SMTP server, their ports and mode"
+@overload
+def EmailStartSession(session: emailSMTPSession, /) -> bool: ...
+@overload
+def EmailStartSession(
+    user: str,
+    password: str | None,
+    pop3: str,
+    smtp: str = "",
+    pop3_port: int | str = 110,
+    smtp_port: int | str = 25,
+    asynchronous: bool | int = False,
+) -> bool: ...
+def EmailStartSession(*arguments: Any, **named: Any) -> bool:
+    """Start the session of a variable; or, by user, password, POP3 server (``pop3``), SMTP server (``smtp``) [,
+    ``pop3_port`` (110) [, ``smtp_port`` (25) [, asynchronous mode (False)]]], the half that sends: the POP3 server is
+    not contacted. Without an SMTP server, the POP3 server is used for it."""
+    if len(arguments) == 1 and isinstance(arguments[0], emailSMTPSession) and not named:
+        return arguments[0].StartSession()
+    given = _by_name(_TWO_SERVERS, arguments, named)
+    if given is None or not {"user", "password", "pop3"} <= given.keys():
+        words = f"takes an emailSMTPSession variable, or {', '.join(_TWO_SERVERS)}"
         raise WrongArguments(f"EmailStartSession: {words}; to read mail use POP3 (poplib) or IMAP (imaplib)")
-    password, pop3, *rest = arguments
-    server, _, port, asynchronous = rest + ["", 110, 25, False][len(rest) :]
-    return EmailStartSMTPSession(session, password, server or pop3, port, asynchronous)
+    for name in ("pop3", "smtp"):
+        checked(text, given.get(name, ""), f"EmailStartSession: {name}")
+    checked(whole, given.get("pop3_port", 110), "EmailStartSession: pop3_port")
+    server, port = given.get("smtp") or given["pop3"], given.get("smtp_port", 25)
+    return EmailStartSMTPSession(given["user"], given["password"], server, port, given.get("asynchronous", False))
 
 
 @function
@@ -130,20 +148,32 @@ def EmailCloseSession(session: Session) -> None:
 def _described(arguments: tuple[Any, ...], named: dict[str, Any]) -> emailSMTPSession:
     """Return the variable for the arguments of ``EmailStartSMTPSession``."""
     names = list(_ARGUMENTS)
-    if "password" not in named and _leaves_password_out(arguments[1:], named):
+    given_by_name = {plain(name) for name in named}
+    if "password" not in given_by_name and _leaves_password_out(arguments[1:], given_by_name):
         names.remove("password")
-    given = dict(zip(names, arguments, strict=False))
-    if len(arguments) > len(names) or not named.keys() <= _ARGUMENTS.keys() or named.keys() & given.keys():
-        raise WrongArguments("EmailStartSMTPSession: takes user, password, server, port, asynchronous mode and option")
+    given = _by_name(names, arguments, named)
+    if given is None:
+        raise WrongArguments(f"EmailStartSMTPSession: takes {', '.join(_ARGUMENTS)}")
     session = emailSMTPSession()
-    if not {"user", "server"} <= {**given, **named}.keys():
+    if not {"user", "server"} <= given.keys():
         raise WrongArguments("EmailStartSMTPSession: takes user, password and server, and one of them is missing")
-    for name, value in {**given, **named}.items():
+    for name, value in given.items():
         setattr(session, _ARGUMENTS[name], value)
     return session
 
 
-def _leaves_password_out(arguments: tuple[Any, ...], named: dict[str, Any]) -> bool:
+def _by_name(names: Iterable[str], arguments: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the arguments by their names; None if there are too many, or one of another name, or one twice."""
+    names = list(names)
+    given = dict(zip(names, arguments, strict=False))
+    others = [(plain(name), value) for name, value in named.items()]
+    is_known = all(name in names and name not in given for name, _ in others)
+    if len(arguments) > len(names) or not is_known or len(dict(others)) < len(others):
+        return None
+    return given | dict(others)
+
+
+def _leaves_password_out(arguments: tuple[Any, ...], named: Collection[str]) -> bool:
     """Return whether the first argument is the server: what follows it is a port, or nothing."""
     if len(arguments) < 2:
         return "server" not in named

@@ -121,7 +121,7 @@ class emailSMTPSession(FrenchSession, Variable):
         """
         variable = variable_of(email)
         checked(whole_options, options, "SendMessage")
-        return self._deliver(variable, variable.message)
+        return self._deliver(variable, variable.sendable)
 
     @function
     def SendSource(self, source: bytes) -> bool:
