@@ -15,7 +15,7 @@ import pytest
 
 from wlsmtp import TLS, AuthenticationFailed
 from wlsmtp.contrib import smtplib as ours
-from wlsmtp.testing import SMTPServer
+from wlsmtp.testing import ScriptedPeer, SMTPServer
 
 Factory = Callable[..., SMTPServer]
 
@@ -106,6 +106,27 @@ def test_refusals_are_smtplibs_own(smtp_server: SMTPServer) -> None:
         with pytest.raises(smtplib.SMTPDataError):
             smtp.sendmail("ann@example.com", ["cleo@example.org"], "Hello")
     assert len(smtp_server.messages) == 1
+
+
+def test_a_recipient_of_lmtp_in_doubt_does_not_pass_for_served() -> None:
+    dialogue = """
+        S: 220 lmtp.example.org LMTP
+        C: LHLO*
+        S: 250 lmtp.example.org
+        C: MAIL*
+        S: 250 2.1.0 Ok
+        C: RCPT TO:<bob@example.org>*
+        S: 250 2.1.5 Ok
+        C: RCPT TO:<eve@example.net>*
+        S: 250 2.1.5 Ok
+        C: DATA
+        S: 354 Go on
+        !content
+        S: 250 2.0.0 <bob@example.org> Saved
+        !close
+    """
+    with ScriptedPeer(dialogue) as peer, ours.LMTP("127.0.0.1", peer.port) as lmtp:
+        assert lmtp.send_message(a_message()) == {"eve@example.net": (-1, b"")}
 
 
 def test_who_is_not_there_is_an_error_of_the_system() -> None:

@@ -17,7 +17,7 @@ from wlsmtp.errors import (
     SMTPError,
     Stage,
 )
-from wlsmtp.receipt import RecipientResult
+from wlsmtp.receipt import RecipientResult, RecipientStatus
 from wlsmtp.results.reply import Reply
 from wlsmtp.session import SMTPSession
 from wlsmtp.settings.config import TLS, SessionConfig
@@ -46,8 +46,9 @@ def answer(reply: Reply | None) -> Answer:
 
 
 def refusals(recipients: Iterable[RecipientResult]) -> dict[str, Answer]:
-    """Return the answers to the refused recipients, as ``sendmail`` does."""
-    return {item.address: answer(item.reply) for item in recipients if item.reply and item.reply.code >= 400}
+    """Return the answers to the recipients that were not accepted, as ``sendmail`` does. The code is -1 for one in
+    doubt, as when the connection was lost between two answers of LMTP."""
+    return {item.address: answer(item.reply) for item in recipients if item.status is not RecipientStatus.ACCEPTED}
 
 
 def translated(error: SMTPError, sender: str = "") -> Exception:
