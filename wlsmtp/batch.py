@@ -13,11 +13,11 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from wlsmtp.errors import ExtensionMissing, MessageError, SMTPError
+from wlsmtp.errors import ExtensionMissing, MessageError, OutcomeUnknown, SMTPError, Stage
 from wlsmtp.events import Streamed, log
 from wlsmtp.message.mail import Mail
 from wlsmtp.message.merge import MergeRow
-from wlsmtp.receipt import Status
+from wlsmtp.receipt import Outcome, RecipientStatus, Status
 from wlsmtp.retry import RetryState
 from wlsmtp.smtp.deadlines import Deadlines
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from wlsmtp.io.base import IO
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
-    from wlsmtp.receipt import Outcome, Receipt
+    from wlsmtp.receipt import Receipt
     from wlsmtp.transports.base import Context, Transport
 
 _END: Any = object()
@@ -96,6 +96,8 @@ class Batch:
         self._session_error: SMTPError | None = None
         """A failure that would affect all messages."""
         self._failure_of_input: Exception | None = None
+        self._has_read_all = False
+        """True once the transport has read everything that was to be sent."""
         self._absent = 0.0
         """Seconds in which the reader of the receipts was busy elsewhere; they do not count against the messages."""
         self._messages = self._failed = 0
@@ -122,6 +124,7 @@ class Batch:
                     self._absent += io.now() - left_at
         finally:
             await stream.aclose()
+        self._note_missing_outcomes()
         self._give_up_waiting()
         self._report(io.now() - began - self._absent)
         if ready := self._ready():
@@ -170,6 +173,7 @@ class Batch:
             elif self._waiting:
                 await self._io.sleep(max(0.0, self._waiting[0].due - self._io.now()))
             else:
+                self._has_read_all = True
                 return
 
     def _must_wait(self) -> bool:
@@ -221,6 +225,20 @@ class Batch:
             self._failed += entry.receipt.status is not Status.PARTIAL
             if self._session_error is None and _concerns_all(outcome):
                 self._session_error = outcome.error
+
+    def _note_missing_outcomes(self) -> None:
+        """Note that the stream has ended early, as that of a third-party transport may: what it has read and not
+        reported is in doubt, and the rest of the input was not sent."""
+        words = f"{self._transport.name} ended the stream before it had reported all messages"
+        while self._in_flight:
+            entry = self._in_flight.popleft()
+            error = OutcomeUnknown(words, stage=Stage.CONTENT, hint="Its deliver_many must yield an outcome for each")
+            latest = Outcome.of(entry.envelope.addresses, RecipientStatus.UNKNOWN, error=error)
+            whole = latest if entry.outcome is None else entry.outcome.updated_by(latest)
+            attempts = entry.retry_state.attempts + 1 if entry.retry_state is not None else 1
+            self._conclude(entry, whole, attempts, self._io.now())
+        if not self._has_read_all and self._session_error is None:
+            self._failure_of_input = self._failure_of_input or SMTPError(f"{words}; the rest of the input was not sent")
 
     def _give_up_waiting(self) -> None:
         """Retry no more: the latest outcomes stand."""

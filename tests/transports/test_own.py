@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.test_readme import FENCE, PAGES
+from tests.worlds import World
+from wlsmtp import MemoryTransport, Message, Receipt, RecipientStatus, SMTPError, Status
 from wlsmtp.testing.transport_contract import TransportContract
 
 PAGE = next(page for page in PAGES if page.stem == "transports").read_text(encoding="utf-8")
@@ -66,3 +69,25 @@ print(receipt.status)
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (run.stdout, run.stderr) == ("sent\n", "")
     assert json.loads((tmp_path / "out.jsonl").read_text())["recipients"] == ["bob@example.org"]
+
+
+class EndsEarly(MemoryTransport):
+    """Reads two messages of a stream, reports one, and ends the stream."""
+
+    async def deliver_many(
+        self, mails: Any, deadlines: Any, connections: int | None = None
+    ) -> AsyncGenerator[Any, None]:
+        first, _ = await anext(mails), await anext(mails)
+        yield [await self.deliver(first.envelope, first.content, deadlines())]
+
+
+def test_a_stream_that_ends_early_leaves_no_message_unreported(world: World) -> None:
+    messages = [Message(sender="ann@example.com", to=f"u{number}@example.org", text="x") for number in range(3)]
+    receipts: list[Receipt] = []
+    with world.session(transport=EndsEarly()) as session:
+        with pytest.raises(SMTPError, match=r"EndsEarly ended the stream .* the rest of the input was not sent"):
+            for receipt in session.send_many(messages):
+                receipts.append(receipt)  # noqa: PERF402 - kept when it raises
+        assert [receipt.status for receipt in receipts] == [Status.SENT, Status.UNKNOWN]
+        assert [result.status for result in receipts[1].recipients] == [RecipientStatus.UNKNOWN]
+        assert (session.statistics().sent, session.statistics().unknown) == (1, 1)
