@@ -23,11 +23,12 @@ pytest.importorskip("django")
 from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import EmailMessage, EmailMultiAlternatives, send_mail, send_mass_mail
+from django.views.debug import ExceptionReporter
 
 from tests.contrib import project
 from tests.contrib.site import HAS_MAILERS, backend, mail_settings
 from tests.lifecycle.child import in_child
-from wlsmtp import PoolLimits, RetryPolicy, Status, Timeouts
+from wlsmtp import ConfigError, PoolLimits, RetryPolicy, Status, Timeouts
 from wlsmtp.contrib import django as ours
 from wlsmtp.contrib.django import EmailBackend, receipt_of
 from wlsmtp.testing import SMTPServer
@@ -282,6 +283,27 @@ def test_settings_that_cannot_work_are_improperlyconfigured_and_tell_no_secret()
     assert "s3cret" not in str(caught.value)
     with mail_settings(host="mail.example.com", retries=3), pytest.raises(ImproperlyConfigured, match="retries"):
         to_bob().send()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"partial": "abort", "protocol": "lmtp", "username": "ann", "password": "s3cret"},
+        {"username": "ann", "password": "s3cret", "use_ssl": True, "ssl_certfile": 5},
+        {"url": "smtp+tls://ann:s3cret@mail.example.com", "retries": 3},
+    ],
+    ids=["settings", "certificate", "url"],
+)
+def test_the_error_report_of_wrong_settings_shows_no_secret(wrong: dict[str, Any]) -> None:
+    """It shows the variables of each function, and Django mails it to ``ADMINS``."""
+    with (
+        mail_settings(**{"host": "mail.example.com", **wrong}),
+        pytest.raises((ImproperlyConfigured, ConfigError)) as caught,
+    ):
+        to_bob().send()
+    report = ExceptionReporter(None, caught.type, caught.value, caught.tb).get_traceback_data()
+    ours = [frame for frame in report["frames"] if "contrib/django" in frame["filename"]]
+    assert ours and not any("s3cret" in text for frame in ours for _, text in frame["vars"])
 
 
 def test_a_forked_child_sends_over_a_connection_of_its_own(smtp_server: SMTPServer) -> None:

@@ -20,6 +20,7 @@ from django.core.mail.backends.smtp import EmailBackend as DjangoBackend
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from wlsmtp.contrib.django.translation import (
+    Fields,
     address_of_django_5,
     as_smtplib_has_it,
     config_of,
@@ -44,7 +45,7 @@ _DJANGO = frozenset(_POSITIONAL) - {"fail_silently"}
 _OPTIONS = (SessionConfig.model_fields.keys() | {"url", "preset"}) - _DJANGO
 _NAMES_A_SERVER = frozenset({"url", "preset", "server", "transport"})
 
-_kept: dict[str | None, tuple[dict[str, Any], SMTPSession]] = {}
+_kept: dict[str | None, tuple[Fields, SMTPSession]] = {}
 """By alias: the settings of a session, and the session. Threads may share it, and a forked child may use it."""
 
 
@@ -83,11 +84,12 @@ class EmailBackend(DjangoBackend):
         cannot work."""
         return config_of(self._settings(), self._database, self.alias)
 
-    def _settings(self) -> dict[str, Any]:
+    def _settings(self) -> Fields:
         """Django's own, unless ours name the server, and ours over them."""
-        ours = {name: value for name, value in self._given.items() if name not in _DJANGO}
+        ours = Fields((name, value) for name, value in self._given.items() if name not in _DJANGO)
         has_all = self._names_server or self.alias is not None
-        django = {name: getattr(self, name) for name in (_DJANGO & self._given.keys() if has_all else _DJANGO)}
+        names = _DJANGO & self._given.keys() if has_all else _DJANGO
+        django = Fields((name, getattr(self, name)) for name in names)
         return session_settings(django, ours)
 
     @property

@@ -133,9 +133,17 @@ def outbox_in(alias: str) -> Any:
     return PostgresOutbox(make_conninfo(**{name: value for name, value in parameters.items() if name in known}))
 
 
-def session_settings(django: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
+class Fields(dict[str, Any]):
+    """Settings that show no value: Django's error reports print the variables of each function."""
+
+    def __repr__(self) -> str:
+        return f"<{', '.join(self)}>"
+
+
+def session_settings(django: Mapping[str, Any], ours: Mapping[str, Any]) -> Fields:
     """Return the settings of a session: Django's, and ours over them."""
-    fields = {"server": django.get("host"), "port": django.get("port"), "timeout": django.get("timeout")}
+    fields = Fields()
+    fields |= {"server": django.get("host"), "port": django.get("port"), "timeout": django.get("timeout")}
     if django.get("use_ssl") or django.get("use_tls"):
         fields["security"] = "ssl" if django.get("use_ssl") else "tls"
     elif is_this_machine(django.get("host")):
@@ -147,13 +155,13 @@ def session_settings(django: Mapping[str, Any], ours: Mapping[str, Any]) -> dict
         fields["tls"] = TLS(client_cert=(certificate, key) if key else certificate)
     if "outbox" in ours:
         fields["mode"] = "async"
-    return {name: value for name, value in (fields | dict(ours)).items() if value is not None}
+    return Fields((name, value) for name, value in {**fields, **ours}.items() if value is not None)
 
 
 def config_of(fields: Mapping[str, Any], database: str | None, alias: str | None) -> SessionConfig:
     """Return the configuration of a session, with the outbox in a database of the site if ``database`` names one.
     Raises ``ImproperlyConfigured``, for a mailer ``InvalidMailer``."""
-    given = dict(fields)
+    given = Fields(fields)
     try:
         if database is not None:
             given["outbox"] = outbox_in(database)
