@@ -19,6 +19,7 @@ import psycopg
 import pytest
 
 from tests.real import poll
+from tests.watcher import Watcher
 from wlsmtp.outbox.postgres.outbox import PostgresOutbox
 
 USER = "nobody"
@@ -95,6 +96,7 @@ class Postgres:
             command += ["-c", option]
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **as_user())
+        self._watcher = Watcher(self._process.pid, signal.SIGQUIT, self.directory)
         if not poll(self._answers, 60):
             raise RuntimeError((self.directory / "log").read_text())
 
@@ -108,6 +110,7 @@ class Postgres:
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """``SIGINT`` ends all sessions ("fast"), ``SIGQUIT`` leaves everything as it is ("immediate")."""
         if self._process is not None:
+            self._watcher.dismiss()
             self._process.send_signal(how)
             self._process.wait(60)
             self._process = None
@@ -146,6 +149,7 @@ class PgBouncer:
         self.url = f"postgresql://tester@127.0.0.1:{self.port}/postgres"
         command, quiet = [str(pgbouncer()), str(settings)], subprocess.DEVNULL
         self._process = subprocess.Popen(command, stdout=quiet, stderr=quiet, cwd="/", **as_user())
+        self._watcher = Watcher(self._process.pid, signal.SIGTERM)
         assert poll(self._answers, 30)
 
     def _answers(self) -> bool:
@@ -155,6 +159,7 @@ class PgBouncer:
         return False
 
     def stop(self) -> None:
+        self._watcher.dismiss()
         self._process.terminate()
         self._process.wait(30)
 

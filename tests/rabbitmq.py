@@ -15,6 +15,7 @@ import pytest
 
 from tests.postgres import as_user, free_port, missing
 from tests.real import poll
+from tests.watcher import Watcher
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 """Debian's own script in ``sbin`` runs as root or rabbitmq only."""
@@ -39,7 +40,7 @@ class RabbitMQ:
             "RABBITMQ_MNESIA_BASE": str(self.directory / "data"), "RABBITMQ_LOG_BASE": str(self.directory / "log"),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"+S 1:1 {loopback}",
         }  # fmt: skip
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: list[tuple[subprocess.Popen[bytes], Watcher]] = []
 
     @property
     def url(self) -> str:
@@ -60,10 +61,11 @@ class RabbitMQ:
         options: dict[str, Any] = {**as_user(), "cwd": self.directory, "env": self._environ, "start_new_session": True}
         with self._log.open("ab") as log:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **options)
-        self._processes.append(process)
+        self._processes.append((process, Watcher(-process.pid, signal.SIGKILL, self.directory)))
 
     def remove(self) -> None:
-        for process in reversed(self._processes):
+        for process, watcher in reversed(self._processes):
+            watcher.dismiss()
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(30)
         shutil.rmtree(self.directory, ignore_errors=True)
