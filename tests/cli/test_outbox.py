@@ -20,6 +20,9 @@ from wlsmtp import Message, SMTPSession, SQLiteOutbox, Status
 from wlsmtp.cli.app import app
 from wlsmtp.testing import SMTPServer
 
+IMPATIENT = "import wlsmtp.cli.outbox as ours; ours.POLL_INTERVAL = {}; from wlsmtp.cli.app import app; app()"
+"""The command, with less time between two reads of the counts."""
+
 
 @pytest.fixture(autouse=True)
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,9 +55,12 @@ def run(command: str, path: Path, *arguments: str) -> Any:
     return CliRunner().invoke(app, ["outbox", command, "--outbox", str(path), *arguments])
 
 
-def worker(path: Path, server: SMTPServer, *arguments: str) -> subprocess.Popen[str]:
+def worker(
+    path: Path, server: SMTPServer, *arguments: str, poll_interval: float | None = None
+) -> subprocess.Popen[str]:
     where = ["--server", server.host, "--port", str(server.port), "--outbox", str(path)]
-    command = [sys.executable, "-m", "wlsmtp", "outbox", "run", *where, *arguments]
+    program = ["-m", "wlsmtp"] if poll_interval is None else ["-c", IMPATIENT.format(poll_interval)]
+    command = [sys.executable, *program, "outbox", "run", *where, *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -99,6 +105,41 @@ class TestRun:
         assert process.returncode == 0
         [receipt] = producer.pending()
         assert receipt.attempts >= 1 and receipt.error is not None
+
+    def test_sends_at_the_pace_of_each_lane(self, path: Path, server: SMTPServer, producer: SMTPSession) -> None:
+        slow = [producer.send(message("bob@slow.example")) for _ in range(2)]
+        others = [producer.send(message()) for _ in range(3)]
+        process = worker(path, server, "--pace", "Slow.example=1/day", "--pace", "*=50/second")
+        assert poll(lambda: producer.outbox_statistics().sent == 4, 30)
+        assert {producer.status(receipt.id) for receipt in others} == {Status.SENT}
+        process.terminate()
+        assert process.communicate(timeout=30)[1] == "" and process.returncode == 0
+        assert [producer.status(receipt.id) for receipt in slow] == [Status.SENT, Status.PENDING]
+
+    def test_once_waits_for_the_turn_of_what_is_due(
+        self, path: Path, server: SMTPServer, producer: SMTPSession
+    ) -> None:
+        for _ in range(3):
+            producer.send(message())
+        process = worker(path, server, "--once", "--pace", "*=5/second", poll_interval=0.02)
+        assert process.communicate(timeout=30)[1] == "" and process.returncode == 0
+        assert producer.outbox_statistics().sent == 3
+
+    def test_once_ends_while_mail_is_due_for_a_server_that_is_not_there(
+        self, path: Path, producer: SMTPSession
+    ) -> None:
+        for _ in range(3):
+            producer.send(message())
+        with SMTPServer() as gone:
+            pass
+        process = worker(path, gone, "--once", poll_interval=0.02)
+        process.communicate(timeout=30)
+        assert process.returncode == 0 and producer.outbox_statistics().pending == 3
+
+    @pytest.mark.parametrize("pace", ["gmail.com", "gmail.com=often", "=1/day", "a=1/day, A=2/day"])
+    def test_a_pace_that_is_none_is_refused(self, path: Path, pace: str) -> None:
+        result = run("run", path, "--server", "localhost", "--pace", pace)
+        assert result.exit_code == 2 and "pace: must be" in result.output and not path.exists()
 
     def test_mail_in_memory_is_nothing_to_work_on(self, path: Path) -> None:
         result = CliRunner().invoke(app, ["outbox", "run", "--outbox", "memory:", "--server", "localhost"])

@@ -16,7 +16,7 @@ from tests.outbox.stores import START, Store, make
 from tests.postgres import Postgres, PostgresStore
 from tests.real import poll
 from tests.worlds import World
-from wlsmtp import ConfigError, MemoryOutbox, Message, MessageError, SessionConfig, SMTPSession
+from wlsmtp import ConfigError, MemoryOutbox, Message, MessageError, PostgresOutbox, SessionConfig, SMTPSession
 from wlsmtp.outbox.pace import CLOCK_TOLERANCE, Pace, Rate, lane_of
 from wlsmtp.testing import SMTPServer
 
@@ -115,6 +115,22 @@ class TestShared:
             for play, store in plays:
                 play(store.close())
 
+    def test_a_claim_in_a_lane_that_is_used_up_waits_for_no_other(self, postgres: Postgres) -> None:
+        impatient = f"{postgres.url}?options=-c%20lock_timeout%3D2s"
+        outbox = PostgresOutbox(impatient, schema=(schema := postgres.schema()))
+        io = outbox.io = SMTPSession._io()
+        outbox.pace = Pace({"*": (1, 86400.0)})
+        io.run_blocking(outbox.open())
+        with SMTPSession("h", mode="async", outbox=f"{postgres.url}?schema={schema}", outbox_worker=False) as session:
+            session.send_all([message(), message()])
+        assert len(io.run_blocking(outbox.claim("w", 10))) == 1
+        with postgres.connect() as other, other.transaction():
+            assert other.execute(f"SELECT lane FROM {schema}.lanes FOR UPDATE".encode()).fetchall() == [
+                ("example.org",)
+            ]
+            assert io.run_blocking(outbox.claim("w", 10)) == []
+        io.run_blocking(outbox.close())
+
     @pytest.mark.parametrize("kind", ["memory", "sqlite", "postgres"])
     def test_a_session_sends_at_the_rate_of_each_lane(
         self, world: World, kind: str, tmp_path: Path, request: pytest.FixtureRequest
@@ -155,6 +171,10 @@ class TestSettings:
             ({"pace": "100/minute", "mode": "async"}, "10/second"), ({"pace": {"*": "1/day"}}, "mode='async'"),
             ({"pace": {"*": "1/day"}, "mode": "async", "pace_scope": "world"}, "pace_scope"),
             ({"pace": {"": "1/day"}, "mode": "async"}, "rates by lane"),
+            ({"pace": {"a\0": "1/day"}, "mode": "async"}, "rates by lane"),
+            ({"pace": {"a\ud800": "1/day"}, "mode": "async"}, "rates by lane"),
+            ({"pace": {"A": "1/day", "a": "2/day"}, "mode": "async"}, "one for each lane"),
+            ({"pace": "a=1/day, a=2/day", "mode": "async"}, "one for each lane"),
         ],
     )  # fmt: skip
     def test_what_cannot_work_is_refused(self, settings: Any, words: str) -> None:

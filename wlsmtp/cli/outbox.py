@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -23,7 +23,7 @@ from wlsmtp.cli.screen import Screen
 from wlsmtp.cli.settings import ServerOptions, wrong
 from wlsmtp.cli.workers import run_workers
 from wlsmtp.errors import ConfigError, NotInOutbox, SMTPError
-from wlsmtp.events import Event, Failed, Interrupted, Sent
+from wlsmtp.events import Event, Failed, Interrupted, Listener, Retrying, Sent
 from wlsmtp.outbox.base import Outbox, OutboxStatistics
 from wlsmtp.outbox.choice import make_outbox
 from wlsmtp.outbox.postgres.outbox import PostgresOutbox
@@ -105,17 +105,31 @@ def run(
         password_file=password_file, ask_password=ask_password, token_file=token_file, ca_file=ca_file,
         fingerprint=fingerprint or (), insecure=insecure, local_hostname=local_hostname, proxy=proxy, timeout=timeout,
     )  # fmt: skip
-    listeners = [_told_as_json if as_json else _Teller(Screen())]
+    reach = _Reach()
+    listeners: list[Listener] = [_told_as_json if as_json else _Teller(Screen()), reach]
     if verbose:
         listeners.append(Screen(err=True).conversation)
     with _errors_told():
         config = options.config(listeners=listeners, attempts=attempts)
         rates = ", ".join(pace) if pace else None
         session = SMTPSession(config, mode="async", outbox=_outbox(outbox, must_exist=False), pace=rates)
-        _work(session, once=once, shows_progress=not as_json)
+        _work(session, reach, once=once, shows_progress=not as_json)
 
 
-def _work(session: SMTPSession, *, once: bool, shows_progress: bool) -> None:
+class _Reach:
+    """A listener that knows whether the last attempt has reached the server."""
+
+    is_lost = False
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Sent() | Failed():
+                self.is_lost = False
+            case Retrying(_, _, _, None):  # all messages
+                self.is_lost = True
+
+
+def _work(session: SMTPSession, reach: _Reach, *, once: bool, shows_progress: bool) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -128,8 +142,9 @@ def _work(session: SMTPSession, *, once: bool, shows_progress: bool) -> None:
             before, counts = counts, session.outbox_statistics()
             if show is not None:
                 show(counts)
-            # Mail that is due and does not move waits for a server that could not be reached.
-            if once and not counts.in_flight and (counts == before or not _is_due(counts)):
+            # Mail that is due waits for its turn, for its lane, or for a server that could not be reached.
+            is_stuck = reach.is_lost and replace(counts, oldest_due_age=before.oldest_due_age) == before
+            if once and not counts.in_flight and (is_stuck or not _is_due(counts)):
                 break
         session.close(drain=False)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,11 +12,11 @@ from wlsmtp.errors import MessageError, Stage
 from wlsmtp.outbox.base import PRIORITIES, Entry
 from wlsmtp.outbox.pace import lane_of
 from wlsmtp.receipt import OutboxReceipt, RecipientResult, RecipientStatus, Status
+from wlsmtp.settings.limits import LANE
 
 if TYPE_CHECKING:
     from wlsmtp.message.mail import Mail
 
-_LANE = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}")
 When = datetime | float
 """A point in time: a ``datetime`` (without a time zone: local time), or seconds from now."""
 
@@ -44,7 +43,7 @@ class Schedule:
         key = self.idempotency_key
         if key is not None and not (isinstance(key, str) and 0 < len(key) <= 255 and _is_text(key)):
             raise _wrong("idempotency_key: must have 1 to 255 characters")
-        if self.lane is not None and not (isinstance(self.lane, str) and _LANE.fullmatch(self.lane)):
+        if self.lane is not None and not (isinstance(self.lane, str) and LANE.fullmatch(self.lane)):
             raise _wrong("lane: must have 1 to 255 printable characters")
         addresses = mail.envelope.addresses
         receipt = OutboxReceipt(

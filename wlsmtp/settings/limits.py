@@ -84,6 +84,10 @@ def rate_of(text: str) -> tuple[int, float]:
     return int(found[1]), {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}[found[2]]
 
 
+LANE = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}")
+"""The name of a lane: what every outbox can store."""
+
+
 def rates_of(value: object) -> dict[str, str] | None:
     """Return rates by lane, as they are given: a mapping, or one text as ``"gmail.com=20/second, *=100/minute"``.
     Raises ``ValueError``."""
@@ -92,12 +96,16 @@ def rates_of(value: object) -> dict[str, str] | None:
     if isinstance(value, str):
         pairs = [pair.partition("=") for pair in value.split(",")]
         value = {lane.strip(): rate.strip() for lane, _, rate in pairs}
+        if len(value) < len(pairs):
+            raise ValueError("must be rates by lane, one for each lane")
     if not isinstance(value, Mapping) or not value:
         raise ValueError("must be rates by lane, such as {'gmail.com': '20/second', '*': '100/minute'}")
     for lane, rate in value.items():
-        if not isinstance(lane, str) or not 0 < len(lane) <= 255 or not isinstance(rate, str):
+        if not isinstance(lane, str) or not LANE.fullmatch(lane) or not isinstance(rate, str):
             raise ValueError("must be rates by lane, such as {'gmail.com': '20/second', '*': '100/minute'}")
         rate_of(rate)
+    if len({lane.lower() for lane in value}) < len(value):
+        raise ValueError("must be rates by lane, one for each lane in upper or lower case")
     return dict(value)
 
 

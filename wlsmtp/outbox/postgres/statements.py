@@ -110,10 +110,11 @@ _ARRIVAL = (
 """The same as ``Rate.arrival``."""
 
 _ALLOWED = f"""{_LANES}, used AS MATERIALIZED (
-    SELECT lane AS name, tat FROM {{schema}}.lanes WHERE lane IN (SELECT name FROM paced) ORDER BY lane FOR UPDATE
+    SELECT name, kept.tat FROM clock, paced JOIN {{schema}}.lanes AS kept ON kept.lane = name
+    WHERE {_ARRIVAL.format(tat="kept.tat")} <= clock.now + tolerance ORDER BY name FOR UPDATE OF kept
 ), made AS (
     INSERT INTO {{schema}}.lanes (lane, tat) SELECT name, 0 FROM paced
-    WHERE NOT EXISTS (SELECT FROM used WHERE used.name = paced.name) ORDER BY name
+    WHERE NOT EXISTS (SELECT FROM {{schema}}.lanes AS kept WHERE kept.lane = name) ORDER BY name
     ON CONFLICT DO NOTHING RETURNING lane
 ), room AS MATERIALIZED (
     SELECT paced.lane, name, step, arrival.tat,
@@ -138,8 +139,9 @@ _ALLOWED = f"""{_LANES}, used AS MATERIALIZED (
     ) AS placed WHERE place <= count
 )"""
 """Selects, of each priority, from the lane whose first mail has waited longest as much as its rate allows, then from
-the next one. The rows of the lanes are locked, one worker after the other. Lanes that have none yet are given one, and
-nothing is selected this time."""
+the next one. The rows of the lanes are locked, one worker after the other, unless a lane is used up: a claim that finds
+nothing waits for nobody and writes nothing. Lanes that have no row yet are given one, and nothing is selected this
+time."""
 
 _ADVANCED = """, advanced AS (
     UPDATE {schema}.lanes AS kept SET tat = room.tat + taken.count * room.step
