@@ -57,12 +57,47 @@ class TestDefaults:
         assert first.header("Message-ID") == second.header("Message-ID")
         assert not message.has_sender and "shop" not in repr(message) and "sender of the session" in message.preview()
 
-    def test_what_others_have_made_is_sent_as_it_is(self, world: World) -> None:
+    @pytest.mark.parametrize("mode", ["sync", "async"])
+    def test_messages_of_the_standard_library_get_them_too(self, world: World, mode: str) -> None:
+        email, old = EmailMessage(), MIMEText("Grüße")
+        for message in (email, old):
+            message["To"], message["Subject"] = "bob@example.org", "Hi"
+        email["Reply-To"] = None
+        parsed = message_from_string("To: bob@example.org\nSubject: Hi\n\nHello\n")
+        before = [str(email), str(old), str(parsed)]
+        more = {"headers": {**DEFAULTS["headers"], "X-Two": ["1", "2"], "X-Long": ("Grüße " * 40).strip()}}
+        for found in sent(world, email, old, parsed, mode=mode, **DEFAULTS | more):
+            assert found.header("From") == "Shop <shop@example.com>"
+            assert found.email.get_all("Reply-To") == ['office@example.com, "Lee, Cy" <cy@example.com>']
+            assert found.header("X-Shop") == "wlsmtp" and found.header("List-Id") == "News <news.example.com>"
+            assert found.email.get_all("X-Two") == ["1", "2"] and found.header("X-Long") == ("Grüße " * 40).strip()
+        assert before == [str(email), str(old), str(parsed)], "the objects stay as they were"
+
+    def test_but_what_they_say_themselves_counts(self, world: World) -> None:
         email = EmailMessage()
-        email["From"], email["To"] = "ann@example.net", "bob@example.org"
-        for found in sent(world, email, email.as_bytes(), **DEFAULTS):
-            assert found.header("X-Shop") is None and found.header("Reply-To") is None
-            assert found.sender == "ann@example.net"
+        email["From"], email["To"], email["reply-to"] = "ann@example.net", "bob@example.org", "ann@example.net"
+        email["x-shop"] = "mine"
+        [found] = sent(world, email, **DEFAULTS)
+        assert found.email.get_all("Reply-To") == ["ann@example.net"] and found.email.get_all("X-Shop") == ["mine"]
+        assert found.header("List-Id") == "News <news.example.com>" and found.sender == "ann@example.net"
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            "DKIM-Signature: v=1\n",
+            "Content-Type: multipart/signed; boundary=x\n",
+            "Received: from a.example.net by b.example.net; Sun, 29 Nov 2026 10:30:00 +0100\n",
+            "Resent-From: cy@example.net\nResent-To: dan@example.net\n",
+        ],
+    )
+    def test_what_is_signed_or_may_be_of_another_sender_stays_as_it_is(self, world: World, fields: str) -> None:
+        text = f"From: ann@example.net\nTo: bob@example.org\n{fields}\nHello\n"
+        [found] = sent(world, message_from_string(text), **DEFAULTS)
+        assert found.header("X-Shop") is None and found.header("Reply-To") is None
+
+    def test_octets_are_sent_as_they_are(self, world: World) -> None:
+        [found] = sent(world, b"From: ann@example.net\nTo: bob@example.org\n\nHello\n", **DEFAULTS)
+        assert found.content == b"From: ann@example.net\r\nTo: bob@example.org\r\n\r\nHello\r\n"
 
     @pytest.mark.parametrize("mode", ["sync", "async"])
     def test_but_gets_a_from_field_if_it_has_none(self, world: World, mode: str) -> None:

@@ -16,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.worlds import World
+from wlsmtp import Status
 from wlsmtp.errors import ExtensionMissing, MessageError
 from wlsmtp.message.content import Content
 from wlsmtp.message.model import Attachment, Message
@@ -232,6 +233,48 @@ def test_a_message_from_a_file_goes_as_a_message_in_8bit(world: World, inner: by
             assert inner in server.messages[0].content
         elif kind != "message/rfc822":
             assert part.get_content() == inner, "a signed message goes as a file rather than changed"
+
+
+@pytest.mark.parametrize("extensions", [(), ("8BITMIME",)])
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_raw_utf8_in_the_headers_of_a_parsed_message_is_encoded_for_servers_without_smtputf8(
+    world: World, extensions: tuple[str, ...], mode: str
+) -> None:
+    raw = (
+        "From: Jörg Müller <joerg@example.com>\r\nTo: =?utf-8?q?=C3=84nne?= <a@example.org>,\r\n Ö <o@example.org>\r\n"
+        "Subject: Grüße\r\n aus Köln\r\nX-Note: 🎉\r\nMessage-ID: <1@example.com>\r\n\r\nx\r\n"
+    ).encode()
+    with SMTPServer(extensions=extensions) as server, world.session(server.host, server.port, mode=mode) as session:
+        for policy_ in (policy.compat32, policy.default):
+            assert session.wait(session.send(message_from_bytes(raw, policy=policy_))).status is Status.SENT
+        for refused, hint in (
+            (raw, "message_from_bytes"),
+            (message_from_bytes(b"DKIM-Signature: v=1\r\n" + raw), "before it is signed"),
+        ):
+            [receipt] = session.send_all([refused])
+            error = session.wait(receipt).error
+            assert isinstance(error, ExtensionMissing) and "SMTPUTF8" in str(error) and hint in str(error)
+    assert len(server.messages) == 2
+    for found in server.messages:
+        assert found.content.isascii() and b"SMTPUTF8" not in found.content
+        assert found.header("From") == "Jörg Müller <joerg@example.com>"
+        assert found.header("To") == "Änne <a@example.org>, Ö <o@example.org>"
+        assert (found.header("Subject"), found.header("X-Note")) == ("Grüße aus Köln", "🎉")
+
+
+def test_a_name_in_another_charset_leaves_its_address_known(world: World) -> None:
+    raw = "From: J\xf6rg <a@example.com>\r\nTo: M\xfcller, \xc4nne <b@example.org>\r\n\r\nx\r\n"
+    raw = raw.replace("M\xfcller, ", "M\xfcller <c@example.org>, ")
+    with SMTPServer() as server, world.session(server.host, server.port) as session:
+        for form in (raw.encode("latin-1"), message_from_bytes(raw.encode("latin-1"))):
+            session.send(form)
+            assert server.messages[-1].recipients == ("c@example.org", "b@example.org")
+            assert server.messages[-1].sender == "a@example.com" and server.messages[-1].content == raw.encode(
+                "latin-1"
+            )
+        for wrong in (b"b\xf6b@example.org", b"<bob@b\xfccher.example>", b"\xff <bob@example.org> \xfe <eve"):
+            with pytest.raises(MessageError):
+                session.send(b"From: a@example.com\r\nTo: %b\r\n\r\nx\r\n" % wrong)
 
 
 def test_headers_in_another_charset_do_not_claim_to_be_utf8(world: World) -> None:

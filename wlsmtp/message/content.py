@@ -128,7 +128,8 @@ class BytesContent:
             return self
         again = BytesContent(self._to_7bit(server)) if self._to_7bit else self
         if again.is_8bit:
-            raise _missing(self.has_utf8_headers, server)
+            hint = "" if self._to_7bit else "; or send(email.message_from_bytes(octets)), whose fields are encoded here"
+            raise _missing(self.has_utf8_headers, server, hint)
         return again
 
     def as_binary(self) -> Content:
@@ -279,10 +280,11 @@ def _joined(pieces: Iterable[bytes | Body]) -> list[bytes | Body]:
     return [*joined, b"".join(together)]
 
 
-def _missing(in_headers: bool, server: str) -> ExtensionMissing:
+def _missing(in_headers: bool, server: str, more: str = "") -> ExtensionMissing:
     if in_headers:
         words = "The message has raw UTF-8 in its headers: it needs SMTPUTF8 (RFC 6531) and 8BITMIME"
-        return ExtensionMissing(f"{words}, which {server} does not offer", stage=Stage.MAIL)
+        hint = f"Make encoded words of them (RFC 2047), before it is signed{more}"
+        return ExtensionMissing(f"{words}, which {server} does not offer", stage=Stage.MAIL, hint=hint)
     words = f"The message has octets above 127, and {server} does not offer 8BITMIME (RFC 6152)"
     hint = "Encode its parts as quoted-printable or base64, and its header fields as encoded words; a Message does"
     return ExtensionMissing(words, stage=Stage.MAIL, hint=hint)

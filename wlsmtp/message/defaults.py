@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import email.message
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 from wlsmtp.errors import ConfigError, MessageError, Stage
 from wlsmtp.habits import OF_FIELDS
+from wlsmtp.message import headers
 from wlsmtp.message.model import ALL_FIELDS, Message, checked_headers
-from wlsmtp.message.read import with_from
+from wlsmtp.message.read import with_defaults, with_from
 from wlsmtp.message.render import Sendable
 from wlsmtp.message.values import mailbox, mailboxes, with_domains
 
 
 class Defaults:
-    """Defaults for messages composed here. A finished message gets a From field if it has none, and is otherwise sent
-    unchanged."""
+    """Defaults for messages composed here and for those of the standard library. Octets are finished: they get a From
+    field if they have none, and are otherwise sent unchanged."""
 
-    def __init__(self, sender: object, reply_to: object, headers: object, *, is_local: bool = False) -> None:
+    def __init__(self, sender: object, reply_to: object, more: object, *, is_local: bool = False) -> None:
         """``is_local``: addresses may be names without a domain. Raises ``ConfigError`` that names the setting."""
 
         self._sender = None if sender is None else _checked("sender", mailbox, sender)
@@ -25,7 +28,7 @@ class Defaults:
         if not is_local:
             _checked("sender", with_domains, [self._sender] if self._sender is not None else [])
             _checked("reply_to", with_domains, self._reply_to)
-        self._headers = _checked("headers", checked_headers, headers)
+        self._headers = _checked("headers", checked_headers, more)
 
     def __bool__(self) -> bool:
         return bool(self._sender or self._reply_to or self._headers)
@@ -35,7 +38,16 @@ class Defaults:
         that it sets, to whatever value, is kept."""
         if isinstance(message, Message):
             return self._filled(message)
+        if self._fields and isinstance(message, email.message.Message):
+            message = with_defaults(message, self._fields)
         return message if self._sender is None else with_from(message, self._sender)
+
+    @cached_property
+    def _fields(self) -> list[tuple[str, str]]:
+        """The reply address and the headers as fields, written."""
+        fields = [("Reply-To", headers.address_field("Reply-To", self._reply_to))] if self._reply_to else []
+        more = ((name, headers.field(name, value)) for name, values in self._headers.items() for value in values)
+        return [*fields, *more]
 
     def _filled(self, message: Message) -> Message:
         changes: dict[str, Any] = {}

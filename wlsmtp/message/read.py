@@ -43,6 +43,7 @@ else:
 Field = tuple[str, Any]
 
 _HINT = "Pass sender= and recipients="
+_NO_CHARSET = "has octets that are neither ASCII nor UTF-8 (RFC 6532)"
 # The standard library also ends a line at VT, FF, FS, GS and RS: what follows would be a field of its own.
 _BROKEN_LINE = re.compile(r"(?>\r\n|[\r\n\v\f\x1c-\x1e])(?![ \t])|\x00")
 _FIELD_NAME = re.compile(r"[!-9;-~]+")
@@ -72,6 +73,8 @@ _FAR = 4096
 _HAS_PARTS = re.compile(rb"^Content-Type[ \t]*+:\s*+(?:multipart|message)/", re.IGNORECASE | re.MULTILINE)
 _FROM = re.compile(rb"^From[ \t]*+:", re.IGNORECASE | re.MULTILINE)
 _FIELD_START = re.compile(rb"[!-9;-~]++[ \t]*+:")
+_UNFOLDED = re.compile(r"\r?\n(?=[ \t])")
+_BY_OTHERS = re.compile(r"received|return-path|delivered-to|resent-.*")
 _NEVER_SENT = frozenset({"bcc", "resent-bcc"})
 _POLICY = policy.SMTP.clone(refold_source="none", cte_type="8bit")
 
@@ -107,7 +110,25 @@ def _check_parts(message: AnyEmail) -> None:
 
 
 def _in_7bit(prepared: AnyEmail, server: str) -> bytes:
-    return recode.write(recode.in_7bit(prepared, server))
+    return recode.write(recode.in_7bit(_with_ascii_fields(prepared), server))
+
+
+def _with_ascii_fields(message: AnyEmail) -> AnyEmail:
+    """Return a prepared message whose fields in raw UTF-8 are encoded, unless it is signed. Fields in another charset,
+    which nobody names, stay as they are."""
+    if all(str(value).isascii() for _, value in message.raw_items()) or any(map(recode.is_signed, message.walk())):
+        return message
+    clone: Any = copy.copy(message)
+    clone._headers = [(name, _in_ascii(name, str(value))) for name, value in message.raw_items()]
+    return clone  # type: ignore[no-any-return]
+
+
+def _in_ascii(name: str, value: str) -> str:
+    try:
+        text = _with_utf8(_UNFOLDED.sub("", value))
+    except UnicodeDecodeError:
+        return value
+    return value if value.isascii() or name.lower().startswith("content-") else _rewritten(name, text, text)
 
 
 def _snapshot_in_7bit(message: AnyEmail, server: str) -> bytes:
@@ -176,6 +197,20 @@ def with_from(message: AnyEmail | bytes | bytearray | memoryview, sender: Mailbo
         return octets
     clean = with_clean_line_ends(octets)
     return clean[:start] + headers.address_field("From", [sender]).encode() + clean[start:]
+
+
+def with_defaults(message: AnyEmail, fields: Iterable[tuple[str, str]]) -> AnyEmail:
+    """Return a stdlib message with those written fields that it does not have, after its own. The object itself is not
+    modified. One that is signed, was delivered before or is resent is unchanged: another sender may have made it."""
+    present = {name.lower() for name, value in message.raw_items() if not is_unset(value)}
+    missing = [field for field in fields if field[0].lower() not in present]
+    if not missing or any(map(_BY_OTHERS.fullmatch, present)) or any(map(recode.is_signed, message.walk())):
+        return message
+    added = {name.lower() for name, _ in missing}
+    clone: Any = copy.copy(message)
+    own = [(name, value) for name, value in message.raw_items() if name.lower() not in added]
+    clone._headers = [*own, *((name, _value_of(name, field)) for name, field in missing)]
+    return clone  # type: ignore[no-any-return]
 
 
 def raw_content(data: bytes) -> BytesContent:
@@ -255,7 +290,18 @@ def _prefix(fields: list[Field]) -> str:
 
 
 def _mailboxes(fields: Iterable[Field], wanted: str) -> list[Mailbox]:
-    return [box for name, value in fields if name.lower() == wanted for box in mailboxes_in(_parsed(name, value))]
+    return [box for name, value in fields if name.lower() == wanted for box in mailboxes_in(_addressed(name, value))]
+
+
+def _addressed(name: str, value: Any) -> list[Mailbox | Group]:
+    """Return the addresses of a field for the envelope, where names do not count: these may be in any charset."""
+    if isinstance(value, Header) or hasattr(value, "groups") or not _SURROGATE.search(str(value)):
+        return _parsed(name, value)
+    text = str(value).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    found = _parsed(name, text)
+    if "\ufffd" in text and any("\ufffd" in str(box.address) for box in mailboxes_in(found)):
+        raise MessageError(f"{name}: {_NO_CHARSET}", stage=Stage.MESSAGE, hint=_HINT)
+    return found
 
 
 def _parsed(name: str, value: Any, hint: str = _HINT) -> list[Mailbox | Group]:
@@ -271,7 +317,7 @@ def _parsed(name: str, value: Any, hint: str = _HINT) -> list[Mailbox | Group]:
     except (MessageError, EmailError, UnicodeError) as error:
         words = error.message if isinstance(error, MessageError) else error
         if isinstance(error, UnicodeDecodeError):
-            words = "has octets that are neither ASCII nor UTF-8 (RFC 6532)"
+            words = _NO_CHARSET
         raise MessageError(f"{name}: {words}", stage=Stage.MESSAGE, hint=hint) from None
 
 

@@ -242,8 +242,9 @@ class SessionKeywords(TypedDict, total=False):
     reply_to: str | tuple[str, str] | list[str | tuple[str, str]] | None
     """The reply address of messages that name none."""
     headers: Mapping[str, str | list[str]] | None
-    """Further header fields, by name, for each message that does not have that field. This setting and the two before
-    apply to each ``Message``; an ``EmailMessage`` or octets are sent unchanged."""
+    """Further header fields, by name, for each message that does not have that field. This setting and the one before
+    apply to each ``Message`` and to messages of the standard library that are neither signed nor resent. Octets get no
+    more than a From field, from ``sender``, if they have none."""
     dkim: DKIM | Iterable[DKIM] | None
     """The key that signs each message for a domain (RFC 6376), or several; see docs/guides/dkim.md. A ``Message`` may
     have keys of its own, or ``dkim=None``, which leaves it unsigned."""

@@ -114,7 +114,7 @@ class Planner:
             envelope = envelope.asked_of(self._capabilities)
         if self._takes_binary and content.size >= WORTH_BINARY and self._may_use_bdat:
             content = content.as_binary()
-        if content.is_8bit and not content.is_binary and not self._takes_8bit:
+        if content.is_8bit and not content.is_binary and self._wants_7bit(envelope, content):
             content = content.as_7bit(self._capabilities.name)
         size = content.size
         if self._size_limit is not None and size > self._size_limit:
@@ -176,6 +176,11 @@ class Planner:
             return [envelope]
         groups = list(_groups(envelope.recipients, most, domains))
         return [envelope] if len(groups) == 1 else [envelope.only(group) for group in groups]
+
+    def _wants_7bit(self, envelope: Envelope, content: Content) -> bool:
+        if not self._takes_8bit:
+            return True
+        return not self._takes_utf8 and not envelope.needs_smtputf8 and content.has_utf8_headers
 
     def _mail(self, envelope: Envelope, content: Content, size: int) -> bytes:
         needs_utf8 = envelope.needs_smtputf8 or (content.is_8bit and content.has_utf8_headers)
