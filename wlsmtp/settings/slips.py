@@ -73,7 +73,8 @@ _IF_OFFERED = "TLS is used where the server offers it, unless opportunistic_tls 
 NAMES = (
     Name(_SESSION, "host hostname smtp_host smtp_server mail_server mail_host server_address address addr relay "
          "adresse_serveur serveur relayhost "
-         "smarthost email_host remote_host ip endpoint server_name domain smtp", 'server="smtp.example.com"'),
+         "smarthost email_host remote_host ip endpoint mail_relay server_name domain smtp",
+         'server="smtp.example.com"'),
     Name(_SESSION, "email_port server_port remote_port port_number ports", "port=587"),
     Name(_SESSION, "user login user_id usr uid account login_name email mail email_host_user mail_user smtp_user "
          "smtp_login "
@@ -99,7 +100,8 @@ NAMES = (
          otherwise=_IF_OFFERED),
     Name(_SESSION, "ignore_tls disable_tls no_tls disable_starttls no_starttls",
          "opportunistic_tls=False", "with security='default'", means=True),
-    Name(_SESSION, "smtp_auto_tls auto_tls opportunistic", "opportunistic_tls=False", "with security='default'",
+    Name(_SESSION, "smtp_auto_tls auto_tls opportunistic enable_starttls_auto", "opportunistic_tls=False",
+         "with security='default'",
          means=False),
     Name(_SESSION, "verify verify_ssl ssl_verify verify_certs verify_cert verify_tls tls_verify verify_peer "
          "validate_certs validate_certificates validate_cert check_hostname check_certificate cert_reqs "
@@ -119,7 +121,8 @@ NAMES = (
     Name(_SESSION, "socket_timeout read_timeout write_timeout response_timeout timeout_seconds timeout_ms "
          "default_timeout "
          "email_timeout timelimit", "timeout=30", "in seconds: the longest silence at any stage"),
-    Name(_SESSION, "connect_timeout connection_timeout conn_timeout", "timeout=Timeouts(connect=15)", "in seconds"),
+    Name(_SESSION, "connect_timeout connection_timeout conn_timeout open_timeout dns_timeout",
+         "timeout=Timeouts(connect=15)", "in seconds"),
     Name(_SESSION, "greeting_timeout", "timeout=Timeouts(greeting=60)", "in seconds"),
     Name(_SESSION, "command_timeout", "timeout=Timeouts(command=60)", "in seconds"),
     Name(_SESSION, "total_timeout deadline send_timeout overall_timeout", "timeout=Timeouts(total=1800)", "in seconds"),
@@ -132,7 +135,7 @@ NAMES = (
     Name(_SESSION, "ipv4 ipv6 ipv4_only ipv6_only force_ipv4 force_ipv6 address_family ip_version inet prefer_ipv4 "
          "prefer_ipv6",
          'network=Network(family="ipv4")'),
-    Name(_SESSION, "sock socket socket_factory transport_factory dialer get_socket",
+    Name(_SESSION, "sock socket socket_factory transport_factory dialer get_socket socket_options",
          "network=Network(connector=connect)",
          "a callable that returns a connected socket"),
     Name(_SESSION, "socket_path unix_socket unix_path path", 'server="/run/smtp.sock"'),
@@ -147,7 +150,8 @@ NAMES = (
     Name(_SESSION, "pool_size connections max_pool_size pool_maxsize maxsize num_connections concurrency workers "
          "threads "
          "max_workers parallel limits pool_limits max_conns", "pool=PoolLimits(max_connections=4)"),
-    Name(_SESSION, "messages_per_connection max_messages_per_connection", "pool=PoolLimits(max_messages=100)"),
+    Name(_SESSION, "messages_per_connection max_messages_per_connection max_emails mail_max_emails",
+         "pool=PoolLimits(max_messages=100)"),
     Name(_SESSION, "rate_limit rate_delta throttle max_rate sending_rate mail_max_rate",
          'pool=PoolLimits(rate="10/second")'),
     Name(_SESSION, "lanes rates rate_limits domain_rates throttles", 'mode="async", pace={"gmail.com": "20/second"}'),
@@ -162,25 +166,39 @@ NAMES = (
     Name(_SESSION, "spool spool_dir queue_path queue_dir outbox_path outbox_file database db db_path store",
          'mode="async", outbox="sqlite:///outbox.db"'),
     Name(_SESSION, "auth_method auth_methods auth_mechanism auth_mechanisms mechanism auth_type sasl sasl_mechanism "
-         "login_method preferred_auth auth_plugin", 'mechanisms=["PLAIN"]',
+         "login_method preferred_auth auth_plugin authobject custom_auth", 'mechanisms=["PLAIN"]',
          "by default the strongest that fits is used"),
     Name(_SESSION, "lmtp use_lmtp is_lmtp", 'protocol="lmtp"', means=True),
     Name(_SESSION, "dsn notify mail_options rcpt_options return_receipt",
          'options=DeliveryOptions(dsn=DSN(notify="failure"))'),
     Name(_SESSION, "from_ from_addr from_address mail_from default_from default_from_email default_sender "
-         "mail_default_sender", 'sender="ann@example.com"', "for each Message that names no sender"),
+         "mail_default_sender server_email", 'sender="ann@example.com"', "for each Message that names no sender"),
+    Name(_SESSION, "sender_name from_name mail_from_name default_from_name",
+         'sender=("Ann Example", "ann@example.com")', "for each Message that names no sender"),
     Name(_SESSION, "default_reply_to mail_reply_to", 'reply_to="office@example.com"'),
     Name(_SESSION, "default_headers extra_headers", 'headers={"X-A": "b"}'),
     Name(_SESSION, "to recipient recipients cc bcc subject text html body attachments message",
          'Message(sender="ann@example.com", to="bob@example.org", text="…")', "it belongs to a message"),
-    Name(_SESSION, "debug debug_level debug_output verbose logger log log_level mail_debug trace",
+    Name(_SESSION, "debug debug_level debug_output verbose logger log log_level mail_debug trace smtp_debug "
+         "transaction_log",
          "listeners=[print]", "or the logger 'wlsmtp' at the level DEBUG", means=True),
     Name(_SESSION, "url uri connection_string connection_url email_url smtp_url dsn_url",
          'SMTPSession.from_url("smtp+tls://…")'),
     Name(_SESSION, "provider service preset well_known", 'SMTPSession.from_preset("gmail")'),
     Name(_SESSION, "env environ environment prefix", "SMTPSession.from_env()"),
-    Name(_SESSION, "backend email_backend mailer driver mail_mailer", 'transport="maildir:///path"',
+    Name(_SESSION, "backend email_backend mailer driver mail_mailer delivery_method email_file_path",
+         'transport="maildir:///path"',
          "or server=… for SMTP"),
+    Name(_SESSION, "sendmail use_sendmail sendmail_path", 'transport="sendmail:"'),
+    Name(_SESSION, "stream_transport json_transport", "transport=MemoryTransport()", "which keeps what it is given"),
+    Name(_SESSION, "subject_prefix email_subject_prefix",
+         'Message(sender="ann@example.com", to="bob@example.org", text="…")', "put it into the subject"),
+    Name(_SESSION, "template_folder templates template_dir", 'Templates("emails")', "it makes messages"),
+    Name(_SESSION, "charset encoding default_charset newline ascii_attachments mail_ascii_attachments use_localtime "
+         "email_use_localtime soft_email_validation initial_response_ok disable_file_access disable_url_access "
+         "return_response skip_login smtp_skip_login cls_smtp",
+         'SMTPSession("smtp.example.com")', "there is nothing to set for that"),
+    Name(_SESSION, "happy_eyeballs_delay", 'network=Network(family="any")'),
     Name(_SESSION, "fail_silently", 'SMTPSession("smtp.example.com")', "what fails raises an SMTPError",
          means=True),
     Name(_SESSION, "dry_run suppress suppress_send mail_suppress_send testing mock", 'transport="null:"', means=True),
@@ -297,6 +315,9 @@ VALUES = (
     Value(_SESSION, "security", _is(bool), 'security="tls"', f"which is STARTTLS; {_SSL}"),
     Value(_SESSION, "security", lambda value: type(value).__name__ == "TLS", "tls=TLS()",
           "and security says how to begin"),
+    Value(_SESSION, "security", _one_of(465, "465"), 'security="ssl"'),
+    Value(_SESSION, "security", _one_of(587, "587", 2525), 'security="tls"'),
+    Value(_SESSION, "headers", _is(list, tuple), 'headers={"X-Shop": "books"}', "a dictionary"),
     Value(_SESSION, "timeout", _is(bool), "timeout=30", "in seconds"),
     Value(_SESSION, "timeout", _is(timedelta), lambda value: f"timeout={value.total_seconds():g}", "in seconds"),
     Value(_SESSION, "timeout", _digits, lambda value: f"timeout={int(value)}", "a number"),
@@ -316,7 +337,8 @@ VALUES = (
     Value(_SESSION, "port", lambda value: isinstance(value, str) and not _number(value), "port=587",
           "a number; after server and port all settings have names"),
     Value(_SESSION, "mode", _like("sync", "async"), lambda value: f'mode="{value.strip().lower()}"'),
-    Value(_SESSION, "mode", _one_of(True, "asynchronous", "background", "queue", "queued", "deferred", "later"),
+    Value(_SESSION, "mode", _one_of(True, "asynchronous", "background", "queue", "queued", "deferred", "later",
+                                   "thread", "threaded"),
           'mode="async"'),
     Value(_SESSION, "mode", _one_of(False, "synchronous", "blocking", "direct", "immediate", "now"), 'mode="sync"'),
     Value(_SESSION, "outbox", _is(bool), 'mode="async"', "which keeps messages in memory unless outbox=… says where"),
