@@ -21,6 +21,10 @@ IS_WRONG = any_of(
 )
 """Wording that says that the credentials are wrong. Some servers use a code other than 535, even a 4xx."""
 _APP_PASSWORD = "The account's own password is not accepted here: make an app password for this program, or use a token"
+_TOO_MANY_REFUSED = (
+    "The server has refused logins before, and blocks further ones for a while: check the user name and the password, "
+    "and wait before the next try"
+)
 ASK_PROVIDER = "The provider has blocked the account, or not activated it yet: see its account page, or ask its support"
 
 LOGIN_ROWS: tuple[Row, ...] = (
@@ -136,6 +140,17 @@ LOGIN_ROWS: tuple[Row, ...] = (
         enhanced=frozenset({"5.7.13", "4.7.13"}),
     ),
     Row(
+        "too many failed logins",
+        LOGIN,
+        "421 4.7.0 Too many failed authentication attempts",
+        _TOO_MANY_REFUSED,
+        any_of(
+            r"\btoo many (?:failed|invalid|unsuccessful|bad|wrong|incorrect)(?: \w+){0,2} (?:log ?ins?|auth\w*|"
+            r"passwords?|attempts)\b",
+        ),
+        first_digit=4,
+    ),
+    Row(
         "too many logins",
         LOGIN,
         "454 4.7.0 Too many login attempts, please try again later.",
@@ -147,8 +162,7 @@ LOGIN_ROWS: tuple[Row, ...] = (
         "too many refused logins",
         LOGIN,
         "535 5.7.0 Too many failed logins",
-        "The server has refused logins before, and blocks further ones for a while: check the user name and the "
-        "password, and wait before the next try",
+        _TOO_MANY_REFUSED,
         any_of(
             r"\btoo many (?:\w+ ){0,3}(?:log ?ins?|auth\w*|passwords?|attempts|failures)\b",
         ),

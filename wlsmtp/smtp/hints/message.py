@@ -99,6 +99,7 @@ MESSAGE_ROWS: tuple[Row, ...] = (
         any_of(
             r"\bidentities failed the check\b",
             r"\badd the address to (?:\w+ )?authori[sz]ed recipients\b",
+            r"\bonly send test(?:ing)? e-?mails to\b",
         ),
     ),
     Row(
@@ -116,6 +117,8 @@ MESSAGE_ROWS: tuple[Row, ...] = (
             r"\bunconfigured sending domain\b",
             r"\bnot a sender signature\b",
             r"\bdomain must be verified\b",
+            r"\b(?:sender|sending|from) domain (?:\S+ )?(?:is )?not (?:registered|authori[sz]ed|configured|allowed|"
+            r"permitted|activated)\b",
             r"\bsending (?:from|with) (?:the )?domain \S+ is not (?:allowed|verified|authori[sz]ed|permitted)\b",
         ),
     ),
@@ -141,8 +144,8 @@ MESSAGE_ROWS: tuple[Row, ...] = (
             r"\bnot one of your (?:addresses|identities|aliases)\b",
             r"\bnot (?:allowed|authori[sz]ed|permitted) to (?:send|use)\b(?! (?:\w+ )?to\b)[^.;]{0,40}\b(?:as|"
             r"from|on behalf of|using)\b",
-            rf"\b(?:sender|from|mail from|return[- ]path)(?: e?-?mail)?(?: address)? {_ADDRESS}(?:is |"
-            r"was )?(?:not (?:allowed|authori[sz]ed|permitted|one of|yours)|unauthori[sz]ed|"
+            rf"\b(?:sender|from|mail from|return[- ]path)(?: e?-?mail)?(?: header| field)?(?: address)? {_ADDRESS}"
+            r"(?:is |was )?(?:not (?:allowed|authori[sz]ed|permitted|one of|yours)|unauthori[sz]ed|"
             r"must (?:be (?:the )?same|match|equal)|does ?n[o']t (?:match|belong))",
             r"\brelaying disallowed as\b",
             r"\bunknown sender address\b",
@@ -186,6 +189,21 @@ MESSAGE_ROWS: tuple[Row, ...] = (
         first_digit=5,
     ),
     Row(
+        "fields of the header",
+        CONTENT,
+        "550 5.7.1 Messages missing a valid address in From: header, or having no From: header, are not accepted.",
+        "The server wants From with one address, and From, Date and Message-ID once each: a Message has them; add what "
+        "a message made elsewhere does not have",
+        any_of(
+            r"\bmissing (?:a )?(?:valid )?(?:address in )?(?:From|Date|Message-?ID|To)\b",
+            r"\bmultiple (?:addresses|senders) in (?:the )?From\b",
+            r"\bduplicate (?:\w+ )?headers?\b",
+            r"\bnot (?:[\d.]+ )?RFC ?(?:5322|2822|822)[ -]compliant\b",
+            r"\b(?:no|without|invalid) (?:From|Date|Message-?ID)(?::| header| field)",
+        ),
+        first_digit=5,
+    ),
+    Row(
         "size",
         ENVELOPE,
         "552 5.3.4 Message size exceeds fixed limit",
@@ -194,6 +212,7 @@ MESSAGE_ROWS: tuple[Row, ...] = (
             rf"^(?!.*{_MAILBOX_OF_ANOTHER}).*(?:\b(?:message|mail|e-?mail|content|attachment|body|"
             rf"data)s?\b[^.;]{{0,40}}\b(?:too (?:large|big)|exceed\w*[^.;]{{0,40}}\b(?:size|octets|bytes|"
             r"[KM]B)|size (?:limit|exceed\w*))\b|\bmaximum (?:\w+ )?message size\b|\bsize limit exceeded\b)",
+            r"\bmessage length exceeds\b",
         ),
         enhanced=frozenset({"5.3.4"}),
         first_digit=5,
@@ -216,6 +235,8 @@ MESSAGE_ROWS: tuple[Row, ...] = (
         "Send to fewer recipients at a time",
         any_of(
             r"\btoo many recipients\b(?! (?:this|per|in|within|from))",
+            r"\bmax\w*(?: \w+){0,2} recipients\b(?: per message| in (?:a|one) message)?(?: is| was| has been)? "
+            r"(?:exceeded|reached)\b",
         ),
         first_digit=5,
     ),
@@ -252,8 +273,8 @@ MESSAGE_ROWS: tuple[Row, ...] = (
             r"\bexceed\w*[^.;<>@]{0,40}\b(?:sending|outgoing|outbound|message) (?:limit|quota)\b",
             r"\bexceed\w*[^.;<>@]{0,40}\bper (?:hour|day)\b",
             r"\bfor today\b",
-            r"\btoo many (?:recipients|messages|mails|e-?mails) (?:(?:this|per|in an?|within an?) (?:hour|day|"
-            r"month)|today)\b",
+            r"\btoo many (?:recipients|messages|mails|e-?mails) (?:sent )?(?:(?:this|per|in an?|within an?) "
+            r"(?:hour|day|month)|today)\b",
         ),
     ),
     Row(
@@ -278,7 +299,8 @@ MESSAGE_ROWS: tuple[Row, ...] = (
         any_of(
             r"\b(?:virus|malware|trojan|infected)\b",
             r"\bpotential security issue\b",
-            r"\b(?:attachment|file) (?:type|name|extension)s?\b[\w ]{0,20}\b(?:not allowed|blocked|forbidden|"
+            r"\b(?:illegal|forbidden|prohibited|banned|dangerous) (?:attachment|file)s?\b",
+            r"\b(?:attachment|file) (?:type|name|extension)s?\b[\w .*'\"]{0,20}\b(?:not allowed|blocked|forbidden|"
             r"prohibited|banned)\b",
         ),
         first_digit=5,

@@ -138,7 +138,7 @@ SESSION_ROWS: tuple[Row, ...] = (
         any_of(
             r"\bunauthori[sz]ed (?:sending |client )?IP\b",
             r"\bclient host rejected: access denied\b",
-            r"\bIP(?:v[46])?(?:[ -]address(?:es)?)?(?: ?[:\[(]?[\da-f.:]{3,}[\])]?)? (?:is |was |"
+            r"(?<!raw )\bIP(?:v[46])?(?:[ -]address(?:es)?)?(?: ?[:\[(]?[\da-f.:]{3,}[\])]?)? (?:is |was |"
             r"are )?not (?:\w+ ){0,2}(?:authori[sz]ed|allowed|permitted|white-?listed|"
             r"allow-?listed)\b(?! to send (?:\w+ )?(?:for|on behalf))",
             r"\bIP\b[^.;]{0,40} not (?:in|on) (?:\w+ ){0,2}(?:white|allow)[ -]?list",
@@ -181,6 +181,16 @@ SESSION_ROWS: tuple[Row, ...] = (
             r"\bconnection rate\b",
             r"\bconnect(?:ing|ions?)?\b[\w ]{0,20} too (?:often|frequently|fast|quickly)\b",
         ),
+    ),
+    Row(
+        "another port",
+        (*OPENING, *ENVELOPE),
+        "554 5.7.1 Client host rejected: please use port 587",
+        "The server wants mail programs on its port for sending: port=587 with security='tls', or port=465 with 'ssl'",
+        any_of(
+            r"\b(?:use|try|connect to|connect on) (?:the |our )?(?:submission )?port (?:587|465)\b",
+        ),
+        first_digit=5,
     ),
     Row(
         "password once",
