@@ -190,7 +190,6 @@ NAMES = (
          'transport="maildir:///path"',
          "or server=… for SMTP"),
     Name(_SESSION, "sendmail use_sendmail sendmail_path", 'transport="sendmail:"'),
-    Name(_SESSION, "stream_transport json_transport", "transport=MemoryTransport()", "which keeps what it is given"),
     Name(_SESSION, "subject_prefix email_subject_prefix",
          'Message(sender="ann@example.com", to="bob@example.org", text="…")', "put it into the subject"),
     Name(_SESSION, "template_folder templates template_dir", 'Templates("emails")', "it makes messages"),
