@@ -30,6 +30,9 @@ _IN_COLUMNS = frozenset({"id", "status", "next_attempt"})
 _OWN = frozenset({"errors", "carried", "waits"})
 """The fields of a record that no receipt shows."""
 _FIELDS = {name: kind for name, kind in FIELDS.items() if name not in DERIVED | _IN_COLUMNS}
+_CONVERTED_KINDS = (Kind.RECIPIENTS, Kind.REPLY, Kind.ERROR, Kind.TLS, Kind.TIME)
+_CONVERTED = {name: kind for name, kind in _FIELDS.items() if kind in _CONVERTED_KINDS}
+_PLAIN = tuple(name for name in _FIELDS if name not in _CONVERTED)
 
 
 def dump(receipt: OutboxReceipt, waits: tuple[float, float] | None = None) -> str:
@@ -41,16 +44,24 @@ def dump(receipt: OutboxReceipt, waits: tuple[float, float] | None = None) -> st
         Kind.REPLY: _reply,
         Kind.ERROR: errors.place,
         Kind.TLS: lambda tls: _tls(tls, unread),
-        Kind.TIME: lambda time: time and time.isoformat(),
+        Kind.TIME: lambda time: time.isoformat(),
     }
-    fields = {name: write.get(kind, _same)(getattr(receipt, name)) for name, kind in _FIELDS.items()}
-    fields |= {
+    fields = {name: value for name in _PLAIN if (value := getattr(receipt, name))}
+    for name, kind in _CONVERTED.items():
+        if (value := getattr(receipt, name)) is not None and (value := write[kind](value)):
+            fields[name] = value
+    others = {
         "errors": [_error(error) for error in errors.known],
         "carried": dict(receipt.carried),
         "waits": waits,
         **unread.fields,
     }
-    return json.dumps({name: value for name, value in fields.items() if value}, separators=(",", ":"))
+    fields |= {name: value for name, value in others.items() if value}
+    return _encode(fields)
+
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+"""The same as ``json.dumps``, which makes an encoder each time."""
 
 
 def _same(value: Any) -> Any:
