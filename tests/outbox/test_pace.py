@@ -123,7 +123,9 @@ class TestShared:
         io.run_blocking(outbox.open())
         with SMTPSession("h", mode="async", outbox=f"{postgres.url}?schema={schema}", outbox_worker=False) as session:
             session.send_all([message(), message()])
+            session.send(message(), lane="later", send_at=3600)
         assert len(io.run_blocking(outbox.claim("w", 10))) == 1
+        # What is not due yet needs no lane.
         with postgres.connect() as other, other.transaction():
             assert other.execute(f"SELECT lane FROM {schema}.lanes FOR UPDATE".encode()).fetchall() == [
                 ("example.org",)

@@ -109,17 +109,19 @@ _ARRIVAL = (
 )
 """The same as ``Rate.arrival``."""
 
-_ALLOWED = f"""{_LANES}, used AS MATERIALIZED (
-    SELECT name, kept.tat FROM clock, paced JOIN {{schema}}.lanes AS kept ON kept.lane = name
+_ALLOWED = f"""{_LANES}, wanted AS MATERIALIZED (
+    SELECT DISTINCT paced.* FROM clock, paced JOIN live ON live.lane = paced.lane WHERE live.due <= clock.now
+), used AS MATERIALIZED (
+    SELECT name, kept.tat FROM clock, wanted JOIN {{schema}}.lanes AS kept ON kept.lane = name
     WHERE {_ARRIVAL.format(tat="kept.tat")} <= clock.now + tolerance ORDER BY name FOR UPDATE OF kept
 ), made AS (
-    INSERT INTO {{schema}}.lanes (lane, tat) SELECT name, 0 FROM paced
+    INSERT INTO {{schema}}.lanes (lane, tat) SELECT name, 0 FROM wanted
     WHERE NOT EXISTS (SELECT FROM {{schema}}.lanes AS kept WHERE kept.lane = name) ORDER BY name
     ON CONFLICT DO NOTHING RETURNING lane
 ), room AS MATERIALIZED (
-    SELECT paced.lane, name, step, arrival.tat,
+    SELECT wanted.lane, name, step, arrival.tat,
         least(%(limit)s, 1 + floor((clock.now + tolerance - arrival.tat) / step))::integer AS count
-    FROM clock, paced JOIN used USING (name), LATERAL (SELECT {_ARRIVAL.format(tat="used.tat")} AS tat) AS arrival
+    FROM clock, wanted JOIN used USING (name), LATERAL (SELECT {_ARRIVAL.format(tat="used.tat")} AS tat) AS arrival
 ), picked AS MATERIALIZED (
     SELECT id, priority, due, size FROM (
         SELECT *, row_number() OVER (PARTITION BY lane ORDER BY priority DESC, due, id) AS place
@@ -139,9 +141,9 @@ _ALLOWED = f"""{_LANES}, used AS MATERIALIZED (
     ) AS placed WHERE place <= count
 )"""
 """Selects, of each priority, from the lane whose first mail has waited longest as much as its rate allows, then from
-the next one. The rows of the lanes are locked, one worker after the other, unless a lane is used up: a claim that finds
-nothing waits for nobody and writes nothing. Lanes that have no row yet are given one, and nothing is selected this
-time."""
+the next one. The rows of the lanes are locked, one worker after the other, unless a lane is used up or has no due mail:
+a claim that finds nothing waits for nobody and writes nothing. Lanes that have no row yet are given one, and nothing is
+selected this time."""
 
 _ADVANCED = """, advanced AS (
     UPDATE {schema}.lanes AS kept SET tat = room.tat + taken.count * room.step
