@@ -26,7 +26,7 @@ IMPATIENT = "import wlsmtp.cli.outbox as ours; ours.POLL_INTERVAL = {}; from wls
 
 @pytest.fixture(autouse=True)
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("URL", "SERVER", "PORT", "OUTBOX"):
+    for name in ("URL", "SERVER", "PORT", "OUTBOX", "PACE"):
         monkeypatch.delenv(f"WLSMTP_{name}", raising=False)
 
 
@@ -116,6 +116,18 @@ class TestRun:
         assert process.communicate(timeout=30)[1] == "" and process.returncode == 0
         assert [producer.status(receipt.id) for receipt in slow] == [Status.SENT, Status.PENDING]
 
+    def test_the_environment_may_name_the_pace(
+        self, path: Path, server: SMTPServer, producer: SMTPSession, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("WLSMTP_PACE", "slow.example=1/day, *=50/second")
+        for to in ("bob@slow.example", "cleo@slow.example", "bob@example.org"):
+            producer.send(message(to))
+        process = worker(path, server)
+        assert poll(lambda: producer.outbox_statistics().sent == 2, 30)
+        process.terminate()
+        process.communicate(timeout=30)
+        assert producer.outbox_statistics().pending == 1
+
     def test_once_waits_for_the_turn_of_what_is_due(
         self, path: Path, server: SMTPServer, producer: SMTPSession
     ) -> None:
@@ -188,10 +200,11 @@ class TestLook:
         assert run("retry", path).exit_code == 2
 
 
-def test_the_variable_that_names_an_outbox_is_for_its_commands_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variables_of_an_outbox_are_for_its_commands_only(monkeypatch: pytest.MonkeyPatch) -> None:
     with SMTPServer() as server:
         monkeypatch.setenv("WLSMTP_URL", server.url)
         monkeypatch.setenv("WLSMTP_OUTBOX", "nowhere.db")
+        monkeypatch.setenv("WLSMTP_PACE", "*=1/day")
         outcome = CliRunner().invoke(
             app, ["send", "--from", "ann@example.com", "--to", "bob@example.org", "--text", "x"]
         )

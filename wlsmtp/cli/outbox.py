@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -111,8 +112,9 @@ def run(
         listeners.append(Screen(err=True).conversation)
     with _errors_told():
         config = options.config(listeners=listeners, attempts=attempts)
-        rates = ", ".join(pace) if pace else None
-        session = SMTPSession(config, mode="async", outbox=_outbox(outbox, must_exist=False), pace=rates)
+        rates = ", ".join(pace or ()) or os.environ.get("WLSMTP_PACE")
+        paced: dict[str, Any] = {"pace": rates} if rates else {}  # the URL of the server may have some
+        session = SMTPSession(config, mode="async", outbox=_outbox(outbox, must_exist=False), **paced)
         _work(session, reach, once=once, shows_progress=not as_json)
 
 

@@ -104,8 +104,8 @@ class ServerOptions:
         return self._from_env(fields)
 
     def _from_env(self, fields: dict[str, Any]) -> SessionConfig:
-        # WLSMTP_OUTBOX stands for an option of "wlsmtp outbox"; no other command has one.
-        environ = {name: value for name, value in os.environ.items() if name != "WLSMTP_OUTBOX"}
+        # These stand for options of "wlsmtp outbox"; no other command has them.
+        environ = {name: value for name, value in os.environ.items() if name not in ("WLSMTP_OUTBOX", "WLSMTP_PACE")}
         try:
             return SessionConfig.from_env(environ, **fields)
         except ConfigError as error:
