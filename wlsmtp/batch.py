@@ -13,13 +13,14 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from wlsmtp.errors import ExtensionMissing, MessageError, OutcomeUnknown, SMTPError, Stage
+from wlsmtp.errors import ExtensionMissing, MessageError, SMTPError
 from wlsmtp.events import Streamed, log
 from wlsmtp.message.mail import Mail
 from wlsmtp.message.merge import MergeRow
-from wlsmtp.receipt import Outcome, RecipientStatus, Status
+from wlsmtp.receipt import Status
 from wlsmtp.retry import RetryState
 from wlsmtp.smtp.deadlines import Deadlines
+from wlsmtp.transports.base import unreported
 
 if TYPE_CHECKING:
     from wlsmtp.accounts import Accounts
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from wlsmtp.io.base import IO
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
-    from wlsmtp.receipt import Receipt
+    from wlsmtp.receipt import Outcome, Receipt
     from wlsmtp.transports.base import Context, Transport
 
 _END: Any = object()
@@ -227,18 +228,17 @@ class Batch:
                 self._session_error = outcome.error
 
     def _note_missing_outcomes(self) -> None:
-        """Note that the stream has ended early, as that of a third-party transport may: what it has read and not
-        reported is in doubt, and the rest of the input was not sent."""
-        words = f"{self._transport.name} ended the stream before it had reported all messages"
+        """Note that the stream has ended early: what was read and not reported is in doubt, and the rest of the input
+        was not sent."""
         while self._in_flight:
             entry = self._in_flight.popleft()
-            error = OutcomeUnknown(words, stage=Stage.CONTENT, hint="Its deliver_many must yield an outcome for each")
-            latest = Outcome.of(entry.envelope.addresses, RecipientStatus.UNKNOWN, error=error)
+            latest = unreported(self._transport, entry.envelope)
             whole = latest if entry.outcome is None else entry.outcome.updated_by(latest)
             attempts = entry.retry_state.attempts + 1 if entry.retry_state is not None else 1
             self._conclude(entry, whole, attempts, self._io.now())
         if not self._has_read_all and self._session_error is None:
-            self._failure_of_input = self._failure_of_input or SMTPError(f"{words}; the rest of the input was not sent")
+            words = f"{self._transport.name} ended the stream; the rest of the input was not sent"
+            self._failure_of_input = self._failure_of_input or SMTPError(words)
 
     def _give_up_waiting(self) -> None:
         """Retry no more: the latest outcomes stand."""

@@ -15,6 +15,7 @@ from tests.test_readme import FENCE, PAGES
 from tests.worlds import World
 from wlsmtp import MemoryTransport, Message, Receipt, RecipientStatus, SMTPError, Status
 from wlsmtp.testing.transport_contract import TransportContract
+from wlsmtp.transports import FailoverTransport
 
 PAGE = next(page for page in PAGES if page.stem == "transports").read_text(encoding="utf-8")
 EXAMPLE = next(block for block in FENCE.findall(PAGE) if "class JSONLinesTransport" in block)
@@ -77,17 +78,31 @@ class EndsEarly(MemoryTransport):
     async def deliver_many(
         self, mails: Any, deadlines: Any, connections: int | None = None
     ) -> AsyncGenerator[Any, None]:
-        first, _ = await anext(mails), await anext(mails)
-        yield [await self.deliver(first.envelope, first.content, deadlines())]
+        read = []
+        async for mail in mails:
+            read.append(mail)
+            if len(read) == 2:
+                break
+        for first in read[:1]:
+            yield [await self.deliver(first.envelope, first.content, deadlines())]
 
 
 def test_a_stream_that_ends_early_leaves_no_message_unreported(world: World) -> None:
     messages = [Message(sender="ann@example.com", to=f"u{number}@example.org", text="x") for number in range(3)]
     receipts: list[Receipt] = []
     with world.session(transport=EndsEarly()) as session:
-        with pytest.raises(SMTPError, match=r"EndsEarly ended the stream .* the rest of the input was not sent"):
+        with pytest.raises(SMTPError, match=r"EndsEarly ended the stream; the rest of the input was not sent"):
             for receipt in session.send_many(messages):
                 receipts.append(receipt)  # noqa: PERF402 - kept when it raises
         assert [receipt.status for receipt in receipts] == [Status.SENT, Status.UNKNOWN]
         assert [result.status for result in receipts[1].recipients] == [RecipientStatus.UNKNOWN]
         assert (session.statistics().sent, session.statistics().unknown) == (1, 1)
+
+
+def test_after_a_stream_that_ends_early_no_message_has_the_receipt_of_another(world: World) -> None:
+    messages = [Message(sender="ann@example.com", to=f"u{number}@example.org", text="x") for number in range(4)]
+    with world.session(transport=FailoverTransport(EndsEarly())) as session:
+        receipts = list(session.send_many(messages))
+    assert [receipt.status for receipt in receipts] == [Status.SENT, Status.UNKNOWN] * 2
+    assert [receipt.message_id for receipt in receipts] == [message.message_id for message in messages]
+    assert [receipt.recipients[0].address for receipt in receipts] == [f"u{number}@example.org" for number in range(4)]

@@ -41,6 +41,14 @@ def interrupted(envelope: Envelope, status: RecipientStatus, cause: BaseExceptio
     return Outcome.of(envelope.addresses, status, error=error)
 
 
+def unreported(transport: Transport, envelope: Envelope) -> Outcome:
+    """Return the outcome of a message that a transport has read from a stream, and did not report before it ended the
+    stream, as a third-party one may: in doubt."""
+    words = f"{transport.name} ended the stream before it had reported all messages"
+    error = OutcomeUnknown(words, stage=Stage.CONTENT, hint="Its deliver_many must yield an outcome for each")
+    return Outcome.of(envelope.addresses, RecipientStatus.UNKNOWN, error=error)
+
+
 @contextmanager
 def noting(
     envelope: Envelope, part: Envelope, done: Sequence[Outcome], share: Deadlines, deadlines: Deadlines

@@ -20,7 +20,7 @@ from wlsmtp.results.statistics import PoolStatistics
 from wlsmtp.settings.urls import URL, wrong
 from wlsmtp.smtp.connection import ServerInfo
 from wlsmtp.smtp.deadlines import Deadlines
-from wlsmtp.transports.base import Context, Transport, noting
+from wlsmtp.transports.base import Context, Transport, noting, unreported
 from wlsmtp.transports.members import Member, Source, spread, total
 from wlsmtp.transports.registry import Given, make_transport
 from wlsmtp.wire.extensions import Capabilities
@@ -101,6 +101,8 @@ class FailoverTransport(Transport):
                     ]
             finally:
                 await stream.aclose()
+            if source.on_their_way:  # the stream of a third-party transport has ended early
+                yield [unreported(first.transport, mail.envelope) for mail in source.take_all()]
 
     async def _settle(
         self, member: Member, outcome: Outcome, mail: Mail, deadlines: Callable[[], Deadlines]

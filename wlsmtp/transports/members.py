@@ -69,6 +69,12 @@ class Source:
             self.is_over = True
             return None
 
+    def take_all(self) -> list[Mail]:
+        """Return the messages that are on their way, which are not any more."""
+        taken = list(self.on_their_way)
+        self.on_their_way.clear()
+        return taken
+
     async def until_suspected(self, member: Member) -> AsyncGenerator[Mail | None, None]:
         """Yield messages for ``member``, as long as there are any and it seems to be up."""
         while not member.is_suspected:
