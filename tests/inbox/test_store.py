@@ -6,13 +6,17 @@ import multiprocessing
 import sqlite3
 import stat
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from wlsmtp import ConfigError, Message, SMTPSession
-from wlsmtp.inbox import Inbox, Store
+from wlsmtp.inbox import Inbox, Store, core
 from wlsmtp.inbox.store import Facts
 from wlsmtp.inbox.transport import InboxTransport, share
 
@@ -179,6 +183,26 @@ def test_threads_that_begin_at_once_share_one_store(
         stores[0].close()
     finally:
         share(before)
+
+
+@pytest.mark.parametrize(("url", "starts"), [("url", "InboxServer"), ("web_url", "Inbox.web_server")])
+def test_threads_that_ask_for_a_url_at_once_get_one_server(
+    monkeypatch: pytest.MonkeyPatch, url: str, starts: str
+) -> None:
+    meeting = threading.Barrier(2)
+    start: Callable[..., Any] = attrgetter(starts)(core)
+
+    def slow(*args: Any, **options: Any) -> Any:
+        with suppress(threading.BrokenBarrierError):
+            meeting.wait(0.2)  # for a second one; there must be none
+        return start(*args, **options)
+
+    with Inbox(store=Store()) as inbox, ThreadPoolExecutor(4) as threads:
+        _ = inbox.asgi
+        monkeypatch.setattr(f"wlsmtp.inbox.core.{starts}", slow)
+        found = [future.result() for future in [threads.submit(getattr, inbox, url) for _ in range(4)]]
+    assert len(set(found)) == 1 and meeting.broken
+    inbox.store.close()
 
 
 def test_tags(store: Store) -> None:

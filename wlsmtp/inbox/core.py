@@ -74,14 +74,16 @@ class Inbox:
         self._web_thread: threading.Thread | None = None
         self._web_address: tuple[str, int] | None = None
         self._started = time.monotonic()
+        self._starting = threading.Lock()  # several threads may ask for the URL of a server that is not started yet
 
     # The SMTP server.
 
     def listen(self, port: int = 0, *, host: str = "127.0.0.1", **options: Any) -> Self:
         """Start the SMTP server; 0 is any free port. ``options`` are those of ``wlsmtp.testing.SMTPServer``, such as
         ``security="tls"``. Raises ``OSError`` for a port that is in use."""
-        if self.smtp is None:
-            self.smtp = InboxServer(self.store, self.faults, host=host, port=port, **options)
+        with self._starting:
+            if self.smtp is None:
+                self.smtp = InboxServer(self.store, self.faults, host=host, port=port, **options)
         return self
 
     @property
@@ -116,13 +118,14 @@ class Inbox:
 
     def serve(self, port: int = 0, *, host: str = "127.0.0.1") -> Self:
         """Serve the page in a thread; 0 is any free port. Raises ``OSError`` for a port that is in use."""
-        if self._web is not None:
-            return self
-        server, listener = self.web_server(port, host=host)
-        self._web_thread = threading.Thread(
-            target=server.run, kwargs={"sockets": [listener]}, name="wlsmtp-inbox", daemon=True
-        )
-        self._web_thread.start()
+        with self._starting:
+            if self._web is not None:
+                return self
+            server, listener = self.web_server(port, host=host)
+            self._web_thread = threading.Thread(
+                target=server.run, kwargs={"sockets": [listener]}, name="wlsmtp-inbox", daemon=True
+            )
+            self._web_thread.start()
         return self
 
     def web_server(self, port: int, *, host: str = "127.0.0.1") -> tuple[uvicorn.Server, socket.socket]:
