@@ -1,5 +1,5 @@
 """Transports: strategies that deliver a message. A transport is one class with one method, ``deliver``; see ``base``.
-The names are imported on first use."""
+What a transport of your own works with is here too. The names are imported on first use."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wlsmtp.message.content import Content as Content
+    from wlsmtp.receipt import Outcome as Outcome
+    from wlsmtp.settings.urls import URL as URL
+    from wlsmtp.smtp.deadlines import Deadlines as Deadlines
+    from wlsmtp.transports.base import Context as Context
     from wlsmtp.transports.base import Transport as Transport
     from wlsmtp.transports.base import WholeTransport as WholeTransport
     from wlsmtp.transports.by_domain import ByDomainTransport as ByDomainTransport
@@ -21,7 +26,7 @@ if TYPE_CHECKING:
     from wlsmtp.transports.sendmail import SendmailTransport as SendmailTransport
 
 _ROOMS = {
-    "base": ("Transport", "WholeTransport"),
+    "base": ("Transport", "WholeTransport", "Content", "Context", "Deadlines", "Outcome", "URL"),
     "by_domain": ("ByDomainTransport",),
     "combine": ("FailoverTransport", "RoundRobinTransport"),
     "console": ("ConsoleTransport",),
