@@ -13,9 +13,19 @@ import pytest
 
 from tests.test_readme import FENCE, PAGES
 from tests.worlds import World
-from wlsmtp import MemoryTransport, Message, Receipt, RecipientStatus, SMTPError, Status
+from wlsmtp import (
+    AsyncSMTPSession,
+    ConfigError,
+    MemoryTransport,
+    Message,
+    Receipt,
+    RecipientStatus,
+    SMTPError,
+    SMTPSession,
+    Status,
+)
 from wlsmtp.testing.transport_contract import TransportContract
-from wlsmtp.transports import FailoverTransport
+from wlsmtp.transports import ByDomainTransport, EmlTransport, FailoverTransport
 
 PAGE = next(page for page in PAGES if page.stem == "transports").read_text(encoding="utf-8")
 EXAMPLE = next(block for block in FENCE.findall(PAGE) if "class JSONLinesTransport" in block)
@@ -106,3 +116,40 @@ def test_after_a_stream_that_ends_early_no_message_has_the_receipt_of_another(wo
     assert [receipt.status for receipt in receipts] == [Status.SENT, Status.UNKNOWN] * 2
     assert [receipt.message_id for receipt in receipts] == [message.message_id for message in messages]
     assert [receipt.recipients[0].address for receipt in receipts] == [f"u{number}@example.org" for number in range(4)]
+
+
+def test_one_object_serves_several_sessions_of_one_kind(world: World, tmp_path: Path) -> None:
+    transport = EmlTransport(tmp_path)
+    with world.session(transport=transport) as one, world.session(transport=transport) as other:
+        for session in (one, other, one):
+            assert session.send(sender="ann@example.com", to="bob@example.org", text="x")
+    assert len([*tmp_path.glob("*.eml")]) == 3
+
+
+def test_one_object_does_not_serve_sessions_of_both_kinds(world: World) -> None:
+    transport = MemoryTransport()
+    other = AsyncSMTPSession if world.name == "blocking" else SMTPSession
+    with world.session(transport=transport) as session:
+        with pytest.raises(ConfigError, match="cannot serve a blocking session and one for asyncio"):
+            other(transport=transport)
+        assert session.send(sender="ann@example.com", to="bob@example.org", text="x")
+
+
+def test_a_combination_belongs_to_one_session(world: World) -> None:
+    member = MemoryTransport()
+    transport = FailoverTransport(member, retry_after=5)
+    with world.session(transport=transport) as session:
+        with pytest.raises(ConfigError, match=r"this FailoverTransport belongs to another session\. Make one for each"):
+            world.session(transport=transport)
+        with world.session(transport=FailoverTransport(member)) as other:
+            assert other.send(sender="ann@example.com", to="bob@example.org", text="x")
+        assert session.send(sender="ann@example.com", to="bob@example.org", text="x")
+    assert len(member.messages) == 2
+
+
+def test_a_transport_that_a_session_has_refused_is_free_for_another(world: World) -> None:
+    transport = ByDomainTransport({"*": "memory:"})
+    with pytest.raises(ConfigError, match="partial"):
+        world.session(transport=transport, partial="abort")
+    with world.session(transport=transport) as session:
+        assert session.send(sender="ann@example.com", to="bob@example.org", text="x")

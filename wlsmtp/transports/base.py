@@ -87,7 +87,9 @@ class Transport(ABC):
     """The I/O to use; set by the session before the first call."""
 
     def attach(self, context: Context) -> None:
-        """Become the transport of one session; called once, before anything else."""
+        """Become the transport of a session, before anything else. An object whose class extends this belongs to one
+        session; another one is refused with ``ConfigError``. All others may be given to several sessions of one kind,
+        blocking or asyncio, and are attached to each."""
         self.io = context.io
 
     @classmethod

@@ -34,8 +34,28 @@ def make_transport(source: Given, context: Context) -> Transport:
         source = SMTPTransport(source, context.io, context.announce)
     if not isinstance(source, Transport):
         raise wrong("transport: must be derived from wlsmtp.Transport")
-    source.attach(context)
+    _attach(source, context)
     return source
+
+
+def _attach(transport: Transport, context: Context) -> None:
+    """Attach a transport to a session. Raises ``ConfigError`` for one that another session has, if it cannot serve
+    both."""
+    first: Context = vars(transport).setdefault("_attached_to", context)  # atomic: threads may make sessions
+    if first is not context:
+        name = type(transport).__name__
+        if type(first.io) is not type(context.io):
+            words = f"transport: one {name} cannot serve a blocking session and one for asyncio"
+            raise wrong(words, "Make one for each of the two")
+        if type(transport).attach is not Transport.attach:
+            words = f"transport: this {name} belongs to another session"
+            raise wrong(words, "Make one for each session, or give its URL")
+    try:
+        transport.attach(context)
+    except BaseException:
+        if first is context:
+            del vars(transport)["_attached_to"]
+        raise
 
 
 def _from_url(url: URL, config: SessionConfig) -> Transport | SessionConfig:
