@@ -1,7 +1,9 @@
-"""The log records of one mail."""
+"""The log records of one mail, and what is said when it cannot be sent."""
 
 from __future__ import annotations
 
+import logging
+import sys
 from dataclasses import dataclass, field
 
 
@@ -50,3 +52,9 @@ class Batch:
         if self.lost:
             lines.append(f"{self.lost} of before are in no mail, as sending failed.")
         return "\n".join(lines)
+
+
+def say(words: str) -> None:
+    """On standard error, as handlers do."""
+    if logging.raiseExceptions and sys.stderr:
+        sys.stderr.write(f"wlsmtp: {words}\n")

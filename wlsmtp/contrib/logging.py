@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from wlsmtp.contrib._log_batch import Batch
+from wlsmtp.contrib._log_batch import Batch, say
 from wlsmtp.errors import ConfigError, SMTPError
 from wlsmtp.io.exit_hooks import exit_hooks
 from wlsmtp.message.model import Message
@@ -76,6 +75,7 @@ class MailHandler(logging.Handler):
         self._is_sending = self._is_urgent = False
         self._forget: Callable[[], None] | None = None
         self._end: float | None = None
+        self._is_late = False  # at the end of the program, flush and close are called several times
 
     def filter(self, record: logging.LogRecord) -> Any:  # bool; from Python 3.12 on perhaps a record
         """Leave out what the mail itself causes, before any lock is taken."""
@@ -143,7 +143,7 @@ class MailHandler(logging.Handler):
         try:
             self.session.send(self._mail(batch.title, batch.text))
         except Exception as error:
-            self._say(f"a mail with {len(batch)} log records was not sent: {error}")
+            say(f"a mail with {len(batch)} log records was not sent: {error}")
             if isinstance(error, SMTPError) and error.temporary:
                 return batch
             if not (isinstance(error, SMTPError) and error.ambiguous):
@@ -157,11 +157,6 @@ class MailHandler(logging.Handler):
         headers = {"Auto-Submitted": "auto-generated"}  # so that no vacation answers (RFC 3834)
         return Message(sender=self._sender, to=self._to, subject=subject, text=text, headers=headers)
 
-    def _say(self, words: str) -> None:
-        """On standard error, as handlers do."""
-        if logging.raiseExceptions and sys.stderr:
-            sys.stderr.write(f"wlsmtp: {words}\n")
-
     def flush(self) -> None:
         """Have what is in the queue sent now, and wait for it, ``close_timeout`` seconds at most."""
         if self._process != os.getpid() or threading.current_thread() is self._thread:
@@ -173,7 +168,9 @@ class MailHandler(logging.Handler):
             if has_worker and not self._changed.wait_for(
                 lambda: not (self._is_urgent or self._is_sending), self._time_left()
             ):
-                self._say(f"log records were not mailed within {self.close_timeout:g} seconds")
+                if not self._is_late:
+                    say(f"log records were not mailed within {self.close_timeout:g} seconds")
+                self._is_late = self._end is not None
         if not has_worker and self._is_urgent:  # a late end of the program, when no thread can be started
             self._send_batch()
 

@@ -16,9 +16,9 @@ from typing import Any, NoReturn
 from wlsmtp import Network, RetryPolicy, SMTPSession, errors
 from wlsmtp.contrib import _smtplib
 from wlsmtp.contrib._smtplib import Answer, Server, settings_of, tls_settings, translated
+from wlsmtp.contrib._smtplib import SMTPMessageError as SMTPMessageError
 from wlsmtp.events import Line, listener
 
-SMTPMessageError = _smtplib.SMTPMessageError
 _CHOSEN_BY_SESSION = {"BODY", "SIZE", "SMTPUTF8"}
 
 
@@ -53,14 +53,9 @@ class SMTP(smtplib.SMTP):  # type: ignore[no-redef]
         get: Any = self._get_socket  # type: ignore[attr-defined]
         if get.__func__ is not smtplib.SMTP._get_socket:  # type: ignore[attr-defined]
             ways["connector"] = lambda host, port: get(host, port, self.timeout)  # through a proxy, say
-        network = Network(**ways) if ways else None
-        given = {
-            "server": host,
-            "port": port or self.default_port,
-            "timeout": _smtplib.seconds(self.timeout),
-            "network": network,
-        }
-        self._start({**self._own, "local_hostname": self.local_hostname, **given})
+        given = {"server": host, "port": port or self.default_port, "timeout": _smtplib.seconds(self.timeout)}
+        own = {**self._own, "local_hostname": self.local_hostname, "network": Network(**ways) if ways else None}
+        self._start(own | given)
         return 220, b""
 
     def _start(self, settings: Mapping[str, Any]) -> Answer:
