@@ -40,7 +40,7 @@ SENDER, BOB = "ann@example.com", "bob@example.org"
 def no_session_of_another_test() -> Iterator[None]:
     project.configure()
     yield
-    ours._close_all()
+    ours.kept.close_all()
 
 
 def to_bob(subject: str = "Hi", **more: Any) -> EmailMessage:

@@ -43,7 +43,7 @@ def outbox(database: None, smtp_server: SMTPServer, tmp_path: Path) -> Iterator[
     retry = RetryPolicy(attempts=5, backoff=3600, max_backoff=3600)
     with mail_settings(host=smtp_server.host, port=smtp_server.port, outbox=path, retry=retry):
         yield backend().session
-        ours._close_all()
+        ours.kept.close_all()
 
 
 def put(session: SMTPSession, to: str = "bob@example.org") -> str:

@@ -41,7 +41,7 @@ def shop(postgres: Postgres) -> Iterator[Any]:
         cursor.execute("DROP TABLE IF EXISTS orders")
         cursor.execute("CREATE TABLE orders (number integer)")
     yield connection
-    ours._close_all()
+    ours.kept.close_all()
     connection.close()
     del connections[ALIAS]
     del connections.settings[ALIAS]

@@ -8,8 +8,6 @@ its connections, is kept for the process.
 
 from __future__ import annotations
 
-import atexit
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -19,6 +17,7 @@ from django.core.mail import EmailMessage
 from django.core.mail.backends.smtp import EmailBackend as DjangoBackend
 from django.db import DEFAULT_DB_ALIAS, connections
 
+from wlsmtp.contrib.django import kept
 from wlsmtp.contrib.django.translation import (
     Fields,
     address_of_django_5,
@@ -28,13 +27,10 @@ from wlsmtp.contrib.django.translation import (
     session_settings,
 )
 from wlsmtp.errors import SMTPError
-from wlsmtp.io.exit_hooks import exit_hooks
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.receipt import Receipt, Status
 from wlsmtp.session import SMTPSession
 from wlsmtp.settings.config import SessionConfig
-
-log: logging.Logger = logging.getLogger("wlsmtp")
 
 _POSITIONAL = (
     "host", "port", "username", "password", "use_tls", "fail_silently", "use_ssl", "timeout", "ssl_keyfile",
@@ -44,9 +40,6 @@ _POSITIONAL = (
 _DJANGO = frozenset(_POSITIONAL) - {"fail_silently"}
 _OPTIONS = (SessionConfig.model_fields.keys() | {"url", "preset"}) - _DJANGO
 _NAMES_A_SERVER = frozenset({"url", "preset", "server", "transport"})
-
-_kept: dict[str | None, tuple[Fields, SMTPSession]] = {}
-"""By alias: the settings of a session, and the session. Threads may share it, and a forked child may use it."""
 
 
 class EmailBackend(DjangoBackend):
@@ -104,14 +97,7 @@ class EmailBackend(DjangoBackend):
         if not self.is_kept:
             self._own = self._own or SMTPSession(self.config)
             return self._own
-        fields, kept = self._settings(), _kept.get(self.alias)
-        if kept is None:
-            kept = _kept.setdefault(self.alias, (fields, SMTPSession(config_of(fields, self._database, self.alias))))
-        elif kept[0] != fields:  # the settings have changed, as tests do
-            before, kept = kept[1], (fields, SMTPSession(config_of(fields, self._database, self.alias)))
-            _kept[self.alias] = kept
-            _close(before)
-        return kept[1]
+        return kept.session_of(self.alias, self._settings(), self._database)
 
     def open(self) -> bool | None:
         """Connect and log in now. Returns True, False if it was open, None when it failed silently."""
@@ -174,7 +160,7 @@ class EmailBackend(DjangoBackend):
                     raise
                 yield error.receipt
         if messages and "outbox" in self._given:
-            _close_at_exit()
+            kept.close_at_exit()
 
     def _written(self, message: EmailMessage) -> tuple[bytes, Envelope]:
         """The octets and the addresses that Django's own backend would send."""
@@ -187,25 +173,3 @@ def receipt_of(message: EmailMessage) -> Receipt | None:
     that, and if no command of it was sent."""
     receipt: Receipt | None = vars(message).get("wlsmtp_receipt")
     return receipt
-
-
-def _close(session: SMTPSession) -> None:
-    try:
-        session.close()
-    except SMTPError as error:
-        log.error("%s", error)
-
-
-@atexit.register
-def _close_all() -> None:
-    while _kept:
-        _close(_kept.popitem()[1][1])
-
-
-def _close_at_exit() -> None:
-    """Close the sessions before their own work at the end of the program, which leaves mail in a file unsent."""
-    _forget_exit[-1]()
-    _forget_exit[:] = [exit_hooks.add(_close_all)]
-
-
-_forget_exit: list[Callable[[], None]] = [lambda: None]
