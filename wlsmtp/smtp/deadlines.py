@@ -4,14 +4,11 @@ that is interrupted."""
 from __future__ import annotations
 
 from copy import copy
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from wlsmtp.receipt import RecipientStatus
-
-if TYPE_CHECKING:
-    from wlsmtp.io.base import IO
-    from wlsmtp.receipt import Outcome
-    from wlsmtp.settings.limits import Timeouts
+from wlsmtp.io.base import IO
+from wlsmtp.receipt import Outcome, RecipientStatus
+from wlsmtp.settings.limits import Timeouts
 
 StageName = Literal["connect", "tls", "greeting", "command", "data", "block", "content", "quit"]
 
