@@ -27,6 +27,7 @@ def test_fastapi_answers_at_once_and_tells_the_status_later(mail_server: MailSer
         assert [code for code, _ in answers] == [202] * 4
         assert all(_final(f"{at}/mail/{json.loads(text)['id']}")["status"] == "sent" for _, text in answers)
         assert ask(f"{at}/mail/unknown")[0] == 404
+        assert ask(f"{at}/users/bob@", b"")[0] == 422
         mail_server.close()  # and mail is taken all the same
         code, text = ask(f"{at}/users/bob@example.org", b"")
         assert (code, json.loads(ask(f"{at}/mail/{json.loads(text)['id']}")[1])["status"]) == (202, "pending")
