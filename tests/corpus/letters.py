@@ -126,6 +126,11 @@ def _people() -> Iterator[Letter]:
     )
     yield Letter("no names", sender=("", "ann@example.com"), to=(("", "bob@example.org"), ("", "carl@example.net")))
     yield Letter("a local part in quotes", to=(("", '"bob smith"@example.org'),))
+    yield Letter(
+        "dots in quotes",
+        to=(("", '"a..b"@docomo.example'),),
+        only_in=("MIMEText", "EmailMessage", "octets", "parsed"),
+    )
     yield Letter("an address literal", to=(("", "bob@[192.0.2.1]"),))
     yield Letter(
         "copies and blind copies",

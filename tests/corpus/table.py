@@ -106,6 +106,12 @@ ENVELOPES = (
         idioms="EmailMessage|octets",
     ),
     Difference(
+        "the standard library leaves out the quotes around dots: smtplib sends to an address that is none",
+        "dots in quotes",
+        idioms="EmailMessage|parsed by policy.default",
+        is_everywhere=False,
+    ),
+    Difference(
         "smtplib overlooks a second To field",
         "two fields of recipients",
         idioms=f"MIMEText|old code|{PARSED}",
@@ -153,6 +159,14 @@ FROM_SMTPLIB = (
         is_everywhere=False,
     ),
     Difference("a domain outside ASCII is in A-labels", "a domain outside ASCII", "to", (*EMAIL, *PERL)),
+    Difference(
+        "the standard library leaves out the quotes around dots",
+        "dots in quotes",
+        "to",
+        (*MAILPARSER, *PERL),
+        "EmailMessage",
+        is_everywhere=False,
+    ),
     Difference("Resent-Bcc is taken out of octets as Bcc is", "resent", "resent-bcc", EMAIL, idioms="octets"),
 )
 """What readers find, compared with what they find in smtplib's message."""
@@ -161,6 +175,13 @@ FROM_WHAT_WAS_MEANT = (
     Difference("Flask-Mail puts no quotes around its sender's name", "name with a comma", "from", EVERY, "Flask-Mail"),
     Difference("Flask-Mail has one Reply-To", "answers to several", "reply-to", EVERY, "Flask-Mail"),
     Difference("a domain outside ASCII is in A-labels", "a domain outside ASCII", "to", (*EMAIL, *PERL)),
+    Difference(
+        "quotes around dots are left out by readers",
+        "dots in quotes",
+        "to",
+        (*EMAIL, *MAILPARSER),
+        is_everywhere=False,
+    ),
     Difference(
         "the standard library's parser puts a space between two encoded words of a name",
         "long name.*|200 recipients outside ASCII",

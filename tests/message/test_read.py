@@ -42,6 +42,17 @@ def recipients(mail: Any) -> list[str]:
 
 
 class TestEmailMessage:
+    @pytest.mark.parametrize(
+        "to", ['"a..b"@docomo.example', 'N <"a..b"@docomo.example>', Address("N", "a..b", "docomo.example")]
+    )
+    def test_dots_that_need_quotes_keep_them(self, to: Any) -> None:
+        assert recipients(email(To=to)) == ['"a..b"@docomo.example'] and b'"a..b"@docomo.example' in octets(
+            email(To=to)
+        )
+        for wrong in ("a..b@docomo.example", "b.@docomo.example"):
+            with pytest.raises(MessageError):
+                recipients(email(To=wrong))
+
     def test_bcc_is_not_in_it_and_the_object_stays(self) -> None:
         mail = email(Bcc="secret@x.org", Resent_Bcc="hidden@x.org")
         before = mail.as_bytes()

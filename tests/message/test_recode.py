@@ -262,6 +262,30 @@ def test_raw_utf8_in_the_headers_of_a_parsed_message_is_encoded_for_servers_with
         assert (found.header("Subject"), found.header("X-Note")) == ("Grüße aus Köln", "🎉")
 
 
+@pytest.mark.parametrize("wrap", [False, True])
+def test_so_is_raw_utf8_in_the_fields_of_parts(world: World, wrap: bool) -> None:
+    raw = (
+        "From: a@example.com\nTo: b@example.org\nSubject: Grüße\nContent-Type: multipart/mixed; boundary=m\n\n--m\n"
+        'Content-Type: application/pdf; x=y; name="Übersicht \\"1\\".pdf"\nContent-Transfer-Encoding: base64\n'
+        "Content-Description: Größe\nContent-Disposition: attachment; filename=Übersicht.pdf; size=4\n\n"
+        "JVBERg==\n--m--\n"
+    ).encode()
+    inner = message_from_bytes(raw)
+    outer = MIMEMessage(inner)
+    outer["From"], outer["To"] = "ann@example.com", "bob@example.org"
+    with SMTPServer(extensions=()) as server, world.session(server.host, server.port) as session:
+        session.send(outer if wrap else inner)
+        with pytest.raises(ExtensionMissing, match="message_from_bytes"):
+            session.send(raw)
+    [found] = server.messages
+    assert found.content.isascii()
+    [part] = [part for part in found.email.walk() if part.get_content_type() == "application/pdf"]
+    assert (part.get_filename(), part.get_param("name")) == ("Übersicht.pdf", 'Übersicht "1".pdf')
+    assert (part.get_param("x"), part["Content-Description"]) == ("y", "Größe")
+    assert part["Content-Disposition"].params["size"] == "4" and part.get_content() == b"%PDF"
+    assert [part["Subject"] for part in found.email.walk() if part["Subject"]] == ["Grüße"]
+
+
 def test_a_name_in_another_charset_leaves_its_address_known(world: World) -> None:
     raw = "From: J\xf6rg <a@example.com>\r\nTo: M\xfcller, \xc4nne <b@example.org>\r\n\r\nx\r\n"
     raw = raw.replace("M\xfcller, ", "M\xfcller <c@example.org>, ")

@@ -128,7 +128,7 @@ class BytesContent:
             return self
         again = BytesContent(self._to_7bit(server)) if self._to_7bit else self
         if again.is_8bit:
-            hint = "" if self._to_7bit else "; or send(email.message_from_bytes(octets)), whose fields are encoded here"
+            hint = "" if self._to_7bit else "; or send(email.message_from_bytes(octets)), which is encoded here"
             raise _missing(self.has_utf8_headers, server, hint)
         return again
 
@@ -286,5 +286,5 @@ def _missing(in_headers: bool, server: str, more: str = "") -> ExtensionMissing:
         hint = f"Make encoded words of them (RFC 2047), before it is signed{more}"
         return ExtensionMissing(f"{words}, which {server} does not offer", stage=Stage.MAIL, hint=hint)
     words = f"The message has octets above 127, and {server} does not offer 8BITMIME (RFC 6152)"
-    hint = "Encode its parts as quoted-printable or base64, and its header fields as encoded words; a Message does"
-    return ExtensionMissing(words, stage=Stage.MAIL, hint=hint)
+    hint = "Encode its parts as quoted-printable or base64, and its header fields as encoded words"
+    return ExtensionMissing(words, stage=Stage.MAIL, hint=f"{hint}; a Message does{more}")

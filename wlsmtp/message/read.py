@@ -74,6 +74,7 @@ _HAS_PARTS = re.compile(rb"^Content-Type[ \t]*+:\s*+(?:multipart|message)/", re.
 _FROM = re.compile(rb"^From[ \t]*+:", re.IGNORECASE | re.MULTILINE)
 _FIELD_START = re.compile(rb"[!-9;-~]++[ \t]*+:")
 _UNFOLDED = re.compile(r"\r?\n(?=[ \t])")
+_RAW_PARAMETER = re.compile(r';[ \t]*([\w-]+)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*+"|[^\s;"]+)')
 _BY_OTHERS = re.compile(r"received|return-path|delivered-to|resent-.*")
 _NEVER_SENT = frozenset({"bcc", "resent-bcc"})
 _POLICY = policy.SMTP.clone(refold_source="none", cte_type="8bit")
@@ -113,22 +114,36 @@ def _in_7bit(prepared: AnyEmail, server: str) -> bytes:
     return recode.write(recode.in_7bit(_with_ascii_fields(prepared), server))
 
 
-def _with_ascii_fields(message: AnyEmail) -> AnyEmail:
-    """Return a prepared message whose fields in raw UTF-8 are encoded, unless it is signed. Fields in another charset,
-    which nobody names, stay as they are."""
-    if all(str(value).isascii() for _, value in message.raw_items()) or any(map(recode.is_signed, message.walk())):
-        return message
-    clone: Any = copy.copy(message)
-    clone._headers = [(name, _in_ascii(name, str(value))) for name, value in message.raw_items()]
+def _with_ascii_fields(part: AnyEmail) -> AnyEmail:
+    """Return a prepared message whose fields in raw UTF-8 are encoded, also in its parts, but in none that is signed.
+    Fields in another charset, which nobody names, stay as they are."""
+    if recode.is_signed(part):
+        return part
+    clone: Any = copy.copy(part)
+    clone._headers = [(name, _in_ascii(name, str(value))) for name, value in part.raw_items()]
+    if isinstance(clone._payload, list):
+        clone._payload = [_with_ascii_fields(child) for child in clone._payload]
     return clone  # type: ignore[no-any-return]
 
 
 def _in_ascii(name: str, value: str) -> str:
+    if value.isascii():
+        return value
     try:
         text = _with_utf8(_UNFOLDED.sub("", value))
-    except UnicodeDecodeError:
+        if name.lower() in ("content-type", "content-disposition"):
+            return _RAW_PARAMETER.sub(_parameter_in_ascii, text)
+        return _rewritten(name, text, text)
+    except (UnicodeDecodeError, MessageError):
         return value
-    return value if value.isascii() or name.lower().startswith("content-") else _rewritten(name, text, text)
+
+
+def _parameter_in_ascii(found: re.Match[str]) -> str:
+    name, value = found.groups()
+    if value.isascii():
+        return found[0]
+    bare = re.sub(r"\\(.)", r"\1", value[1:-1]) if value[0] == '"' else value
+    return "".join(f";\r\n {piece}" for piece in headers.parameter(name, bare))
 
 
 def _snapshot_in_7bit(message: AnyEmail, server: str) -> bytes:
@@ -336,7 +351,14 @@ def _entries(item: Any) -> list[Mailbox | Group]:
     if not hasattr(item, "addr_spec"):
         words = f"{item!r} is not an address"
         raise MessageError(words, stage=Stage.MESSAGE, hint="Give it an Address of email.headerregistry, or text")
-    return [Mailbox(item.display_name, _address(item.addr_spec))]
+    return [Mailbox(item.display_name, _address(_addr_spec(item)))]
+
+
+def _addr_spec(item: Any) -> str:
+    """Return the address of an object of the standard library, which puts no quotes around dots that need them."""
+    text, local = str(item.addr_spec), str(item.username or "")
+    needs_quotes = ".." in local or local[:1] == "." or local[-1:] == "."
+    return f'"{local}"@{item.domain}' if needs_quotes and text == f"{local}@{item.domain}" else text
 
 
 def _check_defects(value: Any) -> None:
