@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from wlsmtp import AsyncSMTPSession, ConfigError, Message, SMTPSession
-from wlsmtp.habits import OF_FIELDS, OF_MESSAGE, OF_SESSION
-from wlsmtp.message.model import FIELDS
+from wlsmtp.habits import OF_ENVELOPE, OF_FIELDS, OF_MESSAGE, OF_SESSION
+from wlsmtp.message.model import ALL_FIELDS, FIELDS
 from wlsmtp.settings.config import SessionConfig
 from wlsmtp.transports import MemoryTransport
 
@@ -71,7 +71,7 @@ def test_advice_names_what_there_is() -> None:
         for name in re.findall(r"(?<!session\.)\b(\w+)\(", advice):
             assert callable(getattr(Message, name)), advice
         assert set(re.findall(r"(\w+)=", advice)) <= set(FIELDS), advice
-    assert set(OF_FIELDS.values()) <= set(FIELDS) and OF_FIELDS.keys().isdisjoint(FIELDS)
+    assert set(OF_FIELDS.values()) <= set(ALL_FIELDS) and OF_FIELDS.keys().isdisjoint(ALL_FIELDS)
 
 
 @pytest.mark.parametrize("name", OF_FIELDS.keys() - {"message", "recipients"})
@@ -84,6 +84,14 @@ def test_the_names_that_others_have_for_fields_are_told(name: str) -> None:
             session.send(**fields)
         (receipt,) = session.send_all(LETTER.merge([{name: "x"}]))
     assert f"did you mean '{wanted}'" in str(receipt.error) and not transport.messages
+
+
+@pytest.mark.parametrize("name", OF_ENVELOPE)
+def test_beside_a_message_they_are_those_of_its_envelope(name: str) -> None:
+    with SMTPSession(transport=MemoryTransport()) as session:
+        with pytest.raises(TypeError, match=f"{name}.*it is {OF_ENVELOPE[name]}= here"):
+            session.send(LETTER, **{name: "x"})  # type: ignore[call-overload]
+        assert session.send(LETTER, recipients="bob@example.org", sender="ann@example.com", options=None)
 
 
 def test_a_merge_is_told_of_message_and_recipients_too() -> None:

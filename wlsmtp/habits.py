@@ -45,15 +45,24 @@ OF_MESSAGE = _words({
 """The same for a ``Message``."""
 
 OF_FIELDS = _words({
-    "body message content plain plaintext text_body body_text text_content contents msg": "text",
-    "html_message html_body body_html html_content htmlbody": "html",
-    "from_ from_email from_addr from_address mail_from source": "sender",
+    "body message content plain plain_text plaintext text_body body_text text_content contents msg": "text",
+    "alternatives html_message html_body body_html html_content htmlbody": "html",
+    "from_ from_email from_addr from_address mail_from sender_email source": "sender",
     "recipients recipient recipient_list to_addrs to_addr to_emails to_email receivers": "to",
-    "attachment attach files file": "attachments",
+    "attachment attach files file filename path images inline_images body_images": "attachments",
+    "ical icalEvent ical_event invite ics": "calendar",
+    "msgId msg_id": "message_id",
     "extra_headers header": "headers",
     "title topic": "subject",
 })  # fmt: skip
 """Other libraries' names for the fields of a message."""
+
+OF_ENVELOPE = _words({
+    "to_addrs to_addr to_emails recipient_list recipient receivers": "recipients",
+    "from_addr from_address from_email mail_from": "sender",
+    "mail_options rcpt_options dsn": "options",
+})  # fmt: skip
+"""The same for what is given to ``send`` beside a message."""
 
 
 class Habits:

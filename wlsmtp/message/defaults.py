@@ -5,10 +5,11 @@ from __future__ import annotations
 import email.message
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from wlsmtp.errors import ConfigError, MessageError, Stage
-from wlsmtp.habits import OF_FIELDS
+from wlsmtp.habits import OF_ENVELOPE, OF_FIELDS
 from wlsmtp.message import headers
 from wlsmtp.message.model import ALL_FIELDS, Message, checked_headers
 from wlsmtp.message.read import with_defaults, with_from
@@ -66,7 +67,8 @@ def composed(message: object, sender: object, fields: Mapping[str, Any]) -> Mess
     does, and ``MessageError`` if a message is given too, or nothing at all."""
     for name in fields:
         if name not in ALL_FIELDS:
-            raise TypeError(f"send() got an unexpected keyword argument {name!r}{nearest(name)}")
+            advice = nearest(name, {} if message is None else OF_ENVELOPE)
+            raise TypeError(f"send() got an unexpected keyword argument {name!r}{advice}")
     if message is not None:
         words = f"send() takes a message or the fields of one, not both: {', '.join(fields)}"
         hint = f"Use send(message.but({', '.join(f'{name}=…' for name in fields)}))"
@@ -77,12 +79,13 @@ def composed(message: object, sender: object, fields: Mapping[str, Any]) -> Mess
     return Message(sender, **fields)  # type: ignore[arg-type]
 
 
-def nearest(name: str) -> str:
-    """Return what a keyword that is not known was meant for, if that can be guessed."""
+def nearest(name: str, first: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return what a keyword that is not known was meant for, if that can be guessed. ``first``: names that count before
+    those of a message's fields."""
     from difflib import get_close_matches
 
-    if name in OF_FIELDS:
-        return f"; it is {OF_FIELDS[name]}= here"
+    if ours := first.get(name, OF_FIELDS.get(name)):
+        return f"; it is {ours}= here"
     found = get_close_matches(name, ALL_FIELDS, 1)
     return f"; did you mean {found[0]!r}?" if found else ""
 

@@ -13,7 +13,7 @@ TOO_MANY_LOGINS = any_of(r"too many\b(?! (\w+ )*(connections|sessions))", r"rate
 """Wording of a 4xx that every further login makes worse. Too many connections are different: using fewer helps."""
 IS_WRONG = any_of(
     r"\b[45]\.7\.8\b",
-    r"\bauthentication (?:has )?fail(?:ed|ure)\b",
+    r"\b(?<!temporary )authentication (?:has )?fail(?:ed|ure)\b",
     r"\bcould not authenticate\b",
     r"\blogin fail(?:ed|ure)?\b",
     r"\b(?:invalid|incorrect|wrong|bad|unknown) (?:username|user|login|password|credential|auth)",

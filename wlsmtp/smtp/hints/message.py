@@ -24,6 +24,7 @@ _LOGIN_WORDS = any_of(
     r"\b(?:unable|not (?:permitted|allowed|authori[sz]ed)) to relay\b",
     r"\bdo(?:es)? not relay\b",
     r"\brcpthosts\b",
+    r"\bturn on SMTP auth",
 )
 _MAILBOX_OF_ANOTHER = r"\b(?:mailbox|inbox|quota|storage|header|lines?|recipients?)\b"
 _OWN_SENDER = (
@@ -53,6 +54,7 @@ MESSAGE_ROWS: tuple[Row, ...] = (
             r"\bbad outbound sender\b",
             r"\bOutboundSpam\w*",
             r"\bspam abuse detected\b",
+            r"\bsending (?:has been |is |was )?(?:paused|suspended|disabled|blocked)\b",
             rf"\byour (?:\w+ ){{0,2}}(?:account|domain|subscription)\b[^.;]{{0,40}}\b{IS_BLOCKED}",
             rf"\b(?:SMTP|sending|sender'?s?) account\b[^.;]{{0,40}}\b{IS_BLOCKED}",
             r"\b(?:account|user|sender|tenant)\b[^.;]{0,30}\b(?:blocked|suspended|disabled|"
@@ -117,6 +119,8 @@ MESSAGE_ROWS: tuple[Row, ...] = (
             r"\bunconfigured sending domain\b",
             r"\bnot a sender signature\b",
             r"\bdomain must be verified\b",
+            r"\bmust belong to a verified domain\b",
+            r"\bnot a valid sender on\b",
             r"\b(?:sender|sending|from) domain (?:\S+ )?(?:is )?not (?:registered|authori[sz]ed|configured|allowed|"
             r"permitted|activated)\b",
             r"\bsending (?:from|with) (?:the )?domain \S+ is not (?:allowed|verified|authori[sz]ed|permitted)\b",
@@ -144,7 +148,7 @@ MESSAGE_ROWS: tuple[Row, ...] = (
             r"\bnot one of your (?:addresses|identities|aliases)\b",
             r"\bnot (?:allowed|authori[sz]ed|permitted) to (?:send|use)\b(?! (?:\w+ )?to\b)[^.;]{0,40}\b(?:as|"
             r"from|on behalf of|using)\b",
-            rf"\b(?:sender|from|mail from|return[- ]path)(?: e?-?mail)?(?: header| field)?(?: address)? {_ADDRESS}"
+            rf"\b(?:sender|from|mail from|return[- ]path)(?: e?-?mail)?(?: header| field|:)?(?: address)? {_ADDRESS}"
             r"(?:is |was )?(?:not (?:allowed|authori[sz]ed|permitted|one of|yours)|unauthori[sz]ed|"
             r"must (?:be (?:the )?same|match|equal)|does ?n[o']t (?:match|belong))",
             r"\brelaying disallowed as\b",
@@ -273,8 +277,9 @@ MESSAGE_ROWS: tuple[Row, ...] = (
             r"\bexceed\w*[^.;<>@]{0,40}\b(?:sending|outgoing|outbound|message) (?:limit|quota)\b",
             r"\bexceed\w*[^.;<>@]{0,40}\bper (?:hour|day)\b",
             r"\bfor today\b",
+            r"\bsending limit for this (?:hour|day|month)\b",
             r"\btoo many (?:recipients|messages|mails|e-?mails) (?:sent )?(?:(?:this|per|in an?|within an?) "
-            r"(?:hour|day|month)|today)\b",
+            r"(?:hour|day|month|24 hours)|today)\b",
         ),
     ),
     Row(
@@ -284,7 +289,7 @@ MESSAGE_ROWS: tuple[Row, ...] = (
         "Send more slowly: set PoolLimits(rate='…/minute') below what the provider allows, and send the rest later",
         any_of(
             rf"^(?!.*\b(?:complaint|bounce|spam|failure) rates?\b).*(?:{NAMES_RATE.pattern})",
-            r"\btoo many (?:messages|mails|e-?mails)\b",
+            r"\btoo many (?:messages|mails|e-?mails|requests)\b",
             r"\b(?:mail|messages|e-?mails|sending)\b[\w ]{0,20} too (?:quickly|fast|frequently|often)\b",
             r"\btoo many recipients from\b",
             r"\bunusual (?:sending )?activity\b",

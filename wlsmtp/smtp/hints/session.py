@@ -60,7 +60,8 @@ SESSION_ROWS: tuple[Row, ...] = (
             r"\b(?:no|not enough|insufficient|out of|zero|maximum)(?: \w+){0,2} credits?\b(?! card)",
             r"\b(?:insufficient|not enough) (?:funds|balance)\b",
             r"\bpayment (?:is )?(?:required|overdue)\b",
-            r"\b(?:plan|subscription|trial)(?: \w+){0,2} (?:expired|ended|cancell?ed)\b",
+            r"\b(?:plan|subscription|trial)(?: \w+){0,2} (?:expired|ended|cancell?ed|over)\b",
+            r"\bbalance (?:is )?too low\b",
         ),
     ),
     # The machine
@@ -87,6 +88,7 @@ SESSION_ROWS: tuple[Row, ...] = (
             r"spamhaus|spamcop|barracudacentral|sorbs\.net|uceprotect|mailspike",
             r"\bblocked using \S+\.\w",
             r"\bbanned\b[^.;]{0,20}\bIP\b",
+            r"\byour IP(?: address)? (?:has been|is|was) (?:blocked|banned)\b",
             r"\b(?:S3140|S3150)\b",
             r"_is_blocked",
             r"(?:\b(?:client|host|IP|network|server|MTA)\b|\[[\da-f.:]+\])[^;]{0,60}\b(?:block|black|"
