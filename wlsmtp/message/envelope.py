@@ -163,7 +163,7 @@ def _addresses(given: PathLike | Iterable[PathLike]) -> list[Address]:
     if isinstance(given, tuple) and len(given) == 2 and text_of(given[0]) is not None and text_of(given[1]) is not None:
         return [_address(given)]  # a pair (name, address), or refused
     if isinstance(given, (list, tuple)):  # the usual case; the next test takes longer
-        return [_address(item) for item in given]
+        return [_address(given[0])] if len(given) == 1 else [_address(item) for item in given]
     if text_of(given) is not None or foreign_mailbox(given) is not None:
         return [_address(given)]
     if isinstance(given, bytes) or not isinstance(given, Iterable):

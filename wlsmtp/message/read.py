@@ -237,15 +237,18 @@ def raw_content(data: bytes) -> BytesContent:
     content = BytesContent(data)
     _check_start(content.data)
     head = content.head
-    kept = head[start_of(head) :] if b"From " in head[:6] else head
-    if len(kept) > MAX_LINE or b"bcc" in kept.lower():
+    lowered = head.lower()
+    # find(), as "in" first tries to take the octets for a number, and fails, which takes long.
+    kept = head[start_of(head) :] if head.find(b"From ", 0, 6) >= 0 else head
+    if len(kept) > MAX_LINE or lowered.find(b"bcc") >= 0:
         kept = without_bcc(kept)
         if has_long_line(kept):
             kept = fold_head(kept)
-    if (b" :" in kept or b"\t:" in kept) and not has_signature(kept):
+    if (kept.find(b" :") >= 0 or kept.find(b"\t:") >= 0) and not has_signature(kept):
         kept = _SPACE_BEFORE_COLON.sub(rb"\1:", kept)
     body = content.data[len(head) :]
-    folded = fold_parts(head, body) if _HAS_PARTS.search(head) else body
+    may_have_parts = lowered.find(b"multipart/") >= 0 or lowered.find(b"message/") >= 0
+    folded = fold_parts(head, body) if may_have_parts and _HAS_PARTS.search(head) else body
     return content if kept == head and folded is body else BytesContent(kept + folded)
 
 

@@ -69,7 +69,9 @@ def quoted_printable(octets: bytes) -> bytes:
 
 def is_safe_text(octets: bytes) -> bool:
     """Return whether every relay leaves the text unchanged: printable, short lines, no trailing white space."""
-    if octets.translate(None, _SAFE) or octets.endswith((b" ", b"\t")) or b" \r\n" in octets or b"\t\r\n" in octets:
+    if octets.translate(None, _SAFE) or octets.endswith((b" ", b"\t")):
+        return False
+    if octets.find(b" \r\n") >= 0 or octets.find(b"\t\r\n") >= 0:
         return False
     return has_clean_line_ends(octets) and _has_short_lines(octets)
 

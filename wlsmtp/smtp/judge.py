@@ -17,6 +17,7 @@ from wlsmtp.results.reply import are_positive
 if TYPE_CHECKING:
     from wlsmtp.results.reply import Reply
 
+_ACCEPTED = RecipientStatus.ACCEPTED
 _SERVER = "The server"
 """The server's name in errors where the real one is not known."""
 _OUT_OF_ORDER = frozenset({500, 502, 503})
@@ -34,10 +35,9 @@ NAMES_RATE = re.compile(
     r"\btoo much mail|\brates?\b|rate.?limit|\bthrottl|\bslow(?:ing)? down\b|\bper (?:second|minute|hour|day)\b",
     re.IGNORECASE,
 )
-"""Wording about too many connections at once."""
+"""Words about too much mail in a period of time."""
 _NAMES_IDLENESS = re.compile(r"time.?out|timed out|\bidle\b|inactiv", re.IGNORECASE)
 _NEEDS_TRANSITION = "4.7.12"
-"""Wording about too much mail in a period of time."""
 
 
 def sender_refused(recipients: Sequence[str], reply: Reply, server: str = _SERVER) -> Outcome:
@@ -74,8 +74,8 @@ def delivered(
 def accepted(recipients: Sequence[str], reply: Reply) -> Outcome:
     """Return the outcome when every recipient gets the message."""
     if len(recipients) == 1:  # the usual case
-        return Outcome((RecipientResult(recipients[0], RecipientStatus.ACCEPTED, reply),), reply)
-    return Outcome(tuple([RecipientResult(address, RecipientStatus.ACCEPTED, reply) for address in recipients]), reply)
+        return Outcome((RecipientResult(recipients[0], _ACCEPTED, reply),), reply)
+    return Outcome(tuple([RecipientResult(address, _ACCEPTED, reply) for address in recipients]), reply)
 
 
 def concluded(

@@ -9,13 +9,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ExtensionMissing, MessageError, Stage
-from wlsmtp.smtp.quirks import Trust
+from wlsmtp.smtp.quirks import BROKEN, PROVEN, UNPROVEN
 
 if TYPE_CHECKING:
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
     from wlsmtp.settings.limits import Pipelining
-    from wlsmtp.smtp.quirks import ServerQuirks
+    from wlsmtp.smtp.quirks import ServerQuirks, Trust
     from wlsmtp.wire.address import Address
     from wlsmtp.wire.extensions import Capabilities
 
@@ -34,6 +34,10 @@ class Flow(Enum):
     """MAIL, RCPTs and DATA in one group; the content follows the 354 (RFC 2920)."""
     PIPELINED_BDAT = auto()
     """MAIL, RCPTs, BDAT and the content at once (RFC 3030 §4.2)."""
+
+
+STEP_BY_STEP, ENVELOPE_FIRST, PIPELINED, PIPELINED_BDAT = Flow
+"""For what is asked for every message: a member is slow to read from its class in Python 3.11."""
 
 
 @dataclass(slots=True)
@@ -103,7 +107,7 @@ class Planner:
 
     @property
     def _groups_commands(self) -> bool:
-        return self._takes_groups and self._quirks.groups is not Trust.BROKEN
+        return self._takes_groups and self._quirks.groups is not BROKEN
 
     def plan(
         self, envelope: Envelope, content: Content, *, may_be_dead: bool = False, expects_more: bool = False
@@ -135,29 +139,29 @@ class Planner:
         chunk first. ``behind``: other messages are in flight; ``reset``: RSET comes first."""
         quirks = self._quirks
         # Nearly all messages end at the first two conditions, which therefore avoid calls.
-        if not self._takes_groups or quirks.groups is _BROKEN:
-            return _STEP_BY_STEP
-        if not self._takes_bdat or quirks.swallows_chunk is _BROKEN or quirks.bdat is _BROKEN:
-            return _ENVELOPE_FIRST if plan.waits else _GROUP
-        is_trusted = quirks.swallows_chunk is _PROVEN and quirks.groups is _PROVEN
-        may_reset = quirks.rset is _PROVEN or not (behind or reset)
+        if not self._takes_groups or quirks.groups is BROKEN:
+            return _ONE_BY_ONE
+        if not self._takes_bdat or quirks.swallows_chunk is BROKEN or quirks.bdat is BROKEN:
+            return _ENVELOPE if plan.waits else _GROUP
+        is_trusted = quirks.swallows_chunk is PROVEN and quirks.groups is PROVEN
+        may_reset = quirks.rset is PROVEN or not (behind or reset)
         if is_trusted and may_reset and not plan.waits and not plan.may_be_dead:
             return _WHOLE
         if is_trusted:
             waits = plan.waits or plan.content.is_binary or not may_reset
-            return (Flow.ENVELOPE_FIRST, True, False) if waits else _GROUP
+            return (ENVELOPE_FIRST, True, False) if waits else _GROUP
         is_worth_asking = plan.waits or plan.expects_more or plan.content.is_binary
-        if is_worth_asking and not behind and quirks.rset is not Trust.BROKEN:
-            return Flow.ENVELOPE_FIRST, True, True
-        return _ENVELOPE_FIRST if plan.waits else _GROUP
+        if is_worth_asking and not behind and quirks.rset is not BROKEN:
+            return ENVELOPE_FIRST, True, True
+        return _ENVELOPE if plan.waits else _GROUP
 
     def window_trust(self) -> Trust:
         """Return the trust in sending messages one after another without waiting."""
         quirks = self._quirks
         swallows = quirks.swallows_chunk
-        if not self._takes_bdat or swallows is _BROKEN or quirks.bdat is _BROKEN:
+        if not self._takes_bdat or swallows is BROKEN or quirks.bdat is BROKEN:
             return quirks.behind_data
-        return quirks.behind_bdat if swallows is _PROVEN else Trust.UNPROVEN
+        return quirks.behind_bdat if swallows is PROVEN else UNPROVEN
 
     @property
     def _may_use_bdat(self) -> bool:
@@ -216,11 +220,10 @@ def _groups(recipients: tuple[Address, ...], most: int, domains: int | None) -> 
     yield tuple(group)
 
 
-_PROVEN, _BROKEN = Trust.PROVEN, Trust.BROKEN
-_WHOLE = (Flow.PIPELINED_BDAT, True, False)
-_GROUP = (Flow.PIPELINED, False, False)
-_ENVELOPE_FIRST = (Flow.ENVELOPE_FIRST, False, False)
-_STEP_BY_STEP = (Flow.STEP_BY_STEP, False, False)
+_WHOLE = (PIPELINED_BDAT, True, False)
+_GROUP = (PIPELINED, False, False)
+_ENVELOPE = (ENVELOPE_FIRST, False, False)
+_ONE_BY_ONE = (STEP_BY_STEP, False, False)
 """The result of ``flow`` for commands sent one at a time."""
 
 

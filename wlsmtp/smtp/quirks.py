@@ -21,6 +21,10 @@ class Trust(Enum):
     BROKEN = "broken"
 
 
+UNPROVEN, PROVEN, BROKEN = Trust
+"""For what is asked for every message: a member is slow to read from its class in Python 3.11."""
+
+
 @dataclass(frozen=True, slots=True)
 class Behaviour:
     """One row of the table: an advertised feature that may not work."""

@@ -12,7 +12,7 @@ from wlsmtp.errors import ConnectionFailed, ProtocolError, Stage
 from wlsmtp.results.reply import are_positive
 from wlsmtp.smtp import judge
 from wlsmtp.smtp.expectation import Expectation
-from wlsmtp.smtp.plan import Flow, stages_of
+from wlsmtp.smtp.plan import PIPELINED, PIPELINED_BDAT, STEP_BY_STEP, stages_of
 from wlsmtp.wire import command
 from wlsmtp.wire.content import bdat, dot_stuffed
 
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from wlsmtp.receipt import Outcome
     from wlsmtp.results.reply import Reply
     from wlsmtp.smtp.link import Link
-    from wlsmtp.smtp.plan import Plan
+    from wlsmtp.smtp.plan import Flow, Plan
 
 
 _START_MAIL_INPUT = 354
+_DATA, _CONTENT = Stage.DATA, Stage.CONTENT
 
 
 class NotStarted(ConnectionFailed):
@@ -129,7 +130,7 @@ class Transaction(Expectation):
     @property
     def is_all_accepted(self) -> bool:
         """True if the whole envelope was accepted at once and the content was asked for, the usual case."""
-        if self.flow is not Flow.PIPELINED or self.chunks:
+        if self.flow is not PIPELINED or self.chunks:
             return False
         return self.not_positive == 1 and self.replies[-1].code == _START_MAIL_INPUT
 
@@ -150,19 +151,19 @@ class Transaction(Expectation):
                 link.show("RSET, BDAT 6 LAST, BDAT 0 LAST (is the octets of a refused chunk read as a command?)")
             link.queue_expecting(ChunkProbe.OCTETS, probe := ChunkProbe())
             self.probe, self.with_reset, reset = probe, True, True
-        if flow is Flow.STEP_BY_STEP:
+        if flow is STEP_BY_STEP:
             first = (Stage.RSET, command.RSET) if reset else (Stage.MAIL, plan.mail)
             self._queue(link, *first)
             return
         rcpts, content = plan.envelope.rcpt_lines, plan.content
         commands = [command.RSET, plan.mail, *rcpts] if reset else [plan.mail, *rcpts]
-        whole, last = flow is Flow.PIPELINED_BDAT, None
+        whole, last = flow is PIPELINED_BDAT, None
         if whole:
             commands.append(bdat(content.size, True))
-            last = Stage.CONTENT
-        elif flow is Flow.PIPELINED:
+            last = _CONTENT
+        elif flow is PIPELINED:
             commands.append(command.DATA)
-            last = Stage.DATA
+            last = _DATA
         if link.wants_lines():
             self._show(link, b"".join(commands), content.size if whole else None)
         if whole:
@@ -185,7 +186,7 @@ class Transaction(Expectation):
         if self.rset_reply is not None and not self.rset_reply.is_positive:
             return False
         self._check_envelope()
-        if self.flow is Flow.STEP_BY_STEP and (following := self._next_command()) is not None:
+        if self.flow is STEP_BY_STEP and (following := self._next_command()) is not None:
             self._queue(link, *following)
             return True
         data = self.data
@@ -313,7 +314,7 @@ class Transaction(Expectation):
         last = self.chunks[-1] if self.chunks else self
         if last.left or last.not_positive or self.wants_writer:
             return False
-        if self.flow is not Flow.PIPELINED_BDAT and not (self._was_all_accepted and self.is_fully_queued):
+        if self.flow is not PIPELINED_BDAT and not (self._was_all_accepted and self.is_fully_queued):
             return False
         self.outcome = judge.accepted(self.plan.envelope.addresses, last.replies[-1])
         return True
@@ -335,7 +336,7 @@ class Transaction(Expectation):
                 raise OutOfStep(words, stage=stage, reply=reply)
 
     def _check_content(self) -> None:
-        content = self.data if self.flow is Flow.PIPELINED_BDAT else None
+        content = self.data if self.flow is PIPELINED_BDAT else None
         if content is not None and content.is_positive and not self.is_wanted:
             words = f"{self.plan.server} accepted the content although it had accepted no recipient"
             raise OutOfStep(words, stage=Stage.CONTENT, reply=content)
@@ -354,7 +355,7 @@ class Transaction(Expectation):
 
     def _outcome(self) -> Outcome:
         recipients, finals, server = self.plan.envelope.addresses, self.content_replies, self.plan.server
-        content = self.data if self.flow is Flow.PIPELINED_BDAT else None
+        content = self.data if self.flow is PIPELINED_BDAT else None
         if self.rset_reply is not None and not self.rset_reply.is_positive and not (content and content.is_positive):
             return judge.sender_refused(recipients, self.rset_reply, server)
         if not self.mail.is_positive:

@@ -20,8 +20,8 @@ from wlsmtp.errors import ConnectionFailed, DeadlineExceeded, ProtocolError, SMT
 from wlsmtp.io.order import Rank
 from wlsmtp.smtp import delivery, judge, learning
 from wlsmtp.smtp.link import BLOCK
-from wlsmtp.smtp.plan import Flow
-from wlsmtp.smtp.quirks import Trust
+from wlsmtp.smtp.plan import PIPELINED_BDAT
+from wlsmtp.smtp.quirks import BROKEN, PROVEN, UNPROVEN
 from wlsmtp.smtp.transaction import TRIAL_TIMEOUT, Bystander, Misunderstood, NotStarted, OutOfStep, Transaction, Trial
 
 if TYPE_CHECKING:
@@ -84,13 +84,13 @@ class Window:
         """Return whether a message of ``size`` octets may follow those in flight."""
         if self.link.ended or self.link.closing_reply is not None or self.must_end:
             return False
-        if (load := self.load) == 0:
+        if (load := len(self._open) + len(self._queued)) == 0:
             return True
         if self.begun == self._quirks.lost_after or (self._open and self._open[-1].is_suspect):
             return False
-        if (trust := self._planner.window_trust()) is not Trust.PROVEN:
+        if (trust := self._planner.window_trust()) is not PROVEN:
             # Two may wait behind the first: the next content also probes what the server does after content.
-            return trust is Trust.UNPROVEN and load < 3
+            return trust is UNPROVEN and load < 3
         if load >= self._max_in_flight or (self._quirks.window is not None and load >= self._quirks.window):
             return False
         return self._octets + size <= self._max_bytes
@@ -300,7 +300,7 @@ class Window:
         last, quirks = self._open[-1], self._quirks
         if not last.is_fully_queued or last.is_suspect:
             return True
-        return (quirks.behind_bdat if last.by_bdat else quirks.behind_data) is not Trust.PROVEN
+        return (quirks.behind_bdat if last.by_bdat else quirks.behind_data) is not PROVEN
 
     def _begin_locked(self, transaction: Transaction, *, is_followed: bool) -> None:
         """Send the first step. Other messages in flight may leave an envelope behind, so RSET separates them."""
@@ -336,7 +336,7 @@ class Window:
         """Probe, in the write that carries the content of ``transaction``, whether the server reads what comes after
         content."""
         trust, reset = self._quirks.behind(by_bdat=transaction.by_bdat), self._quirks.rset
-        if trust is Trust.UNPROVEN and reset is not Trust.BROKEN and self._planner.may_group:
+        if trust is UNPROVEN and reset is not BROKEN and self._planner.may_group:
             self._open.append(Trial(self.link, by_bdat=transaction.by_bdat))
 
     def _settle_answered_locked(self) -> None:
@@ -352,7 +352,7 @@ class Window:
     def _settle_accepted_locked(self) -> None:
         """Settle all that were answered and accepted, up to the first that was not: the usual case."""
         quirks, transactions = self._quirks, self._open
-        learns = quirks.bdat is Trust.UNPROVEN or quirks.window is not None or not quirks.has_delivered
+        learns = quirks.bdat is UNPROVEN or quirks.window is not None or not quirks.has_delivered
         count = octets = 0
         try:
             while transactions and isinstance(head := transactions[0], Transaction) and head.settle_if_accepted():
@@ -370,7 +370,7 @@ class Window:
         if isinstance(head, Trial):
             self._open.popleft()
             learning.from_trial(self._quirks, head)
-        elif head.flow is Flow.PIPELINED_BDAT or not self._advance_locked(head):
+        elif head.flow is PIPELINED_BDAT or not self._advance_locked(head):
             self._conclude_locked(head)
         return True
 
@@ -379,12 +379,12 @@ class Window:
         if transaction.is_fully_queued:
             return False
         quirks = self._quirks
-        if quirks.groups is not Trust.PROVEN or quirks.rset is not Trust.PROVEN or not transaction.is_all_accepted:
+        if quirks.groups is not PROVEN or quirks.rset is not PROVEN or not transaction.is_all_accepted:
             learning.from_envelope(quirks, transaction, is_closing=self.link.closing_reply is not None)
         if not transaction.advance(self.link):
             return False
         behind = quirks.behind_bdat if transaction.by_bdat else quirks.behind_data
-        if self._queued and behind is Trust.UNPROVEN and transaction.is_fully_queued and transaction.end_at is not None:
+        if self._queued and behind is UNPROVEN and transaction.is_fully_queued and transaction.end_at is not None:
             self._probe_behind_locked(transaction)
         return True
 
@@ -410,7 +410,7 @@ class Window:
         learning.from_refusal(self._quirks, transaction, is_second=is_second)
         reply, self._must_reset = error.reply, True
         is_crowded = reply is not None and judge.names_connections(reply)
-        self.must_end = self.must_end or is_crowded or self._quirks.rset is Trust.BROKEN
+        self.must_end = self.must_end or is_crowded or self._quirks.rset is BROKEN
         if reply is not None and judge.is_closing(reply):
             self.link.closing_reply = self.link.closing_reply or reply
             if error.stage is Stage.MAIL:

@@ -15,7 +15,7 @@ def has_clean_line_ends(data: bytes) -> bool:
     """Return whether every CR and every LF is part of a CRLF. Small data is checked fastest by comparing it with its
     normalized form."""
     if len(data) <= _SMALL:
-        return b"".join(data.split(b"\r")).replace(b"\n", CRLF) == data
+        return data.replace(b"\r", b"").replace(b"\n", CRLF) == data
     pairs = data.count(CRLF)
     return pairs == data.count(b"\n") == data.count(b"\r")
 
