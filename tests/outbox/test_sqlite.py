@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sqlite3
@@ -129,6 +130,23 @@ class TestFile:
         with pytest.raises(OutboxError, match="four slashes") as caught:
             session.send(message())
         assert str(tmp_path) in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("number", "temporary"), [(errno.EMFILE, True), (errno.ENOSPC, True), (errno.EACCES, False)]
+    )
+    def test_what_the_machine_lacks_for_a_while_is_temporary(
+        self, path: Path, number: int, temporary: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: object) -> None:
+            raise OSError(number, os.strerror(number), str(path))
+
+        session = session_on(path)
+        with monkeypatch.context() as patched:
+            patched.setattr("wlsmtp.outbox.database.make_private", fail)
+            with pytest.raises(OutboxError, match=os.strerror(number)) as caught:
+                session.send(message())
+        assert caught.value.temporary is temporary
+        assert session.send(message()).status is Status.PENDING
 
     def test_another_database_is_left_alone(self, path: Path) -> None:
         with closing(sqlite3.connect(path)) as other:

@@ -398,7 +398,10 @@ class Spooler:
         except Exception:
             log.exception("the worker of the outbox failed; the next message starts another one")
         except BaseException:  # the event loop is ending, and nobody has closed the session
-            await self._report_left(is_late=False)
+            try:
+                await self._report_left(is_late=False)
+            except OutboxNotEmpty as error:
+                log.error("the event loop has ended, and nobody has closed the session: %s", error)
             raise
         finally:
             forget()

@@ -6,6 +6,7 @@ for the disk once.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -30,6 +31,8 @@ T = TypeVar("T")
 
 FORK_PATIENCE = 5.0
 """Maximum seconds for which a fork waits for a transaction."""
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EAGAIN})
+"""What a machine lacks for a while."""
 
 
 class SQLiteOutbox(StoredOutbox):
@@ -247,7 +250,8 @@ class SQLiteOutbox(StoredOutbox):
             return failure
         why = str(failure) or type(failure).__name__
         error = OutboxError(f"The outbox {str(self.path)!r} cannot be used: {why}", stage=Stage.SETTINGS)
-        error.is_passing = isinstance(failure, sqlite3.OperationalError)
+        is_exhausted = isinstance(failure, OSError) and failure.errno in _EXHAUSTED
+        error.is_passing = is_exhausted or isinstance(failure, sqlite3.OperationalError)
         if not self.path.parent.is_dir():
             error.hint = "Its directory does not exist; an absolute path has four slashes, as in sqlite:////var/mail.db"
         error.__cause__ = failure

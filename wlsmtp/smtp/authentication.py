@@ -56,6 +56,8 @@ _NAMES_MECHANISM = re.compile(
     re.IGNORECASE,
 )
 """Wording of a 5xx with any code that blames the mechanism, as Postfix passes it on from its SASL library."""
+_MAY_BE_SUSPENDED = 0x200
+"""The flag of the code of an asynchronous generator, which may go on after an error."""
 _NEEDS_TRANSITION = "4.7.12"
 """The user must log in once with a mechanism that shows the password (RFC 4954 §6: 432)."""
 
@@ -174,6 +176,26 @@ def _has_certificate(config: SessionConfig) -> bool:
     return config.tls.client_cert is not None or config.is_unix
 
 
+def _forget_variables(error: BaseException) -> None:
+    """Clear the variables of the calls that an error has ended. They hold what was sent, and reports of crashes show
+    them. Calls that go on are not in question."""
+    failures: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while failures:
+        failure = failures.pop()
+        if failure is None or id(failure) in seen:
+            continue
+        seen.add(id(failure))
+        place = failure.__traceback__
+        while place is not None:
+            frame, place = place.tb_frame, place.tb_next
+            is_ours = str(frame.f_globals.get("__name__")).startswith("wlsmtp.")
+            if is_ours and not frame.f_code.co_flags & _MAY_BE_SUSPENDED:
+                with suppress(RuntimeError):  # it goes on
+                    frame.clear()
+        failures += [failure.__cause__, failure.__context__]
+
+
 class _Authenticator:
     """Runs SASL mechanisms over one link."""
 
@@ -195,8 +217,10 @@ class _Authenticator:
         self._mask(secrets)
         try:
             return await self._first_of(usable, secrets)
-        except SMTPError as error:
-            self._link.mask_error(error)  # its words may be those of a challenge
+        except BaseException as error:
+            _forget_variables(error)
+            if isinstance(error, SMTPError):
+                self._link.mask_error(error)  # its words may be those of a challenge
             raise
 
     def _mask(self, secrets: Secrets) -> None:
