@@ -131,8 +131,9 @@ def test_a_wrong_password_is_refused_in_its_words(name: str) -> None:
 @pytest.mark.parametrize(("name", "situation"), SITUATIONS, ids=[f"{name}, {what}" for name, what in SITUATIONS])
 def test_a_situation_is_played_at_its_stage(name: str, situation: str) -> None:
     profile, known = PROFILES[name], PROFILES[name].situations[situation]
-    with SMTPServer(profile=name, users=USERS) as server, Client(server) as client:
-        server.reply_as(situation, times=1)
+    server = SMTPServer(profile=name, users=USERS)
+    server.reply_as(situation, times=1)  # before a client is greeted
+    with server, Client(server) as client:
         heard = {"CONNECT": client.reply()}
         for stage, lines in {
             "EHLO": ["EHLO x"], "AUTH": login_lines(profile, "s3cret")[:1], "LOGIN": login_lines(profile, "s3cret")[1:],

@@ -4,6 +4,7 @@ the cancellation of its task: what a transport says of it agrees with what it ha
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -77,7 +78,7 @@ def _sendmail(directory: Path) -> Case:
     program = directory / "sendmail.py"
     program.write_text(PROGRAM)
     transport = SendmailTransport(sys.executable, [str(program)])
-    return Case(transport, lambda: len(list(directory.glob("*.mail"))), 7)
+    return Case(transport, lambda: len(list(directory.glob("*.mail"))), 3)
 
 
 def _failover(directory: Path) -> Case:
@@ -134,9 +135,10 @@ def test_by_an_exception_anywhere(make: Callable[[Path], Case], tmp_path: Path) 
             [result] = mail.known.recipients
             said[result.status] += 1
             assert agrees(result.status, case.count() - before), f"{result.status}, at {interrupt.place}"
-    assert said[RecipientStatus.NOT_SENT] >= said[RecipientStatus.UNKNOWN] or make is _inbox, said
+    assert said[RecipientStatus.NOT_SENT] * 2 > said[RecipientStatus.UNKNOWN] or make is _inbox, said
     assert said[RecipientStatus.ACCEPTED] or make not in (_eml, _maildir), said
     session.close()
+    gc.collect()  # what warns of itself does it in this test
 
 
 @EACH
