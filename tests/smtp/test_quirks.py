@@ -12,7 +12,7 @@ from wlsmtp.smtp.learning import out_of_step_if_shifted
 from wlsmtp.smtp.plan import Flow, Plan
 from wlsmtp.smtp.quirks import ServerQuirks, Trust
 from wlsmtp.smtp.transaction import OutOfStep, Transaction
-from wlsmtp.testing import SMTPServer
+from wlsmtp.testing import SILENCE, SMTPServer
 from wlsmtp.testing.conversation import ServerSide
 
 MESSAGE = b"Subject: hello\r\n\r\nHello\r\n"
@@ -53,6 +53,17 @@ def test_a_refusal_right_behind_content_is_about_its_place_and_not_about_rset(wo
         found = session.face.findings
         assert found["behind_data"] == "broken" and found["rset"] == "proven"
         assert session.statistics().connections_opened == 1 and len(server.messages) == 4
+
+
+def test_a_server_that_waits_for_content_in_the_middle_of_an_envelope_is_not_waited_for(world: World) -> None:
+    with (
+        SMTPServer(extensions=["PIPELINING"]) as server,
+        world.session(server.host, server.port, retry=RetryPolicy(attempts=1)) as session,
+    ):
+        server.reply_to("MAIL", ("354 Go ahead", SILENCE), 1, after=3)  # a reply too many, before a refused RCPT
+        receipts = list(session.send_many([(MESSAGE, TO_BOB)] * 8))
+        assert len(server.messages) >= sum(receipt.status is Status.SENT for receipt in receipts) >= 3
+        assert session.send(MESSAGE, sender="ann@example.com", recipients=BOB)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from wlsmtp.results.reply import are_positive
 from wlsmtp.smtp import judge
 from wlsmtp.smtp.plan import Flow
 from wlsmtp.smtp.quirks import Trust
-from wlsmtp.smtp.transaction import Misunderstood, OutOfStep, Trial
+from wlsmtp.smtp.transaction import Misunderstood, OutOfStep, Shifted, Trial
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from wlsmtp.results.reply import Reply
     from wlsmtp.smtp.quirks import ServerQuirks
     from wlsmtp.smtp.transaction import ChunkProbe, Transaction
+    from wlsmtp.smtp.wording import Wording
 
 
 _STORES_WHAT_FOLLOWS = {
@@ -93,6 +94,8 @@ def from_reset(quirks: ServerQuirks, reply: Reply, transaction: Transaction | No
             quirks.set_behind(Trust.BROKEN, by_bdat=transaction.follows)
         if quirks.rset is Trust.PROVEN:
             raise OutOfStep(f"{server} refused RSET, which it had accepted before", stage=Stage.RSET, reply=reply)
+        if transaction is not None and transaction.flow is Flow.PIPELINED_BDAT and transaction.is_wanted:
+            raise Shifted(f"{server} refused RSET, and accepted what came behind it", stage=Stage.RSET, reply=reply)
         quirks.rset = Trust.BROKEN
         raise _misunderstood(transaction, Misunderstood.about(server, "RSET", reply, Stage.RSET))
 
@@ -138,16 +141,28 @@ def out_of_step_if_shifted(error: SMTPError, in_flight: Iterable[Transaction | T
         matters = (
             not (surplus.is_positive and are_good) if is_whole or one.plan.is_lmtp else surplus.is_positive > are_good
         )
+        if matters and is_whole:
+            return Shifted(error.message, stage=error.stage, reply=surplus)
         if matters:
             return OutOfStep(error.message, stage=error.stage, reply=surplus)
     return error
 
 
-def from_delivery(quirks: ServerQuirks, transaction: Transaction, window_limit: int) -> None:
+def from_surplus(quirks: ServerQuirks, error: SMTPError) -> None:
+    """Learn from an error whether the server sends replies too many. By DATA the 354 shows where a message stands."""
+    if isinstance(error, Shifted):
+        quirks.bdat = Trust.BROKEN
+
+
+def from_delivery(quirks: ServerQuirks, wording: Wording, transaction: Transaction, window_limit: int) -> None:
     """Learn from a delivered message."""
     if quirks.window is not None or not quirks.has_delivered:
         quirks.delivered(window_limit)
-    if transaction.by_bdat and quirks.bdat is Trust.UNPROVEN:
+    if not transaction.by_bdat:
+        return
+    if not wording.learn(transaction.rset_reply, transaction.mail, transaction.rcpts, transaction.last):
+        quirks.bdat = Trust.BROKEN
+    if quirks.bdat is Trust.UNPROVEN:
         quirks.bdat = Trust.PROVEN
 
 

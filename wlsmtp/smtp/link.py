@@ -10,7 +10,7 @@ A link that has failed in any way stays broken: its later replies could not be p
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 from wlsmtp.errors import (
@@ -43,6 +43,14 @@ needs."""
 
 
 _MOST_CLEAN = 32
+
+
+def blocks(octets: bytes) -> Iterable[bytes | memoryview]:
+    """Return ``octets`` in blocks."""
+    if len(octets) <= BLOCK:
+        return (octets,)
+    view = memoryview(octets)
+    return (view[start : start + BLOCK] for start in range(0, len(view), BLOCK))
 
 
 class Link:

@@ -75,7 +75,8 @@ BEHAVIOURS = (
     Behaviour(
         "bdat", "BDAT",
         "content sent by BDAT is accepted",
-        "500, 502 or 503 to content sent by BDAT, unless the reply names a policy (x.7.x)",
+        "500, 502 or 503 to content sent by BDAT, unless the reply names a policy (x.7.x). One reply too "
+        "many. Replies to content in the words of those to MAIL or RCPT, so that one too many would not be noticed",
         "DATA",
         ("PIPELINING", "CHUNKING"), needs_mail=True,
     ),

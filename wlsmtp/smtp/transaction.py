@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     from wlsmtp.results.reply import Reply
     from wlsmtp.smtp.link import Link
     from wlsmtp.smtp.plan import Flow, Plan
+    from wlsmtp.smtp.wording import Wording
 
 
 _START_MAIL_INPUT = 354
 _DATA, _CONTENT = Stage.DATA, Stage.CONTENT
+_REFUSED = 400
+"""Replies from this code on are refusals."""
 
 
 class NotStarted(ConnectionFailed):
@@ -50,6 +53,10 @@ class Bystander(ConnectionFailed):
 class OutOfStep(ProtocolError):
     """A reply that cannot be: replies and commands no longer correspond, so the state of everything in flight is
     unknown."""
+
+
+class Shifted(OutOfStep):
+    """The server has sent a reply too many, so that later ones answer other commands than their places say."""
 
 
 class ChunkProbe(Expectation):
@@ -185,7 +192,7 @@ class Transaction(Expectation):
             return True
         if self.rset_reply is not None and not self.rset_reply.is_positive:
             return False
-        self._check_envelope()
+        self.check_envelope()
         if self.flow is STEP_BY_STEP and (following := self._next_command()) is not None:
             self._queue(link, *following)
             return True
@@ -309,26 +316,40 @@ class Transaction(Expectation):
 
     # Results
 
-    def settle_if_accepted(self) -> bool:
+    def settle_if_accepted(self, wording: Wording) -> bool:
         """Set the outcome if everything was answered and accepted, the usual case; return whether it was."""
         last = self.chunks[-1] if self.chunks else self
         if last.left or last.not_positive or self.wants_writer:
             return False
-        if self.flow is not PIPELINED_BDAT and not (self._was_all_accepted and self.is_fully_queued):
+        if self.flow is PIPELINED_BDAT:
+            if wording.is_for_envelope(last.replies[-1]):
+                return False  # ``conclude`` raises the error
+        elif not (self._was_all_accepted and self.is_fully_queued):
             return False
         self.outcome = judge.accepted(self.plan.envelope.addresses, last.replies[-1])
         return True
 
-    def conclude(self) -> Outcome:
-        """Set and return the outcome once everything is answered. Raises ``ProtocolError`` when the replies make no
-        sense; ``interrupt`` sets the outcome then."""
+    def depends_on(self, following: Transaction | Trial | None) -> bool:
+        """Return whether the reply to the RSET of ``following`` must come first. One reply too many would make the
+        refusal of a recipient look like that of a whole message; the reply to that RSET shows it."""
+        if self.flow is not PIPELINED_BDAT or not isinstance(following, Transaction):
+            return False
+        return following.with_reset and not following.replies and self.is_wanted and self.replies[-1].code >= _REFUSED
+
+    def conclude(self, wording: Wording, following: Transaction | Trial | None = None) -> Outcome:
+        """Set and return the outcome once everything is answered; ``following`` was sent behind it. Raises
+        ``ProtocolError`` when the replies make no sense; ``interrupt`` sets the outcome then."""
         if not self.chunks:
-            self._check_envelope()
+            self.check_envelope()
         self._check_content()
+        if self.flow is PIPELINED_BDAT and self.is_wanted:
+            self._check_wording(wording, following.rset_reply if isinstance(following, Transaction) else None)
         self.outcome = outcome = self._outcome()
         return outcome
 
-    def _check_envelope(self) -> None:
+    def check_envelope(self) -> None:
+        """Raise ``OutOfStep`` if a command before DATA was answered as if it were DATA. The server then waits for
+        content, and no other reply may ever come."""
         for place, reply in enumerate(self.replies[: self.with_reset + 1 + len(self.plan.envelope.rcpt_lines)]):
             if reply.is_intermediate:
                 stage = stages_of(len(self.plan.envelope.rcpt_lines), None, self.with_reset)[place]
@@ -352,6 +373,13 @@ class Transaction(Expectation):
         if has_end and finals[-1].is_positive and not are_positive(finals):
             words = f"{self.plan.server} refused a part of the content and accepted its end"
             raise OutOfStep(words, stage=Stage.CONTENT, reply=finals[-1])
+
+    def _check_wording(self, wording: Wording, next_rset: Reply | None) -> None:
+        content = self.replies[-1]
+        is_accepted = content.is_positive
+        if wording.is_for_envelope(content) if is_accepted else wording.is_shifted(self.mail, next_rset):
+            words = f"{self.plan.server} sent a reply too many, and so its replies belong to other commands"
+            raise Shifted(words, stage=Stage.CONTENT, reply=content)
 
     def _outcome(self) -> Outcome:
         recipients, finals, server = self.plan.envelope.addresses, self.content_replies, self.plan.server
@@ -379,6 +407,10 @@ class Transaction(Expectation):
         recipients = self.plan.recipients
         if is_out_of_step:
             self.outcome = judge.out_of_step(recipients, error, end_written=end_written)
+            return
+        is_answered = bool(self.replies) and not self.left
+        if self.flow is PIPELINED_BDAT and is_answered and self.replies[-1].code >= _REFUSED:
+            self.outcome = self._outcome()
             return
         rcpts: list[Reply | None] = [*self.rcpts]
         rcpts += [None] * (len(recipients) - len(rcpts))

@@ -19,14 +19,13 @@ from typing import TYPE_CHECKING
 from wlsmtp.errors import ConnectionFailed, DeadlineExceeded, ProtocolError, SMTPError, Stage
 from wlsmtp.io.order import Rank
 from wlsmtp.smtp import delivery, judge, learning
-from wlsmtp.smtp.link import BLOCK
+from wlsmtp.smtp.link import blocks
 from wlsmtp.smtp.plan import PIPELINED_BDAT
 from wlsmtp.smtp.quirks import BROKEN, PROVEN, UNPROVEN
 from wlsmtp.smtp.transaction import TRIAL_TIMEOUT, Bystander, Misunderstood, NotStarted, OutOfStep, Transaction, Trial
+from wlsmtp.smtp.wording import Wording
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from wlsmtp.io.base import IO
     from wlsmtp.receipt import Outcome
     from wlsmtp.results.reply import Reply
@@ -63,6 +62,7 @@ class Window:
         self.must_end: bool = False
         """True if the connection must not carry another message: it exceeds the server's limit, or the server may keep
         an envelope and has no RSET."""
+        self._wording = Wording()
         self._must_reset = False
         """True if the server may still keep an envelope, so that RSET must come first (RFC 5321 §4.1.1.5)."""
         self._last_refused = -1  # the value of ``settled`` after the last refusal
@@ -127,7 +127,7 @@ class Window:
                 self._is_writing = True
                 octets = self.link.take_unsent()
             try:
-                for block in _blocks(octets):
+                for block in blocks(octets):
                     await self.link.stream.write(block, deadlines("block"))
             except (OSError, TimeoutError) as error:
                 self._writing_failed(error)
@@ -223,7 +223,7 @@ class Window:
                 if not isinstance(failure, OutOfStep):
                     self._settle_answered_locked()
             except SMTPError as error:
-                failure = failure or error
+                failure = error if failure is None or isinstance(error, OutOfStep) else failure
             if failure is not None:
                 self._connection_failed_locked(failure)
 
@@ -351,27 +351,34 @@ class Window:
 
     def _settle_accepted_locked(self) -> None:
         """Settle all that were answered and accepted, up to the first that was not: the usual case."""
-        quirks, transactions = self._quirks, self._open
-        learns = quirks.bdat is UNPROVEN or quirks.window is not None or not quirks.has_delivered
+        quirks, transactions, wording = self._quirks, self._open, self._wording
+        learns = quirks.window is not None or not quirks.has_delivered or not wording.is_known
         count = octets = 0
         try:
-            while transactions and isinstance(head := transactions[0], Transaction) and head.settle_if_accepted():
+            while (
+                transactions and isinstance(head := transactions[0], Transaction) and head.settle_if_accepted(wording)
+            ):
                 transactions.popleft()
                 count, octets, self.has_delivered = count + 1, octets + head.plan.content.size, True
                 if learns:
-                    learning.from_delivery(quirks, head, self._max_in_flight)
+                    learning.from_delivery(quirks, wording, head, self._max_in_flight)
         finally:
             self._count_settled_locked(count, octets)
 
     def _step_locked(self, head: Transaction | Trial) -> bool:
         """Let the oldest take its next step if it was answered; return whether it was."""
         if not head.is_answered:
+            if isinstance(head, Transaction) and head.not_positive:
+                head.check_envelope()
             return False
         if isinstance(head, Trial):
             self._open.popleft()
             learning.from_trial(self._quirks, head)
         elif head.flow is PIPELINED_BDAT or not self._advance_locked(head):
-            self._conclude_locked(head)
+            following = self._open[1] if len(self._open) > 1 else None
+            if head.depends_on(following) and not self.link.ended:
+                return False
+            self._conclude_locked(head, following)
         return True
 
     def _advance_locked(self, transaction: Transaction) -> bool:
@@ -388,15 +395,15 @@ class Window:
             self._probe_behind_locked(transaction)
         return True
 
-    def _conclude_locked(self, transaction: Transaction) -> None:
+    def _conclude_locked(self, transaction: Transaction, following: Transaction | Trial | None) -> None:
         if transaction.with_reset and not (rset_reply := transaction.replies[0]).is_positive:
             learning.from_reset(self._quirks, rset_reply, transaction)
-        outcome = transaction.conclude()
+        outcome = transaction.conclude(self._wording, following)
         self._open.popleft()
         self._count_settled_locked(1, transaction.plan.content.size)
         if outcome.error is None or not outcome.is_certainly_not_sent:
             self.has_delivered = True
-            learning.from_delivery(self._quirks, transaction, self._max_in_flight)
+            learning.from_delivery(self._quirks, self._wording, transaction, self._max_in_flight)
         else:
             self._refused_locked(transaction, outcome.error)
 
@@ -435,6 +442,7 @@ class Window:
         self._settle_all_locked(error)
 
     def _learn_from_loss_locked(self, error: SMTPError) -> None:
+        learning.from_surplus(self._quirks, error)
         if isinstance(error, Misunderstood | OutOfStep) or not self._open:
             return
         head, closing_reply = self._open[0], self.link.closing_reply
@@ -475,13 +483,6 @@ class Window:
 _FINAL_READ_TIME = 1.0
 """Seconds to read what a server sent before it closed: it has already arrived."""
 _TIMEOUTS: dict[Stage, StageName] = {Stage.DATA: "data", Stage.CONTENT: "content"}
-
-
-def _blocks(octets: bytes) -> Iterable[bytes | memoryview]:
-    if len(octets) <= BLOCK:
-        return (octets,)
-    view = memoryview(octets)
-    return (view[start : start + BLOCK] for start in range(0, len(view), BLOCK))
 
 
 def _interrupted(stage: Stage) -> ConnectionFailed:

@@ -1,0 +1,107 @@
+"""A server that sends one reply too many in the middle of a window: each later reply answers the command before the one
+that it seems to answer, and yet no receipt may say what is not so."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from tests.faults.table import BOB, CLEO, SENDER, Mode
+from tests.faults.test_window import ONCE, check_account, content, copies, items
+from tests.worlds import World
+from wlsmtp import Envelope, Pipelining
+from wlsmtp.results.reply import Reply
+from wlsmtp.smtp.wording import Wording
+from wlsmtp.testing import SMTPServer
+from wlsmtp.testing.conversation import ServerSide
+
+COUNT, AT = 12, 3
+
+
+class SaysOk(ServerSide):
+    """A server whose accepting replies all read alike."""
+
+    def _say_text(self, reply: str) -> None:
+        is_plain = reply.startswith("25") and "\r\n" not in reply
+        super()._say_text("250 OK" if is_plain else reply)
+
+
+class Alike(SMTPServer):
+    side = SaysOk
+
+
+SURPLUS = ["250 2.0.0 Queued", "250 2.0.0 Ok", "250 2.1.5 Recipient ok", "550 5.7.1 No", "451 4.3.0 Later"]
+REFUSALS = {
+    "nothing": (),
+    "a sender": ("MAIL",),
+    "the first recipient": (f"RCPT <{BOB}>".upper(),),
+    "the second recipient": (f"RCPT <{CLEO}>".upper(),),
+    "all recipients": (f"RCPT <{BOB}>".upper(), f"RCPT <{CLEO}>".upper()),
+    "a content": (".",),
+}
+
+
+SOME = list(
+    product([SMTPServer, Alike], SURPLUS, ["STORED", f"RCPT <{BOB}>".upper()], [AT + 1, COUNT - 1], REFUSALS, [1, 2])
+)
+"""What the server says too much, behind what, which message it refuses in part, and how many recipients each has."""
+
+
+@pytest.mark.parametrize(
+    ("server_class", "surplus", "behind", "at", "refused", "recipients"),
+    SOME,
+)
+def test_one_reply_too_many_falsifies_no_receipt(
+    world: World,
+    server_class: type[SMTPServer],
+    surplus: str,
+    behind: str,
+    at: int,
+    refused: str,
+    recipients: int,
+) -> None:
+    with (
+        server_class(extensions=Mode.CHUNKING.extensions, quirks=["slow-window"]) as server,
+        world.session(server.host, server.port, retry=ONCE, pipelining=Pipelining(max_in_flight=6)) as session,
+    ):
+        usual = "250 2.0.0 Queued" if behind == "STORED" else "250 2.1.5 Recipient ok"
+        server.reply_to(behind, (usual, surplus), 1, after=AT)
+        for stage in REFUSALS[refused]:
+            server.reply_to(stage, "550 5.7.1 Not here", 1, after=at)
+        mails = [(message, Envelope(SENDER, [BOB, CLEO][:recipients])) for message, _ in items()]
+        receipts = list(session.send_many(mails))
+        assert len(receipts) == COUNT
+        for number, receipt in enumerate(receipts):
+            check_account(receipt, copies(server, number))
+        *_, after = session.send_many([(content(COUNT + number), Envelope(SENDER, [BOB])) for number in range(COUNT)])
+        assert after
+
+
+POSTFIX = ("2.0.0 Ok", "2.1.0 Ok", "2.1.5 Ok", "2.0.0 Ok: queued as 4X1")
+EXIM = ("Reset OK", "OK", "Accepted", "OK id=1vPqXr-000000001-1abc")
+SENDMAIL = (
+    "2.0.0 Reset state",
+    "2.1.0 <ann@x>... Sender ok",
+    "2.1.5 <bob@y>... Recipient ok",
+    "2.0.0 5ATMd Message accepted",
+)
+SUBETHA = ("Ok", "Ok", "Ok", "Ok")
+
+
+@pytest.mark.parametrize(
+    ("texts", "shows"), [(POSTFIX, True), (EXIM, True), (SENDMAIL, True), (SUBETHA, False), (("",) * 4, False)]
+)
+def test_words_show_the_place_of_a_reply(texts: tuple[str, ...], shows: bool) -> None:
+    rset, mail, rcpt, queued = (Reply(250, (text,)) for text in texts)
+    wording = Wording()
+    assert wording.learn(rset, mail, [rcpt], queued) is shows and wording.is_known
+    assert not wording.is_for_envelope(queued)
+    assert wording.is_for_envelope(rcpt) is wording.is_for_envelope(mail) is shows
+    assert (
+        not wording.is_shifted(mail, rset)
+        and not wording.is_shifted(mail, Reply(421))
+        and not wording.is_shifted(mail, None)
+    )
+    assert wording.is_shifted(rset, rset) is wording.is_shifted(mail, queued) is shows
+    assert wording.is_shifted(mail, Reply(503))
