@@ -42,7 +42,7 @@ LOGIN = [
     login("says 454 for invalid credentials", "454 4.7.0 Invalid credentials", code=454, hint="password"),
     login("has had too many logins: 454", "454 4.7.0 Too many login attempts, please try again later.", code=454,
           hint="less often"),
-    login("has had too many logins: 421", ("421 4.7.0 Too many failed logins", CLOSE), code=421, hint="less often"),
+    login("has had too many logins: 421", ("421 4.7.0 Too many failed logins", CLOSE), code=421, hint="wait"),
     login("answers AUTH with 421", ("421 4.3.2 Bye", CLOSE), again=DELIVERED, code=421),
     login("closes at AUTH", CLOSE, ConnectionFailed, DELIVERED, over_tls=True),
     login("resets the connection at AUTH", RESET, ConnectionFailed, DELIVERED, over_tls=True),
