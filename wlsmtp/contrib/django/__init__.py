@@ -55,14 +55,15 @@ class EmailBackend(DjangoBackend):
 
     def __init__(self, *args: Any, alias: str | None = None, **options: Any) -> None:
         """Store the options; nothing is connected yet. Raises ``InvalidMailer`` for an unknown option of a mailer."""
-        options = {**dict(zip(_POSITIONAL, args, strict=False)), **options}
-        options = {name: value for name, value in options.items() if value is not None}
+        options = Fields({**dict(zip(_POSITIONAL, args, strict=False)), **options})
+        del args  # reports of errors show variables, but not what is in ``Fields``
+        options = Fields((name, value) for name, value in options.items() if value is not None)
         overrides = options.keys() if alias is None else options.get("_ignore_unknown_kwargs", ())
         self.is_kept: bool = set(overrides) <= {"fail_silently"}
         self._given: dict[str, Any] = dict(getattr(settings, "WLSMTP", None) or {}) if alias is None else {}
         self._given |= {name: value for name, value in options.items() if name in _OPTIONS | _DJANGO}
         self._names_server: bool = not _NAMES_A_SERVER.isdisjoint(self._given)
-        passed = {name: value for name, value in options.items() if name not in _OPTIONS}
+        passed = Fields((name, value) for name, value in options.items() if name not in _OPTIONS)
         if alias is not None and self._names_server:
             passed.setdefault("host", "")  # which Django asks for
         super().__init__(**passed, alias=alias)
