@@ -28,7 +28,7 @@ FROM_THE_REPOSITORY = {
 """Files of the site that are kept elsewhere in the repository, where their readers look for them."""
 
 BOOSTS = {
-    "reference/api/": 0.0005, "changelog": 0.1, "explanation/results": 0.1, "reference/features": 0.3, "index": 0.3,
+    "reference/api/": 0.0005, "changelog": 0.1, "explanation/results": 0.0005, "reference/features": 0.3, "index": 0.3,
     "reference/faults": 0.0005, "reference/servers": 0.4, "reference/cli": 0.4, "migration/": 0.5,
     "explanation/robustness": 0.4, "explanation/benchmarks": 0.4,
 }  # fmt: skip
