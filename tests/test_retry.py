@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import random
 
 import pytest
 
@@ -205,3 +206,12 @@ def test_the_time_that_the_server_names_is_obeyed(
         ):
             session.send(MESSAGE)
     assert slept == pauses and caught.value.retry_after
+
+
+def test_a_pause_takes_no_random_number_of_the_program(world: World) -> None:
+    policy = RetryPolicy(attempts=2, backoff=0, jitter=0.001)
+    with SMTPServer() as server, world.session(server.host, server.port, retry=policy) as session:
+        server.reply_to("MAIL", "451 4.3.0 Later", 1)
+        before = random.getstate()
+        receipt = session.send(b"Subject: hello\r\n\r\n", sender="ann@example.com", recipients="bob@example.org")
+        assert receipt.attempts == 2 and random.getstate() == before

@@ -207,7 +207,9 @@ def _state(attempts: int, error: SMTPError | None, elapsed: float = 0.0, waited:
 
 
 def _wait(policy: RetryPolicy, state: RetryCallState) -> float:
-    from tenacity import wait_exponential, wait_random
+    from random import SystemRandom
+
+    from tenacity import wait_exponential
 
     if policy.wait is not None:
         try:
@@ -217,8 +219,9 @@ def _wait(policy: RetryPolicy, state: RetryCallState) -> float:
             raise ValueError(pause)
         except Exception:
             log.exception(_FAILED, "wait", "backoff")
-    wait = wait_exponential(multiplier=policy.backoff, max=policy.max_backoff) + wait_random(0, policy.jitter)
-    return wait(state)
+    # A worker pauses at any moment: the numbers of ``random`` belong to the program, which may have seeded them.
+    jitter = SystemRandom().uniform(0, policy.jitter)
+    return wait_exponential(multiplier=policy.backoff, max=policy.max_backoff)(state) + jitter
 
 
 def _stops(policy: RetryPolicy, state: RetryCallState) -> bool:
