@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from wlsmtp.errors import SMTPError
 from wlsmtp.events import Failed, Sent
-from wlsmtp.receipt import Receipt, RecipientStatus, Status, overall_status
+from wlsmtp.receipt import Receipt, Status, overall_status
 from wlsmtp.results.statistics import Statistics
 
 if TYPE_CHECKING:
@@ -22,8 +22,7 @@ _COUNTED = {
     Status.ERROR: "failed",
     Status.UNKNOWN: "unknown",
 }
-# A member is slow to read from its class in Python 3.11.
-_SENT, _ACCEPTED = Status.SENT, RecipientStatus.ACCEPTED
+_SENT = Status.SENT  # a member is slow to read from its class in Python 3.11
 
 
 class Accounts:
@@ -44,10 +43,6 @@ class Accounts:
         error, status = outcome.error, _SENT
         if error is not None:
             status = overall_status(outcome.recipients)
-        elif not _is_all_accepted(outcome):
-            # Only a third-party transport can get here; it must not pass for a success.
-            words = f"{type(self._transport).__name__} did not deliver the message, and did not say why"
-            status, error = overall_status(outcome.recipients), SMTPError(words)
         receipt = Receipt(
             f"{self._session}{next(self._numbers):08x}",
             status,
@@ -99,10 +94,3 @@ class Accounts:
             self._announce(Failed(receipt, receipt.error, self._transport.name, seconds, is_streamed))
         elif self._announce.wants_successes:
             self._announce(Sent(receipt, self._transport.name, seconds, is_streamed))
-
-
-def _is_all_accepted(outcome: Outcome) -> bool:
-    for result in outcome.recipients:  # noqa: SIM110 - asked for every message, and all() takes three times as long
-        if result.status is not _ACCEPTED:
-            return False
-    return True

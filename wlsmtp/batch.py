@@ -20,7 +20,6 @@ from wlsmtp.message.merge import MergeRow
 from wlsmtp.receipt import Status
 from wlsmtp.retry import RetryState
 from wlsmtp.smtp.deadlines import Deadlines
-from wlsmtp.transports.base import unreported
 
 if TYPE_CHECKING:
     from wlsmtp.accounts import Accounts
@@ -125,7 +124,7 @@ class Batch:
                     self._absent += io.now() - left_at
         finally:
             await stream.aclose()
-        self._note_missing_outcomes()
+        self._note_early_end()
         self._give_up_waiting()
         self._report(io.now() - began - self._absent)
         if ready := self._ready():
@@ -227,15 +226,8 @@ class Batch:
             if self._session_error is None and _concerns_all(outcome):
                 self._session_error = outcome.error
 
-    def _note_missing_outcomes(self) -> None:
-        """Note that the stream has ended early: what was read and not reported is in doubt, and the rest of the input
-        was not sent."""
-        while self._in_flight:
-            entry = self._in_flight.popleft()
-            latest = unreported(self._transport, entry.envelope)
-            whole = latest if entry.outcome is None else entry.outcome.updated_by(latest)
-            attempts = entry.retry_state.attempts + 1 if entry.retry_state is not None else 1
-            self._conclude(entry, whole, attempts, self._io.now())
+    def _note_early_end(self) -> None:
+        """Note that a third-party transport has ended the stream early, and the rest of the input was not sent."""
         if not self._has_read_all and self._session_error is None:
             words = f"{self._transport.name} ended the stream; the rest of the input was not sent"
             self._failure_of_input = self._failure_of_input or SMTPError(words)

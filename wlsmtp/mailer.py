@@ -26,6 +26,7 @@ from wlsmtp.retry import RetryState, keep_trying
 from wlsmtp.settings.config import Mode, SessionConfig
 from wlsmtp.smtp.authentication import check_mechanisms
 from wlsmtp.smtp.deadlines import Deadlines
+from wlsmtp.transports.audit import audited
 from wlsmtp.transports.base import Context
 from wlsmtp.transports.registry import transport_of
 from wlsmtp.wire.extensions import Capabilities
@@ -52,6 +53,7 @@ class Mailer:
         self.announce: Announcer = Announcer(config.listeners)
         self._context = Context(config, io, self.announce)
         self.transport: Transport = transport_of(self._context)
+        self._delivering = audited(self.transport)
         self.accounts: Accounts = Accounts(self._context, self.transport)
         self._intake = Intake(self._context, self.transport)
         self._hooks = Hooks(config, io)
@@ -68,7 +70,7 @@ class Mailer:
         outbox, rules = make_outbox(self.config.outbox), Rules(self.config.outbox_retry, self.config.all_or_nothing)
         pace = pace_of(self.config, outbox)
         hire = partial(
-            Worker, outbox, self.transport, rules, self.io, self.announce,
+            Worker, outbox, self._delivering, rules, self.io, self.announce,
             deadlines=self.deadlines, count=self.accounts.count, sign=self._intake.signed,
         )  # fmt: skip
 
@@ -220,7 +222,7 @@ class Mailer:
             return self._post_many(items, within)
         if within is not None:
             raise _needs_outbox({"within": True})
-        receipts = Batch(self._context, self.transport, self._intake, self.accounts, items, connections).receipts()
+        receipts = Batch(self._context, self._delivering, self._intake, self.accounts, items, connections).receipts()
         return self._hooks.after_each(receipts) if self._hooks.has_after else receipts
 
     async def _post_many(
@@ -259,12 +261,12 @@ class Mailer:
 
     async def _deliver(self, mail: Mail, timeout: float | None) -> Receipt:
         deadlines, content = self.deadlines(timeout), mail.content
-        outcome, attempts = await self.transport.deliver(mail.envelope, content, deadlines), 1
+        outcome, attempts = await self._delivering.deliver(mail.envelope, content, deadlines), 1
         if outcome.error is not None:
             state = RetryState(mail.envelope, self.config, self.announce, content.message_id)
 
             async def attempt(to: Envelope) -> Outcome:
-                return await self.transport.deliver(to, content, deadlines)
+                return await self._delivering.deliver(to, content, deadlines)
 
             outcome, attempts = await keep_trying(outcome, attempt, state, self.io, deadlines)
         return self.accounts.receipt_for(outcome, content, attempts, self.io.now() - deadlines.began)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,32 @@ from tests.worlds import World
 from wlsmtp import (
     AsyncSMTPSession,
     ConfigError,
+    ContentRefused,
+    Envelope,
     MemoryTransport,
     Message,
+    OutcomeUnknown,
     Receipt,
+    RecipientResult,
     RecipientStatus,
+    Reply,
+    RetryPolicy,
     SMTPError,
     SMTPSession,
     Status,
 )
+from wlsmtp.events import Event, Retrying
 from wlsmtp.testing.transport_contract import TransportContract
-from wlsmtp.transports import ByDomainTransport, EmlTransport, FailoverTransport
+from wlsmtp.transports import (
+    ByDomainTransport,
+    Content,
+    Deadlines,
+    EmlTransport,
+    FailoverTransport,
+    Outcome,
+    Transport,
+    WholeTransport,
+)
 
 PAGE = next(page for page in PAGES if page.stem == "transports").read_text(encoding="utf-8")
 EXAMPLE = next(block for block in FENCE.findall(PAGE) if "class JSONLinesTransport" in block)
@@ -113,7 +129,8 @@ def test_after_a_stream_that_ends_early_no_message_has_the_receipt_of_another(wo
     messages = [Message(sender="ann@example.com", to=f"u{number}@example.org", text="x") for number in range(4)]
     with world.session(transport=FailoverTransport(EndsEarly())) as session:
         receipts = list(session.send_many(messages))
-    assert [receipt.status for receipt in receipts] == [Status.SENT, Status.UNKNOWN] * 2
+    # One that ends early counts as down, and then gets the messages one by one.
+    assert [receipt.status for receipt in receipts] == [Status.SENT, Status.UNKNOWN, Status.SENT, Status.SENT]
     assert [receipt.message_id for receipt in receipts] == [message.message_id for message in messages]
     assert [receipt.recipients[0].address for receipt in receipts] == [f"u{number}@example.org" for number in range(4)]
 
@@ -153,3 +170,281 @@ def test_a_transport_that_a_session_has_refused_is_free_for_another(world: World
         world.session(transport=transport, partial="abort")
     with world.session(transport=transport) as session:
         assert session.send(sender="ann@example.com", to="bob@example.org", text="x")
+
+
+def outcome_of(envelope: Envelope, *statuses: RecipientStatus) -> Outcome:
+    return Outcome(tuple(map(RecipientResult, envelope.addresses, statuses)))
+
+
+ACCEPTED, NOT_SENT, UNKNOWN = RecipientStatus.ACCEPTED, RecipientStatus.NOT_SENT, RecipientStatus.UNKNOWN
+TO = ["bob@example.org", "cleo@example.net"]
+BOTH_IN_DOUBT = [UNKNOWN, UNKNOWN]
+LIES: dict[str, tuple[Callable[[Envelope], Any], list[RecipientStatus], str]] = {
+    "one recipient is missing": (
+        lambda envelope: outcome_of(envelope, ACCEPTED),
+        [ACCEPTED, UNKNOWN],
+        "returned no clear result for cleo@example.net",
+    ),
+    "no recipient at all": (lambda envelope: Outcome(()), BOTH_IN_DOUBT, "no clear result for bob@example.org, cleo"),
+    "another recipient": (
+        lambda envelope: Outcome.of(["bob@example.org", "dora@example.org"], ACCEPTED),
+        [ACCEPTED, UNKNOWN],
+        "no clear result for cleo@example.net",
+    ),
+    "one recipient is both accepted and not": (
+        lambda envelope: Outcome((*Outcome.of(TO, ACCEPTED).recipients, *Outcome.of(TO[:1], NOT_SENT).recipients)),
+        [UNKNOWN, ACCEPTED],
+        "no clear result for bob@example.org",
+    ),
+    "nothing": (lambda envelope: None, BOTH_IN_DOUBT, "returned nothing, not an Outcome"),
+    "a truth value": (lambda envelope: True, BOTH_IN_DOUBT, "returned a bool, not an Outcome"),
+    "its type": (lambda envelope: Outcome, BOTH_IN_DOUBT, "returned a type, not an Outcome"),
+    "texts in place of results": (
+        lambda envelope: Outcome(tuple(TO)),  # type: ignore[arg-type]
+        BOTH_IN_DOUBT,
+        "recipients are not RecipientResults",
+    ),
+    "a status that is none": (
+        lambda envelope: Outcome.of(TO, "sent"),  # type: ignore[arg-type]
+        BOTH_IN_DOUBT,
+        "a status that is a str",
+    ),
+    "a text in place of a reply": (
+        lambda envelope: Outcome.of(TO, ACCEPTED, reply="250 Ok"),  # type: ignore[arg-type]
+        BOTH_IN_DOUBT,
+        "a reply that is a str",
+    ),
+    "an error that is none of this package": (
+        lambda envelope: Outcome.of(TO, NOT_SENT, error=OSError()),  # type: ignore[arg-type]
+        BOTH_IN_DOUBT,
+        "an error that is an OSError",
+    ),
+    "in doubt without an error": (
+        lambda envelope: outcome_of(envelope, ACCEPTED, UNKNOWN),
+        [ACCEPTED, UNKNOWN],
+        "did not deliver the message, and did not say why",
+    ),
+}
+WAYS = ("send", "send_many", "failover", "failover, send_many", "by_domain", "outbox")
+
+
+class Liar(Transport):
+    """Returns what it is told to."""
+
+    def __init__(self, lie: Callable[[Envelope], Any]) -> None:
+        self.lie = lie
+
+    async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
+        return self.lie(envelope)  # type: ignore[no-any-return]
+
+
+def receipt_by(world: World, way: str, transport: Transport) -> Receipt:
+    """Send a message to two recipients by a third-party transport, in one of the ways."""
+    if way.startswith("failover"):
+        transport = FailoverTransport(transport, MemoryTransport())
+    elif way == "by_domain":
+        transport = ByDomainTransport({"*": transport})
+    message = Message(sender="ann@example.com", to=TO, text="x")
+    with world.session(transport=transport, mode="async" if way == "outbox" else "sync") as session:
+        if way == "outbox":
+            receipt: Receipt = session.wait(session.send(message))
+        elif way.endswith("send_many"):
+            [receipt] = session.send_many([message])
+        else:
+            try:
+                receipt = session.send(message)
+            except SMTPError as error:
+                assert error.receipt is not None
+                receipt = error.receipt
+    return receipt
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("lie", LIES)
+def test_no_recipient_counts_as_served_unless_the_transport_says_so(world: World, lie: str, way: str) -> None:
+    told, expected, words = LIES[lie]
+    receipt = receipt_by(world, way, Liar(told))
+    assert [(result.address, result.status) for result in receipt.recipients] == list(zip(TO, expected, strict=True))
+    assert not receipt and isinstance(receipt.error, OutcomeUnknown)
+    assert "Liar" in str(receipt.error) and words in str(receipt.error)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_results_in_another_order_are_put_in_order(world: World, way: str) -> None:
+    receipt = receipt_by(world, way, Liar(lambda envelope: Outcome.of(reversed(envelope.addresses), ACCEPTED)))
+    assert receipt and [result.address for result in receipt.recipients] == TO
+
+
+def test_a_recipient_that_was_not_sent_to_without_a_word_goes_to_the_next_transport(world: World) -> None:
+    other = MemoryTransport()
+    transport = FailoverTransport(Liar(lambda envelope: outcome_of(envelope, ACCEPTED, NOT_SENT)), other)
+    with world.session(transport=transport) as session:
+        assert session.send(Message(sender="ann@example.com", to=TO, text="x"))
+    assert [message.recipients for message in other.messages] == [("cleo@example.net",)]
+
+
+class Plain(Transport):
+    """Forgets "async"."""
+
+    def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:  # type: ignore[override]
+        return Outcome.of(envelope.addresses, ACCEPTED)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_deliver_that_is_not_async_is_named(world: World, way: str) -> None:
+    if way.endswith("send_many") or way == "outbox":
+        return  # the inherited stream awaits it
+    assert "Plain.deliver must be 'async def'" in str(receipt_by(world, way, Plain()).error)
+
+
+class Carrier(WholeTransport):
+    def __init__(self, result: Any) -> None:
+        self.result = result
+
+    async def carry(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Reply | None:
+        return self.result  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_negative_reply_that_is_returned_is_a_refusal(world: World, way: str) -> None:
+    receipt = receipt_by(world, way, Carrier(Reply(550, ("5.7.1 No",))))
+    assert {result.status for result in receipt.recipients} == {RecipientStatus.REFUSED}
+    assert isinstance(receipt.error, ContentRefused) and "Carrier" in str(receipt.error)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_carry_that_returns_no_reply_leaves_the_message_in_doubt(world: World, way: str) -> None:
+    receipt = receipt_by(world, way, Carrier("250 Ok"))
+    assert {result.status for result in receipt.recipients} == {UNKNOWN}
+    assert "Carrier.carry returned str, neither a Reply nor None" in str(receipt.error)
+
+
+class Collects(MemoryTransport):
+    """Delivers a stream in batches of three, and does not look at None."""
+
+    batch = 3
+
+    async def deliver_many(
+        self, mails: Any, deadlines: Any, connections: int | None = None
+    ) -> AsyncGenerator[list[Outcome], None]:
+        read = []
+        async for mail in mails:
+            if mail is not None:
+                read.append(mail)
+            if len(read) == self.batch:
+                yield [await self.deliver(one.envelope, one.content, deadlines()) for one in read]
+                read = []
+        yield [await self.deliver(one.envelope, one.content, deadlines()) for one in read]
+
+
+@pytest.mark.parametrize("combined", [False, True])
+def test_a_stream_that_ignores_none_is_ended_and_begun_again(
+    world: World, combined: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("wlsmtp.batch.SLOW", -1)  # each message of the input counts as slow
+    inner = Collects()
+    transport = FailoverTransport(inner) if combined else inner
+    with world.session(transport=transport) as session:
+        receipts = list(session.send_many(Message(sender="ann@example.com", to=TO, text="x") for _ in range(5)))
+    assert [receipt.status for receipt in receipts] == [Status.SENT] * 5
+    assert len(inner.messages) == 5
+    [warning] = [record for record in caplog.records if "ignores None" in record.getMessage()]
+    assert warning.getMessage().startswith("Collects.deliver_many ignores None among the mails")
+
+
+def test_a_stream_that_ignores_none_and_forgets_what_it_had_leaves_it_in_doubt(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Forgets(Collects):
+        async def deliver_many(
+            self, mails: Any, deadlines: Any, connections: int | None = None
+        ) -> AsyncGenerator[list[Outcome], None]:
+            async for _ in mails:
+                pass
+            return
+            yield []
+
+    monkeypatch.setattr("wlsmtp.batch.SLOW", -1)
+    with world.session(transport=Forgets()) as session:
+        receipts = list(session.send_many(Message(sender="ann@example.com", to=TO, text="x") for _ in range(3)))
+    assert [receipt.status for receipt in receipts] == [Status.UNKNOWN] * 3
+
+
+STREAMS: dict[str, tuple[Callable[[Outcome], Any], str]] = {
+    "an outcome in no list": (lambda outcome: outcome, "Streams.deliver_many yielded an Outcome, not a list"),
+    "nothing": (lambda outcome: None, "Streams.deliver_many yielded nothing, not a list"),
+    "two for one": (lambda outcome: [outcome] * 2, "yielded more outcomes than it had read messages"),
+}
+
+
+@pytest.mark.parametrize("outbox", [False, True])
+@pytest.mark.parametrize("fault", STREAMS)
+def test_a_stream_of_nonsense_leaves_what_it_had_in_doubt(world: World, fault: str, outbox: bool) -> None:
+    made, words = STREAMS[fault]
+
+    class Streams(Liar):
+        async def deliver_many(
+            self, mails: Any, deadlines: Any, connections: int | None = None
+        ) -> AsyncGenerator[list[Outcome], None]:
+            async for mail in mails:
+                yield made(await self.deliver(mail.envelope, mail.content, deadlines()))
+
+    transport = Streams(lambda envelope: Outcome.of(envelope.addresses, ACCEPTED))
+    message = Message(sender="ann@example.com", to=TO, text="x")
+    if outbox:
+        with world.session(transport=transport, mode="async") as session:
+            final = session.wait(session.send(message))
+    else:
+        with world.session(transport=transport) as session, pytest.raises(SMTPError, match="Streams ended the stream"):
+            for final in session.send_many([message]):  # noqa: B007 - the last is looked at
+                pass
+    assert final.status is Status.UNKNOWN and words in str(final.error)
+
+
+def test_a_deliver_many_that_yields_nothing_is_a_config_error(world: World) -> None:
+    class Returns(Liar):
+        async def deliver_many(  # type: ignore[override]
+            self, mails: Any, deadlines: Any, connections: int | None = None
+        ) -> list[Outcome]:
+            return []
+
+    with (
+        world.session(transport=Returns(lambda envelope: None)) as session,
+        pytest.raises(ConfigError, match=r"Returns\.deliver_many must be an async generator"),
+    ):
+        list(session.send_many([Message(sender="ann@example.com", to=TO, text="x")]))
+
+
+class ReadsNothing(MemoryTransport):
+    streams = 0
+
+    async def deliver_many(
+        self, mails: Any, deadlines: Any, connections: int | None = None
+    ) -> AsyncGenerator[list[Outcome], None]:
+        self.streams += 1
+        return
+        yield []
+
+
+def test_a_stream_that_reads_nothing_is_begun_once_for_each_message_at_most(world: World) -> None:
+    message = Message(sender="ann@example.com", to=TO, text="x")
+    inner = ReadsNothing()
+    with world.session(transport=FailoverTransport(inner)) as session:
+        assert all(session.send_many([message] * 3))  # one by one, as it counts as down
+    assert (inner.streams, len(inner.messages)) == (4, 3)
+
+
+def test_a_worker_pauses_when_its_transport_reads_nothing(world: World) -> None:
+    transport, pauses = ReadsNothing(), list[float]()
+    policy = RetryPolicy(backoff=30, jitter=0)
+
+    def note(event: Event) -> None:
+        if isinstance(event, Retrying):
+            pauses.append(event.delay)
+
+    with world.session(transport=transport, mode="async", retry=policy, listeners=[note]) as session:
+        pending = session.send(Message(sender="ann@example.com", to=TO, text="x"))
+        session.flush(0.3)
+        assert session.status(pending.id) is Status.PENDING
+        session.cancel(pending.id)
+    assert (transport.streams, pauses) == (1, [30])

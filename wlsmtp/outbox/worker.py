@@ -93,6 +93,8 @@ class Worker:
         """When each was given to the transport, by the ids of their receipts."""
         self._given: list[tuple[Entry, Outcome]] = []
         """Outcomes that are being stored."""
+        self._was_asked = False
+        """True if the transport has asked for mail in this round."""
         self._is_claiming = False
         """True if the outbox may have leased mail that the worker does not know of."""
         self._delivered: deque[tuple[float, int]] = deque()
@@ -278,7 +280,7 @@ class Worker:
 
     async def _work(self) -> None:
         """Send all due mail, as one stream through the transport."""
-        self._given, self._is_claiming = [], False
+        self._given, self._is_claiming, self._was_asked = [], False, False
         self._given_at.clear()
         try:
             async with (
@@ -289,6 +291,10 @@ class Worker:
                     self._given = [(self._in_flight.popleft()[0], outcome) for outcome in outcomes]
                     await self._settle(self._given)
                     self._given = []
+            if not self._was_asked:  # a third-party one, which would end each stream like this one
+                self._pause(
+                    SMTPError(f"{self._transport.name} ended the stream before it had read any mail"), is_passing=True
+                )
         except OutboxError:
             raise
         except Exception as failure:  # a transport must not raise; its mail is in doubt then
@@ -337,6 +343,7 @@ class Worker:
     async def _feed(self) -> AsyncGenerator[Mail, None]:
         """Yield due mail, claimed as the transport takes it. It ends rather than wait, so that the transport
         finishes."""
+        self._was_asked = True
         is_probe = self._failures > 0
         while self._may_go_on and await self._claim(1 if is_probe else self._share()):
             while self._claimed and self._may_go_on:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
 
-from wlsmtp.errors import ConfigError, ConnectionFailed, OutcomeUnknown, SMTPError, Stage
+from wlsmtp.errors import ConfigError, ConnectionFailed, ContentRefused, OutcomeUnknown, SMTPError, Stage
 from wlsmtp.events import Announcer
 from wlsmtp.io.base import IO
 from wlsmtp.message.content import Content
@@ -39,14 +39,6 @@ def interrupted(envelope: Envelope, status: RecipientStatus, cause: BaseExceptio
         hint = "It may or may not have been delivered: sending it again may deliver it twice"
         error = OutcomeUnknown(words, stage=Stage.CONTENT, hint=hint)
     return Outcome.of(envelope.addresses, status, error=error)
-
-
-def unreported(transport: Transport, envelope: Envelope) -> Outcome:
-    """Return the outcome of a message that a transport has read from a stream, and did not report before it ended the
-    stream, as a third-party one may: in doubt."""
-    words = f"{transport.name} ended the stream before it had reported all messages"
-    error = OutcomeUnknown(words, stage=Stage.CONTENT, hint="Its deliver_many must yield an outcome for each")
-    return Outcome.of(envelope.addresses, RecipientStatus.UNKNOWN, error=error)
 
 
 @contextmanager
@@ -176,10 +168,22 @@ class WholeTransport(Transport):
         """Deliver by ``carry``, with one result for all recipients."""
         deadlines.certain = RecipientStatus.UNKNOWN
         try:
-            reply = await self.carry(envelope, content, deadlines)
+            reply = _reply_of(self, await self.carry(envelope, content, deadlines))
         except SMTPError as error:
             return Outcome.failed(envelope.addresses, error)
         except BaseException as interrupt:
             deadlines.known = interrupted(envelope, deadlines.certain, interrupt)
             raise
         return Outcome.of(envelope.addresses, RecipientStatus.ACCEPTED, reply=reply)
+
+
+def _reply_of(transport: Transport, result: object) -> Reply | None:
+    """Return what ``carry`` has returned, if it is a positive reply or None. Raises ``ContentRefused`` for a negative
+    one, and ``OutcomeUnknown`` for anything else."""
+    if result is None or (isinstance(result, Reply) and result.is_positive):
+        return result
+    if isinstance(result, Reply) and (result.is_transient or result.is_permanent):
+        raise ContentRefused(f"{transport.name} did not accept the message", stage=Stage.CONTENT, reply=result)
+    words = f"{transport.name}.carry returned {type(result).__name__}, neither a Reply nor None"
+    hint = "It may or may not have been delivered: carry() must return a Reply or None, and raise what prevented it"
+    raise OutcomeUnknown(words, stage=Stage.CONTENT, hint=hint)

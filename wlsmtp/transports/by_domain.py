@@ -13,6 +13,7 @@ from wlsmtp.results.statistics import PoolStatistics
 from wlsmtp.settings.urls import URL, wrong
 from wlsmtp.smtp.connection import ServerInfo
 from wlsmtp.smtp.deadlines import Deadlines
+from wlsmtp.transports.audit import audited
 from wlsmtp.transports.base import Context, Transport, noting
 from wlsmtp.transports.members import total
 from wlsmtp.transports.registry import Given, make_transport
@@ -53,7 +54,9 @@ class ByDomainTransport(Transport):
         super().attach(context)
         if context.config.partial == "abort":
             raise ConfigError("partial: 'abort' cannot be combined with by_domain", stage=Stage.SETTINGS)
-        self._routes = {domain: make_transport(source, context) for domain, source in self._sources.items()}
+        made = {domain: make_transport(source, context) for domain, source in self._sources.items()}
+        one_each = {id(transport): audited(transport) for transport in made.values()}
+        self._routes = {domain: one_each[id(transport)] for domain, transport in made.items()}
         self.says_options: bool = all(transport.says_options for transport in self._routes.values())
 
     async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:

@@ -20,7 +20,8 @@ from wlsmtp.results.statistics import PoolStatistics
 from wlsmtp.settings.urls import URL, wrong
 from wlsmtp.smtp.connection import ServerInfo
 from wlsmtp.smtp.deadlines import Deadlines
-from wlsmtp.transports.base import Context, Transport, noting, unreported
+from wlsmtp.transports.audit import audited
+from wlsmtp.transports.base import Context, Transport, noting
 from wlsmtp.transports.members import Member, Source, spread, total
 from wlsmtp.transports.registry import Given, make_transport
 from wlsmtp.wire.extensions import Capabilities
@@ -60,7 +61,9 @@ class FailoverTransport(Transport):
         super().attach(context)
         self._announce = context.announce
         self._all_or_nothing = context.config.all_or_nothing
-        self._members = tuple(Member(make_transport(source, context), self._retry_after) for source in self._sources)
+        self._members = tuple(
+            Member(audited(make_transport(source, context)), self._retry_after) for source in self._sources
+        )
         self.says_options: bool = all(
             member.transport.says_options for member in self._members
         )  # any member may get the message
@@ -89,6 +92,7 @@ class FailoverTransport(Transport):
                 if not source.is_over:
                     yield [] if mail is None else [await self._deliver_mail(mail, deadlines())]
                 continue
+            source.was_read = False
             stream = first.transport.deliver_many(source.until_suspected(first), deadlines, connections)
             try:
                 async for outcomes in stream:
@@ -101,8 +105,8 @@ class FailoverTransport(Transport):
                     ]
             finally:
                 await stream.aclose()
-            if source.on_their_way:  # the stream of a third-party transport has ended early
-                yield [unreported(first.transport, mail.envelope) for mail in source.take_all()]
+            if not source.was_read:  # it would end each stream like this one
+                first.end(SMTPError(f"{first.transport.name} ended the stream"), self.io.now())
 
     async def _settle(
         self, member: Member, outcome: Outcome, mail: Mail, deadlines: Callable[[], Deadlines]

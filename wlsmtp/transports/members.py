@@ -60,20 +60,17 @@ class Source:
         self._mails = mails
         self.is_over: bool = False
         self.on_their_way: deque[Mail] = deque()
+        self.was_read: bool = False
+        """True if the latest member has asked for a message."""
 
     async def next(self) -> Mail | None:
         """Return the next message; None at the end as well."""
+        self.was_read = True
         try:
             return await anext(self._mails)
         except StopAsyncIteration:
             self.is_over = True
             return None
-
-    def take_all(self) -> list[Mail]:
-        """Return the messages that are on their way, which are not any more."""
-        taken = list(self.on_their_way)
-        self.on_their_way.clear()
-        return taken
 
     async def until_suspected(self, member: Member) -> AsyncGenerator[Mail | None, None]:
         """Yield messages for ``member``, as long as there are any and it seems to be up."""
