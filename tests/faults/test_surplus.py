@@ -1,8 +1,9 @@
-"""A server that sends one reply too many in the middle of a window: each later reply answers the command before the one
-that it seems to answer, and yet no receipt may say what is not so."""
+"""A server that sends one reply too many in the middle of a window, or one too few: each later reply answers another
+command than the one that it seems to answer, and yet no receipt may say what is not so."""
 
 from __future__ import annotations
 
+import threading
 from itertools import product
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tests.faults.table import BOB, CLEO, SENDER, Mode
 from tests.faults.test_window import ONCE, check_account, content, copies, items
 from tests.worlds import World
-from wlsmtp import Envelope, Pipelining
+from wlsmtp import Envelope, Pipelining, SMTPError
 from wlsmtp.results.reply import Reply
 from wlsmtp.smtp.wording import Wording
 from wlsmtp.testing import SMTPServer
@@ -78,6 +79,65 @@ def test_one_reply_too_many_falsifies_no_receipt(
         assert after
 
 
+class LosesCommands(ServerSide):
+    """After one reply to RCPT, it loses what comes next, up to the RSET of a later message."""
+
+    def _say_text(self, reply: str) -> None:
+        super()._say_text(reply)
+        server = self._server
+        if reply.startswith("250 2.1.5") and isinstance(server, Lossy) and server.loses_after.pop(0) is True:
+            place = -1
+            for _ in range(server.loses):
+                while (place := self._received.find(b"RSET\r\n", place + 1)) < 0:
+                    self._fill()
+            del self._received[:place]
+
+
+class Lossy(SMTPServer):
+    side = LosesCommands
+    loses = 1
+    loses_after: list[bool]
+
+
+@pytest.mark.parametrize("loses", [1, 2])
+@pytest.mark.parametrize("refused", REFUSALS)
+def test_lost_commands_falsify_no_receipt(world: World, loses: int, refused: str) -> None:
+    """The reply to the RSET behind a lost content looks like that to the content."""
+    with (
+        Lossy(extensions=Mode.CHUNKING.extensions) as server,
+        world.session(server.host, server.port, retry=ONCE, pipelining=Pipelining(max_in_flight=6)) as session,
+    ):
+        server.loses_after, server.loses = [number == 5 for number in range(500)], loses
+        for stage in REFUSALS[refused]:
+            server.reply_to(stage, "550 5.7.1 Not here", 1, after=5 + loses)
+        receipts = list(session.send_many([(message, Envelope(SENDER, [BOB])) for message, _ in items()]))
+        for number, receipt in enumerate(receipts):
+            check_account(receipt, copies(server, number))
+        assert receipts[5].unknown
+        assert session.send(content(COUNT), sender=SENDER, recipients=[BOB])
+
+
+def test_a_reply_too_many_before_the_first_message_of_a_connection(world: World) -> None:
+    """The words of an earlier connection show it."""
+    with (
+        SMTPServer(extensions=Mode.CHUNKING.extensions) as server,
+        world.session(server.host, server.port, retry=ONCE) as session,
+    ):
+        assert all(session.send_many(items()))
+        server.drop_connections()
+        while server.open_connections:
+            threading.Event().wait(0.005)
+        server.reply_to("MAIL", ("250 2.0.0 Hello again", "250 2.1.0 Sender ok"), 1)
+        server.reply_to(".", "550 5.7.1 Not here", 1)
+        try:
+            receipt = session.send(content(COUNT), sender=SENDER, recipients=[BOB])
+        except SMTPError as error:
+            assert error.receipt is not None
+            receipt = error.receipt
+        check_account(receipt, copies(server, COUNT))
+        assert session.send(content(COUNT + 1), sender=SENDER, recipients=[BOB])
+
+
 POSTFIX = ("2.0.0 Ok", "2.1.0 Ok", "2.1.5 Ok", "2.0.0 Ok: queued as 4X1")
 EXIM = ("Reset OK", "OK", "Accepted", "OK id=1vPqXr-000000001-1abc")
 SENDMAIL = (
@@ -97,6 +157,8 @@ def test_words_show_the_place_of_a_reply(texts: tuple[str, ...], shows: bool) ->
     wording = Wording()
     assert wording.learn(rset, mail, [rcpt], queued) is shows and wording.is_known
     assert not wording.is_for_envelope(queued)
+    assert not wording.is_for_reset(queued, rset)
+    assert wording.is_for_reset(rset, mail) is shows
     assert wording.is_for_envelope(rcpt) is wording.is_for_envelope(mail) is shows
     assert (
         not wording.is_shifted(mail, rset)

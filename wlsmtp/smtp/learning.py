@@ -162,6 +162,7 @@ def from_delivery(quirks: ServerQuirks, wording: Wording, transaction: Transacti
         return
     if not wording.learn(transaction.rset_reply, transaction.mail, transaction.rcpts, transaction.last):
         quirks.bdat = Trust.BROKEN
+    quirks.wording = wording
     if quirks.bdat is Trust.UNPROVEN:
         quirks.bdat = Trust.PROVEN
 

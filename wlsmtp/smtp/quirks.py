@@ -9,8 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from wlsmtp.smtp.refused_login import Logins
+
+if TYPE_CHECKING:
+    from wlsmtp.smtp.wording import Wording
 
 
 class Trust(Enum):
@@ -124,6 +128,8 @@ class ServerQuirks(Logins):
     one sends no content before its envelope is accepted."""
     is_slow_to_greet: bool = False
     """True if the server was silent for some seconds and did not answer a TLS handshake either."""
+    wording: Wording | None = None
+    """The words of the replies on the latest connection that has delivered a message."""
     _group_losses: int = 0
     """Consecutive connections that failed at a group before any group was answered."""
     lost_after: int | None = None

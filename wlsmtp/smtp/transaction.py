@@ -56,7 +56,8 @@ class OutOfStep(ProtocolError):
 
 
 class Shifted(OutOfStep):
-    """The server has sent a reply too many, so that later ones answer other commands than their places say."""
+    """The server has sent a reply too many, or lost commands, so that later replies answer other commands than their
+    places say."""
 
 
 class ChunkProbe(Expectation):
@@ -322,19 +323,22 @@ class Transaction(Expectation):
         if last.left or last.not_positive or self.wants_writer:
             return False
         if self.flow is PIPELINED_BDAT:
-            if wording.is_for_envelope(last.replies[-1]):
-                return False  # ``conclude`` raises the error
+            if wording.is_for_command(last.replies[-1]):
+                return False  # ``conclude`` raises the error, if it is one
         elif not (self._was_all_accepted and self.is_fully_queued):
             return False
         self.outcome = judge.accepted(self.plan.envelope.addresses, last.replies[-1])
         return True
 
-    def depends_on(self, following: Transaction | Trial | None) -> bool:
+    def depends_on(self, following: Transaction | Trial | None, wording: Wording) -> bool:
         """Return whether the reply to the RSET of ``following`` must come first. One reply too many would make the
-        refusal of a recipient look like that of a whole message; the reply to that RSET shows it."""
+        refusal of a recipient look like that of a whole message, and one missing an RSET like its acceptance; the reply
+        to that RSET shows it."""
         if self.flow is not PIPELINED_BDAT or not isinstance(following, Transaction):
             return False
-        return following.with_reset and not following.replies and self.is_wanted and self.replies[-1].code >= _REFUSED
+        if not following.with_reset or following.replies or not self.is_wanted:
+            return False
+        return self.replies[-1].code >= _REFUSED or wording.is_for_command(self.replies[-1])
 
     def conclude(self, wording: Wording, following: Transaction | Trial | None = None) -> Outcome:
         """Set and return the outcome once everything is answered; ``following`` was sent behind it. Raises
@@ -376,9 +380,15 @@ class Transaction(Expectation):
 
     def _check_wording(self, wording: Wording, next_rset: Reply | None) -> None:
         content = self.replies[-1]
-        is_accepted = content.is_positive
-        if wording.is_for_envelope(content) if is_accepted else wording.is_shifted(self.mail, next_rset):
-            words = f"{self.plan.server} sent a reply too many, and so its replies belong to other commands"
+        server, what = self.plan.server, ""
+        if not content.is_positive:
+            what = "sent a reply too many" if wording.is_shifted(self.mail, next_rset) else ""
+        elif wording.is_for_envelope(content):
+            what = "sent a reply too many"
+        elif wording.is_for_reset(content, next_rset):
+            what = "lost some commands"
+        if what:
+            words = f"{server} {what}, and so its replies belong to other commands"
             raise Shifted(words, stage=Stage.CONTENT, reply=content)
 
     def _outcome(self) -> Outcome:

@@ -62,7 +62,7 @@ class Window:
         self.must_end: bool = False
         """True if the connection must not carry another message: it exceeds the server's limit, or the server may keep
         an envelope and has no RSET."""
-        self._wording = Wording()
+        self._wording = Wording(quirks.wording)
         self._must_reset = False
         """True if the server may still keep an envelope, so that RSET must come first (RFC 5321 §4.1.1.5)."""
         self._last_refused = -1  # the value of ``settled`` after the last refusal
@@ -376,7 +376,7 @@ class Window:
             learning.from_trial(self._quirks, head)
         elif head.flow is PIPELINED_BDAT or not self._advance_locked(head):
             following = self._open[1] if len(self._open) > 1 else None
-            if head.depends_on(following) and not self.link.ended:
+            if head.depends_on(following, self._wording) and not self.link.ended:
                 return False
             self._conclude_locked(head, following)
         return True

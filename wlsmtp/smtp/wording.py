@@ -1,7 +1,8 @@
 """Pure: recognises replies by their words, to notice that they no longer correspond to the commands.
 
 With whole messages behind one another (BDAT), nothing but the order pairs replies with commands. A server that sends
-one reply too many then shifts all later ones, and an accepted recipient looks like an accepted message. But a server
+one reply too many then shifts all later ones, and an accepted recipient looks like an accepted message. One that loses
+what it has read shifts them the other way, and the RSET of the next message looks like it. But a server
 says the same words to each MAIL, to each RCPT and to each RSET, which shows their replies in another place.
 """
 
@@ -26,13 +27,17 @@ def _words(reply: Reply) -> str:
 class Wording:
     """The words of one connection's accepting replies, learned from its first messages."""
 
-    __slots__ = ("_envelope", "_mail", "_rset")
+    __slots__ = ("_commands", "_envelope", "_mail", "_rset")
 
-    def __init__(self) -> None:
+    def __init__(self, other: Wording | None = None) -> None:
+        """``other`` is that of another connection to the same server. Its words for MAIL and RCPT count until this one
+        has learned its own: a reply too many may come before the first message."""
         self._mail: str | None = None
         self._rset: str | None = None
-        self._envelope: frozenset[str] = frozenset()
+        self._envelope: frozenset[str] = other._envelope if other is not None else frozenset()
         """The words that answer MAIL and RCPT, and not the content."""
+        self._commands = self._envelope
+        """Those, and the words that answer RSET."""
 
     @property
     def is_known(self) -> bool:
@@ -44,6 +49,7 @@ class Wording:
         the commands, so that no words show the place of a reply."""
         if rset is not None and self._rset is None:
             self._rset = _words(rset)
+            self._commands = self._envelope | {self._rset}
         if self._mail is not None:
             return True
         self._mail = _words(mail)
@@ -51,11 +57,24 @@ class Wording:
         if _words(content) in envelope:
             return False
         self._envelope = envelope
+        self._commands = envelope if self._rset is None else envelope | {self._rset}
         return True
+
+    def is_for_command(self, content: Reply) -> bool:
+        """Return whether a reply in the place of the content has the words of those to RSET, MAIL or RCPT. A server may
+        answer RSET and the content alike."""
+        return _words(content) in self._commands
 
     def is_for_envelope(self, content: Reply) -> bool:
         """Return whether a reply in the place of the content has the words of those to MAIL or RCPT."""
         return _words(content) in self._envelope
+
+    def is_for_reset(self, content: Reply, next_rset: Reply | None) -> bool:
+        """Return whether a reply in the place of the content answers an RSET, and ``next_rset`` the MAIL after that:
+        the server has lost the commands between."""
+        if self._rset is None or next_rset is None or next_rset.code == 421 or _words(content) != self._rset:
+            return False
+        return not next_rset.is_positive or _words(next_rset) != self._rset
 
     def is_shifted(self, mail: Reply, next_rset: Reply | None) -> bool:
         """Return whether the replies around a refused content are in the wrong place. That to MAIL then has the words
