@@ -27,7 +27,9 @@ _POLICY = 7
 _NAMES_GROUPS = re.compile("pipelin|synchroni[sz]", re.IGNORECASE)
 NAMES_CONNECTIONS = re.compile(
     r"\b(?:too many|trop de|number of) (?:[\w-]+ ){0,2}(?:connections|connexions|sessions)\b|"
-    r"\b(?:concurrent|concurrency|simultaneous)\b|(?<!per[ -])\b(?:connection|thread) limit",
+    r"\b(?:concurrent|concurrency|simultaneous)\b|(?<!per[ -])\b(?:connection|thread) limit|"
+    r"\bmax(?:\.|imum)?(?: (?:allowed|permitted|number of|client|open|smtp))* (?:connections|sessions)\b"
+    r"(?! per (?:sec|min|h|day))",
     re.IGNORECASE,
 )
 """Words about too many connections at once."""

@@ -305,8 +305,15 @@ MESSAGE_ROWS: tuple[Row, ...] = (
             r"\b(?:virus|malware|trojan|infected)\b",
             r"\bpotential security issue\b",
             r"\b(?:illegal|forbidden|prohibited|banned|dangerous) (?:attachment|file)s?\b",
-            r"\b(?:attachment|file) (?:type|name|extension)s?\b[\w .*'\"]{0,20}\b(?:not allowed|blocked|forbidden|"
-            r"prohibited|banned)\b",
+            r"\b(?:attachment|file)s?(?: of)?(?: the| this| these)? (?:type|name|extension|format)s?\b"
+            r"[\w .*'\"()]{0,30}\b(?:not (?:allowed|accepted|permitted|supported)|(?:un|dis)allowed|unaccept\w+|"
+            r"blocked|rejected|refused|denied|forbidden|prohibited|banned|restricted)\b",
+            r"\b(?:not|n't|no|never) (?:accept|allow|permit|deliver|take)\w*\b[\w ]{0,20}\b(?:executables?|"
+            r"attachment type|file type|file extension|attachments of type)\b",
+            r"\bexecutables?\b[\w ]{0,30}\b(?:not (?:allowed|accepted|permitted)|blocked|rejected|refused|denied|"
+            r"forbidden|prohibited|banned)\b",
+            r"\b(?:blocked|rejected|refused|denied|banned|contains?|found) (?:an? )?(?:executables?|attachment type|"
+            r"file (?:type|extension))\b",
         ),
         first_digit=5,
     ),

@@ -149,6 +149,22 @@ SESSION_ROWS: tuple[Row, ...] = (
         ),
     ),
     Row(
+        "country",
+        ANY,
+        "550 5.7.1 Connections from your country are not accepted",
+        "The server accepts nothing from the country of this machine's address: ask its operator, or send from a "
+        "machine in another country",
+        any_of(
+            r"\bgeo[- ]?(?:ip|block|loc|fenc|restrict)\w*",
+            r"\bcountr(?:y|ies)\b[^.;]{0,40}\b(?:block|reject|den(?:y|ied)|ban|black|forbid|prohibit|restrict|disallow)\w*",
+            r"\bcountr(?:y|ies)\b[^.;]{0,40}\bnot (?:\w+ )?(?:allowed|accepted|permitted|authori[sz]ed)\b",
+            r"\b(?:block|reject|den|ban|refus|forbid|forbidd|not accept|not allow)\w*\b[^.;]{0,40}\b(?:your|"
+            r"this|that|certain|some|the following) (?:source )?countr(?:y|ies)\b",
+            r"\bblocked countr(?:y|ies)\b",
+        ),
+        first_digit=5,
+    ),
+    Row(
         "name at EHLO",
         (Stage.EHLO, *ENVELOPE),
         "504 5.5.2 <[10.0.0.5]>: Helo command rejected: need fully-qualified hostname",
@@ -203,6 +219,19 @@ SESSION_ROWS: tuple[Row, ...] = (
             r"\bpassword transition\b",
         ),
         enhanced=frozenset({"4.7.12"}),
+    ),
+    Row(
+        "all connections in use",
+        (*OPENING, *LOGIN, *ENVELOPE),
+        "421 All server ports are busy, try later",
+        "The server has no free connection for anybody: send later, or with mode='async', which tries again by itself",
+        any_of(
+            r"\b(?:ports|lines|channels|slots|connections|sessions|workers|threads) (?:are )?(?:all )?(?:currently )?"
+            r"(?:busy|in use|occupied)\b",
+            r"\bno (?:more )?(?:free|available) (?:ports|lines|channels|slots|connections|sessions|workers|threads)\b",
+            r"\b(?:server|system|service) (?:is )?(?:currently |temporarily )?(?:too busy|overloaded)\b",
+        ),
+        first_digit=4,
     ),
     Row(
         "too many connections",
