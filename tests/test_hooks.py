@@ -102,11 +102,15 @@ WRONG = [
     (nothing, "returned nothing"),
     (broken, r"before_send failed \(KeyError\)"),
     (refusing, "no key for bob"),
-    (lambda message, envelope: 7, "not int"),
+    (lambda message, envelope: 7, "before_send returned int, not a message"),
+    (
+        lambda message, envelope: (message, "bob@example.org"),
+        "returned tuple, not a message.*the pair of it and an Envelope",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("hook", "words"), WRONG, ids=["nothing", "broken", "refusing", "number"])
+@pytest.mark.parametrize(("hook", "words"), WRONG, ids=["nothing", "broken", "refusing", "number", "pair"])
 def test_a_message_is_not_sent_when_its_hook_fails(world: World, hook: Make, words: str) -> None:
     calls: list[Receipt] = []
     settings = {"before_send": hook, "after_send": calls.append}
@@ -122,8 +126,12 @@ def test_a_message_is_not_sent_when_its_hook_fails(world: World, hook: Make, wor
 
 def test_an_async_hook_needs_asyncio() -> None:
     session = World("blocking").session("smtp.example.com", before_send=tagged_later)
-    with session, pytest.raises(MessageError, match="before_send failed"):
-        session.send(LETTER)
+    for send in (session.send, session.send_all):
+        with (
+            session,
+            pytest.raises(ConfigError, match=r"async function cannot be used by SMTPSession\. Use AsyncSMTPSession"),
+        ):
+            send(LETTER if send == session.send else [LETTER])
 
 
 def test_a_hook_that_hangs_ends_at_the_timeout() -> None:

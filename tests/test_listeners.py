@@ -299,3 +299,13 @@ def test_the_pauses_before_another_try_are_heard_of(world: World) -> None:
         server.reply_to("MAIL", "450 4.7.1 Later", times=1)
         assert session.send(MESSAGE)
     assert [event.attempt for event in heard] == [2]
+
+
+async def hears_nothing(event: Event) -> None:
+    raise AssertionError("nobody would await it")
+
+
+@pytest.mark.parametrize("one", [hears_nothing, listener(Sent)(hears_nothing)])
+def test_an_async_listener_is_a_config_error_as_nobody_would_await_it(world: World, one: Any) -> None:
+    with pytest.raises(wlsmtp.ConfigError, match="listeners: hears_nothing is 'async def', and is not awaited"):
+        world.session("smtp.example.com", listeners=[one])

@@ -9,10 +9,11 @@ from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from wlsmtp.errors import ExtensionMissing, MessageError, Stage
+from wlsmtp.errors import ConfigError, ExtensionMissing, MessageError, Stage
 from wlsmtp.events import log
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.merge import MergeRow
+from wlsmtp.message.render import is_one_message
 
 if TYPE_CHECKING:
     from wlsmtp.intake import Intake, Item
@@ -81,7 +82,8 @@ class Hooks:
 
     async def before(self, message: Sendable, envelope: Envelope) -> tuple[Sendable, Envelope]:
         """Return the message to send in place of another, and its envelope. Raises ``MessageError`` when a function
-        fails, takes too long or returns nothing. A ``MessageError`` of the function's own is passed on."""
+        fails, takes too long or returns no message. A ``MessageError`` of the function's own is passed on, and so is
+        the ``ConfigError`` about an async function in a blocking session."""
         for hook in self._before:
             result: Any = await self._call(hook, message, envelope)
             if result is None:
@@ -89,13 +91,17 @@ class Hooks:
                 raise MessageError("before_send returned nothing", stage=Stage.MESSAGE, hint=hint)
             is_pair = isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Envelope)
             changed: Any = result if is_pair else (result, envelope)
+            if not is_one_message(changed[0]):
+                hint = "Return the message that is to be sent, or the pair of it and an Envelope"
+                words = f"before_send returned {type(result).__name__}, not a message"
+                raise MessageError(words, stage=Stage.MESSAGE, hint=hint)
             message, envelope = changed
         return message, envelope
 
     async def _call(self, hook: Callable[..., Any], message: Sendable, envelope: Envelope) -> Any:
         try:
             return await self._io.call(partial(hook, message, envelope), self._io.now() + self._seconds, in_place=True)
-        except (MessageError, ExtensionMissing):
+        except (MessageError, ExtensionMissing, ConfigError):
             raise
         except TimeoutError as error:
             words = f"before_send took longer than {self._seconds:g} seconds (Timeouts.command)"

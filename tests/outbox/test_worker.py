@@ -269,3 +269,26 @@ def test_an_event_loop_that_ends_keeps_the_mail_in_the_file(tmp_path: Path) -> N
 
     asyncio.run(forgets_to_close())
     assert asyncio.run(goes_on()) == 0 and len(transport.messages) == 1
+
+
+class Always(MemoryOutbox):
+    """Has nothing to claim although mail is due, and always something to purge."""
+
+    claims = purges = 0
+
+    async def claim(self, owner: str, limit: int) -> list[Entry]:
+        self.claims += 1
+        return []
+
+    async def purge(self, before: float) -> int:
+        self.purges += 1
+        return 1
+
+
+def test_an_outbox_that_never_comes_to_an_end_is_not_asked_all_the_time(world: World) -> None:
+    outbox = Always(keep=60)
+    with world.session("localhost", mode="async", outbox=outbox, transport=MemoryTransport()) as session:
+        pending = session.send(message())
+        session.flush(0.3)
+        session.cancel(pending.id)
+    assert 1 <= outbox.claims <= 30 and outbox.purges == worker.MOST_PURGES

@@ -106,3 +106,34 @@ def test_settings_with_an_object_can_be_copied_and_pickled() -> None:
     for copy in (config.model_copy(update={"port": 25}), pickle.loads(pickle.dumps(config))):
         assert copy.mechanisms == ("X-OWN", "PLAIN")
         assert plugins.own(copy.mechanisms[0]) == OWN
+
+
+def yields_text(secrets: Secrets) -> Any:
+    yield f"hello {secrets.password}"
+
+
+def raises(secrets: Secrets) -> Any:
+    raise KeyError(secrets.password)
+
+
+async def is_async(secrets: Secrets) -> Any:
+    yield b"hello"
+
+
+@pytest.mark.parametrize("is_slow", [False, True])
+@pytest.mark.parametrize(
+    ("start", "error", "words"),
+    [
+        (yields_text, ConfigError, "mechanisms: X-OWN yielded str, not bytes"),
+        (raises, AuthenticationFailed, r"The mechanism X-OWN failed \(KeyError\)"),
+        (is_async, AuthenticationFailed, "must be a generator function that takes Secrets and yields bytes"),
+        (lambda secrets: b"hello", AuthenticationFailed, "must be a generator function"),
+        (lambda: iter([b""]), AuthenticationFailed, "must be a generator function"),
+    ],
+)
+def test_a_mechanism_that_is_none_is_an_error_that_shows_no_secret(
+    world: World, start: Any, error: type[Exception], words: str, is_slow: bool
+) -> None:
+    with ScriptedPeer(dialogue()) as peer, pytest.raises(error, match=words) as caught:
+        login(world, peer, Mechanism("X-OWN", start, is_slow=is_slow))
+    assert "pw" not in str(caught.value)

@@ -50,6 +50,11 @@ UNCALLED_INTERVAL = 10.0
 """Seconds after which an outbox of this program alone is checked without a notification."""
 PURGE_INTERVAL = 3600.0
 """Seconds between two purges."""
+EMPTY_CLAIM_PAUSE = 0.05
+"""Seconds until the next look when mail is due and none could be claimed several times, as by a third-party outbox."""
+MOST_PURGES = 1000
+"""Calls of a purge, each for a part: the mail of a third-party outbox that has always something to purge waits no
+longer than that."""
 LONGEST_PROBE_PAUSE = 60.0
 """The longest pause after a failure that affects all mail. Then one mail probes the server."""
 WRITE_TRIES = 30
@@ -95,6 +100,8 @@ class Worker:
         """Outcomes that are being stored."""
         self._was_asked = False
         """True if the transport has asked for mail in this round."""
+        self._empty_rounds = 0
+        """Consecutive rounds in which there was no mail to claim."""
         self._is_claiming = False
         """True if the outbox may have leased mail that the worker does not know of."""
         self._delivered: deque[tuple[float, int]] = deque()
@@ -204,6 +211,8 @@ class Worker:
             calls = self._answered = self._calls
             pause = await self._pause_before_next_look()
             if pause is not None and pause <= 0:
+                if self._empty_rounds > 2:
+                    await self._io.sleep(EMPTY_CLAIM_PAUSE)
                 return True
             async with self._changed:
                 if calls != self._calls or self.state is not State.RUNNING:
@@ -281,6 +290,7 @@ class Worker:
     async def _work(self) -> None:
         """Send all due mail, as one stream through the transport."""
         self._given, self._is_claiming, self._was_asked = [], False, False
+        self._empty_rounds += 1
         self._given_at.clear()
         try:
             async with (
@@ -392,8 +402,11 @@ class Worker:
 
     async def _claim(self, limit: int) -> bool:
         self._is_claiming = True
-        self._claimed.extend(await self._outbox.claim(self._owner, limit))
+        claimed = await self._outbox.claim(self._owner, limit)
+        self._claimed.extend(claimed)
         self._is_claiming = False
+        if claimed:
+            self._empty_rounds = 0
         return bool(self._claimed)
 
     @property
@@ -468,8 +481,9 @@ class Worker:
                 self._announce(Interrupted(entry.receipt))
         if self._outbox.keep is not None and self._io.now() >= self._purges_at:
             self._purges_at = self._io.now() + PURGE_INTERVAL
-            while await self._outbox.purge(self._outbox.unix_time() - self._outbox.keep):
-                pass
+            for _ in range(MOST_PURGES):
+                if not await self._outbox.purge(self._outbox.unix_time() - self._outbox.keep):
+                    break
 
     async def _keep_leases(self) -> None:
         """Renew the leases, whatever the transport waits for."""

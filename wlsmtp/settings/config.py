@@ -24,7 +24,7 @@ from wlsmtp.settings.limits import OUTBOX_RETRY, Pipelining, PoolLimits, RetryPo
 from wlsmtp.settings.network import Network, Proxy
 from wlsmtp.settings.options import DeliveryOptions
 from wlsmtp.settings.plugged import OutboxLike, SSLContextLike, TransportLike, flaw_of, is_ssl_context
-from wlsmtp.settings.shorthands import digest, named, one_or_several
+from wlsmtp.settings.shorthands import digest, named, not_async, one_or_several
 from wlsmtp.settings.sources import fields_from_env, fields_from_preset, fields_from_url, transport_from_url
 from wlsmtp.settings.urls import URL, known_outbox, wrong
 from wlsmtp.settings.validation import Seconds, Settings
@@ -352,6 +352,7 @@ class SessionConfig(Settings):
     _keys = field_validator("dkim", mode="before")(keys_of)
     _outbox_url = field_validator("outbox")(known_outbox)
     _rates = field_validator("pace", mode="before")(rates_of)
+    _plain_listeners = field_validator("listeners")(not_async)
     _hooks = field_validator("before_send", "after_send", mode="before")(one_or_several)
     _own_mechanisms = field_validator("mechanisms", mode="wrap")(with_own)
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import base64
 import re
+from typing import Any
+
+_CO_COROUTINE = 0x80
+"""The flag of the code of an ``async def``, as in ``inspect``, which takes long to import."""
 
 
 def digest(text: object) -> str:
@@ -29,3 +33,13 @@ def named(value: object) -> object:
 def one_or_several(value: object) -> object:
     """Return one function as a tuple of it."""
     return (value,) if callable(value) else value
+
+
+def not_async(listeners: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return listeners. Raises ``ValueError`` for an async function, which nobody would await."""
+    for listener in listeners:
+        code = getattr(getattr(listener, "function", listener), "__code__", None)
+        if code is not None and code.co_flags & _CO_COROUTINE:
+            name = getattr(code, "co_name", "")
+            raise ValueError(f"{name} is 'async def', and is not awaited: a listener is a plain function")
+    return listeners

@@ -36,7 +36,7 @@ from wlsmtp.wire import command
 from wlsmtp.wire.masking import MASK, Notations
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from wlsmtp.io.base import IO
     from wlsmtp.results.reply import Reply
@@ -279,8 +279,15 @@ class _Authenticator:
 
     async def _run_exchange(self, mechanism: Mechanism, secrets: Secrets) -> _ExchangeResult:
         """Run one complete exchange."""
-        exchange = mechanism.start(secrets)
-        response = await self._step(mechanism, exchange, None) or NOTHING
+        exchange: Exchange | None = None
+
+        def step(challenge: bytes | None) -> bytes | None:
+            nonlocal exchange
+            if exchange is None:
+                exchange = mechanism.start(secrets)
+            return next(exchange) if challenge is None else exchange.send(challenge)
+
+        response = await self._step(mechanism, step, None) or NOTHING
         self._link.mask(Notations.of_response(response))
         words = command.auth(mechanism.name, response if mechanism.client_first else None)
         # A token may be too long for one line; then it follows as the answer to an empty challenge (RFC 4954 §4).
@@ -292,7 +299,7 @@ class _Authenticator:
         reply = await self._link.ask(Stage.AUTH, words, self._deadlines("command"), shown)
         while reply.is_intermediate:
             challenge = _challenge(reply)
-            following = unsaid if unsaid is not None else await self._step(mechanism, exchange, challenge)
+            following = unsaid if unsaid is not None else await self._step(mechanism, step, challenge)
             unsaid = None
             if following is None:
                 return _ExchangeResult(await self._cancel(), challenge, self._is_tested)
@@ -306,21 +313,36 @@ class _Authenticator:
             )
         return _ExchangeResult(reply, challenge, self._is_tested)
 
-    async def _step(self, mechanism: Mechanism, exchange: Exchange, challenge: bytes | None) -> bytes | None:
-        """Return the next response, or None when the mechanism has finished."""
+    async def _step(
+        self, mechanism: Mechanism, step: Callable[[bytes | None], bytes | None], challenge: bytes | None
+    ) -> bytes | None:
+        """Return the next response, or None when the mechanism has finished. What a third-party one raises becomes an
+        error that repeats nothing of it."""
 
-        def step() -> bytes | None:
+        def next_response() -> bytes | None:
             try:
-                return next(exchange) if challenge is None else exchange.send(challenge)
+                response: object = step(challenge)
             except StopIteration:
                 return None
+            if isinstance(response, bytes):
+                return response
+            words = f"mechanisms: {mechanism.name} yielded {type(response).__name__}, not bytes"
+            raise ConfigError(words, stage=Stage.AUTH)
 
-        if not mechanism.is_slow:
-            return step()
         try:
-            return await self._io.call(step, self._deadlines("command"))
+            if not mechanism.is_slow:
+                return next_response()
+            return await self._io.call(next_response, self._deadlines("command"))
+        except (SMTPError, Unusable):
+            raise
         except TimeoutError as error:
             raise DeadlineExceeded(f"{mechanism.name} took too long on this side", stage=Stage.AUTH) from error
+        except Exception as error:
+            words = f"The mechanism {mechanism.name} failed ({type(error).__name__})"
+            hint = None
+            if isinstance(error, TypeError | AttributeError):
+                hint = "It must be a generator function that takes Secrets and yields bytes"
+            raise AuthenticationFailed(words, stage=Stage.AUTH, hint=hint) from error
 
     async def _cancel(self) -> Reply:
         """Cancel an exchange in which the server sends challenge after challenge (RFC 4954 §4); fail if it does not end
