@@ -1,8 +1,8 @@
 """Decides which failures are retried, and when: only what is certainly not sent, and only for recipients not served
 yet.
 
-``again_after`` is the only place that decides. A message that did not cause its failure is sent again at once, over a
-new connection and only once. What the server may accept later is retried as ``RetryPolicy`` says.
+``again_after`` is the only place that decides. A message that did not cause its failure is sent again over another
+connection, without delay and only once. What the server may accept later is retried as ``RetryPolicy`` says.
 
 tenacity says how long to wait and when to stop: ``RetryPolicy`` is converted to its strategies, or brings some. They
 are used only after a failure, so that a message that succeeds at once costs nothing extra.
@@ -42,7 +42,7 @@ class Again(Enum):
     AT_ONCE = auto()
     """Over a new connection; it does not count as an attempt."""
     ELSEWHERE = auto()
-    """Over another connection of the session, once there is room; it does not count as an attempt."""
+    """Over another connection of the session, as soon as there is room; it does not count as an attempt."""
     LATER = auto()
     """As the policy says; it counts."""
 
@@ -87,7 +87,7 @@ def again_after(
         return Again.NEVER
     if isinstance(error, NotStarted):
         return Again.AT_ONCE
-    if has_others and error.reply is not None and names_connections(error.reply):
+    if has_others and not had_free_retry and error.reply is not None and names_connections(error.reply):
         return Again.ELSEWHERE
     if not had_free_retry and _is_none_of_the_message(error, outcome, connection):
         return Again.AT_ONCE

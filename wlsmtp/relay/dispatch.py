@@ -84,9 +84,9 @@ class Dispatch:
             self._so_far = self._merged(latest)
             self.envelope = self.envelope.only(one for one in self.envelope.recipients if str(one) not in refused)
         self.was_refused = isinstance(latest.error, ReplyError)
+        # A message that was not started costs nothing, however often that happens.
+        self.mail.had_free_retry = self.mail.had_free_retry or not isinstance(latest.error, NotStarted)
         if again is Again.AT_ONCE:
-            # A message that was not started costs nothing, however often that happens.
-            self.mail.had_free_retry = self.mail.had_free_retry or not isinstance(latest.error, NotStarted)
             self.not_before = now
         return True
 
