@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wlsmtp.errors import Stage
+
 if TYPE_CHECKING:
-    from wlsmtp.errors import Stage
     from wlsmtp.results.reply import Reply
+
+_DONE = 250
 
 
 class Expectation:
@@ -43,3 +46,24 @@ class Expectation:
     def grow(self) -> bool:
         """Called when all replies have come, if ``may_grow``. Return True to wait for one more."""
         return False
+
+
+class EarlyReply(Expectation):
+    """Finds out what a reply that came with the greeting answers. EHLO and HELP are sent together.
+
+    HELP is answered 214, or 5xx where it is not known. So a 250 comes only if EHLO is still to be answered, and then
+    one more reply follows.
+    """
+
+    __slots__ = ()
+
+    may_grow = True
+
+    def __init__(self) -> None:
+        super().__init__((Stage.EHLO,))
+
+    def grow(self) -> bool:
+        if len(self.replies) > 1 or self.replies[0].code != _DONE:
+            return False
+        self.left = 1
+        return True

@@ -68,6 +68,8 @@ class Link:
         """Octets queued so far, sent or not."""
         self.replies_read: int = 0
         """Replies paired so far."""
+        self.early: Reply | None = None
+        """A reply that came with the greeting, before anything was asked."""
         self.masking: Masking | None = None
         """Masks secrets that were sent in the server's replies."""
         self._clean: dict[int, Reply] = {}
@@ -183,6 +185,17 @@ class Link:
             finally:
                 self.emit_events()
         return expectation.replies[-1]
+
+    @property
+    def _is_greeted_only(self) -> bool:
+        """True if nothing but the greeting has come, and no command was sent."""
+        return self._answered is Stage.GREETING and not self.octets_queued
+
+    async def early_reply(self, deadline: float) -> Reply | None:
+        """Return the reply that the server has sent with its greeting, if any."""
+        while self.early is None and not self._parser.is_empty:
+            self.feed(await self.read(deadline))
+        return self.early
 
     async def last_reply(self, expectation: Expectation, deadline: float) -> Reply:
         """Return the reply to content. It counts whatever the server sends after it, which only ends the link."""
@@ -374,6 +387,8 @@ class Link:
                 if not expectation.left and not (expectation.may_grow and expectation.grow()):
                     expected.popleft()
                     self._answered = expectation.stages[-1]
+            elif reply.is_positive and self.early is None and self._is_greeted_only:
+                self.early = reply
             elif reply.code != 421:
                 error = ProtocolError(f"{self.server} sent a reply that answers nothing", reply=reply)
                 break

@@ -11,6 +11,7 @@ from wlsmtp.errors import (
     CommandRefused,
     ConnectionFailed,
     DeadlineExceeded,
+    ProtocolError,
     SMTPError,
     Stage,
     TLSError,
@@ -21,6 +22,7 @@ from wlsmtp.settings.config import Security
 from wlsmtp.smtp import learning
 from wlsmtp.smtp.authentication import ExchangeCut, authenticate
 from wlsmtp.smtp.connection import Connection, ServerInfo, check_in_place
+from wlsmtp.smtp.expectation import EarlyReply
 from wlsmtp.smtp.hints import advise
 from wlsmtp.smtp.hints.row import Scene
 from wlsmtp.smtp.link import Link
@@ -28,6 +30,7 @@ from wlsmtp.smtp.refused_login import refuse_again, secret_of
 from wlsmtp.smtp.silence import wait_for_greeting
 from wlsmtp.wire import command
 from wlsmtp.wire.extensions import Capabilities, parse_ehlo
+from wlsmtp.wire.reply import printable
 
 if TYPE_CHECKING:
     from wlsmtp.events import Announcer
@@ -38,6 +41,10 @@ if TYPE_CHECKING:
     from wlsmtp.smtp.quirks import ServerQuirks
 
 _numbers = itertools.count(1)
+
+_EARLY_TIMEOUT = 10.0
+"""Seconds to wait for the reply to EHLO after another one came with the greeting."""
+_DONE, _CLOSING = 250, 421
 
 
 async def open_connection(
@@ -195,6 +202,7 @@ class _Opening:
         check_in_place(self._link, Stage.GREETING, greeting)
         if not greeting.is_positive:
             raise self._link.refused_at_greeting(greeting)
+        await self._link.early_reply(deadline)
         learning.from_wording(quirks, Stage.GREETING, greeting)
         self.ends(Stage.GREETING)
         learning.from_wording(quirks, Stage.EHLO, await self._introduce())
@@ -216,12 +224,31 @@ class _Opening:
         check_in_place(self._link, stage, reply)
         return reply
 
+    async def _ask_after(self, early: Reply, hello: bytes) -> Reply:
+        """Return the reply to EHLO from a server that has sent ``early`` with its greeting. That may be the reply, or
+        one too many. Raises ``ProtocolError`` if it is neither."""
+        link, deadline = self._link, min(self._deadlines("command"), self._io.now() + _EARLY_TIMEOUT)
+        if link.wants_lines():
+            link.show(f"{printable(hello.rstrip())}, HELP (which command does the early reply answer?)")
+        link.queue_expecting(hello + command.HELP, probe := EarlyReply())
+        await link.flush(deadline)
+        last = await link.reply(probe, deadline)
+        check_in_place(link, Stage.EHLO, last)
+        if len(probe.replies) > 1 or last.code == _CLOSING:
+            return probe.replies[0]
+        if early.code != _DONE:
+            link.end("a reply out of place")
+            words = f"{link.server} sent a reply with its greeting that answers nothing"
+            raise ProtocolError(words, stage=Stage.GREETING, reply=early)
+        return early
+
     async def _introduce(self) -> Reply:
         """Send EHLO, or HELO to a server that does not know EHLO (RFC 5321 §3.2); for LMTP only LHLO. Returns the
         reply."""
         name = self._config.local_hostname or _address_literal(self._link.stream.local_ip)
         hello = command.lhlo(name) if self._config.is_lmtp else command.ehlo(name)
-        reply = await self._ask(Stage.EHLO, hello)
+        early, self._link.early = self._link.early, None
+        reply = await (self._ask(Stage.EHLO, hello) if early is None else self._ask_after(early, hello))
         if reply.is_permanent and not self._config.is_lmtp:
             reply = await self._ask(Stage.EHLO, command.helo(name))
         if not reply.is_positive:
