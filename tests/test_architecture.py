@@ -36,7 +36,7 @@ LADDER = [
     {"transports"},
     {"outbox"},
     {"accounts", "intake", "reminder", "hooks"},
-    {"batch"},
+    {"batch", "posting"},
     {"mailer"},
     {"session"},
     {"wlanguage", "cli", "testing", "inbox", "contrib"},

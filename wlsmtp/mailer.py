@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
-from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from wlsmtp.accounts import Accounts
 from wlsmtp.batch import Batch, close_abandoned
-from wlsmtp.errors import ConfigError, ExtensionMissing, MessageError, Stage
+from wlsmtp.errors import ConfigError, MessageError, Stage
 from wlsmtp.events import Announcer, opened_for
 from wlsmtp.hooks import HookedItems, Hooks
 from wlsmtp.intake import Intake, Item
@@ -19,7 +18,6 @@ from wlsmtp.io.place import Kept
 from wlsmtp.message.defaults import composed
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.mail import Mail
-from wlsmtp.message.merge import Merge
 from wlsmtp.message.render import Sendable, envelope_of, is_one_message
 from wlsmtp.reminder import tell
 from wlsmtp.retry import RetryState, keep_trying
@@ -38,9 +36,6 @@ if TYPE_CHECKING:
     from wlsmtp.settings.options import DeliveryOptions
     from wlsmtp.smtp.connection import ServerInfo
     from wlsmtp.transports.base import Transport
-
-TOGETHER = 100
-"""Messages of a collection that are put into an outbox at once."""
 
 
 class Mailer:
@@ -185,7 +180,9 @@ class Mailer:
         mail = self._intake.mail_of((message, envelope), options=options)
         self._intake.warn()
         if self._spoolers is not None:
-            return await self.spooler.post(mail, timeout, within, carried=self.announce.carried(), **schedule)
+            carried = self.announce.carried()
+            [kept] = await self.spooler.post_all([mail], timeout, within, carried=carried, **schedule)
+            return kept
         if any(schedule.values()) or within is not None:
             raise _needs_outbox({**schedule, "within": within is not None})
         receipt = await self._delivered(mail, timeout)
@@ -219,45 +216,14 @@ class Mailer:
         if self._hooks.has_before:
             items = HookedItems(items, self._hooks, self._intake)
         if self._spoolers is not None:
-            return self._post_many(items, within)
+            from wlsmtp.posting import Posting
+
+            posting = Posting(lambda: self.spooler, self._intake, self.accounts, self._hooks, self.announce, within)
+            return posting.receipts(items)
         if within is not None:
             raise _needs_outbox({"within": True})
         receipts = Batch(self._context, self._delivering, self._intake, self.accounts, items, connections).receipts()
         return self._hooks.after_each(receipts) if self._hooks.has_after else receipts
-
-    async def _post_many(
-        self, items: Iterable[Item] | AsyncIterable[Item], within: object
-    ) -> AsyncGenerator[list[Receipt], None]:
-        async for together in _batches(items):
-            yield await self._post(together, within)
-
-    async def _post(self, items: list[Item], within: object) -> list[Receipt]:
-        """Put messages into the outbox, together if all of them are valid."""
-        made = [self._mail_or_refusal(item) for item in items]
-        self._intake.warn()
-        kept = iter(await self._keep([one for one in made if isinstance(one, Mail)], within))
-        return [next(kept) if isinstance(one, Mail) else await self._refused(one) for one in made]
-
-    async def _refused(self, error: MessageError | ExtensionMissing) -> Receipt:
-        receipt = self.accounts.not_a_message(error)
-        if self._hooks.has_after:
-            await self._hooks.after(receipt)
-        return receipt
-
-    def _mail_or_refusal(self, item: Item) -> Mail | MessageError | ExtensionMissing:
-        try:
-            return self._intake.mail_of(item)
-        except (MessageError, ExtensionMissing) as error:
-            return error
-
-    async def _keep(self, mails: list[Mail], within: object) -> list[Receipt]:
-        try:
-            carried = self.announce.carried()
-            return list(await self.spooler.post_all(mails, within=within, carried=carried)) if mails else []
-        except (MessageError, ExtensionMissing) as error:
-            if len(mails) == 1:
-                return [await self._refused(error)]
-        return [receipt for mail in mails for receipt in await self._keep([mail], within)]
 
     async def _deliver(self, mail: Mail, timeout: float | None) -> Receipt:
         deadlines, content = self.deadlines(timeout), mail.content
@@ -281,16 +247,3 @@ def _needs_outbox(schedule: Mapping[str, Any]) -> ConfigError:
     given = [name for name, value in schedule.items() if value]
     words = f"{', '.join(given)}: cannot be kept to without an outbox"
     return ConfigError(words, stage=Stage.SETTINGS, hint="Use mode='async'")
-
-
-async def _batches(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[list[Item]]:
-    """Yield items to be stored together. An input that is generated while it is read gets the receipt of each item
-    before the next one is requested."""
-    if isinstance(items, AsyncIterable):
-        async for item in items:
-            yield [item]
-        return
-    rest = iter(items)
-    is_at_hand = isinstance(items.rows if isinstance(items, Merge) else items, Collection)
-    while batch := list(islice(rest, TOGETHER if is_at_hand else 1)):
-        yield batch

@@ -7,7 +7,7 @@ are seconds since 1970, by ``Outbox.unix_time``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -191,6 +191,13 @@ class Outbox(ABC):
         """Store mail, all of it or (on an error) none. If a key is known already, the entry with that key is returned
         instead and nothing is stored. ``deadline``, on the clock of ``IO.now``, limits the wait for an outbox that
         others use; None: the outbox decides."""
+
+    async def put_while(self, entries: Sequence[Entry], meanwhile: Callable[[], None]) -> list[Entry]:
+        """Store mail as ``put`` does, and call ``meanwhile`` once, which makes what is put next. An outbox in another
+        process does both at the same time."""
+        kept = await self.put(entries)
+        meanwhile()
+        return kept
 
     async def put_within(self, entries: Sequence[Entry], within: Within) -> list[Entry]:
         """Store entries as ``put`` does, on a connection of the program and in its transaction: they exist once that is

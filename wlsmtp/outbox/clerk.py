@@ -23,6 +23,10 @@ TOGETHER = 1000
 PATIENCE = 30.0
 """Seconds to wait for a job that has begun, before checking it again."""
 
+HEAD_START = 0.0005
+"""Seconds for a clerk to begin, before its caller does something else: Python runs one of them at a time, and changes
+between them every 5 ms."""
+
 
 class Job:
     """Something to be done with the database. It waits in a queue; the one that removes it is responsible for it: the
@@ -84,12 +88,15 @@ class Clerk:
         self._lingers = True
         """True if it waits for more work; not while the event loop is ending, which nobody would wait for."""
 
-    async def ask(self, queue: Queue, what: Any, deadline: float) -> Any:
-        """Do ``what``, together with other queued jobs."""
+    async def ask(self, queue: Queue, what: Any, deadline: float, meanwhile: Callable[[], None] | None = None) -> Any:
+        """Do ``what``, together with other queued jobs. The caller calls ``meanwhile`` once the clerk has begun."""
         job = Job(what, self._io.bell())
         queue.append(job)
         try:
             await self._call()
+            if meanwhile is not None:
+                await self._io.sleep(HEAD_START)
+                meanwhile()
             while not job.is_done:
                 try:
                     await job.bell.wait(deadline)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from wlsmtp.errors import SMTPError, Stage
@@ -39,27 +40,22 @@ def dump(receipt: OutboxReceipt, waits: tuple[float, float] | None = None) -> st
     """Return a receipt as text, without its id, status and next attempt. ``waits`` are the time of that and the seconds
     until then, for ``Outbox.reclaim``."""
     errors, unread = _Errors(), receipt.unread
-    write: dict[Kind, Callable[[Any], Any]] = {
-        Kind.RECIPIENTS: lambda results: [_row(result, errors, unread) for result in results],
-        Kind.REPLY: _reply,
-        Kind.ERROR: errors.place,
-        Kind.TLS: lambda tls: _tls(tls, unread),
-        Kind.TIME: lambda time: time.isoformat(),
-    }
-    fields = {name: value for name in _PLAIN if (value := getattr(receipt, name))}
-    for name, kind in _CONVERTED.items():
-        if (value := getattr(receipt, name)) is not None and (value := write[kind](value)):
-            fields[name] = value
-    others = {
-        "errors": [_error(error) for error in errors.known],
-        "carried": dict(receipt.carried),
-        "waits": waits,
-        **unread.fields,
-    }
-    fields |= {name: value for name, value in others.items() if value}
+    fields = {name: value for name, value in zip(_PLAIN, _plain_of(receipt), strict=True) if value}
+    for name, value in zip(_CONVERTED, _converted_of(receipt), strict=True):
+        if value is not None and (written := _WRITE[name](value, errors, unread)):
+            fields[name] = written
+    if errors.known:
+        fields["errors"] = [_error(error) for error in errors.known]
+    if receipt.carried:
+        fields["carried"] = dict(receipt.carried)
+    if waits:
+        fields["waits"] = waits
+    if unread.fields:
+        fields |= {name: value for name, value in unread.fields.items() if value}
     return _encode(fields)
 
 
+_plain_of, _converted_of = attrgetter(*_PLAIN), attrgetter(*_CONVERTED)
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 """The same as ``json.dumps``, which makes an encoder each time."""
 
@@ -82,6 +78,16 @@ class _Errors:
             self.known.append(error)
             self._places[id(error)] = len(self.known)
         return self._places[id(error)]
+
+
+_WRITERS: dict[Kind, Callable[[Any, _Errors, Unread], Any]] = {
+    Kind.RECIPIENTS: lambda results, errors, unread: [_row(result, errors, unread) for result in results],
+    Kind.REPLY: lambda reply, errors, unread: _reply(reply),
+    Kind.ERROR: lambda error, errors, unread: errors.place(error),
+    Kind.TLS: lambda tls, errors, unread: _tls(tls, unread),
+    Kind.TIME: lambda time, errors, unread: time.isoformat(),
+}
+_WRITE = {name: _WRITERS[kind] for name, kind in _CONVERTED.items()}
 
 
 def load(id: str, status: Status, text: str) -> OutboxReceipt:
@@ -118,10 +124,13 @@ _STATES = frozenset(state.value for state in RecipientStatus)
 
 
 def _row(result: RecipientResult, errors: _Errors, unread: Unread) -> list[Any]:
-    state, *more = unread.recipients.get(result.address, (None,))
-    if state is None or result.status is not RecipientStatus.UNKNOWN:
-        state = result.status.value
-    return [result.address, state, _reply(result.reply), errors.place(result.error), *more]
+    address, status = result.address, result.status
+    if address not in unread.recipients:
+        return [address, status.value, _reply(result.reply), errors.place(result.error)]
+    state, *more = unread.recipients[address]
+    if state is None or status is not RecipientStatus.UNKNOWN:
+        state = status.value
+    return [address, state, _reply(result.reply), errors.place(result.error), *more]
 
 
 def _to_result(row: list[Any], errors: list[SMTPError | None]) -> RecipientResult:

@@ -30,8 +30,8 @@ def row_of(entry: Entry) -> tuple[Any, ...]:
     content, receipt = entry.content, entry.receipt
     assert content is not None
     return (
-        receipt.id, entry.key, receipt.status.value, entry.priority, entry.due, entry.created, entry.expires,
-        entry.sender, records.dump_options(entry.options), json.dumps(entry.waiting), entry.size,
+        receipt.id, entry.key, str(receipt.status), entry.priority, entry.due, entry.created, entry.expires,
+        entry.sender, records.dump_options(entry.options), _list(entry.waiting), entry.size,
         traits_of(content), receipt.attempts, receipt.interruptions, records.dump(receipt, _waits(entry)), entry.lane,
     )  # fmt: skip
 
@@ -40,9 +40,14 @@ def changes_of(entry: Entry) -> tuple[Any, ...]:
     """Return the changes after an attempt."""
     receipt = entry.receipt
     return (
-        receipt.id, receipt.status.value, entry.due, entry.finished, json.dumps(entry.waiting), receipt.attempts,
+        receipt.id, str(receipt.status), entry.due, entry.finished, _list(entry.waiting), receipt.attempts,
         receipt.interruptions, records.dump(receipt, _waits(entry)),
     )  # fmt: skip
+
+
+def _list(texts: tuple[str, ...]) -> str:
+    """Return the same as ``json.dumps``."""
+    return f"[{', '.join(map(json.encoder.encode_basestring_ascii, texts))}]"
 
 
 def _waits(entry: Entry) -> tuple[float, float] | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from os import urandom
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import MessageError, Stage
@@ -112,4 +112,4 @@ def _new_id(now: float) -> str:
     holds when the system's clock is set back."""
     global _latest
     _latest = max(int(now * 1e6), _latest + 1)
-    return f"{_latest:014x}{uuid.uuid4().hex[14:]}"
+    return f"{_latest:014x}{urandom(9).hex()}"

@@ -108,34 +108,38 @@ class Spooler:
         self._phase = Phase.OPEN
         await self._call_worker()
 
-    async def post(self, mail: Mail, timeout: float | None = None, within: object = None, **schedule: Any) -> Receipt:
-        """Store a message, to be sent as ``Schedule`` says."""
-        [receipt] = await self.post_all([mail], timeout, within, **schedule)
-        return receipt
-
     async def post_all(
         self, mails: Sequence[Mail], timeout: float | None = None, within: object = None, **schedule: Any
     ) -> list[Receipt]:
-        """Store messages, all or none. Raises ``OutboxError``, and stores nothing, if nobody could send them, or the
-        outbox is not free within ``timeout`` seconds. They exist once the transaction of ``within`` is committed: the
-        worker then stays, as nobody tells it of that."""
+        """Store messages, all or none; ``schedule`` is a ``Schedule``. Raises ``OutboxError``, and stores nothing, if
+        nobody could send them, or the outbox is not free within ``timeout`` seconds. They exist once the transaction of
+        ``within`` is committed: the worker then stays, as nobody tells it of that."""
         self._refuse_when_closed()
         deadline = None if timeout is None else self._deadlines(timeout).end
-        await self._ready()
-        now = self._outbox.unix_time()
-        # A microsecond apart, as their ids and their turns follow the time.
-        entries = [Schedule(**schedule).entry(mail, now + place * 1e-6) for place, mail in enumerate(mails)]
-        if within is not None and self._phase is Phase.ON_CALL:
-            self._phase = Phase.OPEN
+        await self.ready()
+        entries = self.entries(mails, **schedule)
+        if within is None:
+            return await self._keep(partial(self._outbox.put, entries, deadline))
+        self._phase = Phase.OPEN if self._phase is Phase.ON_CALL else self._phase
+        return await self._keep(partial(self._outbox.put_within, entries, await within_of(within)))
+
+    def entries(self, mails: Sequence[Mail], **schedule: Any) -> list[Entry]:
+        """Return entries of messages, a microsecond apart: ids and turns follow the time. Raises ``MessageError``."""
+        now, entry = self._outbox.unix_time(), Schedule(**schedule).entry
+        return [entry(mail, now + place * 1e-6) for place, mail in enumerate(mails)]
+
+    async def post_while(self, entries: Sequence[Entry], meanwhile: Callable[[], None]) -> list[Receipt]:
+        """Store entries as ``post_all`` does, and call ``meanwhile`` once, at the same time if the outbox can."""
+        self._refuse_when_closed()
+        await self.ready()
+        return await self._keep(partial(self._outbox.put_while, entries, meanwhile))
+
+    async def _keep(self, put: Callable[[], Awaitable[list[Entry]]]) -> list[Receipt]:
         if self._works and self._has_no_worker and not self._io.is_over:
             self._try_to_hire()
-        # The worker and the exit work exist before there is mail: a caller that is interrupted from here on leaves no
-        # mail that nobody sends.
+        # The worker and the exit work exist before there is mail: an interrupted caller leaves none that nobody sends.
         try:
-            if within is None:
-                kept = await self._outbox.put(entries, deadline)
-            else:
-                kept = await self._outbox.put_within(entries, await within_of(within))
+            kept = await put()
         finally:
             await self._call_worker_if_any()
         if self._works and self._io.is_over:
@@ -149,7 +153,7 @@ class Spooler:
     async def receipts(self, *statuses: Status) -> AsyncGenerator[list[Receipt], None]:
         """Yield all messages in these states (none: all), in the order in which they were put, a page at a time."""
         statuses = statuses or tuple(Status)
-        await self._ready()
+        await self.ready()
         page = await self._outbox.page(statuses, None, PAGE)
         while page:
             yield [self._shown(entry) for entry in page]
@@ -178,7 +182,7 @@ class Spooler:
 
     async def statistics(self) -> OutboxStatistics:
         """Return the counts."""
-        await self._ready()
+        await self.ready()
         return await self._outbox.statistics()
 
     async def flush(self, timeout: float | None) -> int:
@@ -221,7 +225,7 @@ class Spooler:
 
     async def _drain(self, deadline: float, *, patient: bool = True) -> None:
         """Wait for due mail, and if ``patient`` also for mail that becomes due before the deadline."""
-        await self._ready()
+        await self.ready()
         await self._call_worker()
         while self._io.now() < deadline:
             async with self._progress:
@@ -314,7 +318,8 @@ class Spooler:
             words += (f" ({why.message})" if why else "") + f": {_named(left)}"
             raise OutboxNotEmpty(words, stage=Stage.SETTINGS, hint=self._outbox.exit_hint)
 
-    async def _ready(self) -> None:
+    async def ready(self) -> None:
+        """Open the outbox."""
         if self._is_outbox_open:
             return
         async with self._opening:
@@ -324,7 +329,7 @@ class Spooler:
 
     async def _call_worker(self) -> None:
         """Ensure that a worker checks the outbox. Raises ``OutboxError`` if none can be started."""
-        await self._ready()
+        await self.ready()
         if not self._works:
             return
         worker = self._worker
@@ -462,7 +467,7 @@ class Spooler:
             room = self._rooms.setdefault(id, self._io.condition(Rank.ROOM))
         pause = POLL_INTERVAL / 10
         while True:
-            await self._ready()
+            await self.ready()
             # Looked up inside the room, so that a change cannot come between the look-up and the wait.
             async with room:
                 receipt = self._shown(await self._known(id))
@@ -475,7 +480,7 @@ class Spooler:
                 await self._call_worker_if_any()
 
     async def _get(self, id: str) -> Entry:
-        await self._ready()
+        await self.ready()
         return await self._known(id)
 
     async def _known(self, id: str) -> Entry:

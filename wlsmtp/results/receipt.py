@@ -9,6 +9,7 @@ from collections.abc import Coroutine, Generator, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, StrEnum, auto
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Protocol, Self
 
@@ -265,6 +266,9 @@ class Unread:
     """The value that was read, and the record it was read from."""
 
 
+_NOTHING = Unread()
+
+
 class OutboxReceipt(Receipt):
     """A ``Receipt`` of a message in an outbox; immutable, replaced by ``changed``."""
 
@@ -282,15 +286,17 @@ class OutboxReceipt(Receipt):
         self.carried: Mapping[str, str] = carried or {}
         self.next_attempt: datetime | None = next_attempt
         self.interruptions: int = interruptions
-        self.unread: Unread = Unread()
+        self.unread: Unread = _NOTHING
         """Fields of its record from a newer version."""
         self._follower: Follower | None = None
 
     def changed(self, **fields: object) -> Self:
         """Return the same receipt with some fields replaced."""
         new = type(self).__new__(type(self))
-        for name in _FIELDS:
-            setattr(new, name, fields[name] if name in fields else getattr(self, name))
+        for name, value in zip(_FIELDS, _values_of(self), strict=True):
+            setattr(new, name, value)
+        for name, value in fields.items():
+            setattr(new, name, value)
         return new
 
     def followed_by(self, follower: Follower) -> Self:
@@ -320,6 +326,7 @@ class OutboxReceipt(Receipt):
 
 
 _FIELDS = (*Receipt.__slots__, *OutboxReceipt.__slots__)
+_values_of = attrgetter(*_FIELDS)
 
 
 def _cut(text: str) -> str:

@@ -57,10 +57,10 @@ class Desk:
         )
         self._clerk = Clerk(io, name, duties)
 
-    async def repeat(self, what: Any, deadline: float) -> Any:
-        """Do a job that is harmless when it is done twice."""
+    async def repeat(self, what: Any, deadline: float, meanwhile: Callable[[], None] | None = None) -> Any:
+        """Do a job that is harmless when it is done twice, and let its caller do ``meanwhile``."""
         self._is_needed = True
-        return await self._clerk.ask(self._clerk.reads, what, deadline)
+        return await self._clerk.ask(self._clerk.reads, what, deadline, meanwhile)
 
     async def once(self, function: Callable[[Database], Any], deadline: float) -> Any:
         """Do a job that is not repeated when its reply was lost."""

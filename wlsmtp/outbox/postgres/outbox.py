@@ -192,11 +192,19 @@ class PostgresOutbox(StoredOutbox):
     async def put(self, entries: Sequence[Entry], deadline: float | None = None) -> list[Entry]:
         """Store entries, as ``Outbox.put``. Mail is stored once, even if a connection is lost before the reply has
         come."""
+        return await self._put(entries, self.io.now() + PATIENCE if deadline is None else deadline)
+
+    async def put_while(self, entries: Sequence[Entry], meanwhile: Callable[[], None]) -> list[Entry]:
+        """Store entries, as ``Outbox.put_while``."""
+        return await self._put(entries, self.io.now() + PATIENCE, meanwhile)
+
+    async def _put(
+        self, entries: Sequence[Entry], until: float, meanwhile: Callable[[], None] | None = None
+    ) -> list[Entry]:
         for entry in entries:
             check_key(entry.key)
         puts, _ = self._at_hand
-        until = self.io.now() + PATIENCE if deadline is None else deadline
-        agreed: Agreed = await puts.repeat(self._put_of(entries), until)
+        agreed: Agreed = await puts.repeat(self._put_of(entries), until, meanwhile)
         self._hear(agreed.now)
         kept: list[Entry] = agreed.found
         return kept

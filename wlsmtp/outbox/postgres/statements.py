@@ -21,7 +21,7 @@ RECENT = 5
 _TYPES = {
     "priority": "smallint", "due": "double precision", "created": "double precision", "expires": "double precision",
     "finished": "double precision", "size": "bigint", "traits": "smallint", "attempts": "integer",
-    "interruptions": "integer", "place": "integer",
+    "interruptions": "integer", "place": "integer", "start": "integer", "length": "integer",
 }  # fmt: skip
 
 
@@ -34,9 +34,12 @@ def _given(columns: tuple[str, ...]) -> str:
 _WAITS = "due IS NOT NULL AND owner IS NULL"
 _MAIL = ", ".join(f"mail.{name}" for name in COLUMNS.split(", "))
 
+GIVEN = (*PUT, "start", "length")
+"""The columns of ``PUT_MAILS``: where the content begins in ``octets`` (from 1) and how long it is, unless it has its
+own statements."""
 PUT_MAILS = f"""
 WITH given AS (
-    {_given(PUT)}
+    {_given(GIVEN)}
 ), locks AS MATERIALIZED (
     SELECT pg_try_advisory_xact_lock(%(lock)s, hashtext(key)) AS is_ours
     FROM (SELECT DISTINCT key FROM given WHERE key IS NOT NULL) AS keys
@@ -47,11 +50,11 @@ WITH given AS (
     ON CONFLICT DO NOTHING RETURNING id
 ), parts AS (
     INSERT INTO {{schema}}.contents (mail, part, octets)
-    SELECT given.mail, given.part, substring(%(octets)b::bytea FROM given.start FOR given.length)
-    FROM json_to_recordset(%(parts)s::json) AS given(mail text, part integer, start integer, length integer)
-    JOIN kept ON kept.id = given.mail
+    SELECT id, 0, substring(%(octets)b::bytea FROM start FOR length) FROM given JOIN kept USING (id) WHERE length > 0
 )
-SELECT {{now}}, (SELECT count(*) FROM locks WHERE NOT is_ours), (SELECT coalesce(array_agg(id), '{{}}') FROM kept), (
+SELECT {{now}}, (SELECT count(*) FROM locks WHERE NOT is_ours), (
+    SELECT CASE WHEN count(*) < %(count)s THEN coalesce(array_agg(id), '{{}}') END FROM kept
+), (
     SELECT pg_notify(%(channel)s, '') WHERE %(notifies)s AND NOT EXISTS (
         SELECT FROM unnest(%(levels)s::smallint[]) AS level, LATERAL (
             SELECT FROM {{schema}}.mails
@@ -60,8 +63,8 @@ SELECT {{now}}, (SELECT count(*) FROM locks WHERE NOT is_ours), (SELECT coalesce
     )
 )
 """
-"""Idempotency keys are locked until the transaction ends, without waiting: one that another transaction holds would
-delay all others over the same connection."""
+"""Returns the ids of what was stored, or NULL for all of it. Idempotency keys are locked until the transaction ends,
+without waiting: one that another transaction holds would delay all others over the same connection."""
 
 LOCK_KEYS = """
 SELECT pg_advisory_xact_lock(%(lock)s, hash)
