@@ -4,7 +4,11 @@ in ``wlsmtp.testing.lanes_contract``."""
 from __future__ import annotations
 
 import math
+import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,8 @@ from tests.real import poll
 from tests.worlds import World
 from wlsmtp import ConfigError, MemoryOutbox, Message, MessageError, PostgresOutbox, SessionConfig, SMTPSession
 from wlsmtp.outbox.pace import CLOCK_TOLERANCE, Pace, Rate, lane_of
+from wlsmtp.outbox.postgres.statements import HEAD, MANY_LANES
+from wlsmtp.outbox.sqlite_lanes import Lanes
 from wlsmtp.testing import SMTPServer
 
 RATES = st.builds(Rate.of, st.integers(1, 5000), st.sampled_from([1.0, 60.0, 3600.0, 86400.0]))
@@ -132,6 +138,29 @@ class TestShared:
             ]
             assert io.run_blocking(outbox.claim("w", 10)) == []
         io.run_blocking(outbox.close())
+
+    def test_a_claim_looks_at_the_lanes_of_the_first_mails_only(self, postgres: Postgres) -> None:
+        store = Store(World("blocking"), PostgresStore(postgres), lambda outbox, now: outbox.set_clock(now))  # type: ignore[attr-defined]
+        store.outbox.pace = Pace({"*": (1, 60.0)})
+        store.open()
+        store.put([store.entry(to=f"bob@{number}.example") for number in range(MANY_LANES + 1)])
+        assert len(store.claim("me", 1000)) == MANY_LANES + 1
+        store.put([store.entry(to=f"bob@later{number}.example") for number in range(HEAD + 100)])
+        assert len(store.claim("me", 10)) == 10
+        # A lane that is looked at is given a row.
+        assert postgres.query(f"SELECT count(*) FROM {store.outbox.schema}.lanes") == [(MANY_LANES + 1 + HEAD,)]  # type: ignore[attr-defined]
+        store.close()
+
+    def test_a_claim_from_a_file_looks_at_no_lane_behind_the_one_it_takes(self, tmp_path: Path) -> None:
+        with SMTPSession("h", mode="async", outbox=f"sqlite:///{tmp_path}/o.db", outbox_worker=False) as session:
+            session.send_all([message(to=f"bob@{number}.example") for number in range(300)])
+        with closing(sqlite3.connect(tmp_path / "o.db")) as connection:
+            statements: list[str] = []
+            connection.set_trace_callback(statements.append)
+            lanes = Lanes(connection, Pace({"*": (1, 60.0)}), time.time()).of(0)
+            first = [lane for _, lane in islice(lanes, 100)]
+            assert first == [f"{number}.example" for number in range(100)] and len(statements) == 1
+            assert [lane for _, lane in lanes] == [f"{number}.example" for number in range(100, 300)]
 
     @pytest.mark.parametrize("kind", ["memory", "sqlite", "postgres"])
     def test_a_session_sends_at_the_rate_of_each_lane(

@@ -79,6 +79,21 @@ class LanesContract(OutboxContract):
         assert {entry.lane for entry in store.claim("me", 2)} == {"z.example"}
         assert ids(store.claim("me", 10)) == ids(stored[1:3])
 
+    def test_of_many_lanes_each_has_its_turn(self, store: Store) -> None:
+        self.pace(store, others=(1, 60.0))
+        stored = [store.entry(to=f"bob@{number % 150:03}.example") for number in range(900)]
+        store.put(stored)
+        assert ids(store.claim("me", 1000)) == ids(stored[:150])
+        assert store.claim("me", 1000) == [] and store.agenda().due == pytest.approx(store.now + 59.0)
+        last = store.stored(to="bob@last.example")
+        assert store.agenda().due <= store.now
+        assert ids(store.claim("me", 1000)) == ids([last])
+        store.pass_by(59.001)
+        assert store.agenda().due <= store.now
+        assert ids(store.claim("me", 100)) == ids(stored[150:250])
+        assert ids(store.claim("me", 100)) == ids(stored[250:300])
+        assert store.claim("me", 100) == []
+
     def test_sessions_keep_a_rate_together_or_each_its_own(self, store: Store) -> None:
         for _ in range(6):
             store.stored(to="bob@slow.example")

@@ -128,13 +128,20 @@ class Database:
         rows = self.all(say.CLAIM, owner=owner, limit=limit, lease=lease, levels=levels, starts=froms)
         return Agreed(rows[0][0], self._claimed(owner, rows))
 
-    def claim_in_lanes(self, owner: str, limit: int, lease: float, pace: Pace) -> Agreed:
-        """Lease due entries as the rates of their lanes allow, as ``Outbox.claim``."""
-        values = {"owner": owner, "limit": limit, "lease": lease, **_rates(pace)}
-        rows = self.all(say.CLAIM_IN_LANES, **values)
-        if rows[0][1]:  # there were lanes without a row
-            rows = self.all(say.CLAIM_IN_LANES, **values)
-        return Agreed(rows[0][0], self._claimed(owner, rows))
+    def claim_in_lanes(self, owner: str, limit: int, lease: float, pace: Pace, lanes: int) -> Agreed:
+        """Lease due entries as the rates of their lanes allow, as ``Outbox.claim``. ``lanes`` is their number at the
+        last claim. Of many lanes, those of the first mails are looked at, and all of them only if none of these mails
+        may be sent. Returns the entries and the number of lanes."""
+        values = {"owner": owner, "limit": limit, "lease": lease, "levels": list(LEVELS), **_rates(pace)}
+        rows: list[Any] = []
+        for statement in (say.CLAIM_IN_FIRST_LANES, say.CLAIM_IN_LANES)[lanes <= say.MANY_LANES :]:
+            rows = self.all(statement, **values)
+            if rows[0][1][0]:  # there were lanes without a row
+                rows = self.all(statement, **values)
+            if rows[0][2] is not None:
+                break
+        found = lanes if statement is say.CLAIM_IN_FIRST_LANES else rows[0][1][1]
+        return Agreed(rows[0][0], (self._claimed(owner, rows), found))
 
     def _claimed(self, owner: str, rows: list[Any]) -> list[Entry]:
         claimed: list[Entry] = []
@@ -170,14 +177,20 @@ class Database:
         values = _rows(SETTLED, [changes_of(new)])
         return bool(self.all(say.CHANGE, was_due=old.due, was_tried=old.receipt.attempts, **values))
 
-    def agenda(self, starts: Mapping[int, float], pace: Pace | None = None) -> Agreed:
-        """Return when the next mail is due, or may be sent with a ``pace``, and the owners of leases with their
-        ends."""
-        if pace is None:
-            levels, froms = list(LEVELS), [starts.get(level, 0.0) for level in LEVELS]
-            now, due, owners, leases = self.one(say.AGENDA, levels=levels, starts=froms)
-        else:
-            now, due, owners, leases = self.one(say.AGENDA_IN_LANES, **_rates(pace))
+    def agenda(self, starts: Mapping[int, float]) -> Agreed:
+        """Return when the next mail is due, and the owners of leases with their ends."""
+        levels, froms = list(LEVELS), [starts.get(level, 0.0) for level in LEVELS]
+        now, due, owners, leases = self.one(say.AGENDA, levels=levels, starts=froms)
+        return Agreed(now, (due, dict(zip(owners, leases, strict=True))))
+
+    def agenda_in_lanes(self, pace: Pace, lanes: int) -> Agreed:
+        """Return when the next mail may be sent, and the rest as ``agenda``; ``lanes`` as in ``claim_in_lanes``."""
+        values = {"levels": list(LEVELS), **_rates(pace)}
+        now, due, owners, leases = 0.0, None, [], []
+        for statement in (say.AGENDA_IN_FIRST_LANES, say.AGENDA_IN_LANES)[lanes <= say.MANY_LANES :]:
+            now, due, owners, leases = self.one(statement, **values)
+            if due is not None and due <= now:
+                break
         return Agreed(now, (due, dict(zip(owners, leases, strict=True))))
 
     def reclaim(self, dead: Mapping[str, float]) -> list[Entry]:

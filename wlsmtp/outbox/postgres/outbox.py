@@ -103,6 +103,8 @@ class PostgresOutbox(StoredOutbox):
         self._rescan_at = 0.0
         """The next time at which a claim checks all waiting mail, on the clock of ``IO.now``."""
         self._may_rescan_at = 0.0
+        self._lanes = 0
+        """The number of lanes of waiting mail, when they were all looked at last."""
 
     @classmethod
     def from_url(cls, url: URL) -> Self:
@@ -232,11 +234,14 @@ class PostgresOutbox(StoredOutbox):
     async def claim(self, owner: str, limit: int) -> list[Entry]:
         """Lease due entries, as ``Outbox.claim``. The search begins where the last claim ended, as long as that finds
         enough. Otherwise, and now and then, it checks all waiting mail: there may be mail before that position, which
-        was returned, or put by a slow transaction. With a pace, each lane of waiting mail is looked at."""
+        was returned, or put by a slow transaction. With a pace, the lanes of waiting mail are looked at, and of many
+        lanes first those of the first mails."""
         if (pace := self.pace) is not None:
-            agreed = await self._do(lambda database: database.claim_in_lanes(owner, limit, self.lease, pace))
+            lanes = self._lanes
+            agreed = await self._do(lambda database: database.claim_in_lanes(owner, limit, self.lease, pace, lanes))
             self._hear(agreed.now)
-            paced: list[Entry] = agreed.found
+            paced: list[Entry]
+            paced, self._lanes = agreed.found
             return paced
         if self._starts and self.io.now() < self._rescan_at:
             claimed = await self._claim(owner, limit, self._starts)
@@ -291,7 +296,8 @@ class PostgresOutbox(StoredOutbox):
         """Return the next times from where the last claim ended, if that finds due mail, or soon after a check of
         everything."""
         if (pace := self.pace) is not None:
-            return await self._look(lambda database: database.agenda({}, pace))
+            lanes = self._lanes
+            return await self._look(lambda database: database.agenda_in_lanes(pace, lanes))
         if self._starts and self.io.now() < self._rescan_at:
             starts = self._starts
             agreed = await self._look(lambda database: database.agenda(starts))

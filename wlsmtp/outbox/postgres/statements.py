@@ -88,22 +88,39 @@ _FIRST = """picked AS MATERIALIZED (
 """Selects the best of each priority in turn, from where the last claim ended (``starts``). There may be very many
 claimed rows before that, which PostgreSQL cannot remove while anybody keeps a snapshot."""
 
-_LANES = f"""live AS (
+_LIVE = f"""live AS (
     (SELECT priority, lane, due FROM {{schema}}.mails WHERE {_WAITS} ORDER BY priority, lane, due LIMIT 1)
     UNION ALL
     SELECT following.* FROM live, LATERAL (
         SELECT priority, lane, due FROM {{schema}}.mails
         WHERE {_WAITS} AND (priority, lane) > (live.priority, live.lane) ORDER BY priority, lane, due LIMIT 1
     ) AS following
-), rates AS MATERIALIZED (
+)"""
+"""The lanes of waiting mail, each by one index access, with the time at which its first mail is due."""
+
+MANY_LANES = 100
+"""Above this number of lanes, those of the first mails are looked at before all of them."""
+HEAD = 500
+"""The number of these mails."""
+_FIRST_LIVE = f"""live AS (
+    SELECT priority, lane, min(due) AS due FROM (
+        SELECT mail.* FROM clock, unnest(%(levels)s::smallint[]) AS level(priority), LATERAL (
+            SELECT priority, lane, due FROM {{schema}}.mails
+            WHERE priority = level.priority AND due <= clock.now AND owner IS NULL ORDER BY due LIMIT {HEAD}
+        ) AS mail
+        LIMIT {HEAD}
+    ) AS head GROUP BY priority, lane
+)"""
+"""The lanes of the mails whose turn is first. No other lane has a mail that comes before theirs."""
+
+_RATES = """rates AS MATERIALIZED (
     SELECT lane, step, tolerance
     FROM json_to_recordset(%(rates)s::json) AS given(lane text, step double precision, tolerance double precision)
 ), paced AS MATERIALIZED (
     SELECT DISTINCT live.lane, %(prefix)s::text || live.lane AS name, step, tolerance FROM live JOIN rates ON
     rates.lane = live.lane OR rates.lane = '*' AND NOT EXISTS (SELECT FROM rates AS own WHERE own.lane = live.lane)
 )"""
-"""The lanes of waiting mail, each by one index access, with the time at which its first mail is due; and the rates of
-those that have one."""
+"""The rates of those that have one."""
 
 _ARRIVAL = (
     "CASE WHEN {tat} > clock.now + tolerance + step + "
@@ -112,7 +129,7 @@ _ARRIVAL = (
 )
 """The same as ``Rate.arrival``."""
 
-_ALLOWED = f"""{_LANES}, wanted AS MATERIALIZED (
+_ALLOWED = f"""{_RATES}, wanted AS MATERIALIZED (
     SELECT DISTINCT paced.* FROM clock, paced JOIN live ON live.lane = paced.lane WHERE live.due <= clock.now
 ), used AS MATERIALIZED (
     SELECT name, kept.tat FROM clock, wanted JOIN {{schema}}.lanes AS kept ON kept.lane = name
@@ -155,7 +172,7 @@ _ADVANCED = """, advanced AS (
 )"""
 
 
-def _claim(picked: str, made: str = "0", more: str = "") -> str:
+def _claim(picked: str, lanes: str = "NULL", more: str = "") -> str:
     return f"""
 WITH RECURSIVE clock AS MATERIALIZED (
     SELECT {{now}} AS now
@@ -172,7 +189,7 @@ WITH RECURSIVE clock AS MATERIALIZED (
     SELECT %(owner)s, clock.now + %(lease)s, count(*) FROM clock, lent GROUP BY clock.now HAVING count(*) > 0
     ON CONFLICT (owner) DO UPDATE SET lease = excluded.lease, lent = worker.lent + excluded.lent
 ){more}
-SELECT clock.now, {made}, {_MAIL}, CASE WHEN mail.size <= {SMALL} THEN (
+SELECT clock.now, {lanes}, {_MAIL}, CASE WHEN mail.size <= {SMALL} THEN (
     SELECT string_agg(octets, '' ORDER BY part) FROM {{schema}}.contents WHERE contents.mail = mail.id
 ) END
 FROM clock LEFT JOIN lent AS mail ON true
@@ -181,7 +198,10 @@ ORDER BY mail.priority DESC, mail.due, mail.id
 
 
 CLAIM = _claim(_FIRST)
-CLAIM_IN_LANES = _claim(_ALLOWED, "(SELECT count(*) FROM made)", _ADVANCED)
+_COUNTS = "ARRAY[(SELECT count(*) FROM made), (SELECT count(*) FROM live)]"
+CLAIM_IN_LANES = _claim(f"{_LIVE}, {_ALLOWED}", _COUNTS, _ADVANCED)
+CLAIM_IN_FIRST_LANES = _claim(f"{_FIRST_LIVE}, {_ALLOWED}", _COUNTS, _ADVANCED)
+"""They return how many lanes were given a row, and how many there are."""
 
 RENEW = "UPDATE {schema}.workers SET lease = {now} + %(lease)s WHERE owner = %(owner)s"
 
@@ -226,16 +246,22 @@ SELECT {{now}}, (
     ) AS mail
 ), {_LEASES}
 """
-AGENDA_IN_LANES = f"""
+
+
+def _agenda(live: str) -> str:
+    return f"""
 WITH RECURSIVE clock AS MATERIALIZED (
     SELECT {{now}} AS now
-), {_LANES}
+), {live}, {_RATES}
 SELECT clock.now, (
     SELECT min(greatest(live.due, {_ARRIVAL.format(tat="kept.tat")} - tolerance))
     FROM live LEFT JOIN paced ON paced.lane = live.lane LEFT JOIN {{schema}}.lanes AS kept ON kept.lane = paced.name
 ), {_LEASES}
 FROM clock
 """
+
+
+AGENDA_IN_LANES, AGENDA_IN_FIRST_LANES = _agenda(_LIVE), _agenda(_FIRST_LIVE)
 
 DISMISS = "DELETE FROM {schema}.workers WHERE owner = %(owner)s AND lease = %(lease)s RETURNING owner"
 LENT = f"SELECT {_MAIL} FROM {{schema}}.mails AS mail WHERE owner = %(owner)s ORDER BY id FOR UPDATE"
