@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.clock import Clock
 from tests.worlds import World
@@ -15,7 +15,12 @@ from wlsmtp.io.order import order
 from wlsmtp.io.tls import _make_context
 
 # No test depends on how fast the machine is; and where a failure cannot be looked into, each run tries the same.
-settings.register_profile("wlsmtp", deadline=None, derandomize=os.environ.get("CI") == "true")
+settings.register_profile(
+    "wlsmtp",
+    deadline=None,
+    derandomize=os.environ.get("CI") == "true",
+    suppress_health_check=[HealthCheck.too_slow],  # how fast examples are drawn says how busy the machine is
+)
 settings.load_profile("wlsmtp")
 
 order.is_checked = True  # locks that are taken in another order than theirs are found wherever that happens
