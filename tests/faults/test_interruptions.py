@@ -113,8 +113,10 @@ def test_an_interrupt_in_the_middle_passes_through_and_harms_nobody(mode: Mode, 
 
 
 INTERRUPTED = """
-import sys
+import signal, sys
 from wlsmtp import SMTPSession
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it starts in the background ignore Ctrl-C
 
 with SMTPSession("127.0.0.1", int(sys.argv[1])) as session:
     try:

@@ -11,7 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wlsmtp.errors import OutboxError
+from wlsmtp.errors import OutboxError, Stage
+from wlsmtp.events import log
 from wlsmtp.io.order import Rank
 from wlsmtp.outbox.lifecycle import State, WorkerLife
 
@@ -55,7 +56,8 @@ class Duties:
     """The work of a clerk, and how long it stays."""
 
     work: Callable[[], None]
-    """Does the queued jobs; blocks. Jobs removed from the queues go into ``Clerk.done``. Never raises."""
+    """Does the queued jobs, which it takes by ``Clerk.take``; blocks. If it raises, for example because there is no
+    memory, these jobs and those in the queues have failed."""
     is_open: Callable[[], bool]
     """Returns whether the database is open, so that the clerk waits for more work."""
     leave: Callable[[], None]
@@ -80,8 +82,8 @@ class Clerk:
         self.reads: Queue = deque()
         self.writes: Queue = deque()
         self.closings: Queue = deque()
-        self.done: Queue = deque()
-        """Finished jobs whose callers are to be notified."""
+        self._taken: Queue = deque()
+        """Jobs that nobody can withdraw any more, and whose callers were not notified of a result."""
         self._life: WorkerLife | None = None
         self._task: Task[None] | None = None
         """The clerk's task, once it has one."""
@@ -103,6 +105,8 @@ class Clerk:
                 except TimeoutError:
                     if _take_back(queue, job):
                         raise self._duties.too_late() from None
+                    if self._life is None or self._life.state is State.ENDED:
+                        raise _broken_off() from None
                     job.is_late = True
                     deadline = self._io.now() + PATIENCE  # the clerk is doing it
         except BaseException:
@@ -148,7 +152,7 @@ class Clerk:
         is_cancelled = True
         try:
             while self._has_jobs or (self._lingers and await self._has_more()):
-                await self._io.run_in_thread(self._duties.work)
+                await self._io.run_in_thread(self._work)
                 self._tell()
             is_cancelled = False
         finally:
@@ -167,9 +171,39 @@ class Clerk:
         """True if the event loop has cancelled the clerk's task before its first step."""
         return self._task is not None and self._task.is_done
 
+    def _work(self) -> None:
+        try:
+            self._duties.work()
+        except Exception as failure:
+            log.exception("the work with the outbox failed")
+            for queue in (self.reads, self.writes, self.closings):
+                self.take(queue)
+            for job in self._taken:
+                if not job.is_done:
+                    job.end(_broken_off(failure))
+
+    def take(self, queue: Queue, limit: int = TOGETHER) -> list[Job]:
+        """Take the jobs to be done now; nobody can withdraw them any more."""
+        jobs: list[Job] = []
+        with suppress(IndexError):
+            while len(jobs) < limit:
+                self._taken.append(queue.popleft())
+                jobs.append(self._taken[-1])
+        return jobs
+
+    def put_back(self, queue: Queue, jobs: list[Job]) -> None:
+        """Do these jobs later: they go to the end of the queue."""
+        for job in jobs:
+            self._taken.remove(job)
+            queue.append(job)
+
     def _tell(self) -> None:
-        while self.done:
-            self.done.popleft().bell.ring()
+        for _ in range(len(self._taken)):
+            job = self._taken.popleft()
+            if job.is_done:
+                job.bell.ring()
+            else:  # the clerk was cancelled meanwhile
+                self._taken.append(job)
 
     @property
     def _has_jobs(self) -> bool:
@@ -188,13 +222,13 @@ class Clerk:
         return self._has_jobs
 
 
-def taken(queue: Queue, limit: int = TOGETHER) -> list[Job]:
-    """Take the jobs to be done now; nobody can withdraw them any more."""
-    jobs: list[Job] = []
-    with suppress(IndexError):
-        while len(jobs) < limit:
-            jobs.append(queue.popleft())
-    return jobs
+def _broken_off(cause: Exception | None = None) -> OutboxError:
+    """Return the error for a job that was begun, and whose end nobody knows."""
+    why = "" if cause is None else f" ({type(cause).__name__})"
+    error = OutboxError(f"The work with the outbox was broken off{why}: it may be done or not", stage=Stage.SETTINGS)
+    error.hint = "Do it again; a message that is put with an idempotency_key is kept once"
+    error.is_passing, error.__cause__ = True, cause
+    return error
 
 
 def _take_back(queue: Queue, job: Job) -> bool:

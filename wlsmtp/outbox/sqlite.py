@@ -20,7 +20,7 @@ from wlsmtp.io.order import Rank
 from wlsmtp.io.place import Place
 from wlsmtp.io.thread import Lock
 from wlsmtp.outbox.base import Agenda, Entry, OutboxStatistics, options_of
-from wlsmtp.outbox.clerk import PATIENCE, Clerk, Duties, Job, Queue, taken
+from wlsmtp.outbox.clerk import PATIENCE, Clerk, Duties, Job, Queue
 from wlsmtp.outbox.clock import Clock, Watch
 from wlsmtp.outbox.database import Database, identity, put_within
 from wlsmtp.outbox.stored import StoredOutbox
@@ -207,20 +207,18 @@ class SQLiteOutbox(StoredOutbox):
                 if not jobs and _is_busy(error):
                     continue
                 failure = error
-                jobs += taken(queue) if not jobs else []
+                jobs += clerk.take(queue) if not jobs else []
             for job in jobs:
                 job.end(None if failure is None else self._as_outbox_error(failure))
-            clerk.done += jobs
-        if closings := taken(clerk.closings):
+        if closings := clerk.take(clerk.closings):
             self._let_go()
             for job in closings:
                 job.end()
-            clerk.done += closings
 
     def _transact(self, queue: Queue, jobs: list[Job], *, writes: bool) -> None:
         database = self._opened()
         with database.transaction(writes=writes):
-            jobs += taken(queue)
+            jobs += self._at_hand.take(queue)
             for job in jobs:
                 _play(job, database)
 
@@ -251,7 +249,7 @@ class SQLiteOutbox(StoredOutbox):
         why = str(failure) or type(failure).__name__
         error = OutboxError(f"The outbox {str(self.path)!r} cannot be used: {why}", stage=Stage.SETTINGS)
         is_exhausted = isinstance(failure, OSError) and failure.errno in _EXHAUSTED
-        error.is_passing = is_exhausted or isinstance(failure, sqlite3.OperationalError)
+        error.is_passing = is_exhausted or isinstance(failure, sqlite3.OperationalError | MemoryError)
         if not self.path.parent.is_dir():
             error.hint = "Its directory does not exist; an absolute path has four slashes, as in sqlite:////var/mail.db"
         error.__cause__ = failure

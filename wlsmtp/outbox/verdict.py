@@ -106,7 +106,7 @@ def abandoned(entry: Entry, cause: BaseException, known: Outcome | None = None) 
     or the transport knows better."""
     if NOTHING_SENT in getattr(cause, "__notes__", ()):
         failure = ConnectionFailed(f"The connection could not be opened ({type(cause).__name__})", stage=Stage.CONNECT)
-        failure.is_lasting = True
+        failure.is_lasting = not isinstance(cause, MemoryError)
         failure.__cause__ = cause
         return Outcome.failed(entry.waiting, failure)
     if known is not None and all(result.status is not RecipientStatus.UNKNOWN for result in known.recipients):

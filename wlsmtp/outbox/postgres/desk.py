@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from wlsmtp.errors import MessageError, OutboxError, Stage
-from wlsmtp.outbox.clerk import Clerk, Duties, Job, taken
+from wlsmtp.outbox.clerk import Clerk, Duties, Job
 from wlsmtp.outbox.postgres.database import Agreed, Database, KeyInUse, Put, Text
 from wlsmtp.outbox.postgres.schema import MIGRATIONS, script, version_of
 from wlsmtp.outbox.postgres.source import Unreachable
@@ -79,21 +79,18 @@ class Desk:
     def _work(self) -> None:
         clerk = self._clerk
         for queue in (clerk.reads, clerk.writes):
-            jobs = taken(queue, PUT_TOGETHER)
+            jobs = clerk.take(queue, PUT_TOGETHER)
             left = [*jobs]
             try:
                 self._do_all(left, may_repeat=queue is clerk.reads)
             except Exception as failure:
                 for job in left:
                     job.end(self._as_told(failure))
-            waiting = [job for job in jobs if not job.is_done]
-            queue.extend(waiting)
-            clerk.done.extend(job for job in jobs if job.is_done)
-        if closings := taken(clerk.closings):
+            clerk.put_back(queue, [job for job in jobs if not job.is_done])
+        if closings := clerk.take(clerk.closings):
             self._leave()
             for job in closings:
                 job.end()
-            clerk.done.extend(closings)
 
     def _do_all(self, left: list[Job], *, may_repeat: bool) -> None:
         """Do the jobs, which are removed from ``left``; raises an error that affects all remaining ones."""
@@ -139,7 +136,7 @@ class Desk:
     def _as_outbox_error(self, failure: Exception) -> OutboxError:
         why = " ".join((str(failure) or type(failure).__name__).split())
         words = f"The outbox {self.source.name!r} cannot be used: {why}"
-        if isinstance(failure, psycopg.OperationalError | OSError):
+        if isinstance(failure, psycopg.OperationalError | OSError | MemoryError):
             error = _passing(words, "It may be tried again; what was put with an idempotency_key is kept once")
         else:
             error = OutboxError(words, stage=Stage.SETTINGS)
