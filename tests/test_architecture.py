@@ -35,7 +35,7 @@ LADDER = [
     {"relay"},
     {"transports"},
     {"outbox"},
-    {"accounts", "intake", "reminder", "hooks"},
+    {"accounts", "intake", "reading", "reminder", "hooks"},
     {"batch", "posting"},
     {"mailer"},
     {"session"},

@@ -12,13 +12,13 @@ from wlsmtp.habits import OF_SESSION, Habits
 from wlsmtp.intake import FieldsAndOptions, Item, SendOptions
 from wlsmtp.io.base import IO
 from wlsmtp.io.blocking import BlockingIO, advance, run
-from wlsmtp.io.place import Place
 from wlsmtp.mailer import Mailer
 from wlsmtp.message.model import Fields
 from wlsmtp.message.render import Sendable
 from wlsmtp.message.values import AddressLike
 from wlsmtp.outbox.base import OutboxStatistics
 from wlsmtp.outbox.schedule import When
+from wlsmtp.reading import OneReader, hold, let_go
 from wlsmtp.receipt import Receipt, Status
 from wlsmtp.reminder import Reminder, keeping
 from wlsmtp.results.statistics import Statistics
@@ -316,7 +316,7 @@ class ReceiptIterator(Iterator[Receipt]):
     """The receipts of ``send_many``, or of an outbox, one after the other.
 
     Dropping it before its end releases nothing at once, as the garbage collector may run anywhere: the next call of the
-    session, or ``close``, releases its connection.
+    session, or ``close``, releases its connection. One thread at a time may read it: the others get a ``ConfigError``.
     """
 
     def __init__(self, batches: AsyncGenerator[list[Receipt], None], io: IO, reminder: Reminder | None = None) -> None:
@@ -324,34 +324,36 @@ class ReceiptIterator(Iterator[Receipt]):
         self._io = io
         self._reminder = reminder
         self._ready: Iterator[Receipt] = iter(())
+        self._one_reader = OneReader(io)
 
     def __next__(self) -> Receipt:
         for receipt in self._ready:
             return receipt
+        with self._one_reader:
+            return self._read_on()
+
+    def _read_on(self) -> Receipt:
         if self._reminder is not None:
             self._reminder.done()
-            self._reminder = None
+        for receipt in self._ready:  # another thread has read on meanwhile
+            return receipt
         receipts: list[Receipt] = []
         try:
             while not receipts:
                 receipts = advance(self._batches, self._io.abandoned)
         except StopAsyncIteration:
             raise StopIteration from None
-        self._ready = iter(receipts)
-        return next(self._ready)
+        ready = iter(receipts)
+        first, self._ready = next(ready), ready
+        return first
 
     def close(self) -> None:
         """Stop reading, and release the connection now."""
-        self._ready = iter(())
-        run(self._batches.aclose())
+        with self._one_reader:
+            self._ready = iter(())
+            run(self._batches.aclose())
 
 
-_being_read: dict[AsyncGenerator[list[Receipt], None], Place] = {}
-"""Held so that the garbage collector finds only the outermost generator: asyncio closes each one that it finds in its
-own task, and two such tasks would fail. No loop that is closed does that."""
-
-
-@documents(SessionConfig)
 class AsyncSMTPSession(_Session):
     """A session that blocks the calling task only. Any number of tasks may share it. Each event loop has its own
     connections, which end with it; in mode ``async`` one event loop at a time may use it (``ConfigError``).
@@ -474,10 +476,7 @@ class AsyncSMTPSession(_Session):
     ) -> AsyncGenerator[Receipt, None]:
         if reminder is not None:
             reminder.done()
-        for other, place in tuple(_being_read.items()):
-            if place.is_gone and not place.is_forked_off:
-                _being_read.pop(other, None)
-        _being_read[batches] = self._mailer.io.here()
+        hold(batches, self._mailer.io.here())
         try:
             async for receipts in batches:
                 for receipt in receipts:
@@ -486,7 +485,7 @@ class AsyncSMTPSession(_Session):
             try:
                 await batches.aclose()
             finally:
-                _being_read.pop(batches, None)
+                let_go(batches)
 
     async def __aenter__(self) -> Self:
         await self._mailer.enter()

@@ -13,13 +13,13 @@ from wlsmtp import Envelope, Message, OutboxError
 from wlsmtp.errors import NOTHING_SENT
 from wlsmtp.io.blocking import BlockingIO, run
 from wlsmtp.message.content import BytesContent
+from wlsmtp.message.mail import Mail
 from wlsmtp.outbox.clerk import Clerk, Duties
 from wlsmtp.outbox.postgres.desk import Desk
 from wlsmtp.outbox.schedule import Schedule
 from wlsmtp.outbox.sqlite import SQLiteOutbox
 from wlsmtp.outbox.verdict import abandoned
 from wlsmtp.testing import SMTPServer
-from wlsmtp.transports.base import Mail
 
 
 def fail(*_: Any, **__: Any) -> Any:

@@ -175,7 +175,7 @@ def test_asyncio_has_nothing_to_complain_of() -> None:
 
 
 def test_what_was_read_in_a_loop_that_is_closed_is_forgotten() -> None:
-    from wlsmtp.session import _being_read
+    from wlsmtp.reading import _being_read
 
     async def first(receipts: Any) -> Any:
         return await anext(receipts)
