@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from wlsmtp.errors import SMTPError
 from wlsmtp.events import Failed, Sent
 from wlsmtp.receipt import Receipt, Status, overall_status
+from wlsmtp.results.accepted import accepted_receipt
 from wlsmtp.results.statistics import Statistics
 
 if TYPE_CHECKING:
@@ -35,11 +36,24 @@ class Accounts:
         self._numbers = itertools.count(1)
         self._counts: dict[str, int] = dict.fromkeys(("sent", "partial", "failed", "unknown", "retries"), 0)
 
+    @property
+    def is_silent(self) -> bool:
+        """True if nobody listens to what is reported about a message that was sent."""
+        return not self._announce.wants_successes
+
+    def receipt_of_accepted(self, outcome: Outcome, content: Content, elapsed: float) -> Receipt:
+        """Return the receipt for a message that was accepted at the first attempt, after counting it. The caller has
+        asked ``is_silent``."""
+        self._counts["sent"] += 1
+        return accepted_receipt(outcome, self._session, next(self._numbers), content.message_id, elapsed)
+
     def receipt_for(
         self, outcome: Outcome, content: Content, attempts: int, elapsed: float, *, is_streamed: bool = False
     ) -> Receipt:
         """Return the receipt for a message that was sent at once, after counting and reporting it. ``elapsed`` is the
         time in seconds that it took."""
+        if attempts == 1 and outcome.error is None and self.is_silent:
+            return self.receipt_of_accepted(outcome, content, elapsed)
         error, status = outcome.error, _SENT
         if error is not None:
             status = overall_status(outcome.recipients)

@@ -148,7 +148,8 @@ class Batch:
         is_slow, is_over = False, False
         while self._session_error is None:
             entry: _Entry | _Refused | None = self._next_due() if self._waiting else None
-            if entry is None and not is_over and not self._must_wait():
+            must_wait = len(self._entries) >= self._most or (self._waiting and self._must_wait())
+            if entry is None and not is_over and not must_wait:
                 if is_slow and self._in_flight:
                     yield None
                     continue
@@ -177,11 +178,8 @@ class Batch:
                 return
 
     def _must_wait(self) -> bool:
-        """Return whether no more input is read for now: too many wait for an earlier message, or nothing can be
-        sent."""
-        return len(self._entries) >= self._most or (
-            bool(self._waiting) and any(_concerns_all(entry.outcome) for entry in self._waiting)
-        )
+        """Return whether no more input is read for now, as nothing can be sent."""
+        return any(_concerns_all(entry.outcome) for entry in self._waiting)
 
     def _next_due(self) -> _Entry | None:
         if self._waiting[0].due <= self._io.now():
@@ -193,7 +191,9 @@ class Batch:
         started = self._io.now()
         try:
             envelope, content = self._intake.parts_of(item)
-            if isinstance(item, MergeRow):  # its row may have made it slowly, as a slow input
+            if type(item) is not tuple and isinstance(
+                item, MergeRow
+            ):  # its row may have made it slowly, as a slow input
                 started = self._io.now()
             entry = _Entry(envelope, content, started, self._absent)
         except (MessageError, ExtensionMissing) as error:
@@ -204,10 +204,16 @@ class Batch:
 
     def _take(self, outcomes: list[Outcome]) -> None:
         """Conclude the oldest messages in flight, except those that wait for another try."""
-        now = self._io.now()
+        now, in_flight, accounts = self._io.now(), self._in_flight, self._accounts
+        is_silent = accounts.is_silent
         for outcome in outcomes:
-            entry = self._in_flight.popleft()
-            if outcome.error is None and entry.outcome is None:  # the usual case
+            entry = in_flight.popleft()
+            if outcome.error is None and entry.outcome is None and is_silent:  # the usual case
+                entry.receipt = accounts.receipt_of_accepted(outcome, entry.content, now - entry.started)
+                del entry.content  # it may be large, and the receipt may wait for that of an earlier message
+                self._messages += 1
+                continue
+            if outcome.error is None and entry.outcome is None:
                 self._conclude(entry, outcome, 1, now)
                 continue
             whole = outcome if entry.outcome is None else entry.outcome.updated_by(outcome)

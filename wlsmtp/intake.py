@@ -13,6 +13,7 @@ from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.mail import Mail
 from wlsmtp.message.merge import MergeRow
 from wlsmtp.message.model import Fields, Message
+from wlsmtp.message.read import raw_content
 from wlsmtp.message.render import Sendable, content_of, envelope_of
 from wlsmtp.message.sign import signed, signers_of, to_be_stored
 from wlsmtp.outbox.schedule import When
@@ -61,6 +62,10 @@ class Intake:
         self._transport = transport
         self._wall = context.io.unix_time
         self._signers = signers_of(config.dkim) if config.dkim is not None else ()
+        self._leaves_octets = (
+            transport.says_options and config.options is None and not self._has_defaults and not self._signers
+        )
+        """True if nothing is done to octets with an envelope without options."""
         self._unsigned: str | None = None
         """The first message with one-click unsubscribe that was not signed; empty once that was logged."""
         self._is_stored = config.mode is Mode.ASYNC
@@ -73,6 +78,10 @@ class Intake:
     def parts_of(self, item: Item, options: DeliveryOptions | None = None) -> tuple[Envelope, Content]:
         """Return the envelope and the content of the message. Raises ``MessageError``, and ``ExtensionMissing`` as
         ``asking`` does."""
+        if self._leaves_octets and options is None and type(item) is tuple and len(item) == 2:
+            message, envelope = item
+            if type(message) is bytes and type(envelope) is Envelope and envelope.is_usual:
+                return envelope, raw_content(message)
         if isinstance(item, MergeRow):
             made = item.item()
             try:

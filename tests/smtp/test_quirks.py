@@ -141,7 +141,7 @@ def test_one_reply_too_many_matters_where_no_354_shows_the_place(
 ) -> None:
     transaction = Transaction(Plan(TO_BOB, b"", BytesContent(MESSAGE)))
     transaction.flow = flow
-    transaction.replies += [Reply(code) for code in codes]
+    transaction.replies.extend([Reply(code) for code in codes])
     error = ProtocolError("one too many", reply=Reply(surplus))
     assert isinstance(out_of_step_if_shifted(error, [transaction]), OutOfStep) is is_uncertain
 

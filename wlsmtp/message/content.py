@@ -28,6 +28,11 @@ class Content(Protocol):
         ...
 
     @property
+    def plain(self) -> bytes | None:
+        """All octets, if they are in memory and none is above 127, as in most messages; else None."""
+        ...
+
+    @property
     def is_8bit(self) -> bool:
         """True if any octet is, or may be, above 127."""
         ...
@@ -91,14 +96,23 @@ class BytesContent:
         """Line ends are normalized. ``to_7bit`` rewrites the message for ``as_7bit``, given the server's name for an
         error."""
         clean = with_clean_line_ends(data)
-        self.data: bytes = clean + b"\r\n" if clean and not clean.endswith(b"\r\n") else clean
+        if clean[-2:] != b"\r\n" and clean:
+            clean += b"\r\n"
+        self.data: bytes = clean
         """All octets."""
-        self.size: int = len(self.data)
+        self.size: int = len(clean)
         """Size in octets, as ``Content.size``."""
-        self.is_8bit: bool = not self.data.isascii()
+        self.is_8bit: bool = not clean.isascii()
         """True if any octet is above 127, as ``Content.is_8bit``."""
-        self.head: bytes = head_of(self.data)
+        self.plain: bytes | None = None if self.is_8bit else clean
+        """All octets, as ``Content.plain``."""
+        self.head: bytes = head_of(clean)
         """The header section with its last CRLF, without the blank line."""
+        self.lowered_head: bytes = self.head.lower()
+        has_id = self.lowered_head.partition(b"message-id")[1]
+        found = _MESSAGE_ID.search(self.head) if has_id else None
+        self.message_id: str | None = found[1].decode("utf-8", "replace") if found else None
+        """The Message-ID, as ``Content.message_id``."""
         self._to_7bit = to_7bit
 
     @property
@@ -110,13 +124,6 @@ class BytesContent:
     def has_utf8_headers(self) -> bool:
         """True if the header section contains UTF-8, as ``Content.has_utf8_headers``."""
         return self.is_8bit and not self.head.isascii() and _is_utf8(self.head)
-
-    @property
-    def message_id(self) -> str | None:
-        """The Message-ID, as ``Content.message_id``."""
-        start = self.head.lower().find(b"message-id")
-        found = _MESSAGE_ID.search(self.head, start) if start >= 0 else None
-        return found[1].decode("utf-8", "replace") if found else None
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the octets, as ``Content.chunks``."""
@@ -209,6 +216,11 @@ class ComposedContent:
         return self.is_8bit and not head_of(self._first).isascii()
 
     @property
+    def plain(self) -> bytes | None:
+        """All octets, as ``Content.plain``."""
+        return self._first if len(self._pieces) == 1 and not self.is_8bit else None
+
+    @property
     def _first(self) -> bytes:
         first = self._pieces[0]
         assert isinstance(first, bytes)
@@ -246,10 +258,10 @@ class ComposedContent:
 
 def head_of(data: bytes) -> bytes:
     """Return the header section of a message with its last CRLF, without the blank line."""
-    if data.startswith(b"\r\n"):
+    head, end, _ = data.partition(b"\r\n\r\n")
+    if data[:2] == b"\r\n":
         return b""
-    end = data.find(b"\r\n\r\n")
-    return data if end < 0 else data[: end + 2]
+    return head + b"\r\n" if end else data
 
 
 def in_chunks(data: bytes) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from wlsmtp.errors import MessageError, Stage
@@ -11,6 +12,7 @@ from wlsmtp.settings.options import DeliveryOptions, mail_parameters, rcpt_param
 from wlsmtp.wire.address import (
     Address,
     foreign_mailbox,
+    is_plain_address,
     local_name,
     parse_address,
     parse_mailbox,
@@ -48,10 +50,12 @@ class Envelope:
     """The MAIL command, without the parameters that depend on the content."""
     rcpt_lines: tuple[bytes, ...] = field(init=False, repr=False, compare=False)
     """A complete RCPT command for each recipient."""
-    needs_smtputf8: bool = field(init=False, repr=False, compare=False)
+    needs_smtputf8: bool = field(default=False, init=False, repr=False, compare=False)
     """True if an address has non-ASCII characters before its @ (RFC 6531)."""
-    has_domains: bool = field(init=False, repr=False, compare=False)
+    has_domains: bool = field(default=True, init=False, repr=False, compare=False)
     """True if every address has a domain; see ``local_names``."""
+    is_usual: bool = field(default=True, init=False, repr=False, compare=False)
+    """True if it needs neither SMTPUTF8 nor options, and every address has a domain."""
     options: DeliveryOptions | None = None
     """Requests to the server beyond delivery. None: those of the session's settings."""
 
@@ -64,9 +68,17 @@ class Envelope:
         """``sender`` may be "", "<>" or None: the null reverse-path. A name without a domain, such as ``root``, is for
         delivery on this machine; Postmaster is valid everywhere. A repeated recipient counts once. Raises
         ``MessageError``. A tuple of two texts is a pair (name, address); two addresses are a list."""
+        if type(recipients) is list and len(recipients) == 1 and type(sender) is str and options is None:
+            text = recipients[0]
+            if type(text) is str and is_plain_address(text):  # the usual case
+                path, line, is_usual = _reverse_path(sender)
+                if is_usual:
+                    own = {"sender": path, "addresses": (text,), "mail_line": line, "rcpt_lines": (rcpt(text),)}
+                    _set_fields(self, own)
+                    return
         self._fill(_sender(sender), _addresses(recipients))
         if options is not None:
-            self.__dict__["options"] = _checked(options)
+            self.__dict__.update(options=_checked(options), is_usual=False)
 
     @classmethod
     def of_checked(cls, sender: Address | None, recipients: Sequence[Address]) -> Self:
@@ -92,6 +104,8 @@ class Envelope:
             has_domains = has_domains and all([to.domain for to in unique])
             needs_smtputf8 = needs_smtputf8 or any([to.needs_smtputf8 for to in unique])
         fields = self.__dict__  # bypasses the __setattr__ that refuses changes
+        fields["options"] = None
+        fields["is_usual"] = has_domains and not needs_smtputf8
         fields["sender"] = sender
         fields["recipients"] = unique
         fields["addresses"] = addresses
@@ -138,7 +152,32 @@ class Envelope:
     def _changed(self, **fields: object) -> Envelope:
         envelope = type(self).__new__(type(self))
         envelope.__dict__.update(self.__dict__, **fields)
+        envelope.__dict__["is_usual"] = self.is_usual and envelope.options is None
         return envelope
+
+
+class _LaterRecipients:
+    """The recipients of an envelope of plain texts: made when they are read, which is seldom."""
+
+    def __get__(self, envelope: Envelope | None, _: object = None) -> tuple[Address, ...]:
+        if envelope is None:
+            raise AttributeError("recipients")
+        recipients = tuple(map(parse_address, envelope.addresses))
+        envelope.__dict__["recipients"] = recipients
+        return recipients
+
+
+Envelope.recipients = _LaterRecipients()  # type: ignore[assignment]
+_set_fields = vars(Envelope)["__dict__"].__set__
+
+
+@lru_cache(maxsize=1024)
+def _reverse_path(sender: str) -> tuple[Address | None, bytes, bool]:
+    """Return the sender, its MAIL command, and whether an envelope with it may be usual."""
+    path = _sender(sender)
+    if path is None:
+        return None, mail(""), True
+    return path, mail(path.wire), not path.needs_smtputf8 and path.domain != ""
 
 
 def _checked(options: object) -> DeliveryOptions:

@@ -235,19 +235,21 @@ def raw_content(data: bytes) -> BytesContent:
     header section makes it a part of the text."""
     # Line ends come first: a field may also follow a bare CR.
     content = BytesContent(data)
-    _check_start(content.data)
-    head = content.head
-    lowered = head.lower()
-    # find(), as "in" first tries to take the octets for a number, and fails, which takes long.
-    kept = head[start_of(head) :] if head.find(b"From ", 0, 6) >= 0 else head
-    if len(kept) > MAX_LINE or lowered.find(b"bcc") >= 0:
+    if data[:1] <= b" ":
+        _check_start(content.data)
+    head, lowered = content.head, content.lowered_head
+    # partition(), as "in" first tries to take the octets for a number, and find() reads its arguments slowly.
+    kept = head[start_of(head) :] if head[:6].partition(b"From ")[1] else head
+    if len(kept) > MAX_LINE or lowered.partition(b"bcc")[1]:
         kept = without_bcc(kept)
         if has_long_line(kept):
             kept = fold_head(kept)
-    if (kept.find(b" :") >= 0 or kept.find(b"\t:") >= 0) and not has_signature(kept):
+    if (kept.partition(b" :")[1] or kept.partition(b"\t:")[1]) and not has_signature(kept):
         kept = _SPACE_BEFORE_COLON.sub(rb"\1:", kept)
+    may_have_parts = lowered.partition(b"multipart/")[1] or lowered.partition(b"message/")[1]
+    if kept is head and not may_have_parts:
+        return content
     body = content.data[len(head) :]
-    may_have_parts = lowered.find(b"multipart/") >= 0 or lowered.find(b"message/") >= 0
     folded = fold_parts(head, body) if may_have_parts and _HAS_PARTS.search(head) else body
     return content if kept == head and folded is body else BytesContent(kept + folded)
 

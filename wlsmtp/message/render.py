@@ -32,6 +32,8 @@ def is_one_message(value: object) -> bool:
 
 def content_of(message: Sendable) -> Content:
     """Return the content of the message."""
+    if type(message) is bytes:
+        return raw_content(message)
     match message:
         case Message():
             return message.render()

@@ -29,6 +29,8 @@ class StoredContent:
     """Returns the octets from the start."""
 
     is_binary = False
+    plain = None
+    """As ``Content.plain``: they are read when they are sent."""
 
     @property
     def is_8bit(self) -> bool:

@@ -26,15 +26,14 @@ class Dispatch:
     """Keeps the recipients still to be sent to, and the results for the others."""
 
     __slots__ = (
-        "_is_part", "_so_far", "content", "deadlines", "envelope", "has_paced", "mail", "not_before",
-        "outcome", "tls", "transaction", "was_refused",
+        "_is_part", "_so_far", "deadlines", "envelope", "has_paced", "is_whole", "mail",
+        "not_before", "outcome", "tls", "transaction", "was_refused",
     )  # fmt: skip
 
     def __init__(self, mail: Mail, deadlines: Deadlines) -> None:
         self.mail: Mail = mail
         self.envelope: Envelope = mail.envelope
         """The recipients that have had no transaction yet."""
-        self.content: Content = mail.content
         self.deadlines: Deadlines = deadlines
         self.has_paced: bool = False
         """True if it has waited as the pace requires."""
@@ -49,12 +48,20 @@ class Dispatch:
         """The security of the connection that it was last planned for."""
         self._so_far: Outcome | None = None
         self._is_part = False
+        self.is_whole: bool = True
+        """True if its next transaction is for all recipients."""
+
+    @property
+    def content(self) -> Content:
+        """The content of the mail."""
+        return self.mail.content
 
     def next_part(self, connection: Connection, *, all_or_nothing: bool) -> Envelope:
         """Return the recipients for one transaction with this server, where ``Planner.may_split``. Raises
         ``MessageError`` when ``all_or_nothing`` was asked for and is impossible."""
         parts = connection.planner.split(self.envelope)
         self._is_part = len(parts) > 1
+        self.is_whole = self.is_whole and not self._is_part
         if self._is_part and all_or_nothing:
             count = len(parts[0].recipients)
             server = connection.info.server
@@ -81,7 +88,7 @@ class Dispatch:
             return False
         self.transaction = None
         if refused:  # known results are kept: only the other recipients are sent to again
-            self._so_far = self._merged(latest)
+            self._so_far, self.is_whole = self._merged(latest), False
             self.envelope = self.envelope.only(one for one in self.envelope.recipients if str(one) not in refused)
         self.was_refused = isinstance(latest.error, ReplyError)
         # A message that was not started costs nothing, however often that happens.
@@ -112,7 +119,7 @@ class Dispatch:
         """Apply the result of one transaction; return whether another one must follow at once. That is for recipients
         not sent to yet, and for those beyond the server's limit, which it reports with 452 (RFC 5321 §4.5.3.1.10)."""
         self.transaction = None
-        if not self._is_part and self._so_far is None and latest.error is None:  # the usual case
+        if self.is_whole and latest.error is None:  # the usual case
             latest.tls, self.outcome = self.tls, latest
             return False
         if not self._is_part and latest.error is None:
@@ -134,7 +141,7 @@ class Dispatch:
         if not may_go_on or not left:
             self._settle(latest)
             return False
-        self._so_far = self._merged(latest)
+        self._so_far, self.is_whole = self._merged(latest), False
         self.envelope = self.envelope.only(one for one in self.envelope.recipients if str(one) in left)
         return True
 

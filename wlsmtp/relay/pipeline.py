@@ -77,6 +77,7 @@ class Pipeline:
         self._holder: Hashable | None = None
         self._mutex = relay.io.mutex(Rank.STREAM)
         self._pool = relay.pool
+        self._has_pace = relay.has_pace
         self._turn = relay.io.condition(Rank.TURN)
 
     async def outcomes(self) -> AsyncGenerator[list[Outcome], None]:
@@ -87,7 +88,7 @@ class Pipeline:
             async for mail in self._mails:
                 if mail is not None:
                     dispatch = self._accept(mail)
-                    if self._try_send(dispatch):
+                    if self._follow(dispatch) or self._try_send(dispatch):
                         if self._unflushed >= FLUSH:
                             await self._flush(dispatch)
                         continue
@@ -250,12 +251,31 @@ class Pipeline:
 
     def _accept(self, mail: Mail) -> Dispatch:
         # Messages that arrive together share the start of their deadline.
-        now = self._relay.io.now() if mail.entered_at is None else mail.entered_at
+        now = mail.entered_at
+        if now is None:
+            now = self._relay.io.now()
         if now - self._entered_at > DEADLINE_GROUPING or not self._all:
             self._latest, self._entered_at = self._deadlines(), now
         dispatch = Dispatch(mail, self._latest)
         self._all.append(dispatch)
         return dispatch
+
+    def _follow(self, dispatch: Dispatch) -> bool:
+        """Send one message without a plan, if it and those in flight are of the usual kind."""
+        connection = self._connection
+        if connection is None or self._to_send or self._has_pace:
+            return False
+        window = connection.window
+        if not window.allowance and not connection.allow():
+            return False
+        transaction = window.follow(dispatch.mail)
+        if transaction is None:
+            return False
+        dispatch.tls = connection.info.tls
+        dispatch.transaction = transaction
+        self._in_flight.append(dispatch)
+        self._unflushed += transaction.size
+        return True
 
     def _try_send(self, dispatch: Dispatch) -> bool:
         """Send one message if nothing must be waited for, the usual case."""
@@ -346,13 +366,17 @@ class Pipeline:
         await connection.window.settle(oldest.transaction, oldest.deadlines)
         again: list[Dispatch] = []
         relay, delivered = self._relay, 0
-        while self._in_flight:
-            dispatch = self._in_flight[0]
-            if dispatch.transaction is None or dispatch.transaction.outcome is None:
+        in_flight = self._in_flight
+        while in_flight:
+            dispatch = in_flight[0]
+            if (transaction := dispatch.transaction) is None or (outcome := transaction.outcome) is None:
                 break
-            self._in_flight.popleft()
-            outcome = dispatch.transaction.outcome
-            delivered += outcome.error is None
+            in_flight.popleft()
+            if outcome.error is None:
+                delivered += 1
+                if dispatch.is_whole:  # the usual case
+                    dispatch.transaction, outcome.tls, dispatch.outcome = None, dispatch.tls, outcome
+                    continue
             if outcome.error is None or not relay.is_resent_at_once(dispatch, outcome, connection):
                 dispatch.apply(outcome, relay.quirks, all_or_nothing=relay.all_or_nothing)
             if dispatch.outcome is None:
@@ -375,8 +399,9 @@ class Pipeline:
     def _ready(self) -> list[Outcome]:
         """Return the outcomes up to the first message that has none yet."""
         ready: list[Outcome] = []
-        while self._all and (outcome := self._all[0].outcome) is not None:
-            self._all.popleft()
+        everything = self._all
+        while everything and (outcome := everything[0].outcome) is not None:
+            everything.popleft()
             ready.append(outcome)
         return ready
 

@@ -170,6 +170,12 @@ class Reply:
         return " ".join(str(part) for part in (self.code, self.enhanced, shortened(self.text, MAX_SHOWN)) if part)
 
 
+@lru_cache(maxsize=256)
+def reply_of(line: bytes) -> Reply:
+    """Return a reply of one line in ASCII, without its line end. Most are the same few."""
+    return Reply(int(line[:3]), (line[4:].decode("ascii"),))
+
+
 def are_positive(replies: Iterable[Reply]) -> bool:
     """Return whether all replies are 2xx."""
     for reply in replies:  # noqa: SIM110 - this is asked for every message, and all() takes three times as long

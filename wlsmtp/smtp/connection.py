@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from enum import auto
 from typing import TYPE_CHECKING
@@ -186,6 +187,17 @@ class Connection:
         if is_at_limit:
             plan.is_suspect = True
         return plan
+
+    def allow(self) -> bool:
+        """Return whether messages of the usual kind may follow those in flight, as ``Flight.allow``. Limits on the
+        number of messages, and a silence, leave them to ``plan``."""
+        window, lost_after = self.window, self._quirks.lost_after
+        if self.is_spent or (self._was_long_idle and self.may_be_stale):
+            return False
+        if lost_after is not None and lost_after < window.begun:
+            lost_after = None
+        limits = [limit for limit in (self._max_messages, self._quirks.max_messages, lost_after) if limit is not None]
+        return window.allow(min(limits, default=sys.maxsize) - window.begun)
 
     async def noop(self, deadlines: Deadlines) -> None:
         """Check with NOOP that the server is still there. Any reply proves it, since some servers do not know NOOP.

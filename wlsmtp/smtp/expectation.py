@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import Stage
+from wlsmtp.results.reply import Reply, reply_of
 
 if TYPE_CHECKING:
-    from wlsmtp.results.reply import Reply
+    from collections.abc import Sequence
 
 _DONE = 250
 
@@ -15,18 +16,26 @@ _DONE = 250
 class Expectation:
     """The place for the replies to one thing that was sent, as many as ``stages``."""
 
-    __slots__ = ("left", "not_positive", "replies", "stages")
-
-    may_grow = False
-    """True if the number of replies depends on the replies themselves; see ``grow``."""
+    __slots__ = ("_replies", "left", "lines", "may_grow", "not_positive", "stages")
 
     def __init__(self, stages: tuple[Stage, ...]) -> None:
         self.stages: tuple[Stage, ...] = stages
-        self.replies: list[Reply] = []
+        self._replies: list[Reply] = []
+        self.lines: Sequence[bytes] = ()
+        """The replies in octets, if all have come at once and are positive. Few are ever read: see ``replies``."""
+        self.may_grow = False
+        """True if the number of replies depends on the replies themselves; see ``grow``."""
         self.left: int = len(stages)
         """Number of replies still to come."""
         self.not_positive: int = 0
         """Number of replies so far that are not 2xx."""
+
+    @property
+    def replies(self) -> list[Reply]:
+        """The replies that have come."""
+        if self.lines:
+            self._replies, self.lines = [*self._replies, *map(reply_of, self.lines)], ()
+        return self._replies
 
     @property
     def stage(self) -> Stage:
@@ -57,10 +66,9 @@ class EarlyReply(Expectation):
 
     __slots__ = ()
 
-    may_grow = True
-
     def __init__(self) -> None:
         super().__init__((Stage.EHLO,))
+        self.may_grow = True
 
     def grow(self) -> bool:
         if len(self.replies) > 1 or self.replies[0].code != _DONE:

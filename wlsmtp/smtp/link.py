@@ -10,7 +10,7 @@ A link that has failed in any way stays broken: its later replies could not be p
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, TypeVar
 
 from wlsmtp.errors import (
@@ -24,7 +24,7 @@ from wlsmtp.errors import (
 )
 from wlsmtp.events import Disconnected, Line
 from wlsmtp.io.alerts import client_certificate_error
-from wlsmtp.results.reply import Reply
+from wlsmtp.results.reply import Reply, reply_of
 from wlsmtp.smtp.expectation import Expectation
 from wlsmtp.wire.masking import Masking
 from wlsmtp.wire.reply import ReplyParser, printable
@@ -37,20 +37,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-BLOCK = 64 * 1024
-"""Octets written at a time, each block with its own deadline, so that a slow but steady reader gets the time it
-needs."""
-
-
 _MOST_CLEAN = 32
-
-
-def blocks(octets: bytes) -> Iterable[bytes | memoryview]:
-    """Return ``octets`` in blocks."""
-    if len(octets) <= BLOCK:
-        return (octets,)
-    view = memoryview(octets)
-    return (view[start : start + BLOCK] for start in range(0, len(view), BLOCK))
 
 
 class Link:
@@ -126,10 +113,10 @@ class Link:
         self.queue_expecting(octets, expectation := Expectation(stages))
         return expectation
 
-    def queue_expecting(self, octets: bytes, expectation: Expectation) -> None:
-        """Queue ``octets``, whose replies go to ``expectation``."""
-        self.unsent.append(octets)
-        self.octets_queued += len(octets)
+    def queue_expecting(self, octets: bytes, expectation: Expectation, content: bytes = b"") -> None:
+        """Queue ``octets`` with ``content`` behind them, whose replies go to ``expectation``."""
+        self.unsent += (octets, content)
+        self.octets_queued += len(octets) + len(content)
         self._expected.append(expectation)
 
     def add(self, octets: bytes) -> None:
@@ -360,7 +347,11 @@ class Link:
 
     def _pair(self, data: bytes) -> None:
         accepted = self._parser.take_accepted(data)
-        replies, error = (accepted, None) if accepted is not None else self._parser.take(data)
+        if accepted is not None and not (self._is_shown or self.masking or self.closing_reply):
+            accepted = self._pair_accepted(accepted)
+            if not accepted:
+                return
+        replies, error = (list(map(reply_of, accepted)), None) if accepted is not None else self._parser.take(data)
         if self._is_shown or (not self._expected and self._announce.wants_lines):
             for reply in replies:
                 self._show_reply(reply)
@@ -373,7 +364,7 @@ class Link:
             ]
         expected = self._expected
         if error is None and self.closing_reply is None:
-            replies = self._pair_runs(replies, are_accepted=accepted is not None)
+            replies = self._pair_runs(replies)
         for reply in replies:
             is_good = reply.code < 300
             if not is_good or self.closing_reply is not None:
@@ -398,17 +389,31 @@ class Link:
             self.end(str(error))
             raise error
 
-    def _pair_runs(self, replies: list[Reply], *, are_accepted: bool) -> list[Reply]:
-        """Pair leading replies as long as each expectation is completed without a 421, which is the usual case. Return
-        the rest, to be paired one by one. ``are_accepted``: all of them are known to be positive."""
+    def _pair_accepted(self, lines: list[bytes]) -> list[bytes]:
+        """Pair the lines of positive replies with each expectation that they answer as a whole, which is the usual
+        case. Return the rest, from the first that they answer in part."""
+        expected, place, count = self._expected, 0, len(lines)
+        while expected and (end := place + (expectation := expected[0]).left) <= count:
+            if expectation.lines or expectation.may_grow or expectation.left != len(expectation.stages):
+                break
+            expectation.lines = lines[place:end]
+            expectation.left = 0
+            expected.popleft()
+            self._answered = expectation.stages[-1]
+            place = end
+        self.replies_read += place
+        return lines[place:]
+
+    def _pair_runs(self, replies: list[Reply]) -> list[Reply]:
+        """Pair leading replies as long as each expectation is completed without a 421. Return the rest, to be paired
+        one by one."""
         expected, place, count = self._expected, 0, len(replies)
         while expected and (end := place + (expectation := expected[0]).left) <= count and not expectation.may_grow:
             run = replies[place:end]
-            if not are_accepted:
-                if any([reply.code == 421 for reply in run]):
-                    break
-                expectation.not_positive += sum([reply.code >= 300 for reply in run])
-            expectation.replies += run
+            if any([reply.code == 421 for reply in run]):
+                break
+            expectation.not_positive += sum([reply.code >= 300 for reply in run])
+            expectation.replies.extend(run)
             expectation.left = 0
             expected.popleft()
             self._answered = expectation.stages[-1]

@@ -91,14 +91,19 @@ class Planner:
         self._quirks = quirks
         self._all_or_nothing = all_or_nothing
         self._is_lmtp = is_lmtp
-        self._takes_size, self._size_limit = "SIZE" in offered, capabilities.size_limit
+        self.takes_size, self._size_limit = "SIZE" in offered, capabilities.size_limit
         self._takes_8bit, self._takes_utf8 = "8BITMIME" in offered, "SMTPUTF8" in offered
         self._takes_groups = pipelining.enabled and "PIPELINING" in offered
         # Without groups, DATA does as well, and there is nothing to probe.
         self._takes_bdat = self._takes_groups and pipelining.chunking and "CHUNKING" in offered and not is_lmtp
         self._takes_binary = pipelining.binary and "BINARYMIME" in offered
-        self._has_limits = "LIMITS" in offered
+        self._may_send_whole = self._takes_bdat and not all_or_nothing
+        self.most_whole: int = min(pipelining.early_content, WORTH_BINARY - 1)
+        """Octets of content that are sent whole, if ``sends_whole``."""
+        if self._size_limit is not None:
+            self.most_whole = min(self.most_whole, self._size_limit)
         self._max_recipients, self._max_domains = capabilities.limit("RCPTMAX"), capabilities.limit("RCPTDOMAINMAX")
+        self._has_limits = self._max_recipients is not None or self._max_domains is not None
 
     @property
     def may_group(self) -> bool:
@@ -126,7 +131,7 @@ class Planner:
         if content.is_8bit or envelope.needs_smtputf8:
             mail = self._mail(envelope, content, size)
         else:
-            mail = b"%b SIZE=%d\r\n" % (envelope.mail_line[:-2], size) if self._takes_size else envelope.mail_line
+            mail = b"%b SIZE=%d\r\n" % (envelope.mail_line[:-2], size) if self.takes_size else envelope.mail_line
         is_large = size > self._early_content or content.is_streamed
         waits = is_large or self._is_lmtp or self._all_or_nothing
         return Plan(
@@ -154,6 +159,14 @@ class Planner:
         if is_worth_asking and not behind and quirks.rset is not BROKEN:
             return ENVELOPE_FIRST, True, True
         return _ENVELOPE if plan.waits else _GROUP
+
+    @property
+    def sends_whole(self) -> bool:
+        """True if messages of the usual kind are sent whole behind others, without a plan for each."""
+        quirks = self._quirks
+        is_trusted = quirks.swallows_chunk is PROVEN and quirks.groups is PROVEN and quirks.rset is PROVEN
+        is_trusted = is_trusted and quirks.behind_bdat is PROVEN and quirks.bdat is PROVEN
+        return is_trusted and self._may_send_whole and not self.may_split()
 
     def window_trust(self) -> Trust:
         """Return the trust in sending messages one after another without waiting."""
@@ -192,7 +205,7 @@ class Planner:
             words = f"The message needs SMTPUTF8 (RFC 6531), which {self._capabilities.name} does not offer"
             hint = "Its addresses have characters outside ASCII before the @, or its headers are raw UTF-8"
             raise ExtensionMissing(words, stage=Stage.MAIL, hint=hint)
-        parameters = b" SIZE=%d" % size if self._takes_size else b""
+        parameters = b" SIZE=%d" % size if self.takes_size else b""
         if content.is_8bit:
             parameters += b" BODY=BINARYMIME" if content.is_binary else b" BODY=8BITMIME"
         if needs_utf8:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ConnectionFailed, ProtocolError, Stage
+from wlsmtp.results.accepted import accepted_outcome
 from wlsmtp.results.reply import are_positive
 from wlsmtp.smtp import judge
 from wlsmtp.smtp.expectation import Expectation
@@ -71,10 +72,10 @@ class ChunkProbe(Expectation):
     __slots__ = ()
 
     OCTETS = command.RSET + bdat(len(command.RSET), True) + command.RSET + bdat(0, True)
-    may_grow = True
 
     def __init__(self) -> None:
         super().__init__((Stage.RSET,) * 3)
+        self.may_grow = True
 
     @property
     def was_begun(self) -> bool:
@@ -112,8 +113,10 @@ class Transaction(Expectation):
 
     def __init__(self, plan: Plan) -> None:
         self.stages: tuple[Stage, ...] = ()
-        self.replies: list[Reply] = []
+        self._replies: list[Reply] = []
+        self.lines = ()
         self.left = self.not_positive = 0
+        self.may_grow = False
         self.plan = plan
         self.is_suspect: bool = plan.is_suspect
         self.flow: Flow | None = None
@@ -136,11 +139,16 @@ class Transaction(Expectation):
         """``is_all_accepted``, once the content was sent."""
 
     @property
+    def size(self) -> int:
+        """Octets of content."""
+        return self.plan.content.size
+
+    @property
     def is_all_accepted(self) -> bool:
         """True if the whole envelope was accepted at once and the content was asked for, the usual case."""
         if self.flow is not PIPELINED or self.chunks:
             return False
-        return self.not_positive == 1 and self.replies[-1].code == _START_MAIL_INPUT
+        return self.not_positive == 1 and self._replies[-1].code == _START_MAIL_INPUT
 
     @property
     def is_answered(self) -> bool:
@@ -322,12 +330,17 @@ class Transaction(Expectation):
         last = self.chunks[-1] if self.chunks else self
         if last.left or last.not_positive or self.wants_writer:
             return False
+        line = last.lines[-1] if last.lines else None
         if self.flow is PIPELINED_BDAT:
             if wording.is_for_command(last.replies[-1]):
                 return False  # ``conclude`` raises the error, if it is one
         elif not (self._was_all_accepted and self.is_fully_queued):
             return False
-        self.outcome = judge.accepted(self.plan.envelope.addresses, last.replies[-1])
+        addresses = self.plan.envelope.addresses
+        if line is None:
+            self.outcome = judge.accepted(addresses, last.replies[-1])
+        else:
+            self.outcome = accepted_outcome(addresses, line)
         return True
 
     def depends_on(self, following: Transaction | Trial | None, wording: Wording) -> bool:
@@ -459,12 +472,17 @@ class Trial:
     is_fully_queued = False
     wants_writer = False
     outcome = None
+    size = 0
 
     def __init__(self, link: Link, *, by_bdat: bool) -> None:
         if link.wants_lines():
             link.show("RSET")
         self.by_bdat: bool = by_bdat
         self.expectation: Expectation = link.queue_all(command.RSET, (Stage.RSET,))
+
+    def settle_if_accepted(self, wording: Wording) -> bool:
+        """Return False, as a trial has no outcome."""
+        return False
 
     @property
     def is_answered(self) -> bool:

@@ -12,18 +12,17 @@ When the connection fails, each transaction is judged by itself: answered, certa
 
 from __future__ import annotations
 
-from collections import deque
 from copy import copy
 from typing import TYPE_CHECKING
 
-from wlsmtp.errors import ConnectionFailed, DeadlineExceeded, ProtocolError, SMTPError, Stage
+from wlsmtp.errors import DeadlineExceeded, ProtocolError, SMTPError, Stage
 from wlsmtp.io.order import Rank
 from wlsmtp.smtp import delivery, judge, learning
-from wlsmtp.smtp.link import blocks
+from wlsmtp.smtp.blocks import blocks
+from wlsmtp.smtp.flight import Flight, interrupted
 from wlsmtp.smtp.plan import PIPELINED_BDAT
 from wlsmtp.smtp.quirks import BROKEN, PROVEN, UNPROVEN
 from wlsmtp.smtp.transaction import TRIAL_TIMEOUT, Bystander, Misunderstood, NotStarted, OutOfStep, Transaction, Trial
-from wlsmtp.smtp.wording import Wording
 
 if TYPE_CHECKING:
     from wlsmtp.io.base import IO
@@ -36,64 +35,24 @@ if TYPE_CHECKING:
     from wlsmtp.smtp.quirks import ServerQuirks
 
 
-class Window:
+class Window(Flight):
     """Sends transactions over a link, and settles them."""
 
     def __init__(self, link: Link, planner: Planner, limits: Pipelining, quirks: ServerQuirks, io: IO) -> None:
-        self.link = link
-        self._planner = planner
-        # Read for each message, which takes long from a model of settings.
-        self._max_in_flight, self._max_bytes = limits.max_in_flight, limits.max_bytes
-        self._quirks = quirks
-        self._open: deque[Transaction | Trial] = deque()
-        """Transactions that were sent at least in part and are not settled."""
-        self._queued: deque[Transaction] = deque()
-        """Transactions that wait until something may follow the last one in ``_open``."""
-        self._octets: int = 0
-        self.begun: int = 0
-        """Number of transactions added."""
-        self.settled: int = 0
-        """Number of transactions answered in full."""
-        self.has_delivered: bool = False
-        """True if any message was delivered over this connection."""
+        super().__init__(link, planner, limits, quirks, io)
         self.settled_when_idle = -1
         """The value of ``settled`` when the connection was used again after idling. A refusal at that count may be
         about the pause."""
-        self.must_end: bool = False
-        """True if the connection must not carry another message: it exceeds the server's limit, or the server may keep
-        an envelope and has no RSET."""
-        self._wording = Wording(quirks.wording)
         self._must_reset = False
         """True if the server may still keep an envelope, so that RSET must come first (RFC 5321 §4.1.1.5)."""
         self._last_refused = -1  # the value of ``settled`` after the last refusal
         self._io = io
-        self._mutex = io.mutex(Rank.WINDOW)
         self._changed = io.condition(Rank.WINDOW_CHANGED)
         self._waiters = 0
         self._is_reading = self._is_writing = self._is_broken = False
         self._due: float | None = None
         """The time by which the next reply must have come."""
         self._replies_read = 0
-
-    @property
-    def load(self) -> int:
-        """Number of transactions in flight or waiting for those."""
-        return len(self._open) + len(self._queued)
-
-    def has_room(self, size: int) -> bool:
-        """Return whether a message of ``size`` octets may follow those in flight."""
-        if self.link.ended or self.link.closing_reply is not None or self.must_end:
-            return False
-        if (load := len(self._open) + len(self._queued)) == 0:
-            return True
-        if self.begun == self._quirks.lost_after or (self._open and self._open[-1].is_suspect):
-            return False
-        if (trust := self._planner.window_trust()) is not PROVEN:
-            # Two may wait behind the first: the next content also probes what the server does after content.
-            return trust is UNPROVEN and load < 3
-        if load >= self._max_in_flight or (self._quirks.window is not None and load >= self._quirks.window):
-            return False
-        return self._octets + size <= self._max_bytes
 
     def add(self, plan: Plan) -> Transaction:
         """Let a message follow those in flight. The next ``flush`` or ``settle`` sends it."""
@@ -104,13 +63,14 @@ class Window:
                 if self.link.ended or self.link.closing_reply is not None or self.must_end:
                     transaction.interrupt(NotStarted("The connection was lost before it was used"), 0)
                     return transaction
+                self.allowance = 0
                 self._octets += plan.content.size
                 if self._queued or (self._open and self._must_wait_locked()):
                     self._queued.append(transaction)
                 else:
                     self._begin_locked(transaction, is_followed=False)
         except BaseException:
-            self.fail(_interrupted(Stage.MAIL))
+            self.fail(interrupted(Stage.MAIL))
             raise
         return transaction
 
@@ -125,6 +85,7 @@ class Window:
                 if self._is_writing or self._is_broken or not self.link.unsent:
                     return
                 self._is_writing = True
+                self.allowance = 0
                 octets = self.link.take_unsent()
             try:
                 for block in blocks(octets):
@@ -133,7 +94,7 @@ class Window:
                 self._writing_failed(error)
                 return
             except BaseException:
-                self.fail(_interrupted(Stage.CONTENT))
+                self.fail(interrupted(Stage.CONTENT))
                 raise
             finally:
                 self._is_writing = False
@@ -163,12 +124,12 @@ class Window:
                 transaction.wants_writer = False
                 self._connection_failed_locked(error)
         except BaseException:
-            self.fail(_interrupted(Stage.CONTENT))
+            self.fail(interrupted(Stage.CONTENT))
             raise
 
     async def abandon(self) -> None:
         """Handle a sender that was cancelled mid-operation, as threads can be: the connection state is unknown."""
-        self.fail(_interrupted(self.link.stage))
+        self.fail(interrupted(self.link.stage))
         if self._waiters:
             await self._wake()
         self.link.emit_events()
@@ -215,6 +176,7 @@ class Window:
     def _feed(self, data: bytes, cause: OSError | None) -> None:
         failure: SMTPError | None = None
         with self._mutex:
+            self.allowance = 0
             try:
                 self.link.feed(data, cause)
             except SMTPError as error:
@@ -276,13 +238,13 @@ class Window:
         with self._mutex:
             self._drop_if_queued_locked(transaction)
         if loses_input or (self.load <= 1 and not self._waiters):
-            self.fail(_interrupted(self.link.stage))
+            self.fail(interrupted(self.link.stage))
 
     def _drop_if_queued_locked(self, transaction: Transaction) -> bool:
         if transaction not in self._queued:
             return False
         self._queued.remove(transaction)
-        self._octets -= transaction.plan.content.size
+        self._octets -= transaction.size
         return True
 
     def _writing_failed(self, error: OSError) -> None:
@@ -313,7 +275,7 @@ class Window:
         flow, by_bdat, probes = self._planner.flow(transaction.plan, behind=behind, reset=reset)
         if not by_bdat and transaction.plan.content.is_binary:
             transaction.interrupt(NotStarted("The message was planned for BDAT, which the server does not support"), 0)
-            self._octets -= transaction.plan.content.size
+            self._octets -= transaction.size
             return
         transaction.begin(self.link, flow, reset=reset, by_bdat=by_bdat, probes=probes)
         self._must_reset = False
@@ -348,22 +310,6 @@ class Window:
                 return
             if self._queued:
                 self._begin_queued_locked()
-
-    def _settle_accepted_locked(self) -> None:
-        """Settle all that were answered and accepted, up to the first that was not: the usual case."""
-        quirks, transactions, wording = self._quirks, self._open, self._wording
-        learns = quirks.window is not None or not quirks.has_delivered or not wording.is_known
-        count = octets = 0
-        try:
-            while (
-                transactions and isinstance(head := transactions[0], Transaction) and head.settle_if_accepted(wording)
-            ):
-                transactions.popleft()
-                count, octets, self.has_delivered = count + 1, octets + head.plan.content.size, True
-                if learns:
-                    learning.from_delivery(quirks, wording, head, self._max_in_flight)
-        finally:
-            self._count_settled_locked(count, octets)
 
     def _step_locked(self, head: Transaction | Trial) -> bool:
         """Let the oldest take its next step if it was answered; return whether it was."""
@@ -400,16 +346,12 @@ class Window:
             learning.from_reset(self._quirks, rset_reply, transaction)
         outcome = transaction.conclude(self._wording, following)
         self._open.popleft()
-        self._count_settled_locked(1, transaction.plan.content.size)
+        self._count_settled_locked(1, transaction.size)
         if outcome.error is None or not outcome.is_certainly_not_sent:
             self.has_delivered = True
             learning.from_delivery(self._quirks, self._wording, transaction, self._max_in_flight)
         else:
             self._refused_locked(transaction, outcome.error)
-
-    def _count_settled_locked(self, count: int, octets: int) -> None:
-        self.settled += count
-        self._octets -= octets
 
     def _refused_locked(self, transaction: Transaction, error: SMTPError) -> None:
         """Learn from a message that was certainly not sent. It may leave an envelope or a limit behind."""
@@ -457,6 +399,7 @@ class Window:
         """Settle everything. After 421 a server does nothing any more (RFC 5321 §3.8), but it may have done what it had
         answered by then. One that goes on all the same has a recipient to deliver to: it has accepted one before."""
         is_out_of_step = isinstance(error, OutOfStep)
+        self.allowance = 0
         for place, transaction in enumerate(self._open):
             if not isinstance(transaction, Trial) and transaction.outcome is None:
                 may_be_done = isinstance(error, ProtocolError) or transaction.is_answered
@@ -476,17 +419,13 @@ class Window:
                 not_started = NotStarted(error.message, stage=error.stage, reply=error.reply)
                 not_started.__cause__ = error
                 transaction.interrupt(not_started, 0)
-            self._octets -= transaction.plan.content.size
+            self._octets -= transaction.size
         self._queued.clear()
 
 
 _FINAL_READ_TIME = 1.0
 """Seconds to read what a server sent before it closed: it has already arrived."""
 _TIMEOUTS: dict[Stage, StageName] = {Stage.DATA: "data", Stage.CONTENT: "content"}
-
-
-def _interrupted(stage: Stage) -> ConnectionFailed:
-    return ConnectionFailed("The sender of a message was interrupted", stage=stage)
 
 
 def _out_of_time(cause: BaseException, server: str) -> DeadlineExceeded:

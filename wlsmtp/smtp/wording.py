@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _COMPARED = 12
 """Number of characters that are compared: the enhanced code and the first word. Identifiers come later."""
 
+FIRST = slice(4, 4 + _COMPARED)
+"""Where these are in a reply of one line in ASCII, behind the code."""
+
 
 def _words(reply: Reply) -> str:
     """Return the beginning of a reply's text, up to an address that it repeats."""
@@ -27,7 +30,7 @@ def _words(reply: Reply) -> str:
 class Wording:
     """The words of one connection's accepting replies, learned from its first messages."""
 
-    __slots__ = ("_commands", "_envelope", "_mail", "_rset")
+    __slots__ = ("_commands", "_envelope", "_mail", "_rset", "command_octets")
 
     def __init__(self, other: Wording | None = None) -> None:
         """``other`` is that of another connection to the same server. Its words for MAIL and RCPT count until this one
@@ -38,6 +41,9 @@ class Wording:
         """The words that answer MAIL and RCPT, and not the content."""
         self._commands = self._envelope
         """Those, and the words that answer RSET."""
+        self.command_octets: frozenset[bytes] = frozenset()
+        """The same in octets, for the ``FIRST`` ones of a line up to an address."""
+        self._note_commands()
 
     @property
     def is_known(self) -> bool:
@@ -49,7 +55,7 @@ class Wording:
         the commands, so that no words show the place of a reply."""
         if rset is not None and self._rset is None:
             self._rset = _words(rset)
-            self._commands = self._envelope | {self._rset}
+            self._note_commands()
         if self._mail is not None:
             return True
         self._mail = _words(mail)
@@ -57,8 +63,12 @@ class Wording:
         if _words(content) in envelope:
             return False
         self._envelope = envelope
-        self._commands = envelope if self._rset is None else envelope | {self._rset}
+        self._note_commands()
         return True
+
+    def _note_commands(self) -> None:
+        self._commands = self._envelope if self._rset is None else self._envelope | {self._rset}
+        self.command_octets = frozenset(words.encode() for words in self._commands)
 
     def is_for_command(self, content: Reply) -> bool:
         """Return whether a reply in the place of the content has the words of those to RSET, MAIL or RCPT. A server may

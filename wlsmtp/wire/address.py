@@ -173,6 +173,12 @@ def parse_mailbox(text: str) -> Mailbox:
     return _remembered_mailbox(text) if len(text) <= MAX_ADDRESS else _read_mailbox(text)
 
 
+def is_plain_address(text: str) -> bool:
+    """Return whether ``text`` is just an address in ASCII, which ``plain_address`` would return."""
+    plain = _PLAIN.fullmatch(text)
+    return plain is not None and len(text) <= MAX_ADDRESS and plain.end(1) <= MAX_LOCAL and text.find("=?") < 0
+
+
 def plain_address(text: str) -> Address | None:
     """Return the address if ``text`` is just one in ASCII, the usual case; None leaves it to the full parser."""
     plain = _PLAIN.fullmatch(text)

@@ -70,7 +70,9 @@ def mail(sender: str) -> bytes:
 
 def rcpt(recipient: str, parameters: Iterable[str] = ()) -> bytes:
     """Return RCPT TO for one recipient."""
-    return line(f"RCPT TO:<{recipient}>", *parameters) if parameters else _octets(f"RCPT TO:<{recipient}>")
+    if not parameters and recipient.isascii() and recipient.isprintable():  # the usual case
+        return b"RCPT TO:<%b>\r\n" % recipient.encode()
+    return line(f"RCPT TO:<{recipient}>", *parameters)
 
 
 def auth(mechanism: str, initial: bytes | None) -> bytes:

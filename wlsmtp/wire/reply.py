@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ProtocolError
-from wlsmtp.results.reply import Reply
+from wlsmtp.results.reply import Reply, reply_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,12 +25,6 @@ _ACCEPTED = re.compile(rb"(?:2[0-9]{2} [ -~]{0,500}+\r\n)+")
 """Positive replies of one line each: all that a server sends as long as it accepts every message."""
 _SIMPLE_ONES = re.compile(rb"(?:[2-5][0-9]{2} [ -~]{0,500}+\r\n)+")
 _TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
-
-
-@lru_cache(maxsize=256)
-def _reply_of(line: bytes) -> Reply:
-    """Return a reply of one line, without its line end. Most are the same few."""
-    return Reply(int(line[:3]), (line[4:].decode("ascii"),))
 
 
 class ReplyParser:
@@ -72,19 +65,20 @@ class ReplyParser:
         if error is not None:
             raise error
 
-    def take_accepted(self, data: bytes) -> list[Reply] | None:
-        """Return the replies if ``data`` is a run of positive ones of one line each; None leaves it to ``take``."""
+    def take_accepted(self, data: bytes) -> list[bytes] | None:
+        """Return the lines of ``data``, for ``reply_of``, if it is a run of positive replies of one line each. None
+        leaves it to ``take``."""
         return self._take_simple(data, _ACCEPTED)
 
-    def _take_simple(self, data: bytes, pattern: re.Pattern[bytes]) -> list[Reply] | None:
+    def _take_simple(self, data: bytes, pattern: re.Pattern[bytes]) -> list[bytes] | None:
         if self._rest or self._code is not None or not pattern.fullmatch(data):
             return None
-        return list(map(_reply_of, data[:-2].split(b"\r\n")))
+        return data[:-2].split(b"\r\n")
 
     def take(self, data: bytes) -> tuple[list[Reply], ProtocolError | None]:
         """Parse ``data``; return the replies that it completes, and the error after them, if any."""
         if (simple := self._take_simple(data, _SIMPLE_ONES)) is not None:
-            return simple, None
+            return list(map(reply_of, simple)), None
         *lines, self._rest = (self._rest + data if self._rest else data).split(b"\n")
         replies: list[Reply] = []
         try:
@@ -105,7 +99,7 @@ class ReplyParser:
 
     def _line(self, raw: bytes) -> Reply | None:
         if self._code is None and _SIMPLE.fullmatch(raw):
-            return _reply_of(raw.removesuffix(b"\r"))
+            return reply_of(raw.removesuffix(b"\r"))
         line = raw[:-1] if raw.endswith(b"\r") else raw
         if len(line) > MAX_LINE:
             raise ProtocolError(f"{self._server} sent a reply line of more than {MAX_LINE} octets.")

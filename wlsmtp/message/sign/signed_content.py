@@ -46,6 +46,11 @@ class SignedContent:
             self._sign()
 
     @property
+    def plain(self) -> bytes | None:
+        """All octets, as ``Content.plain``."""
+        return None if self.is_8bit or self.is_streamed else b"".join(self.chunks())
+
+    @property
     def is_8bit(self) -> bool:
         """True if any octet is above 127, as ``Content.is_8bit``."""
         return self.unsigned.is_8bit
