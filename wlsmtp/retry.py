@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 from wlsmtp.errors import ConnectionFailed, Stage
 from wlsmtp.events import Retrying, log
 from wlsmtp.receipt import Outcome, RecipientResult, RecipientStatus
-from wlsmtp.smtp.judge import names_connections, names_rate
+from wlsmtp.smtp.judge import names_connections, names_messages, names_rate
 from wlsmtp.smtp.transaction import Bystander, Misunderstood, NotStarted, OutOfStep
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ def _is_none_of_the_message(error: SMTPError, outcome: Outcome, connection: Circ
         return connection.may_be_stale or connection.has_settled or (connection.was_idle and connection.is_closing)
     if error.reply is None or error.stage is not Stage.MAIL:
         return False
+    if names_messages(error.reply):
+        return connection.has_delivered
     return connection.was_idle and str(error.reply.enhanced) == "4.4.2"
 
 

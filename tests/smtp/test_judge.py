@@ -136,6 +136,23 @@ def test_a_reason_is_told_from_others_by_its_words(text: str, names: list[object
     assert [one for one in (CONNECTIONS, RATE, IDLENESS) if one(reply(text))] == names
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("452 4.3.2 Too many messages in this connection", True),
+        ("452 Too many messages for this session", True),
+        ("451 4.7.0 Maximum number of messages per SMTP session reached", True),
+        ("450 4.7.0 Message limit for this connection reached", True),
+        ("452 4.5.3 Too many messages", False),
+        ("550 5.7.1 Too many messages in this connection", False),
+        ("451 4.3.0 Mail server connection failed, too many messages in the queue", False),
+    ],
+)
+def test_enough_messages_for_one_connection(text: str, names: bool) -> None:
+    assert judge.names_messages(reply(text)) is names
+    assert judge.is_closing(reply(text)) is names
+
+
 @given(maybe_replies, replies, st.booleans(), st.sampled_from([Stage.DATA, Stage.CONTENT]))
 def test_every_recipient_ends_in_exactly_one_state_that_its_replies_bear_out(
     known: list[Reply | None], reply: Reply, end_written: bool, stage: Stage

@@ -34,7 +34,6 @@ FLOWS = {"pipelining": ["PIPELINING"], "chunking": ["PIPELINING", "CHUNKING"]}
 
 HONEST = {
     "tests-newcomers": "a temporary refusal of a recipient says nothing of the connection",
-    "max-messages-452": "a temporary refusal of a sender says nothing of the connection",
     "idle-451": "in a window it cannot be told from any other temporary refusal; one by one, nothing fails (see below)",
     "two-replies-to-last-chunk": "a reply that answers nothing ends a connection, and each connection comes to that",
 }

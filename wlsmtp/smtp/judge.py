@@ -38,6 +38,12 @@ NAMES_RATE = re.compile(
     re.IGNORECASE,
 )
 """Words about too much mail in a period of time."""
+_NAMES_MESSAGES = re.compile(
+    r"\b(?:too many (?:messages|mails|e-?mails|transactions)|(?:message|mail|transaction)s? limit) "
+    r"(?:\w+ ){0,3}(?:connection|session)\b|"
+    r"\b(?:messages|mails|e-?mails|transactions) per (?:smtp )?(?:connection|session)\b",
+    re.IGNORECASE,
+)
 _NAMES_IDLENESS = re.compile(r"time.?out|timed out|\bidle\b|inactiv", re.IGNORECASE)
 _NEEDS_TRANSITION = "4.7.12"
 
@@ -128,9 +134,16 @@ def is_misunderstanding(reply: Reply) -> bool:
 
 
 def is_closing(reply: Reply) -> bool:
-    """Return whether a server ends the connection with this reply: 421, or 4.4.2, as Amazon SES says it after a
-    pause."""
-    return reply.code == 421 or (reply.is_transient and str(reply.enhanced) == "4.4.2")
+    """Return whether a server ends the connection with this reply, or accepts no more mail over it. That is 421, 4.4.2
+    (Amazon SES says it after a pause), or words about too many messages in one connection."""
+    if reply.code == 421:
+        return True
+    return reply.is_transient and (str(reply.enhanced) == "4.4.2" or names_messages(reply))
+
+
+def names_messages(reply: Reply) -> bool:
+    """Return whether a temporary refusal says that this connection has carried enough messages."""
+    return reply.is_transient and _NAMES_MESSAGES.search(reply.text) is not None
 
 
 def names_connections(reply: Reply) -> bool:

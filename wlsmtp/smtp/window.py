@@ -368,7 +368,8 @@ class Window(Flight):
     def _learn_limit_locked(self, reply: Reply, messages: int) -> None:
         """Take 421 to MAIL or RSET after some messages for the server's limit, unless there was a pause or its words
         name another reason. If they speak of time, two connections must have ended at the same count."""
-        if reply.code != 421 or not self.has_delivered or messages == self.settled_when_idle:
+        is_limit = reply.code == 421 or judge.names_messages(reply)
+        if not is_limit or not self.has_delivered or messages == self.settled_when_idle:
             return
         if judge.names_rate(reply) or judge.names_connections(reply):
             return
