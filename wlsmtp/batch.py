@@ -191,9 +191,8 @@ class Batch:
         started = self._io.now()
         try:
             envelope, content = self._intake.parts_of(item)
-            if type(item) is not tuple and isinstance(
-                item, MergeRow
-            ):  # its row may have made it slowly, as a slow input
+            if type(item) is not tuple and isinstance(item, MergeRow):
+                # Its row may have made it slowly, as a slow input.
                 started = self._io.now()
             entry = _Entry(envelope, content, started, self._absent)
         except (MessageError, ExtensionMissing) as error:

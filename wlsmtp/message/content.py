@@ -258,10 +258,10 @@ class ComposedContent:
 
 def head_of(data: bytes) -> bytes:
     """Return the header section of a message with its last CRLF, without the blank line."""
-    head, end, _ = data.partition(b"\r\n\r\n")
     if data[:2] == b"\r\n":
         return b""
-    return head + b"\r\n" if end else data
+    end = data.find(b"\r\n\r\n")
+    return data if end < 0 else data[: end + 2]
 
 
 def in_chunks(data: bytes) -> Iterator[bytes]:
