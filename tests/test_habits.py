@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from wlsmtp import AsyncSMTPSession, ConfigError, Message, SMTPSession
-from wlsmtp.habits import OF_ENVELOPE, OF_FIELDS, OF_MESSAGE, OF_SESSION
+from wlsmtp.habits import OF_ENVELOPE, OF_FIELDS, OF_MESSAGE, OF_OTHER_FIELDS, OF_SESSION
 from wlsmtp.message.model import ALL_FIELDS, FIELDS
 from wlsmtp.settings.config import SessionConfig
 from wlsmtp.transports import MemoryTransport
@@ -84,6 +84,19 @@ def test_the_names_that_others_have_for_fields_are_told(name: str) -> None:
             session.send(**fields)
         (receipt,) = session.send_all(LETTER.merge([{name: "x"}]))
     assert f"did you mean '{wanted}'" in str(receipt.error) and not transport.messages
+
+
+@pytest.mark.parametrize("name", OF_OTHER_FIELDS)
+def test_what_is_no_field_is_told_where_it_belongs(name: str) -> None:
+    fields: dict[str, Any] = {"sender": "ann@example.com", "to": "bob@example.org", name: "x"}
+    with pytest.raises(TypeError, match=f"{name}'; ") as caught:
+        Message(**fields)
+    assert OF_OTHER_FIELDS[name] in str(caught.value)
+
+
+def test_a_subject_and_a_text_have_names_and_are_no_copies_to_somebody() -> None:
+    with pytest.raises(TypeError, match="positional arguments"):
+        Message("ann@example.com", "bob@example.org", "Hello", "Dear Bob")  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("name", OF_ENVELOPE)

@@ -46,16 +46,27 @@ OF_MESSAGE = _words({
 
 OF_FIELDS = _words({
     "body message content plain plain_text plaintext text_body body_text text_content contents msg": "text",
-    "alternatives html_message html_body body_html html_content htmlbody": "html",
+    "alternatives html_message html_body body_html html_content htmlbody html_text": "html",
     "from_ from_email from_addr from_address mail_from sender_email source": "sender",
     "recipients recipient recipient_list to_addrs to_addr to_emails to_email receivers": "to",
-    "attachment attach files file filename path images inline_images body_images": "attachments",
+    "attachment attach files file filename path images inline_images body_images inline": "attachments",
     "ical icalEvent ical_event invite ics": "calendar",
     "msgId msg_id": "message_id",
     "extra_headers header": "headers",
     "title topic": "subject",
 })  # fmt: skip
 """Other libraries' names for the fields of a message."""
+
+OF_OTHER_FIELDS = _words({
+    "is_html subtype content_type mime_type mimetype html_format": "give HTML as html=, plain text as text=",
+    "charset encoding": "text is always sent in UTF-8",
+    "template template_name template_id context": "Templates(…).message(name, **values) makes messages",
+    "send_at send_later delay schedule expires idempotency_key": "it belongs to send(message, …), with mode='async'",
+    "tags metadata track_opens track_clicks categories": "give the provider's header, as headers={'X-Tag': '…'}",
+    "mail_options rcpt_options dsn": "it belongs to send(message, options=DeliveryOptions(…))",
+    "server host port username password": "it belongs to the session",
+})  # fmt: skip
+"""The same for what is not a field here, with what to do."""
 
 OF_ENVELOPE = _words({
     "to_addrs to_addr to_emails recipient_list recipient receivers": "recipients",

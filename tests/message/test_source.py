@@ -21,6 +21,7 @@ from tests.no_secrets import Recorder
 from wlsmtp.errors import MessageError
 from wlsmtp.message import source as sources
 from wlsmtp.message.attachment import Attachment
+from wlsmtp.message.model import Message
 from wlsmtp.message.source import KEPT, SMALL, FileSource, OctetsSource
 from wlsmtp.message.transfer import BLOCK, base64_lines
 
@@ -306,3 +307,16 @@ class TestSharing:
         assert Attachment.from_path(large_file) == Attachment.from_path(large_file)
         assert Attachment.model_construct(content=b"x").read() == b"x"
         assert Attachment.model_construct(path=large_file).read() == LARGE
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("https://example.com/a.pdf", "Nothing is fetched: give the octets with their name"),
+        ("file:///tmp/no.pdf", "Give the path alone"),
+        ("~/no such file.pdf", r"Use Path\(…\)\.expanduser\(\)"),
+    ],
+)
+def test_what_is_no_path_is_told_what_to_give(path: str, words: str) -> None:
+    with pytest.raises(MessageError, match=f"No such file or directory. {words}"):
+        Message("ann@example.com", "bob@example.org", text="x", attachments=path)

@@ -18,7 +18,7 @@ from wlsmtp import ConfigError, Pipelining, SessionConfig, SMTPSession, Timeouts
     ("fields", "words"),
     [
         ({"server": ""}, "server"),
-        ({"server": "smtp.example.com:587"}, "without port"),
+        ({"server": "smtp.example.com:587"}, "without the port"),
         ({"server": "smtp://example.com"}, "from_url"),
         ({"server": "a b"}, "host name"),
         ({"server": "x\r\ny"}, "host name"),

@@ -93,6 +93,8 @@ EXAMPLES: list[tuple[str, str, Any, str]] = [
     ("SessionConfig", "outbox", True, 'mode="async"'),
     ("SessionConfig", "outbox", "outbox.db", 'mode="async", outbox="sqlite:///outbox.db"'),
     ("SessionConfig", "outbox", Path("/var/outbox.db"), 'mode="async", outbox="sqlite:///outbox.db"'),
+    ("SessionConfig", "server", ["one.example.com", "two.example.com"], 'transport="failover('),
+    ("SessionConfig", "server", "one.example.com, two.example.com", 'transport="failover('),
     ("SessionConfig", "server", ("smtp.example.com", 587), 'server="smtp.example.com", port=587'),
     ("SessionConfig", "server", "ann@example.com", 'server="smtp.example.com", username='),
     ("SessionConfig", "username", ("ann", SECRET), 'username="ann@example.com", password="…"'),
@@ -237,6 +239,8 @@ def test_advice_can_be_followed(value: object) -> None:
         ({"reply_to": [3]}, "reply_to: must be a string; reply_to.0: must be a string"),
         ({"username": "ann", "token": object()}, "token: must be a string or callable"),
         ({"port": "²⁵"}, "port: must be a whole number, unable to parse string as an integer"),
+        ({"server": "smtp.example.com:587"}, "server: must be without the port: SMTPSession('smtp.example.com', 587)"),
+        ({"server": "[::1]:25"}, "server: must be without the port: SMTPSession('[::1]', 25)"),
         ({"server": "a" * 300}, "server: must have at most 255 characters"),
     ],
 )

@@ -83,6 +83,13 @@ def test_an_encoded_word_is_no_local_part_that_two_could_read_differently(local:
     assert str(parse_address("a=?b?=@example.com")) == "a=?b?=@example.com"
 
 
+@pytest.mark.parametrize("text", ["=?utf-8?b?QsO2YiA8Ym9iQGV4YW1wbGUub3JnPg==?=", "=?utf-8?q?bob=40example.org?="])
+def test_an_address_that_was_encoded_with_its_name_is_named(text: str) -> None:
+    for parse in (parse_address, parse_mailbox):
+        with pytest.raises(MessageError, match=r"an encoded word is no address\. Encode the name alone"):
+            parse(text)
+
+
 def test_only_a_path_may_be_empty() -> None:
     assert parse_path("") is None and parse_path("<>") is None
     assert str(parse_path("ann@example.com")) == "ann@example.com"

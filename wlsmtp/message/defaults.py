@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from wlsmtp.errors import ConfigError, MessageError, Stage
-from wlsmtp.habits import OF_ENVELOPE, OF_FIELDS
+from wlsmtp.habits import OF_ENVELOPE, OF_FIELDS, OF_OTHER_FIELDS
 from wlsmtp.message import headers
 from wlsmtp.message.model import ALL_FIELDS, Message, checked_headers
 from wlsmtp.message.read import with_defaults, with_from
@@ -86,6 +86,8 @@ def nearest(name: str, first: Mapping[str, str] = MappingProxyType({})) -> str:
 
     if ours := first.get(name, OF_FIELDS.get(name)):
         return f"; it is {ours}= here"
+    if advice := OF_OTHER_FIELDS.get(name):
+        return f"; {advice}"
     found = get_close_matches(name, ALL_FIELDS, 1)
     return f"; did you mean {found[0]!r}?" if found else ""
 

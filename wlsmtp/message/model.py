@@ -114,6 +114,7 @@ class Message(Habits):
         self,
         sender: AddressLike | None = None,
         to: AddressesLike = (),
+        *,
         cc: AddressesLike = (),
         bcc: AddressesLike = (),
         reply_to: AddressesLike = (),

@@ -301,7 +301,14 @@ def _read(stream: BinaryIO, count: int, name: str) -> bytes:
     return b"".join(pieces)
 
 
+_NO_URL = "Nothing is fetched: give the octets with their name, (name, octets)"
+_NO_PATHS = {"http:": _NO_URL, "https:": _NO_URL, "file:": "Give the path alone", "~": "Use Path(…).expanduser()"}
+"""What to do where the beginning of a path shows that it is none."""
+
+
 def unreadable(name: object, error: Exception, hint: str | None = None) -> MessageError:
     """Return the error that names the attachment."""
     why = getattr(error, "strerror", None) or error
+    if hint is None and isinstance(error, FileNotFoundError):
+        hint = next((advice for begin, advice in _NO_PATHS.items() if str(name).startswith(begin)), None)
     return MessageError(f"The attachment {str(name)!r} cannot be read: {why}", stage=Stage.MESSAGE, hint=hint)

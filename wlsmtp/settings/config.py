@@ -24,7 +24,7 @@ from wlsmtp.settings.limits import OUTBOX_RETRY, Pipelining, PoolLimits, RetryPo
 from wlsmtp.settings.network import Network, Proxy
 from wlsmtp.settings.options import DeliveryOptions
 from wlsmtp.settings.plugged import OutboxLike, SSLContextLike, TransportLike, flaw_of, is_ssl_context
-from wlsmtp.settings.shorthands import digest, named, not_async, one_or_several
+from wlsmtp.settings.shorthands import digest, host_name, named, not_async, one_or_several
 from wlsmtp.settings.sources import fields_from_env, fields_from_preset, fields_from_url, transport_from_url
 from wlsmtp.settings.urls import URL, known_outbox, wrong
 from wlsmtp.settings.validation import Seconds, Settings
@@ -325,19 +325,7 @@ class SessionConfig(Settings):
     def __init__(self, **settings: Unpack[ConfigKeywords]) -> None:
         super().__init__(**settings)
 
-    @field_validator("server")
-    @classmethod
-    def _host(cls, value: str) -> str:
-        if value.startswith("/") and value.isprintable():
-            return value
-        bare = value.removeprefix("[").removesuffix("]")
-        if "://" in value:
-            raise ValueError("is a URL; use SMTPSession.from_url(…)")
-        if not re.fullmatch(r"[\w.:%-]+", bare) or (bare.count(":") == 1):
-            raise ValueError(
-                "must be a host name or an IP address, without port (port=…), or the path of a unix socket"
-            )
-        return bare
+    _host = field_validator("server")(host_name)
 
     @field_validator("proxy", mode="before")
     @classmethod

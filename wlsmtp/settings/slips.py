@@ -252,6 +252,12 @@ def _is(*kinds: type) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, kinds)
 
 
+def _several_hosts(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return len(value) > 1 and all(isinstance(host, str) and not host.isdecimal() for host in value)
+    return isinstance(value, str) and any(mark in value for mark in ",;") and "@" not in value
+
+
 def _one_of(*words: object) -> Callable[[Any], bool]:
     return lambda value: (value.strip().lower() if isinstance(value, str) else value) in words
 
@@ -342,6 +348,8 @@ VALUES = (
     Value(_SESSION, "mode", _one_of(False, "synchronous", "blocking", "direct", "immediate", "now"), 'mode="sync"'),
     Value(_SESSION, "outbox", _is(bool), 'mode="async"', "which keeps messages in memory unless outbox=… says where"),
     Value(_SESSION, "outbox", _path, 'mode="async", outbox="sqlite:///outbox.db"', "an absolute path has four slashes"),
+    Value(_SESSION, "server", _several_hosts, 'transport="failover(smtp://one.example.com, smtp://two.example.com)"',
+          "one server is tried after the other"),
     Value(_SESSION, "server", _is(tuple, list), 'server="smtp.example.com", port=587'),
     Value(_SESSION, "server", lambda value: isinstance(value, str) and "@" in value and "/" not in value,
           'server="smtp.example.com", username="ann@example.com", password="…"', "this is not a host name"),

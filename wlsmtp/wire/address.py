@@ -39,6 +39,7 @@ _LOCAL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+=-]*(?:\.[A-Za-z0-9_+=-]+)*")
 _UTF8_ATOM = r'[^\x00-\x20\x7f"(),.:;<>@\[\]\\]+'
 _DOT_ATOM = re.compile(rf"{_UTF8_ATOM}(?:\.{_UTF8_ATOM})*")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\[ -~])*"')
+_ENCODED_WORD = re.compile(r"=\?\S{1,40}\?[qQbB]\?\S*\?=(?: =\?\S*\?=)*")
 _SPLIT = re.compile(r'("(?:[^"\\]|\\.)*"|[^"@]*)@(.*)', re.DOTALL)
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\[[^][\\]*\]|\s+|[^\s"(),:;<>@\[\]\\]+|.', re.DOTALL)
 
@@ -119,6 +120,9 @@ def _read_address(text: str) -> Address:
         refuse(text, f"it is longer than {MAX_ADDRESS} octets")
     _check_characters(text)
     split = _SPLIT.fullmatch(text)
+    if split is None and _ENCODED_WORD.fullmatch(text):
+        hint = "Encode the name alone, as email.utils.formataddr does, or give the pair (name, address)"
+        refuse(text, "an encoded word is no address", hint)
     if split is None:
         refuse(text, "a quotation mark is out of place" if "@" in text else "it has no @")
     address = Address(split[1], split[2])
