@@ -421,6 +421,18 @@ def test_the_system_checks_say_what_cannot_work() -> None:
         assert "W004" in checked()[0]
 
 
+@only_with(not HAS_MAILERS)
+def test_the_system_checks_show_also_what_django_and_no_session_refuses() -> None:
+    from django.test import override_settings
+
+    with mail_settings(host="mail.example.com"), override_settings(WLSMTP="smtp://mail.example.com"):
+        assert checked() == ["wlsmtp.E001: WLSMTP must be a dict of settings, not str"]
+        with pytest.raises(ImproperlyConfigured, match="WLSMTP must be a dict"):
+            backend()
+    with mail_settings(host="mail.example.com"), override_settings(EMAIL_USE_TLS=True, EMAIL_USE_SSL=True):
+        assert "mutually exclusive" in checked()[0]
+
+
 def test_a_setting_that_nobody_reads_is_told() -> None:
     project.set_up()
     from django.test import override_settings

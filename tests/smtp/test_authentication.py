@@ -657,6 +657,16 @@ def test_a_server_that_offers_only_what_is_not_installed_is_told_with_the_extra(
     ("offered", "options", "words"),
     [
         ("PLAIN", {"token": "t0ken"}, "A token can be used with OAUTHBEARER, XOAUTH2"),
+        (
+            "XOAUTH2 PLAIN",
+            {"password": "s", "mechanisms": ["xoauth2"]},
+            "XOAUTH2 needs a token, token=…, and the session has",
+        ),
+        (
+            "XOAUTH2 PLAIN",
+            {"token": "s", "mechanisms": ["PLAIN"]},
+            "PLAIN needs a password, password=…, and the session has",
+        ),
         ("PLAIN", {"password": "s", "mechanisms": ["LOGIN"]}, "offers only PLAIN, nothing for LOGIN. Allow one"),
         ("PLAIN", {"password": "s", "exclude_mechanisms": ["PLAIN"]}, "Allow one that it offers"),
         ("PLAIN", {"mechanisms": ["EXTERNAL"], "tls": TLS(client_cert="client.pem")}, "only to a client whose"),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import AuthenticationFailed, Stage
-from wlsmtp.sasl import MECHANISMS
+from wlsmtp.sasl import MECHANISMS, mechanism_named
 from wlsmtp.smtp.hints import hint_for
 from wlsmtp.smtp.hints.login import IS_WRONG, TOO_MANY_LOGINS
 from wlsmtp.smtp.hints.row import Scene
@@ -64,18 +64,23 @@ def _advice(config: SessionConfig, offered: tuple[str, ...]) -> str:
         return "Some servers offer it only over TLS (security='tls'); auth='optional' goes on without logging in"
     if "EXTERNAL" in (name.upper() for name in config.mechanisms or ()):
         return "Servers offer EXTERNAL only to a client whose certificate they trust, over TLS"
+    has = "token" if config.token else "password"
+    offers = {name.upper() for name in offered}
+    for name in config.mechanisms or ():
+        mechanism = mechanism_named(name)
+        if mechanism is not None and name.upper() in offers and {has, mechanism.needs} == {"token", "password"}:
+            return f"{mechanism.name} needs a {mechanism.needs}, {mechanism.needs}=…, and the session has a {has}"
     if config.mechanisms or config.exclude_mechanisms:
         return "Allow one that it offers, see mechanisms=… and exclude_mechanisms=…"
     known = [MECHANISMS[name] for name in (name.upper() for name in offered) if name in MECHANISMS]
-    needs = "token" if config.token else "password"
     bound = [mechanism.name for mechanism in known if mechanism.binds and mechanism.is_installed]
-    if bound and needs == "password":
+    if bound and has == "password":
         return f"From TLS 1.3 on, {bound[0]} is used only where mechanisms=[{bound[0]!r}] names it"
     for mechanism in known:
-        if mechanism.needs == needs and not mechanism.is_installed:
+        if mechanism.needs == has and not mechanism.is_installed:
             return f'{mechanism.name} would do with: pip install "wlsmtp[{mechanism.extra}]"'
-    fitting = [name for name, mechanism in MECHANISMS.items() if mechanism.needs == needs]
-    return f"A {needs} can be used with {', '.join(fitting)}"
+    fitting = [name for name, mechanism in MECHANISMS.items() if mechanism.needs == has]
+    return f"A {has} can be used with {', '.join(fitting)}"
 
 
 def refused(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wlsmtp.message.mail import Mail
     from wlsmtp.smtp.deadlines import Deadlines
 
-_HINT = "It may or may not have been delivered: deliver() must return one result for each recipient of the envelope"
+_HINT = "It may or may not have been delivered: its deliver must return one result for each recipient of the envelope"
 
 
 def audited(transport: Transport) -> Transport:

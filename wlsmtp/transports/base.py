@@ -185,5 +185,5 @@ def _reply_of(transport: Transport, result: object) -> Reply | None:
     if isinstance(result, Reply) and (result.is_transient or result.is_permanent):
         raise ContentRefused(f"{transport.name} did not accept the message", stage=Stage.CONTENT, reply=result)
     words = f"{transport.name}.carry returned {type(result).__name__}, neither a Reply nor None"
-    hint = "It may or may not have been delivered: carry() must return a Reply or None, and raise what prevented it"
+    hint = "It may or may not have been delivered: its carry must return a Reply or None, and raise what prevented it"
     raise OutcomeUnknown(words, stage=Stage.CONTENT, hint=hint)

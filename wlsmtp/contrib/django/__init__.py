@@ -8,11 +8,12 @@ its connections, is kept for the process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import EmailMessage
 from django.core.mail.backends.smtp import EmailBackend as DjangoBackend
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -60,7 +61,10 @@ class EmailBackend(DjangoBackend):
         options = Fields((name, value) for name, value in options.items() if value is not None)
         overrides = options.keys() if alias is None else options.get("_ignore_unknown_kwargs", ())
         self.is_kept: bool = set(overrides) <= {"fail_silently"}
-        self._given: dict[str, Any] = dict(getattr(settings, "WLSMTP", None) or {}) if alias is None else {}
+        ours = (getattr(settings, "WLSMTP", None) or {}) if alias is None else {}
+        if not isinstance(ours, Mapping):
+            raise ImproperlyConfigured(f"WLSMTP must be a dict of settings, not {type(ours).__name__}")
+        self._given: dict[str, Any] = dict(ours)
         self._given |= {name: value for name, value in options.items() if name in _OPTIONS | _DJANGO}
         self._names_server: bool = not _NAMES_A_SERVER.isdisjoint(self._given)
         passed = Fields((name, value) for name, value in options.items() if name not in _OPTIONS)

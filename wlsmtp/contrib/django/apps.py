@@ -42,7 +42,7 @@ def check_mail(app_configs: object, **_: Any) -> list[checks.CheckMessage]:
     try:
         found = backends()
         messages = [message for backend in found for message in _check(backend)]
-    except ImproperlyConfigured as error:
+    except (ImproperlyConfigured, ValueError) as error:  # ValueError: Django's own, for both kinds of TLS at once
         return [checks.Error(str(error), id="wlsmtp.E001")]
     if getattr(settings, "WLSMTP", None) and not any(backend.alias is None for backend in found):
         hint = 'Set EMAIL_BACKEND = "wlsmtp.contrib.django.EmailBackend", or put them into the OPTIONS of a mailer'
