@@ -249,7 +249,10 @@ class Announcer:
         carried: dict[str, str] = {}
         for carry in self._carriers:
             try:
-                carried |= carry()
+                values = {**carry()}
+                if not all(isinstance(part, str) for pair in values.items() for part in pair):
+                    raise TypeError("what is carried must be texts, by names")
+                carried |= values
             except Exception:
                 log.exception("a listener has nothing to carry")
         return carried

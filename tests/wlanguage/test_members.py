@@ -114,6 +114,12 @@ def test_a_misspelled_member_is_an_error(variable: object) -> None:
         variable.Sujett = "Hello"  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("name", ["ServerAdress", "serverAdresss"])
+def test_the_nearest_member_is_named(name: str) -> None:
+    with pytest.raises(WLanguageError, match=rf"has no member {name}\. Did you mean ServerAddress\?"):
+        setattr(emailSMTPSession(), name, "smtp.example.com")
+
+
 @pytest.mark.parametrize("port", [587, "587", " 587 ", 587.0])
 def test_a_port_may_be_a_text_as_it_comes_from_a_settings_file(port: object) -> None:
     session = emailSMTPSession()

@@ -8,7 +8,6 @@ Wherever six characters in a row belong to a notation of a secret, the word arou
 from __future__ import annotations
 
 import base64
-import html
 import json
 import re
 from collections.abc import Iterator
@@ -161,13 +160,17 @@ def _is_a_word(text: str, begin: int, end: int, hidden: Notations) -> bool:
     return not (text[begin - 1 : begin].isalnum() or text[end : end + 1].isalnum())
 
 
+_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
+"""As ``html.escape`` has it, which takes long to import."""
+
+
 def _notations(secret: str) -> Iterator[str]:
     octets = secret.encode("utf-8", "surrogatepass")
     yield secret
     yield printable(octets)
     yield from _aligned(octets)
     yield quote(secret, safe="", errors="replace")
-    yield html.escape(secret)
+    yield secret.translate(_HTML)
     yield json.dumps(secret)[1:-1]
     if len(secret) < _LONG:
         quoted = "".join(chr(octet) if chr(octet).isalnum() and octet < 128 else f"%{octet:02x}" for octet in octets)

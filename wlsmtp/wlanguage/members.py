@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
 
 from wlsmtp.wlanguage.errors import UnknownMember, WLanguageError, WrongValue, function
-from wlsmtp.wlanguage.spelling import spelled
+from wlsmtp.wlanguage.spelling import nearest, spelled
 
 __all__ = ["Add", "ArrayAdd"]
 
@@ -45,7 +45,8 @@ class Variable:
     def _spelled(self, name: str) -> str:
         found = spelled(type(self), name)
         if found is None:
-            raise UnknownMember(f"{self._type} has no member {name}")
+            near = nearest(type(self), name)
+            raise UnknownMember(f"{self._type} has no member {name}" + (f". Did you mean {near}?" if near else ""))
         return found
 
 

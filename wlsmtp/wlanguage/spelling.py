@@ -32,6 +32,14 @@ def spelled(kind: type, name: str) -> str | None:
     return None if name.startswith("_") else _members[kind].get(plain(name))
 
 
+def nearest(kind: type, name: str) -> str | None:
+    """Return the member or method whose name is most like one that is not known; None if none is."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(plain(name), _members[kind], 1, 0.8)
+    return _members[kind][found[0]] if found else None
+
+
 def usual_spellings(names: Iterable[str]) -> list[str]:
     """Return the other usual spellings: without accents, or with the other first letter. For ``import *``, which looks
     names up literally. Not ``email``: that is a module of Python's own."""
