@@ -54,7 +54,7 @@ class PlainTransaction(Transaction):
     ) -> None:
         self.envelope: Envelope = envelope
         self.content: Content = content
-        self.size: int = size
+        self.size: int = size  # pyright: ignore[reportIncompatibleMethodOverride]
         self.server: str = server
         self.stages = stages
         self.left, self.not_positive = len(stages), 0

@@ -134,6 +134,7 @@ class Database:
         may be sent. Returns the entries and the number of lanes."""
         values = {"owner": owner, "limit": limit, "lease": lease, "levels": list(LEVELS), **_rates(pace)}
         rows: list[Any] = []
+        statement = say.CLAIM_IN_LANES
         for statement in (say.CLAIM_IN_FIRST_LANES, say.CLAIM_IN_LANES)[lanes <= say.MANY_LANES :]:
             rows = self.all(statement, **values)
             if rows[0][1][0]:  # there were lanes without a row
