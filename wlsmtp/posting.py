@@ -89,9 +89,10 @@ class Posting:
 
     def _scheduled(self, rest: Iterator[Item]) -> _List:
         made = self._made(list(islice(rest, TOGETHER)))
-        mails = [one for one in made.mails if isinstance(one, Mail)]
-        with suppress(MessageError, ExtensionMissing):
-            made.entries = self._spooler().entries(mails, carried=self._announce.carried())
+        if len(made.mails) == TOGETHER:  # a shorter one is the last, and nothing is made meanwhile
+            mails = [one for one in made.mails if isinstance(one, Mail)]
+            with suppress(MessageError, ExtensionMissing):
+                made.entries = self._spooler().entries(mails, carried=self._announce.carried())
         return made
 
     def _made(self, items: list[Item]) -> _List:
