@@ -139,10 +139,11 @@ class Database:
             rows = self.all(statement, **values)
             if rows[0][1][0]:  # there were lanes without a row
                 rows = self.all(statement, **values)
+            if statement is say.CLAIM_IN_LANES:
+                lanes = rows[0][1][1]
             if rows[0][2] is not None:
                 break
-        found = lanes if statement is say.CLAIM_IN_FIRST_LANES else rows[0][1][1]
-        return Agreed(rows[0][0], (self._claimed(owner, rows), found))
+        return Agreed(rows[0][0], (self._claimed(owner, rows), lanes))
 
     def _claimed(self, owner: str, rows: list[Any]) -> list[Entry]:
         claimed: list[Entry] = []
