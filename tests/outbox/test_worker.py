@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from tenacity import stop_after_delay
 
+from tests.faults.gates import Gate
 from tests.real import poll
 from tests.worlds import World
 from wlsmtp import (
@@ -240,6 +241,39 @@ def test_a_clock_that_is_set_back_during_the_first_attempt_holds_up_no_retry(
         assert poll(lambda: session.receipt(later.id).attempts > 0, 20)
         transport.is_busy = False
         assert session.flush(20) == 0 and len(transport.messages) == 2
+
+
+def test_flush_waits_for_mail_that_was_put_while_the_clock_was_ahead(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, transport, outbox = time.time, MemoryTransport(), f"sqlite:///{tmp_path}/outbox.db"
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: real() + 86400)
+        with world.session("localhost", mode="async", outbox=outbox, outbox_worker=False) as session:
+            session.send(message())
+    with world.session("localhost", mode="async", outbox=outbox, transport=transport) as session:
+        assert session.flush(20) == 0 and len(transport.messages) == 1
+
+
+def test_a_program_whose_clock_is_ahead_leaves_the_mail_that_another_one_is_sending(
+    world: World, tmp_path: Path
+) -> None:
+    gate, outbox = Gate("250 2.0.0 Queued"), f"sqlite:///{tmp_path}/outbox.db?lease=30"
+    with SMTPServer() as server:
+        server.reply_to("STORED", gate, 1)
+        sending = World("blocking").session(server.host, server.port, mode="async", outbox=outbox)
+        sent = sending.send(message())
+        assert gate.event.wait(30)
+        other = world.session(server.host, server.port, mode="async", outbox=outbox)
+        io = other.face._mailer.io
+        io.unix_time = lambda: time.time() + 300  # type: ignore[method-assign]
+        other.send(message())
+        assert other.flush(1.0) == 1  # its own mail is sent
+        gate.opened.set()
+        assert sending.wait(sent).interruptions == 0
+        sending.close()
+        other.close()
+        assert len(server.messages) == 2
 
 
 def test_an_event_loop_that_ends_with_mail_in_memory_says_so(caplog: pytest.LogCaptureFixture) -> None:

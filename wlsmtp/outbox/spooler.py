@@ -238,16 +238,16 @@ class Spooler:
     def _is_drained(self, agenda: Agenda, deadline: float, *, patient: bool) -> bool:
         if agenda.next is None:
             return True
-        now = self._outbox.unix_time()
-        worker = self._worker
+        now, worker = self._outbox.unix_time(), self._worker
+        if worker is not None and worker.is_busy:
+            return False
         if patient:
             # After a wrong password or similar, the pause is longer than a close may take.
             rest = worker.rest if worker is not None else 0.0
             left = deadline - self._io.now()
             return agenda.lease is None and agenda.due is not None and max(agenda.due - now, rest) > left
         is_paused = worker is not None and worker.is_paused
-        is_busy = worker is not None and worker.is_busy
-        return not is_busy and (agenda.due is None or agenda.due > now or is_paused)
+        return agenda.due is None or agenda.due > now or is_paused
 
     @property
     def _has_no_worker(self) -> bool:

@@ -122,8 +122,7 @@ class Worker:
         self._calls = 0
         self._answered = 0
         """Number of notifications after which the outbox was checked."""
-        self.is_busy: bool = False
-        """True if it is sending mail, or is about to."""
+        self._is_in_round = False
         self.caller: Hashable = None
         """The thread or task in which it runs."""
 
@@ -131,6 +130,11 @@ class Worker:
     def state(self) -> State:
         """The worker's state."""
         return self.lifecycle.state
+
+    @property
+    def is_busy(self) -> bool:
+        """True if it is sending mail, or is about to look for some and correct times set by a wrong clock."""
+        return self._is_in_round or (self._reclaims and not self.is_paused)
 
     @property
     def is_paused(self) -> bool:
@@ -276,7 +280,7 @@ class Worker:
 
     async def _run_round(self) -> None:
         """Send all due mail, whatever happens to the outbox."""
-        self.is_busy = True
+        self._is_in_round = True
         try:
             await self._housekeeping()
             await self._work()
@@ -284,7 +288,7 @@ class Worker:
             log.error("the outbox cannot be used: %s", error)
             self._abandon_claims()
             self._pause(error, is_passing=True)
-        self.is_busy = False
+        self._is_in_round = False
         await self._finish([])
 
     async def _work(self) -> None:
