@@ -6,7 +6,8 @@ leave room:
 - 2xx to DATA: the content was not sent, so nothing is stored and nobody is ``UNKNOWN``. Whether another try is made is
   left open: 2xx is no refusal, and the server may be out of step.
 - 3xx where nothing was asked, and octets that are no reply: replies cannot be paired any more. What was written whole
-  and not answered before that may be ``UNKNOWN``, whatever the server says afterwards.
+  and not answered before that may be ``UNKNOWN``, whatever the server says afterwards. By BDAT 3xx is never asked for:
+  it puts the whole message in doubt, as a reply too many may have come before it.
 - RSET that is not answered 2xx: the old envelope may still be there, so what follows in the same group is not certain
   (RFC 5321 §4.1.1.5 has no refusal of RSET). It may be ``UNKNOWN``.
 - 421 and the server goes on to obey (RFC 5321 §3.8 says it must not): what was written behind may be ``UNKNOWN`` to a
@@ -145,6 +146,8 @@ class _Oracle:
         """Whether the end of the content may have been written over a connection that ended without a word on it."""
         for connection in self.record.cut | self.record.out_of_step:
             said = [a for a in self.record.answers if a.connection == connection]
+            if self.case.flow is Flow.BDAT and any(a.message == number and a.klass == 3 for a in said):
+                return True
             said = [a for a in said if not a.is_late or (self.case.flow is not Flow.BDAT and not _settles(a))]
             own = [a for a in said if a.message == number and a.recipient in (None, address)]
             own = [a for a in own if a.stage is not Stage.RSET]
