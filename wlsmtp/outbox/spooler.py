@@ -23,7 +23,7 @@ from wlsmtp.outbox.verdict import again, cancelled
 from wlsmtp.outbox.within import within_of
 from wlsmtp.outbox.worker import POLL_INTERVAL, Worker
 from wlsmtp.receipt import Status
-from wlsmtp.relay.pool import closed_error
+from wlsmtp.relay.lease import closed_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence

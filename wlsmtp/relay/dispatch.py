@@ -26,7 +26,7 @@ class Dispatch:
     """Keeps the recipients still to be sent to, and the results for the others."""
 
     __slots__ = (
-        "_is_part", "_so_far", "deadlines", "envelope", "has_paced", "is_whole", "mail",
+        "_is_part", "_so_far", "deadlines", "envelope", "has_paced", "is_picky", "is_whole", "mail",
         "not_before", "outcome", "tls", "transaction", "was_refused",
     )  # fmt: skip
 
@@ -41,6 +41,8 @@ class Dispatch:
         """True if the message itself was refused, before it is sent again."""
         self.not_before: float | None = None
         """The connection must have been opened after this time, as an older one has failed."""
+        self.is_picky: bool = False
+        """True if the connection should have delivered a message: another one was one too many."""
         self.transaction: Transaction | None = None
         self.outcome: Outcome | None = None
         """The outcome, once all recipients are settled."""
@@ -93,6 +95,7 @@ class Dispatch:
         self.was_refused = isinstance(latest.error, ReplyError)
         # A message that was not started costs nothing, however often that happens.
         self.mail.had_free_retry = self.mail.had_free_retry or not isinstance(latest.error, NotStarted)
+        self.is_picky = again is Again.ELSEWHERE
         if again is Again.AT_ONCE:
             self.not_before = now
         return True

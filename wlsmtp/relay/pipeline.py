@@ -348,7 +348,10 @@ class Pipeline:
         if self._connection is None:
             await self._release()  # again, if the one who did it was interrupted
             self._lease = await self._pool.acquire(
-                dispatch.deadlines, size=dispatch.content.size, opened_after=dispatch.not_before
+                dispatch.deadlines,
+                size=dispatch.content.size,
+                opened_after=dispatch.not_before,
+                is_picky=dispatch.is_picky,
             )
             self._connection = self._lease.connection
         return self._connection

@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from typing import TYPE_CHECKING
 
-from wlsmtp.errors import ConnectionFailed, DeadlineExceeded, SMTPError, Stage
+from wlsmtp.errors import DeadlineExceeded, SMTPError, Stage
 from wlsmtp.io.order import Rank
-from wlsmtp.relay.lease import Lease
+from wlsmtp.relay.lease import Lease, closed_error, waits_for_itself
 from wlsmtp.results.statistics import PoolStatistics
 from wlsmtp.smtp.connection import ConnectionState
 from wlsmtp.smtp.judge import names_connections
@@ -77,13 +77,21 @@ class Pool:
         self.statistics: PoolStatistics = PoolStatistics(allowed=limits.max_connections)
 
     async def acquire(
-        self, deadlines: Deadlines, *, size: int | None = None, opened_after: float | None = None
+        self,
+        deadlines: Deadlines,
+        *,
+        size: int | None = None,
+        opened_after: float | None = None,
+        is_picky: bool = False,
     ) -> Lease:
         """Return a lease on a ready connection, kept or new. With ``size``, the octets of a message that may share, it
         may be one that others use. Kept connections opened before ``opened_after`` are not used: another one of that
-        age has just turned out to be dead. Every lease must be given to ``release``."""
+        age has just turned out to be dead. ``is_picky``: another connection was one too many, so that one which has
+        delivered a message is worth some seconds. Every lease must be given to ``release``."""
         expired: list[Connection] = []
         lease = Lease(size, opened_after)
+        if is_picky and self._holders.get(self._io.caller(), 0) <= 1:
+            lease.picky_until = self._io.now() + OPEN_TIMEOUT
         try:
             self._try_acquire(lease, expired)
             if expired or self._quitting:
@@ -348,23 +356,24 @@ class Pool:
             if self._is_closed:
                 raise closed_error()
             size, now = lease.size, self._io.now()
-            if (kept := self._next_idle_locked(expired, lease.opened_after, now)) is not None:
+            only_proven = now < lease.picky_until and self._may_prove_locked(now)
+            if not only_proven and (kept := self._next_idle_locked(expired, lease.opened_after, now)) is not None:
                 lease.connection, kept.users, lease.is_taken = kept, 1, True
                 self._idle.remove(kept)
                 kept.resume(now)
                 kept.life.to(ConnectionState.ACQUIRED if size is None else ConnectionState.SHARED)
                 if size is not None:
                     self._shared.append(kept)
-            elif self.statistics.open < self.statistics.allowed:
+            elif not only_proven and self.statistics.open < self.statistics.allowed:
                 self.statistics.open += 1
                 lease.is_taken = True
-            elif size is not None and (shared := self._least_loaded_locked(size, now)) is not None:
+            elif (shared := self._least_loaded_locked(size, now, only_proven=only_proven)) is not None:
                 shared.users += 1
                 lease.connection, lease.is_taken = shared, True
 
     async def _wait_for_slot(self, lease: Lease, expired: list[Connection], deadlines: Deadlines) -> None:
         if self._holders.get(self._io.caller(), 0) > 1:
-            raise self._waits_for_itself()
+            raise waits_for_itself()
         self._count_waiting(1)
         try:
             while not lease.is_taken:
@@ -423,8 +432,16 @@ class Pool:
             connection.life.to(ConnectionState.ENDED)
         return None
 
-    def _least_loaded_locked(self, size: int, now: float) -> Connection | None:
-        with_room = [one for one in self._shared if not self.is_expired(one, now) and one.has_room(size)]
+    def _may_prove_locked(self, now: float) -> bool:
+        """Return whether a connection in use may be, or become, one that has delivered a message, and no idle one has.
+        Those that have are used first from then on."""
+        self._idle.sort(key=lambda connection: connection.has_delivered)
+        has_none = not self._idle or not self._idle[-1].has_delivered
+        return has_none and any(not self.is_expired(one, now) for one in self._shared)
+
+    def _least_loaded_locked(self, size: int | None, now: float, *, only_proven: bool) -> Connection | None:
+        candidates = [one for one in self._shared if one.has_delivered or not only_proven] if size is not None else []
+        with_room = [one for one in candidates if not self.is_expired(one, now) and one.has_room(size or 0)]
         return min(with_room, key=lambda connection: connection.users, default=None)
 
     async def _end(self, connection: Connection, deadlines: Deadlines) -> None:
@@ -467,16 +484,6 @@ class Pool:
                 return
             await quitting.end_quit(self._io.now())
 
-    def _waits_for_itself(self) -> ConnectionFailed:
-        words = "The connections that could become free are in use by this caller"
-        hint = (
-            "A listener, or an input of send_many, that sends through its own session needs one more connection: "
-            "PoolLimits(max_connections=…)"
-        )
-        error = ConnectionFailed(words, stage=Stage.CONNECT, hint=hint)
-        error.is_lasting = True
-        return error
-
     async def _free_slot(self, lease: Lease) -> None:
         with self._mutex:
             self.statistics.open -= lease.is_taken
@@ -489,10 +496,3 @@ class Pool:
         limit = self._idle_timeout
         is_stale = limit is not None and now - connection.idle_since > limit
         return not (is_stale or self.is_expired(connection, now) or connection.link.stream.has_input())
-
-
-def closed_error() -> ConnectionFailed:
-    """Return the error for a send after ``close``."""
-    error = ConnectionFailed("The session is closed", stage=Stage.CONNECT, hint="Call open() to use it again")
-    error.is_lasting = True
-    return error

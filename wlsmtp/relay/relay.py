@@ -174,7 +174,7 @@ class Relay:
         may_wait = content.size > self._early_content or content.is_streamed or self.all_or_nothing
         # A message with which a connection ended follows no other, so that this cannot repeat again and again.
         size = None if may_wait or dispatch.mail.is_suspect else content.size
-        lease = await pool.acquire(deadlines, size=size, opened_after=dispatch.not_before)
+        lease = await pool.acquire(deadlines, size=size, opened_after=dispatch.not_before, is_picky=dispatch.is_picky)
         connection = lease.connection
         assert connection is not None
         try:
