@@ -144,8 +144,8 @@ def test_a_stream_that_is_collected_in_the_middle_of_a_search_gives_its_connecti
 ) -> None:
     real = getattr(Pool, search)
 
-    def collecting(pool: Pool, *arguments: Any) -> Any:
-        found = real(pool, *arguments)
+    def collecting(pool: Pool, *arguments: Any, **named: Any) -> Any:
+        found = real(pool, *arguments, **named)
         gc.collect()
         return found
 
