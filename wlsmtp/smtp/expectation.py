@@ -23,7 +23,7 @@ class Expectation:
         self._replies: list[Reply] = []
         self.lines: Sequence[bytes] = ()
         """The replies in octets, if all have come at once and are positive. Few are ever read: see ``replies``."""
-        self.may_grow = False
+        self.may_grow: bool = False
         """True if the number of replies depends on the replies themselves; see ``grow``."""
         self.left: int = len(stages)
         """Number of replies still to come."""

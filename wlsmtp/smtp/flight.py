@@ -15,12 +15,14 @@ from wlsmtp.errors import ConnectionFailed, Stage
 from wlsmtp.io.order import Rank
 from wlsmtp.results.accepted import accepted_outcome
 from wlsmtp.smtp import learning
-from wlsmtp.smtp.plan import PIPELINED_BDAT, Plan, stages_of
+from wlsmtp.smtp.plan import PIPELINED_BDAT, Flow, Plan, stages_of
 from wlsmtp.smtp.quirks import PROVEN, UNPROVEN
-from wlsmtp.smtp.transaction import Transaction, Trial
+from wlsmtp.smtp.transaction import ChunkProbe, Transaction, Trial
 from wlsmtp.smtp.wording import FIRST, Wording
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wlsmtp.errors import SMTPError
     from wlsmtp.io.base import IO
     from wlsmtp.message.content import Content
@@ -42,11 +44,15 @@ class PlainTransaction(Transaction):
 
     __slots__ = ("content", "envelope", "server", "size")
 
-    flow = PIPELINED_BDAT
-    by_bdat = with_reset = is_fully_queued = True
-    follows = True
-    is_suspect = wants_writer = _was_all_accepted = False
-    probe = None
+    flow: Flow | None = PIPELINED_BDAT
+    by_bdat: bool = True
+    with_reset: bool = True
+    is_fully_queued: bool = True
+    follows: bool | None = True
+    is_suspect: bool = False
+    wants_writer: bool = False
+    _was_all_accepted = False
+    probe: ChunkProbe | None = None
     chunks: list[Expectation] = []  # noqa: RUF012 - stays empty, as the content is sent with its envelope
 
     def __init__(
@@ -57,11 +63,12 @@ class PlainTransaction(Transaction):
         self.size: int = size  # pyright: ignore[reportIncompatibleMethodOverride]
         self.server: str = server
         self.stages = stages
-        self.left, self.not_positive = len(stages), 0
-        self.may_grow = False
-        self.lines = ()
+        self.left: int = len(stages)
+        self.not_positive: int = 0
+        self.may_grow: bool = False
+        self.lines: Sequence[bytes] = ()
         self._replies = []
-        self.end_at = end_at
+        self.end_at: int | None = end_at
         self.outcome = None
 
     @property

@@ -91,7 +91,9 @@ class Planner:
         self._quirks = quirks
         self._all_or_nothing = all_or_nothing
         self._is_lmtp = is_lmtp
-        self.takes_size, self._size_limit = "SIZE" in offered, capabilities.size_limit
+        self.takes_size: bool = "SIZE" in offered
+        """True if MAIL may say the size."""
+        self._size_limit = capabilities.size_limit
         self._takes_8bit, self._takes_utf8 = "8BITMIME" in offered, "SMTPUTF8" in offered
         self._takes_groups = pipelining.enabled and "PIPELINING" in offered
         # Without groups, DATA does as well, and there is nothing to probe.

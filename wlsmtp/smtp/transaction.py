@@ -114,10 +114,11 @@ class Transaction(Expectation):
     def __init__(self, plan: Plan) -> None:
         self.stages: tuple[Stage, ...] = ()
         self._replies: list[Reply] = []
-        self.lines = ()
-        self.left = self.not_positive = 0
-        self.may_grow = False
-        self.plan = plan
+        self.lines: Sequence[bytes] = ()
+        self.left: int = 0
+        self.not_positive: int = 0
+        self.may_grow: bool = False
+        self.plan: Plan = plan
         self.is_suspect: bool = plan.is_suspect
         self.flow: Flow | None = None
         """None until something was sent."""
