@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,23 @@ def browser() -> Iterator[Browser]:
     browser = Browser()
     yield browser
     browser.close()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def stores_are_closed() -> Iterator[None]:
+    """Close what tests leave open, at the end: since Python 3.13 SQLite warns of it."""
+    made: list[Store] = []
+    begin = Store.__init__
+
+    def noting(store: Store, *arguments: Any, **named: Any) -> None:
+        begin(store, *arguments, **named)
+        made.append(store)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Store, "__init__", noting)
+        yield
+    for store in made:
+        store.close()
 
 
 @pytest.fixture
