@@ -354,6 +354,7 @@ class ReceiptIterator(Iterator[Receipt]):
             run(self._batches.aclose())
 
 
+@documents(SessionConfig)
 class AsyncSMTPSession(_Session):
     """A session that blocks the calling task only. Any number of tasks may share it. Each event loop has its own
     connections, which end with it; in mode ``async`` one event loop at a time may use it (``ConfigError``).
