@@ -23,7 +23,7 @@ def message(number: int = 0, **fields: Any) -> Message:
 
 
 class Letters(Collection[Message]):
-    """A list that tells how far it was read."""
+    """A list that counts how far it was read."""
 
     def __init__(self, count: int, ends: Exception | None = None) -> None:
         self.count, self.ends, self.read = count, ends, 0

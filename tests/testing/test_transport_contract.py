@@ -64,7 +64,7 @@ BROKEN = {
         """,
         {"test_content_that_breaks_off_is_told_and_not_delivered", "test_a_failure_is_told_and_not_raised"},
     ),
-    "tells nothing about the third recipient": (
+    "reports nothing about the third recipient": (
         """
         class Broken(Whole):
             async def deliver(self, envelope, content, deadlines):

@@ -229,7 +229,7 @@ WAYS = ("send", "send_many", "failover", "failover, send_many", "by_domain", "ou
 
 
 class Liar(Transport):
-    """Returns what it is told to."""
+    """Returns a given value as its outcome."""
 
     def __init__(self, lie: Callable[[Envelope], Any]) -> None:
         self.lie = lie
@@ -262,8 +262,8 @@ def receipt_by(world: World, way: str, transport: Transport) -> Receipt:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("lie", LIES)
 def test_no_recipient_counts_as_served_unless_the_transport_says_so(world: World, lie: str, way: str) -> None:
-    told, expected, words = LIES[lie]
-    receipt = receipt_by(world, way, Liar(told))
+    outcome, expected, words = LIES[lie]
+    receipt = receipt_by(world, way, Liar(outcome))
     assert [(result.address, result.status) for result in receipt.recipients] == list(zip(TO, expected, strict=True))
     assert not receipt and isinstance(receipt.error, OutcomeUnknown)
     assert "Liar" in str(receipt.error) and words in str(receipt.error)

@@ -113,7 +113,7 @@ class Spooler:
     ) -> list[Receipt]:
         """Store messages, all or none; ``schedule`` is a ``Schedule``. Raises ``OutboxError``, and stores nothing, if
         nobody could send them, or the outbox is not free within ``timeout`` seconds. They exist once the transaction of
-        ``within`` is committed: the worker then stays, as nobody tells it of that."""
+        ``within`` is committed: the worker then stays, as the commit does not notify it."""
         self._refuse_when_closed()
         deadline = None if timeout is None else self._deadlines(timeout).end
         await self.ready()

@@ -100,8 +100,8 @@ class _Source:
         self.in_flight: deque[Mail] = deque()
         self.is_over = False
         self.was_ignored = False
-        """True if the transport went on after None and had not reported all before it. The stream ends then: whoever
-        waits for these outcomes has no other message to send, and would be asked again and again."""
+        """True if the transport asked for another mail after None, without the outcomes of those before it. The stream
+        ends then: the session waits for these outcomes and has no other mail, so that the transport would spin."""
 
     async def until_ignored(self) -> AsyncGenerator[Mail | None, None]:
         while not self.was_ignored:

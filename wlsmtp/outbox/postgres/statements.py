@@ -211,7 +211,7 @@ WITH given AS (
 ), settled AS (
     UPDATE {{schema}}.mails AS mail
     SET owner = NULL, {", ".join(f"{name} = given.{name}" for name in SETTLED[1:])}
-    FROM given WHERE mail.id = given.id AND mail.owner = %(owner)s RETURNING mail.id, mail.status
+    FROM given WHERE mail.id = given.id AND coalesce(mail.owner, '') = %(owner)s RETURNING mail.id, mail.status
 ), dropped AS (
     DELETE FROM {{schema}}.contents USING settled WHERE mail = settled.id AND settled.status = 'sent'
 ), worker AS (
@@ -223,7 +223,8 @@ SELECT id FROM given WHERE NOT EXISTS (SELECT FROM settled WHERE settled.id = gi
 ) ORDER BY place
 """
 """A row in its final state was settled before, by a statement whose reply was lost with the connection: a worker that
-reclaims a mail changes its receipt."""
+reclaims a mail changes its receipt. ``coalesce`` keeps PostgreSQL from a search by owner, which it may prefer to that by id
+after an ANALYZE: while anybody keeps a snapshot, that finds all mail that the owner ever had."""
 
 CHANGE = f"""
 WITH given AS (
