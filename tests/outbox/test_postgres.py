@@ -228,6 +228,24 @@ def _lock_of(outbox: Any) -> int:
     return lock_of(outbox.schema)
 
 
+def test_mail_is_settled_by_its_id_whatever_the_statistics_say(store: Store, postgres: Postgres) -> None:
+    """While anybody keeps a snapshot, a search by owner finds all mail that a worker ever had."""
+    schema = store.outbox.schema  # type: ignore[attr-defined]
+    for _ in range(20):
+        store.stored()
+    columns = "status, priority, due, created, sender, options, waiting, size, traits, attempts, interruptions, receipt"
+    postgres.query(
+        f"INSERT INTO {schema}.mails (id, {columns}) SELECT to_hex(number), {columns} "
+        f"FROM (SELECT * FROM {schema}.mails LIMIT 1) AS one, generate_series(1, 20000) AS number"
+    )
+    store.claim("me", 100)
+    postgres.query(f"ANALYZE {schema}.mails")
+    settle = statements.SETTLE.format(schema=schema)
+    with postgres.connect() as connection:
+        plan = "\n".join(line for (line,) in connection.execute(f"EXPLAIN {settle}", {"rows": "[]", "owner": "me"}))
+    assert "mails_pkey" in plan and "mails_lent" not in plan
+
+
 class TestContents:
     def test_they_are_gone_once_the_mail_was_sent(self, store: Store, postgres: Postgres) -> None:
         for raw in (RAW, LARGE):

@@ -223,8 +223,8 @@ SELECT id FROM given WHERE NOT EXISTS (SELECT FROM settled WHERE settled.id = gi
 ) ORDER BY place
 """
 """A row in its final state was settled before, by a statement whose reply was lost with the connection: a worker that
-reclaims a mail changes its receipt. ``coalesce`` keeps PostgreSQL from a search by owner, which it may prefer to that by id
-after an ANALYZE: while anybody keeps a snapshot, that finds all mail that the owner ever had."""
+reclaims a mail changes its receipt. ``coalesce`` keeps PostgreSQL from a search by owner, which it may prefer to one by
+id after an ANALYZE: while anybody keeps a snapshot, that finds all mail that the owner ever had."""
 
 CHANGE = f"""
 WITH given AS (
