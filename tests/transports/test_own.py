@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ from tests.worlds import World
 from wlsmtp import (
     AsyncSMTPSession,
     ConfigError,
+    ConnectionFailed,
     ContentRefused,
+    DeadlineExceeded,
     Envelope,
     MemoryTransport,
     Message,
@@ -448,3 +450,144 @@ def test_a_worker_pauses_when_its_transport_reads_nothing(world: World) -> None:
         assert session.status(pending.id) is Status.PENDING
         session.cancel(pending.id)
     assert (transport.streams, pauses) == (1, [30])
+
+
+class Raises(Transport):
+    """Raises what it must not for messages to Bob."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+        self.served: list[str] = []
+
+    async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
+        if envelope.addresses[0].startswith("bob"):
+            raise self.error
+        self.served.extend(envelope.addresses)
+        return Outcome.of(envelope.addresses, ACCEPTED)
+
+
+class RaisesInCarry(Raises, WholeTransport):
+    certain = UNKNOWN
+
+    async def carry(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Reply | None:
+        deadlines.certain = self.certain
+        await Raises.deliver(self, envelope, content, deadlines)
+        return None
+
+    deliver = WholeTransport.deliver
+
+
+class RaisesInStream(Raises):
+    async def deliver_many(
+        self, mails: Any, deadlines: Any, connections: int | None = None
+    ) -> AsyncGenerator[list[Outcome], None]:
+        async for mail in mails:
+            yield [] if mail is None else [await Raises.deliver(self, mail.envelope, mail.content, deadlines())]
+
+
+RAISED: list[Exception] = [OSError(111, "Connection refused"), ValueError("secret words"), RuntimeError()]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", [Raises, RaisesInCarry, RaisesInStream])
+@pytest.mark.parametrize("error", RAISED, ids=repr)
+def test_what_a_transport_raises_leaves_the_message_in_doubt(
+    world: World, caplog: pytest.LogCaptureFixture, error: Exception, kind: type[Raises], way: str
+) -> None:
+    receipt = receipt_by(world, way, kind(error))
+    assert [(result.address, result.status) for result in receipt.recipients] == [(one, UNKNOWN) for one in TO]
+    assert isinstance(receipt.error, OutcomeUnknown) and "secret words" not in f"{receipt.error} {caplog.text}"
+    assert f"{kind.__name__}." in str(receipt.error) and f"raised {type(error).__name__}" in str(receipt.error)
+    assert way == "outbox" or receipt.error.__cause__ is error
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_error_of_this_package_that_deliver_raises_leaves_recipients_in_doubt(world: World, way: str) -> None:
+    # It may have come from the second of two connections, when the first had delivered to some of them.
+    receipt = receipt_by(world, way, Raises(ConnectionFailed("away")))
+    assert receipt.status is Status.UNKNOWN and "Raises.deliver raised ConnectionFailed" in str(receipt.error)
+
+
+CERTAIN: list[tuple[RecipientStatus, Exception, type[SMTPError] | None]] = [
+    (NOT_SENT, OSError(), ConnectionFailed),
+    (NOT_SENT, TimeoutError(), DeadlineExceeded),
+    (NOT_SENT, KeyError(), SMTPError),
+    (ACCEPTED, KeyError(), None),
+]
+
+
+@pytest.mark.parametrize(("certain", "error", "kind"), CERTAIN)
+def test_what_carry_has_said_for_certain_counts_when_it_raises(
+    world: World, certain: RecipientStatus, error: Exception, kind: type[SMTPError] | None
+) -> None:
+    transport = RaisesInCarry(error)
+    transport.certain = certain
+    with world.session(transport=transport, retry=RetryPolicy(attempts=1)) as session:
+        [receipt] = session.send_many([Message(sender="ann@example.com", to=TO, text="x")])
+    assert {result.status for result in receipt.recipients} == {certain}
+    assert type(receipt.error) is (kind or type(None))
+
+
+@pytest.mark.parametrize("combined", [False, True])
+@pytest.mark.parametrize("kind", [Raises, RaisesInCarry, RaisesInStream])
+def test_the_other_messages_of_a_stream_have_their_receipts(world: World, kind: type[Raises], combined: bool) -> None:
+    names = ["a", "bob", "c", "bob", "bob", "d"]
+    messages = [Message(sender="ann@example.com", to=f"{name}@example.org", text="x") for name in names]
+    inner = kind(OSError())
+    with world.session(transport=ByDomainTransport({"*": inner}) if combined else inner) as session:
+        receipts = list(session.send_many(messages))
+    expected = [Status.UNKNOWN if name == "bob" else Status.SENT for name in names]
+    assert [receipt.status for receipt in receipts] == expected
+    assert inner.served == ["a@example.org", "c@example.org", "d@example.org"]
+
+
+def test_a_stream_that_raises_each_time_is_ended(world: World) -> None:
+    messages = [Message(sender="ann@example.com", to="bob@example.org", text="x") for _ in range(9)]
+    receipts: list[Receipt] = []
+    with (
+        world.session(transport=RaisesInStream(OSError())) as session,
+        pytest.raises(SMTPError, match="RaisesInStream ended the stream; the rest of the input was not sent"),
+    ):
+        for receipt in session.send_many(messages):
+            receipts.append(receipt)  # noqa: PERF402 - kept when it raises
+    assert [receipt.status for receipt in receipts] == [Status.UNKNOWN] * 3
+
+
+@pytest.mark.parametrize("kind", [Raises, RaisesInCarry, RaisesInStream])
+def test_a_worker_pauses_after_a_message_when_its_transport_raises(world: World, kind: type[Raises]) -> None:
+    pauses = list[float]()
+
+    def note(event: Event) -> None:
+        if isinstance(event, Retrying):
+            pauses.append(event.delay)
+
+    policy = RetryPolicy(backoff=30, jitter=0)
+    with world.session(transport=kind(OSError()), mode="async", retry=policy, listeners=[note]) as session:
+        pending = session.send(Message(sender="ann@example.com", to="bob@example.org", text="x"))
+        assert session.wait(pending).status is Status.UNKNOWN
+    assert pauses == [30]  # a transport that raises may do so for all mail
+
+
+class Interrupt(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("kind", [Raises, RaisesInCarry, RaisesInStream])
+def test_what_is_no_error_goes_on(world: World, kind: type[Raises], many: bool) -> None:
+    message = Message(sender="ann@example.com", to=TO, text="x")
+    with world.session(transport=kind(Interrupt())) as session, pytest.raises(Interrupt):
+        list(session.send_many([message])) if many else session.send(message)
+
+
+@pytest.mark.parametrize("kind", [Raises, RaisesInStream])
+def test_an_error_of_the_input_is_not_the_transports(world: World, kind: type[Raises]) -> None:
+    def messages() -> Iterator[Message]:
+        yield Message(sender="ann@example.com", to="a@example.org", text="x")
+        raise LookupError
+
+    receipts: list[Receipt] = []
+    with world.session(transport=kind(OSError())) as session, pytest.raises(LookupError):
+        for receipt in session.send_many(messages()):
+            receipts.append(receipt)  # noqa: PERF402 - kept when it raises
+    assert [receipt.status for receipt in receipts] == [Status.SENT]

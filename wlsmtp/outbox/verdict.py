@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import (
+    MUST_NOT_RAISE,
     NOTHING_SENT,
     ConnectionFailed,
     DeadlineExceeded,
@@ -67,6 +68,11 @@ def _is_left(result: RecipientResult, latest: SMTPError | None, policy: RetryPol
 def concerns_all(error: SMTPError | None) -> bool:
     """Return whether a failure affects all mail to this server: no command of a message had been sent."""
     return error is not None and error.stage is not None and error.stage.is_before_mail
+
+
+def was_raised(error: SMTPError | None) -> bool:
+    """Return whether a third-party transport raised something in place of an outcome: it may do so for all mail."""
+    return error is not None and MUST_NOT_RAISE in getattr(error.__cause__, "__notes__", ())
 
 
 def expired(entry: Entry, now: float) -> Entry:

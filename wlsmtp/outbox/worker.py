@@ -17,7 +17,7 @@ from wlsmtp.events import Interrupted, Retrying, log
 from wlsmtp.io.order import Rank
 from wlsmtp.outbox.clock import Clock
 from wlsmtp.outbox.lifecycle import State, WorkerLife
-from wlsmtp.outbox.verdict import abandoned, after_try, concerns_all, expired
+from wlsmtp.outbox.verdict import abandoned, after_try, concerns_all, expired, was_raised
 from wlsmtp.receipt import Outcome, Status
 from wlsmtp.retry import pause_between
 
@@ -422,10 +422,10 @@ class Worker:
         if tried:
             self._delivered.append((self._io.now(), len(tried)))
         for _, outcome in tried:
-            if not concerns_all(outcome.error):
+            if not (concerns_all(outcome.error) or was_raised(outcome.error)):
                 self._failures = 0
             elif outcome.error is not None and self._may_go_on:
-                self._pause(outcome.error, is_passing=outcome.error.temporary)
+                self._pause(outcome.error, is_passing=outcome.error.temporary or was_raised(outcome.error))
         ahead = self._clock_is_ahead_by(now) if any(outcome.error is not None for _, outcome in tried) else 0.0
         await self._record([after_try(entry, outcome, self._rules, now, ahead) for entry, outcome in tried])
 

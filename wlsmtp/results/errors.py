@@ -77,6 +77,7 @@ MAX_MESSAGE = 2000
 in the middle."""
 
 NOTHING_SENT = "No command of a message was sent: the connection was being opened."
+MUST_NOT_RAISE = "A transport of your own raised this, where it should report what happened to the message."
 """A note on an exception that is not an ``SMTPError`` and leaves no message in doubt."""
 
 

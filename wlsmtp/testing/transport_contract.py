@@ -22,7 +22,7 @@ from typing import Any, Self
 
 import pytest
 
-from wlsmtp.errors import MessageError, SMTPError
+from wlsmtp.errors import MUST_NOT_RAISE, MessageError, SMTPError
 from wlsmtp.message.content import BytesContent, Content
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.receipt import Outcome, Receipt, RecipientStatus, Status
@@ -193,8 +193,9 @@ class TransportContract:
         mail = Mail(self, contract_world, failing, tmp_path)
         error = mail.failure_of(HEADER, to=(BOB, CLEO))
         mail.close()
-        # Only what a transport has reported has a receipt.
         assert error.receipt is not None and error.receipt.error is error
+        cause = error.__cause__
+        assert MUST_NOT_RAISE not in getattr(cause, "__notes__", ()), f"it raised {cause!r}, and did not report it"
         assert [result.address for result in error.receipt.recipients] == [BOB, CLEO]
         assert not error.receipt.accepted
 

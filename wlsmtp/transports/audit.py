@@ -12,7 +12,7 @@ from wlsmtp.errors import ConfigError, OutcomeUnknown, SMTPError, Stage
 from wlsmtp.events import log
 from wlsmtp.receipt import Outcome, RecipientResult, RecipientStatus
 from wlsmtp.results.reply import Reply
-from wlsmtp.transports.base import Transport
+from wlsmtp.transports.base import Transport, raised
 
 if TYPE_CHECKING:
     from wlsmtp.message.content import Content
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from wlsmtp.message.mail import Mail
     from wlsmtp.smtp.deadlines import Deadlines
 
+_MOST_FAILURES = 3
+"""A stream that raises is begun again for the messages to come, unless so many in a row have raised."""
 _HINT = "It may or may not have been delivered: its deliver must return one result for each recipient of the envelope"
 
 
@@ -41,17 +43,30 @@ class _Audited:
         return getattr(self._transport, name)
 
     async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
-        result: Any = self._transport.deliver(envelope, content, deadlines)
-        if hasattr(result, "__await__"):
-            return checked(await result, envelope, self._transport.name)
-        return _in_doubt(envelope, f"{self._transport.name}.deliver must be 'async def'")
+        name = self._transport.name
+        try:
+            result: Any = self._transport.deliver(envelope, content, deadlines)
+            if not hasattr(result, "__await__"):
+                return _in_doubt(envelope, f"{name}.deliver must be 'async def'")
+            outcome = await result
+        except Exception as error:  # which recipients it has served is not known
+            deadlines.known = None
+            return raised(f"{name}.deliver", envelope, RecipientStatus.UNKNOWN, error)
+        return checked(outcome, envelope, name)
+
+    async def _deliver_mail(self, mail: Mail, deadlines: Deadlines) -> Outcome:
+        return await Transport._deliver_mail(cast("Transport", self), mail, deadlines)
 
     async def deliver_many(
         self, mails: AsyncIterator[Mail | None], deadlines: Callable[[], Deadlines], connections: int | None = None
     ) -> AsyncGenerator[list[Outcome], None]:
-        source = _Source(mails)
+        if type(self._transport).deliver_many is Transport.deliver_many:
+            async for mail in mails:  # each message by itself, as its deliver is checked above
+                yield [] if mail is None else [await self._deliver_mail(mail, deadlines())]
+            return
+        source, failures = _Source(mails), 0
         while not source.is_over:
-            source.was_ignored = False
+            source.was_ignored, failure = False, None
             stream: Any = self._transport.deliver_many(source.until_ignored(), deadlines, connections)
             if not hasattr(stream, "__aiter__"):
                 if hasattr(stream, "close"):
@@ -66,11 +81,22 @@ class _Audited:
                         log.error("%s; its stream is ended", fault)
                         yield source.in_doubt(str(fault))
                         return
+                    failures = 0
                     yield together
+            except Exception as error:
+                if source.is_broken:
+                    raise
+                failure, failures = error, failures + 1
             finally:
                 if hasattr(stream, "aclose"):
-                    with suppress(RuntimeError):  # it goes on when it is closed
+                    with suppress(Exception):  # it goes on, or raises, when it is closed
                         await stream.aclose()
+            if failure is not None:
+                yield source.failed(f"{self._transport.name}.deliver_many", failure)
+                if failures == _MOST_FAILURES:
+                    log.error("%s.deliver_many raises each time; its stream is ended", self._transport.name)
+                    return
+                continue
             if source.in_flight:
                 words = f"{self._transport.name} ended the stream before it had reported all messages"
                 yield source.in_doubt(words, "Its deliver_many must yield an outcome for each")
@@ -99,6 +125,8 @@ class _Source:
         self._mails = mails
         self.in_flight: deque[Mail] = deque()
         self.is_over = False
+        self.is_broken = False
+        """True if reading the messages has raised, which is no failure of the transport."""
         self.was_ignored = False
         """True if the transport asked for another mail after None, without the outcomes of those before it. The stream
         ends then: the session waits for these outcomes and has no other mail, so that the transport would spin."""
@@ -110,6 +138,9 @@ class _Source:
             except StopAsyncIteration:
                 self.is_over = True
                 return
+            except BaseException:
+                self.is_broken = True
+                raise
             if mail is not None:
                 self.in_flight.append(mail)
             yield mail
@@ -122,6 +153,14 @@ class _Source:
         if len(outcomes) > len(self.in_flight):
             raise _Unusable(f"{name}.deliver_many yielded more outcomes than it had read messages")
         return [checked(outcome, self.in_flight.popleft().envelope, name) for outcome in outcomes]
+
+    def failed(self, method: str, cause: Exception) -> list[Outcome]:
+        """Return the outcomes of the messages in flight when the stream raised."""
+        outcomes = [
+            mail.known or raised(method, mail.envelope, RecipientStatus.UNKNOWN, cause) for mail in self.in_flight
+        ]
+        self.in_flight.clear()
+        return outcomes
 
     def in_doubt(self, words: str, hint: str = _HINT) -> list[Outcome]:
         """Return the outcomes of the messages in flight, which are not any more."""

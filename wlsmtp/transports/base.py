@@ -6,10 +6,20 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from traceback import walk_tb
 from typing import Self
 
-from wlsmtp.errors import ConfigError, ConnectionFailed, ContentRefused, OutcomeUnknown, SMTPError, Stage
-from wlsmtp.events import Announcer
+from wlsmtp.errors import (
+    MUST_NOT_RAISE,
+    ConfigError,
+    ConnectionFailed,
+    ContentRefused,
+    DeadlineExceeded,
+    OutcomeUnknown,
+    SMTPError,
+    Stage,
+)
+from wlsmtp.events import Announcer, log
 from wlsmtp.io.base import IO
 from wlsmtp.message.content import Content
 from wlsmtp.message.envelope import Envelope
@@ -38,6 +48,30 @@ def interrupted(envelope: Envelope, status: RecipientStatus, cause: BaseExceptio
     elif status is not RecipientStatus.ACCEPTED:
         hint = "It may or may not have been delivered: sending it again may deliver it twice"
         error = OutcomeUnknown(words, stage=Stage.CONTENT, hint=hint)
+    return Outcome.of(envelope.addresses, status, error=error)
+
+
+def raised(method: str, envelope: Envelope, status: RecipientStatus, cause: Exception) -> Outcome:
+    """Return the outcome of a message whose delivery by a third-party ``method`` raised what it must not: the same for
+    all recipients."""
+    words = f"{method} raised {type(cause).__name__}"
+    *_, (frame, line) = walk_tb(cause.__traceback__)
+    log.error("%s in %s, line %d", words, frame.f_code.co_filename, line)  # what it says may repeat a secret
+    if status is RecipientStatus.ACCEPTED:
+        return Outcome.of(envelope.addresses, status)
+    error: SMTPError
+    if status is not RecipientStatus.NOT_SENT:
+        hint = "It may or may not have been delivered: sending it again may deliver it twice"
+        error = OutcomeUnknown(words, stage=Stage.CONTENT, hint=hint)
+    elif isinstance(cause, TimeoutError):
+        error = DeadlineExceeded(words, stage=Stage.CONTENT)
+    elif isinstance(cause, OSError):
+        error = ConnectionFailed(words, stage=Stage.CONTENT)
+    else:
+        error = SMTPError(words, stage=Stage.CONTENT, hint="Nothing was sent")
+    if MUST_NOT_RAISE not in getattr(cause, "__notes__", ()):
+        cause.add_note(MUST_NOT_RAISE)
+    error.__cause__ = cause
     return Outcome.of(envelope.addresses, status, error=error)
 
 
@@ -103,7 +137,7 @@ class Transport(ABC):
     @abstractmethod
     async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
         """Try once to deliver, and return the result for each recipient, in order. Failures are returned, not
-        raised."""
+        raised: what is raised leaves all recipients in doubt."""
 
     async def deliver_many(
         self, mails: AsyncIterator[Mail | None], deadlines: Callable[[], Deadlines], connections: int | None = None
@@ -162,7 +196,8 @@ class WholeTransport(Transport):
     async def carry(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Reply | None:
         """Deliver the message, and return the reply, if there is one. Raises the ``SMTPError`` that prevented it: with
         a reply the message counts as refused, if ``ambiguous`` as in doubt, else as not sent. A program may be
-        interrupted meanwhile: ``deadlines.certain`` is what is certain then, and ``UNKNOWN`` unless it is set here."""
+        interrupted meanwhile: ``deadlines.certain`` is what is certain then, and ``UNKNOWN`` unless it is set here. It
+        also counts when another ``Exception`` is raised."""
 
     async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
         """Deliver by ``carry``, with one result for all recipients."""
@@ -171,6 +206,8 @@ class WholeTransport(Transport):
             reply = _reply_of(self, await self.carry(envelope, content, deadlines))
         except SMTPError as error:
             return Outcome.failed(envelope.addresses, error)
+        except Exception as error:
+            return raised(f"{self.name}.carry", envelope, deadlines.certain, error)
         except BaseException as interrupt:
             deadlines.known = interrupted(envelope, deadlines.certain, interrupt)
             raise
