@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pwd
 import random
+import re
 import secrets
 import shutil
 import socket
@@ -321,24 +322,22 @@ class PostfixServer(Restarting):
 
     def _main(self) -> str:
         nobody = pwd.getpwnam("nobody")
-        return (
-            _MAIN.format(
-                directory=self._directory,
-                config=self._config,
-                queue=self._queue,
-                data=self._directory / "data",
-                mail=self._directory / "mail",
-                log=self._log,
-                host_name=HOST_NAME,
-                domain=DOMAIN,
-                instance=self._instance,
-                protocols="all" if len(self.hosts) > 1 else "ipv4",
-                size_limit=SIZE_LIMIT,
-                uid=nobody.pw_uid,
-                gid=nobody.pw_gid,
-            )
-            + self._more
+        usual = _MAIN.format(
+            directory=self._directory,
+            config=self._config,
+            queue=self._queue,
+            data=self._directory / "data",
+            mail=self._directory / "mail",
+            log=self._log,
+            host_name=HOST_NAME,
+            domain=DOMAIN,
+            instance=self._instance,
+            protocols="all" if len(self.hosts) > 1 else "ipv4",
+            size_limit=SIZE_LIMIT,
+            uid=nobody.pw_uid,
+            gid=nobody.pw_gid,
         )
+        return _without_overridden(usual + self._more)
 
     def _service(self, name: str, host: str) -> str:
         address = f"[{host}]:{self._ports[name]}"
@@ -367,6 +366,17 @@ class PostfixServer(Restarting):
                 return self._instance.encode() in connection.recv(512)
         except OSError:
             return False
+
+
+def _without_overridden(main: str) -> str:
+    """Keep the last line of each setting of a main.cf.
+
+    Of an earlier one every process warns when it starts, postlogd too, through the socket that it alone reads: with ten
+    lines waiting there it waits for itself, and all of Postfix for it.
+    """
+    settings = [entry for entry in re.split(r"\n(?=\S)", main) if "=" in entry and not entry.startswith("#")]
+    by_name = {entry.partition("=")[0].strip(): entry for entry in settings}
+    return "".join(f"{entry}\n" for entry in by_name.values())
 
 
 def _daemon_directory() -> Path:

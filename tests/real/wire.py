@@ -25,17 +25,11 @@ class Wire:
         self._endpoint = endpoint
         self._socket = socket.create_connection((endpoint.host, endpoint.port), timeout=_TIMEOUT)
         self._received = b""
-        security = endpoint.options.get("security", "default")
-        if security == "ssl":
-            self._secure()
-        self.greeting = self.reply()
-        self.keywords = self._hello()
-        if "STARTTLS" in self.keywords and security != "ssl" and "tls" in endpoint.options:
-            assert self.ask("STARTTLS")[0] == 220
-            self._secure()
-            self.keywords = self._hello()
-        if "username" in endpoint.options:
-            self._log_in(endpoint.options)
+        try:
+            self._open()
+        except BaseException:
+            self._socket.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -79,6 +73,19 @@ class Wire:
         for command, expected in zip([*self.envelope(local_part), "DATA"], (250, 250, 354), strict=True):
             code, text = self.ask(command)
             assert code == expected, (command, code, text)
+
+    def _open(self) -> None:
+        security = self._endpoint.options.get("security", "default")
+        if security == "ssl":
+            self._secure()
+        self.greeting = self.reply()
+        self.keywords = self._hello()
+        if "STARTTLS" in self.keywords and security != "ssl" and "tls" in self._endpoint.options:
+            assert self.ask("STARTTLS")[0] == 220
+            self._secure()
+            self.keywords = self._hello()
+        if "username" in self._endpoint.options:
+            self._log_in(self._endpoint.options)
 
     def _line(self) -> bytes:
         while b"\n" not in self._received:
