@@ -57,6 +57,7 @@ class Mailer:
 
     def _keep_spoolers(self) -> Kept[Spooler]:
         """Create one spooler for each process and event loop, over the same outbox."""
+        from wlsmtp.outbox.audit import AuditedOutbox
         from wlsmtp.outbox.choice import make_outbox, pace_of
         from wlsmtp.outbox.spooler import Spooler
         from wlsmtp.outbox.verdict import Rules
@@ -65,7 +66,7 @@ class Mailer:
         outbox, rules = make_outbox(self.config.outbox), Rules(self.config.outbox_retry, self.config.all_or_nothing)
         pace = pace_of(self.config, outbox)
         hire = partial(
-            Worker, outbox, self._delivering, rules, self.io, self.announce,
+            Worker, AuditedOutbox(outbox), self._delivering, rules, self.io, self.announce,
             deadlines=self.deadlines, count=self.accounts.count, sign=self._intake.signed,
         )  # fmt: skip
 

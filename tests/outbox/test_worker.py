@@ -32,6 +32,7 @@ from wlsmtp import (
     Status,
 )
 from wlsmtp.errors import Stage
+from wlsmtp.events import Event, Retrying
 from wlsmtp.outbox import spooler, worker
 from wlsmtp.outbox.base import Entry
 from wlsmtp.receipt import Outcome
@@ -97,7 +98,7 @@ def test_what_fails_while_a_connection_is_opened_leaves_nothing_in_doubt(
         with world.session(server.host, server.port) as session, pytest.raises(ZeroDivisionError):
             session.send(message())
     assert isinstance(known.error, ConnectionFailed) and known.recipients[0].status is RecipientStatus.NOT_SENT
-    assert "Broken.deliver raised ZeroDivisionError" in caplog.text
+    assert "the transport failed" in caplog.text
 
 
 def test_a_mail_that_cannot_be_used_is_an_error_of_its_own(world: World) -> None:
@@ -140,7 +141,80 @@ def test_the_worker_outlives_an_outbox_that_fails_for_longer(
         assert session.wait(session.send(message(subject="second")))
         [first, _second] = session.receipts()
     assert first.status is Status.SENT and first.interruptions == 1
-    assert len(transport.messages) == 3, "the first, whose outcome could not be written down, went again"
+    assert len(transport.messages) == 2, "the first went again, although this program knows its outcome"
+
+
+class Own(MemoryOutbox):
+    """An outbox of another package, whose ``settle`` ends as ``how`` says after it has stored the outcomes, or not."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+
+    async def settle(self, owner: str, entries: Sequence[Entry]) -> Any:
+        lost = None if "without storing" in self.how else await super().settle(owner, entries)
+        if "raises" in self.how:
+            raise ValueError
+        return {"returns nothing": None, "returns True": True, "returns a text": "abc"}.get(self.how, lost)
+
+
+@pytest.mark.parametrize("how", ["returns nothing", "returns True", "returns a text"])
+def test_an_outbox_that_does_not_say_what_was_lost_is_named(
+    world: World, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    transport = MemoryTransport()
+    with world.session("localhost", mode="async", outbox=Own(how), transport=transport) as session:
+        assert [session.wait(receipt).status for receipt in session.send_all([message()] * 2)] == [Status.SENT] * 2
+    assert len(transport.messages) == 2
+    [error] = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert error.startswith("Own.settle returned ") and error.endswith("not the list of ids that were lost")
+
+
+@pytest.mark.parametrize("how", ["returns nothing, without storing", "raises", "raises without storing"])
+def test_no_mail_goes_again_because_an_outbox_cannot_store_its_outcome(
+    world: World, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    outbox, transport, pauses = Own(how), MemoryTransport(), list[Event]()
+    session = world.session(
+        "localhost", mode="async", outbox=outbox, transport=transport, retry=QUICK, listeners=[pauses.append]
+    )
+    pending = session.send(message())
+    while sum(isinstance(event, Retrying) for event in pauses) < 3 and session.status(pending.id) is Status.PENDING:
+        session.flush(0.05)
+    outbox.how = ""
+    assert session.wait(pending, 20).status is Status.SENT
+    session.close()
+    assert len(transport.messages) == 1
+    assert "Own.settle" in caplog.text
+
+
+@pytest.mark.parametrize("method", ["claim", "reclaim"])
+@pytest.mark.parametrize("fault", ["returns", "raises"])
+def test_what_an_outbox_returns_and_raises_is_named(
+    world: World, method: str, fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    outbox, transport, is_broken = MemoryOutbox(), MemoryTransport(), True
+    sound = getattr(outbox, method)
+
+    async def broken(*arguments: Any) -> Any:
+        if not is_broken:
+            return await sound(*arguments)
+        if fault == "raises":
+            raise KeyError
+        return None
+
+    class Broken(MemoryOutbox):
+        pass
+
+    outbox.__class__ = Broken
+    setattr(outbox, method, broken)
+    with world.session("localhost", mode="async", outbox=outbox, transport=transport, retry=QUICK) as session:
+        pending = session.send(message())
+        while f"Broken.{method} {fault[:4]}" not in caplog.text:
+            session.flush(0.05)
+        is_broken = False
+        assert session.wait(pending, 20)
+    assert len(transport.messages) == 1
 
 
 class TestPauses:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from wlsmtp.io.base import IO, Task
     from wlsmtp.message.content import Content
     from wlsmtp.message.mail import Mail
-    from wlsmtp.outbox.base import Entry, Outbox
+    from wlsmtp.outbox.audit import AuditedOutbox
+    from wlsmtp.outbox.base import Entry
     from wlsmtp.outbox.verdict import Rules
     from wlsmtp.receipt import Receipt
     from wlsmtp.smtp.deadlines import Deadlines
@@ -53,8 +54,7 @@ PURGE_INTERVAL = 3600.0
 EMPTY_CLAIM_PAUSE = 0.05
 """Seconds until the next look when mail is due and none could be claimed several times, as by a third-party outbox."""
 MOST_PURGES = 1000
-"""Calls of a purge, each for a part: the mail of a third-party outbox that has always something to purge waits no
-longer than that."""
+"""Calls of a purge, each for a part: a third-party outbox may always have something to purge."""
 LONGEST_PROBE_PAUSE = 60.0
 """The longest pause after a failure that affects all mail. Then one mail probes the server."""
 WRITE_TRIES = 30
@@ -67,7 +67,7 @@ class Worker:
     """Works until it is stopped or, unless it ``stays``, until nothing is left to do. See ``State``."""
 
     def __init__(
-        self, outbox: Outbox, transport: Transport, rules: Rules, io: IO, announce: Announcer,
+        self, outbox: AuditedOutbox, transport: Transport, rules: Rules, io: IO, announce: Announcer,
         deadlines: Callable[[], Deadlines], count: Callable[[Receipt, float], None],
         sign: Callable[[Content], Content],
         finish: Callable[[Sequence[Entry]], Awaitable[None]], stays: Callable[[], bool],
@@ -133,7 +133,7 @@ class Worker:
 
     @property
     def is_busy(self) -> bool:
-        """True if it is sending mail, or is about to look for some and correct times set by a wrong clock."""
+        """True if it is sending mail, or is about to look for some and correct times of a wrong clock."""
         return self._is_in_round or (self._reclaims and not self.is_paused)
 
     @property
@@ -166,8 +166,7 @@ class Worker:
             self._changed.notify_all()
 
     async def run(self, *, once: bool = False) -> None:
-        """Work until nothing more is to be done or it was stopped; with ``once``, on what is due now. The caller moves
-        it to ``ENDED``."""
+        """Work until nothing is left to do or it was stopped; with ``once``, on what is due now. The caller ends it."""
         self.caller = self._io.caller()
         self._has_clock_jumped()  # from here on the clocks are watched
         self._clock_is_ahead_by(self._outbox.unix_time())
@@ -355,14 +354,15 @@ class Worker:
         return taken
 
     async def _feed(self) -> AsyncGenerator[Mail, None]:
-        """Yield due mail, claimed as the transport takes it. It ends rather than wait, so that the transport
-        finishes."""
+        """Yield due mail, claimed as the transport takes it. It ends rather than wait: so the transport finishes."""
         self._was_asked = True
         is_probe = self._failures > 0
         while self._may_go_on and await self._claim(1 if is_probe else self._share()):
             while self._claimed and self._may_go_on:
                 entry = self._claimed.popleft()
-                if entry.expires is not None and entry.expires <= self._outbox.unix_time():
+                if (known := self._outbox.recalled(entry)) is not None:
+                    await self._record([known])
+                elif entry.expires is not None and entry.expires <= self._outbox.unix_time():
                     await self._record([expired(entry, self._outbox.unix_time())])
                 elif (mail := await self._mail_of(entry)) is not None:
                     self._in_flight.append((entry, mail))
@@ -430,8 +430,8 @@ class Worker:
         await self._record([after_try(entry, outcome, self._rules, now, ahead) for entry, outcome in tried])
 
     def _pause(self, error: SMTPError, *, is_passing: bool) -> None:
-        """Pause, longer each time. After a failure that does not go away by itself, such as a wrong password, the pause
-        is the longest one at once: more attempts would lock the account."""
+        """Pause, longer each time. After a failure that stays, such as a wrong password, the pause is the longest one
+        at once: more attempts would lock the account."""
         self._failures += 1
         pause = min(pause_between(self._rules.policy, self._failures, error), LONGEST_PROBE_PAUSE)
         pause = pause if is_passing else self._rules.policy.max_backoff
