@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import pickle
 import re
 import smtplib
@@ -11,8 +12,18 @@ from typing import Any
 
 import pytest
 
+import wlsmtp
 from wlsmtp import AsyncSMTPSession, ConfigError, Message, SMTPSession
-from wlsmtp.habits import OF_ENVELOPE, OF_FIELDS, OF_MESSAGE, OF_OTHER_FIELDS, OF_SESSION
+from wlsmtp.habits import (
+    OF_ENVELOPE,
+    OF_ERROR,
+    OF_FIELDS,
+    OF_MESSAGE,
+    OF_OTHER_FIELDS,
+    OF_PACKAGE,
+    OF_RECEIPT,
+    OF_SESSION,
+)
 from wlsmtp.message.model import ALL_FIELDS, FIELDS
 from wlsmtp.settings.config import SessionConfig
 from wlsmtp.transports import MemoryTransport
@@ -59,6 +70,60 @@ def test_what_a_message_is_asked_to_do_elsewhere_is_told() -> None:
             getattr(LETTER, name)
     usual = {"attach", "set_content", "add_attachment", "add_alternative", "set_payload", "add_header", "as_string"}
     assert usual <= OF_MESSAGE.keys() & set(dir(EmailMessage))
+
+
+def test_what_a_receipt_and_an_error_are_asked_elsewhere_is_told() -> None:
+    with SMTPSession(transport=MemoryTransport()) as session:
+        receipts = [session.send(LETTER), *session.send_all([b"no header"])]
+    assert receipts[1].error is not None
+    for thing, table in ((receipts[0], OF_RECEIPT), (receipts[1], OF_RECEIPT), (receipts[1].error, OF_ERROR)):
+        for name, advice in table.items():
+            assert not hasattr(thing, name)
+            with pytest.raises(AttributeError, match=f"'(Receipt|MessageError)'.*{name}.*: {re.escape(advice)}"):
+                getattr(thing, name)
+        assert str(copy.copy(thing)) == str(thing) and str(pickle.loads(pickle.dumps(thing))) == str(thing)
+
+
+@pytest.mark.parametrize("name", OF_PACKAGE)
+def test_what_is_imported_from_the_package_elsewhere_is_told(name: str) -> None:
+    assert not hasattr(wlsmtp, name)
+    with pytest.raises(AttributeError, match=f"'{name}': {re.escape(OF_PACKAGE[name])}"):
+        getattr(wlsmtp, name)
+    with pytest.raises(ImportError, match=f"'{name}' from 'wlsmtp': {re.escape(OF_PACKAGE[name])}"):
+        exec(f"from wlsmtp import {name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("SmtpSession", "SMTPSession"), ("smtpsession", "SMTPSession"), ("AsyncSmtpSession", "AsyncSMTPSession"),
+        ("SmtpError", "SMTPError"), ("Tls", "TLS"), ("Dkim", "DKIM"), ("SqliteOutbox", "SQLiteOutbox"),
+        ("Receipts", "Receipt"), ("RetryPolicies", "RetryPolicy"), ("ConfigErrors", "ConfigError"),
+        ("Timeouts_", "Timeouts"), ("Message_", "Message"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_name_of_the_package_is_told(name: str, ours: str) -> None:
+    assert not hasattr(wlsmtp, name)
+    with pytest.raises(ImportError, match=rf"'{name}' from 'wlsmtp': did you mean {ours}\?"):
+        exec(f"from wlsmtp import {name}")
+
+
+def test_modules_of_the_package_and_other_names_are_as_usual() -> None:
+    from wlsmtp import session, testing
+
+    assert (session.__name__, testing.__name__) == ("wlsmtp.session", "wlsmtp.testing")
+    with pytest.raises(ImportError, match="cannot import name 'xyz' from 'wlsmtp'"):
+        exec("from wlsmtp import xyz")
+    with pytest.raises(AttributeError, match=r"'_private'$"):
+        wlsmtp._private  # noqa: B018
+
+
+def test_advice_about_names_of_the_package_leads_to_them() -> None:
+    for name, advice in OF_PACKAGE.items():
+        for ours in re.findall(r"use (\w+)(?=$|,| or|\()", advice):
+            assert ours == "wlsmtp" or hasattr(wlsmtp, ours), advice
+        if advice.startswith("import it from "):
+            assert hasattr(importlib.import_module(advice.removeprefix("import it from ")), name)
 
 
 def test_advice_names_what_there_is() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -113,9 +114,24 @@ __all__ = ["__version__", *sorted(_HOME)]  # pyright: ignore[reportUnsupportedDu
 def __getattr__(name: str) -> Any:
     """Import the module of a public name on first use (PEP 562), so that ``import wlsmtp`` stays light."""
     if name not in _HOME:
-        raise AttributeError(f"module 'wlsmtp' has no attribute {name!r}")
+        raise _missing(name, sys._getframe(1).f_code.co_name)
     value = globals()[name] = getattr(import_module(f"wlsmtp.{_HOME[name]}"), name)
     return value
+
+
+def _missing(name: str, caller: str) -> Exception:
+    """Return the error about a name that does not exist, with what to write. ``from wlsmtp import name`` asks first
+    whether it does: what the import says itself would hide the advice."""
+    words, advice = f"module 'wlsmtp' has no attribute {name!r}", None
+    if not name.startswith("_"):
+        from importlib.util import find_spec
+
+        from wlsmtp.habits import missing
+
+        advice = missing(name, _HOME)
+        if advice and caller == "_handle_fromlist" and find_spec(f"wlsmtp.{name}") is None:
+            return ImportError(f"cannot import name {name!r} from 'wlsmtp': {advice}", name="wlsmtp")
+    return AttributeError(f"{words}: {advice}" if advice else words)
 
 
 def __dir__() -> list[str]:

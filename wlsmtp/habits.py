@@ -5,7 +5,7 @@ They are used in errors only: nothing here is an alias.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 
@@ -16,33 +16,123 @@ def _words(rows: Mapping[str, str]) -> dict[str, str]:
 OF_SESSION = _words({
     "sendmail": "use send(message, sender=…, recipients=…)",
     "send_message": "use send(message)",
-    "send_email send_mail": "use send(sender=…, to=…, subject=…, text=…)",
-    "send_messages send_mass_mail send_bulk": "use send_many(messages), or send_all(messages)",
+    "send_email send_mail sendMail sendEmail": "use send(sender=…, to=…, subject=…, text=…)",
+    "send_messages send_mass_mail send_bulk send_batch bulk_send bulk batch":
+        "use send_many(messages), or send_all(messages)",
     "login auth authenticate": "give the session username=… and password=…; it logs in when it connects",
     "starttls": 'give the session security="tls"; it secures the connection before it logs in',
     "connect ehlo helo ehlo_or_helo_if_needed": "the session connects when it must; verify() tries it without sending",
-    "noop": "use verify()",
-    "quit disconnect aclose shutdown": "use close(), or a with block",
+    "noop ping test test_connection healthcheck health_check check": "use verify()",
+    "is_connected connected is_open is_alive": "use statistics(), or verify(), which asks the server",
+    "start": "use open(); the session connects when it must",
+    "send_async asend delay queue enqueue add_task": "give the session mode='async', and use send(message)",
+    "outbox": "use pending(), receipts() or outbox_statistics()",
+    "resend": "use retry(id)",
+    "stats": "use statistics()",
+    "quit disconnect aclose shutdown stop": "use close(), or a with block",
     "rset": "the session resets the connection when it must",
     "set_debuglevel": "give the session listeners=[print], or set the logger 'wlsmtp' to DEBUG",
     "has_extn esmtp_features supports_extension": "use capabilities, or verify(), which asks the server",
-    "server host": "use config.server",
+    "server host hostname": "use config.server",
     "port": "use config.port",
+    "user username": "use config.username",
+    "timeout": "use config.timeout",
 })  # fmt: skip
 """For the attributes of other clients: what to do with a session."""
 
 _WHOLE = "a message is made whole, or varied with replace"
 OF_MESSAGE = _words({
-    "attach attach_file add_attachment": f"{_WHOLE}: replace(attachments=[…])",
+    "attach attach_file add_attachment add_image embed embed_image attach_inline add_related":
+        f"{_WHOLE}: replace(attachments=[…])",
     "attach_alternative add_alternative html_body": f"{_WHOLE}: replace(html=…)",
-    "set_content set_payload body get_content": f"{_WHOLE}: replace(text=…)",
-    "add_header add_recipient extra_headers": f"{_WHOLE}: replace(headers={{…}}, to=[…])",
+    "set_content set_payload body set_body plain content": f"{_WHOLE}: replace(text=…)",
+    "add_header add_recipient extra_headers add_to add_cc add_bcc": f"{_WHOLE}: replace(headers={{…}}, to=[…])",
+    "get_content get_payload get_body get_content_type walk is_multipart items keys": (
+        "use text, html and attachments; email.message_from_bytes reads as_bytes()"
+    ),
+    "to_bytes to_string encode": "use as_bytes()",
+    "copy": "use replace(…), which makes another",
+    "to_addrs to_emails recipient_list": "use to, cc and bcc, or recipients",
     "send": "use session.send(message)",
     "as_string": "use as_bytes(), or preview() to look at it",
     "message": "use session.send(message), or as_bytes()",
     "from_email from_addr": "use sender",
 })  # fmt: skip
 """The same for a ``Message``."""
+
+OF_RECEIPT = _words({
+    "success successful ok is_ok is_success is_successful sent is_sent delivered": (
+        "a receipt is true when every recipient was accepted; status says more"
+    ),
+    "failed is_failed failure": "a receipt is false unless every recipient was accepted; use status and error",
+    "rejected refused_recipients rejected_recipients failed_recipients": "use refused",
+    "accepted_recipients": "use accepted",
+    "in_doubt": "use unknown",
+    "errors exception reason": "use error",
+    "message messageId msg_id": "use message_id",
+    "code status_code smtp_code": "use reply.code; reply is None if no server has answered",
+    "response server_response smtp_response text": "use reply",
+    "raise_for_error raise_if_failed": "use raise_for_status()",
+    "json to_dict dict asdict model_dump to_json": "use as_dict()",
+    "result get join ready done is_done": "use wait(), or status",
+    "queueId queueid": "use queue_id",
+    "duration seconds time": "use elapsed",
+})  # fmt: skip
+"""The same for a ``Receipt``."""
+
+OF_ERROR = _words({
+    "smtp_code code status_code": "use reply.code; reply is None if no server has answered",
+    "smtp_error response": "use reply.text; reply is None if no server has answered",
+    "recipients": "use receipt.refused; receipt is None if nothing was sent",
+    "is_temporary transient is_transient retryable is_retryable": "use temporary",
+    "permanent is_permanent": "use 'not error.temporary'",
+})  # fmt: skip
+"""The same for an ``SMTPError``."""
+
+OF_PACKAGE = _words({
+    "SMTP SMTP_SSL": "use SMTPSession, or wlsmtp.contrib.smtplib.SMTP for code that cannot change",
+    "LMTP": 'use SMTPSession.from_url("lmtp://…")',
+    "Session Client SMTPClient Mailer Sender EmailSender SMTPConnection Connection MailSession FastMail connect "
+    "create_transport createTransport SMTPTransport": "use SMTPSession",
+    "AsyncSession AsyncSMTP AsyncClient AsyncSMTPClient aio": "use AsyncSMTPSession",
+    "send_mail sendmail send send_message send_email sendMail send_async": "use SMTPSession(…).send(…)",
+    "Email EmailMessage Mail MailMessage EmailMultiAlternatives MessageSchema MIMEText MIMEMultipart MIMEImage": (
+        "use Message"
+    ),
+    "Attachments AttachedFile File Image MIMEApplication": "use Attachment",
+    "SMTPException Error MailError": "use SMTPError",
+    "SMTPAuthenticationError AuthenticationError AuthError": "use AuthenticationFailed",
+    "SMTPServerDisconnected SMTPConnectError ConnectError ConnectionError": "use ConnectionFailed",
+    "SMTPRecipientsRefused": "use RecipientsRefused",
+    "SMTPSenderRefused": "use SenderRefused",
+    "SMTPDataError DataError": "use ContentRefused",
+    "SMTPHeloError": "use CommandRefused",
+    "SMTPResponseException SMTPResponseError": "use ReplyError",
+    "SMTPNotSupportedError NotSupportedError": "use ExtensionMissing",
+    "TimeoutError SMTPTimeoutError": "use DeadlineExceeded",
+    "ConfigurationError SettingsError": "use ConfigError",
+    "Config Settings ConnectionConfig SMTPConfig": "use SessionConfig",
+    "Result Response SendResult": "use Receipt",
+    "ReceiptStatus DeliveryStatus MessageStatus State": "use Status",
+    "Retry RetryConfig Backoff": "use RetryPolicy",
+    "Timeout": "use Timeouts",
+    "Pool ConnectionPool PoolConfig": "use PoolLimits",
+    "SSL SSLConfig TLSConfig TLSOptions": "use TLS",
+    "OAuth OAuth2 OAuthToken Token": "use RefreshToken or ClientCredentials, or SMTPSession(…, token=…)",
+    "Template": "use Templates",
+    "Notify DSNOptions": "use DSN",
+    "Calendar ICS": "use Invitation",
+    "Address Recipient Mailbox": 'an address is a text, "Ann <ann@example.com>", or a pair ("Ann", "ann@example.com")',
+    "SMTPServer ScriptedPeer": "import it from wlsmtp.testing",
+    "Inbox InboxTransport": "import it from wlsmtp.inbox",
+    "MailHandler SMTPHandler": "use wlsmtp.contrib.logging.MailHandler",
+    "EmailBackend": 'use "wlsmtp.contrib.django.EmailBackend"',
+    "ByDomainTransport ConsoleTransport Content Context Deadlines EmlTransport FailoverTransport MaildirTransport "
+    "NullTransport Outcome RoundRobinTransport SendmailTransport StoredMessage URL WholeTransport": (
+        "import it from wlsmtp.transports"
+    ),
+})  # fmt: skip
+"""The same for the package itself."""
 
 OF_FIELDS = _words({
     "body message content plain plain_text plaintext text_body body_text text_content contents msg": "text",
@@ -76,14 +166,28 @@ OF_ENVELOPE = _words({
 """The same for what is given to ``send`` beside a message."""
 
 
+def missing(name: str, known: Iterable[str]) -> str | None:
+    """Return what to write for a name that ``wlsmtp`` does not have; None if it is like none."""
+    if name in OF_PACKAGE:
+        return OF_PACKAGE[name]
+    from difflib import get_close_matches
+
+    in_small = {each.lower(): each for each in known}
+    near = get_close_matches(name.lower().replace("_", ""), in_small, 1, cutoff=0.8)
+    return f"did you mean {in_small[near[0]]}?" if near else None
+
+
 class Habits:
     """Explains a missing attribute of another library: what to write instead."""
+
+    __slots__ = ()
 
     _elsewhere: ClassVar[Mapping[str, str]] = {}
 
     if not TYPE_CHECKING:  # so that type checkers still report a misspelt name
 
         def __getattr__(self, name: str) -> Any:
-            words = f"{type(self).__name__!r} object has no attribute {name!r}"
+            kind = next(each.__name__ for each in type(self).__mro__ if not each.__name__.startswith("_"))
+            words = f"{kind!r} object has no attribute {name!r}"
             advice = self._elsewhere.get(name)
             raise AttributeError(f"{words}: {advice}" if advice else words, name=name, obj=self)

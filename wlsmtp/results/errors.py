@@ -39,6 +39,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from wlsmtp.habits import OF_ERROR, Habits
 from wlsmtp.results.reply import Reply, shortened
 
 
@@ -81,10 +82,11 @@ MUST_NOT_RAISE = "A transport of your own raised this, where it should report wh
 """A note on an exception that is not an ``SMTPError`` and leaves no message in doubt."""
 
 
-class SMTPError(Exception):
+class SMTPError(Habits, Exception):
     """The base class of all errors. ``str()`` says what happened, what the server said, and what to do. Its length is
     bounded, whatever the server said; ``reply.lines`` has all of it."""
 
+    _elsewhere = OF_ERROR
     documentation: ClassVar[str] = ""
     """Where you keep the documentation, such as ``https://docs.example.com/wlsmtp/``. If it is set, ``str()`` ends with
     the place that explains the error."""

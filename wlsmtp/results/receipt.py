@@ -13,6 +13,7 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Protocol, Self
 
+from wlsmtp.habits import OF_RECEIPT, Habits
 from wlsmtp.results.reply import Reply
 from wlsmtp.results.secured import TLSInfo
 
@@ -113,7 +114,7 @@ DERIVED = frozenset({"queue_id"})
 """The fields that are derived from others."""
 
 
-class Receipt:
+class Receipt(Habits):
     """The result of one message. True when every recipient was accepted.
 
     ``json.dumps(receipt.as_dict())`` is suitable for an API response or a log; a pydantic model may have a ``Receipt``
@@ -131,6 +132,7 @@ class Receipt:
 
     next_attempt: datetime | None = None
     interruptions: int = 0
+    _elsewhere = OF_RECEIPT
     carried: Mapping[str, str] = MappingProxyType({})
     """Values that listeners gave a message on its way through an outbox, such as the context of a trace."""
 
