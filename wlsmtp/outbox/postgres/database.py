@@ -226,7 +226,7 @@ class Database:
 
     def page(self, statuses: Collection[Status], after: str, limit: int) -> list[Entry]:
         """Return entries, as ``Outbox.page``."""
-        names = [status.value for status in statuses]
+        names = sorted({status.value for status in statuses})
         entries: list[Entry] = []
         while not entries:
             rows = self.all(say.PAGE, statuses=names, after=after, limit=limit)

@@ -1,6 +1,10 @@
 """Pure: the statements for PostgreSQL. Each is a transaction of its own, and one round trip for any list.
 
 ``{schema}`` is the quoted schema, ``{now}`` the clock of the database, which is the one that counts.
+
+PostgreSQL chooses a plan by statistics that may be as old as its last ANALYZE, while the mails of an outbox all change
+their state within minutes. So whatever runs often orders its rows as the index that it needs does, and stops at a
+LIMIT: any other plan would have to sort.
 """
 
 from __future__ import annotations
@@ -58,7 +62,8 @@ SELECT {{now}}, (SELECT count(*) FROM locks WHERE NOT is_ours), (
     SELECT pg_notify(%(channel)s, '') WHERE %(notifies)s AND NOT EXISTS (
         SELECT FROM unnest(%(levels)s::smallint[]) AS level, LATERAL (
             SELECT FROM {{schema}}.mails
-            WHERE priority = level AND due > {{now}} - {RECENT} AND due <= {{now}} AND owner IS NULL LIMIT 1
+            WHERE priority = level AND due > {{now}} - {RECENT} AND due <= {{now}} AND owner IS NULL
+            ORDER BY due LIMIT 1
         ) AS mail
     )
 )
@@ -74,7 +79,10 @@ SET_LOCK_TIMEOUT = "SELECT set_config('lock_timeout', %(timeout)s, true)"
 PUT_PART = "INSERT INTO {schema}.contents (mail, part, octets) VALUES (%(mail)s, %(part)s, %(octets)b)"
 DROP_CONTENTS = "DELETE FROM {schema}.contents WHERE mail = ANY(%(mails)s)"
 
-KNOWN = f"SELECT {_MAIL} FROM {{schema}}.mails AS mail WHERE id = ANY(%(ids)s) OR key = ANY(%(keys)s)"
+KNOWN = f"""
+SELECT {_MAIL} FROM {{schema}}.mails AS mail WHERE id = ANY(%(ids)s)
+UNION ALL SELECT {_MAIL} FROM {{schema}}.mails AS mail WHERE key = ANY(%(keys)s) AND key IS NOT NULL
+"""
 
 _FIRST = """picked AS MATERIALIZED (
     SELECT mail.* FROM clock, unnest(%(levels)s::smallint[], %(starts)s::double precision[]) AS level(priority, start),
@@ -292,8 +300,11 @@ WHERE mail.id = waits.id AND owner IS NULL AND abs(waits.due - was_due) < 0.01 A
 
 GET = f"SELECT {_MAIL} FROM {{schema}}.mails AS mail WHERE id = %(id)s"
 PAGE = f"""
-SELECT {_MAIL} FROM {{schema}}.mails AS mail WHERE status = ANY(%(statuses)s) AND id > %(after)s
-ORDER BY id LIMIT %(limit)s
+SELECT {_MAIL} FROM unnest(%(statuses)s::text[]) AS wanted, LATERAL (
+    SELECT * FROM {{schema}}.mails WHERE (status, id) > (wanted, %(after)s) AND status <= wanted
+    ORDER BY status, id LIMIT %(limit)s
+) AS mail
+ORDER BY mail.id LIMIT %(limit)s
 """
 NEWEST = "SELECT {now}, (SELECT created FROM {schema}.mails ORDER BY id DESC LIMIT 1)"
 COUNTS = """
@@ -302,7 +313,8 @@ FROM {schema}.mails GROUP BY status
 """
 IN_FLIGHT = """
 SELECT (SELECT coalesce(sum(lent), 0)::bigint FROM {schema}.workers),
-       (SELECT created FROM {schema}.mails WHERE status = 'pending' ORDER BY id LIMIT 1)
+       (SELECT created FROM {schema}.mails WHERE status >= 'pending' AND status <= 'pending'
+        ORDER BY status, id LIMIT 1)
 """
 PURGE = """
 WITH old AS (
