@@ -215,3 +215,16 @@ def test_a_long_text_is_not_remembered() -> None:
     before = address._remembered_mailbox.cache_info().currsize
     parse_mailbox(f"{'Ann ' * 100}<a@x.org>")
     assert address._remembered_mailbox.cache_info().currsize == before
+
+
+@given(st.from_regex(address._USUAL, fullmatch=True) | st.from_regex(address._PLAIN, fullmatch=True))
+@example("a@" + "b" * 62 + ".c")
+@example("a@" + "b" * 64 + ".org")
+@example("a" * 65 + "@b.org")
+@example("a..b@c.org")
+@example("a.@c.org")
+@example("a@c..org")
+@example("a@c.org\n")
+@example("=?a?=@c.org")
+def test_a_plain_address_is_one_for_the_full_parser(text: str) -> None:
+    assert address.is_plain_address(text) == (address.plain_address(text) is not None)

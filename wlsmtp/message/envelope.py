@@ -73,7 +73,8 @@ class Envelope:
             if type(text) is str and is_plain_address(text):  # the usual case
                 path, line, is_usual = _reverse_path(sender)
                 if is_usual:
-                    own = {"sender": path, "addresses": (text,), "mail_line": line, "rcpt_lines": (rcpt(text),)}
+                    to = f"RCPT TO:<{text}>\r\n".encode()  # as ``rcpt``, of a text that is known to be plain
+                    own = {"sender": path, "addresses": (text,), "mail_line": line, "rcpt_lines": (to,)}
                     _set_fields(self, own)
                     return
         self._fill(_sender(sender), _addresses(recipients))

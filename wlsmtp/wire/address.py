@@ -31,6 +31,9 @@ _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~-"
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _LDH_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _PLAIN = re.compile(rf"([{_ATEXT}]+(?:\.[{_ATEXT}]+)*)@({_LDH_DOMAIN.pattern})")
+_USUAL = re.compile(r"[A-Za-z0-9]++(?:[._+-][A-Za-z0-9]++)*+@(?:[a-z0-9]++\.)++[a-z]++")
+"""Most addresses, matched in half the time. What it matches within ``MAX_LOCAL`` octets in all, ``_PLAIN`` matches too,
+with labels and local part within their limits."""
 _NAMED = re.compile(rf'(?:"([^"\\]*)" *|([^"(),:;<>@\[\]\\]*))<{_PLAIN.pattern}>')
 """The two usual ways to put a printable name before an address; the tokenizer below handles other forms."""
 _LOCAL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+=-]*(?:\.[A-Za-z0-9_+=-]+)*")
@@ -179,6 +182,8 @@ def parse_mailbox(text: str) -> Mailbox:
 
 def is_plain_address(text: str) -> bool:
     """Return whether ``text`` is just an address in ASCII, which ``plain_address`` would return."""
+    if len(text) <= MAX_LOCAL and _USUAL.fullmatch(text) is not None:
+        return True
     plain = _PLAIN.fullmatch(text)
     return plain is not None and len(text) <= MAX_ADDRESS and plain.end(1) <= MAX_LOCAL and text.find("=?") < 0
 
