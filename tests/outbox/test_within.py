@@ -361,6 +361,14 @@ def test_a_transaction_that_has_failed_says_so(postgres_shop: Shop) -> None:
     assert postgres_shop.state() == (0, 0)
 
 
+def test_a_connection_in_a_pipeline_is_refused(postgres_shop: Shop) -> None:
+    with psycopg.connect(postgres_shop.url) as connection, postgres_shop.session() as session:
+        with connection.pipeline(), pytest.raises(ConfigError, match="pipeline"):
+            session.send(message(), within=connection)
+        session.send(message(), within=connection)
+    assert postgres_shop.pending() == 1
+
+
 def test_a_key_that_another_transaction_puts_is_waited_for(postgres_shop: Shop) -> None:
     from threading import Thread
 

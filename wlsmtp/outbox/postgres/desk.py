@@ -12,7 +12,7 @@ from wlsmtp.errors import MessageError, OutboxError, Stage
 from wlsmtp.outbox.clerk import Clerk, Duties, Job
 from wlsmtp.outbox.postgres.database import Agreed, Database, KeyInUse, Put, Text
 from wlsmtp.outbox.postgres.schema import MIGRATIONS, script, version_of
-from wlsmtp.outbox.postgres.source import Unreachable
+from wlsmtp.outbox.postgres.source import Unreachable, is_passing
 
 if TYPE_CHECKING:
     from wlsmtp.io.base import IO
@@ -136,7 +136,7 @@ class Desk:
     def _as_outbox_error(self, failure: Exception) -> OutboxError:
         why = " ".join((str(failure) or type(failure).__name__).split())
         words = f"The outbox {self.source.name!r} cannot be used: {why}"
-        if isinstance(failure, psycopg.OperationalError | OSError | MemoryError):
+        if is_passing(failure) or isinstance(failure, OSError | MemoryError):
             error = _passing(words, "It may be tried again; what was put with an idempotency_key is kept once")
         else:
             error = OutboxError(words, stage=Stage.SETTINGS)

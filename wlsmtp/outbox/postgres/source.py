@@ -26,8 +26,20 @@ CONNECT_OPTIONS = {
     "tcp_user_timeout": "30000",
 }
 """Detects a silently lost database within a minute, unless the user sets these options."""
+TEXT = {"client_encoding": "UTF8"}
+"""Whatever the role, the database or the environment has; by SQL_ASCII, text would be read as bytes."""
 POOL_TIMEOUT = 10.0
 """Seconds to wait for a connection of a pool."""
+
+
+_READ_ONLY = "25006"
+_PASSING = frozenset({_READ_ONLY, "25P03"})
+"""A server that is (or became) a standby, and a session that was ended while it was idle in a transaction."""
+
+
+def is_passing(failure: BaseException) -> bool:
+    """Return whether the same may succeed later, over another connection."""
+    return isinstance(failure, psycopg.OperationalError) or getattr(failure, "sqlstate", None) in _PASSING
 
 
 class Unreachable(psycopg.OperationalError):
@@ -52,7 +64,7 @@ class Source:
             problem = "outbox: is not a connection string of PostgreSQL, as in postgresql://user@host/database"
             raise ConfigError(problem, stage=Stage.SETTINGS)
         given = {name: str(value) for name, value in known.items() if value is not None}
-        self.conninfo: str = make_conninfo(**{**CONNECT_OPTIONS, "application_name": "wlsmtp", **given})
+        self.conninfo: str = make_conninfo(**{**CONNECT_OPTIONS, "application_name": "wlsmtp", **given, **TEXT})
         where = known.get("host") or known.get("hostaddr") or "localhost"
         self.name: str = f"postgresql://{where}/{known.get('dbname') or ''}" if pool is None else "in PostgreSQL"
         self._kept: Connection | None = None
@@ -78,7 +90,9 @@ class Source:
         try:
             self._prepare(connection)
             yield connection
-        except Exception:
+        except Exception as failure:
+            if getattr(failure, "sqlstate", None) == _READ_ONLY:
+                connection.close()  # the next connection may find the server that takes writes
             self._keep(connection)
             raise
         except BaseException:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg.pq import TransactionStatus
+from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.rows import tuple_row
 
 from wlsmtp.errors import ConfigError, OutboxError, Stage
 from wlsmtp.outbox.postgres.database import Agreed, KeyInUse, Put, Text, putting
+from wlsmtp.outbox.postgres.source import is_passing
 from wlsmtp.outbox.within import Within, not_begun, refused
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ class Guest:
     """Runs statements on a connection of the program, and leaves its transaction open."""
 
     def __init__(self, within: Within, text: Text, io: IO) -> None:
-        """Raises ``ConfigError`` for anything but a psycopg connection, and for one that commits at once."""
+        """Raises ``ConfigError`` for anything but a psycopg connection, for one that commits at once, and for one in a
+        pipeline, where no result can be read."""
         connection = within.connection
         if isinstance(connection, psycopg.Cursor | psycopg.AsyncCursor):
             connection = connection.connection
@@ -31,6 +33,9 @@ class Guest:
         if is_async and io.here().loop is None:
             words = "within: an async connection belongs to its event loop, and SMTPSession has none"
             raise ConfigError(words, stage=Stage.SETTINGS, hint="Use AsyncSMTPSession")
+        if connection.info.pipeline_status is not PipelineStatus.OFF:
+            hint = "Send the message before the pipeline begins, or after it has ended"
+            raise ConfigError("within: the connection is in pipeline mode", stage=Stage.SETTINGS, hint=hint)
         is_idle = connection.info.transaction_status is TransactionStatus.IDLE
         if connection.autocommit and is_idle and not within.may_autocommit:
             raise not_begun()
@@ -48,7 +53,7 @@ class Guest:
         except psycopg.Error as failure:
             why = " ".join(str(failure).split())
             error = OutboxError(f"The message could not be put into the transaction: {why}", stage=Stage.SETTINGS)
-            error.is_passing = isinstance(failure, psycopg.OperationalError)
+            error.is_passing = is_passing(failure)
             error.hint = "The transaction must be rolled back"
             raise error from failure
 
