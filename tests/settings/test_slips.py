@@ -109,6 +109,9 @@ EXAMPLES: list[tuple[str, str, Any, str]] = [
     ("SessionConfig", "mechanisms", "PLAIN", 'mechanisms=["PLAIN", "LOGIN"]'),
     ("SessionConfig", "exclude_mechanisms", "LOGIN", 'exclude_mechanisms=["LOGIN"]'),
     ("SessionConfig", "listeners", print, "listeners=[print]"),
+    ("SessionConfig", "listeners", "log", "listeners=[print]"),
+    ("SessionConfig", "before_send", "log", "before_send=[function]"),
+    ("SessionConfig", "after_send", "log", "after_send=[function]"),
     ("SessionConfig", "proxy", {"https": f"http://u:{SECRET}@p:1"}, 'proxy="socks5://'),
     ("SessionConfig", "local_hostname", True, 'local_hostname="client.example.com"'),
     ("SessionConfig", "partial", True, 'partial="deliver"'),
@@ -173,6 +176,7 @@ def test_what_is_answered_can_be_written(model: str, write: str) -> None:
         names: dict[str, Any] = {
             **{name: getattr(wlsmtp, name) for name in wlsmtp.__all__},
             "connect": print,
+            "function": print,
             "provider": print,
             "context": ssl.create_default_context(),
         }

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 from pydantic import SecretStr
 
-from wlsmtp import ConfigError, SessionConfig
+from wlsmtp import DKIM, ConfigError, SessionConfig, SMTPSession
 from wlsmtp.settings import texts
 from wlsmtp.settings.slips import NAMES
 
@@ -330,3 +330,25 @@ def test_a_line_end_behind_a_secret_is_named(name: str, end: str) -> None:
         SessionConfig.from_env({"WLSMTP_SERVER": "x", f"WLSMTP_{name.upper()}": f"{SECRET}{end}"})
     with pytest.raises(ConfigError, match="client_key_password: ends with a line end"):
         SessionConfig.from_env({"WLSMTP_SERVER": "x", "WLSMTP_TLS_CLIENT_KEY_PASSWORD": f"{SECRET}{end}"})
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("smtps://smtp.example.com?security=default", "security"),
+        ("smtp://smtp.example.com:25?port=26", "port"),
+        ("smtp://ann@smtp.example.com?username=bob", "username"),
+        ("smtp://smtp.example.com?timeout=3&timeout=4", "timeout"),
+    ],
+)
+def test_a_setting_stands_once_in_a_url(url: str, name: str) -> None:
+    """Otherwise the later one would win without a word: ``security=default`` would take TLS away from ``smtps:``."""
+    with pytest.raises(ConfigError, match=f"url: {name} is given twice: leave out one of them"):
+        SMTPSession.from_url(url)
+
+
+def test_a_dkim_key_without_the_lines_of_pem_is_not_shown() -> None:
+    key = "MIICXQIBAAKBgQDwIRP/UC3SBsEmGqZ9ZJW3/DkMoGeLnQg1fWn7/zYt" * 4
+    with pytest.raises(ConfigError, match="it is not PEM") as caught:
+        SMTPSession("smtp.example.com", dkim=DKIM("example.com", "s1", key=key))
+    assert key not in str(caught.value) and key not in repr(caught.value)

@@ -14,6 +14,8 @@ from wlsmtp.settings.validation import Settings
 from wlsmtp.wire.address import parse_address
 
 _PEM = "-----BEGIN "
+_BARE_KEY = re.compile(r"[A-Za-z0-9+/=\s]{40,}")
+"""A key without the first and the last line of PEM, which is a secret."""
 _SELECTOR = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?)*")
 _FIELD_NAME = re.compile(r"[!-9<-~]{1,76}")  # RFC 5322 without the semicolon, which ends a tag
 _NEVER = frozenset({"return-path", "received", "bcc", "dkim-signature", "authentication-results"})
@@ -96,7 +98,9 @@ class DKIM(Settings):
         try:
             return self.key.read_bytes()
         except OSError as error:
-            words = f"dkim.key: {str(self.key)!r} cannot be read ({error.strerror or error})"
+            path = str(self.key)
+            shown = "it is not PEM (-----BEGIN …), and" if _BARE_KEY.fullmatch(path) else repr(path)
+            words = f"dkim.key: {shown} cannot be read ({error.strerror or type(error).__name__})"
             raise ConfigError(words, stage=Stage.SETTINGS) from None
 
 

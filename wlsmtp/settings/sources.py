@@ -48,7 +48,13 @@ def _read(text: str, config: type[Settings]) -> tuple[dict[str, Any], dict[str, 
     for name, value in options.items():
         if name not in texts.paths(config):
             raise wrong(_not_in_url(name, value, config))
-    return found | url.credentials, options
+    found |= url.credentials
+    if found["security"] == "default" and "security" in options:
+        del found["security"]
+    once = found.keys() - {"server", "protocol"}
+    if twice := [name for name, values in url.options.items() if name in once or len(values) > 1]:
+        raise wrong(f"url: {twice[0]} is given twice: leave out one of them")
+    return found, options
 
 
 def _not_in_url(name: str, value: str, config: type[Settings]) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, get_origin
 
 from pydantic import SecretStr
 
+from wlsmtp.errors import ConfigError
 from wlsmtp.settings.kinds import is_list, is_textual, kinds, may_be_none, parts
 from wlsmtp.settings.limits import Timeouts
 from wlsmtp.settings.network import Proxy
@@ -47,7 +48,10 @@ def _pipelining(text: str) -> dict[str, Any]:
 
 
 def _proxy(text: str) -> dict[str, Any]:
-    return _fields_of(Proxy.from_url(text))
+    try:
+        return _fields_of(Proxy.from_url(text))
+    except ConfigError as error:
+        raise wrong(f"proxy: {error.message}", error.hint) from None
 
 
 _WHOLE: dict[str, Callable[[str], dict[str, Any]]] = {"timeout": _timeouts, "pipelining": _pipelining, "proxy": _proxy}
@@ -136,9 +140,10 @@ def answer(name: str, value: str, model: type[BaseModel], spell: Spell) -> str |
             return f"use {_spelled_out([(f'{part}.{path}', text) for path, text in pairs], spell)}"
     if bare(name) == "transport":
         return f"use {spell('url', 'maildir:///path')}"
+    if any(bare(field) == bare(name) for field in model.model_fields):
+        near = next((path for path in paths(model) if bare(path) == bare(name)), None)
+        return f"did you mean {spell(near, '')}?" if near else f"{name.lower()} can be given in Python only"
     near = _nearest(name, model)
-    if near is None and any(bare(field) == bare(name) for field in model.model_fields):
-        return f"{name.lower()} can be given in Python only"
     return f"did you mean {spell(near, '')}?" if near else None
 
 
