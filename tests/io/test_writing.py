@@ -92,3 +92,38 @@ def test_a_write_waits_while_a_new_handshake_must_come_first(world: World, monke
         assert play(world, lambda io: core(listener, io)) == b"250 Ok"
         server.join(10)
     assert read == [b"QUIT"]
+
+
+class Soft(Exception):
+    """What the handler of a signal raises."""
+
+
+@pytest.mark.parametrize(
+    ("raised", "is_sent"), [(Soft(), True), (KeyboardInterrupt(), True), (OSError(32, "x"), False)]
+)
+def test_what_raises_behind_the_system_call_leaves_the_octets_counted(
+    world: World, monkeypatch: pytest.MonkeyPatch, raised: BaseException, is_sent: bool
+) -> None:
+    """Octets that may have been sent are never taken for unsent: the message would go twice."""
+    counts: list[int] = []
+    send = socket.socket.send
+
+    def send_and_raise(sock: socket.socket, data: bytes, *flags: int) -> int:
+        if bytes(data) == b"DATA":
+            if is_sent:
+                send(sock, data, *flags)
+            raise raised
+        return send(sock, data, *flags)
+
+    async def core(listener: socket.socket, io: IO) -> None:
+        host, port = listener.getsockname()
+        stream = await io.connect(host, port, io.now() + 10)
+        with monkeypatch.context() as patched, pytest.raises((Soft, KeyboardInterrupt, OSError)):
+            patched.setattr(socket.socket, "send", send_and_raise, raising=False)
+            await stream.write(b"DATA", io.now() + 10)
+        counts.append(stream.sent)
+        await stream.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        play(world, lambda io: core(listener, io))
+    assert counts == [len(b"DATA") if is_sent else 0]

@@ -96,13 +96,18 @@ class AsyncioStream:
         if self._wire.closed.done() or self._transport.is_closing():
             raise self._wire.lost()
         engine = self._wire.engine
-        self._transport.write(data if engine is None else await self._encrypt(engine, data, deadline))
-        # The network accepted nothing of it, and asyncio reports that only to the protocol.
+        octets = data if engine is None else await self._encrypt(engine, data, deadline)
+        before = self.sent
+        # What the transport buffers may be sent at any moment, so it counts as sent; and what raises inside write, such
+        # as the handler of a signal, may do so behind the system call.
+        self.sent = before + len(data)
+        self._transport.write(octets)
         if self._transport.is_closing():
             await asyncio.sleep(0)
+            # The network accepted nothing of it, and asyncio reports that only to the protocol.
+            if isinstance(self._wire.failure, OSError):
+                self.sent = before
             raise self._wire.lost()
-        # What the transport still buffers may be sent at any moment, so it counts as sent.
-        self.sent += len(data)
         while self._wire.paused:
             await self._wire.until_resumed(deadline)
             if self._wire.closed.done():
