@@ -596,3 +596,13 @@ def _unsigned(subject: str, key: ec.EllipticCurvePrivateKey) -> x509.Certificate
 def _encrypted(pem: bytes, password: bytes) -> bytes:
     key = load_pem_private_key(pem, None)
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password))
+
+
+def test_an_absolute_name_is_found_in_the_certificate_without_its_dot(world: World, server: SMTPServer) -> None:
+    def connect(host: str, port: int) -> socket.socket:
+        assert host == "localhost."  # as it is looked up
+        return socket.create_connection(("localhost", port))
+
+    options: dict[str, Any] = {"tls": TLS(ca_file=server.ca_file), "network": Network(connector=connect)}
+    with world.session("localhost.", server.port, security="tls", **options) as session:
+        assert session.send(MESSAGE)

@@ -118,7 +118,8 @@ def test_each_setting_can_be_given_as_a_text(source: str, path: str) -> None:
     text, value = given(path)
     all_texts = {**WITH.get(path, {}), path: text}
     if source == "URL":
-        url = "smtp://x?" + "&".join(f"{name}={quote(one, safe='')}" for name, one in all_texts.items())
+        server = all_texts.pop("server", "x")  # which stands before the "?" only
+        url = f"smtp://{server}?" + "&".join(f"{name}={quote(one, safe='')}" for name, one in all_texts.items())
         config = SessionConfig.from_url(url)
     else:
         environ = {texts.variable(name, "WLSMTP_"): one for name, one in all_texts.items()}

@@ -6,7 +6,6 @@ This module does no I/O: ``verify()`` finds out whether a server can be reached.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Set
 from enum import StrEnum
 from pathlib import Path
@@ -20,11 +19,12 @@ from wlsmtp.sasl.base import Mechanism
 from wlsmtp.sasl.plugins import needs_no_secret, with_own
 from wlsmtp.settings.dkim import DKIM, keys_of
 from wlsmtp.settings.help import spells_out
+from wlsmtp.settings.hosts import certificate_name, ehlo_name, host_name, server_name
 from wlsmtp.settings.limits import OUTBOX_RETRY, Pipelining, PoolLimits, RetryPolicy, Timeouts, rates_of
 from wlsmtp.settings.network import Network, Proxy
 from wlsmtp.settings.options import DeliveryOptions
 from wlsmtp.settings.plugged import OutboxLike, SSLContextLike, TransportLike, flaw_of, is_ssl_context
-from wlsmtp.settings.shorthands import digest, host_name, named, not_async, one_or_several
+from wlsmtp.settings.shorthands import digest, named, not_async, one_or_several
 from wlsmtp.settings.sources import fields_from_env, fields_from_preset, fields_from_url, transport_from_url
 from wlsmtp.settings.urls import URL, known_outbox, wrong
 from wlsmtp.settings.validation import Seconds, Settings
@@ -141,6 +141,11 @@ class TLS(Settings):
             return (digest(value),)
         return tuple(map(digest, value)) if isinstance(value, list | tuple | set | frozenset) else value
 
+    @field_validator("server_hostname")
+    @classmethod
+    def _certificate_name(cls, value: str | None) -> str | None:
+        return None if value is None else certificate_name(host_name(value))
+
     def __getstate__(self) -> dict[Any, Any]:
         if self.context is not None:
             words = "tls.context: an ssl.SSLContext cannot be pickled, nor sent to another process"
@@ -249,7 +254,8 @@ class SessionKeywords(TypedDict, total=False):
     """The key that signs each message for a domain (RFC 6376), or several; see docs/guides/dkim.md. A ``Message`` may
     have keys of its own, or ``dkim=None``, which leaves it unsigned."""
     local_hostname: str | None
-    """The name sent with EHLO. Default: the address literal of the connection (RFC 5321 §4.1.4)."""
+    """The name sent with EHLO: a domain, or an address literal such as ``[192.0.2.1]``. Default: the address literal of
+    the connection (RFC 5321 §4.1.4)."""
     listeners: Iterable[Listener] | None
     """Callables that receive each event; see ``wlsmtp.events``."""
     before_send: Hook | Iterable[Hook] | None
@@ -271,8 +277,8 @@ class ConfigKeywords(SessionKeywords, total=False):
     """These and the server, the keywords of ``SessionConfig``."""
 
     server: str | None
-    """A DNS name, an IPv4 or IPv6 address, or the path of a unix socket (``/run/smtp.sock``). Required without
-    ``transport``."""
+    """A DNS name, which may be internationalised, an IPv4 or IPv6 address, or the path of a unix socket
+    (``/run/smtp.sock``). Required without ``transport``."""
     port: int | None
     """The port. Default: 25, 587 or 465, depending on ``security``; for LMTP 24."""
 
@@ -325,7 +331,7 @@ class SessionConfig(Settings):
     def __init__(self, **settings: Unpack[ConfigKeywords]) -> None:
         super().__init__(**settings)
 
-    _host = field_validator("server")(host_name)
+    _host = field_validator("server")(server_name)
 
     @field_validator("proxy", mode="before")
     @classmethod
@@ -347,9 +353,7 @@ class SessionConfig(Settings):
     @field_validator("local_hostname")
     @classmethod
     def _ehlo_name(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"[A-Za-z0-9._-]{1,255}|\[[A-Za-z0-9.:]{1,100}\]", value):
-            raise ValueError("must be a domain name in ASCII or an address literal such as [192.0.2.1]")
-        return value
+        return None if value is None else ehlo_name(value)
 
     @field_validator("transport")
     @classmethod
@@ -439,6 +443,11 @@ class SessionConfig(Settings):
     def is_unix(self) -> bool:
         """True if ``server`` is the path of a unix socket."""
         return self.server.startswith("/")
+
+    @property
+    def certificate_name(self) -> str:
+        """The name for which the server's certificate is checked."""
+        return self.tls.server_hostname or (self.server if self.is_unix else certificate_name(self.server))
 
     @property
     def address(self) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Required, Self, TypedDict, Unpack
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from wlsmtp.errors import ConfigError
+from wlsmtp.settings.hosts import host_name, is_address
 from wlsmtp.settings.urls import URL, wrong
 from wlsmtp.settings.validation import Seconds, Settings
 
@@ -41,11 +41,8 @@ class Network(Settings):
     @field_validator("local_address")
     @classmethod
     def _is_ip(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                ip_address(value.partition("%")[0])
-            except ValueError:
-                raise ValueError("must be an IP address of this machine, without port") from None
+        if value is not None and not is_address(value):
+            raise ValueError("must be an IP address of this machine, without port")
         return value
 
 
@@ -69,12 +66,14 @@ class Proxy(Settings):
     (4a) or ``http://`` (CONNECT)."""
 
     scheme: Literal["socks5", "socks4", "http"]
-    host: Annotated[str, Field(min_length=1, max_length=255, pattern=r"^([\w.-]+|[\da-fA-F:.]+(%\w+)?)$")]
+    host: str
     port: Annotated[int, Field(ge=1, le=65535)]
     username: Annotated[str, Field(max_length=255)] | None = None
     password: SecretStr | None = None
 
     _keywords = (ProxyKeywords,)
+
+    _name = field_validator("host")(host_name)
 
     def __init__(self, **settings: Unpack[ProxyKeywords]) -> None:
         super().__init__(**settings)

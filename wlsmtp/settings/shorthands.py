@@ -10,20 +10,6 @@ _CO_COROUTINE = 0x80
 """The flag of the code of an ``async def``, as in ``inspect``, which takes long to import."""
 
 
-def host_name(value: str) -> str:
-    """Return the name of a server without brackets, or the path of its socket. Raises ``ValueError``."""
-    if value.startswith("/") and value.isprintable():
-        return value
-    bare = value.removeprefix("[").removesuffix("]")
-    if "://" in value:
-        raise ValueError("is a URL; use SMTPSession.from_url(…)")
-    if port := re.fullmatch(r"([\w.-]+|\[[\da-fA-F:.]+\]):(\d{1,5})", value):
-        raise ValueError(f"must be without the port: SMTPSession({port[1]!r}, {port[2]})")
-    if not re.fullmatch(r"[\w.:%-]+", bare) or (bare.count(":") == 1):
-        raise ValueError("must be a host name or an IP address, without port (port=…), or the path of a unix socket")
-    return bare
-
-
 def digest(text: object) -> str:
     """Normalize a digest of 32 octets to bare hex, from hex with or without colons, or from base64 as curl writes
     it."""

@@ -49,10 +49,10 @@ def _read(text: str, config: type[Settings]) -> tuple[dict[str, Any], dict[str, 
         if name not in texts.paths(config):
             raise wrong(_not_in_url(name, value, config))
     found |= url.credentials
-    if found["security"] == "default" and "security" in options:
-        del found["security"]
-    once = found.keys() - {"server", "protocol"}
-    if twice := [name for name, values in url.options.items() if name in once or len(values) > 1]:
+    for name, default in (("security", "default"), ("protocol", "smtp")):
+        if found[name] == default and name in options:  # the scheme leaves it open
+            del found[name]
+    if twice := [name for name, values in url.options.items() if name in found or len(values) > 1]:
         raise wrong(f"url: {twice[0]} is given twice: leave out one of them")
     return found, options
 

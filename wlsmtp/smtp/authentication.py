@@ -163,7 +163,7 @@ def _secrets(link: Link, config: SessionConfig, capabilities: Capabilities, toke
         username=config.username or "",
         password=config.password.get_secret_value() if config.password else None,
         token=token,
-        host=config.tls.server_hostname or ("localhost" if config.is_unix else config.server),
+        host=config.certificate_name if not config.is_unix or config.tls.server_hostname else "localhost",
         port=0 if config.is_unix else config.port,
         binding=channel_binding(certificate, tls.unique, default_only=default_only) if tls and binds else None,
         server_binds=any(name.endswith("-PLUS") for name in offered),

@@ -279,7 +279,7 @@ class _Opening:
 
     async def _secure(self) -> None:
         tls = self._config.tls
-        await self._link.start_tls(tls, tls.server_hostname or self._config.server, self._deadlines("tls"))
+        await self._link.start_tls(tls, self._config.certificate_name, self._deadlines("tls"))
         self.ends(Stage.TLS)
 
 

@@ -81,7 +81,7 @@ async def _answers_tls(io: IO, config: SessionConfig, end: float) -> bool:
     except (SMTPError, OSError, UnicodeError):
         return False
     try:
-        await stream.start_tls(_BARE, config.tls.server_hostname or config.server, end)
+        await stream.start_tls(_BARE, config.certificate_name, end)
     except TLSError as error:
         # An alert, or a version that is not allowed here, is TLS too; text is not.
         cause = error.__cause__

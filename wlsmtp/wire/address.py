@@ -1,7 +1,7 @@
 """Addresses: text to ``Address`` and ``Mailbox``, checked once and strictly, so that later code need not check.
 
-This module has the grammar of RFC 5321 §4.1.2 (envelope addresses), a name with an address (RFC 5322 §3.4), and
-internationalised domains. Lists are parsed in ``mailboxes.py``; writing addresses into headers is not done here.
+This module has the grammar of RFC 5321 §4.1.2 (envelope addresses), and a name with an address (RFC 5322 §3.4). Domains
+are checked in ``domains.py``, lists are parsed in ``mailboxes.py``; writing addresses into headers is not done here.
 
 The parser is written by hand: a lenient parser may take a display name, a comment or a quoted local part for the
 address, and so send mail to the wrong person (CVE-2023-27043 and similar).
@@ -11,26 +11,22 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NoReturn
 
 from wlsmtp.errors import MessageError, Stage
+from wlsmtp.wire.domains import JOINERS, LDH_DOMAIN, MAX_DOMAIN, DomainError, a_labels, checked_domain
 from wlsmtp.wire.encoded_words import decode_words, has_encoded_word
 
 MAX_LOCAL = 64
 """Maximum octets before the @ (RFC 5321 §4.5.3.1.1)."""
-MAX_DOMAIN = 255
-"""Maximum octets after the @ (§4.5.3.1.2)."""
 MAX_ADDRESS = 254
 """Maximum octets in all: a path has at most 256, including its angle brackets (§4.5.3.1.3)."""
 
 _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~-"
-# RFC 5321 does not allow the underscore, but the names of many internal hosts have it.
-_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_LDH_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-_PLAIN = re.compile(rf"([{_ATEXT}]+(?:\.[{_ATEXT}]+)*)@({_LDH_DOMAIN.pattern})")
+_PLAIN = re.compile(rf"([{_ATEXT}]+(?:\.[{_ATEXT}]+)*)@({LDH_DOMAIN.pattern})")
 _USUAL = re.compile(r"[A-Za-z0-9]++(?:[._+-][A-Za-z0-9]++)*+@(?:[a-z0-9]++\.)++[a-z]++")
 """Most addresses, matched in half the time. What it matches within ``MAX_LOCAL`` octets in all, ``_PLAIN`` matches too,
 with labels and local part within their limits."""
@@ -48,9 +44,6 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\[[^][\\]*\]|\s+|[^\s"(),:;<>@\[\]\\]+|.
 
 _FOLD = re.compile(r"\r?\n[ \t]+")
 
-_JOINERS = "\u200c\u200d"
-_DEVIATIONS = frozenset("ßẞς" + _JOINERS)
-"""Characters for which IDNA 2003 gives another domain than IDNA 2008 (UTS 46 §7)."""
 _NEVER_IN_ADDRESS = {"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"}
 _NEVER_IN_NAME = {"Cc", "Cs", "Zl", "Zp"}
 
@@ -75,13 +68,13 @@ class Address:
     @property
     def wire(self) -> str:
         """The address for envelope and headers, with an internationalised domain in A-labels (RFC 5890 §2.3.2.1)."""
-        domain = self.domain if self.domain.isascii() else _a_labels(self.domain)
+        domain = self.domain if self.domain.isascii() else _in_a_labels(a_labels, self.domain, self.domain)
         return f"{self.local}@{domain}" if domain else self.local
 
     @property
     def wire_domain(self) -> str:
         """The domain in ASCII; an address literal is unchanged."""
-        return self.domain if self.domain.isascii() else _a_labels(self.domain)
+        return self.domain if self.domain.isascii() else _in_a_labels(a_labels, self.domain, self.domain)
 
     @property
     def needs_smtputf8(self) -> bool:
@@ -284,7 +277,7 @@ def phrase(text: str, tokens: list[str]) -> str:
 def _check_characters(text: str) -> None:
     # Spaces are left to the grammar: a quoted local part may contain them.
     for character in text:
-        if character not in " " + _JOINERS and unicodedata.category(character) in _NEVER_IN_ADDRESS:
+        if character not in " " + JOINERS and unicodedata.category(character) in _NEVER_IN_ADDRESS:
             kind = "space" if unicodedata.category(character) == "Zs" else "control character"
             refuse(text, f"it contains the {kind} {character!r}")
 
@@ -317,22 +310,14 @@ def _check_domain(text: str, domain: str) -> None:
         return
     if "@" in domain:
         refuse(text, "it has more than one @", "Give several addresses as a list")
-    ascii_domain = domain if domain.isascii() else _a_labels(domain, text)
-    if len(ascii_domain) > MAX_DOMAIN:
-        refuse(text, f"the domain is longer than {MAX_DOMAIN} octets")
-    if not _LDH_DOMAIN.fullmatch(ascii_domain):
-        refuse(text, _domain_fault(ascii_domain))
+    _in_a_labels(checked_domain, domain, text)
 
 
-def _domain_fault(domain: str) -> str:
-    if wrong := re.search(r"[^A-Za-z0-9._-]", domain):
-        return f"{wrong[0]!r} cannot be in a domain"
-    labels = domain.split(".")
-    if not all(labels):
-        return "nothing is after the @" if not domain else "a dot in the domain is out of place"
-    if any(len(label) > 63 for label in labels):
-        return "a label of the domain is longer than 63 octets"
-    return "a label of the domain begins or ends with a hyphen"
+def _in_a_labels(convert: Callable[[str], str], domain: str, text: str) -> str:
+    try:
+        return convert(domain)
+    except DomainError as error:
+        refuse(text, str(error), error.hint)
 
 
 def _check_literal(text: str, literal: str) -> None:
@@ -349,29 +334,6 @@ def _check_literal(text: str, literal: str) -> None:
             IPv4Address(inner)
     except ValueError:
         refuse(text, "the address literal must be like [192.0.2.1] or [IPv6:2001:db8::1]")
-
-
-@lru_cache(maxsize=1024)
-def _a_labels(domain: str, text: str | None = None) -> str:
-    try:
-        import idna
-    except ImportError:
-        return _a_labels_of_2003(domain, text or domain)
-    try:
-        return idna.encode(domain, uts46=True).decode("ascii")
-    except (idna.IDNAError, UnicodeError) as error:
-        refuse(text or domain, f"the domain is not valid in IDNA 2008: {error}")
-
-
-def _a_labels_of_2003(domain: str, text: str) -> str:
-    """Convert with the standard library; refused where IDNA 2003 gives another domain."""
-    if found := _DEVIATIONS.intersection(domain):
-        hint = 'Install it with: pip install "wlsmtp[idna]"'
-        refuse(text, f"a domain with {min(found)!r} needs IDNA 2008, from the package idna", hint)
-    try:
-        return domain.encode("idna").decode("ascii")
-    except UnicodeError as error:
-        refuse(text, f"the domain is not valid: {error}")
 
 
 def _shown(text: str) -> str:
