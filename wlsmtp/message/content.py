@@ -108,9 +108,10 @@ class BytesContent:
         """All octets, as ``Content.plain``."""
         self.head: bytes = head_of(clean)
         """The header section with its last CRLF, without the blank line."""
-        self.lowered_head: bytes = self.head.lower()
-        has_id = self.lowered_head.partition(b"message-id")[1]
-        found = _MESSAGE_ID.search(self.head) if has_id else None
+        # A text, as "in" tries to take octets for a number first.
+        self.lowered_head: str = str(self.head, "latin-1").lower()
+        """The header section in lower case; each octet is a character."""
+        found = _MESSAGE_ID.search(self.head) if "message-id" in self.lowered_head else None
         self.message_id: str | None = found[1].decode("utf-8", "replace") if found else None
         """The Message-ID, as ``Content.message_id``."""
         self._to_7bit = to_7bit

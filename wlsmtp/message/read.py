@@ -46,6 +46,8 @@ _HINT = "Pass sender= and recipients="
 _NO_CHARSET = "has octets that are neither ASCII nor UTF-8 (RFC 6532)"
 # The standard library also ends a line at VT, FF, FS, GS and RS: what follows would be a field of its own.
 _BROKEN_LINE = re.compile(r"(?>\r\n|[\r\n\v\f\x1c-\x1e])(?![ \t])|\x00")
+_MAILBOX_LINES = ("from ", ">from ")
+"""How the line that begins a message in a mailbox file begins, in lower case."""
 _FIELD_NAME = re.compile(r"[!-9;-~]+")
 _PLAIN_VALUE = re.compile(
     r"(?:[A-Za-z0-9._-]+ )*+[A-Za-z0-9._-]+"
@@ -235,20 +237,24 @@ def raw_content(data: bytes) -> BytesContent:
     header section makes it a part of the text."""
     # Line ends come first: a field may also follow a bare CR.
     content = BytesContent(data)
-    if data[:1] <= b" ":
-        _check_start(content.data)
+    lowered = content.lowered_head
+    if lowered < "!" or len(lowered) > MAX_LINE or lowered.startswith(_MAILBOX_LINES):
+        return _amended(content)
+    if "bcc" in lowered or " :" in lowered or "\t:" in lowered or "multipart/" in lowered or "message/" in lowered:
+        return _amended(content)
+    return content
+
+
+def _amended(content: BytesContent) -> BytesContent:
+    """Return the content with the changes of ``raw_content`` that it needs, or itself."""
+    _check_start(content.data)
     head, lowered = content.head, content.lowered_head
-    # partition(), as "in" first tries to take the octets for a number, and find() reads its arguments slowly.
-    kept = head[start_of(head) :] if head[:6].partition(b"From ")[1] else head
-    if len(kept) > MAX_LINE or lowered.partition(b"bcc")[1]:
-        kept = without_bcc(kept)
-        if has_long_line(kept):
-            kept = fold_head(kept)
-    if (kept.partition(b" :")[1] or kept.partition(b"\t:")[1]) and not has_signature(kept):
+    kept = without_bcc(head[start_of(head) :])
+    if has_long_line(kept):
+        kept = fold_head(kept)
+    if (b" :" in kept or b"\t:" in kept) and not has_signature(kept):
         kept = _SPACE_BEFORE_COLON.sub(rb"\1:", kept)
-    may_have_parts = lowered.partition(b"multipart/")[1] or lowered.partition(b"message/")[1]
-    if kept is head and not may_have_parts:
-        return content
+    may_have_parts = "multipart/" in lowered or "message/" in lowered
     body = content.data[len(head) :]
     folded = fold_parts(head, body) if may_have_parts and _HAS_PARTS.search(head) else body
     return content if kept == head and folded is body else BytesContent(kept + folded)
