@@ -461,33 +461,3 @@ def test_the_connection_of_a_parent_is_left_alone(postgres: Postgres) -> None:
         assert os.waitpid(child, 0)[1] == 0
         session.send(message())
         assert session.outbox_statistics().pending == 3
-
-
-def role_of(postgres: Postgres, schema: str, setting: str) -> tuple[str, str]:
-    """A role with a setting of its own, and the URL of an outbox by it."""
-    role = postgres.schema()
-    postgres.query(f"CREATE ROLE {role} LOGIN SUPERUSER")
-    postgres.query(f"ALTER ROLE {role} SET {setting}")
-    return role, postgres.outbox(schema).replace("tester@", f"{role}@")
-
-
-def test_a_server_that_takes_no_writes_for_a_while_is_a_temporary_error(postgres: Postgres) -> None:
-    """As while a standby is promoted: a connection to the one that became read-only is not used again."""
-    schema = postgres.schema()
-    with keeping(postgres.outbox(schema)) as session:
-        session.send(message())
-    role, url = role_of(postgres, schema, "default_transaction_read_only = on")
-    with keeping(url) as session:
-        with pytest.raises(OutboxError, match="read-only") as caught:
-            session.send(message())
-        assert caught.value.temporary
-        postgres.query(f"ALTER ROLE {role} RESET default_transaction_read_only")
-        session.send(message())
-        assert session.outbox_statistics().pending == 2
-
-
-def test_the_encoding_that_a_role_has_does_not_matter(postgres: Postgres) -> None:
-    _, url = role_of(postgres, postgres.schema(), "client_encoding = SQL_ASCII")
-    with keeping(url) as session:
-        receipt = session.send(message(sender="\u00e4@example.com"), idempotency_key="\u00fc")
-        assert session.status(receipt.id) is Status.PENDING

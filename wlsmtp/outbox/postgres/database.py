@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from types import NoneType
-from typing import Any
+from typing import Any, NoReturn
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
 from wlsmtp.errors import OutboxError, Stage
@@ -80,7 +81,7 @@ class Database:
 
     def all(self, statement: str, **values: Any) -> list[Any]:
         """Return the rows of a statement."""
-        with self.connection.cursor(binary=True, row_factory=tuple_row) as cursor:
+        with self._transaction(), self.connection.cursor(binary=True, row_factory=tuple_row) as cursor:
             cursor.execute(self._text.of(statement), values)
             return cursor.fetchall() if cursor.description is not None else []
 
@@ -90,7 +91,14 @@ class Database:
 
     def do(self, statement: str, **values: Any) -> int:
         """Return the number of changed rows."""
-        return self.connection.execute(self._text.of(statement), values).rowcount
+        with self._transaction():
+            return self.connection.execute(self._text.of(statement), values).rowcount
+
+    def _transaction(self) -> AbstractContextManager[object]:
+        """Return a transaction around one statement, where the statement alone would not be one of our isolation."""
+        if self._source.begins and self.connection.info.transaction_status is TransactionStatus.IDLE:
+            return self.connection.transaction()
+        return nullcontext()
 
     # Mail that is put.
 
@@ -323,9 +331,19 @@ def putting(put: Put, text: Text, *, waits: bool = False) -> Steps:
     rows = yield say.KNOWN, {"ids": ids, "keys": keys}
     found = [read(row) for row in rows]
     by_id = {entry.receipt.id: entry for entry in found}
-    by_key = {entry.key: entry for entry in found if entry.key is not None}
-    by_id |= {entry.receipt.id: by_key[entry.key or ""] for entry in others if entry.receipt.id not in by_id}
+    by_key: dict[str | None, Entry] = {entry.key: entry for entry in found if entry.key is not None}
+    for entry in others:
+        if entry.receipt.id not in by_id:
+            by_id[entry.receipt.id] = by_key.get(entry.key) or _hidden(entry)
     return Agreed(now, [by_id.get(entry.receipt.id, entry) for entry in entries])
+
+
+def _hidden(entry: Entry) -> NoReturn:
+    words = f"A message with the idempotency_key {entry.key!r} is in the outbox, and cannot be read"
+    error = OutboxError(words, stage=Stage.SETTINGS)
+    error.hint = "Send it again: it may be gone now. If it stays, the role may not see all rows of the outbox"
+    error.is_passing = True
+    raise error
 
 
 def _are_small(entries: Sequence[Entry]) -> bool:
@@ -379,7 +397,7 @@ class _Encoders(dict[type, Callable[[Any], str]]):
 
 
 _AS_JSON = _Encoders(
-    {str: json.encoder.encode_basestring_ascii, int: int.__repr__, float: float.__repr__, NoneType: lambda _: "null"}
+    {str: json.encoder.encode_basestring, int: int.__repr__, float: float.__repr__, NoneType: lambda _: "null"}
 )
 
 

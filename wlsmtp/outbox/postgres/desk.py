@@ -11,8 +11,8 @@ import psycopg
 from wlsmtp.errors import MessageError, OutboxError, Stage
 from wlsmtp.outbox.clerk import Clerk, Duties, Job
 from wlsmtp.outbox.postgres.database import Agreed, Database, KeyInUse, Put, Text
-from wlsmtp.outbox.postgres.schema import MIGRATIONS, script, version_of
-from wlsmtp.outbox.postgres.source import Unreachable, is_passing
+from wlsmtp.outbox.postgres.failures import Unreachable, hint_of, is_lost, is_passing, is_rolled_back
+from wlsmtp.outbox.postgres.schema import MIGRATIONS, look, script
 
 if TYPE_CHECKING:
     from wlsmtp.io.base import IO
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 IDLE_EXIT_AFTER = 30.0
 """Seconds after which an unused connection is closed."""
+ROLLED_BACK_TRIES = 10
+"""How often a job is done again when it was rolled back for the sake of another transaction."""
 PUT_TOGETHER = 100
 """Maximum number of puts in one statement."""
 
@@ -105,12 +107,7 @@ class Desk:
 
     def _do(self, job: Job, *, may_repeat: bool) -> None:
         try:
-            try:
-                job.result = self._with_database(lambda database: self._do_one(database, job.what))
-            except psycopg.OperationalError as lost:
-                if not may_repeat or not _is_lost(lost):
-                    raise
-                job.result = self._with_database(lambda database: self._do_one(database, job.what))
+            job.result = self._try(job, may_repeat=may_repeat)
         except KeyInUse:
             if not job.is_late:
                 return  # it goes behind the others
@@ -120,6 +117,19 @@ class Desk:
         except Exception as failure:
             job.failure = self._as_told(failure)
         job.end()
+
+    def _try(self, job: Job, *, may_repeat: bool) -> Any:
+        """Do a job: again if it was rolled back for the sake of another transaction, and once more if it ``may_repeat``
+        and the connection was lost."""
+        for tries in range(ROLLED_BACK_TRIES, -1, -1):
+            try:
+                return self._with_database(lambda database: self._do_one(database, job.what))
+            except psycopg.OperationalError as failure:
+                if is_lost(failure) and may_repeat:
+                    may_repeat = False
+                elif not tries or job.is_late or not is_rolled_back(failure):
+                    raise
+        raise AssertionError("the last try raises")
 
     def _with_database(self, function: Callable[[Database], Any]) -> Any:
         with self.source.connection() as connection:
@@ -136,10 +146,12 @@ class Desk:
     def _as_outbox_error(self, failure: Exception) -> OutboxError:
         why = " ".join((str(failure) or type(failure).__name__).split())
         words = f"The outbox {self.source.name!r} cannot be used: {why}"
+        hint = hint_of(failure)
         if is_passing(failure) or isinstance(failure, OSError | MemoryError):
-            error = _passing(words, "It may be tried again; what was put with an idempotency_key is kept once")
+            again = "It may be tried again; what was put with an idempotency_key is kept once"
+            error = _passing(words, again if hint is None else f"{hint}. {again}")
         else:
-            error = OutboxError(words, stage=Stage.SETTINGS)
+            error = OutboxError(words, stage=Stage.SETTINGS, hint=hint)
         error.__cause__ = failure
         return error
 
@@ -163,11 +175,6 @@ def put_one(database: Database, put: Put) -> Agreed:
         return database.put_patiently(put)
 
 
-def _is_lost(error: psycopg.Error) -> bool:
-    """Return whether the connection was lost: the statement may have been executed or not."""
-    return not isinstance(error, Unreachable) and (error.sqlstate is None or error.sqlstate[:2] in ("08", "57"))
-
-
 def _passing(words: str, hint: str) -> OutboxError:
     error = OutboxError(words, stage=Stage.SETTINGS, hint=hint)
     error.is_passing = True
@@ -178,7 +185,7 @@ def pending_script(source: Source) -> str:
     """Return the statements that are missing. Raises ``OutboxError``."""
     try:
         with source.connect() as connection:
-            version = version_of(connection, source.schema)
+            version = look(connection, source.schema).version
     except psycopg.Error as error:
         why = " ".join(str(error).split())
         raise _passing(f"The outbox {source.name!r} cannot be used: {why}", "Is the database there?") from error

@@ -8,6 +8,7 @@ whatever it has.
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
 from typing import Any
 
 from psycopg import Connection, errors
@@ -71,6 +72,12 @@ only. Times are seconds since 1970."""
 LOCK_CLASS = 0x776C
 """The first half of our advisory locks for a whole schema; those of idempotency keys have that of the schema."""
 
+_MIGRATE = (
+    "s a role that may CREATE, run 'wlsmtp outbox migrate --outbox …'; 'wlsmtp outbox migrate --sql' shows its "
+    "statements"
+)
+GRANT = "GRANT this role USAGE on the schema and SELECT, INSERT, UPDATE, DELETE on its tables"
+
 
 def lock_of(schema: str) -> int:
     """Return the number of a schema for PostgreSQL's advisory locks."""
@@ -103,38 +110,66 @@ def script(schema: str, version: int = 0) -> str:
     return "\n".join(["BEGIN;", *lines, "COMMIT;", ""])
 
 
-def version_of(connection: Connection[Any], schema: str) -> int:
-    """Return the version of the tables; 0 if there are none."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The state of a schema, as this role sees it."""
+
+    version: int
+    """That of the tables; 0 if there are none."""
+    isolation: str
+    """That of transactions, unless they begin with one of their own."""
+    filtered: str | None
+    """A table of which row level security may hide rows from this role."""
+
+
+_LOOK = """
+SELECT current_setting('transaction_isolation'), bool_or(relname = 'version'),
+    min(relname) FILTER (WHERE row_security_active(pg_class.oid))
+FROM pg_class JOIN pg_namespace ON relnamespace = pg_namespace.oid WHERE nspname = %s AND relkind = 'r'
+"""
+
+
+def look(connection: Connection[Any], schema: str) -> Found:
+    """Return what there is."""
     # Not to_regclass, which remembers for a whole transaction that there was no such table.
-    table = "SELECT FROM pg_tables WHERE schemaname = %s AND tablename = 'version'"
-    if connection.execute(table, (schema,)).fetchone() is None:
-        return 0
+    isolation, exists, filtered = connection.execute(_LOOK, (schema,)).fetchall()[0]
+    if not exists or filtered is not None:
+        return Found(0, isolation, filtered)
     row = connection.execute(f"SELECT number FROM {quoted(schema)}.version".replace("%%", "%").encode()).fetchone()
-    return int(row[0]) if row is not None else 0
+    return Found(int(row[0]) if row is not None else 0, isolation, None)
 
 
-def migrate(connection: Connection[Any], schema: str) -> int:
-    """Migrate the tables to this version; return the previous version. Programs that start at the same time wait for
-    each other. Raises ``OutboxError`` if this role may not do that."""
-    version = version_of(connection, schema)
-    if version > len(MIGRATIONS):
+def migrate(connection: Connection[Any], schema: str) -> Found:
+    """Migrate the tables to this version; return what there was. Programs that start at the same time wait for each
+    other. Raises ``OutboxError`` if this role may not do that, or may not see all rows."""
+    found = look(connection, schema)
+    if found.filtered is not None:
+        failure = _unusable(schema, f"may hide rows of the table {found.filtered!r} from this role")
+        failure.hint = (
+            "The outbox must see them all: ALTER ROLE … BYPASSRLS, or ALTER TABLE … DISABLE ROW LEVEL SECURITY"
+        )
+        raise failure
+    if found.version > len(MIGRATIONS):
         raise _unusable(schema, "was made by a newer version of wlsmtp")
-    if version == len(MIGRATIONS):
-        return version
+    if found.version == len(MIGRATIONS):
+        return found
     try:
         with connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", (LOCK_CLASS, lock_of(schema)))
-            version = version_of(connection, schema)
+            version = look(connection, schema).version
             if version < len(MIGRATIONS):
                 connection.execute(script(schema, version).removeprefix("BEGIN;").removesuffix("COMMIT;\n").encode())
     except errors.InsufficientPrivilege as error:
         failure = _unusable(schema, f"has not the tables of this version, and this role may not make them ({error})")
-        failure.hint = (
-            "Run 'wlsmtp outbox migrate --outbox …' as a role that may CREATE; 'wlsmtp outbox migrate --sql' shows its "
-            "statements. Then GRANT this role USAGE on the schema and SELECT, INSERT, UPDATE, DELETE on its tables"
-        )
+        failure.hint = f"A{_MIGRATE}. Then {GRANT}"
         raise failure from error
-    return version
+    except errors.ReadOnlySqlTransaction as error:
+        words = "has not the tables of this version, and the server takes no writes, as a standby"
+        failure = _unusable(schema, words)
+        failure.hint = f"On the primary, a{_MIGRATE}"
+        failure.is_passing = True
+        raise failure from error
+    return found
 
 
 def _unusable(schema: str, why: str) -> OutboxError:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from wlsmtp.errors import ConfigError, Stage
+from wlsmtp.errors import ConfigError, OutboxError, Stage
+from wlsmtp.outbox.postgres.failures import READ_ONLY, Unreachable
 from wlsmtp.outbox.postgres.schema import migrate
 
 if TYPE_CHECKING:
@@ -28,23 +29,11 @@ CONNECT_OPTIONS = {
 """Detects a silently lost database within a minute, unless the user sets these options."""
 TEXT = {"client_encoding": "UTF8"}
 """Whatever the role, the database or the environment has; by SQL_ASCII, text would be read as bytes."""
+ISOLATION = psycopg.IsolationLevel.READ_COMMITTED
+"""Each statement is a transaction, and sees what others have committed before it. By a stricter isolation, workers
+would fail each other's claims again and again."""
 POOL_TIMEOUT = 10.0
 """Seconds to wait for a connection of a pool."""
-
-
-_READ_ONLY = "25006"
-_PASSING = frozenset({_READ_ONLY, "25P03"})
-"""A server that is (or became) a standby, and a session that was ended while it was idle in a transaction."""
-
-
-def is_passing(failure: BaseException) -> bool:
-    """Return whether the same may succeed later, over another connection."""
-    return isinstance(failure, psycopg.OperationalError) or getattr(failure, "sqlstate", None) in _PASSING
-
-
-class Unreachable(psycopg.OperationalError):
-    """No connection is available."""
-
 
 inherited: list[object] = []
 """Connections of the process that forked this one. They are never closed here: that would end them there."""
@@ -70,6 +59,8 @@ class Source:
         self._kept: Connection | None = None
         self._process = os.getpid()
         self._is_migrated = False
+        self.begins: bool = False
+        """True if each statement needs a BEGIN, as the default isolation of the role is not ours."""
 
     @property
     def is_open(self) -> bool:
@@ -81,9 +72,13 @@ class Source:
         """Return a connection, which is kept for the next time unless it was lost, or an exception was raised that is
         not a database error. Raises ``psycopg.Error`` and ``OutboxError``."""
         if self.pool is not None:
-            with self.pool.connection(timeout=POOL_TIMEOUT) as connection, _as_ours(connection):
-                self._prepare(connection)
-                yield connection
+            connection = self._of_pool(self.pool)
+            try:
+                with _as_ours(connection):
+                    self._prepare(connection)
+                    yield connection
+            finally:
+                self.pool.putconn(connection)
             return
         kept, self._kept = self._kept, None
         connection = kept if kept is not None and not kept.closed else self.connect()
@@ -91,7 +86,7 @@ class Source:
             self._prepare(connection)
             yield connection
         except Exception as failure:
-            if getattr(failure, "sqlstate", None) == _READ_ONLY:
+            if getattr(failure, "sqlstate", None) == READ_ONLY:
                 connection.close()  # the next connection may find the server that takes writes
             self._keep(connection)
             raise
@@ -103,9 +98,22 @@ class Source:
     def connect(self) -> Connection:
         """Return a new connection. Raises ``Unreachable``."""
         try:
-            return psycopg.connect(self.conninfo, autocommit=True, prepare_threshold=None)
+            connection = psycopg.connect(self.conninfo, autocommit=True, prepare_threshold=None)
         except psycopg.OperationalError as error:
             raise Unreachable(str(error)) from error
+        connection.isolation_level = ISOLATION
+        return connection
+
+    @staticmethod
+    def _of_pool(pool: ConnectionPool[Any]) -> Connection:
+        if pool.closed:
+            words = f"The pool {pool.name!r} of the outbox is closed"
+            raise OutboxError(words, stage=Stage.SETTINGS, hint="Close it after the session")
+        try:
+            connection: Connection = pool.getconn(POOL_TIMEOUT)
+        except psycopg.OperationalError as error:
+            raise Unreachable(f"the pool {pool.name!r} of the program gave no connection: {error}") from error
+        return connection
 
     def _keep(self, connection: Connection) -> None:
         if connection.closed:
@@ -117,7 +125,7 @@ class Source:
 
     def _prepare(self, connection: Connection) -> None:
         if not self._is_migrated:
-            migrate(connection, self.schema)
+            self.begins = migrate(connection, self.schema).isolation != "read committed"
             self._is_migrated = True
 
     def close(self) -> None:
@@ -138,10 +146,10 @@ class Source:
 @contextmanager
 def _as_ours(connection: Connection) -> Iterator[None]:
     """Adjust a connection of the program's pool for our use, temporarily."""
-    before = connection.autocommit, connection.prepare_threshold
-    connection.autocommit, connection.prepare_threshold = True, None
+    before = connection.autocommit, connection.prepare_threshold, connection.isolation_level
+    connection.autocommit, connection.prepare_threshold, connection.isolation_level = True, None, ISOLATION
     try:
         yield
     finally:
         if not connection.closed:
-            connection.autocommit, connection.prepare_threshold = before
+            connection.autocommit, connection.prepare_threshold, connection.isolation_level = before

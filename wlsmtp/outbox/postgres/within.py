@@ -10,12 +10,15 @@ from psycopg.rows import tuple_row
 
 from wlsmtp.errors import ConfigError, OutboxError, Stage
 from wlsmtp.outbox.postgres.database import Agreed, KeyInUse, Put, Text, putting
-from wlsmtp.outbox.postgres.source import is_passing
+from wlsmtp.outbox.postgres.failures import hint_of, is_passing
 from wlsmtp.outbox.within import Within, not_begun, refused
 
 if TYPE_CHECKING:
     from wlsmtp.io.base import IO
     from wlsmtp.outbox.base import Entry
+
+UTF8 = "UTF8"
+_SET_ENCODING = b"SELECT set_config('client_encoding', %(encoding)s, true)"
 
 
 class Guest:
@@ -54,7 +57,7 @@ class Guest:
             why = " ".join(str(failure).split())
             error = OutboxError(f"The message could not be put into the transaction: {why}", stage=Stage.SETTINGS)
             error.is_passing = is_passing(failure)
-            error.hint = "The transaction must be rolled back"
+            error.hint = ". ".join(filter(None, (hint_of(failure), "The transaction must be rolled back")))
             raise error from failure
 
     async def _put_at_once(self, put: Put) -> list[Entry]:
@@ -68,6 +71,14 @@ class Guest:
         return kept
 
     async def _put(self, put: Put) -> list[Entry]:
+        if (encoding := self._connection.info.parameter_status("client_encoding")) == UTF8:
+            return await self._put_text(put)
+        await self._say(_SET_ENCODING, {"encoding": UTF8})
+        kept = await self._put_text(put)  # if it fails, the rollback has the old encoding
+        await self._say(_SET_ENCODING, {"encoding": encoding})
+        return kept
+
+    async def _put_text(self, put: Put) -> list[Entry]:
         try:
             agreed = await self._play(put, waits=False)
         except KeyInUse:
