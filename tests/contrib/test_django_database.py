@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,6 +13,9 @@ pytest.importorskip("django")
 from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import EmailMessage, send_mail
 from django.db import connections, transaction
+from django.http import HttpRequest, HttpResponse
+from django.test import Client, override_settings
+from django.urls import path
 
 from tests.contrib import project
 from tests.contrib.site import backend, mail_settings
@@ -113,6 +117,44 @@ def test_an_inner_rollback_takes_its_mail_only(shop: Any, mailing: SMTPServer) -
             raise Rollback
     assert backend().session.flush(timeout=30) == 0
     assert [message.header("Subject") for message in mailing.messages] == ["outer"]
+
+
+def buy(request: HttpRequest) -> HttpResponse:
+    """A view: it sends mail of its own, some in a block that fails, and may fail itself."""
+    order(connections[ALIAS])
+    send_mail(*TO_BOB)
+    with suppress(Rollback), transaction.atomic(using=ALIAS):
+        send_mail("of the block", *TO_BOB[1:])
+        raise Rollback
+    if "fails" in request.GET:
+        raise Rollback
+    return HttpResponse(status=int(request.GET.get("status", 200)))
+
+
+urlpatterns = [path("buy", buy)]
+
+
+def test_a_request_is_a_transaction_with_its_mail(shop: Any, mailing: SMTPServer) -> None:
+    shop.settings_dict["ATOMIC_REQUESTS"] = True
+    client = Client(raise_request_exception=False)
+    with override_settings(ROOT_URLCONF=__name__):
+        statuses = [client.get(f"/buy?{query}").status_code for query in ("fails", "status=400", "")]
+    assert statuses == [500, 400, 200] and orders(shop) == 2
+    assert backend().session.flush(timeout=30) == 0
+    assert [message.header("Subject") for message in mailing.messages] == [TO_BOB[0]] * 2
+
+
+def test_a_durable_block_has_its_mail(shop: Any, mailing: SMTPServer) -> None:
+    with transaction.atomic(using=ALIAS, durable=True):
+        send_mail(*TO_BOB)
+        with transaction.atomic(using=ALIAS, savepoint=False):
+            send_mail(*TO_BOB)
+    with pytest.raises(RuntimeError), transaction.atomic(using=ALIAS):
+        send_mail(*TO_BOB)
+        with transaction.atomic(using=ALIAS, durable=True):
+            send_mail(*TO_BOB)
+    assert backend().session.flush(timeout=30) == 0
+    assert len(mailing.messages) == 2
 
 
 def test_a_database_that_cannot_have_an_outbox_is_told(smtp_server: SMTPServer) -> None:
