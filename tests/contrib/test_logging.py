@@ -135,7 +135,7 @@ def test_no_more_than_so_many_mails_go_out_in_an_hour(
     handler._times.extend([1000.0, 1100.0])
     now = 1170.0
     monkeypatch.setattr("wlsmtp.contrib.logging.time.monotonic", lambda: now)
-    handler._batch.add("a record", logging.ERROR, "a subject")
+    handler._batch.add(logging.ERROR, "a subject", "a record")
     assert handler._pause() == 1000 + 3600 - now
     handler.max_per_hour = 3
     assert handler._pause() == 0

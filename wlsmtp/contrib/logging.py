@@ -8,69 +8,88 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from wlsmtp.contrib._log_batch import Batch, say
-from wlsmtp.errors import ConfigError, SMTPError
+from wlsmtp import ConfigError, Message, SMTPError, SMTPSession
 from wlsmtp.io.exit_hooks import exit_hooks
-from wlsmtp.message.model import Message
 from wlsmtp.results.reply import shortened
-from wlsmtp.session import SMTPSession
 
-LINES = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-SUBJECT = "%(levelname)s: %(message)s"
+
+class _Batch:
+    """The first records of a mail, and how many there were beyond them."""
+
+    def __init__(self, limits: tuple[int, int]) -> None:
+        self.limits, self.characters = limits, 0
+        self.texts: list[str] = []
+        self.level, self.subject = -1, ""  # of the first of the gravest records
+        self.dropped = self.lost = 0  # for want of room; with mails before this one, which could not be sent
+
+    def add(self, level: int, subject: str, *texts: str) -> None:
+        if level > self.level:
+            self.level, self.subject = level, subject
+        for text in texts:
+            has_room = len(self.texts) < self.limits[0] and self.characters + len(text) <= self.limits[1]
+            self.texts += [text] * has_room
+            self.characters += len(text) * has_room
+            self.dropped += not has_room
+
+    def __len__(self) -> int:
+        return len(self.texts) + self.dropped + self.lost
+
+    def mail(self) -> tuple[str, str]:
+        """Return its subject and text."""
+        lines, room = [*self.texts], "{} records and {} characters".format(*self.limits)
+        lines += [f"{self.dropped} more were dropped: a mail has at most {room}."] if self.dropped else []
+        lines += [f"{self.lost} of before are in no mail, as sending failed."] if self.lost else []
+        return self.subject + (f" (+{len(self) - 1})" if len(self) > 1 else ""), "\n".join(lines)
 
 
 class MailHandler(logging.Handler):
     """Mails records. A call of the logger puts its record into a queue, and a thread sends the queue as one mail.
 
-    The first record is mailed at once; what comes within ``interval`` seconds of a mail waits for the next one. A mail
-    that could not be sent for now is sent with the next one. What the logger ``wlsmtp`` and the
-    thread that sends have to say is not mailed: a failure of the mail causes no further mail.
+    The first record is mailed at once. Those of the ``interval`` seconds behind a mail wait for the next one, and so
+    does a mail that cannot be sent for now. What the logger ``wlsmtp`` and that thread say causes no mail.
     """
 
     def __init__(
         self, session: SMTPSession | str, *, to: str | Sequence[str], sender: str | None = None,
-        subject: str = SUBJECT, interval: float = 60.0, max_per_hour: int = 30, max_records: int = 1000,
-        max_characters: int = 500_000, close_timeout: float = 10.0, level: int | str = logging.ERROR,
+        subject: str = "%(levelname)s: %(message)s", interval: float = 60.0, max_per_hour: int = 30,
+        max_records: int = 1000, max_characters: int = 500_000, close_timeout: float = 10.0, level: int | str = "ERROR",
     ) -> None:  # fmt: skip
         """``session`` is a session, or the URL of one that the handler makes for itself and closes.
 
-        ``subject`` is formatted with the first of the gravest records of a mail; its first line counts. ``interval`` is
-        in seconds, from one mail to the next. A mail has ``max_records`` records and ``max_characters`` characters at
-        most, and says how many more there were. ``close_timeout`` is how long, in seconds, ``flush``, ``close`` and the
-        end of the program wait for the last mail. Raises ``ConfigError`` and ``MessageError`` for what cannot work.
+        ``subject`` is formatted with the first of the gravest records; its first line counts. ``interval`` is in
+        seconds, from mail to mail. A mail has ``max_records`` records and ``max_characters`` characters at most, and
+        says how many more there were. ``close_timeout`` is how long, in seconds, ``flush``, ``close`` and the end of
+        the program wait for the last mail. Raises ``ConfigError`` and ``MessageError`` for what cannot work.
         """
         super().__init__(level)
         self.session: SMTPSession = SMTPSession.from_url(session) if isinstance(session, str) else session
         if not isinstance(self.session, SMTPSession):
             raise ConfigError("session: must be an SMTPSession, or the URL of one")
-        self.interval: float = interval
-        self.max_per_hour: int = max_per_hour
-        self.close_timeout: float = close_timeout
-        self.max_records: int = max_records
-        self.max_characters: int = max_characters
+        self.interval, self.max_per_hour, self.close_timeout = interval, max_per_hour, close_timeout
         if not (interval >= 0 <= close_timeout and max_per_hour >= 1 and max_records >= 1 and max_characters >= 1):
             raise ConfigError("interval, close_timeout, max_per_hour, max_records, max_characters: must be positive")
-        self._owns_session, self._is_closed = isinstance(session, str), False
+        self._limits, self._is_closed = (max_records, max_characters), False
+        self._owns_session = isinstance(session, str)
         self._to, self._sender = [to] if isinstance(to, str) else [*to], sender or self.session.config.sender
-        self._subject = logging.Formatter(subject)
         if not (self._to and self._sender):
             raise ConfigError("to, sender: must be given, as addresses")
         self._mail("-", "-")  # raises for an address that is invalid
-        self._times: deque[float] = deque(maxlen=max_per_hour)
-        self.setFormatter(logging.Formatter(LINES))
+        self._subject, self._times = logging.Formatter(subject), deque[float](maxlen=max_per_hour)
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         self._begin()
 
     def _begin(self) -> None:
         """As new. A forked child begins so: the records of its parent are the parent's, and it has no thread."""
         self._process = os.getpid()
         self._changed = threading.Condition()
-        self._batch = self._new_batch()
+        self._batch = _Batch(self._limits)
         self._thread: threading.Thread | None = None
         self._is_sending = self._is_urgent = False
         self._forget: Callable[[], None] | None = None
@@ -88,70 +107,54 @@ class MailHandler(logging.Handler):
             if self._process != os.getpid():
                 self._begin()
             text = self.format(record).encode("utf-8", "backslashreplace").decode()
-            text = shortened(text, max(1, self.max_characters - 50))  # and its mark
             first_line = next(iter(self._subject.format(record).splitlines()), record.levelname)
             subject = "".join(letter if letter.isprintable() else " " for letter in first_line[:150])
+            text = shortened(text, max(1, self._limits[1] - 50))  # and its mark
             with self._changed:
-                self._batch.add(text, record.levelno, subject)
+                self._batch.add(record.levelno, subject, text)
                 self._changed.notify_all()
-            self._hire()
+            if self._thread is None or not self._thread.is_alive():
+                self._forget = self._forget or exit_hooks.add(self._flush_last)
+                self._thread = threading.Thread(target=self._work, name="wlsmtp-log", daemon=True)
+                self._thread.start()
         except Exception:
             self.handleError(record)
-
-    def _hire(self) -> None:
-        if self._thread is None or not self._thread.is_alive():
-            if self._forget is None:
-                self._forget = exit_hooks.add(self._at_exit)
-            self._thread = threading.Thread(target=self._work, name="wlsmtp-log", daemon=True)
-            self._thread.start()
 
     def _work(self) -> None:
         while not self._is_closed:
             with self._changed:
                 while (pause := self._pause()) != 0 and not self._is_closed:
                     self._changed.wait(pause)
-            self._send_batch()
+            self._send()
 
-    def _send_batch(self) -> None:
+    def _send(self) -> None:
+        """Mail the queue. What cannot be sent for now stays at its head."""
         with self._changed:
-            batch, self._batch = self._batch, self._new_batch()
+            batch, self._batch = self._batch, _Batch(self._limits)
             self._is_sending, self._is_urgent = True, False
             self._times.append(time.monotonic())
-        left = self._send(batch) if batch.texts else batch
+        left = _Batch(self._limits)
+        try:
+            if batch.texts:
+                self.session.send(self._mail(*batch.mail()))
+        except Exception as error:
+            self._say(f"a mail with {len(batch)} log records was not sent: {error}")
+            if isinstance(error, SMTPError) and error.temporary:
+                left = batch
+            elif not (isinstance(error, SMTPError) and error.ambiguous):
+                left.lost = len(batch)
         with self._changed:
-            later, self._batch = self._batch, left
+            later, self._batch, self._is_sending = self._batch, left, False
+            left.add(later.level, later.subject, *later.texts)
             left.dropped, left.lost = left.dropped + later.dropped, left.lost + later.lost
-            for text in later.texts:
-                left.add(text, later.level, later.subject)
-            self._is_sending = False
             self._changed.notify_all()
 
     def _pause(self) -> float | None:
         """Seconds until the next mail; None while there is nothing to send."""
-        if not self._batch.texts:
-            return None
-        if self._is_urgent or not self._times:
-            return 0
-        due = self._times[-1] + self.interval
-        if len(self._times) == self.max_per_hour:
-            due = max(due, self._times[0] + 3600)
-        return max(0, due - time.monotonic())
-
-    def _send(self, batch: Batch) -> Batch:
-        """Send a mail. Returns what the next one is to say."""
-        nothing = self._new_batch()
-        try:
-            self.session.send(self._mail(batch.title, batch.text))
-        except Exception as error:
-            say(f"a mail with {len(batch)} log records was not sent: {error}")
-            if isinstance(error, SMTPError) and error.temporary:
-                return batch
-            if not (isinstance(error, SMTPError) and error.ambiguous):
-                nothing.lost = len(batch)
-        return nothing
-
-    def _new_batch(self) -> Batch:
-        return Batch(self.max_records, self.max_characters)
+        if self._is_urgent or not (self._batch.texts and self._times):
+            return 0 if self._batch.texts else None
+        pause = 3600 if len(self._times) == self.max_per_hour else 0
+        return max(0, max(self._times[-1] + self.interval, self._times[0] + pause) - time.monotonic())
 
     def _mail(self, subject: str, text: str) -> Message:
         headers = {"Auto-Submitted": "auto-generated"}  # so that no vacation answers (RFC 3834)
@@ -165,34 +168,33 @@ class MailHandler(logging.Handler):
         with self._changed:
             self._is_urgent = bool(self._batch.texts)
             self._changed.notify_all()
-            if has_worker and not self._changed.wait_for(
-                lambda: not (self._is_urgent or self._is_sending), self._time_left()
-            ):
+            left = (self._end or time.monotonic() + self.close_timeout) - time.monotonic()
+            if has_worker and not self._changed.wait_for(lambda: not (self._is_urgent or self._is_sending), left):
                 if not self._is_late:
-                    say(f"log records were not mailed within {self.close_timeout:g} seconds")
+                    self._say(f"log records were not mailed within {self.close_timeout:g} seconds")
                 self._is_late = self._end is not None
         if not has_worker and self._is_urgent:  # a late end of the program, when no thread can be started
-            self._send_batch()
+            self._send()
 
-    def _time_left(self) -> float:
-        return self.close_timeout if self._end is None else max(0.0, self._end - time.monotonic())
-
-    def _at_exit(self) -> None:
-        """Before ``logging`` closes its handlers, when it is too late for some that sending needs."""
-        self._end = time.monotonic() + self.close_timeout
+    def _flush_last(self) -> None:
+        """At the end, and before ``logging`` closes its handlers, when it is too late for some that sending needs."""
+        self._end = self._end or time.monotonic() + self.close_timeout
         self.flush()
 
     def close(self) -> None:
         """Send what is in the queue, and mail nothing more. Called at the end of the program by ``logging``."""
         if self._process != os.getpid():
             self._begin()
-        self._end = time.monotonic() + self._time_left()
-        self.flush()
+        self._flush_last()
         self._is_closed = True
         with self._changed:
             self._changed.notify_all()
         if self._forget is not None:
             self._forget()
         if self._owns_session:
-            self.session.close(timeout=max(0.1, self._time_left()))
+            self.session.close(timeout=max(0.1, (self._end or 0) - time.monotonic()))
         super().close()
+
+    def _say(self, words: str) -> None:
+        if logging.raiseExceptions and sys.stderr:  # as handlers do
+            sys.stderr.write(f"wlsmtp: {words}\n")
