@@ -48,9 +48,9 @@ class Mailer:
         self.announce: Announcer = Announcer(config.listeners)
         self._context = Context(config, io, self.announce)
         self.transport: Transport = transport_of(self._context)
-        self._delivering = audited(self.transport)
-        self.accounts: Accounts = Accounts(self._context, self.transport)
-        self._intake = Intake(self._context, self.transport)
+        self._transport = audited(self.transport)
+        self.accounts: Accounts = Accounts(self._context, self._transport)
+        self._intake = Intake(self._context, self._transport)
         self._hooks = Hooks(config, io)
         self._is_closed = False
         self._spoolers = self._keep_spoolers() if config.mode is Mode.ASYNC else None
@@ -66,7 +66,7 @@ class Mailer:
         outbox, rules = make_outbox(self.config.outbox), Rules(self.config.outbox_retry, self.config.all_or_nothing)
         pace = pace_of(self.config, outbox)
         hire = partial(
-            Worker, AuditedOutbox(outbox), self._delivering, rules, self.io, self.announce,
+            Worker, AuditedOutbox(outbox), self._transport, rules, self.io, self.announce,
             deadlines=self.deadlines, count=self.accounts.count, sign=self._intake.signed,
         )  # fmt: skip
 
@@ -76,7 +76,7 @@ class Mailer:
                 hint = "Close the session there first, or make one for each event loop"
                 raise ConfigError(words, stage=Stage.SETTINGS, hint=hint)
             return Spooler(
-                self.config, outbox, self.transport, self.io, self.deadlines, hire, self, is_closed=self._is_closed,
+                self.config, outbox, self._transport, self.io, self.deadlines, hire, self, is_closed=self._is_closed,
                 pace=pace, after_send=self._hooks.after if self._hooks.has_after else None,
             )  # fmt: skip
 
@@ -114,7 +114,7 @@ class Mailer:
     @property
     def capabilities(self) -> Capabilities | None:
         """The capabilities of the server, if it has announced them."""
-        return self.transport.capabilities
+        return self._transport.capabilities
 
     async def open(self) -> None:
         """Connect and log in now rather than at the first message. In mode ``async``, begin to work."""
@@ -122,7 +122,7 @@ class Mailer:
         if self._spoolers is not None:
             await self.spooler.open()
         else:
-            await self.transport.open(self.deadlines())
+            await self._transport.open(self.deadlines())
         self._is_closed = False
 
     async def enter(self) -> None:
@@ -143,18 +143,18 @@ class Mailer:
             if spooler is not None:
                 await spooler.close(deadlines, drain=drain)
             else:
-                await self.transport.close(deadlines)
+                await self._transport.close(deadlines)
         finally:
             await close_abandoned(self.io)
 
     async def verify(self, timeout: float | None = None) -> ServerInfo:
         """Connect, log in, and return what the server offers."""
         await close_abandoned(self.io)
-        return await self.transport.verify(self.deadlines(timeout))
+        return await self._transport.verify(self.deadlines(timeout))
 
     async def examine(self, timeout: float | None = None) -> Mapping[str, str]:
         """Probe the server's behaviour without mail."""
-        return await self.transport.examine(self.deadlines(timeout))
+        return await self._transport.examine(self.deadlines(timeout))
 
     async def send(
         self,
@@ -223,17 +223,17 @@ class Mailer:
             return posting.receipts(items)
         if within is not None:
             raise _needs_outbox({"within": True})
-        receipts = Batch(self._context, self._delivering, self._intake, self.accounts, items, connections).receipts()
+        receipts = Batch(self._context, self._transport, self._intake, self.accounts, items, connections).receipts()
         return self._hooks.after_each(receipts) if self._hooks.has_after else receipts
 
     async def _deliver(self, mail: Mail, timeout: float | None) -> Receipt:
         deadlines, content = self.deadlines(timeout), mail.content
-        outcome, attempts = await self._delivering.deliver(mail.envelope, content, deadlines), 1
+        outcome, attempts = await self._transport.deliver(mail.envelope, content, deadlines), 1
         if outcome.error is not None:
             state = RetryState(mail.envelope, self.config, self.announce, content.message_id)
 
             async def attempt(to: Envelope) -> Outcome:
-                return await self._delivering.deliver(to, content, deadlines)
+                return await self._transport.deliver(to, content, deadlines)
 
             outcome, attempts = await keep_trying(outcome, attempt, state, self.io, deadlines)
         return self.accounts.receipt_for(outcome, content, attempts, self.io.now() - deadlines.began)

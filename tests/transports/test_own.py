@@ -33,6 +33,7 @@ from wlsmtp import (
     Status,
 )
 from wlsmtp.events import Event, Retrying
+from wlsmtp.smtp.connection import ServerInfo
 from wlsmtp.testing.transport_contract import TransportContract
 from wlsmtp.transports import (
     ByDomainTransport,
@@ -591,3 +592,103 @@ def test_an_error_of_the_input_is_not_the_transports(world: World, kind: type[Ra
         for receipt in session.send_many(messages()):
             receipts.append(receipt)  # noqa: PERF402 - kept when it raises
     assert [receipt.status for receipt in receipts] == [Status.SENT]
+
+
+class FailsAround(MemoryTransport):
+    """Raises what it must not in everything but ``deliver``."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    async def open(self, deadlines: Deadlines) -> None:
+        raise self.error
+
+    async def close(self, deadlines: Deadlines) -> None:
+        raise self.error
+
+    async def verify(self, deadlines: Deadlines) -> ServerInfo:
+        raise self.error
+
+    async def examine(self, deadlines: Deadlines) -> dict[str, str]:
+        raise self.error
+
+
+class Closes(MemoryTransport):
+    closed = 0
+
+    async def close(self, deadlines: Deadlines) -> None:
+        self.closed += 1
+
+
+AROUND = [(OSError, ConnectionFailed), (TimeoutError, DeadlineExceeded), (LookupError, SMTPError)]
+
+
+@pytest.mark.parametrize("method", ["open", "verify", "examine", "close"])
+@pytest.mark.parametrize(("raised", "expected"), AROUND)
+def test_what_is_raised_around_a_delivery_is_an_error_of_this_package(
+    world: World, raised: type[Exception], expected: type[SMTPError], method: str
+) -> None:
+    session = world.session(transport=FailsAround(raised("secret")))
+    with pytest.raises(expected, match=rf"FailsAround\.{method} raised {raised.__name__}") as caught:
+        getattr(session, method)()
+    assert type(caught.value) is expected
+    assert isinstance(caught.value.__cause__, raised)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_member_that_raises_when_it_is_opened_is_one_that_is_down(world: World) -> None:
+    other = MemoryTransport()
+    session = world.session(transport=FailoverTransport(FailsAround(OSError()), other))
+    session.open()
+    with pytest.raises(ConnectionFailed):
+        session.close()
+
+
+@pytest.mark.parametrize("error", [OSError(), LookupError()])
+@pytest.mark.parametrize(
+    "kind", [FailoverTransport, lambda *both: ByDomainTransport(dict(zip("ab", both, strict=True)))]
+)
+def test_a_member_that_raises_when_it_is_closed_leaves_no_other_open(
+    world: World, kind: Callable[..., Transport], error: Exception
+) -> None:
+    other = Closes()
+    session = world.session(transport=kind(FailsAround(error), other))
+    with pytest.raises(SMTPError, match=r"FailsAround\.close raised"):
+        session.close()
+    assert other.closed == 1
+
+
+def test_a_worker_sends_although_its_transport_raises_when_it_is_opened(world: World) -> None:
+    transport = FailsOnce()
+    with world.session(transport=transport, mode="async") as session:
+        session.close()
+        session.open()
+        pending = session.send(Message(sender="ann@example.com", to=TO, text="x"))
+        assert session.wait(pending).status is Status.SENT
+
+
+def test_a_method_that_is_not_async_is_named(world: World) -> None:
+    session = world.session(transport=OpensAtOnce())
+    with pytest.raises(ConfigError, match=r"OpensAtOnce\.open must be 'async def'"):
+        session.open()
+
+
+class FailsOnce(MemoryTransport):
+    times = 0
+
+    async def open(self, deadlines: Deadlines) -> None:
+        self.times += 1
+        if self.times == 1:
+            raise OSError
+
+
+class OpensAtOnce(MemoryTransport):
+    def open(self, deadlines: Deadlines) -> None:  # type: ignore[override]
+        return
+
+
+@pytest.mark.parametrize("face", [SMTPSession, AsyncSMTPSession])
+def test_the_transport_of_a_session_is_the_one_that_was_given(face: type[SMTPSession | AsyncSMTPSession]) -> None:
+    transport = FailsOnce()
+    assert face(transport=transport).transport is transport

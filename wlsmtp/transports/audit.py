@@ -1,10 +1,11 @@
 """Checks what a third-party transport reports: each recipient of the envelope has one result, each message one
-outcome. What is missing or cannot be used is in doubt, so no receipt says more than is known."""
+outcome. What is missing or cannot be used is in doubt, so no receipt says more than is known. Errors are those of this
+package."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,28 +13,30 @@ from wlsmtp.errors import ConfigError, OutcomeUnknown, SMTPError, Stage
 from wlsmtp.events import log
 from wlsmtp.receipt import Outcome, RecipientResult, RecipientStatus
 from wlsmtp.results.reply import Reply
-from wlsmtp.transports.base import Transport, raised
+from wlsmtp.transports.base import Transport, failure, raised
 
 if TYPE_CHECKING:
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
     from wlsmtp.message.mail import Mail
+    from wlsmtp.smtp.connection import ServerInfo
     from wlsmtp.smtp.deadlines import Deadlines
 
 _MOST_FAILURES = 3
 """A stream that raises is begun again for the messages to come, unless so many in a row have raised."""
+_METHODS = ("deliver", "deliver_many", "open", "close", "verify", "examine")
 _HINT = "It may or may not have been delivered: its deliver must return one result for each recipient of the envelope"
 
 
 def audited(transport: Transport) -> Transport:
-    """Return the transport; a third-party one with its outcomes checked."""
-    methods = (transport.deliver, transport.deliver_many)
+    """Return the transport; a third-party one with its outcomes and errors checked."""
+    methods = (getattr(transport, name) for name in _METHODS)
     is_ours = all((getattr(method, "__module__", None) or "").startswith("wlsmtp.") for method in methods)
     return transport if is_ours else cast("Transport", _Audited(transport))
 
 
 class _Audited:
-    """A third-party transport, with its outcomes checked."""
+    """A third-party transport, with its outcomes and errors checked."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -41,6 +44,30 @@ class _Audited:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
+
+    async def open(self, deadlines: Deadlines) -> None:
+        await self._ask("open", deadlines)
+
+    async def close(self, deadlines: Deadlines) -> None:
+        await self._ask("close", deadlines)
+
+    async def verify(self, deadlines: Deadlines) -> ServerInfo:
+        return cast("ServerInfo", await self._ask("verify", deadlines))
+
+    async def examine(self, deadlines: Deadlines) -> Mapping[str, str]:
+        return cast("Mapping[str, str]", await self._ask("examine", deadlines))
+
+    async def _ask(self, name: str, deadlines: Deadlines) -> Any:
+        method = f"{self._transport.name}.{name}"
+        try:
+            result: Any = getattr(self._transport, name)(deadlines)
+            if hasattr(result, "__await__"):
+                return await result
+        except SMTPError:
+            raise
+        except Exception as error:
+            raise failure(method, error, Stage.CONNECT) from error
+        raise ConfigError(f"{method} must be 'async def'", stage=Stage.SETTINGS)
 
     async def deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Outcome:
         name = self._transport.name

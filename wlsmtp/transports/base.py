@@ -54,25 +54,32 @@ def interrupted(envelope: Envelope, status: RecipientStatus, cause: BaseExceptio
 def raised(method: str, envelope: Envelope, status: RecipientStatus, cause: Exception) -> Outcome:
     """Return the outcome of a message whose delivery by a third-party ``method`` raised what it must not: the same for
     all recipients."""
+    error = failure(method, cause, Stage.CONTENT)
+    if status is RecipientStatus.ACCEPTED:
+        return Outcome.of(envelope.addresses, status)
+    if status is not RecipientStatus.NOT_SENT:
+        hint = "It may or may not have been delivered: sending it again may deliver it twice"
+        error = OutcomeUnknown(error.message, stage=Stage.CONTENT, hint=hint)
+        error.__cause__ = cause
+    if MUST_NOT_RAISE not in getattr(cause, "__notes__", ()):
+        cause.add_note(MUST_NOT_RAISE)
+    return Outcome.of(envelope.addresses, status, error=error)
+
+
+def failure(method: str, cause: Exception, stage: Stage) -> SMTPError:
+    """Return the error for what a third-party ``method`` raised before anything was sent, and log where it did."""
     words = f"{method} raised {type(cause).__name__}"
     *_, (frame, line) = walk_tb(cause.__traceback__)
     log.error("%s in %s, line %d", words, frame.f_code.co_filename, line)  # what it says may repeat a secret
-    if status is RecipientStatus.ACCEPTED:
-        return Outcome.of(envelope.addresses, status)
     error: SMTPError
-    if status is not RecipientStatus.NOT_SENT:
-        hint = "It may or may not have been delivered: sending it again may deliver it twice"
-        error = OutcomeUnknown(words, stage=Stage.CONTENT, hint=hint)
-    elif isinstance(cause, TimeoutError):
-        error = DeadlineExceeded(words, stage=Stage.CONTENT)
+    if isinstance(cause, TimeoutError):
+        error = DeadlineExceeded(words, stage=stage)
     elif isinstance(cause, OSError):
-        error = ConnectionFailed(words, stage=Stage.CONTENT)
+        error = ConnectionFailed(words, stage=stage)
     else:
-        error = SMTPError(words, stage=Stage.CONTENT, hint="Nothing was sent")
-    if MUST_NOT_RAISE not in getattr(cause, "__notes__", ()):
-        cause.add_note(MUST_NOT_RAISE)
+        error = SMTPError(words, stage=stage, hint="Nothing was sent")
     error.__cause__ = cause
-    return Outcome.of(envelope.addresses, status, error=error)
+    return error
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from wlsmtp.smtp.connection import ServerInfo
 from wlsmtp.smtp.deadlines import Deadlines
 from wlsmtp.transports.audit import audited
 from wlsmtp.transports.base import Context, Transport, noting
-from wlsmtp.transports.members import total
+from wlsmtp.transports.members import close_all, total
 from wlsmtp.transports.registry import Given, make_transport
 from wlsmtp.wire.address import Address, parse_address
 
@@ -108,9 +108,8 @@ class ByDomainTransport(Transport):
             await transport.open(deadlines)
 
     async def close(self, deadlines: Deadlines) -> None:
-        """Close all routes."""
-        for transport in self._routes.values():
-            await transport.close(deadlines)
+        """Close all routes. Raises the first error, when all are closed."""
+        await close_all(self._routes.values(), deadlines)
 
     async def verify(self, deadlines: Deadlines) -> ServerInfo:
         """Check all routes; return the result of the last one."""

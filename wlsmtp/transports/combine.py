@@ -22,7 +22,7 @@ from wlsmtp.smtp.connection import ServerInfo
 from wlsmtp.smtp.deadlines import Deadlines
 from wlsmtp.transports.audit import audited
 from wlsmtp.transports.base import Context, Transport, noting
-from wlsmtp.transports.members import Member, Source, spread, total
+from wlsmtp.transports.members import Member, Source, close_all, spread, total
 from wlsmtp.transports.registry import Given, make_transport
 from wlsmtp.wire.extensions import Capabilities
 
@@ -171,9 +171,8 @@ class FailoverTransport(Transport):
             raise failures[-1]
 
     async def close(self, deadlines: Deadlines) -> None:
-        """Close all members."""
-        for member in self._members:
-            await member.transport.close(deadlines)
+        """Close all members. Raises the first error, when all are closed."""
+        await close_all((member.transport for member in self._members), deadlines)
 
     async def verify(self, deadlines: Deadlines) -> ServerInfo:
         """Return the result of the first member that works. Raises the last error if none does."""

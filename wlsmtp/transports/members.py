@@ -19,6 +19,7 @@ from wlsmtp.results.statistics import PoolStatistics
 
 if TYPE_CHECKING:
     from wlsmtp.message.mail import Mail
+    from wlsmtp.smtp.deadlines import Deadlines
     from wlsmtp.transports.base import Transport
 
 _OF_THE_MESSAGE = (SenderRefused, RecipientsRefused, ContentRefused, MessageError, ExtensionMissing)
@@ -99,6 +100,18 @@ def spread(weights: Sequence[int]) -> list[int]:
         behind[chosen] -= sum(weights)
         turns.append(chosen)
     return turns
+
+
+async def close_all(transports: Iterable[Transport], deadlines: Deadlines) -> None:
+    """Close each of them; then raise the first error, if there is one."""
+    errors = list[SMTPError]()
+    for transport in transports:
+        try:
+            await transport.close(deadlines)
+        except SMTPError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 def total(transports: Iterable[Transport]) -> PoolStatistics | None:
