@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,10 @@ from wlsmtp import (
 )
 from wlsmtp.errors import Stage
 from wlsmtp.events import Event, Retrying
-from wlsmtp.outbox import spooler, worker
-from wlsmtp.outbox.base import Entry
+from wlsmtp.outbox import leased, spooler, worker
+from wlsmtp.outbox.base import Entry, Outbox
+from wlsmtp.outbox.sqlite import SQLiteOutbox
+from wlsmtp.outbox.verdict import after_try
 from wlsmtp.receipt import Outcome
 from wlsmtp.results.reply import Reply
 from wlsmtp.testing import SMTPServer
@@ -140,7 +143,7 @@ def test_the_worker_outlives_an_outbox_that_fails_for_longer(
         session.wait(session.send(message(subject="first")), 20)
         assert session.wait(session.send(message(subject="second")))
         [first, _second] = session.receipts()
-    assert first.status is Status.SENT and first.interruptions == 1
+    assert first.status is Status.SENT and first.interruptions == 0
     assert len(transport.messages) == 2, "the first went again, although this program knows its outcome"
 
 
@@ -215,6 +218,98 @@ def test_what_an_outbox_returns_and_raises_is_named(
         is_broken = False
         assert session.wait(pending, 20)
     assert len(transport.messages) == 1
+
+
+class Handler(Exception):
+    """What a signal handler raises, such as a soft time limit."""
+
+
+def raising(function: Any, error: BaseException, times: int) -> Any:
+    """``function``, which raises before it does anything, so many times."""
+    left = [error] * times
+
+    @wraps(function)
+    def raises(*arguments: Any, **named: Any) -> Any:
+        if left:
+            raise left.pop()
+        return function(*arguments, **named)
+
+    return raises
+
+
+class TestInterruptions:
+    @pytest.mark.parametrize(("error", "times"), [(Handler(), 1), (MemoryError(), 5), (OSError(), 5)])
+    def test_what_is_no_fault_of_the_message_is_not_held_against_it(
+        self, world: World, error: Exception, times: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(leased, "_prepare", raising(leased._prepare, error, times))
+        transport = MemoryTransport()
+        with world.session("localhost", mode="async", transport=transport, retry=QUICK) as session:
+            final = session.wait(session.send(message()), 20)
+        assert final.status is Status.SENT and len(transport.messages) == 1
+
+    @pytest.mark.parametrize("outbox", ["memory:", "sqlite"])
+    def test_a_known_outcome_is_stored_although_its_receipt_could_not_be_made_at_first(
+        self, world: World, outbox: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("wlsmtp.outbox.worker.after_try", raising(after_try, Handler(), 1))
+        outbox = outbox if outbox == "memory:" else f"sqlite:///{tmp_path}/outbox.db"
+        transport = MemoryTransport()
+        with world.session("localhost", mode="async", outbox=outbox, transport=transport, retry=QUICK) as session:
+            final = session.wait(session.send(message()), 20)
+        assert (final.status, final.interruptions, len(transport.messages)) == (Status.SENT, 0, 1)
+
+    @pytest.mark.parametrize("kind", [MemoryOutbox, SQLiteOutbox])
+    @pytest.mark.parametrize("error", [Handler(), OutboxError("broken off", stage=Stage.SETTINGS)])
+    def test_mail_of_a_claim_whose_result_was_lost_does_not_wait_for_the_end_of_its_lease(
+        self, world: World, kind: type[Outbox], error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        left, claim = [error], kind.claim
+
+        async def loses(self: Outbox, owner: str, limit: int) -> list[Entry]:
+            claimed = await claim(self, owner, limit)
+            if claimed and left:
+                raise left.pop()
+            return claimed
+
+        monkeypatch.setattr(kind, "claim", loses)
+        outbox = MemoryOutbox() if kind is MemoryOutbox else SQLiteOutbox(tmp_path / "outbox.db", lease=3600)
+        transport = MemoryTransport()
+        with world.session("localhost", mode="async", outbox=outbox, transport=transport, retry=QUICK) as session:
+            final = session.wait(session.send(message()), 20)
+        assert not left and (final.status, final.interruptions) == (Status.SENT, 0)
+        assert len(transport.messages) == 1
+
+    def test_an_outbox_that_fails_at_a_claim_leaves_the_messages_in_flight_alone(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        claim, failures = MemoryOutbox.claim, [OutboxError("full", stage=Stage.SETTINGS)]
+
+        async def fails(self: MemoryOutbox, owner: str, limit: int) -> list[Entry]:
+            claimed = await claim(self, owner, 1)
+            if not claimed and failures:
+                raise failures.pop()
+            return claimed
+
+        monkeypatch.setattr(MemoryOutbox, "claim", fails)
+        with (
+            SMTPServer() as server,
+            world.session(server.host, server.port, mode="async", outbox="memory:", retry=QUICK) as session,
+        ):
+            finals = [session.wait(one, 20) for one in session.send_all([message()] * 5)]
+            assert not failures and len(server.messages) == 5
+        assert [(final.status, final.interruptions) for final in finals] == [(Status.SENT, 0)] * 5
+
+    @pytest.mark.parametrize("place", ["_housekeeping", "_pause_before_next_look", "_wait_for_work"])
+    def test_a_worker_that_fails_outside_a_delivery_goes_on(
+        self, world: World, place: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(worker, "WRITE_RETRY_PAUSE", 0.01)
+        monkeypatch.setattr(worker.Worker, place, raising(getattr(worker.Worker, place), Handler(), 2))
+        transport = MemoryTransport()
+        with world.session("localhost", mode="async", transport=transport, retry=QUICK) as session:
+            assert session.wait(session.send(message(), send_at=0.05), 20).status is Status.SENT
+        assert len(transport.messages) == 1
 
 
 class TestPauses:

@@ -7,18 +7,17 @@ leaves a doubt only in that time.
 from __future__ import annotations
 
 import uuid
-from collections import deque
 from contextlib import aclosing, suppress
-from functools import partial
 from typing import TYPE_CHECKING
 
-from wlsmtp.errors import ConfigError, MessageError, OutboxError, SMTPError, Stage
+from wlsmtp.errors import ConfigError, MessageError, OutboxError, SMTPError
 from wlsmtp.events import Interrupted, Retrying, log
 from wlsmtp.io.order import Rank
 from wlsmtp.outbox.clock import Clock
+from wlsmtp.outbox.leased import CLAIMED, Given, Leased, Renewal, Share, Tried, prepared
 from wlsmtp.outbox.lifecycle import State, WorkerLife
-from wlsmtp.outbox.verdict import abandoned, after_try, concerns_all, expired, was_raised
-from wlsmtp.receipt import Outcome, Status
+from wlsmtp.outbox.verdict import abandoned, after_try, concerns_all, expired, interrupted, was_raised
+from wlsmtp.receipt import Outcome
 from wlsmtp.retry import pause_between
 
 if TYPE_CHECKING:
@@ -35,12 +34,6 @@ if TYPE_CHECKING:
     from wlsmtp.smtp.deadlines import Deadlines
     from wlsmtp.transports.base import Transport
 
-CLAIMED = 100
-"""Mails leased at once: few, so that a death leaves few in doubt, and urgent mail need not wait long."""
-FIRST_CLAIM = 10
-"""Mails leased by a worker that has not delivered any yet."""
-RECENT = 1.0
-"""Seconds that count for how many mails are leased at once."""
 POLL_INTERVAL = 1.0
 """Seconds after which a shared outbox is checked for the mail of other programs."""
 IDLE_EXIT_AFTER = 1.0
@@ -86,26 +79,20 @@ class Worker:
         self._finish = finish
         self._stays = stays
         self._owner = uuid.uuid4().hex
+        self._renewal = Renewal(outbox, self._owner, io)
         self._changed = io.condition(Rank.WORKER_CHANGED)
-        self._ending = io.condition(Rank.WORKER_CHANGED)
-        self._claimed: deque[Entry] = deque()
-        """Mail leased to this worker, and not given to the transport yet."""
-        self._has_no_leases = False
-        """True if everything that it had claimed is settled or returned."""
-        self._in_flight: deque[tuple[Entry, Mail]] = deque()
-        """Mail given to the transport, in order, without an outcome yet."""
+        self._leased = Leased()
+        self._owed: list[Entry] = []
+        """New states of leased mail that could not be stored."""
         self._given_at: dict[str, float] = {}
         """When each was given to the transport, by the ids of their receipts."""
-        self._given: list[tuple[Entry, Outcome]] = []
-        """Outcomes that are being stored."""
+        self._feed_failure: OutboxError | None = None
+        """Why no more mail could be claimed in this round."""
         self._was_asked = False
         """True if the transport has asked for mail in this round."""
         self._empty_rounds = 0
         """Consecutive rounds in which there was no mail to claim."""
-        self._is_claiming = False
-        """True if the outbox may have leased mail that the worker does not know of."""
-        self._delivered: deque[tuple[float, int]] = deque()
-        """When there were outcomes, by ``IO.now``, and how many."""
+        self._share = Share()
         self._failures = 0
         """Consecutive failures that affect all mail."""
         self._paused_until = 0.0
@@ -172,39 +159,70 @@ class Worker:
         self._clock_is_ahead_by(self._outbox.unix_time())
         if not self.lifecycle.move(State.RUNNING):
             return  # stopped before it began, or abandoned by its creator
-        keeper = self._lease_keeper()
         try:
             self._answered = self._calls
             await self._run_round()
-            while not once and await self._wait_for_work():
+            while not once and await self._has_more_to_do():
                 await self._run_round()
         finally:
-            await self._end(keeper)
+            try:
+                self._owe()
+                with suppress(OutboxError):  # the leases end
+                    await self._pay()
+            finally:
+                await self._end()
 
-    def _lease_keeper(self) -> Task[None] | None:
+    async def _has_more_to_do(self) -> bool:
         try:
-            return self._io.spawn(self._keep_leases(), "wlsmtp-outbox-leases")
-        except OSError:
-            if self._io.is_ending:  # what is on its way is lost to others after a lease
-                return None
-            raise
+            return await self._wait_for_work()
+        except Exception:  # for example of a signal handler
+            log.exception("the worker of the outbox failed, and goes on after a pause")
+            await self._io.sleep(WRITE_RETRY_PAUSE)
+            return self.state is State.RUNNING
 
-    async def _end(self, keeper: Task[None] | None) -> None:
+    async def _end(self) -> None:
         self.lifecycle.move(State.STOPPING)
         if self._listener is not None:
             self._listener.cancel()  # a thread ends within a LISTEN_INTERVAL, and nobody waits for it
-        async with self._ending:
-            self._has_no_leases = True
-            self._ending.notify_all()
-        if keeper is not None:
-            with suppress(TimeoutError):
-                await keeper.wait(self._io.now() + self._outbox.lease)
+        await self._renewal.end()
 
-    def _abandon_claims(self) -> None:
-        """Give up mail in flight without an outcome: it belongs to the old owner name, whose leases nobody renews."""
-        self._owner = uuid.uuid4().hex
-        self._in_flight.clear()
+    def _conclude(self, failure: Exception | None = None) -> tuple[Tried, Given]:
+        """Decide about all mail that the transport has: after its ``failure``, or if it was interrupted. Return
+        outcomes that may not be stored yet, and the mail of which it reports nothing."""
+        told, in_flight = self._leased.unfinished()
+        doubts: Given = []
+        for entry, mail in in_flight:
+            if failure is not None:
+                told.append((entry, abandoned(entry, failure, mail.known)))
+            elif mail.known is None:
+                doubts.append((entry, mail))
+            elif mail.known.is_certainly_not_sent:
+                self._leased.claimed.append(entry)
+            else:
+                told.append((entry, mail.known))
+        self._leased.conclude(told, doubts)
+        return told, doubts
+
+    def _owe(self) -> None:
+        """Keep the states of all leased mail until the outbox can be used again; its leases are renewed until then.
+        What may have been delivered counts as interrupted."""
+        now = self._outbox.unix_time()
+        told, in_flight = self._conclude()
+        doubts = [interrupted(entry, now) for entry, _ in in_flight]
+        self._owed += doubts + [after_try(entry, outcome, self._rules, now) for entry, outcome in told]
+        self._leased.conclude([], [])
         self._reclaims = True
+        for entry in doubts:
+            self._announce(Interrupted(entry.receipt))
+
+    async def _pay(self) -> None:
+        """Store what is owed, and return what was claimed before the outbox or this worker failed."""
+        if self._owed:
+            await self._record([entry for entry in self._owed if await self._has(entry)])
+            self._owed = []
+        if self._leased.is_claiming:
+            await self._leased.find_claims(self._outbox, self._owner)
+        await self._give_back()
 
     async def _wait_for_work(self) -> bool:
         """Return True once there may be work; False when it is time to end."""
@@ -281,18 +299,24 @@ class Worker:
         """Send all due mail, whatever happens to the outbox."""
         self._is_in_round = True
         try:
+            self._renewal.start()
+            await self._pay()
             await self._housekeeping()
             await self._work()
         except OutboxError as error:
             log.error("the outbox cannot be used: %s", error)
-            self._abandon_claims()
+            self._owe()
             self._pause(error, is_passing=True)
+        except Exception as failure:  # for example of a signal handler
+            log.exception("the worker of the outbox failed, and goes on after a pause")
+            self._owe()
+            self._pause(SMTPError(f"The worker of the outbox failed: {type(failure).__name__}"), is_passing=True)
         self._is_in_round = False
         await self._finish([])
 
     async def _work(self) -> None:
         """Send all due mail, as one stream through the transport."""
-        self._given, self._is_claiming, self._was_asked = [], False, False
+        self._was_asked, self._feed_failure = False, None
         self._empty_rounds += 1
         self._given_at.clear()
         try:
@@ -301,9 +325,10 @@ class Worker:
                 aclosing(self._transport.deliver_many(mails, self._deadlines)) as delivering,
             ):
                 async for outcomes in delivering:
-                    self._given = [(self._in_flight.popleft()[0], outcome) for outcome in outcomes]
-                    await self._settle(self._given)
-                    self._given = []
+                    await self._settle(self._leased.told(outcomes))
+                    self._leased.stored()
+            if self._feed_failure is not None:
+                raise self._feed_failure
             if not self._was_asked:  # a third-party one, which would end each stream like this one
                 self._pause(
                     SMTPError(f"{self._transport.name} ended the stream before it had read any mail"), is_passing=True
@@ -312,106 +337,76 @@ class Worker:
             raise
         except Exception as failure:  # a transport must not raise; its mail is in doubt then
             log.exception("the transport failed")
-            await self._settle([(entry, abandoned(entry, failure, mail.known)) for entry, mail in self._taken()])
+            await self._settle_interrupted(failure)
             self._pause(SMTPError(f"The transport failed: {type(failure).__name__}"), is_passing=True)
         except BaseException:  # the event loop is ending
             await self._settle_interrupted()
             raise
         finally:
-            await self._give_back()
+            try:
+                await self._give_back()
+            except OutboxError:
+                self._reclaims = True  # the next round returns it
 
-    async def _settle_interrupted(self) -> None:
-        """Store what is certain about the mail in flight, and return what was certainly not sent. Mail that the
-        transport does not report on is reclaimed later, as after the death of the program."""
-        tried = [(entry, outcome) for entry, outcome in self._given if await self._has(entry)]
-        in_flight = self._taken()
-        for entry, mail in in_flight:
-            if mail.known is not None and mail.known.is_certainly_not_sent:
-                self._claimed.append(entry)
-            elif mail.known is not None:
-                tried.append((entry, mail.known))
-        await self._settle(tried)
-        if self._is_claiming:
-            self._is_claiming = False
-            await self._find_claims({entry.receipt.id for entry, _ in in_flight})
+    async def _settle_interrupted(self, failure: Exception | None = None) -> None:
+        """Store what is certain about the mail in flight, and return what was certainly not sent."""
+        told, doubts = self._conclude(failure)
+        await self._settle([(entry, outcome) for entry, outcome in told if await self._has(entry)])
+        if self._leased.is_claiming:
+            await self._leased.find_claims(self._outbox, self._owner)
+        self._leased.conclude([], doubts)
 
     async def _has(self, entry: Entry) -> bool:
-        """Return whether the outcome of a mail is not stored yet."""
+        """Return whether a mail is still leased to this worker."""
         known = await self._outbox.get(entry.receipt.id)
         return known is not None and known.owner == self._owner
 
-    async def _find_claims(self, known: set[str]) -> None:
-        """Find mail leased by a claim whose result was lost: nobody else could have it before its lease ends."""
-        page = await self._outbox.page((Status.PENDING,), None, CLAIMED)
-        while page:
-            mine = (entry for entry in page if entry.owner == self._owner)
-            self._claimed.extend(entry for entry in mine if entry.receipt.id not in known)
-            page = await self._outbox.page((Status.PENDING,), page[-1], CLAIMED)
-
-    def _taken(self) -> list[tuple[Entry, Mail]]:
-        taken = list(self._in_flight)
-        self._in_flight.clear()
-        return taken
-
     async def _feed(self) -> AsyncGenerator[Mail, None]:
-        """Yield due mail, claimed as the transport takes it. It ends rather than wait: so the transport finishes."""
+        """Yield due mail, claimed as the transport takes it. It ends rather than wait, and when the outbox fails: so
+        the transport finishes."""
         self._was_asked = True
         is_probe = self._failures > 0
-        while self._may_go_on and await self._claim(1 if is_probe else self._share()):
-            while self._claimed and self._may_go_on:
-                entry = self._claimed.popleft()
-                if (known := self._outbox.recalled(entry)) is not None:
-                    await self._record([known])
-                elif entry.expires is not None and entry.expires <= self._outbox.unix_time():
-                    await self._record([expired(entry, self._outbox.unix_time())])
-                elif (mail := await self._mail_of(entry)) is not None:
-                    self._in_flight.append((entry, mail))
+        claimed = self._leased.claimed
+        try:
+            while self._may_go_on and await self._claim(1 if is_probe else self._most_claims):
+                while claimed and self._may_go_on:
+                    entry = claimed[0]
+                    if (mail := await self._mail_of(entry)) is None:
+                        claimed.popleft()
+                        continue
                     self._given_at[entry.receipt.id] = self._io.now()
+                    self._leased.give(mail)
                     yield mail
                     if is_probe:
                         return
+        except OutboxError as error:
+            self._feed_failure = error
 
     async def _mail_of(self, entry: Entry) -> Mail | None:
-        """Return the mail for the transport; what this version does not accept any more is an error of that mail
-        alone."""
-        try:
-            mail = entry.mail
-            # To sign what is streamed, a part of it is read.
-            is_streamed = mail.content.is_streamed
-            mail.content = (
-                await self._io.run_in_thread(partial(self._sign, mail.content))
-                if is_streamed
-                else self._sign(mail.content)
-            )
-            return mail
-        except (MessageError, ConfigError) as error:
-            failure = error
-        except Exception as error:
-            words = f"The message in the outbox cannot be used ({type(error).__name__})"
-            failure = MessageError(words, stage=Stage.MESSAGE)
-            failure.__cause__ = error
-        outcome = Outcome.failed(entry.waiting, failure)
-        await self._record([after_try(entry, outcome, self._rules, self._outbox.unix_time())])
+        """Return the mail for the transport; None if its outcome is known without, and stored."""
+        now = self._outbox.unix_time()
+        known = self._outbox.recalled(entry)
+        if known is None and entry.expires is not None and entry.expires <= now:
+            known = expired(entry, now)
+        if known is None:
+            try:
+                return await prepared(entry, self._sign, self._io)
+            except (MessageError, ConfigError, OutboxError) as failure:
+                known = after_try(entry, Outcome.failed(entry.waiting, failure), self._rules, now)
+        await self._record([known])
         return None
 
-    def _share(self) -> int:
-        """How many mails to claim: of an outbox that others work on too, as many as the transport has delivered in the
-        last moments, so that several workers share what is there and none holds what it cannot send soon."""
-        if not self._outbox.is_shared:
-            return CLAIMED
-        since = self._io.now() - RECENT
-        while len(self._delivered) > 1 and self._delivered[0][0] < since:
-            self._delivered.popleft()
-        return min(CLAIMED, sum(count for _, count in self._delivered)) or FIRST_CLAIM
+    @property
+    def _most_claims(self) -> int:
+        return self._share.at(self._io.now()) if self._outbox.is_shared else CLAIMED
 
     async def _claim(self, limit: int) -> bool:
-        self._is_claiming = True
+        self._leased.is_claiming = True
         claimed = await self._outbox.claim(self._owner, limit)
-        self._claimed.extend(claimed)
-        self._is_claiming = False
+        self._leased.add(claimed)
         if claimed:
             self._empty_rounds = 0
-        return bool(self._claimed)
+        return bool(self._leased.claimed)
 
     @property
     def _may_go_on(self) -> bool:
@@ -419,8 +414,7 @@ class Worker:
 
     async def _settle(self, tried: Sequence[tuple[Entry, Outcome]]) -> None:
         now = self._outbox.unix_time()
-        if tried:
-            self._delivered.append((self._io.now(), len(tried)))
+        self._share.add(len(tried), self._io.now())
         for _, outcome in tried:
             if not (concerns_all(outcome.error) or was_raised(outcome.error)):
                 self._failures = 0
@@ -471,11 +465,11 @@ class Worker:
 
     async def _give_back(self) -> None:
         """Return what was claimed and never tried, unchanged."""
-        untried = [entry.waits_until(entry.due or 0.0, entry.receipt, entry.waiting, 0.0) for entry in self._claimed]
-        self._claimed.clear()
-        if untried:
-            with suppress(OutboxError):  # their leases end
-                await self._outbox.settle(self._owner, untried)
+        claimed = self._leased.claimed
+        if claimed:
+            untried = [entry.waits_until(entry.due or 0.0, entry.receipt, entry.waiting, 0.0) for entry in claimed]
+            await self._outbox.settle(self._owner, untried)
+            claimed.clear()
 
     async def _housekeeping(self) -> None:
         lease = (await self._outbox.agenda()).lease
@@ -488,13 +482,3 @@ class Worker:
             for _ in range(MOST_PURGES):
                 if not await self._outbox.purge(self._outbox.unix_time() - self._outbox.keep):
                     break
-
-    async def _keep_leases(self) -> None:
-        """Renew the leases, whatever the transport waits for."""
-        while not self._has_no_leases:
-            async with self._ending:
-                if not self._has_no_leases:
-                    with suppress(TimeoutError):
-                        await self._ending.wait(self._io.now() + self._outbox.lease / 3)
-            with suppress(OutboxError):  # the next renewal may succeed; if not, the leases end
-                await self._outbox.renew(self._owner)

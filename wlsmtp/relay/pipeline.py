@@ -82,6 +82,7 @@ class Pipeline:
 
     async def outcomes(self) -> AsyncGenerator[list[Outcome], None]:
         """Yield the outcomes, as many at a time as are ready."""
+        mail: Mail | None = None
         self._relay.pipelines.add(self)
         self._hold()
         try:
@@ -115,12 +116,15 @@ class Pipeline:
             raise
         finally:
             self._relay.pipelines.discard(self)
-            if self._all and not self._pool.is_foreign:
-                self._record_known()
+            if not self._pool.is_foreign:
+                self._record_known(mail)
             await self._end()
 
-    def _record_known(self) -> None:
-        """Store in each mail what is certain about it, since nobody takes the outcomes any more."""
+    def _record_known(self, latest: Mail | None) -> None:
+        """Store in each mail what is certain about it, since nobody takes the outcomes any more. The ``latest`` one may
+        not have been accepted yet."""
+        if latest is not None and latest.known is None and not any(one.mail is latest for one in self._all):
+            Dispatch(latest, self._latest).interrupt(None)
         connection, is_reclaimed = self._connection, self._life.is_in(PipelineState.RECLAIMED)
         is_ours = connection is not None and connection.users == 1 and not is_reclaimed
         sent = connection.link.stream.sent if is_ours and connection is not None else None
@@ -404,6 +408,7 @@ class Pipeline:
         ready: list[Outcome] = []
         everything = self._all
         while everything and (outcome := everything[0].outcome) is not None:
+            everything[0].mail.known = outcome  # if the reader is interrupted before it has it
             everything.popleft()
             ready.append(outcome)
         return ready
