@@ -58,7 +58,7 @@ def _sent_to(name: str, extensions: tuple[str, ...], chosen: Iterable[Case]) -> 
         for case in chosen:
             sending = case.make()
             ours = _outcome(server, lambda sending=sending: _by_wlsmtp(session, sending))  # type: ignore[misc]
-            theirs = _outcome(server, lambda sending=sending: _by_smtplib(client, sending))  # type: ignore[misc]
+            theirs = _outcome(server, lambda sending=sending: by_smtplib(client, sending))  # type: ignore[misc]
             if not isinstance(theirs, ReceivedMessage):
                 # It does not always end what it has begun.
                 with suppress(smtplib.SMTPException):
@@ -80,7 +80,7 @@ def _by_wlsmtp(session: SMTPSession, sending: Sending) -> None:
     session.send(sending.message, sender=sending.sender, recipients=sending.recipients)
 
 
-def _by_smtplib(client: smtplib.SMTP, sending: Sending) -> None:
+def by_smtplib(client: smtplib.SMTP, sending: Sending) -> None:
     """With the options that a careful user gives: it asks for no extension by itself but SMTPUTF8, for addresses."""
     client.ehlo_or_helo_if_needed()
     options = ["BODY=8BITMIME"] if client.has_extn("8bitmime") else []

@@ -116,23 +116,33 @@ def test_a_word_that_no_line_can_hold_is_refused(name: str) -> None:
         content_of(START + b"no field " * 200 + b"\r\n\r\nx\r\n")
 
 
-def signed_by(kind: str) -> Any:
-    if kind == "DKIM":
-        return old_message(DKIM_Signature="v=1; b=abc")
-    mail = MIMEMultipart("signed")
-    mail["From"], mail["To"] = "a@x.org", "b@x.org"
-    mail.attach(MIMEText("x"))
-    return mail
+LONG: Any = policy.compat32.clone(max_line_length=None)
 
 
-@pytest.mark.parametrize("kind", ["DKIM", "MIME"])
-def test_a_signed_message_is_refused_rather_than_changed(kind: str) -> None:
-    mail = signed_by(kind)
+def test_a_signed_message_is_refused_rather_than_changed() -> None:
+    mail = old_message(DKIM_Signature="v=1; b=abc")
     before = octets(mail)
     assert octets(before) == before
     mail["Subject"] = "word " * 300
-    for form in (mail, mail.as_bytes(policy=policy.compat32.clone(max_line_length=None))):
+    for form in (mail, mail.as_bytes(policy=LONG)):
         with pytest.raises(MessageError, match=r"Subject.*signed"):
+            content_of(form)
+
+
+def test_the_signature_of_a_multipart_covers_its_parts_and_not_the_fields_beside_it() -> None:
+    mail = MIMEMultipart("signed")
+    mail["From"], mail["To"] = "a@x.org", "b@x.org"
+    mail["References"] = " ".join(f"<{number}.abcdefgh@mail.example.com>" for number in range(60))
+    part = MIMEText("x")
+    mail.attach(part)
+    for form in (mail, mail.as_bytes(policy=LONG)):
+        sent = octets(form)
+        assert longest(sent) <= 998
+        assert part.as_bytes(policy=policy.SMTP).rstrip() in sent
+        assert message_from_bytes(sent)["References"].split() == mail["References"].split()
+    part["Content-Description"] = "word " * 300
+    for form in (mail, mail.as_bytes(policy=LONG)):
+        with pytest.raises(MessageError, match=r"Content-Description.*signed"):
             content_of(form)
 
 

@@ -95,7 +95,7 @@ def test_an_encoded_word_is_decoded_or_stays(text: str, name: str) -> None:
         ("Asem H. <noreply@example.com>", [("Asem H.", "noreply@example.com")]),
         ('"" <empty@example.com>', [("", "empty@example.com")]),
         ("<a@x.org> (one (two))  (three), <b@x.org> ()", [("", "a@x.org"), ("", "b@x.org")]),
-        ("asjo@example.com (Adam =?utf-8?Q?Sj=C3=B8gren?= (Debian))", [("", "asjo@example.com")]),
+        ("asjo@example.com (Adam =?utf-8?Q?Sj=C3=B8gren?= (Debian))", [("Adam Sjøgren (Debian)", "asjo@example.com")]),
         ("T: <a@x.org>;, U: b@x.org;, John <c@x.org>", [("", "a@x.org"), ("", "b@x.org"), ("John", "c@x.org")]),
         ("Micro <micro@µ.example.com>", [("Micro", "micro@µ.example.com")]),
         ("Jeff <jeff@臺網中心.tw>, राम@मोहन.example", [("Jeff", "jeff@臺網中心.tw"), ("", "राम@मोहन.example")]),

@@ -25,10 +25,9 @@ _PIECE = re.compile(r"[ \t]*[^ \t]+(?:[ \t]+\Z)?")
 _TIGHT = re.compile(r'(?<=>)(?=<)|(?<=>,)(?=<)|(?<=;)(?=[^ \t])|("(?:[^"\\]|\\.)*+(?:"|\Z)|<[^<>]*>)')
 """Where a space may be added in a structured field: between identifiers, after a URL, between parameters."""
 _SIGNATURES = re.compile(
-    rb"^(?:(?:DKIM|DomainKey)-Signature|ARC-(?:Message-Signature|Seal))[ \t]*:"
-    rb"|^Content-Type[ \t]*:[ \t\r\n]*multipart/signed\b",
-    re.IGNORECASE | re.MULTILINE,
+    rb"^(?:(?:DKIM|DomainKey)-Signature|ARC-(?:Message-Signature|Seal))[ \t]*:", re.IGNORECASE | re.MULTILINE
 )
+_SIGNED_PARTS = re.compile(rb"^Content-Type[ \t]*:[ \t\r\n]*multipart/signed\b", re.IGNORECASE | re.MULTILINE)
 _FREE_TEXT = frozenset({"subject", "comments", "organization", "content-description", "x-mailer"})
 
 
@@ -38,14 +37,20 @@ def has_long_line(head: bytes) -> bool:
 
 
 def has_signature(head: bytes) -> bool:
-    """Return whether a signature covers what this header section belongs to."""
+    """Return whether a signature covers this header section and what it belongs to."""
     return _SIGNATURES.search(head) is not None
+
+
+def signs_parts(head: bytes) -> bool:
+    """Return whether a signature covers the parts of what this header section belongs to: that of ``multipart/signed``
+    (RFC 1847) does not cover the fields beside it."""
+    return has_signature(head) or _SIGNED_PARTS.search(head) is not None
 
 
 def fold_head(head: bytes, *, is_signed: bool = False) -> bytes:
     """Return a header section, with CRLF line ends, in which each line that was too long is folded. Raises
-    ``MessageError`` for a line that cannot be folded or is not a field, and for a signed message, which must not be
-    changed; ``is_signed`` if another header section says so."""
+    ``MessageError`` for a line that cannot be folded or is not a field, and where a signature covers it; ``is_signed``
+    if another header section says so."""
     is_signed = is_signed or has_signature(head)
     fields = [_folded_field(field, is_signed) if has_long_line(field[0]) else field[0] for field in fields_of(head)]
     return b"".join((head[: start_of(head)], *fields))

@@ -9,7 +9,7 @@ import re
 from contextlib import suppress
 from email.parser import BytesHeaderParser
 
-from wlsmtp.message.folding import fold_head, has_long_line, has_signature
+from wlsmtp.message.folding import fold_head, has_long_line, signs_parts
 from wlsmtp.message.headers import MAX_LINE
 
 _END = b"\r\n\r\n"
@@ -68,7 +68,7 @@ class _Parts:
 
     def _enter(self, head: bytes, content: int) -> int:
         """Look at what the header section says of its content, and return where to search on."""
-        self._is_signed = self._is_signed or has_signature(head)
+        self._is_signed = self._is_signed or signs_parts(head)
         fields = BytesHeaderParser().parsebytes(head)
         boundary = None
         with suppress(TypeError, ValueError, LookupError):  # on odd parameters the standard library fails by mistake

@@ -31,6 +31,7 @@ from wlsmtp.message.folding import fold, fold_head, has_long_line, has_signature
 from wlsmtp.message.headers import MAX_LINE
 from wlsmtp.message.raw_parts import fold_parts
 from wlsmtp.message.section import read_fields, start_of, without_bcc
+from wlsmtp.message.shown import commented, decoded, has_comment, lone_mailbox
 from wlsmtp.message.stdlib import is_unset, write_plain
 from wlsmtp.wire.address import Address, Mailbox, local_name, parse_address, plain_address, refuse
 from wlsmtp.wire.content import has_clean_line_ends, with_clean_line_ends
@@ -76,7 +77,8 @@ _HAS_PARTS = re.compile(rb"^Content-Type[ \t]*+:\s*+(?:multipart|message)/", re.
 _FROM = re.compile(rb"^From[ \t]*+:", re.IGNORECASE | re.MULTILINE)
 _FIELD_START = re.compile(rb"[!-9;-~]++[ \t]*+:")
 _UNFOLDED = re.compile(r"\r?\n(?=[ \t])")
-_RAW_PARAMETER = re.compile(r';[ \t]*([\w-]+)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*+"|[^\s;"]+)')
+_RAW_PARAMETER = re.compile(r';[ \t]*([\w-]+)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*+"|[^;"]*[^\s;"])')
+_WITH_PARAMETERS = frozenset({"content-type", "content-disposition"})
 _BY_OTHERS = re.compile(r"received|return-path|delivered-to|resent-.*")
 _NEVER_SENT = frozenset({"bcc", "resent-bcc"})
 _POLICY = policy.SMTP.clone(refold_source="none", cte_type="8bit")
@@ -99,8 +101,7 @@ def email_content(message: AnyEmail) -> BytesContent:
 
 def _in_lines(message: AnyEmail) -> AnyEmail:
     _check_parts(message)
-    is_signed = any(map(recode.is_signed, message.walk()))
-    return recode.in_lines(_prepared(message, _NEVER_SENT, is_signed=is_signed))
+    return recode.in_lines(_prepared(message, _NEVER_SENT, is_signed=False))
 
 
 def _check_parts(message: AnyEmail) -> None:
@@ -133,7 +134,7 @@ def _in_ascii(name: str, value: str) -> str:
         return value
     try:
         text = _with_utf8(_UNFOLDED.sub("", value))
-        if name.lower() in ("content-type", "content-disposition"):
+        if name.lower() in _WITH_PARAMETERS:
             return _RAW_PARAMETER.sub(_parameter_in_ascii, text)
         return _rewritten(name, text, text)
     except (UnicodeDecodeError, MessageError):
@@ -338,8 +339,11 @@ def _parsed(name: str, value: Any, hint: str = _HINT) -> list[Mailbox | Group]:
     try:
         if hasattr(value, "groups"):
             _check_defects(value)
-            return list(_items(value.groups))
-        return parse_address_list(_with_utf8(value.encode() if isinstance(value, Header) else str(value)))
+            return commented(value, _items(value.groups))
+        text = _with_utf8(value.encode() if isinstance(value, Header) else str(value))
+        if hasattr(value, "fold") and (lone := lone_mailbox(text)):
+            return [lone]
+        return [decoded(item) for item in parse_address_list(text)]
     except (MessageError, EmailError, UnicodeError) as error:
         words = error.message if isinstance(error, MessageError) else error
         if isinstance(error, UnicodeDecodeError):
@@ -396,6 +400,8 @@ def _prepared(part: AnyEmail, left_out: Iterable[str] = (), *, is_signed: bool) 
     """Return a copy for writing, with fields in their final form, so that the generator folds and invents nothing in
     the user's object."""
     clone = copy.copy(part)
+    clone.preamble, clone.epilogue = _in_octets(part.preamble), _in_octets(part.epilogue)
+    is_signed = is_signed or recode.has_signature(part)
     for name in set(part.keys()):
         del clone[name]
     for name, value in part.raw_items():
@@ -405,6 +411,7 @@ def _prepared(part: AnyEmail, left_out: Iterable[str] = (), *, is_signed: bool) 
     # A payload that is text is not asked for: the standard library would decode it, and fail on odd parameters.
     payload = part.get_payload() if part.is_multipart() else None
     if isinstance(payload, list):
+        is_signed = is_signed or recode.is_signed(part)
         children = [
             _prepared(child, is_signed=is_signed) if isinstance(child, email.message.Message) else child
             for child in payload
@@ -413,12 +420,17 @@ def _prepared(part: AnyEmail, left_out: Iterable[str] = (), *, is_signed: bool) 
     return clone
 
 
+def _in_octets(text: str | None) -> str | None:
+    """Return what is before or behind the parts with each character of a decoded text as its octets in UTF-8."""
+    return text and text.encode("utf-8", "surrogateescape").decode("ascii", "surrogateescape")
+
+
 def _plain_field(name: str, value: Any) -> str:
     """Return a field's value in its final form, which for most fields is the text itself."""
     text = str(value)
     if getattr(value, "fold", None) is not None and len(name) + len(text) < 70 and not value.defects:
         is_address = name.lower() in headers.ADDRESS_FIELDS
-        if plain_address(text) is not None if is_address else _PLAIN_VALUE.fullmatch(text):
+        if (plain_address(text) and not has_comment(value)) if is_address else _PLAIN_VALUE.fullmatch(text):
             return text
     return fold(name, _final(name, value), is_signed=False)
 
@@ -441,6 +453,8 @@ def _final(name: str, value: Any) -> str:
 
 
 def _rewritten(name: str, value: Any, text: str) -> str:
+    if name.lower() in _WITH_PARAMETERS and (encoded := _RAW_PARAMETER.sub(_parameter_in_ascii, text)).isascii():
+        return encoded
     try:
         is_list = name.lower() in headers.ADDRESS_FIELDS
         field = (

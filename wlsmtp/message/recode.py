@@ -46,8 +46,13 @@ def write(message: AnyEmail) -> bytes:
 
 def is_signed(part: AnyEmail) -> bool:
     """Return whether a signature covers the content of this part."""
-    has_fields = not SIGNATURE_FIELDS.isdisjoint([name.lower() for name in part])
-    return has_fields or part.get_content_type() == "multipart/signed"
+    return has_signature(part) or part.get_content_type() == "multipart/signed"
+
+
+def has_signature(part: AnyEmail) -> bool:
+    """Return whether a signature covers the fields of this part too; that of ``multipart/signed`` covers what is in
+    it."""
+    return not SIGNATURE_FIELDS.isdisjoint([name.lower() for name in part])
 
 
 def in_lines(message: AnyEmail) -> AnyEmail:

@@ -17,6 +17,11 @@ def decode_words(text: str) -> str:
     return _RUN.sub(_decoded, text) if "=?" in text else text
 
 
+def is_encoded(text: str) -> bool:
+    """Return whether the text is nothing but encoded words."""
+    return "=?" in text and _RUN.fullmatch(text) is not None
+
+
 def has_encoded_word(text: str) -> bool:
     """Return whether a lenient reader may find an encoded word in the text, even within a word."""
     return "=?" in text and _ONE.search(text) is not None

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from wlsmtp.wire.address import Address, Mailbox, address_within, check_name, local_name, phrase, plain_address, refuse
+from wlsmtp.wire.encoded_words import decode_words
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\[[^][\\]*\]|\s+|[^\s"(),.:;<>@\[\]\\]+|.', re.DOTALL)
 _COMMENT_PIECE = re.compile(r"\\.|[()]", re.DOTALL)
@@ -63,12 +64,13 @@ class _Reader:
         self._group: str | None = None
         self._members: list[Mailbox] = []
         self._entry: list[str] = []
+        self._comments: list[str] = []
         self._is_behind_group = False
         self._names, self._addresses = 0, 0
 
     def items(self) -> list[Mailbox | Group]:
         in_angle = False
-        for token in _tokens(self._text):
+        for token in _tokens(self._text, self._comments):
             if in_angle and token != _END:
                 in_angle = token != ">"
                 self._entry.append(token)
@@ -93,8 +95,16 @@ class _Reader:
         self._is_behind_group = False
         if "".join(self._entry).strip():
             mailbox = self._local_name() or _mailbox(self._text, self._entry)
+            if (
+                not mailbox.name
+                and "<" not in self._entry
+                and len(self._comments) == 1
+                and "@" not in self._comments[0]
+            ):
+                mailbox = Mailbox(_name_in(self._comments[0]), mailbox.address)
             (self._items if self._group is None else self._members).append(mailbox)
         self._entry = []
+        self._comments.clear()
         if token == ";":
             self._end_group()
         elif token == _END and self._group is not None:
@@ -120,6 +130,7 @@ class _Reader:
         if not name:
             refuse(self._text, "a group must have a name before its colon")
         self._group, self._entry = name, []
+        self._comments.clear()
 
     def _end_group(self) -> None:
         if self._group is None:
@@ -184,16 +195,23 @@ def _in_one_word(words: list[str]) -> list[str]:
     return [joined, *words[at:]]
 
 
-def _tokens(text: str) -> Iterator[str]:
+def _name_in(comment: str) -> str:
+    """Return the name in ``bob@example.org (Bob)``, as mail programs wrote it before RFC 822."""
+    return decode_words(re.sub(r"\\(.)", r"\1", comment)).replace("\t", " ").strip()
+
+
+def _tokens(text: str, comments: list[str]) -> Iterator[str]:
     """Return the tokens, with one space for comments and the white space around them (§3.2.2), and an empty one at the
-    end."""
+    end. The comments are added to ``comments``."""
     position, space = 0, ""
     while match := _TOKEN.match(text, position):
         token, position = match[0], match.end()
         if token == '"':
             refuse(text, "a quotation mark is not closed")
         if token == "(":
-            space, position = " ", _end_of_comment(text, position)
+            space, end = " ", _end_of_comment(text, position)
+            comments.append(text[position : end - 1])
+            position = end
         elif token.isspace() and not token.strip(" \t"):
             space = space or token
         else:
