@@ -252,6 +252,8 @@ class SQLiteOutbox(StoredOutbox):
         error.is_passing = is_exhausted or isinstance(failure, sqlite3.OperationalError | MemoryError)
         if not self.path.parent.is_dir():
             error.hint = "Its directory does not exist; an absolute path has four slashes, as in sqlite:////var/mail.db"
+        elif getattr(failure, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+            error.hint = "There may be no space left on the disk. Nothing was changed, and it may be tried again"
         error.__cause__ = failure
         return error
 
