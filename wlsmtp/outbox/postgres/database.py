@@ -179,13 +179,12 @@ class Database:
 
     def settle(self, owner: str, entries: Sequence[Entry]) -> list[str]:
         """Store the results of leased entries, as ``Outbox.settle``."""
-        rows = self.all(say.SETTLE, owner=owner, **_rows(SETTLED, map(changes_of, entries)))
+        rows = self.all(say.SETTLE, owner=owner, **_by_id(entries))
         return [id for (id,) in rows]
 
     def change(self, old: Entry, new: Entry) -> bool:
         """Replace an entry, as ``Outbox.change``."""
-        values = _rows(SETTLED, [changes_of(new)])
-        return bool(self.all(say.CHANGE, was_due=old.due, was_tried=old.receipt.attempts, **values))
+        return bool(self.all(say.CHANGE, was_due=old.due, was_tried=old.receipt.attempts, **_by_id([new])))
 
     def agenda(self, starts: Mapping[int, float]) -> Agreed:
         """Return when the next mail is due, and the owners of leases with their ends."""
@@ -387,6 +386,16 @@ def _rows(names: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> dict[str, 
     form = "{" + ",".join(f'"{name}":%s' for name in names) + ',"place":%d}'
     texts = [form % (*[_AS_JSON[type(value)](value) for value in row], place) for place, row in enumerate(rows)]
     return {"rows": f"[{','.join(texts)}]"}
+
+
+def _by_id(entries: Sequence[Entry]) -> dict[str, Any]:
+    """Return the changes of entries, as one object of objects, and their ids."""
+    form = "%s:{" + ",".join(f'"{name}":%s' for name in SETTLED[1:]) + "}"
+    rows = {
+        id: form % (_AS_JSON[str](id), *[_AS_JSON[type(value)](value) for value in row])
+        for id, *row in map(changes_of, entries)
+    }
+    return {"rows": f"{{{','.join(rows.values())}}}", "ids": list(rows)}
 
 
 class _Encoders(dict[type, Callable[[Any], str]]):

@@ -29,10 +29,13 @@ _TYPES = {
 }  # fmt: skip
 
 
+def _typed(columns: tuple[str, ...]) -> str:
+    return ", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in columns)
+
+
 def _given(columns: tuple[str, ...]) -> str:
     """Rows as one text: that is read in C at both ends, unlike a list of values for each column."""
-    typed = ", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in (*columns, "place"))
-    return f"SELECT * FROM json_to_recordset(%(rows)s::json) AS given({typed})"
+    return f"SELECT * FROM json_to_recordset(%(rows)s::json) AS given({_typed((*columns, 'place'))})"
 
 
 _WAITS = "due IS NOT NULL AND owner IS NULL"
@@ -191,7 +194,8 @@ WITH RECURSIVE clock AS MATERIALIZED (
         FROM picked WINDOW places AS (ORDER BY priority DESC, due, id)
     ) AS sized WHERE total <= {CLAIMED} OR place = 1
 ), lent AS (
-    UPDATE {{schema}}.mails AS mail SET owner = %(owner)s FROM fitting WHERE mail.id = fitting.id RETURNING {_MAIL}
+    UPDATE {{schema}}.mails AS mail SET owner = %(owner)s
+    WHERE mail.id = ANY(ARRAY(SELECT id FROM fitting)) RETURNING {_MAIL}
 ), worker AS (
     INSERT INTO {{schema}}.workers AS worker (owner, lease, lent)
     SELECT %(owner)s, clock.now + %(lease)s, count(*) FROM clock, lent GROUP BY clock.now HAVING count(*) > 0
@@ -213,34 +217,38 @@ CLAIM_IN_FIRST_LANES = _claim(f"{_FIRST_LIVE}, {_ALLOWED}", _COUNTS, _ADVANCED)
 
 RENEW = "UPDATE {schema}.workers SET lease = {now} + %(lease)s WHERE owner = %(owner)s"
 
+_CHANGED = f"""({", ".join(SETTLED[1:])}) = (
+        SELECT * FROM jsonb_to_record(%(rows)s::jsonb -> mail.id) AS given({_typed(SETTLED[1:])})
+    )"""
+"""The values of a mail from one text with all mails, by their ids."""
 SETTLE = f"""
-WITH given AS (
-    {_given(SETTLED)}
-), settled AS (
-    UPDATE {{schema}}.mails AS mail
-    SET owner = NULL, {", ".join(f"{name} = given.{name}" for name in SETTLED[1:])}
-    FROM given WHERE mail.id = given.id AND coalesce(mail.owner, '') = %(owner)s RETURNING mail.id, mail.status
+WITH settled AS (
+    UPDATE {{schema}}.mails AS mail SET owner = NULL, {_CHANGED}
+    WHERE mail.id = ANY(%(ids)s::text[]) AND coalesce(mail.owner, '') = %(owner)s RETURNING mail.id, mail.status
 ), dropped AS (
-    DELETE FROM {{schema}}.contents USING settled WHERE mail = settled.id AND settled.status = 'sent'
+    DELETE FROM {{schema}}.contents WHERE mail = ANY(ARRAY(SELECT id FROM settled WHERE status = 'sent'))
 ), worker AS (
     UPDATE {{schema}}.workers SET lent = greatest(0, lent - (SELECT count(*) FROM settled)) WHERE owner = %(owner)s
+), others AS MATERIALIZED (
+    SELECT * FROM unnest(%(ids)s::text[]) WITH ORDINALITY AS given(id, place)
+    WHERE id <> ALL(ARRAY(SELECT id FROM settled))
+), known AS MATERIALIZED (
+    SELECT id, receipt, status FROM {{schema}}.mails WHERE id = ANY(ARRAY(SELECT id FROM others))
 )
-SELECT id FROM given WHERE NOT EXISTS (SELECT FROM settled WHERE settled.id = given.id) AND NOT EXISTS (
-    SELECT FROM {{schema}}.mails AS mail
-    WHERE mail.id = given.id AND mail.receipt = given.receipt AND mail.status = given.status
+SELECT id FROM others WHERE NOT EXISTS (
+    SELECT FROM known, LATERAL (SELECT %(rows)s::jsonb -> known.id AS row) AS given
+    WHERE known.id = others.id AND known.receipt = row ->> 'receipt' AND known.status = row ->> 'status'
 ) ORDER BY place
 """
 """A row in its final state was settled before, by a statement whose reply was lost with the connection: a worker that
 reclaims a mail changes its receipt. ``coalesce`` keeps PostgreSQL from a search by owner, which it may prefer to one by
-id after an ANALYZE: while anybody keeps a snapshot, that finds all mail that the owner ever had."""
+id after an ANALYZE: while anybody keeps a snapshot, that finds all mail that the owner ever had. No table is joined: a
+join reads a whole index when an ANALYZE has found no live row."""
 
 CHANGE = f"""
-WITH given AS (
-    {_given(SETTLED)}
-)
-UPDATE {{schema}}.mails AS mail SET {", ".join(f"{name} = given.{name}" for name in SETTLED[1:])} FROM given
-WHERE mail.id = given.id AND owner IS NULL AND mail.due IS NOT DISTINCT FROM %(was_due)s::double precision
-    AND mail.attempts = %(was_tried)s
+UPDATE {{schema}}.mails AS mail SET {_CHANGED}
+WHERE mail.id = ANY(%(ids)s::text[]) AND owner IS NULL
+    AND mail.due IS NOT DISTINCT FROM %(was_due)s::double precision AND mail.attempts = %(was_tried)s
 RETURNING mail.id
 """
 
@@ -298,11 +306,13 @@ WHERE mail.id = waits.id AND owner IS NULL AND abs(waits.due - was_due) < 0.01 A
 """
 """Mail that was to wait a number of seconds, when the clock was ahead of its current value."""
 
+_ID = 'id COLLATE "POSIX"'
+"""The same order as of the primary key, in the index of statuses alone."""
 GET = f"SELECT {_MAIL} FROM {{schema}}.mails AS mail WHERE id = %(id)s"
 PAGE = f"""
 SELECT {_MAIL} FROM unnest(%(statuses)s::text[]) AS wanted, LATERAL (
-    SELECT * FROM {{schema}}.mails WHERE (status, id) > (wanted, %(after)s) AND status <= wanted
-    ORDER BY status, id LIMIT %(limit)s
+    SELECT * FROM {{schema}}.mails WHERE (status, {_ID}) > (wanted, %(after)s) AND status <= wanted
+    ORDER BY status, {_ID} LIMIT %(limit)s
 ) AS mail
 ORDER BY mail.id LIMIT %(limit)s
 """
@@ -311,10 +321,10 @@ COUNTS = """
 SELECT status, count(*), count(*) FILTER (WHERE due IS NOT NULL AND attempts > 0), sum(interruptions)
 FROM {schema}.mails GROUP BY status
 """
-IN_FLIGHT = """
-SELECT (SELECT coalesce(sum(lent), 0)::bigint FROM {schema}.workers),
-       (SELECT created FROM {schema}.mails WHERE status >= 'pending' AND status <= 'pending'
-        ORDER BY status, id LIMIT 1)
+IN_FLIGHT = f"""
+SELECT (SELECT coalesce(sum(lent), 0)::bigint FROM {{schema}}.workers),
+       (SELECT created FROM {{schema}}.mails WHERE status >= 'pending' AND status <= 'pending'
+        ORDER BY status, {_ID} LIMIT 1)
 """
 PURGE = """
 WITH old AS (
