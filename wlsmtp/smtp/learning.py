@@ -127,20 +127,22 @@ def from_trial(quirks: ServerQuirks, trial: Trial) -> None:
 
 def out_of_step_if_shifted(error: SMTPError, in_flight: Iterable[Transaction | Trial]) -> SMTPError:
     """Return ``OutOfStep`` instead of ``error`` if a reply that answers nothing makes it uncertain which replies answer
-    a message. Where content waits for 354, that reply shows it, and only a refusal that an acceptance follows is
-    uncertain. Where nothing waits, or each recipient has a reply of its own (LMTP), one too many may have come at any
-    place, which makes no difference only if all are positive."""
+    a message. Where content waits for 354, that reply shows it, and only a refusal is uncertain that an acceptance or
+    another message follows. Where nothing waits, or each recipient has a reply of its own (LMTP), one too many may have
+    come at any place, which makes no difference only if all are positive."""
     surplus = error.reply
     if not isinstance(error, ProtocolError) or surplus is None:
         return error
-    for one in in_flight:
+    in_order = [*in_flight]
+    for place, one in enumerate(in_order, 1):
         if isinstance(one, Trial) or not one.is_answered:
             continue
         is_whole = one.flow is Flow.PIPELINED_BDAT
         are_good = are_positive(one.replies if is_whole else one.content_replies)
-        matters = (
-            not (surplus.is_positive and are_good) if is_whole or one.plan.is_lmtp else surplus.is_positive > are_good
-        )
+        if is_whole or one.plan.is_lmtp:
+            matters = not (surplus.is_positive and are_good)
+        else:
+            matters = (surplus.is_positive or bool(in_order[place:])) > are_good
         if matters and is_whole:
             return Shifted(error.message, stage=error.stage, reply=surplus)
         if matters:

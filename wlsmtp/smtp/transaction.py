@@ -433,7 +433,11 @@ class Transaction(Expectation):
             self.outcome = judge.out_of_step(recipients, error, end_written=end_written)
             return
         is_answered = bool(self.replies) and not self.left
-        if self.flow is PIPELINED_BDAT and is_answered and self.replies[-1].code >= _REFUSED:
+        if self.chunks:
+            is_answered = self.is_answered and not (self.by_bdat or self.plan.is_lmtp) and self.end_at is not None
+        elif self.flow is not PIPELINED_BDAT:
+            is_answered = False
+        if is_answered and self.last.code >= _REFUSED:
             self.outcome = self._outcome()
             return
         rcpts: list[Reply | None] = [*self.rcpts]

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 
 from wlsmtp.errors import DeadlineExceeded, ProtocolError, SMTPError, Stage
 from wlsmtp.io.order import Rank
-from wlsmtp.smtp import delivery, judge, learning
+from wlsmtp.smtp import delivery, judge, learning, second_look
 from wlsmtp.smtp.blocks import blocks
 from wlsmtp.smtp.flight import Flight, interrupted
 from wlsmtp.smtp.plan import PIPELINED_BDAT
 from wlsmtp.smtp.quirks import BROKEN, PROVEN, UNPROVEN
+from wlsmtp.smtp.second_look import SecondLook
 from wlsmtp.smtp.transaction import TRIAL_TIMEOUT, Bystander, Misunderstood, NotStarted, OutOfStep, Transaction, Trial
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Window(Flight):
         self._must_reset = False
         """True if the server may still keep an envelope, so that RSET must come first (RFC 5321 §4.1.1.5)."""
         self._last_refused = -1  # the value of ``settled`` after the last refusal
+        self._second_look: SecondLook | None = None
         self._io = io
         self._changed = io.condition(Rank.WINDOW_CHANGED)
         self._waiters = 0
@@ -181,13 +183,17 @@ class Window(Flight):
                 self.link.feed(data, cause)
             except SMTPError as error:
                 failure = learning.out_of_step_if_shifted(error, self._open)
-            try:
-                if not isinstance(failure, OutOfStep):
-                    self._settle_answered_locked()
-            except SMTPError as error:
-                failure = error if failure is None or isinstance(error, OutOfStep) else failure
-            if failure is not None:
-                self._connection_failed_locked(failure)
+            self._settle_and_fail_locked(failure)
+
+    def _settle_and_fail_locked(self, failure: SMTPError | None) -> None:
+        """Settle what was answered, and everything if the connection cannot be used any more."""
+        try:
+            if not isinstance(failure, OutOfStep):
+                self._settle_answered_locked()
+        except SMTPError as error:
+            failure = error if failure is None or isinstance(error, OutOfStep) else failure
+        if failure is not None:
+            self._connection_failed_locked(failure)
 
     async def _wait(self, transaction: Transaction, deadlines: Deadlines) -> None:
         """Wait for the current reader until something has changed."""
@@ -215,10 +221,17 @@ class Window(Flight):
             self._due = deadlines.uncut(_TIMEOUTS.get(self.link.stage, "command"))
             if self._open and self._open[0].is_trial:
                 self._due = min(self._due, self._io.now() + TRIAL_TIMEOUT)
+            if self._second_look is not None:
+                self._due = min(self._due, self._io.now() + self._second_look.timeout)
         return self._due
 
     def _reading_took_too_long(self, transaction: Transaction, cause: TimeoutError, *, by_server: bool) -> None:
-        if by_server or self.load == 1:
+        look = self._second_look
+        if by_server and look is not None and look.timeout == second_look.GRACE:
+            with self._mutex:
+                look.end()
+                self._settle_and_fail_locked(None)
+        elif by_server or self.load == 1:
             error = self.link.timeout_error()
             error.__cause__ = cause
             with self._mutex:
@@ -324,6 +337,8 @@ class Window(Flight):
             following = self._open[1] if len(self._open) > 1 else None
             if head.depends_on(following, self._wording) and not self.link.ended:
                 return False
+            if self._looks_again_locked(head):
+                return False
             self._conclude_locked(head, following)
         return True
 
@@ -341,11 +356,23 @@ class Window(Flight):
             self._probe_behind_locked(transaction)
         return True
 
+    def _looks_again_locked(self, head: Transaction) -> bool:
+        """Return whether more must come before the refusal of a content counts."""
+        if not second_look.is_needed(head) or self._quirks.rset is BROKEN:
+            return False
+        if self._second_look is None:
+            behind = self._open[1] if len(self._open) > 1 else None
+            if behind is None and self.link.ended:
+                return False
+            self._second_look, self._due = SecondLook(self.link, behind), None
+        return not self._second_look.is_over
+
     def _conclude_locked(self, transaction: Transaction, following: Transaction | Trial | None) -> None:
         if transaction.with_reset and not (rset_reply := transaction.replies[0]).is_positive:
             learning.from_reset(self._quirks, rset_reply, transaction)
         outcome = transaction.conclude(self._wording, following)
         self._open.popleft()
+        self._second_look = None
         self._count_settled_locked(1, transaction.size)
         if outcome.error is None or not outcome.is_certainly_not_sent:
             self.has_delivered = True
@@ -399,8 +426,8 @@ class Window(Flight):
     def _settle_all_locked(self, error: SMTPError) -> None:
         """Settle everything. After 421 a server does nothing any more (RFC 5321 §3.8), but it may have done what it had
         answered by then. One that goes on all the same has a recipient to deliver to: it has accepted one before."""
-        is_out_of_step = isinstance(error, OutOfStep)
-        self.allowance = 0
+        look, self._second_look, self.allowance = self._second_look, None, 0
+        is_out_of_step = isinstance(error, OutOfStep) or (look is not None and look.is_unsure)
         for place, transaction in enumerate(self._open):
             if not isinstance(transaction, Trial) and transaction.outcome is None:
                 may_be_done = isinstance(error, ProtocolError) or transaction.is_answered

@@ -1,0 +1,106 @@
+"""A server that sends a reply too many right behind 354, reads the content nonetheless, and stores it. That reply looks
+like the one to the content: the refusal would be reported, or the message sent again, although it is stored."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.faults.table import BOB, SENDER
+from tests.faults.test_window import check_account, content, copies
+from tests.worlds import Session, World
+from wlsmtp import Envelope, Receipt, RetryPolicy, SMTPError, Status
+from wlsmtp.testing import CLOSE, SMTPServer
+from wlsmtp.testing.channel import Ended
+from wlsmtp.testing.conversation import Scripted, ServerSide
+
+COUNT = 4
+SURPLUS = ["421 4.3.2 Bye", "451 4.3.0 Later", "550 5.7.1 No"]
+
+
+class RefusesAndStores(ServerSide):
+    """Sends ``surplus``, and what belongs to the content only once the client has sent something else."""
+
+    def _finish(self, content: bytes, via: str) -> None:
+        server = self._server
+        assert isinstance(server, Surplus)
+        if via == "DATA" and server.messages_before == 0:
+            self._say(server.surplus)
+            self._server.reply_to("STORED", server.final, 1)
+            with suppress(Ended, OSError):  # a client that believes the refusal of 421 closes
+                self._peek(1)
+        server.messages_before -= 1
+        super()._finish(content, via)
+
+
+class Surplus(SMTPServer):
+    side = RefusesAndStores
+    surplus = ""
+    final: Scripted = "250 2.0.0 Queued"
+    messages_before = 0
+    """How many messages are accepted as usual before that one."""
+
+
+def sent(session: Session, number: int) -> Receipt:
+    try:
+        return session.send(content(number), sender=SENDER, recipients=[BOB])
+    except SMTPError as error:
+        assert error.receipt is not None
+        return error.receipt
+
+
+def outcome_of(world: World, server: SMTPServer, how: str, folder: Path) -> list[Receipt]:
+    policy = RetryPolicy(attempts=3, backoff=0, jitter=0)
+    mode = {"mode": "async", "outbox": "sqlite:///" + str(folder / "o.db")} if how == "outbox" else {}
+    receipts = []
+    with world.session(server.host, server.port, retry=policy, timeout=20, **mode) as session:
+        if how == "send_many":
+            return list(session.send_many((content(number), Envelope(SENDER, [BOB])) for number in range(COUNT)))
+        for number in range(COUNT):
+            receipt = sent(session, number)
+            receipts.append(session.wait(receipt) if how == "outbox" else receipt)
+    return receipts
+
+
+@pytest.mark.parametrize("final", ["250 2.0.0 Queued", ("250 2.0.0 Queued", CLOSE)], ids=["goes on", "closes"])
+@pytest.mark.parametrize(
+    ("how", "extensions", "at"),
+    [
+        ("send", [], 0),
+        ("send", ["PIPELINING"], 0),
+        ("send_many", ["PIPELINING"], 0),
+        ("send_many", ["PIPELINING"], 2),
+        ("outbox", [], 0),
+    ],
+)
+@pytest.mark.parametrize("surplus", SURPLUS)
+def test_what_a_server_stored_is_neither_sent_again_nor_reported_refused(
+    world: World, tmp_path: Path, surplus: str, how: str, extensions: list[str], at: int, final: Scripted
+) -> None:
+    with Surplus(extensions=extensions) as server:
+        server.surplus, server.final, server.messages_before = surplus, final, at
+        receipts = outcome_of(world, server, how, tmp_path)
+        for number, receipt in enumerate(receipts):
+            check_account(receipt, copies(server, number))
+        assert receipts[at].status is Status.UNKNOWN
+        assert [receipt.status for receipt in receipts].count(Status.SENT) >= COUNT - 2
+
+
+@pytest.mark.parametrize("after", [CLOSE, None, "250 2.0.0 Flushed", "502 5.5.1 What"], ids=str)
+@pytest.mark.parametrize("refusal", SURPLUS)
+def test_a_refusal_stays_one_whatever_follows_it(world: World, refusal: str, after: Scripted | None) -> None:
+    """The server closes, obeys RSET or QUIT, or does not know them."""
+    with (
+        SMTPServer(extensions=["PIPELINING"]) as server,
+        world.session(server.host, server.port, retry=RetryPolicy(attempts=3, backoff=0, jitter=0)) as session,
+    ):
+        server.reply_to(".", (refusal, CLOSE) if after is CLOSE else refusal, 1)
+        if isinstance(after, str):
+            server.reply_to("RSET", after, 1)
+            server.reply_to("QUIT", after.replace("250 2.0.0 Flushed", "221 2.0.0 Bye"), 1)
+        receipt, following = sent(session, 0), sent(session, 1)
+        assert receipt.unknown == () and following
+        assert copies(server, 1)[BOB] == 1
+        assert copies(server, 0)[BOB] == int(refusal[0] == "4")
