@@ -68,8 +68,8 @@ class Envelope:
         """``sender`` may be "", "<>" or None: the null reverse-path. A name without a domain, such as ``root``, is for
         delivery on this machine; Postmaster is valid everywhere. A repeated recipient counts once. Raises
         ``MessageError``. A tuple of two texts is a pair (name, address); two addresses are a list."""
-        if type(recipients) is list and len(recipients) == 1 and type(sender) is str and options is None:
-            text = recipients[0]
+        if type(sender) is str and options is None:
+            text = recipients[0] if type(recipients) is list and len(recipients) == 1 else recipients
             if type(text) is str and is_plain_address(text):  # the usual case
                 path, line, is_usual = _reverse_path(sender)
                 if is_usual:

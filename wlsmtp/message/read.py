@@ -26,14 +26,16 @@ from typing import TYPE_CHECKING, Any
 
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.message import headers, recode
+from wlsmtp.message.again import LARGEST, made_of
 from wlsmtp.message.content import BytesContent, head_of
+from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.folding import fold, fold_head, has_long_line, has_signature
 from wlsmtp.message.headers import MAX_LINE
 from wlsmtp.message.raw_parts import fold_parts
 from wlsmtp.message.section import read_fields, start_of, without_bcc
 from wlsmtp.message.shown import commented, decoded, has_comment, lone_mailbox
 from wlsmtp.message.stdlib import is_unset, write_plain
-from wlsmtp.wire.address import Address, Mailbox, local_name, parse_address, plain_address, refuse
+from wlsmtp.wire.address import Address, Mailbox, is_plain_address, local_name, parse_address, plain_address, refuse
 from wlsmtp.wire.content import has_clean_line_ends, with_clean_line_ends
 from wlsmtp.wire.mailboxes import Group, mailboxes_in, parse_address_list
 
@@ -88,15 +90,20 @@ def email_content(message: AnyEmail) -> BytesContent:
     """Return a stdlib message unchanged, without Bcc and Resent-Bcc, and with no header line over 998 octets. The
     object itself is not modified. Raises ``MessageError`` for what cannot be written, and where a signature forbids
     folding."""
+    made = made_of(message)
+    if made.content is not None:
+        return made.content
     _check_section(message)
     plain = write_plain(message, _plain_field, _NEVER_SENT)
     if plain is None:
         prepared = _in_lines(message)
         return BytesContent(recode.write(prepared), to_7bit=partial(_in_7bit, prepared))
-    if plain.isascii():
-        return BytesContent(plain)
     # The caller may change the message before a server turns out to need another form.
-    return BytesContent(plain, to_7bit=partial(_snapshot_in_7bit, _snapshot(message)))
+    to_7bit = None if plain.isascii() else partial(_snapshot_in_7bit, _snapshot(message))
+    content = BytesContent(plain, to_7bit=to_7bit)
+    if content.size <= LARGEST and made.is_of(message):
+        made.content = content
+    return content
 
 
 def _in_lines(message: AnyEmail) -> AnyEmail:
@@ -166,6 +173,26 @@ def email_fields(message: AnyEmail) -> list[Field]:
     """Return the header fields of a stdlib message. Raises ``MessageError`` where its parser failed on them."""
     _check_section(message)
     return [(name, value) for name, value in message.raw_items() if not is_unset(value)]
+
+
+def email_envelope(message: AnyEmail, sender: str | None, recipients: str | Iterable[str] | None) -> Envelope:
+    """Return the envelope of a stdlib message, as given or from its header fields. Raises ``MessageError`` when those
+    name nobody, or its parser failed on them."""
+    if sender is not None:
+        return Envelope(sender, recipients_in(email_fields(message)) if recipients is None else recipients)
+    made = made_of(message)
+    if recipients is not None and made.sender is not None:
+        return Envelope(made.sender, recipients)
+    if recipients is None and made.envelope is not None:
+        return made.envelope
+    fields = email_fields(message)
+    found = sender_in(fields)
+    path = str(found) if is_plain_address(str(found)) else found
+    envelope = Envelope.of_checked(found, recipients_in(fields)) if recipients is None else Envelope(path, recipients)
+    if made.is_of(message):
+        made.sender = path
+        made.envelope = envelope if recipients is None else None
+    return envelope
 
 
 def _begins_with_fields(message: AnyEmail) -> bool:

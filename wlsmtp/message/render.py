@@ -12,9 +12,8 @@ from wlsmtp.message.merge import AsyncMerge, Merge, MergeRow
 from wlsmtp.message.model import Message
 from wlsmtp.message.read import (
     AnyEmail,
-    Field,
     email_content,
-    email_fields,
+    email_envelope,
     raw_content,
     raw_fields,
     recipients_in,
@@ -59,17 +58,13 @@ def envelope_of(
             return message.envelope()
         from_whom = message.sender_address() if sender is None else sender
         return Envelope(from_whom, message.recipients() if recipients is None else recipients)
-    fields = _fields(message)
-    from_whom = sender_in(fields) if sender is None else sender
-    return Envelope(from_whom, recipients_in(fields) if recipients is None else recipients)
-
-
-def _fields(message: Sendable) -> list[Field]:
     match message:
         case email.message.Message():
-            return email_fields(message)
+            return email_envelope(message, sender, recipients)
         case bytes() | bytearray() | memoryview():
-            return raw_fields(bytes(message))
+            fields = raw_fields(bytes(message))
+            from_whom = sender_in(fields) if sender is None else sender
+            return Envelope(from_whom, recipients_in(fields) if recipients is None else recipients)
     raise _not_sendable(message)
 
 
