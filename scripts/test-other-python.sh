@@ -27,8 +27,8 @@ fi
 sh scripts/install-mail-readers.sh
 echo "Some tests once more, with Python $version:"
 "$venv/bin/python" -m pytest -q -m "not real" tests/lifecycle tests/io tests/test_tls.py tests/test_session.py \
-    tests/outbox/test_sqlite.py tests/outbox/test_stores.py tests/transports/test_cancellation.py \
-    tests/transports/test_interrupts.py tests/smtp/test_authentication.py tests/message tests/corpus tests/cpython
+    tests/outbox/test_sqlite.py tests/outbox/test_sqlite_read_only.py tests/outbox/test_stores.py \
+    tests/transports/test_cancellation.py tests/transports/test_interrupts.py tests/smtp/test_authentication.py tests/message tests/corpus tests/cpython
 echo "Adapters once more, with the newest Django:"
 export PYTHONPATH="$PWD/$venv/django-6"
 sh scripts/fetch-django-tests.sh "$venv/bin/python"

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
 
-from wlsmtp.errors import ConfigError, MessageError, OutboxError, Stage
+from wlsmtp.errors import MessageError, OutboxError, Stage
 from wlsmtp.events import log
 from wlsmtp.outbox.base import Entry, OutboxStatistics
 from wlsmtp.outbox.connections import connect, disconnect, disconnect_dropped
@@ -29,7 +29,6 @@ from wlsmtp.outbox.rows import COLUMNS, PUT, SETTLED, changes_of, entry_of, row_
 from wlsmtp.outbox.sqlite_lanes import Lanes
 from wlsmtp.outbox.sqlite_schema import MIGRATIONS
 from wlsmtp.outbox.verdict import interrupted
-from wlsmtp.outbox.within import Within, not_begun, refused
 from wlsmtp.receipt import Status
 
 APPLICATION = 0x776C736D
@@ -382,42 +381,6 @@ class Database:
         except Exception as error:
             words = f"The record of message {row[1]} in {str(self._path)!r} cannot be read ({type(error).__name__})"
             raise OutboxError(words, stage=Stage.SETTINGS, hint="It is kept, with its content") from error
-
-
-class _Guest(Database):
-    """The same over a connection of the program, which stays open and keeps its transaction."""
-
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self._path = path
-        self._connection = connection
-
-
-def put_within(path: Path, entries: Sequence[Entry], within: Within) -> list[Entry]:
-    """Put mail in the transaction of a connection to the same file. Raises ``ConfigError`` and ``OutboxError``."""
-    connection = within.connection
-    if not isinstance(connection, sqlite3.Connection):
-        raise refused(connection)
-    before = connection.row_factory, connection.text_factory
-    connection.row_factory, connection.text_factory = None, str
-    try:
-        files = {name: file for _, name, file in connection.execute("PRAGMA database_list")}
-        if identity(Path(files["main"] or "/dev/null")) != identity(path):
-            words = f"within: the connection does not lead to the file of the outbox, {str(path)!r}"
-            raise ConfigError(words, stage=Stage.SETTINGS)
-        if not connection.in_transaction and connection.isolation_level is None and not within.may_autocommit:
-            raise not_begun()
-        if not connection.in_transaction and connection.isolation_level is not None:
-            connection.execute("BEGIN")
-        guest = _Guest(path, connection)
-        with guest.part():
-            return guest.put(entries)
-    except sqlite3.Error as failure:
-        words = f"The message could not be put into the transaction: {failure}"
-        error = OutboxError(words, stage=Stage.SETTINGS)
-        error.is_passing = isinstance(failure, sqlite3.OperationalError)
-        raise error from failure
-    finally:
-        connection.row_factory, connection.text_factory = before
 
 
 def _parts(number: int) -> tuple[int, int]:

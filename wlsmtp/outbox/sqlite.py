@@ -22,7 +22,9 @@ from wlsmtp.io.thread import Lock
 from wlsmtp.outbox.base import Agenda, Entry, OutboxStatistics, options_of
 from wlsmtp.outbox.clerk import PATIENCE, Clerk, Duties, Job, Queue
 from wlsmtp.outbox.clock import Clock, Watch
-from wlsmtp.outbox.database import Database, identity, put_within
+from wlsmtp.outbox.database import Database, identity
+from wlsmtp.outbox.sqlite_failures import is_busy, is_passing, takes_no_writes
+from wlsmtp.outbox.sqlite_within import put_within
 from wlsmtp.outbox.stored import StoredOutbox
 from wlsmtp.outbox.within import Within
 from wlsmtp.settings.urls import URL, wrong
@@ -33,6 +35,7 @@ FORK_PATIENCE = 5.0
 """Maximum seconds for which a fork waits for a transaction."""
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EAGAIN})
 """What a machine lacks for a while."""
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 class SQLiteOutbox(StoredOutbox):
@@ -204,7 +207,7 @@ class SQLiteOutbox(StoredOutbox):
                 if queue:
                     self._transact(queue, jobs, writes=queue is clerk.writes)
             except Exception as error:
-                if not jobs and _is_busy(error):
+                if not jobs and is_busy(error):
                     continue
                 failure = error
                 jobs += clerk.take(queue) if not jobs else []
@@ -249,7 +252,9 @@ class SQLiteOutbox(StoredOutbox):
         why = str(failure) or type(failure).__name__
         error = OutboxError(f"The outbox {str(self.path)!r} cannot be used: {why}", stage=Stage.SETTINGS)
         is_exhausted = isinstance(failure, OSError) and failure.errno in _EXHAUSTED
-        error.is_passing = is_exhausted or isinstance(failure, sqlite3.OperationalError | MemoryError)
+        error.is_passing = is_exhausted or isinstance(failure, MemoryError) or is_passing(failure)
+        if takes_no_writes(failure) or (isinstance(failure, OSError) and failure.errno in _FORBIDDEN):
+            error.hint = "The file and its directory must be writable, as SQLite makes other files beside it"
         if not self.path.parent.is_dir():
             error.hint = "Its directory does not exist; an absolute path has four slashes, as in sqlite:////var/mail.db"
         elif getattr(failure, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
@@ -266,8 +271,3 @@ def _play(job: Job, database: Database) -> None:
         raise
     except Exception as failure:
         job.failure = failure
-
-
-def _is_busy(error: Exception) -> bool:
-    """Return whether another program is writing."""
-    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
