@@ -47,6 +47,34 @@ def test_connections_are_replaced_by_count_age_and_idleness(world: World, limits
         assert server.connections == connections
 
 
+@pytest.mark.parametrize("failing", [("release",), ("_end",), ("_free_slot",), ("_keep_locked", "_recover")])
+@pytest.mark.parametrize("shares", [True, False])
+def test_a_connection_that_could_not_be_released_for_lack_of_memory_is_taken_back(
+    world: World, failing: Sequence[str], shares: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise MemoryError
+
+    limits = PoolLimits(max_connections=1, max_messages=1)
+    with SMTPServer() as server:
+        session = world.session(
+            server.host,
+            server.port,
+            pool=limits,
+            timeout=wlsmtp.Timeouts(total=5),
+            partial="deliver" if shares else "abort",
+        )
+        for _ in range(3):
+            with monkeypatch.context() as patch:
+                for name in failing:
+                    patch.setattr(Pool, name, fail)
+                with pytest.raises(MemoryError):
+                    session.send(MESSAGE)
+            assert session.send(MESSAGE)
+            assert session.statistics().connections_open == 0
+        session.close()
+
+
 ONCE = {"retry": RetryPolicy(attempts=1), "timeout": wlsmtp.Timeouts(greeting=1)}
 
 

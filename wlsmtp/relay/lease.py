@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from sys import getrefcount
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ConnectionFailed, Stage
 
 if TYPE_CHECKING:
+    from collections import deque
+
     from wlsmtp.smtp.connection import Connection
 
 
@@ -24,6 +27,55 @@ class Lease:
     is_taken: bool = False
     """True if it counts as an open connection. After ``release`` it does not: ``release`` may be called again by a
     caller that was interrupted and does not know whether it had begun."""
+    owes_slot: bool = False
+    """True if its connection is being closed, and still counts as open."""
+    lost: deque[Lease] | None = None
+    """Where it goes if its caller forgets it before it is released."""
+
+    is_lost: bool = False
+    """True once nobody will release it any more."""
+
+    def drop(self) -> None:
+        """Leave it to the pool if it is not released, as there was no memory for that. Needs none."""
+        if self.is_taken or self.owes_slot:
+            self.is_lost = True
+            if self.lost is not None:
+                self.lost.append(self)
+
+    def __del__(self) -> None:
+        try:
+            if self.lost is not None and (self.is_taken or self.owes_slot) and not self.is_lost:
+                self.lost.append(self)
+        except AttributeError:  # there was no memory for its attributes
+            pass
+
+
+def take_back(lost: deque[Lease], to_close: list[Connection], idle: list[Connection], shared: list[Connection]) -> int:
+    """Take back leases that were lost, as a caller without memory could not release them. Their connections, which
+    nobody else uses, go ``to_close``. Return how many connections less are open."""
+    freed = 0
+    for _ in range(len(lost)):
+        lease = lost.popleft()
+        if not lease.is_taken and not lease.owes_slot:
+            continue
+        # By the name and the argument; one more if a generator has it that the garbage collector has found.
+        if not lease.is_lost and getrefcount(lease) > 2:
+            lost.append(lease)
+            continue
+        connection = lease.connection
+        if connection is not None:
+            connection.users -= lease.is_taken
+            if connection.users > 0:
+                lease.is_taken = False
+                continue
+            for kept in (idle, shared):
+                if connection in kept:
+                    kept.remove(connection)
+            connection.link.end("interrupted")
+            to_close.append(connection)
+        freed += lease.is_taken or lease.owes_slot
+        lease.is_taken = lease.owes_slot = False
+    return freed
 
 
 def waits_for_itself() -> ConnectionFailed:

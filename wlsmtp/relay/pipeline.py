@@ -118,7 +118,10 @@ class Pipeline:
             self._relay.pipelines.discard(self)
             if not self._pool.is_foreign:
                 self._record_known(mail)
-            await self._end()
+            try:
+                await self._end()
+            finally:
+                self._end_hold()
 
     def _record_known(self, latest: Mail | None) -> None:
         """Store in each mail what is certain about it, since nobody takes the outcomes any more. The ``latest`` one may
@@ -234,8 +237,11 @@ class Pipeline:
             is_reclaimed = self._life.is_in(PipelineState.RECLAIMED)
             self._life.to(PipelineState.ENDED)
         if not is_reclaimed:
-            await self._release()
-        self._end_hold()
+            try:
+                await self._release()
+            finally:
+                if self._lease is not None:
+                    self._lease.drop()
 
     async def _advance(self, *, to_the_end: bool) -> bool:
         """Send what is to be sent, and settle what must be settled first, or everything. Returns False when there is

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from wlsmtp.errors import DeadlineExceeded, SMTPError, Stage
 from wlsmtp.io.order import Rank
-from wlsmtp.relay.lease import Lease, closed_error, waits_for_itself
+from wlsmtp.relay.lease import Lease, closed_error, take_back, waits_for_itself
 from wlsmtp.results.statistics import PoolStatistics
 from wlsmtp.smtp.connection import ConnectionState
 from wlsmtp.smtp.judge import names_connections
@@ -57,6 +57,8 @@ class Pool:
         self._shared: list[Connection] = []
         self._quitting: deque[Connection] = deque()
         """Connections that were sent QUIT and have not answered yet."""
+        self._lost: deque[Lease] = deque()
+        """What callers did not release, as there was no memory for that."""
         self._holders: dict[Hashable, int] = {}
         """How many connections each thread or task has, or is about to have."""
         self._is_closed = is_closed
@@ -89,7 +91,7 @@ class Pool:
         age has just turned out to be dead. ``is_picky``: another connection was one too many, so that one which has
         delivered a message is worth some seconds. Every lease must be given to ``release``."""
         expired: list[Connection] = []
-        lease = Lease(size, opened_after)
+        lease = Lease(size, opened_after, lost=self._lost)
         if is_picky and self._holders.get(self._io.caller(), 0) <= 1:
             lease.picky_until = self._io.now() + OPEN_TIMEOUT
         try:
@@ -101,15 +103,21 @@ class Pool:
                     await self._wait_for_slot(lease, expired, deadlines)
                     continue
                 lease.connection = await self._open_another(lease, deadlines)
-                if lease.connection is not None:
-                    await self._register(lease.connection, shared=size is not None)
+                if lease.connection is not None and size is not None:
+                    with self._mutex:
+                        lease.connection.life.to(ConnectionState.SHARED)
+                        self._shared.append(lease.connection)
+                    await self._wake()
         except BaseException:
-            for old in expired:
-                await old.link.close()
-            if lease.connection is not None:
-                await self.release(lease, deadlines, reason="interrupted")
-            elif lease.is_taken:
-                await self._free_slot(lease)
+            try:
+                for old in expired:
+                    await old.link.close()
+                if lease.connection is not None:
+                    await self.release(lease, deadlines, reason="interrupted")
+                elif lease.is_taken:
+                    await self._free_slot(lease)
+            finally:
+                lease.drop()
             raise
         return lease
 
@@ -122,10 +130,8 @@ class Pool:
 
     def end_hold(self, caller: Hashable) -> None:
         """End what ``hold`` began."""
-        left = self._holders[caller] - 1
-        if left:
-            self._holders[caller] = left
-        else:
+        self._holders[caller] -= 1
+        if not self._holders[caller]:
             del self._holders[caller]
 
     async def release(self, lease: Lease, deadlines: Deadlines, *, reason: str | None = None) -> None:
@@ -145,15 +151,15 @@ class Pool:
                     return
                 connection.users -= 1
                 lease.is_taken = False
-                is_over = connection.users <= 0 and self._keep_locked(connection)
+                lease.owes_slot = connection.users <= 0 and self._keep_locked(connection)
         except BaseException:
             connection.users -= lease.is_taken
-            lease.is_taken = False
-            await self._recover(connection)
+            lease.is_taken, lease.owes_slot = False, connection.users <= 0
+            await self._recover(lease, connection)
             raise
         try:
-            if is_over:
-                await self._end(connection, deadlines)
+            if lease.owes_slot:
+                await self._end(lease, connection, deadlines)
             elif self._waiters:
                 await self._wake()
         finally:
@@ -165,8 +171,7 @@ class Pool:
         if connection in self._shared:
             self._shared.remove(connection)
         now = self._io.now()
-        is_good = connection.is_reusable and not self.is_expired(connection, now)
-        if self._is_closed or not is_good or self._has_too_many:
+        if self._is_closed or self._has_too_many or not connection.is_reusable or self.is_expired(connection, now):
             connection.life.to(ConnectionState.ENDED)
             return True
         connection.life.to(ConnectionState.IDLE)
@@ -174,7 +179,7 @@ class Pool:
         self._idle.append(connection)
         return False
 
-    async def _recover(self, connection: Connection) -> None:
+    async def _recover(self, lease: Lease, connection: Connection) -> None:
         """Close a connection that an interrupt has left between states, and free its slot."""
         connection.link.end("interrupted")
         with self._mutex:
@@ -184,7 +189,7 @@ class Pool:
                 if connection in kept:
                     kept.remove(connection)
         await connection.link.close()
-        await self._free_slot(Lease(is_taken=True))
+        await self._free_slot(lease)
 
     def retire(self, connection: Connection) -> None:
         """Let a connection accept no more messages; it is closed when nobody uses it any more."""
@@ -233,9 +238,13 @@ class Pool:
         made repeatedly. Opening the session ends the wait."""
         caller = self._io.caller()
         self._count_waiting(1)
+        lost: list[Connection] = []
         try:
             while self._is_closed and self.statistics.open > self._holders.get(caller, 0):
                 await self._make_room()
+                with self._mutex:
+                    self.statistics.open -= take_back(self._lost, lost, self._idle, self._shared)
+                await self._quit(lost, deadlines)
                 async with self._changed:
                     self._waiters += 1
                     try:
@@ -341,20 +350,14 @@ class Pool:
         self.statistics.resumed += connection.info.tls is not None and connection.info.tls.resumed
         return connection
 
-    async def _register(self, connection: Connection, *, shared: bool) -> None:
-        if not shared:
-            return
-        with self._mutex:
-            connection.life.to(ConnectionState.SHARED)
-            self._shared.append(connection)
-        await self._wake()
-
     def _try_acquire(self, lease: Lease, expired: list[Connection]) -> None:
         """Take a connection, or the right to open one, if there is any. Expired ones go to ``expired``. The counts and
         ``lease`` change without a call between."""
         with self._mutex:
             if self._is_closed:
                 raise closed_error()
+            if self._lost:
+                self.statistics.open -= take_back(self._lost, expired, self._idle, self._shared)
             size, now = lease.size, self._io.now()
             only_proven = now < lease.picky_until and self._may_prove_locked(now)
             if not only_proven and (kept := self._next_idle_locked(expired, lease.opened_after, now)) is not None:
@@ -444,14 +447,13 @@ class Pool:
         with_room = [one for one in candidates if not self.is_expired(one, now) and one.has_room(size or 0)]
         return min(with_room, key=lambda connection: connection.users, default=None)
 
-    async def _end(self, connection: Connection, deadlines: Deadlines) -> None:
-        if connection.link.ended:
-            self.statistics.lost += 1
+    async def _end(self, lease: Lease, connection: Connection, deadlines: Deadlines) -> None:
+        self.statistics.lost += connection.link.ended
         try:
             await self._quit([connection], deadlines)
         finally:
             self._excess.discard(connection)
-            await self._free_slot(Lease(is_taken=True))
+            await self._free_slot(lease)
 
     async def _quit(self, connections: list[Connection], deadlines: Deadlines) -> None:
         """Send QUIT over ``connections``, and close those that have answered it. Does not wait."""
@@ -486,8 +488,8 @@ class Pool:
 
     async def _free_slot(self, lease: Lease) -> None:
         with self._mutex:
-            self.statistics.open -= lease.is_taken
-            lease.is_taken = False
+            self.statistics.open -= lease.is_taken or lease.owes_slot
+            lease.is_taken = lease.owes_slot = False
         await self._wake()
 
     def _is_usable(self, connection: Connection, now: float) -> bool:

@@ -195,6 +195,8 @@ class Relay:
             finally:
                 await pool.release(lease, deadlines)
             raise
+        finally:
+            lease.drop()
         return None if is_resent_at_once else outcome
 
     async def _make_room(self) -> None:
