@@ -55,6 +55,7 @@ OF_MESSAGE = _words({
     "to_addrs to_emails recipient_list": "use to, cc and bcc, or recipients",
     "send": "use session.send(message)",
     "as_string": "use as_bytes(), or preview() to look at it",
+    "save write to_file save_to save_as export": "write as_bytes() to a file, opened with mode 'wb'",
     "message": "use session.send(message), or as_bytes()",
     "from_email from_addr": "use sender",
 })  # fmt: skip
@@ -121,7 +122,10 @@ OF_PACKAGE = _words({
     "OAuth OAuth2 OAuthToken Token": "use RefreshToken or ClientCredentials, or SMTPSession(…, token=…)",
     "Template": "use Templates",
     "Notify DSNOptions": "use DSN",
-    "Calendar ICS": "use Invitation",
+    "Calendar ICS Event": "use Invitation",
+    "SMIME SMIMESigner SMIMEEncryptor": "use Message(sign_with=…, encrypt_for=…)",
+    "PGP GPG OpenPGP": "use before_send=…, as docs/recipes/pgp.md does",
+    "DKIMSigner Signer": "use DKIM",
     "Address Recipient Mailbox": 'an address is a text, "Ann <ann@example.com>", or a pair ("Ann", "ann@example.com")',
     "SMTPServer ScriptedPeer": "import it from wlsmtp.testing",
     "Inbox InboxTransport": "import it from wlsmtp.inbox",
@@ -140,7 +144,7 @@ OF_FIELDS = _words({
     "from_ from_email from_addr from_address mail_from sender_email source": "sender",
     "recipients recipient recipient_list to_addrs to_addr to_emails to_email receivers": "to",
     "attachment attach files file filename path images inline_images body_images inline": "attachments",
-    "ical icalEvent ical_event invite ics": "calendar",
+    "ical icalEvent ical_event invite ics invitation event": "calendar",
     "msgId msg_id": "message_id",
     "extra_headers header": "headers",
     "title topic": "subject",
@@ -151,7 +155,13 @@ OF_OTHER_FIELDS = _words({
     "is_html subtype content_type mime_type mimetype html_format": "give HTML as html=, plain text as text=",
     "charset encoding": "text is always sent in UTF-8",
     "template template_name template_id context": "Templates(…).message(name, **values) makes messages",
-    "send_at send_later delay schedule expires idempotency_key": "it belongs to send(message, …), with mode='async'",
+    "send_at expires idempotency_key lane": "it belongs to send(message, …), with mode='async'",
+    "at when delay eta countdown send_later send_after schedule scheduled_at not_before": (
+        "use send(message, send_at=…), a datetime or a number of seconds from now, with mode='async'"
+    ),
+    "smime pgp gpg sign encrypt": (
+        "for S/MIME use Message(sign_with=…, encrypt_for=…); docs/recipes/pgp.md has a hook for PGP"
+    ),
     "tags metadata track_opens track_clicks categories": "give the provider's header, as headers={'X-Tag': '…'}",
     "mail_options rcpt_options dsn": "it belongs to send(message, options=DeliveryOptions(…))",
     "server host port username password": "it belongs to the session",

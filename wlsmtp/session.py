@@ -179,11 +179,12 @@ class SMTPSession(_Session):
         With ``mode="async"`` the message is put into the outbox and the receipt is ``PENDING``: the call waits for no
         server, and ``timeout`` bounds the wait for an outbox that others use (default: half a minute). Only problems
         of the message (``MessageError``) or the outbox (``OutboxError``) are raised. The other options are for this
-        mode. ``send_at`` is the earliest time to send, ``expires`` the time to give up, each a ``datetime`` or seconds
-        from now. Higher ``priority`` (-10 to 10) goes first. If the outbox has the ``idempotency_key`` already, nothing
-        is stored, and the receipt is that of the stored message. ``lane`` names the rate of ``pace`` that it counts for
-        (default: the domain of the first recipient). ``within`` is a connection, cursor or session of your
-        database, which is also that of the outbox: the message is sent if and only if its transaction is committed.
+        mode. ``send_at`` is the earliest time to send, ``expires`` the time to give up, each a ``datetime``, or a
+        ``timedelta`` or seconds from now. Higher ``priority`` (-10 to 10) goes first. If the outbox has the
+        ``idempotency_key`` already, nothing is stored, and the receipt is that of the stored message. ``lane`` names
+        the rate of ``pace`` that it counts for (default: the domain of the first recipient). ``within`` is a
+        connection, cursor or session of your database, which is also that of the outbox: the message is sent if and
+        only if its transaction is committed.
         """
         return run(
             self._mailer.send(

@@ -67,6 +67,13 @@ def test_a_record_is_mailed_at_once(logger: logging.Logger, mailing: Make, smtp_
     assert texts(smtp_server)[0].rstrip().endswith("ERROR shop: Disk /dev/sda is full")
 
 
+def test_a_subject_may_be_the_same_for_all(logger: logging.Logger, mailing: Make, smtp_server: SMTPServer) -> None:
+    mailing(subject="Errors of the shop")
+    logger.error("Disk is full")
+    smtp_server.wait_for_messages(1)
+    assert subjects(smtp_server) == ["Errors of the shop"]
+
+
 def test_what_follows_waits_and_is_one_mail(logger: logging.Logger, mailing: Make, smtp_server: SMTPServer) -> None:
     handler = mailing()
     logger.error("first")

@@ -119,6 +119,15 @@ class TestSend:
                 session.send(message(), recipients="bob@example.org\r\nRCPT TO:<eve@example.com>")
             assert session.receipts() == []
 
+    def test_a_time_from_now_is_a_timedelta_or_seconds(self, session_to: Any, server: SMTPServer) -> None:
+        with session_to(server) as session:
+            at_once = session.send(message(), send_at=timedelta(0), expires=timedelta(hours=1))
+            later, same = (session.send(message(), send_at=when) for when in (timedelta(hours=2), 7200))
+            assert session.wait(at_once)
+            first, second = (session.receipt(receipt.id).next_attempt for receipt in (later, same))
+            assert abs(second - first) < timedelta(minutes=1) < first - datetime.now(UTC)
+            assert session.cancel(later.id) and session.cancel(same.id)
+
     @pytest.mark.parametrize(
         "options",
         [
@@ -129,6 +138,8 @@ class TestSend:
             {"send_at": 1e18},
             {"send_at": 10**400},
             {"send_at": datetime.max},
+            {"send_at": timedelta(seconds=-1)},
+            {"send_at": timedelta.max},
             {"send_at": datetime.min},
             {"expires": 1e300},
             {"expires": 0},

@@ -79,6 +79,7 @@ NO_SERVERS = {
     "1": "end with a number",
     "0x7f000001": "end with a number",
     "010.0.0.1": "end with a number",
+    "memory:": "is a URL",
     "run/smtp.sock": "'/' cannot",
     "//smtp.example.com\n": "cannot be in",
     "/" + "s" * 107: "at most 107 octets",

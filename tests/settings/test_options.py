@@ -201,3 +201,10 @@ def test_options_survive_being_written_as_json() -> None:
     )  # fmt: skip
     assert DeliveryOptions.model_validate_json(options.model_dump_json()) == options
     assert hash(options) == hash(DeliveryOptions.model_validate_json(options.model_dump_json()))
+
+
+def test_several_kinds_of_reports_may_be_one_text_as_in_the_command() -> None:
+    assert DSN(notify="success, failure").notify == ("success", "failure")  # type: ignore[arg-type]
+    for wrong in ("success,", "success,success", "never,failure"):
+        with pytest.raises(wlsmtp.MessageError, match="notify"):
+            DSN(notify=wrong)  # type: ignore[arg-type]

@@ -228,3 +228,10 @@ def test_a_long_text_is_not_remembered() -> None:
 @example("=?a?=@c.org")
 def test_a_plain_address_is_one_for_the_full_parser(text: str) -> None:
     assert address.is_plain_address(text) == (address.plain_address(text) is not None)
+
+
+@pytest.mark.parametrize("text", ["{email}", "{{ email }}", "{0}"])
+def test_a_placeholder_is_told_that_nothing_is_filled_in(text: str) -> None:
+    with pytest.raises(MessageError) as caught:
+        parse_address(text)
+    assert "letter.merge(rows)" in (caught.value.hint or "")

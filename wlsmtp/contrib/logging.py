@@ -81,7 +81,7 @@ class MailHandler(logging.Handler):
         if not (self._to and self._sender):
             raise ConfigError("to, sender: must be given, as addresses")
         self._mail("-", "-")  # raises for an address that is invalid
-        self._subject, self._times = logging.Formatter(subject), deque[float](maxlen=max_per_hour)
+        self._subject, self._times = logging.Formatter(subject, validate=False), deque[float](maxlen=max_per_hour)
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         self._begin()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from os import urandom
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,8 @@ from wlsmtp.settings.limits import LANE
 if TYPE_CHECKING:
     from wlsmtp.message.mail import Mail
 
-When = datetime | float
-"""A point in time: a ``datetime`` (without a time zone: local time), or seconds from now."""
+When = datetime | timedelta | float
+"""A point in time: a ``datetime`` (without a time zone: local time), or from now a ``timedelta`` or seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +74,19 @@ class Schedule:
 
 def _pause(send_at: When | None) -> float | None:
     """Return how many seconds a message waits; None if it waits for a point in time."""
-    return None if isinstance(send_at, datetime) else float(send_at or 0.0)
+    return None if isinstance(send_at, datetime) else float(_seconds(send_at or 0.0))
+
+
+def _seconds(when: timedelta | float) -> float:
+    return when.total_seconds() if isinstance(when, timedelta) else when
 
 
 def _moment(name: str, when: When, now: float) -> float:
-    if not isinstance(when, datetime) and (
-        isinstance(when, bool) or not isinstance(when, int | float) or not 0 <= when < float("inf")
-    ):
+    is_span = isinstance(when, int | float | timedelta) and not isinstance(when, bool)
+    if not isinstance(when, datetime) and not (is_span and 0 <= _seconds(when) < float("inf")):
         raise _wrong(f"{name}: must be a datetime, or a number of seconds from now")
     try:
-        moment = when.timestamp() if isinstance(when, datetime) else now + when
+        moment = when.timestamp() if isinstance(when, datetime) else now + _seconds(when)
         datetime.fromtimestamp(moment, UTC)
     except (ValueError, OverflowError, OSError) as error:
         raise _wrong(f"{name}: must be in the years from 1 to 9999") from error

@@ -24,7 +24,7 @@ def server_name(value: str) -> str:
         if len(value.encode()) > _MAX_PATH:
             raise ValueError(f"the path of a unix socket has at most {_MAX_PATH} octets")
         return value
-    if "://" in value:
+    if "://" in value or re.fullmatch(r"(?:memory|console|null|sendmail|inbox):", value):
         raise ValueError("is a URL; use SMTPSession.from_url(…)")
     if port := _WITH_PORT.fullmatch(value):
         raise ValueError(f"must be without the port: SMTPSession({port[1]!r}, {port[2]})")

@@ -51,7 +51,7 @@ class _Notifying(_Options):
     @field_validator("notify", mode="before")
     @classmethod
     def _one_or_more(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else value
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
     @field_validator("notify")
     @classmethod

@@ -42,6 +42,9 @@ _ENCODED_WORD = re.compile(r"=\?\S{1,40}\?[qQbB]\?\S*\?=(?: =\?\S*\?=)*")
 _SPLIT = re.compile(r'("(?:[^"\\]|\\.)*"|[^"@]*)@(.*)', re.DOTALL)
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\[[^][\\]*\]|\s+|[^\s"(),:;<>@\[\]\\]+|.', re.DOTALL)
 
+_NO_PLACEHOLDERS = (
+    "Nothing is filled in here; letter.merge(rows) takes a dict of fields for each row: {'to': row['email']}"
+)
 _FOLD = re.compile(r"\r?\n[ \t]+")
 
 _NEVER_IN_ADDRESS = {"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"}
@@ -120,7 +123,8 @@ def _read_address(text: str) -> Address:
         hint = "Encode the name alone, as email.utils.formataddr does, or give the pair (name, address)"
         refuse(text, "an encoded word is no address", hint)
     if split is None:
-        refuse(text, "a quotation mark is out of place" if "@" in text else "it has no @")
+        advice = _NO_PLACEHOLDERS if re.search(r"\{.*\}", text) else None
+        refuse(text, "a quotation mark is out of place" if "@" in text else "it has no @", advice)
     address = Address(split[1], split[2])
     _check_local(text, address.local)
     _check_domain(text, address.domain)
