@@ -111,3 +111,32 @@ def test_octets_above_127_are_announced(world: World, tmp_path: Path) -> None:
         assert session.send("Subject: x\r\n\r\nä".encode(), sender="", recipients="bob@example.org")
     words = ["-i", "-B8BITMIME", "-f", "<>", "--", "bob@example.org"]
     assert (tmp_path / "words").read_text() == repr(words)
+
+
+@pytest.mark.parametrize(("program", "word"), [("sendmail", "<>"), ("esmtp", "")])
+def test_the_null_sender_is_written_as_the_program_reads_it(
+    world: World, tmp_path: Path, program: str, word: str
+) -> None:
+    """Whatever the name by which it is called."""
+    real, link = tmp_path / program, tmp_path / "bin"
+    real.write_text(
+        f"#!{sys.executable}\nimport sys\nprint(sys.argv[1:], file=open({str(tmp_path / 'words')!r}, 'w'))\n"
+    )
+    real.chmod(0o755)
+    link.symlink_to(real)
+    with world.session(transport=SendmailTransport(str(link))) as session:
+        assert session.send(b"Subject: x\r\n\r\nx", sender="", recipients="bob@example.org")
+    assert (tmp_path / "words").read_text() == f"{['-i', '-f', word, '--', 'bob@example.org']}\n"
+
+
+@pytest.mark.parametrize("program", ["dma", "ssmtp"])
+def test_a_program_without_a_null_sender_is_not_given_one(world: World, tmp_path: Path, program: str) -> None:
+    """It would be another sender, and a bounce would be answered with a bounce."""
+    real = tmp_path / program
+    real.write_text(f"#!/bin/sh\ncat >{tmp_path}/was-run\n")
+    real.chmod(0o755)
+    with world.session(transport=SendmailTransport(str(real))) as session:
+        with pytest.raises(wlsmtp.ExtensionMissing, match=f"{program}, which cannot send .* null sender"):
+            session.send(b"Subject: x\r\n\r\nx", sender="", recipients="bob@example.org")
+        assert not (tmp_path / "was-run").exists()
+        assert session.send(b"Subject: x\r\n\r\nx", sender="ann@example.com", recipients="bob@example.org")

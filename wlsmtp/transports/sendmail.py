@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Self
 
-from wlsmtp.errors import ContentRefused, DeadlineExceeded, LocalDeliveryFailed, OutcomeUnknown, SMTPError, Stage
+from wlsmtp.errors import (
+    ContentRefused,
+    DeadlineExceeded,
+    ExtensionMissing,
+    LocalDeliveryFailed,
+    OutcomeUnknown,
+    SMTPError,
+    Stage,
+)
 from wlsmtp.io.base import Ended
 from wlsmtp.message.content import Content
 from wlsmtp.message.envelope import Envelope
@@ -41,6 +49,11 @@ _MEANING = {
     78: (554, "5.3.5 Configuration error"),
 }
 _OTHER = (554, "5.3.0 Unknown failure")
+_NULL_SENDER = "<>"
+"""The null sender, as Sendmail, Postfix, Exim, Courier, msmtp, nullmailer and others read it."""
+_OTHER_NULL_SENDERS = {"esmtp": "", "dma": None, "ssmtp": None}
+"""Programs that read it otherwise. ``dma`` completes an empty address, and takes ``<>`` for a user; ``ssmtp`` reads the
+address from the header."""
 
 
 class SendmailTransport(WholeTransport):
@@ -71,7 +84,8 @@ class SendmailTransport(WholeTransport):
         """Run the program with the message."""
         eight_bit = ("-B8BITMIME",) if content.is_8bit else ()
         recipients = [address.wire for address in envelope.recipients]
-        command = [*self._command, "-i", *eight_bit, "-f", reverse_path(envelope) or "<>", "--", *recipients]
+        sender = reverse_path(envelope) or self._null_sender()
+        command = [*self._command, "-i", *eight_bit, "-f", sender, "--", *recipients]
         deadlines.certain = RecipientStatus.NOT_SENT
         chunks = _watched(with_unix_line_ends(content.chunks()), deadlines)
         try:
@@ -91,6 +105,22 @@ class SendmailTransport(WholeTransport):
         if which(self.name) is None:
             raise self._unusable(FileNotFoundError(2, "there is no such program"))
         return ServerInfo(self.name, self.name, None, None, Capabilities())
+
+    def _null_sender(self) -> str:
+        """Return the null sender as this program reads it. Raises ``ExtensionMissing`` if it would send another one: a
+        bounce would be answered with a bounce."""
+        from os.path import basename, realpath
+        from shutil import which
+
+        program = basename(realpath(which(self.name) or self.name))
+        word = _OTHER_NULL_SENDERS.get(program, _NULL_SENDER)
+        if word is None:
+            words = f"{self.name} is {program}, which cannot send a message from the null sender"
+            hint = (
+                'Give a sender, or send by SMTP: sender="" is for reports of what was not delivered (RFC 5321 §4.5.5)'
+            )
+            raise ExtensionMissing(words, stage=Stage.MAIL, hint=hint)
+        return word
 
     def _failure_of(self, ended: Ended) -> SMTPError | None:
         if ended.was_fed and ended.status == 0:
