@@ -4,6 +4,7 @@ command than the one that it seems to answer, and yet no receipt may say what is
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from itertools import product
 
 import pytest
@@ -149,21 +150,120 @@ SENDMAIL = (
 SUBETHA = ("Ok", "Ok", "Ok", "Ok")
 
 
-@pytest.mark.parametrize(
-    ("texts", "shows"), [(POSTFIX, True), (EXIM, True), (SENDMAIL, True), (SUBETHA, False), (("",) * 4, False)]
-)
-def test_words_show_the_place_of_a_reply(texts: tuple[str, ...], shows: bool) -> None:
+@pytest.mark.parametrize("texts", [POSTFIX, EXIM, SENDMAIL])
+def test_words_show_the_place_of_a_reply(texts: tuple[str, ...]) -> None:
     rset, mail, rcpt, queued = (Reply(250, (text,)) for text in texts)
+    other, refused, lost, many = Reply(250, ("Hello",)), Reply(550), "lost some commands", "sent a reply too many"
     wording = Wording()
-    assert wording.learn(rset, mail, [rcpt], queued) is shows and wording.is_known
-    assert not wording.is_for_envelope(queued)
-    assert not wording.is_for_reset(queued, rset)
-    assert wording.is_for_reset(rset, mail) is shows
-    assert wording.is_for_envelope(rcpt) is wording.is_for_envelope(mail) is shows
-    assert (
-        not wording.is_shifted(mail, rset)
-        and not wording.is_shifted(mail, Reply(421))
-        and not wording.is_shifted(mail, None)
-    )
-    assert wording.is_shifted(rset, rset) is wording.is_shifted(mail, queued) is shows
-    assert wording.is_shifted(mail, Reply(503))
+    assert wording.learn(rset, mail, [rcpt], queued) and wording.is_learned and wording.is_known
+    assert wording.is_for_content(queued) and not any(map(wording.is_for_content, (rset, mail, rcpt, other, refused)))
+    for place, expected in ((queued, ""), (rcpt, many), (mail, many), (rset, lost), (other, "")):
+        assert wording.what_is_wrong(rset, mail, place, mail) == expected
+    assert wording.what_is_wrong(rset, mail, other, refused) == many
+    assert wording.what_is_wrong(rset, mail, rset, None) == many
+    for after in (rset, Reply(421), None):
+        for place in (queued, other, refused):
+            assert not wording.what_is_wrong(rset, mail, place, after)
+    assert wording.what_is_wrong(rset, rset, refused, rset) == many
+    assert wording.what_is_wrong(rset, mail, refused, queued) == many
+    assert Wording(wording).is_for_content(queued) and not Wording(wording).is_known
+
+
+def test_while_no_words_are_known_the_reply_to_the_next_reset_shows_the_place() -> None:
+    rset, mail, rcpt, queued = (Reply(250, (text,)) for text in POSTFIX)
+    wording = Wording()
+    assert not wording.is_learned and not wording.is_for_content(queued)
+    assert not wording.what_is_wrong(rset, mail, queued, rset)
+    assert wording.what_is_wrong(rset, mail, rcpt, Reply(550)), "the content was refused"
+    assert not wording.what_is_wrong(rset, mail, rcpt, queued), "the content was accepted"
+    assert wording.learn(rset, mail, [rcpt], rcpt, queued) and not wording.is_learned, "but which reply answers what?"
+    assert wording.learn(rset, mail, [rcpt], queued, rset) and wording.is_learned
+
+
+def test_words_that_differ_from_one_content_to_the_next_count_as_far_as_they_agree() -> None:
+    rset, mail, rcpt, first = (Reply(250, (text,)) for text in EXIM)
+    second, third = Reply(250, ("OK id=2abcde-1",)), Reply(250, ("Oh, thank you",))
+    wording = Wording()
+    for known, unknown in ((first, second), (second, third)):
+        assert wording.learn(rset, mail, [rcpt], known)
+        assert wording.is_for_content(first) and wording.is_for_content(known) and not wording.is_for_content(unknown)
+    assert wording.learn(rset, mail, [rcpt], third) and not wording.is_for_content(third), "OK begins so, too"
+    assert not wording.what_is_wrong(rset, mail, third, rset)
+
+
+@pytest.mark.parametrize("text", ["Ok", ""])
+def test_a_server_that_says_the_same_to_everything_is_not_put_in_doubt(text: str) -> None:
+    ok, wording = Reply(250, (text,)), Wording()
+    assert not wording.learn(ok, ok, [ok], ok) and wording.is_known and not wording.is_learned
+    assert not wording.what_is_wrong(ok, ok, ok, ok) and not wording.what_is_wrong(ok, ok, Reply(550), ok)
+    assert wording.what_is_wrong(ok, ok, ok, Reply(503)) and wording.what_is_wrong(ok, ok, Reply(550), Reply(503))
+
+
+class InsertsReply(ServerSide):
+    """Sends one reply too many behind the reply at ``place``, as late as before the next one."""
+
+    _is_due = False
+
+    def _say_text(self, reply: str) -> None:
+        server = self._server
+        assert isinstance(server, Inserting)
+        if self._is_due:
+            self._is_due = False
+            super()._say_text(server.surplus)
+            self._flush()
+        super()._say_text(reply)
+        server.place -= 1
+        if server.place == 0:
+            self._is_due = True
+
+    def _finish(self, content: bytes, via: str) -> None:
+        server = self._server
+        assert isinstance(server, Inserting)
+        if content in server.refused:
+            server.reply_to(".", "554 5.6.0 No", 1)
+        super()._finish(content, via)
+
+
+class Inserting(SMTPServer):
+    side = InsertsReply
+    place = 0
+    surplus = ""
+    refused: tuple[bytes, ...] = ()
+
+
+FEW = 3
+
+
+@pytest.mark.parametrize("before", ["nothing", "messages", "another connection"])
+@pytest.mark.parametrize(
+    ("words", "refused"),
+    [
+        ("2.0.0 Ok", range(FEW)),  # words of RSET
+        ("2.0.0 Ok", range(1, FEW - 1)),
+        ("2.3.4 Hello", range(FEW - 1)),  # words of no command, which only an RSET behind the content shows
+        ("2.3.4 Hello", range(1, FEW - 1)),
+    ],
+    ids=str,
+)
+def test_a_second_reply_falsifies_no_receipt_wherever_it_comes(
+    world: World, before: str, words: str, refused: Sequence[int]
+) -> None:
+    """``before``: what was accepted earlier, so that words are known."""
+    # A new connection begins with a greeting and EHLO.
+    for place in range(1 if before == "messages" else 3, 4 * FEW + 6):
+        with (
+            Inserting(extensions=Mode.CHUNKING.extensions, quirks=["slow-window"]) as server,
+            world.session(server.host, server.port, retry=ONCE) as session,
+        ):
+            if before != "nothing":
+                assert all(
+                    session.send_many([(content(COUNT + number), Envelope(SENDER, [BOB])) for number in range(2)])
+                )
+            if before == "another connection":
+                server.drop_connections()
+                while server.open_connections:
+                    threading.Event().wait(0.002)
+            server.refused, server.surplus, server.place = tuple(map(content, refused)), f"250 {words}", place
+            receipts = list(session.send_many([(content(number), Envelope(SENDER, [BOB])) for number in range(FEW)]))
+            for number, receipt in enumerate(receipts):
+                check_account(receipt, copies(server, number))

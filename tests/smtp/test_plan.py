@@ -12,6 +12,7 @@ from wlsmtp import Capabilities, Envelope, ExtensionMissing, MessageError, Pipel
 from wlsmtp.message.content import BytesContent
 from wlsmtp.smtp.plan import Flow, Plan, Planner
 from wlsmtp.smtp.quirks import ServerQuirks, Trust
+from wlsmtp.smtp.wording import Wording
 
 ANN_TO_BOB = Envelope("ann@example.com", ["bob@example.org"])
 PLAIN = BytesContent(b"Subject: x\r\n\r\nHello\r\n")
@@ -69,7 +70,7 @@ def test_a_message_over_the_limit_is_refused(limit: str, fits: bool) -> None:
 
 
 BOTH = ("PIPELINING", "CHUNKING")
-PROVEN = {"groups": Trust.PROVEN, "rset": Trust.PROVEN, "swallows_chunk": Trust.PROVEN}
+PROVEN = {"groups": Trust.PROVEN, "rset": Trust.PROVEN, "swallows_chunk": Trust.PROVEN, "wording": Wording()}
 DATA, BDAT, PROBE = (False, False), (True, False), (True, True)
 """Whether the content goes by BDAT, and whether a refused chunk is probed first."""
 
@@ -113,6 +114,7 @@ def test_as_much_goes_at_once_as_server_and_settings_allow(
         (PROVEN, {"behind": True}, Flow.PIPELINED_BDAT, BDAT),
         (PROVEN, {"may_be_dead": True}, Flow.PIPELINED, DATA),
         (PROVEN, {"all_or_nothing": True}, Flow.ENVELOPE_FIRST, BDAT),
+        (PROVEN | {"wording": None}, {}, Flow.ENVELOPE_FIRST, BDAT),
         (PROVEN | {"rset": Trust.UNPROVEN}, {"reset": True}, Flow.ENVELOPE_FIRST, BDAT),
         (PROVEN | {"bdat": Trust.BROKEN}, {}, Flow.PIPELINED, DATA),
         (PROVEN | {"swallows_chunk": Trust.BROKEN}, {"expects_more": True}, Flow.PIPELINED, DATA),
@@ -120,7 +122,7 @@ def test_as_much_goes_at_once_as_server_and_settings_allow(
     ],
 )
 def test_content_goes_ahead_of_the_replies_only_where_a_refused_chunk_is_harmless(
-    knows: dict[str, Trust], options: dict[str, Any], flow: Flow, content: tuple[bool, bool]
+    knows: dict[str, Any], options: dict[str, Any], flow: Flow, content: tuple[bool, bool]
 ) -> None:
     assert flow_of(BOTH, knows=knows, **options) == (flow, content)
 

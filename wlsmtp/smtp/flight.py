@@ -18,7 +18,7 @@ from wlsmtp.smtp import learning
 from wlsmtp.smtp.plan import PIPELINED_BDAT, Flow, Plan, stages_of
 from wlsmtp.smtp.quirks import PROVEN, UNPROVEN
 from wlsmtp.smtp.transaction import ChunkProbe, Transaction, Trial
-from wlsmtp.smtp.wording import FIRST, Wording
+from wlsmtp.smtp.wording import Wording
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +82,7 @@ class PlainTransaction(Transaction):
         if not lines:
             return super().settle_if_accepted(wording)
         line = lines[-1]
-        if line[FIRST].partition(b"<")[0] in wording.command_octets:
+        if line[wording.compared] != wording.content_start:
             return False  # ``conclude`` raises the error, if it is one
         self.outcome = accepted_outcome(self.envelope.addresses, line)
         return True

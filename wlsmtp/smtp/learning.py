@@ -156,15 +156,22 @@ def from_surplus(quirks: ServerQuirks, error: SMTPError) -> None:
         quirks.bdat = Trust.BROKEN
 
 
-def from_delivery(quirks: ServerQuirks, wording: Wording, transaction: Transaction, window_limit: int) -> None:
-    """Learn from a delivered message."""
+def from_delivery(
+    quirks: ServerQuirks,
+    wording: Wording,
+    transaction: Transaction,
+    window_limit: int,
+    next_rset: Reply | None = None,
+) -> None:
+    """Learn from a delivered message. ``next_rset`` answers the RSET behind it, if one has come."""
     if quirks.window is not None or not quirks.has_delivered:
         quirks.delivered(window_limit)
     if not transaction.by_bdat:
         return
-    if not wording.learn(transaction.rset_reply, transaction.mail, transaction.rcpts, transaction.last):
+    if not wording.learn(transaction.rset_reply, transaction.mail, transaction.rcpts, transaction.last, next_rset):
         quirks.bdat = Trust.BROKEN
-    quirks.wording = wording
+    if wording.is_learned:
+        quirks.wording = wording
     if quirks.bdat is Trust.UNPROVEN:
         quirks.bdat = Trust.PROVEN
 

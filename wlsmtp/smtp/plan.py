@@ -151,11 +151,12 @@ class Planner:
         if not self._takes_bdat or quirks.swallows_chunk is BROKEN or quirks.bdat is BROKEN:
             return _ENVELOPE if plan.waits else _GROUP
         is_trusted = quirks.swallows_chunk is PROVEN and quirks.groups is PROVEN
-        may_reset = quirks.rset is PROVEN or not (behind or reset)
-        if is_trusted and may_reset and not plan.waits and not plan.may_be_dead:
+        # Until the words of its replies are known, only a reply behind the content shows that all are in their places.
+        may_be_whole = quirks.wording is not None and (quirks.rset is PROVEN or not (behind or reset))
+        if is_trusted and may_be_whole and not plan.waits and not plan.may_be_dead:
             return _WHOLE
         if is_trusted:
-            waits = plan.waits or plan.content.is_binary or not may_reset
+            waits = plan.waits or plan.content.is_binary or not may_be_whole
             return (ENVELOPE_FIRST, True, False) if waits else _GROUP
         is_worth_asking = plan.waits or plan.expects_more or plan.content.is_binary
         if is_worth_asking and not behind and quirks.rset is not BROKEN:
@@ -168,6 +169,7 @@ class Planner:
         quirks = self._quirks
         is_trusted = quirks.swallows_chunk is PROVEN and quirks.groups is PROVEN and quirks.rset is PROVEN
         is_trusted = is_trusted and quirks.behind_bdat is PROVEN and quirks.bdat is PROVEN
+        is_trusted = is_trusted and quirks.wording is not None
         return is_trusted and self._may_send_whole and not self.may_split()
 
     def window_trust(self) -> Trust:

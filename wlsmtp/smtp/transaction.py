@@ -333,7 +333,7 @@ class Transaction(Expectation):
             return False
         line = last.lines[-1] if last.lines else None
         if self.flow is PIPELINED_BDAT:
-            if wording.is_for_command(last.replies[-1]):
+            if not wording.is_for_content(last.replies[-1]):
                 return False  # ``conclude`` raises the error, if it is one
         elif not (self._was_all_accepted and self.is_fully_queued):
             return False
@@ -346,13 +346,13 @@ class Transaction(Expectation):
 
     def depends_on(self, following: Transaction | Trial | None, wording: Wording) -> bool:
         """Return whether the reply to the RSET of ``following`` must come first. One reply too many would make the
-        refusal of a recipient look like that of a whole message, and one missing an RSET like its acceptance; the reply
-        to that RSET shows it."""
-        if self.flow is not PIPELINED_BDAT or not isinstance(following, Transaction):
+        refusal of a recipient look like that of a whole message, and one missing an RSET like its acceptance. The reply
+        to that RSET shows it, unless the content is accepted in known words."""
+        if following is None or not self.by_bdat or not self.is_wanted:
             return False
-        if not following.with_reset or following.replies or not self.is_wanted:
+        if not following.with_reset or following.rset_reply is not None:
             return False
-        return self.replies[-1].code >= _REFUSED or wording.is_for_command(self.replies[-1])
+        return self.last.code >= _REFUSED or not wording.is_for_content(self.last)
 
     def conclude(self, wording: Wording, following: Transaction | Trial | None = None) -> Outcome:
         """Set and return the outcome once everything is answered; ``following`` was sent behind it. Raises
@@ -360,8 +360,8 @@ class Transaction(Expectation):
         if not self.chunks:
             self.check_envelope()
         self._check_content()
-        if self.flow is PIPELINED_BDAT and self.is_wanted:
-            self._check_wording(wording, following.rset_reply if isinstance(following, Transaction) else None)
+        if self.by_bdat and self.is_wanted and (self.chunks or self.flow is PIPELINED_BDAT):
+            self._check_wording(wording, following)
         self.outcome = outcome = self._outcome()
         return outcome
 
@@ -392,18 +392,13 @@ class Transaction(Expectation):
             words = f"{self.plan.server} refused a part of the content and accepted its end"
             raise OutOfStep(words, stage=Stage.CONTENT, reply=finals[-1])
 
-    def _check_wording(self, wording: Wording, next_rset: Reply | None) -> None:
-        content = self.replies[-1]
-        server, what = self.plan.server, ""
-        if not content.is_positive:
-            what = "sent a reply too many" if wording.is_shifted(self.mail, next_rset) else ""
-        elif wording.is_for_envelope(content):
-            what = "sent a reply too many"
-        elif wording.is_for_reset(content, next_rset):
-            what = "lost some commands"
-        if what:
-            words = f"{server} {what}, and so its replies belong to other commands"
-            raise Shifted(words, stage=Stage.CONTENT, reply=content)
+    def _check_wording(self, wording: Wording, following: Transaction | Trial | None) -> None:
+        next_rset = following.rset_reply if following is not None else None
+        if next_rset is not None and isinstance(following, Trial) and judge.is_misunderstanding(next_rset):
+            return  # the server does not read commands behind content: the trial has found out
+        if what := wording.what_is_wrong(self.rset_reply, self.mail, self.last, next_rset):
+            words = f"{self.plan.server} {what}, and so its replies belong to other commands"
+            raise Shifted(words, stage=Stage.CONTENT, reply=self.last)
 
     def _outcome(self) -> Outcome:
         recipients, finals, server = self.plan.envelope.addresses, self.content_replies, self.plan.server
@@ -473,6 +468,7 @@ class Trial:
     __slots__ = ("by_bdat", "expectation")
 
     is_trial = True
+    with_reset = True
     is_suspect = False
     is_fully_queued = False
     wants_writer = False
@@ -493,3 +489,8 @@ class Trial:
     def is_answered(self) -> bool:
         """True if the server has answered."""
         return not self.expectation.left
+
+    @property
+    def rset_reply(self) -> Reply | None:
+        """The reply, once it has come."""
+        return self.expectation.reply

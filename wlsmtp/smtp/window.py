@@ -12,6 +12,7 @@ When the connection fails, each transaction is judged by itself: answered, certa
 
 from __future__ import annotations
 
+from contextlib import suppress
 from copy import copy
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from wlsmtp.smtp.plan import PIPELINED_BDAT
 from wlsmtp.smtp.quirks import BROKEN, PROVEN, UNPROVEN
 from wlsmtp.smtp.second_look import SecondLook
 from wlsmtp.smtp.transaction import TRIAL_TIMEOUT, Bystander, Misunderstood, NotStarted, OutOfStep, Transaction, Trial
+from wlsmtp.smtp.wording import Wording
 
 if TYPE_CHECKING:
     from wlsmtp.io.base import IO
@@ -141,6 +143,7 @@ class Window(Flight):
         with self._mutex:
             try:
                 self.link.end(error.message)
+                self._settle_waiting_locked()
             finally:
                 self._settle_all_locked(error)
 
@@ -219,7 +222,7 @@ class Window(Flight):
         if self._due is None or self._replies_read != self.link.replies_read:
             self._replies_read = self.link.replies_read
             self._due = deadlines.uncut(_TIMEOUTS.get(self.link.stage, "command"))
-            if self._open and self._open[0].is_trial:
+            if next((one.is_trial for one in self._open if not one.is_answered), False):
                 self._due = min(self._due, self._io.now() + TRIAL_TIMEOUT)
             if self._second_look is not None:
                 self._due = min(self._due, self._io.now() + self._second_look.timeout)
@@ -242,6 +245,8 @@ class Window(Flight):
     def _stop_waiting(self, transaction: Transaction, error: SMTPError) -> None:
         """Stop one sender from waiting; the others continue. What was queued is sent all the same."""
         with self._mutex:
+            if self._open and self._open[0] is transaction:
+                self._settle_waiting_locked()
             if transaction.outcome is None:
                 is_queued = self._drop_if_queued_locked(transaction)
                 transaction.interrupt(error, 0, is_going_out=not is_queued)
@@ -284,8 +289,11 @@ class Window(Flight):
             transaction.follows = self._open[-1].by_bdat
         else:
             self._due = None
+        if self._quirks.wording is not None and not self._wording.is_learned:
+            self._wording = Wording(self._quirks.wording)  # another connection may have learned it meanwhile
         reset = behind or self._must_reset
         flow, by_bdat, probes = self._planner.flow(transaction.plan, behind=behind, reset=reset)
+        reset = reset or (by_bdat and not self._wording.is_learned and self._quirks.rset is PROVEN)
         if not by_bdat and transaction.plan.content.is_binary:
             transaction.interrupt(NotStarted("The message was planned for BDAT, which the server does not support"), 0)
             self._octets -= transaction.size
@@ -293,7 +301,7 @@ class Window(Flight):
         transaction.begin(self.link, flow, reset=reset, by_bdat=by_bdat, probes=probes)
         self._must_reset = False
         self._open.append(transaction)
-        if is_followed and transaction.is_fully_queued:
+        if transaction.is_fully_queued and self._wants_trial_locked(transaction, is_followed=is_followed):
             self._probe_behind_locked(transaction)
 
     def _begin_queued_locked(self) -> None:
@@ -310,9 +318,16 @@ class Window(Flight):
     def _probe_behind_locked(self, transaction: Transaction) -> None:
         """Probe, in the write that carries the content of ``transaction``, whether the server reads what comes after
         content."""
-        trust, reset = self._quirks.behind(by_bdat=transaction.by_bdat), self._quirks.rset
-        if trust is UNPROVEN and reset is not BROKEN and self._planner.may_group:
+        if self._quirks.rset is not BROKEN and self._planner.may_group:
             self._open.append(Trial(self.link, by_bdat=transaction.by_bdat))
+
+    def _wants_trial_locked(self, transaction: Transaction, *, is_followed: bool) -> bool:
+        """Return whether an RSET belongs behind this content: another message may follow it, or nothing but the reply
+        to that RSET shows what the one to the content answers."""
+        trust = self._quirks.behind_bdat if transaction.by_bdat else self._quirks.behind_data
+        if is_followed:
+            return trust is UNPROVEN
+        return trust is PROVEN and transaction.by_bdat and not self._wording.is_learned
 
     def _settle_answered_locked(self) -> None:
         """Settle what was answered in full, and send what waited for it. Raises ``SMTPError`` when the connection
@@ -351,8 +366,8 @@ class Window(Flight):
             learning.from_envelope(quirks, transaction, is_closing=self.link.closing_reply is not None)
         if not transaction.advance(self.link):
             return False
-        behind = quirks.behind_bdat if transaction.by_bdat else quirks.behind_data
-        if self._queued and behind is UNPROVEN and transaction.is_fully_queued and transaction.end_at is not None:
+        is_sent = transaction.is_fully_queued and transaction.end_at is not None
+        if is_sent and self._wants_trial_locked(transaction, is_followed=bool(self._queued)):
             self._probe_behind_locked(transaction)
         return True
 
@@ -376,7 +391,8 @@ class Window(Flight):
         self._count_settled_locked(1, transaction.size)
         if outcome.error is None or not outcome.is_certainly_not_sent:
             self.has_delivered = True
-            learning.from_delivery(self._quirks, self._wording, transaction, self._max_in_flight)
+            next_rset = following.rset_reply if following is not None else None
+            learning.from_delivery(self._quirks, self._wording, transaction, self._max_in_flight, next_rset)
         else:
             self._refused_locked(transaction, outcome.error)
 
@@ -408,8 +424,17 @@ class Window(Flight):
     def _connection_failed_locked(self, error: SMTPError) -> None:
         """Settle everything after the connection failed by itself, and keep what that shows about the server."""
         self.link.end(error.message)
+        if not isinstance(error, ProtocolError):
+            self._settle_waiting_locked()
         self._learn_from_loss_locked(error)
         self._settle_all_locked(error)
+
+    def _settle_waiting_locked(self) -> None:
+        """Settle the oldest if it is answered, and waits only for the reply to the RSET behind it."""
+        head, following = self._open[0] if self._open else None, self._open[1] if len(self._open) > 1 else None
+        if isinstance(head, Transaction) and head.is_answered and head.depends_on(following, self._wording):
+            with suppress(SMTPError):
+                self._conclude_locked(head, None)
 
     def _learn_from_loss_locked(self, error: SMTPError) -> None:
         learning.from_surplus(self._quirks, error)
