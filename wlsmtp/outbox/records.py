@@ -8,7 +8,7 @@ newer version that are unknown here are kept and written again.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
@@ -40,24 +40,29 @@ def dump(receipt: OutboxReceipt, waits: tuple[float, float] | None = None) -> st
     """Return a receipt as text, without its id, status and next attempt. ``waits`` are the time of that and the seconds
     until then, for ``Outbox.reclaim``."""
     errors, unread = _Errors(), receipt.unread
-    fields = {name: value for name, value in zip(_PLAIN, _plain_of(receipt), strict=True) if value}
+    fields = {name: _text(value) for name, value in zip(_PLAIN, _plain_of(receipt), strict=True) if value}
     for name, value in zip(_CONVERTED, _converted_of(receipt), strict=True):
         if value is not None and (written := _WRITE[name](value, errors, unread)):
             fields[name] = written
     if errors.known:
-        fields["errors"] = [_error(error) for error in errors.known]
+        fields["errors"] = _text([_error(error) for error in errors.known])
     if receipt.carried:
-        fields["carried"] = dict(receipt.carried)
+        fields["carried"] = _text(dict(receipt.carried))
     if waits:
-        fields["waits"] = waits
+        fields["waits"] = _text(waits)
     if unread.fields:
-        fields |= {name: value for name, value in unread.fields.items() if value}
-    return _encode(fields)
+        fields |= {name: _text(value) for name, value in unread.fields.items() if value}
+    return f"{{{','.join([f'{_quoted(name)}:{text}' for name, text in fields.items()])}}}"
 
 
 _plain_of, _converted_of = attrgetter(*_PLAIN), attrgetter(*_CONVERTED)
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 """The same as ``json.dumps``, which makes an encoder each time."""
+_quoted = json.encoder.encode_basestring_ascii
+
+
+def _text(value: Any) -> str:
+    return _quoted(value) if type(value) is str else _encode(value)
 
 
 def _same(value: Any) -> Any:
@@ -80,12 +85,12 @@ class _Errors:
         return self._places[id(error)]
 
 
-_WRITERS: dict[Kind, Callable[[Any, _Errors, Unread], Any]] = {
-    Kind.RECIPIENTS: lambda results, errors, unread: [_row(result, errors, unread) for result in results],
-    Kind.REPLY: lambda reply, errors, unread: _reply(reply),
-    Kind.ERROR: lambda error, errors, unread: errors.place(error),
-    Kind.TLS: lambda tls, errors, unread: _tls(tls, unread),
-    Kind.TIME: lambda time, errors, unread: time.isoformat(),
+_WRITERS: dict[Kind, Callable[[Any, _Errors, Unread], str]] = {
+    Kind.RECIPIENTS: lambda results, errors, unread: _rows(results, errors, unread) if results else "",
+    Kind.REPLY: lambda reply, errors, unread: _text(_reply(reply)),
+    Kind.ERROR: lambda error, errors, unread: str(errors.place(error)),
+    Kind.TLS: lambda tls, errors, unread: _text(_tls(tls, unread)),
+    Kind.TIME: lambda time, errors, unread: _text(time.isoformat()),
 }
 _WRITE = {name: _WRITERS[kind] for name, kind in _CONVERTED.items()}
 
@@ -121,6 +126,19 @@ def _unread(fields: dict[str, Any], tls: TLSInfo | None) -> Unread:
 
 
 _STATES = frozenset(state.value for state in RecipientStatus)
+
+
+def _rows(results: Sequence[RecipientResult], errors: _Errors, unread: Unread) -> str:
+    return f"[{','.join([_row_of(result, errors, unread) for result in results])}]"
+
+
+def _row_of(result: RecipientResult, errors: _Errors, unread: Unread) -> str:
+    if result.reply is None and result.error is None and not unread.recipients:  # all that is put
+        return f"[{_quoted(result.address)}{_UNTRIED[result.status]}"
+    return _encode(_row(result, errors, unread))
+
+
+_UNTRIED = {status: f",{_quoted(status.value)},[],0]" for status in RecipientStatus}
 
 
 def _row(result: RecipientResult, errors: _Errors, unread: Unread) -> list[Any]:

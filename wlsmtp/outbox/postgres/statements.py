@@ -22,7 +22,7 @@ CLAIMED = 8 * 1024 * 1024
 RECENT = 5
 """Seconds: workers need no notification if mail became due in them that no worker has taken yet."""
 
-_TYPES = {
+TYPES = {
     "priority": "smallint", "due": "double precision", "created": "double precision", "expires": "double precision",
     "finished": "double precision", "size": "bigint", "traits": "smallint", "attempts": "integer",
     "interruptions": "integer", "place": "integer", "start": "integer", "length": "integer",
@@ -30,7 +30,7 @@ _TYPES = {
 
 
 def _typed(columns: tuple[str, ...]) -> str:
-    return ", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in columns)
+    return ", ".join(f"{name} {TYPES.get(name, 'text')}" for name in columns)
 
 
 def _given(columns: tuple[str, ...]) -> str:
