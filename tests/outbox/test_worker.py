@@ -96,7 +96,7 @@ def test_what_fails_while_a_connection_is_opened_leaves_nothing_in_doubt(
         while session.receipt(pending.id).error is None and session.status(pending.id) is Status.PENDING:
             session.flush(0.02)
         known = session.receipt(pending.id)
-        session.cancel(pending.id)
+        assert poll(lambda: session.cancel(pending.id), 10)
         session.close()
         with world.session(server.host, server.port) as session, pytest.raises(ZeroDivisionError):
             session.send(message())
@@ -310,6 +310,22 @@ class TestInterruptions:
         with world.session("localhost", mode="async", transport=transport, retry=QUICK) as session:
             assert session.wait(session.send(message(), send_at=0.05), 20).status is Status.SENT
         assert len(transport.messages) == 1
+
+
+def test_a_task_that_puts_one_message_after_the_other_leaves_time_for_the_worker() -> None:
+    from wlsmtp import AsyncSMTPSession
+
+    transport = MemoryTransport()
+
+    async def put_until_some_are_sent() -> int:
+        async with AsyncSMTPSession("localhost", mode="async", outbox="memory:", transport=transport) as session:
+            for count in range(20_000):
+                await session.send(message())
+                if transport.messages:
+                    return count
+        raise AssertionError("nothing was sent meanwhile")
+
+    assert asyncio.run(put_until_some_are_sent())
 
 
 class TestPauses:
