@@ -1,7 +1,7 @@
 #!/bin/sh
-# Unpacks the mail servers that Debian does not let one install beside each other: Exim, Cyrus, OpenSMTPD, Sendmail and
-# msmtpd, and Dovecot of a later Debian; a Perl module that servers are made of; and the sendmail programs of msmtp, esmtp,
-# dma and ssmtp.
+# Unpacks the mail servers that Debian does not let one install beside each other: Exim, Cyrus, OpenSMTPD, Sendmail,
+# Courier and msmtpd, and Dovecot of a later Debian; a Perl module that servers are made of; and the sendmail programs
+# of msmtp, esmtp, dma and ssmtp.
 #
 # Each goes into a folder of its own, .servers/NAME, with the libraries that this machine lacks. The tests lay that folder
 # over the system's files in a private mount namespace (tests/real/namespace.py); nothing is installed or started here.
@@ -20,6 +20,7 @@ sendmail-8.18 bookworm-backports sendmail-bin
 opensmtpd-7.4 bookworm-backports opensmtpd
 net-server-mail-0.28 bookworm libnet-server-mail-perl
 msmtpd-1.8 bookworm msmtp-mta
+courier-1.0 bookworm courier-mta
 esmtp-1.2 bookworm esmtp-run
 dma-0.13 bookworm dma
 ssmtp-2.64 bookworm ssmtp

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from . import namespace
+from .courier import CourierServer
 from .cyrus_lmtp import CyrusServer
 from .dovecot_submission_24 import DovecotSubmission24
 from .exim import Exim498Server, EximServer
@@ -19,6 +20,7 @@ _CLASSES: tuple[type[namespace.NamespacedServer], ...] = (
     OpenSMTPDServer,
     SendmailServer,
     DovecotSubmission24,
+    CourierServer,
 )
 
 SERVERS: list[Callable[[], RealServer]] = list(_CLASSES)
