@@ -104,3 +104,18 @@ def test_a_refusal_stays_one_whatever_follows_it(world: World, refusal: str, aft
         assert receipt.unknown == () and following
         assert copies(server, 1)[BOB] == 1
         assert copies(server, 0)[BOB] == int(refusal[0] == "4")
+
+
+def test_a_refusal_does_not_hide_that_what_follows_content_is_lost(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is found out once, although the refusal waits for what was lost."""
+    monkeypatch.setattr("wlsmtp.smtp.window.TRIAL_TIMEOUT", 0.2)
+    with (
+        SMTPServer(extensions=["PIPELINING"], quirks=["discards-behind-content"]) as server,
+        world.session(server.host, server.port, retry=RetryPolicy(attempts=1)) as session,
+    ):
+        server.reply_to(".", "554 5.7.1 No", 1)
+        refused, *others = session.send_many([(content(number), Envelope(SENDER, [BOB])) for number in range(COUNT)])
+        assert not refused.unknown and copies(server, 0)[BOB] == 0
+        assert all(others) and server.connections == 2

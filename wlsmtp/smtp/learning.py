@@ -215,6 +215,8 @@ def from_loss(
     had not announced that it would close. ``when_idle``: how many it had settled before a pause, which may be the
     reason for the loss."""
     head = in_flight[0]
+    if len(in_flight) > 1 and head.is_answered:  # its refusal waits for the reply to what follows
+        head = in_flight[1]
     if isinstance(head, Trial):
         quirks.set_behind(Trust.BROKEN, by_bdat=head.by_bdat)
         return
