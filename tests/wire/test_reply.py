@@ -27,7 +27,11 @@ def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
     return [data[start:end] for start, end in pairwise(places)]
 
 
-@given(st.lists(replies, max_size=5), st.lists(st.integers(0, 10_000), max_size=20), st.sampled_from([b"\r\n", b"\n"]))
+@given(
+    st.lists(replies, max_size=5),
+    st.lists(st.integers(0, 10_000), max_size=20),
+    st.sampled_from([b"\r\n", b"\n", b"\r\r\n"]),
+)
 def test_any_chunking_gives_the_same_replies(said: list[Reply], cuts: list[int], end: bytes) -> None:
     parser = ReplyParser()
     data = b"".join(octets(reply, end) for reply in said)
@@ -87,6 +91,7 @@ def test_half_a_reply_is_left_over() -> None:
         (b"250\r\n", ("",)),
         (b"250 \r\n", ("",)),
         (b"250\n", ("",)),
+        (b"250-STARTTLS\r\r\n250 HELP\r\r\n", ("STARTTLS", "HELP")),
         (b"250\ttab\r\n", ("tab",)),
         (b"250-a\r\n250\r\n", ("a", "")),
         (b"250 a\rb\r\n", ("a\ufffdb",)),

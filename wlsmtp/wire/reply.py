@@ -19,7 +19,7 @@ MAX_SIZE = 256 * 1024
 """Maximum octets in one reply, all lines together."""
 
 
-_SIMPLE = re.compile(rb"([2-5][0-9]{2}) ([ -~]{0,500})\r?")
+_SIMPLE = re.compile(rb"([2-5][0-9]{2}) ([ -~]{0,500})")
 """A reply of one line, the usual case."""
 _ACCEPTED = re.compile(rb"(?:2[0-9]{2} [ -~]{0,500}+\r\n)+")
 """Positive replies of one line each: all that a server sends as long as it accepts every message."""
@@ -98,9 +98,9 @@ class ReplyParser:
             raise _no_smtp(self._rest, self._server)
 
     def _line(self, raw: bytes) -> Reply | None:
-        if self._code is None and _SIMPLE.fullmatch(raw):
-            return reply_of(raw.removesuffix(b"\r"))
-        line = raw[:-1] if raw.endswith(b"\r") else raw
+        line = raw.rstrip(b"\r")  # programs that translate line ends write CR CR LF
+        if self._code is None and _SIMPLE.fullmatch(line):
+            return reply_of(line)
         if len(line) > MAX_LINE:
             raise ProtocolError(f"{self._server} sent a reply line of more than {MAX_LINE} octets.")
         code, more, text = _split(line, self._server)
