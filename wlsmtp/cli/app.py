@@ -17,8 +17,8 @@ from wlsmtp.cli.compose import Draft
 from wlsmtp.cli.dkim import dkim_app
 from wlsmtp.cli.merge import merge
 from wlsmtp.cli.outbox import outbox_app
-from wlsmtp.cli.report import FAILED, exit_code, receipt_as_json, show_error, show_receipt, write_json
-from wlsmtp.cli.screen import Screen, masked
+from wlsmtp.cli.report import FAILED, INTERRUPTED, exit_code, receipt_as_json, show_error, show_receipt, write_json
+from wlsmtp.cli.screen import Screen, despite_lost_output, masked
 from wlsmtp.cli.settings import ServerOptions
 from wlsmtp.errors import SMTPError
 from wlsmtp.receipt import Receipt
@@ -61,6 +61,9 @@ class _DiscreetGroup(TyperGroup):
             return super().invoke(ctx)
         except _UsageError as error:
             raise _without_secrets(error) from None
+        except (KeyboardInterrupt, typer.Abort):
+            typer.echo("wlsmtp: interrupted", err=True)
+            raise typer.Exit(INTERRUPTED) from None
 
 
 def _without_secrets(error: Any) -> Any:
@@ -73,6 +76,7 @@ app: typer.Typer = typer.Typer(
     name="wlsmtp",
     cls=_DiscreetGroup,
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     add_completion=False,
@@ -168,6 +172,7 @@ def send(
       3   sent to some recipients, refused for others
       4   not known: the server did not answer after the whole message; sending again may duplicate it
       75  sent to nobody for now; try again later
+      130 interrupted (Ctrl-C); not known unless a receipt says more
     """
     options = ServerOptions(
         url=url, preset=preset, server=server, port=port, security=security, username=username, password=password,
@@ -200,10 +205,11 @@ def _tell(outcome: Receipt | SMTPError, *, as_json: bool) -> None:
     receipt = outcome if isinstance(outcome, Receipt) else outcome.receipt
     error = None if isinstance(outcome, Receipt) else outcome
     if as_json:
-        write_json(receipt_as_json(receipt, error))
+        with despite_lost_output():
+            write_json(receipt_as_json(receipt, error))
         return
     if receipt is not None:
-        show_receipt(Screen(), receipt)
+        show_receipt(Screen(lasting=True), receipt)
     if error is not None:
         show_error(error)
 
@@ -299,6 +305,8 @@ def presets(
             for name, row in rows.items()
         ]
         Screen().table(("preset", "provider", "server", "security", "at login"), listed)
+    else:
+        Screen(err=True).line(f"wlsmtp: no provider has {word!r} in a name; without a word all are listed")
     raise typer.Exit(0 if rows else FAILED)
 
 

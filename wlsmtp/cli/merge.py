@@ -126,8 +126,8 @@ def merge(
             raise typer.Exit(look(mailing, Screen()))
         config = options.config(listeners=(Screen(err=True).conversation,) if verbose else ())
         if outbox is None:
-            raise typer.Exit(send(mailing, Screen(), SMTPSession(config)))
-        raise typer.Exit(store(mailing, Screen(), SMTPSession(config, mode="async", outbox=outbox), name))
+            raise typer.Exit(send(mailing, Screen(lasting=True), SMTPSession(config)))
+        raise typer.Exit(store(mailing, Screen(lasting=True), SMTPSession(config, mode="async", outbox=outbox), name))
     except SMTPError as error:
         show_error(error)
         raise typer.Exit(exit_code(error)) from None

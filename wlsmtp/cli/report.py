@@ -18,6 +18,9 @@ OK, FAILED, USAGE, PARTIAL, UNKNOWN = 0, 1, 2, 3, 4
 TEMPORARY = 75
 """``EX_TEMPFAIL`` of sysexits.h, by which mail programs know that a later attempt may succeed."""
 
+INTERRUPTED = 130
+"""The exit code by which a shell reports Ctrl-C (128 and SIGINT)."""
+
 _CODES = {Status.SENT: OK, Status.PENDING: OK, Status.PARTIAL: PARTIAL, Status.UNKNOWN: UNKNOWN, Status.ERROR: FAILED}
 _GOOD = {RecipientStatus.ACCEPTED: True, RecipientStatus.REFUSED: False, RecipientStatus.UNKNOWN: None}
 

@@ -5,9 +5,11 @@ Text of servers and users is never interpreted as markup: it goes to rich as ``T
 
 from __future__ import annotations
 
+import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from io import TextIOWrapper
 
 import typer
@@ -36,20 +38,46 @@ def tolerate_any_encoding() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def open_missing_streams() -> None:
+    """Open the standard streams that the caller has closed, which are None, on the null device."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+
+
+@contextmanager
+def despite_lost_output() -> Iterator[None]:
+    """Go on when standard output cannot be written any more, as behind ``| head`` or on a full disk: what was sent was
+    sent, and the exit code must say so."""
+    try:
+        yield
+    except OSError as error:
+        with suppress(OSError, ValueError):
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, sys.stdout.fileno())  # what is written from now on, and flushed at the exit
+            os.close(null)
+        if not isinstance(error, BrokenPipeError):
+            with suppress(OSError, ValueError):
+                sys.stderr.write(f"wlsmtp: the output cannot be written ({error.strerror})\n")
+
+
 class Screen:
     """Writes lines and tables to standard output, or to standard error."""
 
-    def __init__(self, *, err: bool = False) -> None:
+    def __init__(self, *, err: bool = False, lasting: bool = False) -> None:
+        """``lasting``: go on when the output cannot be written any more, see ``despite_lost_output``."""
         self._err = err
+        self._guard = despite_lost_output if lasting else nullcontext
         self._console = Console(stderr=err, highlight=False, markup=False, emoji=False)
         self._rich = (sys.stderr if err else sys.stdout).isatty()
 
     def line(self, *pieces: Piece) -> None:
         """Write one line."""
-        if self._rich:
-            self._console.print(Text.assemble(*pieces), soft_wrap=True)
-        else:
-            typer.echo("".join(piece if isinstance(piece, str) else piece[0] for piece in pieces), err=self._err)
+        with self._guard():
+            if self._rich:
+                self._console.print(Text.assemble(*pieces), soft_wrap=True)
+            else:
+                typer.echo("".join(piece if isinstance(piece, str) else piece[0] for piece in pieces), err=self._err)
 
     def title(self, text: str) -> None:
         """Write a heading."""

@@ -134,6 +134,8 @@ class ServerOptions:
         _at_most_one({"--ca-file": self.ca_file, "--fingerprint": pins, "--insecure": self.insecure or None})
         if not (self.ca_file or pins or self.insecure):
             return None
+        if self.ca_file is not None:
+            _check_readable("--ca-file", self.ca_file)
         return TLS(ca_file=self.ca_file, fingerprint=pins or (), verify=not self.insecure)
 
     def _password(self) -> str | None:
@@ -142,14 +144,30 @@ class ServerOptions:
         if self.password_file is not None:
             return _first_line("--password-file", self.password_file)
         if self.ask_password:
-            return str(typer.prompt("Password", hide_input=True, err=True))
+            return _asked_password()
         return self.password
+
+
+def _asked_password() -> str:
+    try:
+        return str(typer.prompt("Password", hide_input=True, err=True))
+    except typer.Abort as error:
+        if isinstance(error.__context__, EOFError):
+            raise wrong("--ask-password: there is nobody to ask", hint="Give --password-file") from None
+        raise
 
 
 def _at_most_one(options: dict[str, object]) -> None:
     given = [name for name, value in options.items() if value is not None]
     if len(given) > 1:
         raise wrong(f"{' and '.join(given)} cannot be combined; give one of them")
+
+
+def _check_readable(option: str, file: Path) -> None:
+    try:
+        file.open("rb").close()
+    except OSError as error:
+        raise wrong(f"{option}: cannot be read ({error.strerror})") from None
 
 
 def _first_line(option: str, file: Path) -> str:
@@ -172,7 +190,9 @@ def with_address(options: ServerOptions, address: str) -> ServerOptions:
     """Return the options with the server that was given without an option: as a URL, or as ``host:port``, whose port
     determines the security unless --security does."""
     if (found := _HOST_AND_PORT.fullmatch(address)) is None:
-        return replace(options, url=address)
+        # What has neither a scheme nor a password is meant as a host: the error about it says more.
+        is_host = address != "" and not re.search(r"[a-z]:/?/?|[@(?#]", address, re.IGNORECASE)
+        return replace(options, server=address) if is_host else replace(options, url=address)
     port = int(found[2]) if found[2] else options.port
     if found[2] and options.port not in (None, port):
         raise wrong("the port is given twice")

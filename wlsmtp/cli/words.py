@@ -9,6 +9,11 @@ import re
 
 _IN_URL = r"?\1=\2 in the URL"
 _PHRASES = (
+    (r"must be without the port: SMTPSession\('([^']*)', (\d+)\)", r"must be without the port: --server \1 --port \2"),
+    (r"is a URL; use SMTPSession\.from_url\(…\)", "is a URL; give it with --url"),
+    (r"use attempts=1\b", "use --attempts 1"),
+    (r"^provider:", "--preset:"),
+    (r"^(fingerprint|proxy|port|server|attempts|username):", r"--\1:"),
     (r", or with mode='async', which does so by itself", ""),
     (r"(?:Give|Pass) sender=(?:…, here or as a setting of the session)?", "Give --from"),
     (r"Pass recipients=", "Give --to"),
