@@ -158,14 +158,14 @@ def test_words_show_the_place_of_a_reply(texts: tuple[str, ...]) -> None:
     assert wording.learn(rset, mail, [rcpt], queued) and wording.is_learned and wording.is_known
     assert wording.is_for_content(queued) and not any(map(wording.is_for_content, (rset, mail, rcpt, other, refused)))
     for place, expected in ((queued, ""), (rcpt, many), (mail, many), (rset, lost), (other, "")):
-        assert wording.what_is_wrong(rset, mail, place, mail) == expected
-    assert wording.what_is_wrong(rset, mail, other, refused) == many
-    assert wording.what_is_wrong(rset, mail, rset, None) == many
+        assert wording.what_is_wrong(rset, mail, [rcpt], place, mail) == expected
+    assert wording.what_is_wrong(rset, mail, [rcpt], other, refused) == many
+    assert wording.what_is_wrong(rset, mail, [rcpt], rset, None) == many
     for after in (rset, Reply(421), None):
         for place in (queued, other, refused):
-            assert not wording.what_is_wrong(rset, mail, place, after)
-    assert wording.what_is_wrong(rset, rset, refused, rset) == many
-    assert wording.what_is_wrong(rset, mail, refused, queued) == many
+            assert not wording.what_is_wrong(rset, mail, [rcpt], place, after)
+    assert wording.what_is_wrong(rset, rset, [rcpt], refused, rset) == many
+    assert wording.what_is_wrong(rset, mail, [rcpt], refused, queued) == many
     assert Wording(wording).is_for_content(queued) and not Wording(wording).is_known
 
 
@@ -173,9 +173,10 @@ def test_while_no_words_are_known_the_reply_to_the_next_reset_shows_the_place() 
     rset, mail, rcpt, queued = (Reply(250, (text,)) for text in POSTFIX)
     wording = Wording()
     assert not wording.is_learned and not wording.is_for_content(queued)
-    assert not wording.what_is_wrong(rset, mail, queued, rset)
-    assert wording.what_is_wrong(rset, mail, rcpt, Reply(550)), "the content was refused"
-    assert not wording.what_is_wrong(rset, mail, rcpt, queued), "the content was accepted"
+    assert not wording.what_is_wrong(rset, mail, [rcpt], queued, rset)
+    assert wording.what_is_wrong(rset, mail, [rcpt], rcpt, Reply(550)), "the content was refused"
+    assert not wording.what_is_wrong(rset, mail, [rcpt], rcpt, queued), "the content was accepted"
+    assert wording.what_is_wrong(rset, mail, [mail, Reply(550)], rcpt, queued), "which recipient was refused?"
     assert wording.learn(rset, mail, [rcpt], rcpt, queued) and not wording.is_learned, "but which reply answers what?"
     assert wording.learn(rset, mail, [rcpt], queued, rset) and wording.is_learned
 
@@ -188,15 +189,17 @@ def test_words_that_differ_from_one_content_to_the_next_count_as_far_as_they_agr
         assert wording.learn(rset, mail, [rcpt], known)
         assert wording.is_for_content(first) and wording.is_for_content(known) and not wording.is_for_content(unknown)
     assert wording.learn(rset, mail, [rcpt], third) and not wording.is_for_content(third), "OK begins so, too"
-    assert not wording.what_is_wrong(rset, mail, third, rset)
+    assert not wording.what_is_wrong(rset, mail, [rcpt], third, rset)
 
 
 @pytest.mark.parametrize("text", ["Ok", ""])
 def test_a_server_that_says_the_same_to_everything_is_not_put_in_doubt(text: str) -> None:
     ok, wording = Reply(250, (text,)), Wording()
     assert not wording.learn(ok, ok, [ok], ok) and wording.is_known and not wording.is_learned
-    assert not wording.what_is_wrong(ok, ok, ok, ok) and not wording.what_is_wrong(ok, ok, Reply(550), ok)
-    assert wording.what_is_wrong(ok, ok, ok, Reply(503)) and wording.what_is_wrong(ok, ok, Reply(550), Reply(503))
+    assert not wording.what_is_wrong(ok, ok, [ok], ok, ok) and not wording.what_is_wrong(ok, ok, [ok], Reply(550), ok)
+    assert wording.what_is_wrong(ok, ok, [ok], ok, Reply(503)) and wording.what_is_wrong(
+        ok, ok, [ok], Reply(550), Reply(503)
+    )
 
 
 class InsertsReply(ServerSide):

@@ -396,7 +396,7 @@ class Transaction(Expectation):
         next_rset = following.rset_reply if following is not None else None
         if next_rset is not None and isinstance(following, Trial) and judge.is_misunderstanding(next_rset):
             return  # the server does not read commands behind content: the trial has found out
-        if what := wording.what_is_wrong(self.rset_reply, self.mail, self.last, next_rset):
+        if what := wording.what_is_wrong(self.rset_reply, self.mail, self.rcpts, self.last, next_rset):
             words = f"{self.plan.server} {what}, and so its replies belong to other commands"
             raise Shifted(words, stage=Stage.CONTENT, reply=self.last)
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wlsmtp.results.reply import are_positive
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -101,7 +103,14 @@ class Wording:
         """Return whether a reply has the words of those to accepted content, and of no other."""
         return f"{reply.code} {reply.lines[-1]}".encode().startswith(self.content_start)
 
-    def what_is_wrong(self, rset: Reply | None, mail: Reply, content: Reply, next_rset: Reply | None) -> str:
+    def what_is_wrong(
+        self,
+        rset: Reply | None,
+        mail: Reply,
+        rcpts: Iterable[Reply],
+        content: Reply,
+        next_rset: Reply | None,
+    ) -> str:
         """Return what the server seems to have done, if the replies to a message are those to other commands.
         ``next_rset`` is in the place of the reply to the RSET behind the content."""
         if next_rset is not None and next_rset.code == 421:
@@ -119,8 +128,9 @@ class Wording:
             is_odd = is_for_command and rset is not None and self.content_start is not _NOTHING
             return _TOO_MANY if is_odd else ""
         # If one reply too many took the place, the one behind it is that to the content. So if both are positive, it is
-        # accepted, unless it was lost, and that in its place answers RSET.
-        if next_rset.is_positive and (known in (None, _words(next_rset)) or not is_for_command):
+        # accepted, unless it was lost, and that in its place answers RSET. But which recipient was refused, if any?
+        is_certain = not is_for_command and are_positive(rcpts)
+        if next_rset.is_positive and (is_certain or known in (None, _words(next_rset))):
             return ""
         return _LOST if is_for_command else _TOO_MANY
 
