@@ -26,6 +26,7 @@ def server() -> Iterator[SMTPServer]:
     [
         (["send", "--server", "smtp.example.com:587"], "without the port: --server smtp.example.com --port 587"),
         (["send", "--server", "smtp://smtp.example.com"], "is a URL; give it with --url"),
+        (["send", "smtp://smtp.example.com"], "is a URL. Put --url before it"),
         (["send", "--server", "[::1"], "--server: must be a host name"),
         (["send", "--url", "smtp://a", "--attempts", "0"], "use --attempts 1"),
         (["send", "--url", "smtp://a", "--fingerprint", "zz"], "--fingerprint: a SHA-256 digest"),

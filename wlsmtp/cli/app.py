@@ -190,6 +190,8 @@ def send(
 
 def _deliver(options: ServerOptions, draft: Draft, *, attempts: int | None, verbose: bool) -> Receipt | SMTPError:
     try:
+        if draft.file is not None and "://" in draft.file:
+            raise opt.wrong("FILE.eml is a URL", hint="Put --url before it")
         listeners = (Screen(err=True).conversation,) if verbose else ()
         config = options.config(listeners=listeners, attempts=attempts)
         message = draft.message(config.username)
