@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from wlsmtp.oauth import RefreshToken as RefreshToken
     from wlsmtp.outbox.base import Outbox as Outbox
     from wlsmtp.outbox.base import OutboxNotEmpty as OutboxNotEmpty
-    from wlsmtp.outbox.base import OutboxStatistics as OutboxStatistics
     from wlsmtp.outbox.memory import MemoryOutbox as MemoryOutbox
     from wlsmtp.outbox.postgres.outbox import PostgresOutbox as PostgresOutbox
     from wlsmtp.outbox.sqlite import SQLiteOutbox as SQLiteOutbox
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
     from wlsmtp.results.reply import Reply as Reply
     from wlsmtp.results.secured import Certificate as Certificate
     from wlsmtp.results.secured import TLSInfo as TLSInfo
+    from wlsmtp.results.statistics import OutboxStatistics as OutboxStatistics
     from wlsmtp.results.statistics import Statistics as Statistics
     from wlsmtp.session import AsyncSMTPSession as AsyncSMTPSession
     from wlsmtp.session import SMTPSession as SMTPSession
@@ -94,12 +94,12 @@ _ROOMS = {
     "settings.options": ("DeliveryOptions", "DSN", "RecipientDSN", "DeliverBy"),
     "settings.network": ("Network", "Proxy"),
     "results.secured": ("TLSInfo", "Certificate"),
-    "outbox.base": ("Outbox", "OutboxNotEmpty", "OutboxStatistics"),
+    "outbox.base": ("Outbox", "OutboxNotEmpty"),
     "outbox.memory": ("MemoryOutbox",),
     "outbox.sqlite": ("SQLiteOutbox",),
     "outbox.postgres.outbox": ("PostgresOutbox",),
     "smtp.connection": ("ServerInfo",),
-    "results.statistics": ("Statistics",),
+    "results.statistics": ("Statistics", "OutboxStatistics"),
     "transports.base": ("Transport",),
     "transports.memory": ("MemoryTransport",),
     "wire.extensions": ("Capabilities",),

@@ -16,9 +16,8 @@ from wlsmtp.message.model import Fields, Message
 from wlsmtp.message.read import raw_content
 from wlsmtp.message.render import Sendable, content_of, envelope_of
 from wlsmtp.message.sign import signed, signers_of, to_be_stored
-from wlsmtp.outbox.schedule import When
 from wlsmtp.settings.config import Mode
-from wlsmtp.settings.options import DeliveryOptions
+from wlsmtp.settings.options import DeliveryOptions, When
 from wlsmtp.wire.extensions import Capabilities
 
 if TYPE_CHECKING:

@@ -16,15 +16,13 @@ from wlsmtp.mailer import Mailer
 from wlsmtp.message.model import Fields
 from wlsmtp.message.render import Sendable
 from wlsmtp.message.values import AddressLike
-from wlsmtp.outbox.base import OutboxStatistics
-from wlsmtp.outbox.schedule import When
 from wlsmtp.reading import OneReader, hold, let_go
 from wlsmtp.receipt import Receipt, Status
 from wlsmtp.reminder import Reminder, keeping
-from wlsmtp.results.statistics import Statistics
+from wlsmtp.results.statistics import OutboxStatistics, Statistics
 from wlsmtp.settings.config import ConfigKeywords, SessionConfig, SessionKeywords
 from wlsmtp.settings.help import documents, spells_out
-from wlsmtp.settings.options import DeliveryOptions
+from wlsmtp.settings.options import DeliveryOptions, When
 from wlsmtp.smtp.connection import ServerInfo
 from wlsmtp.transports.base import Transport
 from wlsmtp.wire.extensions import Capabilities

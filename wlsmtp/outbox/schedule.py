@@ -13,12 +13,10 @@ from wlsmtp.outbox.base import PRIORITIES, Entry
 from wlsmtp.outbox.pace import lane_of
 from wlsmtp.receipt import OutboxReceipt, RecipientResult, RecipientStatus, Status
 from wlsmtp.settings.limits import LANE
+from wlsmtp.settings.options import When
 
 if TYPE_CHECKING:
     from wlsmtp.message.mail import Mail
-
-When = datetime | timedelta | float
-"""A point in time: a ``datetime`` (without a time zone: local time), or from now a ``timedelta`` or seconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import SMTPError
-from wlsmtp.smtp import examination
 from wlsmtp.smtp.quirks import Trust
 
 if TYPE_CHECKING:
@@ -53,6 +52,8 @@ async def _verify_one(pool: Pool, deadlines: Deadlines) -> ServerInfo | None:
 async def examine(relay: Relay, deadlines: Deadlines) -> Mapping[str, str]:
     """Return how the server behaves, by the names of ``ServerQuirks``. What cannot be probed, because the server
     accepts no connection for it, stays unproven."""
+    from wlsmtp.smtp import examination
+
     found, pool = examination.known(relay.quirks), relay.pool
     caller = pool.hold()
     try:
@@ -65,6 +66,8 @@ async def examine(relay: Relay, deadlines: Deadlines) -> Mapping[str, str]:
 
 
 async def _examine(relay: Relay, pool: Pool, found: dict[str, Trust], deadlines: Deadlines) -> None:
+    from wlsmtp.smtp import examination
+
     lease: Lease | None = None
     try:
         for question in examination.QUESTIONS:

@@ -21,6 +21,8 @@ from wlsmtp.wire.command import xtext
 if TYPE_CHECKING:
     from wlsmtp.wire.extensions import Capabilities
 
+When = datetime | timedelta | float
+"""A point in time: a ``datetime`` (without a time zone: local time), or from now a ``timedelta`` or seconds."""
 Kind = Literal["success", "failure", "delay", "never"]
 CanBeOptional = Literal["dsn", "deliver_by", "priority", "hold_for", "hold_until", "submitter"]
 _MAX_SECONDS = 999_999_999
