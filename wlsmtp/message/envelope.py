@@ -86,24 +86,31 @@ class Envelope:
         """Return an envelope of addresses that are already parsed, such as those of a ``Message``. A repeated recipient
         counts once. Raises ``MessageError`` when there is none."""
         envelope = cls.__new__(cls)
+        if len(recipients) == 1 and sender is not None and sender.domain and sender.local.isascii():
+            to = recipients[0]
+            text = f"{to.local}@{to.domain}"
+            if to.domain and text.isascii():  # the usual case
+                line, lines = mail(sender.wire), (rcpt(text),)
+                own = {
+                    "sender": sender,
+                    "recipients": (to,),
+                    "addresses": (text,),
+                    "mail_line": line,
+                    "rcpt_lines": lines,
+                }
+                _set_fields(envelope, own)
+                return envelope
         envelope._fill(sender, recipients)
         return envelope
 
     def _fill(self, sender: Address | None, recipients: Sequence[Address]) -> None:
         has_domains = sender is None or sender.domain != ""
         needs_smtputf8 = sender is not None and sender.needs_smtputf8
-        unique: tuple[Address, ...]
-        addresses: tuple[str, ...]
-        lines: tuple[bytes, ...]
-        if len(recipients) == 1 and (text := str(recipients[0])).isascii():  # the usual case
-            unique, addresses, lines = (recipients[0],), (text,), (rcpt(text),)
-            has_domains = has_domains and recipients[0].domain != ""
-        else:
-            unique = _unique(recipients)
-            addresses = tuple([str(to) for to in unique])
-            lines = tuple([rcpt(to.wire) for to in unique])
-            has_domains = has_domains and all([to.domain for to in unique])
-            needs_smtputf8 = needs_smtputf8 or any([to.needs_smtputf8 for to in unique])
+        unique = _unique(recipients)
+        addresses = tuple([str(to) for to in unique])
+        lines = tuple([rcpt(to.wire) for to in unique])
+        has_domains = has_domains and all([to.domain for to in unique])
+        needs_smtputf8 = needs_smtputf8 or any([to.needs_smtputf8 for to in unique])
         fields = self.__dict__  # bypasses the __setattr__ that refuses changes
         fields["options"] = None
         fields["is_usual"] = has_domains and not needs_smtputf8

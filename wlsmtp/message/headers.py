@@ -122,6 +122,10 @@ def _date(value: datetime, offset: timedelta | None) -> str:
 def address_field(name: str, items: Sequence[Mailbox | Group]) -> str:
     """Write a field of mailboxes and groups, folded between them. Domains become A-labels; a non-ASCII local part is in
     UTF-8."""
+    if len(items) == 1 and isinstance(items[0], Mailbox) and not items[0].name:
+        line = f"{name}: {items[0].address.wire}\r\n"
+        if len(line) - 2 <= LINE:
+            return line
     words: list[str] = []
     for item in items:
         if words:

@@ -89,18 +89,26 @@ _set_local = vars(Address)["local"].__set__
 _set_domain = vars(Address)["domain"].__set__
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Mailbox:
     """An address and the name shown with it, which may be empty."""
 
     name: str
     address: Address
 
+    def __init__(self, name: str, address: Address) -> None:
+        _set_name(self, name)
+        _set_address(self, address)
+
     def __str__(self) -> str:
         if not self.name:
             return str(self.address)
         escaped = self.name.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}" <{self.address}>'
+
+
+_set_name = vars(Mailbox)["name"].__set__
+_set_address = vars(Mailbox)["address"].__set__
 
 
 def parse_address(text: str) -> Address:
@@ -187,6 +195,9 @@ def is_plain_address(text: str) -> bool:
 
 def plain_address(text: str) -> Address | None:
     """Return the address if ``text`` is just one in ASCII, the usual case; None leaves it to the full parser."""
+    if len(text) <= MAX_LOCAL and _USUAL.fullmatch(text) is not None:
+        local, _, domain = text.partition("@")
+        return Address(local, domain)
     plain = _PLAIN.fullmatch(text)
     if plain is None or len(text) > MAX_ADDRESS or plain.end(1) > MAX_LOCAL or "=?" in text:
         return None
