@@ -113,7 +113,7 @@ class Flight:
         self.must_end: bool = False
         """True if the connection must not carry another message: it exceeds the server's limit, or the server may keep
         an envelope and has no RSET."""
-        self._wording = Wording(quirks.wording)
+        self._wording = Wording(quirks.wording, planner.offered)
         self._mutex = io.mutex(Rank.WINDOW)
 
     @property

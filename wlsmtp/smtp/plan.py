@@ -85,6 +85,8 @@ class Planner:
         is_lmtp: bool = False,
     ) -> None:
         offered = capabilities.extensions
+        self.offered: frozenset[str] = frozenset(offered)
+        """The names of the extensions that the server offers."""
         # Errors name host and port: the greeting may claim any name.
         self._capabilities = replace(capabilities, name=server)
         self._early_content = pipelining.early_content

@@ -34,11 +34,16 @@ def _words(reply: Reply, line: int = 0) -> str:
 class Wording:
     """The words of one connection's accepting replies, learned from its messages."""
 
-    __slots__ = ("_commands", "_content", "_envelope", "_mail", "_rset", "compared", "content_start")
+    __slots__ = ("_commands", "_content", "_envelope", "_mail", "_rset", "compared", "content_start", "offered")
 
-    def __init__(self, other: Wording | None = None) -> None:
+    def __init__(self, other: Wording | None = None, offered: frozenset[str] = frozenset()) -> None:
         """``other`` is that of another connection to the same server. Its words count until this one has learned its
-        own: a reply too many may come before the first message."""
+        own: a reply too many may come before the first message. They do not if other extensions were ``offered`` there:
+        behind one name there may be servers of several makers."""
+        self.offered: frozenset[str] = offered
+        """The extensions that are offered on this connection."""
+        if other is not None and other.offered != offered:
+            other = None
         self._mail: str | None = None
         self._rset: str | None = None
         self._envelope: frozenset[str] = other._envelope if other is not None else frozenset()
