@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -41,22 +42,41 @@ MOST_WAITING = 16
 class _Entry(Mail):
     """One message, from the input to its receipt."""
 
-    __slots__ = ("absent", "due", "outcome", "receipt", "retry_state", "started")
+    __slots__ = ("absent", "receipt", "retry", "started")
 
-    def __init__(self, envelope: Envelope, content: Content, started: float, absent: float) -> None:
-        self.envelope = envelope
-        self.content = content
-        self.had_free_retry = self.is_suspect = False
-        self.known = None
-        self.entered_at = self.started = started
-        self.absent = absent
-        """The value of ``Batch._absent`` when it started."""
-        self.retry_state: RetryState | None = None
-        self.outcome: Outcome | None = None
-        self.due = 0.0
-        self.receipt: Receipt | None = None
+    started: float
+    absent: float
+    """The value of ``Batch._absent`` when it started."""
+    retry: _Retry | None
+    """Set when it has failed and is tried again."""
+    receipt: Receipt | None
 
-    def __lt__(self, other: _Entry) -> bool:
+
+_new = object.__new__
+
+
+def _entry(envelope: Envelope, content: Content, started: float, absent: float) -> _Entry:
+    """Return an entry. A function, as calling a class takes several times as long."""
+    entry = _new(_Entry)
+    entry.envelope, entry.content = envelope, content
+    entry.entered_at = entry.started = started
+    entry.absent = absent
+    entry.had_free_retry = entry.is_suspect = False
+    entry.known = entry.retry = entry.receipt = None
+    return entry
+
+
+@dataclass(slots=True)
+class _Retry:
+    """A message that is tried again."""
+
+    entry: _Entry
+    state: RetryState
+    outcome: Outcome
+    """That of its attempts so far."""
+    due: float
+
+    def __lt__(self, other: _Retry) -> bool:
         return self.due < other.due
 
 
@@ -68,6 +88,21 @@ class _Refused:
     def __init__(self, receipt: Receipt, started: float) -> None:
         self.receipt: Receipt | None = receipt
         self.started = started
+
+
+class Feed:
+    """What a batch has to send: an iterator for any transport. One that can send several messages at once takes those
+    that need not be waited for."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.take = batch.take
+        self._mails = batch.feed()
+
+    def __aiter__(self) -> Feed:
+        return self
+
+    def __anext__(self) -> Awaitable[Mail | None]:
+        return self._mails.__anext__()
 
 
 class Batch:
@@ -87,12 +122,18 @@ class Batch:
         self._intake = intake
         self._accounts = accounts
         self._items = items
+        self._at_hand: Iterator[Item] = iter(())
+        self._later: AsyncIterator[Item] | None = None
+        self._is_slow = False
+        """True if the latest item came so slowly that nothing is sent ahead."""
+        self._is_over = False
+        """True once the input has ended."""
         self._connections = connections
         self._entries: deque[_Entry | _Refused] = deque()
         """All entries from the first whose receipt was not returned yet, in the order of the input."""
         self._in_flight: deque[_Entry] = deque()
-        self._waiting: list[_Entry] = []
-        """A heap of entries to be retried, by due time."""
+        self._waiting: list[_Retry] = []
+        """A heap of messages to be tried again, by due time."""
         self._session_error: SMTPError | None = None
         """A failure that would affect all messages."""
         self._failure_of_input: Exception | None = None
@@ -113,8 +154,12 @@ class Batch:
         if io.abandoned:
             await close_abandoned(io)
         began = io.now()
+        if isinstance(self._items, AsyncIterable):
+            self._later = aiter(self._items)
+        else:
+            self._at_hand = iter(self._items)
         deadlines = partial(Deadlines, io, self._config.timeout)
-        stream = self._transport.deliver_many(self._feed(), deadlines, self._connections)
+        stream = self._transport.deliver_many(Feed(self), deadlines, self._connections)
         try:
             async for outcomes in stream:
                 self._take(outcomes)
@@ -140,31 +185,16 @@ class Batch:
             error = self._session_error
             self._announce(Streamed(self._messages, self._failed, self._transport.name, seconds, error))
 
-    async def _feed(self) -> AsyncIterator[Mail | None]:
+    async def feed(self) -> AsyncGenerator[Mail | None, None]:
         """Yield what is to be sent next; None asks for the outcomes of everything in flight."""
-        items = self._items
-        later = aiter(items) if isinstance(items, AsyncIterable) else None
-        at_hand = iter(items) if not isinstance(items, AsyncIterable) else iter(())
-        is_slow, is_over = False, False
         while self._session_error is None:
             entry: _Entry | _Refused | None = self._next_due() if self._waiting else None
-            must_wait = len(self._entries) >= self._most or (self._waiting and self._must_wait())
-            if entry is None and not is_over and not must_wait:
-                if is_slow and self._in_flight:
+            if entry is None and self._may_read:
+                if self._is_slow and self._in_flight:
                     yield None
                     continue
-                asked = self._io.now()
-                try:
-                    item = next(at_hand, _END) if later is None else await anext(later, _END)
-                    entry = self._enter(item) if item is not _END else None
-                except Exception as error:  # raised once those that were read have their receipts
-                    self._failure_of_input = error
-                    entry = None
-                if entry is None:
-                    is_over = True
-                    continue
-                is_slow = entry.started - asked > SLOW
-                if entry.receipt is not None and self._in_flight:
+                entry = self._read() if self._later is None else await self._read_later(self._later)
+                if entry is None or (entry.receipt is not None and self._in_flight):
                     continue
             if isinstance(entry, _Entry):
                 self._in_flight.append(entry)
@@ -177,16 +207,61 @@ class Batch:
                 self._has_read_all = True
                 return
 
+    def take(self, count: int, octets: int) -> list[Mail]:
+        """Return the next messages as ``feed`` would yield them: at most ``count``, until they have so many ``octets``.
+        Empty if ``feed`` would wait or yield None."""
+        taken: list[Mail] = []
+        if self._later is not None or self._waiting or self._session_error is not None:
+            return taken
+        count = min(count, self._most - len(self._entries))
+        while len(taken) < count and octets > 0 and not (self._is_slow or self._is_over):
+            entry = self._read()
+            if isinstance(entry, _Entry):
+                self._in_flight.append(entry)
+                taken.append(entry)
+                octets -= entry.content.size
+        return taken
+
+    @property
+    def _may_read(self) -> bool:
+        """True if there may be more input, and it may be read before some receipt is ready."""
+        if self._is_over or len(self._entries) >= self._most:
+            return False
+        return not self._waiting or not self._must_wait()
+
+    def _read(self) -> _Entry | _Refused | None:
+        """Read the next item; None after the last. An error of the input is raised once those that were read have their
+        receipts."""
+        asked = self._io.now()
+        try:
+            return self._enter(next(self._at_hand, _END), asked)
+        except Exception as error:
+            self._is_over, self._failure_of_input = True, error
+            return None
+
+    async def _read_later(self, items: AsyncIterator[Item]) -> _Entry | _Refused | None:
+        """Read the next item of an asynchronous iterable, as ``_read``."""
+        asked = self._io.now()
+        try:
+            return self._enter(await anext(items, _END), asked)
+        except Exception as error:
+            self._is_over, self._failure_of_input = True, error
+            return None
+
     def _must_wait(self) -> bool:
         """Return whether no more input is read for now, as nothing can be sent."""
-        return any(_concerns_all(entry.outcome) for entry in self._waiting)
+        return any(_concerns_all(retry.outcome) for retry in self._waiting)
 
     def _next_due(self) -> _Entry | None:
         if self._waiting[0].due <= self._io.now():
-            return heapq.heappop(self._waiting)
+            return heapq.heappop(self._waiting).entry
         return None
 
-    def _enter(self, item: Item) -> _Entry | _Refused:
+    def _enter(self, item: Item, asked: float) -> _Entry | _Refused | None:
+        """Note an item that was waited for since ``asked``; None at the end."""
+        if item is _END:
+            self._is_over = True
+            return None
         entry: _Entry | _Refused
         started = self._io.now()
         try:
@@ -194,11 +269,12 @@ class Batch:
             if type(item) is not tuple and isinstance(item, MergeRow):
                 # Its row may have made it slowly, as a slow input.
                 started = self._io.now()
-            entry = _Entry(envelope, content, started, self._absent)
+            entry = _entry(envelope, content, started, self._absent)
         except (MessageError, ExtensionMissing) as error:
             entry = _Refused(self._accounts.not_a_message(error, is_streamed=True), started)
             self._messages, self._failed = self._messages + 1, self._failed + 1
         self._entries.append(entry)
+        self._is_slow = started - asked > SLOW
         return entry
 
     def _take(self, outcomes: list[Outcome]) -> None:
@@ -207,16 +283,14 @@ class Batch:
         is_silent = accounts.is_silent
         for outcome in outcomes:
             entry = in_flight.popleft()
-            if outcome.error is None and entry.outcome is None and is_silent:  # the usual case
+            retry = entry.retry
+            if outcome.error is None and retry is None and is_silent:  # the usual case
                 entry.receipt = accounts.receipt_of_accepted(outcome, entry.content, now - entry.started)
                 del entry.content  # it may be large, and the receipt may wait for that of an earlier message
                 self._messages += 1
                 continue
-            if outcome.error is None and entry.outcome is None:
-                self._conclude(entry, outcome, 1, now)
-                continue
-            whole = outcome if entry.outcome is None else entry.outcome.updated_by(outcome)
-            attempts = entry.retry_state.attempts + 1 if entry.retry_state is not None else 1
+            whole = outcome if retry is None else retry.outcome.updated_by(outcome)
+            attempts = 1 if retry is None else retry.state.attempts + 1
             if whole.error is None or self._session_error is not None or not self._wait_for_another_try(entry, whole):
                 self._conclude(entry, whole, attempts, now)
 
@@ -239,24 +313,24 @@ class Batch:
 
     def _give_up_waiting(self) -> None:
         """Retry no more: the latest outcomes stand."""
-        for entry in self._waiting:
-            assert entry.outcome is not None and entry.retry_state is not None
-            self._conclude(entry, entry.outcome, entry.retry_state.attempts, self._io.now())
+        for retry in self._waiting:
+            self._conclude(retry.entry, retry.outcome, retry.state.attempts, self._io.now())
         self._waiting.clear()
 
     def _wait_for_another_try(self, entry: _Entry, outcome: Outcome) -> bool:
-        if entry.retry_state is None:
-            entry.retry_state = RetryState(entry.envelope, self._config, self._announce, entry.content.message_id)
+        if entry.retry is not None:
+            state = entry.retry.state
+        else:
+            state = RetryState(entry.envelope, self._config, self._announce, entry.content.message_id)
         now = self._io.now()
         used = now - entry.started - (self._absent - entry.absent)
-        pause = entry.retry_state.pause_after(outcome, self._config.timeout.total - used, used)
+        pause = state.pause_after(outcome, self._config.timeout.total - used, used)
         if pause is None:
             return False
-        entry.outcome = outcome
-        entry.envelope = entry.retry_state.envelope_for_retry(outcome)
+        entry.retry = _Retry(entry, state, outcome, now + pause)
+        entry.envelope = state.envelope_for_retry(outcome)
         entry.entered_at = None
-        entry.due = now + pause
-        heapq.heappush(self._waiting, entry)
+        heapq.heappush(self._waiting, entry.retry)
         return True
 
     def _ready(self) -> list[Receipt]:

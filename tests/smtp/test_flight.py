@@ -6,7 +6,7 @@ import pytest
 
 from tests.worlds import World
 from wlsmtp import DSN, DeliveryOptions, Envelope, RecipientStatus, Status
-from wlsmtp.smtp.flight import PlainTransaction
+from wlsmtp.smtp.run import PlainTransaction, Run
 from wlsmtp.testing import CLOSE, SMTPServer
 
 COUNT = 60
@@ -28,14 +28,28 @@ def stored(server: SMTPServer) -> list[str]:
 def followed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The sizes of the messages that were sent without questions."""
     sizes: list[int] = []
-    begin = PlainTransaction.__init__
+    begin = Run.begin
 
-    def noting(self: PlainTransaction, *args: object) -> None:
+    def noting(self: Run, *args: object) -> None:
         begin(self, *args)  # type: ignore[arg-type]
-        sizes.append(self.size)
+        sizes.extend(mail.content.size for mail in self.mails)
 
-    monkeypatch.setattr(PlainTransaction, "__init__", noting)
+    monkeypatch.setattr(Run, "begin", noting)
     return sizes
+
+
+@pytest.fixture
+def spread(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many transactions were made of each run that was spread."""
+    counts: list[int] = []
+    was = Run.spread
+
+    def noting(self: Run) -> list[PlainTransaction]:
+        counts.append(len(transactions := was(self)))
+        return transactions
+
+    monkeypatch.setattr(Run, "spread", noting)
+    return counts
 
 
 def test_nearly_all_messages_of_a_stream_follow(world: World, followed: list[int]) -> None:
@@ -120,3 +134,37 @@ def test_the_servers_limit_on_the_size_is_kept(world: World, followed: list[int]
         items = [(message(number, "x" * 960 if number == 30 else "x"), to(number)) for number in range(COUNT)]
         receipts = session.send_all(items)
     assert [number for number, receipt in enumerate(receipts) if not receipt] == [30] and followed
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_a_reply_that_does_not_fit_spreads_its_run_and_no_other_message_fails(
+    world: World, spread: list[int], times: int
+) -> None:
+    with SMTPServer() as server, world.session(server.host, server.port) as session:
+        assert all(session.send_all([(message(number), to(number)) for number in range(COUNT)])) and not any(spread)
+        server.reply_to(".", "452 4.3.1 Full", times=times, after=30)
+        receipts = session.send_all([(message(number), to(number)) for number in range(COUNT)])
+    assert all(receipts) and any(spread) and sum(receipt.attempts for receipt in receipts) == COUNT + times
+
+
+def test_messages_with_several_recipients_follow_each_other_too(world: World, followed: list[int]) -> None:
+    both = [Envelope("ann@example.com", [f"n{number}@example.org", "cy@example.net"]) for number in range(COUNT)]
+    with SMTPServer() as server, world.session(server.host, server.port) as session:
+        receipts = session.send_all([(message(number), both[number]) for number in range(COUNT)])
+    assert [len(receipt.accepted) for receipt in receipts] == [2] * COUNT and len(followed) > COUNT * 0.8
+
+
+def test_messages_follow_each_other_after_a_login(world: World, spread: list[int]) -> None:
+    secret = "s3cret-and-long"
+    login = {"username": "ann", "password": secret, "allow_cleartext_auth": True}
+    with (
+        SMTPServer(users={"ann": secret}) as server,
+        world.session(server.host, server.port, **login) as session,
+    ):
+        receipts = session.send_all([(message(number), to(number)) for number in range(COUNT)])
+        assert not any(spread)
+        server.reply_to(".", f"250 2.0.0 queued for {secret}", times=1, after=3)
+        receipts += session.send_all([(message(number), to(number)) for number in range(COUNT)])
+    assert all(receipts) and any(spread)
+    assert [str(receipt.reply) for receipt in receipts if "queued for" in str(receipt.reply)]
+    assert not any("s3cret" in str(receipt.reply) for receipt in receipts)

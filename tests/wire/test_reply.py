@@ -283,3 +283,27 @@ def test_a_limit_of_mail_in_a_time_passes_whatever_the_code(
 def test_the_time_that_a_server_names_is_understood(text: str, seconds: float | None) -> None:
     assert Reply(450, (text,)).retry_after == seconds
     assert Reply(550, (text,)).retry_after is None
+
+
+@pytest.mark.parametrize("cut", range(1, 26))
+def test_accepted_lines_are_taken_wherever_the_octets_are_cut(cut: int) -> None:
+    data, parser = b"250 one\r\n250 two\r\n250 ok\r\n", ReplyParser()
+    first = parser.take_accepted(data[:cut])
+    if first is None:  # no line is complete
+        assert cut < len(b"250 one\r\n") and parser.is_empty
+    else:
+        assert first + (parser.take_accepted(data[cut:]) or []) == [b"250 one", b"250 two", b"250 ok"]
+        assert parser.is_empty
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"250 ok\r\n550 no\r\n", b"250-ok\r\n", b"250 a\x00\r\n", b"250 a\r\r\n", b"", b"2", b"250 ok\r\nHTTP",
+        b"250 ok\r\n\x15\x03", b"250 ok\n250 ok\r\n", b"250 ok\r\n250 " + b"a" * 501,
+    ],
+)  # fmt: skip
+def test_what_is_not_accepted_is_left_as_it_was(data: bytes) -> None:
+    parser = ReplyParser()
+    assert parser.take_accepted(data) is None
+    assert parser.is_empty

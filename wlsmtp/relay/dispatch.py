@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wlsmtp.smtp.connection import Connection
     from wlsmtp.smtp.deadlines import Deadlines
     from wlsmtp.smtp.quirks import ServerQuirks
+    from wlsmtp.smtp.run import Run
     from wlsmtp.smtp.transaction import Transaction
 
 
@@ -161,6 +162,15 @@ class Dispatch:
             rest = Outcome.of(unasked, RecipientStatus.NOT_SENT).recipients
             return Outcome((*latest.recipients, *rest), latest.reply, latest.error)
         return self._so_far.updated_by(latest)
+
+
+def dispatches_of(run: Run) -> list[Dispatch]:
+    """Return the messages of a run that were sent and have no outcome, each with its own transaction."""
+    dispatches: list[Dispatch] = []
+    for mail, transaction in zip(run.mails[len(run.outcomes) :], run.spread(), strict=False):
+        dispatches.append(dispatch := Dispatch(mail, run.deadlines))
+        dispatch.tls, dispatch.transaction = run.tls, transaction
+    return dispatches
 
 
 def _exceeds_limit(status: RecipientStatus, reply: Reply | None) -> bool:

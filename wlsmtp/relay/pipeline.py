@@ -7,14 +7,15 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable
 from contextlib import suppress
 from enum import auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wlsmtp.errors import SMTPError
 from wlsmtp.io.order import Rank
 from wlsmtp.lifecycle import Lifecycle, QuickEnum
-from wlsmtp.relay.dispatch import Dispatch
+from wlsmtp.relay.dispatch import Dispatch, dispatches_of
 from wlsmtp.relay.relay import abandon_if_unsure
 from wlsmtp.smtp.connection import LONG_IDLE
+from wlsmtp.smtp.run import Run
 
 if TYPE_CHECKING:
     from wlsmtp.message.mail import Mail
@@ -28,6 +29,7 @@ FLUSH = 32 * 1024
 """Octets of content that are written at once, while the next messages are being made."""
 DEADLINE_GROUPING = 0.01
 """Seconds within which messages that arrive share one deadline."""
+_END: Any = object()
 ABSENT_AFTER = 0.001
 """Seconds of absence after which the reader's time no longer counts against its messages."""
 
@@ -59,12 +61,16 @@ class Pipeline:
     def __init__(self, relay: Relay, mails: AsyncIterator[Mail | None], deadlines: Callable[[], Deadlines]) -> None:
         self._relay = relay
         self._mails = mails
+        self._take: Callable[[int, int], list[Mail]] | None = getattr(mails, "take", None)
+        """Returns messages that need not be waited for, at most so many, until they have so many octets."""
+        self._at_hand: list[Mail] = []
+        """Messages that were read and not accepted yet."""
         self._deadlines = deadlines
         self._latest = deadlines()
-        self._all: deque[Dispatch] = deque()
+        self._all: deque[Dispatch | Run] = deque()
         """All messages from the first whose outcome was not returned yet, in the order of the input."""
         self._to_send: deque[Dispatch] = deque()
-        self._in_flight: deque[Dispatch] = deque()
+        self._in_flight: deque[Dispatch | Run] = deque()
         self._connection: Connection | None = None
         self._lease: Lease | None = None
         """The lease of the connection, until that was released."""
@@ -82,16 +88,16 @@ class Pipeline:
 
     async def outcomes(self) -> AsyncGenerator[list[Outcome], None]:
         """Yield the outcomes, as many at a time as are ready."""
-        mail: Mail | None = None
+        mail: Any = None
         self._relay.pipelines.add(self)
         self._hold()
         try:
-            async for mail in self._mails:
+            while (mail := await self._next()) is not _END:
                 if mail is not None:
-                    dispatch = self._accept(mail)
-                    if self._follow(dispatch) or self._try_send(dispatch):
-                        if self._unflushed >= FLUSH:
-                            await self._flush(dispatch)
+                    dispatch = Dispatch(mail, self._deadlines_for(mail))
+                    self._all.append(dispatch)
+                    if self._try_send(dispatch):
+                        await self._flush_if_due()
                         continue
                     self._to_send.append(dispatch)
                 is_done = False
@@ -123,16 +129,61 @@ class Pipeline:
             finally:
                 self._end_hold()
 
-    def _record_known(self, latest: Mail | None) -> None:
+    async def _next(self) -> Any:
+        """Send messages of the usual kind as long as they come and have room. Return the next other message, None for
+        the request to settle all, or ``_END``."""
+        while True:
+            room = self._room()
+            if not self._at_hand and room and self._take is not None:
+                self._at_hand = self._take(room, FLUSH - self._unflushed)
+            if not self._at_hand:
+                mail = await anext(self._mails, _END)
+                if mail is None or mail is _END:
+                    return mail
+                self._at_hand = [mail]
+                room = self._room()  # another sender may have used the connection meanwhile
+            if not room or not self._follow():
+                mail, self._at_hand = self._at_hand[0], self._at_hand[1:]
+                return mail
+            await self._flush_if_due()
+
+    def _room(self) -> int:
+        """Return how many messages of the usual kind may follow now."""
+        connection = self._connection
+        if connection is None or self._to_send or self._has_pace:
+            return 0
+        return connection.window.allowance or connection.allow()
+
+    def _follow(self) -> bool:
+        """Send the messages at hand together, without a plan, up to the first that is not of the usual kind. Return
+        whether any was sent."""
+        connection = self._connection
+        assert connection is not None
+        run = Run(connection.info.tls, self._deadlines_for(self._at_hand[-1]))
+        self._all.append(run)
+        if not (count := connection.window.follow(run, self._at_hand)):
+            self._all.pop()
+            return False
+        self._in_flight.append(run)
+        self._at_hand = self._at_hand[count:]
+        self._unflushed += run.octets_of(0, count)
+        return True
+
+    def _record_known(self, latest: Any) -> None:
         """Store in each mail what is certain about it, since nobody takes the outcomes any more. The ``latest`` one may
         not have been accepted yet."""
-        if latest is not None and latest.known is None and not any(one.mail is latest for one in self._all):
-            Dispatch(latest, self._latest).interrupt(None)
+        accepted = {id(mail) for one in self._all for mail in (one.mails if isinstance(one, Run) else (one.mail,))}
+        for mail in (*self._at_hand, latest):
+            if mail not in (None, _END) and mail.known is None and id(mail) not in accepted:
+                Dispatch(mail, self._latest).interrupt(None)
         connection, is_reclaimed = self._connection, self._life.is_in(PipelineState.RECLAIMED)
         is_ours = connection is not None and connection.users == 1 and not is_reclaimed
         sent = connection.link.stream.sent if is_ours and connection is not None else None
-        for dispatch in self._all:
-            dispatch.interrupt(sent)
+        for one in self._all:
+            if isinstance(one, Run):
+                one.record_known()
+            for dispatch in dispatches_of(one) if isinstance(one, Run) else (one,):
+                dispatch.interrupt(sent)
 
     @property
     def is_parked(self) -> bool:
@@ -176,9 +227,7 @@ class Pipeline:
 
     async def _park(self) -> None:
         """Mark the stream parked while the reader uses the outcomes."""
-        holder, self._holder = self._holder, None
-        if holder is not None:
-            self._pool.end_hold(holder)
+        self._end_hold()
         with self._mutex:
             self._parked_at = self._relay.io.now()
             self._life.to(PipelineState.PARKED)
@@ -259,33 +308,12 @@ class Pipeline:
             await self._release()
         return True
 
-    def _accept(self, mail: Mail) -> Dispatch:
+    def _deadlines_for(self, mail: Mail) -> Deadlines:
         # Messages that arrive together share the start of their deadline.
-        now = mail.entered_at
-        if now is None:
-            now = self._relay.io.now()
+        now = self._relay.io.now() if mail.entered_at is None else mail.entered_at
         if now - self._entered_at > DEADLINE_GROUPING or not self._all:
             self._latest, self._entered_at = self._deadlines(), now
-        dispatch = Dispatch(mail, self._latest)
-        self._all.append(dispatch)
-        return dispatch
-
-    def _follow(self, dispatch: Dispatch) -> bool:
-        """Send one message without a plan, if it and those in flight are of the usual kind."""
-        connection = self._connection
-        if connection is None or self._to_send or self._has_pace:
-            return False
-        window = connection.window
-        if not window.allowance and not connection.allow():
-            return False
-        transaction = window.follow(dispatch.mail)
-        if transaction is None:
-            return False
-        dispatch.tls = connection.info.tls
-        dispatch.transaction = transaction
-        self._in_flight.append(dispatch)
-        self._unflushed += transaction.size
-        return True
+        return self._latest
 
     def _try_send(self, dispatch: Dispatch) -> bool:
         """Send one message if nothing must be waited for, the usual case."""
@@ -334,8 +362,7 @@ class Pipeline:
                 await self._refresh(left_at)
             return await self._send(dispatch)
         if self._add(connection, dispatch):
-            if self._unflushed >= FLUSH:
-                await self._flush(dispatch)
+            await self._flush_if_due()
             return True
         if self._in_flight:
             return False
@@ -366,34 +393,38 @@ class Pipeline:
             self._connection = self._lease.connection
         return self._connection
 
-    async def _flush(self, dispatch: Dispatch) -> None:
-        self._unflushed = 0
-        if self._connection is not None:
-            await self._connection.window.flush(dispatch.deadlines)
+    async def _flush_if_due(self) -> None:
+        if self._unflushed >= FLUSH:
+            self._unflushed = 0
+            if self._connection is not None:
+                await self._connection.window.flush(self._latest)
 
     async def _settle_some(self) -> None:
         """Wait until the oldest message in flight is settled, and collect all that are."""
         connection, oldest = self._connection, self._in_flight[0]
-        assert connection is not None and oldest.transaction is not None
+        assert connection is not None
+        awaited = oldest if isinstance(oldest, Run) else oldest.transaction
+        assert awaited is not None
         self._unflushed = 0
-        await connection.window.settle(oldest.transaction, oldest.deadlines)
+        await connection.window.settle(awaited, oldest.deadlines)
         again: list[Dispatch] = []
-        relay, delivered = self._relay, 0
-        in_flight = self._in_flight
+        delivered, in_flight = 0, self._in_flight
         while in_flight:
-            dispatch = in_flight[0]
-            if (transaction := dispatch.transaction) is None or (outcome := transaction.outcome) is None:
+            one = in_flight[0]
+            if isinstance(one, Run):
+                delivered += self._collect(one)
+                if in_flight and in_flight[0] is one:
+                    break
+                continue
+            if (transaction := one.transaction) is None or (outcome := transaction.outcome) is None:
                 break
             in_flight.popleft()
             if outcome.error is None:
                 delivered += 1
-                if dispatch.is_whole:  # the usual case
-                    dispatch.transaction, outcome.tls, dispatch.outcome = None, dispatch.tls, outcome
+                if one.is_whole:  # the usual case
+                    one.transaction, outcome.tls, one.outcome = None, one.tls, outcome
                     continue
-            if outcome.error is None or not relay.is_resent_at_once(dispatch, outcome, connection):
-                dispatch.apply(outcome, relay.quirks, all_or_nothing=relay.all_or_nothing)
-            if dispatch.outcome is None:
-                again.append(dispatch)
+            self._apply(one, outcome, connection, again)
         if delivered:
             self._pool.succeeded(delivered)
         if again:
@@ -405,6 +436,33 @@ class Pipeline:
         elif self._pool.is_expired(connection, self._relay.io.now()):
             self._pool.retire(connection)
 
+    def _apply(self, dispatch: Dispatch, outcome: Outcome, connection: Connection, again: list[Dispatch]) -> None:
+        """Apply the outcome of one transaction; add the message to those that are sent ``again`` at once, if it is."""
+        relay = self._relay
+        if outcome.error is None or not relay.is_resent_at_once(dispatch, outcome, connection):
+            dispatch.apply(outcome, relay.quirks, all_or_nothing=relay.all_or_nothing)
+        if dispatch.outcome is None:
+            again.append(dispatch)
+
+    def _collect(self, run: Run) -> int:
+        """Collect what is new of the oldest run in flight, which ends when all its messages are settled, and when it
+        was spread. Return how many were delivered."""
+        has_ended, count = bool(run.transactions), len(run.outcomes)
+        delivered, run.seen = count - run.seen, count
+        if has_ended:
+            dispatches = dispatches_of(run)
+            place = self._all.index(run)
+            for dispatch in dispatches:
+                self._all.insert(place := place + 1, dispatch)
+            del run.mails[count:]
+            if run.given == count:
+                self._all.remove(run)
+            self._in_flight.popleft()
+            self._in_flight.extendleft(reversed(dispatches))
+        elif count == len(run.mails):
+            self._in_flight.popleft()
+        return delivered
+
     @property
     def _has_ready(self) -> bool:
         return bool(self._all) and self._all[0].outcome is not None
@@ -413,10 +471,22 @@ class Pipeline:
         """Return the outcomes up to the first message that has none yet."""
         ready: list[Outcome] = []
         everything = self._all
-        while everything and (outcome := everything[0].outcome) is not None:
-            everything[0].mail.known = outcome  # if the reader is interrupted before it has it
+        while everything:
+            one = everything[0]
+            if isinstance(one, Run):
+                count = len(one.outcomes)
+                ready += one.outcomes[one.given : count]
+                if self._take is None:
+                    one.record_known()
+                one.given = count
+                if count < len(one.mails):
+                    break
+            elif (outcome := one.outcome) is None:
+                break
+            else:
+                one.mail.known = outcome  # if the reader is interrupted before it has it
+                ready.append(outcome)
             everything.popleft()
-            ready.append(outcome)
         return ready
 
     async def _release(self) -> None:

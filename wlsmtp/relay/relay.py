@@ -181,8 +181,10 @@ class Relay:
             # A program that sends one message skips what pays off only with several.
             expects_more = self.quirks.has_delivered or connection.users > 1
             plan = self.plan(connection, dispatch, expects_more=expects_more)
-            dispatch.transaction = connection.window.add(plan)
-            outcome = await connection.window.settle(dispatch.transaction, deadlines)
+            dispatch.transaction = transaction = connection.window.add(plan)
+            await connection.window.settle(transaction, deadlines)
+            outcome = transaction.outcome
+            assert outcome is not None
             is_resent_at_once = outcome.error is not None and self.is_resent_at_once(dispatch, outcome, connection)
             await pool.release(lease, deadlines)
         except SMTPError:

@@ -5,10 +5,13 @@ They keep the octets of the reply, and make the rest when it is read, which is s
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wlsmtp.results.receipt import Outcome, Receipt, RecipientResult, RecipientStatus, Status
 from wlsmtp.results.reply import Reply, reply_of
+
+if TYPE_CHECKING:
+    from wlsmtp.results.secured import TLSInfo
 
 # A member is slow to read from its class in Python 3.11.
 _SENT, _ACCEPTED = Status.SENT, RecipientStatus.ACCEPTED
@@ -16,11 +19,12 @@ _FIELDS = ("id", "status", "recipients", "reply", "message_id", "attempts", "err
 _new = object.__new__
 
 
-def accepted_outcome(addresses: tuple[str, ...], line: bytes) -> Outcome:
-    """Return the outcome. ``line`` is the reply, of one line in ASCII, without its line end."""
+def accepted_outcome(addresses: tuple[str, ...], line: bytes, tls: TLSInfo | None = None) -> Outcome:
+    """Return the outcome. ``line`` is the reply, of one line in ASCII, without its line end; ``tls`` the security of
+    the connection."""
     outcome = _new(_AcceptedOutcome)
     outcome._addresses, outcome._line, outcome._made = addresses, line, None
-    outcome.error = outcome.tls = None
+    outcome.error, outcome.tls = None, tls
     return outcome
 
 

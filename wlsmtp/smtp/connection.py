@@ -188,12 +188,12 @@ class Connection:
             plan.is_suspect = True
         return plan
 
-    def allow(self) -> bool:
-        """Return whether messages of the usual kind may follow those in flight, as ``Flight.allow``. Limits on the
+    def allow(self) -> int:
+        """Return how many messages of the usual kind may follow those in flight, as ``Flight.allow``. Limits on the
         number of messages, and a silence, leave them to ``plan``."""
         window, lost_after = self.window, self._quirks.lost_after
         if self.is_spent or (self._was_long_idle and self.may_be_stale):
-            return False
+            return 0
         if lost_after is not None and lost_after < window.begun:
             lost_after = None
         limits = [limit for limit in (self._max_messages, self._quirks.max_messages, lost_after) if limit is not None]

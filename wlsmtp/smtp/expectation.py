@@ -52,6 +52,19 @@ class Expectation:
         """The last reply, once all have come."""
         return self.replies[-1] if self.is_complete else None
 
+    def take(self, lines: list[bytes], place: int) -> int:
+        """Pair the lines of positive replies from ``place`` on, if they answer it as a whole. Return how many."""
+        end = place + self.left
+        if end > len(lines) or self.lines or self.may_grow or self.left != len(self.stages):
+            return 0
+        self.lines = lines[place:end]
+        self.left = 0
+        return end - place
+
+    def parts(self) -> Sequence[Expectation]:
+        """Return the places for replies that it consists of, to be paired one by one."""
+        return (self,)
+
     def grow(self) -> bool:
         """Called when all replies have come, if ``may_grow``. Return True to wait for one more."""
         return False

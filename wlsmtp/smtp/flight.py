@@ -1,23 +1,22 @@
 """The messages in flight over one connection, and the usual way in and out.
 
-Nearly every message of a stream is like the one before: in memory, in 7 bit, without options, to a server that is known
-to read one whole message behind another. ``Flight.allow`` asks once for all messages of one write whether the
-connection and the server are as usual; ``Flight.follow`` then sends each message at once, whole, and
-``settle_accepted_locked`` settles those that were answered as usual. All else is left to ``window.py``.
+``Flight.allow`` asks once for all messages of one write whether the connection and the server are as usual;
+``Flight.follow`` then sends those of the usual kind at once, whole, as a ``Run`` (``run.py``), and
+``_settle_accepted_locked`` settles those that were answered as usual. All else is left to ``window.py``.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ConnectionFailed, Stage
 from wlsmtp.io.order import Rank
-from wlsmtp.results.accepted import accepted_outcome
 from wlsmtp.smtp import learning
-from wlsmtp.smtp.plan import PIPELINED_BDAT, Flow, Plan, stages_of
 from wlsmtp.smtp.quirks import PROVEN, UNPROVEN
-from wlsmtp.smtp.transaction import ChunkProbe, Transaction, Trial
+from wlsmtp.smtp.run import Run
+from wlsmtp.smtp.transaction import Transaction, Trial
 from wlsmtp.smtp.wording import Wording
 
 if TYPE_CHECKING:
@@ -25,67 +24,11 @@ if TYPE_CHECKING:
 
     from wlsmtp.errors import SMTPError
     from wlsmtp.io.base import IO
-    from wlsmtp.message.content import Content
-    from wlsmtp.message.envelope import Envelope
     from wlsmtp.message.mail import Mail
     from wlsmtp.settings.limits import Pipelining
-    from wlsmtp.smtp.expectation import Expectation
     from wlsmtp.smtp.link import Link
     from wlsmtp.smtp.plan import Planner
     from wlsmtp.smtp.quirks import ServerQuirks
-
-_CONTENT = Stage.CONTENT
-_STAGES = stages_of(1, _CONTENT, True)
-
-
-class PlainTransaction(Transaction):
-    """A transaction of the usual kind, sent whole behind others. What is the same for all of them belongs to the
-    class."""
-
-    __slots__ = ("content", "envelope", "server", "size")
-
-    flow: Flow | None = PIPELINED_BDAT
-    by_bdat: bool = True
-    with_reset: bool = True
-    is_fully_queued: bool = True
-    follows: bool | None = True
-    is_suspect: bool = False
-    wants_writer: bool = False
-    _was_all_accepted = False
-    probe: ChunkProbe | None = None
-    chunks: list[Expectation] = []  # noqa: RUF012 - stays empty, as the content is sent with its envelope
-
-    def __init__(
-        self, envelope: Envelope, content: Content, size: int, server: str, stages: tuple[Stage, ...], end_at: int
-    ) -> None:
-        self.envelope: Envelope = envelope
-        self.content: Content = content
-        self.size: int = size  # pyright: ignore[reportIncompatibleMethodOverride]
-        self.server: str = server
-        self.stages = stages
-        self.left: int = len(stages)
-        self.not_positive: int = 0
-        self.may_grow: bool = False
-        self.lines: Sequence[bytes] = ()
-        self._replies = []
-        self.end_at: int | None = end_at
-        self.outcome = None
-
-    @property
-    def plan(self) -> Plan:  # type: ignore[override]
-        """The plan that it follows."""
-        return Plan(self.envelope, self.envelope.mail_line, self.content, server=self.server)
-
-    def settle_if_accepted(self, wording: Wording) -> bool:
-        """Set the outcome as ``Transaction.settle_if_accepted``."""
-        lines = self.lines
-        if not lines:
-            return super().settle_if_accepted(wording)
-        line = lines[-1]
-        if line[wording.compared] != wording.content_start:
-            return False  # ``conclude`` raises the error, if it is one
-        self.outcome = accepted_outcome(self.envelope.addresses, line)
-        return True
 
 
 class Flight:
@@ -97,8 +40,10 @@ class Flight:
         # Read for each message, which takes long from a model of settings.
         self._max_in_flight, self._max_bytes = limits.max_in_flight, limits.max_bytes
         self._quirks = quirks
-        self._open: deque[Transaction | Trial] = deque()
-        """Transactions that were sent at least in part and are not settled."""
+        self._open: deque[Transaction | Trial | Run] = deque()
+        """Transactions that were sent at least in part and are not settled, in the order in which they were sent."""
+        self._has_runs = False
+        """True if there may be runs among them."""
         self._queued: deque[Transaction] = deque()
         """Transactions that wait until something may follow the last one in ``_open``."""
         self._octets: int = 0
@@ -119,13 +64,19 @@ class Flight:
     @property
     def load(self) -> int:
         """Number of transactions in flight or waiting for those."""
-        return len(self._open) + len(self._queued)
+        return self._in_flight + len(self._queued)
+
+    @property
+    def _in_flight(self) -> int:
+        if not self._has_runs:
+            return len(self._open)
+        return sum([one.open if isinstance(one, Run) else 1 for one in self._open])
 
     def has_room(self, size: int) -> bool:
         """Return whether a message of ``size`` octets may follow those in flight."""
         if self.link.ended or self.link.closing_reply is not None or self.must_end:
             return False
-        if (load := len(self._open) + len(self._queued)) == 0:
+        if (load := self.load) == 0:
             return True
         if self.begun == self._quirks.lost_after or (self._open and self._open[-1].is_suspect):
             return False
@@ -136,68 +87,115 @@ class Flight:
             return False
         return self._octets + size <= self._max_bytes
 
-    def allow(self, most: int) -> bool:
+    def allow(self, most: int) -> int:
         """Allow up to ``most`` messages to follow until the next write or read, if the last one in flight, the
-        connection and the server are as usual. Return whether any may."""
+        connection and the server are as usual. Return how many may."""
         with self._mutex:
             self.allowance = 0
             if not self._open or self._queued or self.must_end or not self.link.accepts_commands:
-                return False
+                return 0
             last = self._open[-1]
-            if not last.is_fully_queued or not last.by_bdat or last.is_suspect or self._quirks.window is not None:
-                return False
-            if not self._planner.sends_whole or self.link.wants_lines():
-                return False
-            self.allowance = max(0, min(most, self._max_in_flight - len(self._open)))
-            return self.allowance > 0
+            if not last.is_fully_queued or not last.by_bdat or last.is_suspect or self._learns:
+                return 0
+            if self._planner.sends_whole and not self.link.wants_lines():
+                self.allowance = max(0, min(most, self._max_in_flight - self._in_flight))
+            return self.allowance
 
-    def follow(self, mail: Mail) -> Transaction | None:
-        """Let a message of the usual kind follow those in flight, if ``allow`` has said that it may; else return
-        None."""
-        envelope, content = mail.envelope, mail.content
-        octets = content.plain
-        if octets is None or not envelope.is_usual or mail.is_suspect:
-            return None
-        size, rcpts, link = len(octets), envelope.rcpt_lines, self.link
-        if size > self._planner.most_whole:
-            return None
-        to = rcpts[0] if len(rcpts) == 1 else b"".join(rcpts)
-        if self._planner.takes_size:
-            commands = b"RSET\r\n%b SIZE=%d\r\n%bBDAT %d LAST\r\n" % (envelope.mail_line[:-2], size, to, size)
-        else:
-            commands = b"RSET\r\n%b%bBDAT %d LAST\r\n" % (envelope.mail_line, to, size)
-        stages = _STAGES if len(rcpts) == 1 else stages_of(len(rcpts), _CONTENT, True)
+    def follow(self, run: Run, mails: list[Mail]) -> int:
+        """Let messages of the usual kind follow those in flight as a run, as many as ``allow`` has said, up to the
+        first other one in ``mails``. Return how many."""
+        pieces, recipients = self._written(mails)
+        link, count = self.link, len(pieces) // 2
         try:
             with self._mutex:
-                if self.allowance <= 0 or self._octets + size > self._max_bytes:
-                    return None
-                end_at = link.octets_queued + len(commands) + size
-                transaction = PlainTransaction(envelope, content, size, link.server, stages, end_at)
-                self.allowance -= 1
-                self.begun += 1
+                size = sum(map(len, pieces[1::2]))
+                while count and (count > self.allowance or self._octets + size > self._max_bytes):
+                    count -= 1
+                    size -= len(pieces[2 * count + 1])
+                if not count:
+                    return 0
+                del pieces[2 * count :]
+                run.begin(mails[:count], pieces, recipients, link.server, link.octets_queued)
+                self.allowance -= count
+                self.begun += count
                 self._octets += size
-                link.queue_expecting(commands, transaction, octets)
-                self._open.append(transaction)
+                self._has_runs = True
+                link.queue_expecting(b"".join(pieces), run)
+                self._open.append(run)
         except BaseException:
             self.fail(interrupted(Stage.MAIL))
             raise
-        return transaction
+        return count
+
+    def _written(self, mails: Sequence[Mail]) -> tuple[list[bytes], int]:
+        """Return the commands and the content of each message, up to the first that is not of the usual kind, or has
+        another number of recipients than the first; and that number."""
+        most, takes_size = self._planner.most_whole, self._planner.takes_size
+        pieces: list[bytes] = []
+        recipients = len(mails[0].envelope.rcpt_lines)
+        mail_line = start = b""
+        for mail in mails:
+            envelope, content = mail.envelope, mail.content.plain
+            if content is None or not envelope.is_usual or mail.is_suspect:
+                break
+            size, rcpts = len(content), envelope.rcpt_lines
+            if size > most or len(rcpts) != recipients:
+                break
+            if envelope.mail_line is not mail_line:
+                mail_line = envelope.mail_line
+                start = b"RSET\r\n" + (mail_line[:-2] + b" SIZE=" if takes_size else mail_line)
+            to = rcpts[0] if recipients == 1 else b"".join(rcpts)
+            if takes_size:
+                commands = b"%b%d\r\n%bBDAT %d LAST\r\n" % (start, size, to, size)
+            else:
+                commands = b"%b%bBDAT %d LAST\r\n" % (start, to, size)
+            pieces += (commands, content)
+        return pieces, recipients
 
     def fail(self, error: SMTPError) -> None:
         """Fail the connection: everything in flight is not sent, or in doubt."""
         raise NotImplementedError
 
+    @property
+    def _learns(self) -> bool:
+        """True if each delivered message may show something new about the server."""
+        return self._quirks.window is not None or not self._quirks.has_delivered or not self._wording.is_known
+
+    def _spread_locked(self) -> deque[Transaction | Trial]:
+        """Replace each run by transactions of its own. Return all that are in flight."""
+        parts = [one.spread() if isinstance(one, Run) else (one,) for one in self._open]
+        transactions: deque[Transaction | Trial] = deque(chain.from_iterable(parts))
+        if self._has_runs:
+            self._open = deque(transactions)
+            self._has_runs = False
+        return transactions
+
     def _settle_accepted_locked(self) -> None:
         """Settle all that were answered and accepted, up to the first that was not: the usual case."""
-        quirks, transactions, wording = self._quirks, self._open, self._wording
-        learns = quirks.window is not None or not quirks.has_delivered or not wording.is_known
+        quirks, wording, learns = self._quirks, self._wording, self._learns
+        if learns:
+            self._spread_locked()
+        transactions = self._open
         count = octets = 0
         try:
-            while transactions and (head := transactions[0]).settle_if_accepted(wording):
-                transactions.popleft()
-                count, octets = count + 1, octets + head.size
-                if learns and isinstance(head, Transaction):
-                    learning.from_delivery(quirks, wording, head, self._max_in_flight)
+            while transactions:
+                head = transactions[0]
+                if isinstance(head, Run):
+                    before = len(head.outcomes)
+                    if not head.settle(wording):
+                        break
+                    done = len(head.outcomes)
+                    count, octets = count + done - before, octets + head.octets_of(before, done)
+                    if head.open:
+                        break
+                    transactions.popleft()
+                elif head.settle_if_accepted(wording):
+                    transactions.popleft()
+                    count, octets = count + 1, octets + head.size
+                    if learns and isinstance(head, Transaction):
+                        learning.from_delivery(quirks, wording, head, self._max_in_flight)
+                else:
+                    break
         finally:
             self.has_delivered = self.has_delivered or count > 0
             self._count_settled_locked(count, octets)

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MOST_CLEAN = 32
+_BEFORE_MAIL = (Stage.EHLO, Stage.AUTH)
+"""The stages whose replies are masked in ways of their own."""
 
 
 class Link:
@@ -113,10 +115,9 @@ class Link:
         self.queue_expecting(octets, expectation := Expectation(stages))
         return expectation
 
-    def queue_expecting(self, octets: bytes, expectation: Expectation, content: bytes = b"") -> None:
-        """Queue ``octets`` with ``content`` behind them, whose replies go to ``expectation``."""
-        self.unsent += (octets, content)
-        self.octets_queued += len(octets) + len(content)
+    def queue_expecting(self, octets: bytes, expectation: Expectation) -> None:
+        """Queue ``octets`` whose replies go to ``expectation``."""
+        self.add(octets)
         self._expected.append(expectation)
 
     def add(self, octets: bytes) -> None:
@@ -172,11 +173,6 @@ class Link:
             finally:
                 self.emit_events()
         return expectation.replies[-1]
-
-    @property
-    def _is_greeted_only(self) -> bool:
-        """True if nothing but the greeting has come, and no command was sent."""
-        return self._answered is Stage.GREETING and not self.octets_queued
 
     async def early_reply(self, deadline: float) -> Reply | None:
         """Return the reply that the server has sent with its greeting, if any."""
@@ -347,11 +343,12 @@ class Link:
 
     def _pair(self, data: bytes) -> None:
         accepted = self._parser.take_accepted(data)
-        if accepted is not None and not (self._is_shown or self.masking or self.closing_reply):
+        if accepted is not None and not (self._is_shown or self.closing_reply or self._may_hold_secret(accepted)):
             accepted = self._pair_accepted(accepted)
             if not accepted:
                 return
         replies, error = (list(map(reply_of, accepted)), None) if accepted is not None else self._parser.take(data)
+        expected = self._expected = deque([part for one in self._expected for part in one.parts()])
         if self._is_shown or (not self._expected and self._announce.wants_lines):
             for reply in replies:
                 self._show_reply(reply)
@@ -362,7 +359,6 @@ class Link:
                 reply if clean.get(id(reply)) is reply else self._without_secrets(reply, stage, self.masking)
                 for reply in replies
             ]
-        expected = self._expected
         if error is None and self.closing_reply is None:
             replies = self._pair_runs(replies)
         for reply in replies:
@@ -378,7 +374,7 @@ class Link:
                 if not expectation.left and not (expectation.may_grow and expectation.grow()):
                     expected.popleft()
                     self._answered = expectation.stages[-1]
-            elif reply.is_positive and self.early is None and self._is_greeted_only:
+            elif reply.is_positive and (self.early, self.octets_queued, self._answered) == (None, 0, Stage.GREETING):
                 self.early = reply
             elif reply.code != 421:
                 error = ProtocolError(f"{self.server} sent a reply that answers nothing", reply=reply)
@@ -390,17 +386,15 @@ class Link:
             raise error
 
     def _pair_accepted(self, lines: list[bytes]) -> list[bytes]:
-        """Pair the lines of positive replies with each expectation that they answer as a whole, which is the usual
-        case. Return the rest, from the first that they answer in part."""
-        expected, place, count = self._expected, 0, len(lines)
-        while expected and (end := place + (expectation := expected[0]).left) <= count:
-            if expectation.lines or expectation.may_grow or expectation.left != len(expectation.stages):
+        """Pair the lines of positive replies with the expectations that take them so, the usual case. Return the rest,
+        from the first that does not."""
+        expected, place = self._expected, 0
+        while expected and (taken := (expectation := expected[0]).take(lines, place)):
+            place += taken
+            if expectation.left:
                 break
-            expectation.lines = lines[place:end]
-            expectation.left = 0
             expected.popleft()
             self._answered = expectation.stages[-1]
-            place = end
         self.replies_read += place
         return lines[place:]
 
@@ -419,6 +413,13 @@ class Link:
             self._answered = expectation.stages[-1]
             place = end
         return replies[place:]
+
+    def _may_hold_secret(self, lines: list[bytes]) -> bool:
+        """Return whether some of these replies may be changed by ``_without_secrets``."""
+        if self.masking is None:
+            return False
+        text = str(b"\n".join(lines), "ascii")
+        return self.stage in _BEFORE_MAIL or self.masking.hide(text) != text
 
     def _without_secrets(self, reply: Reply, stage: Stage, masking: Masking) -> Reply:
         """Return the reply as errors and receipts may show it. A challenge is left unchanged, since it is computed

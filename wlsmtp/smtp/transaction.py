@@ -152,6 +152,11 @@ class Transaction(Expectation):
         return self.not_positive == 1 and self._replies[-1].code == _START_MAIL_INPUT
 
     @property
+    def is_settled(self) -> bool:
+        """True if its outcome is known."""
+        return self.outcome is not None
+
+    @property
     def is_answered(self) -> bool:
         """True if all replies to what was sent have come."""
         last = self.chunks[-1] if self.chunks else self
@@ -348,11 +353,9 @@ class Transaction(Expectation):
         """Return whether the reply to the RSET of ``following`` must come first. One reply too many would make the
         refusal of a recipient look like that of a whole message, and one missing an RSET like its acceptance. The reply
         to that RSET shows it, unless the content is accepted in known words."""
-        if following is None or not self.by_bdat or not self.is_wanted:
+        if following is None or not self.by_bdat or not self.is_wanted or not following.with_reset:
             return False
-        if not following.with_reset or following.rset_reply is not None:
-            return False
-        return self.last.code >= _REFUSED or not wording.is_for_content(self.last)
+        return following.rset_reply is None and (self.last.code >= _REFUSED or not wording.is_for_content(self.last))
 
     def conclude(self, wording: Wording, following: Transaction | Trial | None = None) -> Outcome:
         """Set and return the outcome once everything is answered; ``following`` was sent behind it. Raises

@@ -23,13 +23,13 @@ from wlsmtp.smtp.blocks import blocks
 from wlsmtp.smtp.flight import Flight, interrupted
 from wlsmtp.smtp.plan import PIPELINED_BDAT
 from wlsmtp.smtp.quirks import BROKEN, PROVEN, UNPROVEN
+from wlsmtp.smtp.run import Run
 from wlsmtp.smtp.second_look import SecondLook
 from wlsmtp.smtp.transaction import TRIAL_TIMEOUT, Bystander, Misunderstood, NotStarted, OutOfStep, Transaction, Trial
 from wlsmtp.smtp.wording import Wording
 
 if TYPE_CHECKING:
     from wlsmtp.io.base import IO
-    from wlsmtp.receipt import Outcome
     from wlsmtp.results.reply import Reply
     from wlsmtp.settings.limits import Pipelining
     from wlsmtp.smtp.deadlines import Deadlines, StageName
@@ -103,11 +103,11 @@ class Window(Flight):
             finally:
                 self._is_writing = False
 
-    async def settle(self, transaction: Transaction, deadlines: Deadlines) -> Outcome:
-        """Wait until the result of ``transaction`` is known."""
-        while transaction.outcome is None:
+    async def settle(self, transaction: Transaction | Run, deadlines: Deadlines) -> None:
+        """Wait until the result of ``transaction`` is known, or for news of a run."""
+        while not transaction.is_settled:
             await self.flush(deadlines)
-            if transaction.wants_writer:
+            if isinstance(transaction, Transaction) and transaction.wants_writer:
                 await self._write_content(transaction, deadlines)
             elif self._is_first_to_read(transaction):
                 await self._read(transaction, deadlines)
@@ -115,7 +115,6 @@ class Window(Flight):
                 await self._wait(transaction, deadlines)
         if self.link.pending_events:
             self.link.emit_events()
-        return transaction.outcome
 
     async def _write_content(self, transaction: Transaction, deadlines: Deadlines) -> None:
         """Write a large content. No other sender shares its connection."""
@@ -147,14 +146,14 @@ class Window(Flight):
             finally:
                 self._settle_all_locked(error)
 
-    def _is_first_to_read(self, transaction: Transaction) -> bool:
+    def _is_first_to_read(self, transaction: Transaction | Run) -> bool:
         with self._mutex:
-            if self._is_reading or transaction.outcome is not None:  # another sender may have read it meanwhile
+            if self._is_reading or transaction.is_settled:  # another sender may have read it meanwhile
                 return False
             self._is_reading = True
             return True
 
-    async def _read(self, transaction: Transaction, deadlines: Deadlines) -> None:
+    async def _read(self, transaction: Transaction | Run, deadlines: Deadlines) -> None:
         """Read once, on behalf of all."""
         data, cause = b"", None
         is_read = False
@@ -185,7 +184,7 @@ class Window(Flight):
             try:
                 self.link.feed(data, cause)
             except SMTPError as error:
-                failure = learning.out_of_step_if_shifted(error, self._open)
+                failure = learning.out_of_step_if_shifted(error, self._spread_locked())
             self._settle_and_fail_locked(failure)
 
     def _settle_and_fail_locked(self, failure: SMTPError | None) -> None:
@@ -198,12 +197,12 @@ class Window(Flight):
         if failure is not None:
             self._connection_failed_locked(failure)
 
-    async def _wait(self, transaction: Transaction, deadlines: Deadlines) -> None:
+    async def _wait(self, transaction: Transaction | Run, deadlines: Deadlines) -> None:
         """Wait for the current reader until something has changed."""
         async with self._changed:
             self._waiters += 1
             try:
-                if transaction.outcome is None and self._is_reading:
+                if not transaction.is_settled and self._is_reading:
                     await self._changed.wait(deadlines.end)
             except TimeoutError as error:
                 self._stop_waiting(transaction, _out_of_time(error, self.link.server))
@@ -228,7 +227,7 @@ class Window(Flight):
                 self._due = min(self._due, self._io.now() + self._second_look.timeout)
         return self._due
 
-    def _reading_took_too_long(self, transaction: Transaction, cause: TimeoutError, *, by_server: bool) -> None:
+    def _reading_took_too_long(self, transaction: Transaction | Run, cause: TimeoutError, *, by_server: bool) -> None:
         look = self._second_look
         if by_server and look is not None and look.timeout == second_look.GRACE:
             with self._mutex:
@@ -242,24 +241,29 @@ class Window(Flight):
         else:
             self._stop_waiting(transaction, _out_of_time(cause, self.link.server))
 
-    def _stop_waiting(self, transaction: Transaction, error: SMTPError) -> None:
+    def _stop_waiting(self, transaction: Transaction | Run, error: SMTPError) -> None:
         """Stop one sender from waiting; the others continue. What was queued is sent all the same."""
         with self._mutex:
+            if isinstance(transaction, Run):
+                if transaction.is_settled:
+                    return
+                self._spread_locked()
+                transaction = transaction.transactions[0]
             if self._open and self._open[0] is transaction:
                 self._settle_waiting_locked()
             if transaction.outcome is None:
                 is_queued = self._drop_if_queued_locked(transaction)
                 transaction.interrupt(error, 0, is_going_out=not is_queued)
 
-    def _sender_cancelled(self, transaction: Transaction, *, loses_input: bool) -> None:
+    def _sender_cancelled(self, transaction: Transaction | Run, *, loses_input: bool) -> None:
         """Handle a sender that was cancelled. If the data it read may be lost with it, the connection fails for all."""
         with self._mutex:
             self._drop_if_queued_locked(transaction)
         if loses_input or (self.load <= 1 and not self._waiters):
             self.fail(interrupted(self.link.stage))
 
-    def _drop_if_queued_locked(self, transaction: Transaction) -> bool:
-        if transaction not in self._queued:
+    def _drop_if_queued_locked(self, transaction: Transaction | Run) -> bool:
+        if isinstance(transaction, Run) or transaction not in self._queued:
             return False
         self._queued.remove(transaction)
         self._octets -= transaction.size
@@ -341,8 +345,12 @@ class Window(Flight):
             if self._queued:
                 self._begin_queued_locked()
 
-    def _step_locked(self, head: Transaction | Trial) -> bool:
+    def _step_locked(self, head: Transaction | Trial | Run) -> bool:
         """Let the oldest take its next step if it was answered; return whether it was."""
+        if isinstance(head, Run):
+            if head.waits:
+                return False
+            head = self._spread_locked()[0]
         if not head.is_answered:
             if isinstance(head, Transaction) and head.not_positive:
                 head.check_envelope()
@@ -351,10 +359,11 @@ class Window(Flight):
             self._open.popleft()
             learning.from_trial(self._quirks, head)
         elif head.flow is PIPELINED_BDAT or not self._advance_locked(head):
-            following = self._open[1] if len(self._open) > 1 else None
+            in_flight = self._spread_locked()
+            following = in_flight[1] if len(in_flight) > 1 else None
             if head.depends_on(following, self._wording) and not self.link.ended:
                 return False
-            if self._looks_again_locked(head):
+            if self._looks_again_locked(head, following):
                 return False
             self._conclude_locked(head, following)
         return True
@@ -373,12 +382,11 @@ class Window(Flight):
             self._probe_behind_locked(transaction)
         return True
 
-    def _looks_again_locked(self, head: Transaction) -> bool:
+    def _looks_again_locked(self, head: Transaction, behind: Transaction | Trial | None) -> bool:
         """Return whether more must come before the refusal of a content counts."""
         if not second_look.is_needed(head) or self._quirks.rset is BROKEN:
             return False
         if self._second_look is None:
-            behind = self._open[1] if len(self._open) > 1 else None
             if behind is None and self.link.ended:
                 return False
             self._second_look, self._due = SecondLook(self.link, behind), None
@@ -433,18 +441,19 @@ class Window(Flight):
 
     def _settle_waiting_locked(self) -> None:
         """Settle the oldest if it is answered, and waits only for the reply to the RSET behind it."""
-        head, following = self._open[0] if self._open else None, self._open[1] if len(self._open) > 1 else None
+        head, following, *_ = (*self._spread_locked(), None, None)
         if isinstance(head, Transaction) and head.is_answered and head.depends_on(following, self._wording):
             with suppress(SMTPError):
                 self._conclude_locked(head, None)
 
     def _learn_from_loss_locked(self, error: SMTPError) -> None:
         learning.from_surplus(self._quirks, error)
-        if isinstance(error, Misunderstood | OutOfStep) or not self._open:
+        in_flight = self._spread_locked()
+        if isinstance(error, Misunderstood | OutOfStep) or not in_flight:
             return
-        head, closing_reply = self._open[0], self.link.closing_reply
+        head, closing_reply = in_flight[0], self.link.closing_reply
         if closing_reply is None:
-            learning.from_loss(self._quirks, self._open, error, settled=self.settled, when_idle=self.settled_when_idle)
+            learning.from_loss(self._quirks, in_flight, error, settled=self.settled, when_idle=self.settled_when_idle)
         elif isinstance(head, Transaction) and head.probe is not None and head.probe.was_begun:
             learning.from_lost_probe(self._quirks, head, head.probe)
         elif not isinstance(head, Trial) and not any(reply.is_positive for reply in head.rcpts):
@@ -455,7 +464,7 @@ class Window(Flight):
         answered by then. One that goes on all the same has a recipient to deliver to: it has accepted one before."""
         look, self._second_look, self.allowance = self._second_look, None, 0
         is_out_of_step = isinstance(error, OutOfStep) or (look is not None and look.is_unsure)
-        for place, transaction in enumerate(self._open):
+        for place, transaction in enumerate(self._spread_locked()):
             if not isinstance(transaction, Trial) and transaction.outcome is None:
                 may_be_done = isinstance(error, ProtocolError) or transaction.is_answered
                 is_undone = self.link.has_closed and not may_be_done and not transaction.accepted

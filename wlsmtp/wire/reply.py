@@ -24,6 +24,8 @@ _SIMPLE = re.compile(rb"([2-5][0-9]{2}) ([ -~]{0,500})")
 _ACCEPTED = re.compile(rb"(?:2[0-9]{2} [ -~]{0,500}+\r\n)+")
 """Positive replies of one line each: all that a server sends as long as it accepts every message."""
 _SIMPLE_ONES = re.compile(rb"(?:[2-5][0-9]{2} [ -~]{0,500}+\r\n)+")
+_BEGUN = re.compile(rb"(?:[2-5][ -~]{0,500}\r?)?")
+"""The beginning of such a reply, or nothing."""
 _TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
 
 
@@ -66,14 +68,21 @@ class ReplyParser:
             raise error
 
     def take_accepted(self, data: bytes) -> list[bytes] | None:
-        """Return the lines of ``data``, for ``reply_of``, if it is a run of positive replies of one line each. None
-        leaves it to ``take``."""
+        """Return the lines that ``data`` completes, for ``reply_of``, if they are positive replies of one line each and
+        the beginning of another may follow. None leaves it to ``take``."""
         return self._take_simple(data, _ACCEPTED)
 
     def _take_simple(self, data: bytes, pattern: re.Pattern[bytes]) -> list[bytes] | None:
-        if self._rest or self._code is not None or not pattern.fullmatch(data):
+        if self._rest:
+            data = self._rest + data
+        whole, rest = data, b""
+        if data[-2:] != b"\r\n":
+            end = data.rfind(b"\r\n") + 2
+            whole, rest = data[:end], data[end:]
+        if self._code is not None or not pattern.fullmatch(whole) or not _BEGUN.fullmatch(rest):
             return None
-        return data[:-2].split(b"\r\n")
+        self._rest = rest
+        return whole[:-2].split(b"\r\n")
 
     def take(self, data: bytes) -> tuple[list[Reply], ProtocolError | None]:
         """Parse ``data``; return the replies that it completes, and the error after them, if any."""
