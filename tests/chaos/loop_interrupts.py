@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-from tests.chaos.interrupts import PATIENCE, Interrupt, SoftTimeLimit, outbox_of
+from tests.chaos.interrupts import LIBRARY, PATIENCE, Interrupt, SoftTimeLimit, outbox_of
 from wlsmtp import AsyncSMTPSession, Message, PoolLimits, Receipt, RetryPolicy, Status
 from wlsmtp.testing import SMTPServer
 
@@ -31,8 +31,16 @@ class LoopInterrupt(Interrupt):
 
     def _look(self, frame: FrameType, event: str, argument: object) -> None:
         is_resumed = event == "call" and frame.f_code.co_flags & _RESUMED
-        if not is_resumed and not frame.f_code.co_filename.endswith("errors.py"):
+        if not is_resumed and not _makes_an_error(frame):
             super()._look(frame, event, argument)
+
+
+def _makes_an_error(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_code.co_filename.startswith(LIBRARY):
+        if frame.f_code.co_filename.endswith("errors.py"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def message(numbers: Iterator[int]) -> Message:

@@ -36,6 +36,8 @@ from wlsmtp.errors import Stage
 from wlsmtp.events import Event, Retrying
 from wlsmtp.outbox import leased, spooler, worker
 from wlsmtp.outbox.base import Entry, Outbox
+from wlsmtp.outbox.clerk import Clerk
+from wlsmtp.outbox.lifecycle import WorkerLife
 from wlsmtp.outbox.sqlite import SQLiteOutbox
 from wlsmtp.outbox.verdict import after_try
 from wlsmtp.receipt import Outcome
@@ -310,6 +312,30 @@ class TestInterruptions:
         with world.session("localhost", mode="async", transport=transport, retry=QUICK) as session:
             assert session.wait(session.send(message(), send_at=0.05), 20).status is Status.SENT
         assert len(transport.messages) == 1
+
+
+def test_in_an_event_loop_a_clerk_that_was_interrupted_is_followed_by_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wlsmtp import AsyncSMTPSession
+
+    serve, left = Clerk._serve, [Handler()]
+
+    async def interrupted(self: Clerk, life: WorkerLife) -> None:
+        if left:
+            raise left.pop()
+        await serve(self, life)
+
+    async def send() -> Receipt:
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        outbox, transport = f"sqlite:///{tmp_path}/outbox.db", MemoryTransport()
+        async with AsyncSMTPSession("localhost", mode="async", outbox=outbox, transport=transport) as session:
+            return await (await session.send(message()))
+
+    monkeypatch.setattr("wlsmtp.outbox.clerk.LOOK_AGAIN", 0.05)
+    monkeypatch.setattr("wlsmtp.outbox.sqlite.PATIENCE", 5.0)
+    monkeypatch.setattr(Clerk, "_serve", interrupted)
+    assert asyncio.run(send()).status is Status.SENT and not left
 
 
 def test_a_task_that_puts_one_message_after_the_other_leaves_time_for_the_worker() -> None:

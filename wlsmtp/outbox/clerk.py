@@ -24,6 +24,9 @@ TOGETHER = 1000
 PATIENCE = 30.0
 """Seconds to wait for a job that has begun, before checking it again."""
 
+LOOK_AGAIN = 1.0
+"""Seconds after which a waiting caller checks that there is a clerk."""
+
 HEAD_START = 0.0005
 """Seconds for a clerk to begin, before its caller does something else: Python runs one of them at a time, and changes
 between them every 5 ms."""
@@ -101,8 +104,11 @@ class Clerk:
                 meanwhile()
             while not job.is_done:
                 try:
-                    await job.bell.wait(deadline)
+                    await job.bell.wait(min(deadline, self._io.now() + LOOK_AGAIN))
                 except TimeoutError:
+                    if self._io.now() < deadline:
+                        await self._call()  # in asyncio a signal handler may have ended the clerk
+                        continue
                     if _take_back(queue, job):
                         raise self._duties.too_late() from None
                     if self._life is None or self._life.state is State.ENDED:
@@ -199,11 +205,12 @@ class Clerk:
 
     def _tell(self) -> None:
         for _ in range(len(self._taken)):
-            job = self._taken.popleft()
+            job = self._taken[0]
             if job.is_done:
-                job.bell.ring()
+                job.bell.ring()  # before it is removed: an exception of a signal handler leaves it for the next call
             else:  # the clerk was cancelled meanwhile
                 self._taken.append(job)
+            self._taken.popleft()
 
     @property
     def _has_jobs(self) -> bool:
