@@ -91,7 +91,7 @@ class _Refused:
 
 
 class Feed:
-    """What a batch has to send: an iterator for any transport. One that can send several messages at once takes those
+    """The input of a batch: an iterator for any transport. One that can send several messages at once takes those
     that need not be waited for."""
 
     def __init__(self, batch: Batch) -> None:

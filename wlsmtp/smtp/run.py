@@ -35,7 +35,7 @@ class Run(Expectation):
     """Messages that were sent one behind the other, each whole, in one write or several.
 
     Each has as many replies as ``stages``. A message's place in ``mails`` is that of its outcome in ``outcomes``, of
-    its octets in ``pieces`` (two each: commands, content) and of its replies in ``lines``: nothing moves, so that an
+    its octets in ``pieces`` (two each: commands, content) and of its replies in ``lines``. Nothing moves, so that an
     interrupt leaves nothing half moved.
     """
 
