@@ -17,7 +17,7 @@ _Place: TypeAlias = tuple[str, int, str]
 _WORDS = "send_many(…) was never iterated, so nothing was sent: read its receipts in a for loop, or call send_all(…)"
 _BUSY = ("wlsmtp", "logging", "queue")
 """Packages that hold locks of their own while they run."""
-_untold: deque[_Place] = deque()
+_unreported: deque[_Place] = deque()
 """Calls of ``send_many`` that nobody read, found at a moment when no warning could be given."""
 
 
@@ -46,16 +46,16 @@ class Reminder:
         place = getattr(self, "_place", None)
         if place is None or sys is None or sys.is_finalizing():
             return
-        _untold.append(place)
+        _unreported.append(place)
         if not any(map(_is_busy, _frames(sys._getframe().f_back))):
             tell()
 
 
 def tell() -> None:
     """Give the warnings that could not be given before."""
-    while _untold:
+    while _unreported:
         with suppress(IndexError):  # another thread may have taken the last
-            _Warning(_untold.popleft())
+            _Warning(_unreported.popleft())
 
 
 class _Warning:

@@ -228,7 +228,7 @@ def test_whatever_is_taken_for_an_address_is_one_recipient_on_one_line(text: str
 
 
 def test_the_name_of_the_client_cannot_carry_a_command() -> None:
-    for name in ("a\r\nMAIL FROM:<eve@evil.example>", "a b", "a\0", "a\n", "é.example"):
+    for name in ("a\r\nMAIL FROM:<eve@evil.example>", "a b", "a\0", "a\n", "é b.example"):
         with pytest.raises(wlsmtp.ConfigError, match="local_hostname"):
             wlsmtp.SMTPSession("127.0.0.1", local_hostname=name)
 

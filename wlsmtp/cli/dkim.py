@@ -60,7 +60,7 @@ def keygen(
       2   the options are wrong
     """
     path = output or Path(f"{domain}.{selector}.pem")
-    with _errors_told():
+    with _errors_shown():
         key = DKIM(domain, selector, key=path)
         pem, record = new_key(kind.value, bits)
         _write(path, pem)
@@ -94,7 +94,7 @@ def check(
       2   the options are wrong, or the key cannot be used
       75  the DNS did not answer
     """
-    with _errors_told():
+    with _errors_shown():
         settings = DKIM(domain, selector, key=key or Path("unused"))
         private = load_key(settings.read_key()) if key is not None else None
         name = name_of(settings.domain, settings.selector)
@@ -164,7 +164,7 @@ def _resolver(resolver: Any, nameserver: str | None) -> Any:
 
 
 @contextmanager
-def _errors_told() -> Iterator[None]:
+def _errors_shown() -> Iterator[None]:
     try:
         yield
     except ConfigError as error:

@@ -110,7 +110,7 @@ def run(
     listeners: list[Listener] = [_told_as_json if as_json else _Teller(Screen()), reach]
     if verbose:
         listeners.append(Screen(err=True).conversation)
-    with _errors_told():
+    with _errors_shown():
         config = options.config(listeners=listeners, attempts=attempts)
         rates = ", ".join(pace or ()) or os.environ.get("WLSMTP_PACE")
         paced: dict[str, Any] = {"pace": rates} if rates else {}  # the URL of the server may have some
@@ -300,7 +300,7 @@ def migrate(
 
     Sessions do that by themselves if they may. For PostgreSQL, --sql prints the statements for a role that may CREATE.
     """
-    with _errors_told():
+    with _errors_shown():
         made = _outbox(outbox, must_exist=False)
         if sql:
             script = made.script() if isinstance(made, PostgresOutbox) else None
@@ -333,14 +333,14 @@ def _for_each(
 @contextmanager
 def _looking_into(outbox: str) -> Iterator[SMTPSession]:
     """Return a session that never contacts the server."""
-    with _errors_told():
+    with _errors_shown():
         config = SessionConfig(server="localhost", mode="async", outbox=_outbox(outbox), outbox_worker=False)
         with SMTPSession(config) as session:
             yield session
 
 
 @contextmanager
-def _errors_told() -> Iterator[None]:
+def _errors_shown() -> Iterator[None]:
     try:
         yield
     except SMTPError as error:

@@ -38,12 +38,12 @@ class AuditedOutbox:
 
     async def settle(self, owner: str, entries: Sequence[Entry]) -> list[str]:
         """Settle as ``Outbox.settle``, and keep outcomes until they are stored."""
-        told = [entry for entry in entries if self.recalled(entry) is None]  # not what is returned untried
-        self._unstored |= {entry.receipt.id: replace(entry, content=None) for entry in told}
+        reported = [entry for entry in entries if self.recalled(entry) is None]  # not what is returned untried
+        self._unstored |= {entry.receipt.id: replace(entry, content=None) for entry in reported}
         lost: Any = await self._result("settle", self._outbox.settle(owner, entries))
         if not (isinstance(lost, list | tuple | set | frozenset) and all(isinstance(id, str) for id in lost)):
             lost = await self._found_lost(owner, entries, type(lost).__name__)
-        for entry in told:
+        for entry in reported:
             self._unstored.pop(entry.receipt.id, None)
         return list(lost)
 

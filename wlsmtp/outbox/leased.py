@@ -48,7 +48,7 @@ class Leased:
         """True if the outbox may have leased mail that the worker does not know of."""
         self._given: deque[tuple[Entry, Mail]] = deque()
         """Mail given to the transport, in order, whose outcome is not stored yet."""
-        self._told: Tried = []
+        self._reported: Tried = []
         """Outcomes that are being stored."""
 
     def add(self, entries: Sequence[Entry]) -> None:
@@ -61,31 +61,33 @@ class Leased:
         self._given.append((self.claimed[0], mail))
         self.claimed.popleft()
 
-    def told(self, outcomes: Sequence[Outcome]) -> Tried:
+    def reported(self, outcomes: Sequence[Outcome]) -> Tried:
         """Return the mail whose outcomes these are: what was given first."""
-        self._told = [(self._given[place][0], outcome) for place, outcome in enumerate(outcomes)]
-        return self._told
+        self._reported = [(self._given[place][0], outcome) for place, outcome in enumerate(outcomes)]
+        return self._reported
 
     def stored(self) -> None:
         """Forget the outcomes that were returned last, as they are stored."""
-        for _ in self._told:
+        for _ in self._reported:
             self._given.popleft()
-        self._told = []
+        self._reported = []
 
     def unfinished(self) -> tuple[Tried, Given]:
         """Return the outcomes that may not be stored yet, and the mail that the transport has beside these."""
-        told = list(self._told)
-        others = {id(entry) for entry, _ in told} | {id(entry) for entry in self.claimed}
-        return told, [(entry, mail) for entry, mail in self._given if id(entry) not in others]
+        reported = list(self._reported)
+        others = {id(entry) for entry, _ in reported} | {id(entry) for entry in self.claimed}
+        return reported, [(entry, mail) for entry, mail in self._given if id(entry) not in others]
 
-    def conclude(self, told: Tried, given: Given) -> None:
+    def conclude(self, reported: Tried, given: Given) -> None:
         """Keep these outcomes and this mail in place of what ``unfinished`` returns."""
-        self._told, self._given = told, deque(given)
+        self._reported, self._given = reported, deque(given)
 
     async def find_claims(self, outbox: AuditedOutbox, owner: str) -> None:
         """Find mail leased by a claim whose result was lost: nobody else could have it while this worker lives."""
-        told, given = self.unfinished()
-        known = {entry.receipt.id for entry in (*self.claimed, *(one for one, _ in told), *(one for one, _ in given))}
+        reported, given = self.unfinished()
+        known = {
+            entry.receipt.id for entry in (*self.claimed, *(one for one, _ in reported), *(one for one, _ in given))
+        }
         page = await outbox.page((Status.PENDING,), None, CLAIMED)
         while page:
             self.claimed.extend(entry for entry in page if entry.owner == owner and entry.receipt.id not in known)

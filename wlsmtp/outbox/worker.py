@@ -189,27 +189,27 @@ class Worker:
     def _conclude(self, failure: Exception | None = None) -> tuple[Tried, Given]:
         """Decide about all mail that the transport has: after its ``failure``, or if it was interrupted. Return
         outcomes that may not be stored yet, and the mail of which it reports nothing."""
-        told, in_flight = self._leased.unfinished()
+        reported, in_flight = self._leased.unfinished()
         doubts: Given = []
         for entry, mail in in_flight:
             if failure is not None:
-                told.append((entry, abandoned(entry, failure, mail.known)))
+                reported.append((entry, abandoned(entry, failure, mail.known)))
             elif mail.known is None:
                 doubts.append((entry, mail))
             elif mail.known.is_certainly_not_sent:
                 self._leased.claimed.append(entry)
             else:
-                told.append((entry, mail.known))
-        self._leased.conclude(told, doubts)
-        return told, doubts
+                reported.append((entry, mail.known))
+        self._leased.conclude(reported, doubts)
+        return reported, doubts
 
     def _owe(self) -> None:
         """Keep the states of all leased mail until the outbox can be used again; its leases are renewed until then.
         What may have been delivered counts as interrupted."""
         now = self._outbox.unix_time()
-        told, in_flight = self._conclude()
+        reported, in_flight = self._conclude()
         doubts = [interrupted(entry, now) for entry, _ in in_flight]
-        self._owed += doubts + [after_try(entry, outcome, self._rules, now) for entry, outcome in told]
+        self._owed += doubts + [after_try(entry, outcome, self._rules, now) for entry, outcome in reported]
         self._leased.conclude([], [])
         self._reclaims = True
         for entry in doubts:
@@ -325,7 +325,7 @@ class Worker:
                 aclosing(self._transport.deliver_many(mails, self._deadlines)) as delivering,
             ):
                 async for outcomes in delivering:
-                    await self._settle(self._leased.told(outcomes))
+                    await self._settle(self._leased.reported(outcomes))
                     self._leased.stored()
             if self._feed_failure is not None:
                 raise self._feed_failure
@@ -350,8 +350,8 @@ class Worker:
 
     async def _settle_interrupted(self, failure: Exception | None = None) -> None:
         """Store what is certain about the mail in flight, and return what was certainly not sent."""
-        told, doubts = self._conclude(failure)
-        await self._settle([(entry, outcome) for entry, outcome in told if await self._has(entry)])
+        reported, doubts = self._conclude(failure)
+        await self._settle([(entry, outcome) for entry, outcome in reported if await self._has(entry)])
         if self._leased.is_claiming:
             await self._leased.find_claims(self._outbox, self._owner)
         self._leased.conclude([], doubts)

@@ -117,7 +117,7 @@ class Run(Expectation):
         if self.transactions:
             return 0
         taken = lines[place : place + self.left]
-        self.lines += taken
+        self.lines.extend(taken)
         self.left -= len(taken)
         return len(taken)
 

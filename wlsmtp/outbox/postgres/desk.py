@@ -87,7 +87,7 @@ class Desk:
                 self._do_all(left, may_repeat=queue is clerk.reads)
             except Exception as failure:
                 for job in left:
-                    job.end(self._as_told(failure))
+                    job.end(self._as_reported(failure))
             clerk.put_back(queue, [job for job in jobs if not job.is_done])
         if closings := clerk.take(clerk.closings):
             self._leave()
@@ -115,7 +115,7 @@ class Desk:
         except Unreachable:
             raise
         except Exception as failure:
-            job.failure = self._as_told(failure)
+            job.failure = self._as_reported(failure)
         job.end()
 
     def _try(self, job: Job, *, may_repeat: bool) -> Any:
@@ -139,7 +139,7 @@ class Desk:
         words = f"The outbox {self.source.name!r} is busy, or another transaction has the idempotency key"
         return _passing(words, "Nothing was changed, and it may be tried again")
 
-    def _as_told(self, failure: Exception) -> Exception:
+    def _as_reported(self, failure: Exception) -> Exception:
         """Return the error to report for a failure."""
         return failure if isinstance(failure, OutboxError | MessageError) else self._as_outbox_error(failure)
 
