@@ -4,14 +4,16 @@ like the one to the content: the refusal would be reported, or the message sent 
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.faults.table import BOB, SENDER
 from tests.faults.test_window import check_account, content, copies
 from tests.worlds import Session, World
-from wlsmtp import Envelope, Receipt, RetryPolicy, SMTPError, Status
+from wlsmtp import Envelope, PoolLimits, Receipt, RetryPolicy, SMTPError, Status
 from wlsmtp.testing import CLOSE, SMTPServer
 from wlsmtp.testing.channel import Ended
 from wlsmtp.testing.conversation import Scripted, ServerSide
@@ -49,6 +51,12 @@ def sent(session: Session, number: int) -> Receipt:
     except SMTPError as error:
         assert error.receipt is not None
         return error.receipt
+
+
+def receipt_of(result: Any) -> Receipt:
+    receipt = result.receipt if isinstance(result, SMTPError) else result
+    assert isinstance(receipt, Receipt)
+    return receipt
 
 
 def outcome_of(world: World, server: SMTPServer, how: str, folder: Path) -> list[Receipt]:
@@ -119,3 +127,32 @@ def test_a_refusal_does_not_hide_that_what_follows_content_is_lost(
         refused, *others = session.send_many([(content(number), Envelope(SENDER, [BOB])) for number in range(COUNT)])
         assert not refused.unknown and copies(server, 0)[BOB] == 0
         assert all(others) and server.connections == 2
+
+
+def test_a_refusal_takes_no_time_from_the_messages_behind_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wlsmtp.smtp.second_look.GRACE", 0.0)
+    with (
+        SMTPServer(extensions=["PIPELINING"]) as server,
+        world.session(
+            server.host, server.port, pool=PoolLimits(max_connections=1), retry=RetryPolicy(attempts=1)
+        ) as session,
+    ):
+        for after in range(0, 30, 3):
+            server.reply_to(".", "554 5.7.1 No", 1, after=min(after, 2))
+        send = partial(session.face.send, content(0), sender=SENDER, recipients=[BOB])
+        results = [result for _ in range(5) for result in world.together(*[(None, send)] * 8)]
+    statuses = [receipt_of(result).status for result in results]
+    assert (statuses.count(Status.SENT), statuses.count(Status.ERROR)) == (30, 10), statuses
+
+
+def test_a_reply_in_the_words_of_rset_does_not_answer_the_content(world: World) -> None:
+    """The server refuses the second message, and ends the connection at the third one."""
+    with (
+        SMTPServer(extensions=["PIPELINING"]) as server,
+        world.session(server.host, server.port, retry=RetryPolicy(attempts=3, backoff=0, jitter=0)) as session,
+    ):
+        server.reply_to(".", "554 5.7.1 No", 1, after=1)
+        server.reply_to("MAIL", ("421 4.3.2 Enough", CLOSE), 1, after=2)
+        first, second, third = session.send_many([(content(number), Envelope(SENDER, [BOB])) for number in range(3)])
+        assert [first.status, second.status, third.status] == [Status.SENT, Status.ERROR, Status.SENT]
+        assert [copies(server, number)[BOB] for number in range(3)] == [1, 0, 1]

@@ -13,6 +13,8 @@ leave room:
 - 421 and the server goes on to obey (RFC 5321 §3.8 says it must not): what was written behind may be ``UNKNOWN`` to a
   client that hangs up, as 421 invites to. It must not be reported as not sent if it was stored. A server that says 421
   to every MAIL from then on (Exim) has refused, and nobody is in doubt.
+- A content sent by DATA that is refused, and a connection that ends right behind the next reply, which is positive: the
+  refusal may be a reply too many, and that one the reply to the content. It may be ``UNKNOWN``.
 - A connection that is closed: each reply that was given before counts, also if the close becomes a reset on the way.
 - 4xx or 5xx to MAIL or to RCPT is settled for whom it was said, even if the connection is cut behind it. But after 4xx
   the message may have been offered again over a connection of which nobody knew yet that it would be cut (after 421
@@ -146,7 +148,11 @@ class _Oracle:
         """Whether the end of the content may have been written over a connection that ended without a word on it."""
         for connection in self.record.cut | self.record.out_of_step:
             said = [a for a in self.record.answers if a.connection == connection]
+            if len(self.case.all_rules) > 1 and any(map(_may_be_too_many, self.case.all_rules)):
+                return True  # several transactions of one message in the same window
             if self.case.flow is Flow.BDAT and any(a.message == number and a.klass == 3 for a in said):
+                return True
+            if self._is_unsure_refusal(number, said):
                 return True
             said = [a for a in said if not a.is_late or (self.case.flow is not Flow.BDAT and not _settles(a))]
             own = [a for a in said if a.message == number and a.recipient in (None, address)]
@@ -161,6 +167,16 @@ class _Oracle:
                 latest is None or not _settles(latest) or any(map(_may_come_again, own))
             ):
                 return True
+        return False
+
+    def _is_unsure_refusal(self, number: int, said: list[Answer]) -> bool:
+        """Whether a content sent by DATA was refused, and the reply behind that was positive and one of the last. It
+        may answer the content, if the refusal was a reply too many."""
+        for place, answer in enumerate(said):
+            if answer.message == number and answer.stage is Stage.END and answer.klass in (4, 5):
+                behind = [a.klass for a in said[place + 1 :]]
+                if behind[:1] == [2] and 3 not in behind:
+                    return True
         return False
 
     def _unharmed(self, number: int, receipt: Receipt) -> Iterator[str]:

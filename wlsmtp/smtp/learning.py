@@ -16,6 +16,7 @@ from wlsmtp.smtp import judge
 from wlsmtp.smtp.plan import Flow
 from wlsmtp.smtp.quirks import Trust
 from wlsmtp.smtp.transaction import Misunderstood, OutOfStep, Shifted, Trial
+from wlsmtp.smtp.wording import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -122,6 +123,7 @@ def from_trial(quirks: ServerQuirks, trial: Trial) -> None:
     is_refused = reply.is_transient or reply.is_permanent
     if not is_refused:
         from_reset(quirks, reply)
+        quirks.rset_words = words_of(reply)
     quirks.set_behind(Trust.BROKEN if is_refused else Trust.PROVEN, by_bdat=trial.by_bdat)
 
 
@@ -167,6 +169,9 @@ def from_delivery(
     if quirks.window is not None or not quirks.has_delivered:
         quirks.delivered(window_limit)
     if not transaction.by_bdat:
+        quirks.content_words = words_of(transaction.last, -1)
+        if next_rset is not None and next_rset.is_positive:
+            quirks.rset_words = words_of(next_rset)
         return
     if not wording.learn(transaction.rset_reply, transaction.mail, transaction.rcpts, transaction.last, next_rset):
         quirks.bdat = Trust.BROKEN

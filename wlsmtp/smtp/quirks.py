@@ -130,6 +130,10 @@ class ServerQuirks(Logins):
     """True if the server was silent for some seconds and did not answer a TLS handshake either."""
     wording: Wording | None = None
     """The words of the replies on the latest connection that has delivered a message."""
+    rset_words: str | None = None
+    """The first words of the latest reply to an RSET behind content."""
+    content_words: str | None = None
+    """The first words of the latest reply to a content that was accepted by DATA."""
     _group_losses: int = 0
     """Consecutive connections that failed at a group before any group was answered."""
     lost_after: int | None = None

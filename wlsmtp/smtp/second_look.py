@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 
 from wlsmtp.errors import Stage
 from wlsmtp.smtp.transaction import OutOfStep, Transaction, Trial
+from wlsmtp.smtp.wording import words_of
 from wlsmtp.wire import command
 
 if TYPE_CHECKING:
+    from wlsmtp.results.reply import Reply
     from wlsmtp.smtp.expectation import Expectation
     from wlsmtp.smtp.link import Link
+    from wlsmtp.smtp.quirks import ServerQuirks
 
 PATIENCE = 3.0
 """Seconds to wait for the reply to RSET or QUIT. A server that has refused the content answers at once."""
@@ -30,8 +33,9 @@ _REFUSED = 400
 class SecondLook:
     """Waits for what shows that the refusal of a content was the reply to that content."""
 
-    def __init__(self, link: Link, behind: Transaction | Trial | None) -> None:
+    def __init__(self, link: Link, behind: Transaction | Trial | None, quirks: ServerQuirks) -> None:
         """``behind`` is what was sent behind the content."""
+        self._quirks = quirks
         self._server = link.server
         self._is_group, self._is_last = isinstance(behind, Transaction), False
         self._is_over = False
@@ -63,7 +67,12 @@ class SecondLook:
         if self._is_over or self._is_last or (self._is_group and self.is_answered):
             return False
         replies = self._expectation.replies
-        return bool(replies) and replies[0].is_positive
+        return bool(replies) and replies[0].is_positive and not self._is_for_rset(replies[0])
+
+    def _is_for_rset(self, reply: Reply) -> bool:
+        """Return whether it has the words of replies to RSET, which are not those of replies to accepted content."""
+        content, rset = self._quirks.content_words, self._quirks.rset_words
+        return content is not None and content != rset and words_of(reply) == rset
 
     def end(self) -> None:
         """Note that no other reply came in time."""

@@ -232,6 +232,7 @@ class Window(Flight):
         if by_server and look is not None and look.timeout == second_look.GRACE:
             with self._mutex:
                 look.end()
+                self._due = self._due if self._is_broken else None  # of those behind it
                 self._settle_and_fail_locked(None)
         elif by_server or self.load == 1:
             error = self.link.timeout_error()
@@ -389,7 +390,7 @@ class Window(Flight):
         if self._second_look is None:
             if behind is None and self.link.ended:
                 return False
-            self._second_look, self._due = SecondLook(self.link, behind), None
+            self._second_look, self._due = SecondLook(self.link, behind, self._quirks), None
         return not self._second_look.is_over
 
     def _conclude_locked(self, transaction: Transaction, following: Transaction | Trial | None) -> None:

@@ -26,7 +26,7 @@ _COMPARED = 12
 _TOO_MANY, _LOST = "sent a reply too many", "lost some commands"
 
 
-def _words(reply: Reply, line: int = 0) -> str:
+def words_of(reply: Reply, line: int = 0) -> str:
     """Return the beginning of a reply's text, up to an address that it repeats."""
     return reply.lines[line][:_COMPARED].partition("<")[0]
 
@@ -79,19 +79,19 @@ class Wording:
     ) -> bool:
         """Learn from the replies to an accepted message. Return False if the content is answered in the same words as
         the commands, so that no words show the place of a reply."""
-        if not self.is_learned and rset is not None and next_rset is not None and _words(rset) != _words(next_rset):
+        if not self.is_learned and rset is not None and next_rset is not None and words_of(rset) != words_of(next_rset):
             return True  # perhaps one too many, in which case these are not in their places
-        words = _words(content, -1)
+        words = words_of(content, -1)
         start = words if self._content is None else self._content
         while not words.startswith(start):
             start = start[:-1]
         self._content = start
         if rset is not None and self._rset is None:
-            self._rset = _words(rset)
+            self._rset = words_of(rset)
         if self._mail is None:
-            self._mail = _words(mail)
-            envelope = frozenset({self._mail, *(_words(reply) for reply in rcpts if reply.is_positive)})
-            if _words(content) in envelope:
+            self._mail = words_of(mail)
+            envelope = frozenset({self._mail, *(words_of(reply) for reply in rcpts if reply.is_positive)})
+            if words_of(content) in envelope:
                 return False
             self._envelope = envelope
         self._commands = self._envelope if self._rset is None else self._envelope | {self._rset}
@@ -120,10 +120,10 @@ class Wording:
         ``next_rset`` is in the place of the reply to the RSET behind the content."""
         if next_rset is not None and next_rset.code == 421:
             next_rset = None
-        known = self._rset if self._rset is not None or rset is None else _words(rset)
+        known = self._rset if self._rset is not None or rset is None else words_of(rset)
         if not content.is_positive:
             return _TOO_MANY if self._is_shifted(known, mail, next_rset) else ""
-        words = _words(content)
+        words = words_of(content)
         if words in self._envelope:
             return _TOO_MANY
         if self.is_for_content(content):
@@ -135,7 +135,7 @@ class Wording:
         # If one reply too many took the place, the one behind it is that to the content. So if both are positive, it is
         # accepted, unless it was lost, and that in its place answers RSET. But which recipient was refused, if any?
         is_certain = not is_for_command and are_positive(rcpts)
-        if next_rset.is_positive and (is_certain or known in (None, _words(next_rset))):
+        if next_rset.is_positive and (is_certain or known in (None, words_of(next_rset))):
             return ""
         return _LOST if is_for_command else _TOO_MANY
 
@@ -146,9 +146,9 @@ class Wording:
             return True
         if known is None:
             return False
-        if self._rset is not None and known != self._mail and _words(mail) == known:
+        if self._rset is not None and known != self._mail and words_of(mail) == known:
             return True
-        return next_rset is not None and _words(next_rset) != known
+        return next_rset is not None and words_of(next_rset) != known
 
 
 _NOTHING = b"\0"
