@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import wlsmtp
-from tests.worlds import World
+from tests.worlds import Session, World
 from wlsmtp import Envelope, PoolLimits, Receipt, RetryPolicy, Status
 from wlsmtp.testing import CLOSE, QUIRKS, ReceivedMessage, SMTPServer
 from wlsmtp.testing.conversation import Scripted, ServerSide
@@ -119,7 +119,7 @@ class TestFortyMessages:
             world.session(server.host, server.port, retry=AT_ONCE, timeout=3) as session,
         ):
             check(server, list(session.send_many(item(number) for number in range(COUNT))), quirk)
-            assert quirk.partition(":")[0] in HONEST or session.send(b"Subject: n99\r\n\r\nx\r\n", **envelope(99))
+            assert goes_on(session, quirk)
 
     def test_of_many_senders_who_share_a_session(self, world: World, quirk: str, flow: str) -> None:
         with (
@@ -128,7 +128,16 @@ class TestFortyMessages:
         ):
             calls = [partial(session.face.send, item(number)[0], **envelope(number)) for number in range(COUNT)]
             check(server, map(receipt_of, world.together(*((None, call) for call in calls))), quirk)
-            assert quirk.partition(":")[0] in HONEST or session.send(b"Subject: n99\r\n\r\nx\r\n", **envelope(99))
+            assert goes_on(session, quirk)
+
+
+def goes_on(session: Session, quirk: str) -> bool:
+    """Whether the session still sends. Where messages may be unknown, the next one may as well."""
+    name = quirk.partition(":")[0]
+    try:
+        return name in HONEST or bool(session.send(b"Subject: n99\r\n\r\nx\r\n", **envelope(99)))
+    except wlsmtp.OutcomeUnknown:
+        return name in DOUBTFUL
 
 
 def envelope(number: int) -> dict[str, Any]:
