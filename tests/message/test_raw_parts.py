@@ -8,8 +8,8 @@ from email import message_from_bytes, policy
 import pytest
 
 from wlsmtp.errors import MessageError
-from wlsmtp.message.raw_parts import has_long_line_in
 from wlsmtp.message.render import content_of
+from wlsmtp.message.transfer import has_long_line_in
 
 WORDS = b" ".join([b"description"] * 120)
 FILE = b"Content-Type: application/pdf\r\nContent-Description: %b\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAA\r\n"

@@ -10,7 +10,7 @@ from contextlib import suppress
 from email.parser import BytesHeaderParser
 
 from wlsmtp.message.folding import fold_head, has_long_line, signs_parts
-from wlsmtp.message.headers import MAX_LINE
+from wlsmtp.message.transfer import has_long_line_in
 
 _END = b"\r\n\r\n"
 _AS_IT_IS = ("", "7bit", "8bit", "binary")
@@ -20,17 +20,6 @@ def fold_parts(head: bytes, body: bytes) -> bytes:
     """Return the body of a message with this header section, with the header lines of its parts folded; the body itself
     if none is too long. Both have CRLF line ends. Raises ``MessageError``, see ``fold_head``."""
     return _Parts(body).folded(head) if has_long_line_in(body) else body
-
-
-def has_long_line_in(octets: bytes) -> bool:
-    """Return whether a line has over 998 octets; few steps for many short lines."""
-    position, size = 0, len(octets)
-    while size - position > MAX_LINE:
-        end = octets.rfind(b"\n", position, position + MAX_LINE + 2)
-        if end < 0:
-            return True
-        position = end + 1
-    return False
 
 
 class _Parts:

@@ -75,18 +75,18 @@ def is_safe_text(octets: bytes) -> bool:
     # The search for a single octet takes a fraction of the time.
     if octets.find(b"\t") >= 0 and octets.find(b"\t\r\n") >= 0:
         return False
-    return _has_short_lines(octets)
+    return not has_long_line_in(octets)
 
 
 def is_7bit(octets: bytes) -> bool:
     """Return whether the octets are 7bit as RFC 2045 §2.7 defines it."""
-    return not octets.translate(None, _ASCII_BUT_NUL) and _has_short_lines(octets)
+    return not octets.translate(None, _ASCII_BUT_NUL) and not has_long_line_in(octets)
 
 
 def is_8bit(octets: bytes) -> bool:
     """Return whether the octets are 8bit as RFC 2045 §2.8 defines it, or 7bit: short lines that end in CRLF, without
     NUL."""
-    return b"\0" not in octets and has_clean_line_ends(octets) and _has_short_lines(octets)
+    return b"\0" not in octets and has_clean_line_ends(octets) and not has_long_line_in(octets)
 
 
 def measure_7bit(chunks: Iterable[bytes], *, but: bytes) -> int | None:
@@ -113,12 +113,12 @@ def _measure(chunks: Iterable[bytes], but: bytes, is_fit: Callable[[bytes], bool
     return size if is_fit(held) and but not in held else None
 
 
-def _has_short_lines(octets: bytes) -> bool:
-    """Return whether no line is longer than ``MAX_LINE``, in steps of about that length."""
+def has_long_line_in(octets: bytes) -> bool:
+    """Return whether a line has over ``MAX_LINE`` octets; few steps for many short lines. Lines end in CRLF."""
     start, size = 0, len(octets)
     while size - start > MAX_LINE:
         end = octets.rfind(b"\r\n", start, start + MAX_LINE + 2)
         if end < 0:
-            return False
+            return True
         start = end + 2
-    return True
+    return False

@@ -295,9 +295,8 @@ class Window(Flight):
         else:
             self._due = None
         if self._quirks.wording is not None and not self._wording.is_learned:
-            self._wording = Wording(
-                self._quirks.wording, self._planner.offered
-            )  # another connection may have learned it meanwhile
+            # Another connection has learned it meanwhile.
+            self._wording = Wording(self._quirks.wording, self._planner.offered)
         reset = behind or self._must_reset
         flow, by_bdat, probes = self._planner.flow(transaction.plan, behind=behind, reset=reset)
         reset = reset or (by_bdat and not self._wording.is_learned and self._quirks.rset is PROVEN)
