@@ -202,6 +202,19 @@ def test_an_adapter_is_small_and_known_to_nobody(path: Path) -> None:
         assert not [name for name in in_package(imports_of(path)) if room_of(name) == "contrib"]
 
 
+def test_each_adapter_is_one_file_but_for_django() -> None:
+    """Django finds apps, models and the admin page in modules of their own."""
+    adapters = {path.stem for path in (PACKAGE / "contrib").iterdir() if path.name != "__pycache__"} - {"__init__"}
+    django = {"__init__", "admin", "apps", "kept", "models", "translation"}
+    assert {path.stem for path in (PACKAGE / "contrib" / "django").rglob("*.py")} == django
+    files = [path for path in MODULES if room_of(name_of(path)) == "contrib" and path.stem != "__init__"]
+    assert {path.stem for path in files if path.parent.name == "contrib"} == adapters - {"django"}
+    for path in files:
+        mine = "contrib.django" if path.parent.name == "django" else name_of(path)
+        others = [name for name in in_package(imports_of(path)) if room_of(name) == "contrib"]
+        assert [name for name in others if not name.startswith(mine)] == [], path
+
+
 def public_methods(face: type) -> dict[str, inspect.Signature]:
     names = [name for name in dir(face) if not name.startswith("_") and callable(getattr(face, name))]
     return {name: inspect.signature(getattr(face, name)) for name in names}

@@ -46,6 +46,18 @@ def test_a_unix_socket_leads_to_this_machine(world: World, tmp_path: Path) -> No
     assert list(server.messages[0].recipients) == ["root", "www-data"] and server.messages[0].sender == "root"
 
 
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_a_server_that_adds_its_own_domain_gets_them_if_the_settings_say_so(world: World, mode: Any) -> None:
+    with SMTPServer() as server:
+        with world.session(server.host, server.port, mode=mode, local_names=True, sender="cron") as session:
+            for receipt in (session.send(RAW), session.send(to="root", text="x")):
+                assert session.wait(receipt).accepted
+        settings = SessionConfig(server=server.host, port=server.port, local_names=True)
+        with world.session(transport=FailoverTransport(settings)) as session:
+            assert session.send(RAW).accepted
+    assert [mail.sender for mail in server.messages] == ["root", "cron", "root"]
+
+
 def test_so_does_lmtp(world: World) -> None:
     script = "S: 220 hi\nC: LHLO *\nS: 250 hi\nC: MAIL FROM:<root>\nS: 250 ok\nC: RCPT TO:<www-data>\nS: 250 ok\n"
     script += "C: DATA\nS: 354 go\n!content\nS: 250 ok\nC: QUIT\nS: 221 bye"

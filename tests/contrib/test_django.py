@@ -114,6 +114,12 @@ def test_what_arrives_is_what_djangos_own_backend_sends(smtp_server: SMTPServer)
     assert len(theirs) == 4
 
 
+def test_names_without_a_domain_are_left_to_the_server(smtp_server: SMTPServer) -> None:
+    with mail_settings(host=smtp_server.host, port=smtp_server.port):
+        EmailMessage("Hi", "Hello", "cron", ["root"]).send()
+    assert (smtp_server.messages[0].sender, smtp_server.messages[0].recipients) == ("cron", ("root",))
+
+
 def test_the_number_returned_is_that_of_accepted_messages(smtp_server: SMTPServer) -> None:
     smtp_server.refuse("no@example.net")
     with mail_settings(host=smtp_server.host, port=smtp_server.port):

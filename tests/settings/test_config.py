@@ -183,7 +183,7 @@ WRONG: dict[str, Any] = {
     "mechanisms": [SECRET, {}], "exclude_mechanisms": [{SECRET: 1}], "close_timeout": SECRET, "outbox_worker": SECRET,
     "allow_cleartext_auth": SECRET, "opportunistic_tls": SECRET, "sender": {"a": SECRET}, "reply_to": {"a": SECRET},
     "headers": SECRET, "dkim": SECRET, "before_send": SECRET, "after_send": SECRET, "pace": {"*": SECRET},
-    "pace_scope": SECRET,
+    "pace_scope": SECRET, "local_names": SECRET,
 }  # fmt: skip
 
 

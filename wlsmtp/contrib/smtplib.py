@@ -9,36 +9,42 @@ connection that died is replaced, no password goes over an unencrypted one. Ther
 from __future__ import annotations
 
 import smtplib
+import socket
 from collections.abc import Mapping, Sequence
 from smtplib import *  # noqa: F403 # pyright: ignore - what is not defined here is as it is there
 from typing import Any, NoReturn
 
-from wlsmtp import Network, RetryPolicy, SMTPSession, errors
-from wlsmtp.contrib import _smtplib
-from wlsmtp.contrib._smtplib import Answer, Server, settings_of, tls_settings, translated
-from wlsmtp.contrib._smtplib import SMTPMessageError as SMTPMessageError
+from wlsmtp import TLS, Network, RetryPolicy, SMTPSession, errors
 from wlsmtp.events import Line, listener
+from wlsmtp.results.as_smtplib import Answer, exception, refusals
+from wlsmtp.results.as_smtplib import SMTPMessageError as SMTPMessageError
 
-_CHOSEN_BY_SESSION = {"BODY", "SIZE", "SMTPUTF8"}
+
+def _tls(context: Any, certfile: Any, keyfile: Any) -> TLS | None:
+    if context is not None:
+        return TLS(context=context, verify=bool(context.verify_mode) and context.check_hostname)
+    return TLS(client_cert=(certfile, keyfile) if keyfile else certfile) if certfile else None
 
 
 class SMTP(smtplib.SMTP):  # type: ignore[no-redef]
     """``smtplib.SMTP`` over a session."""
 
     settings: Mapping[str, Any] = {}
-    """Settings of the session for which ``smtplib`` has no argument, by the names of ``SessionConfig``; for a derived
-    class to set, as ``{"tls": TLS(ca_file="ca.pem")}``."""
+    """For a derived class to set: further settings of ``SessionConfig``, as ``{"tls": TLS(ca_file="ca.pem")}``."""
     _own: Mapping[str, Any] = {"security": "default", "opportunistic_tls": False}
+    _given: Mapping[str, Any] = {}
     _session: SMTPSession | None = None
     _reply: Answer = (0, b"")
-    source_address: Any = None
 
     def __init__(self, host: str = "", port: int = 0, local_hostname: Any = None, timeout: Any = None,
                  source_address: Any = None) -> None:  # fmt: skip
         """The parameters are those of ``smtplib.SMTP``. ``timeout`` is the longest silence at any stage, in seconds
         (default: those of ``Timeouts``). Of ``source_address`` the host counts, not the port."""
+        if timeout is None or timeout is socket._GLOBAL_DEFAULT_TIMEOUT:  # type: ignore[attr-defined]
+            timeout = socket.getdefaulttimeout()
+        if timeout == 0:
+            raise ValueError("Non-blocking socket (timeout=0) is not supported")
         self.local_hostname, self.timeout, self.source_address = local_hostname, timeout, source_address
-        _smtplib.seconds(timeout)  # raises for 0
         self.esmtp_features = {}
         if host:
             self.connect(host, port)
@@ -48,35 +54,33 @@ class SMTP(smtplib.SMTP):  # type: ignore[no-redef]
         if not port and host.count(":") == 1:
             host, _, text = host.partition(":")
             port = int(text) if text.isdecimal() else -1  # an invalid port is refused below
-        self.source_address = source_address or self.source_address
-        ways: dict[str, Any] = {"local_address": self.source_address[0] or None} if self.source_address else {}
-        get: Any = self._get_socket  # type: ignore[attr-defined]
-        if get.__func__ is not smtplib.SMTP._get_socket:  # type: ignore[attr-defined]
-            ways["connector"] = lambda host, port: get(host, port, self.timeout)  # through a proxy, say
-        given = {"server": host, "port": port or self.default_port, "timeout": _smtplib.seconds(self.timeout)}
-        own = {**self._own, "local_hostname": self.local_hostname, "network": Network(**ways) if ways else None}
-        self._start(own | given)
+        me: Any = self  # stubs do not have all attributes of smtplib's class
+        me.source_address = source_address or me.source_address
+        ways: dict[str, Any] = {"local_address": me.source_address[0] or None} if me.source_address else {}
+        if me._get_socket.__func__ is not smtplib.SMTP._get_socket:  # type: ignore[attr-defined]
+            ways["connector"] = lambda host, port: me._get_socket(host, port, self.timeout)  # through a proxy, say
+        given = {"retry": RetryPolicy(attempts=1), "local_names": True, **self.settings, "server": host}
+        given |= {"listeners": [listener(Line)(self._hear)], "port": port or self.default_port}
+        network = Network(**ways) if ways else None
+        self._start(given, timeout=self.timeout, local_hostname=self.local_hostname, network=network, **self._own)
         return 220, b""
 
-    def _start(self, settings: Mapping[str, Any]) -> Answer:
-        """Connect with these settings; if that fails, the next command goes with those before."""
-        before = self._session
+    def _start(self, given: Mapping[str, Any] | None = None, **more: Any) -> Answer:
+        """Connect with the settings given, or those before, and more. If that fails, those before count again."""
+        before, given = self._given, given or (self._given if self._open() else {})
         self.close()
-        given = {"retry": RetryPolicy(attempts=1), **self.settings, "listeners": [listener(Line)(self._hear)]}
-        given.update((name, value) for name, value in settings.items() if value is not None)
+        self._given = {**given, **{name: value for name, value in more.items() if value is not None}}
         try:
-            self._session = Server(given).session
             return self.noop()
-        except errors.ConfigError as error:
-            raise OSError(str(error)) from error
         except BaseException:
             self.close()
-            self._session = before and Server(settings_of(before)).session
+            self._given = before
             raise
 
     def _open(self) -> SMTPSession:
-        if self._session is None:
+        if not self._given:
             raise smtplib.SMTPServerDisconnected("please run connect() first")
+        self._session = self._session or SMTPSession(**self._given)
         return self._session
 
     def _hear(self, event: Line) -> None:
@@ -94,13 +98,11 @@ class SMTP(smtplib.SMTP):  # type: ignore[no-redef]
         """Return what the server offered when the connection was opened; it is opened again for another ``name``."""
         if name and name != self.local_hostname:
             self.local_hostname = name
-            self._start(settings_of(self._open()) | {"local_hostname": name})
+            self._start(local_hostname=name)
         self.noop()
-        capabilities = self._open().capabilities
-        assert capabilities is not None, "connected"
-        offers = {keyword: " ".join(words) for keyword, words in capabilities.extensions.items()}
-        self.esmtp_features = {keyword.lower(): words for keyword, words in offers.items()}
-        lines = (capabilities.name, *(f"{keyword} {words}".rstrip() for keyword, words in offers.items()))
+        offers = self._server.capabilities.extensions
+        self.esmtp_features = {keyword.lower(): " ".join(words) for keyword, words in offers.items()}
+        lines = (self._server.name, *(" ".join((keyword, *words)) for keyword, words in offers.items()))
         self.does_esmtp, self.ehlo_resp = bool(offers), "\n".join(lines).encode()
         return 250, self.ehlo_resp
 
@@ -109,9 +111,9 @@ class SMTP(smtplib.SMTP):  # type: ignore[no-redef]
     def noop(self) -> Answer:
         """Ask whether the server is still there; a connection that died is replaced."""
         try:
-            self._open().verify()
+            self._server = self._open().verify()
         except errors.SMTPError as error:
-            raise translated(error) from error
+            raise exception(error) from error
         return self._reply
 
     rset = noop  # the session itself separates one message from the next
@@ -124,14 +126,13 @@ class SMTP(smtplib.SMTP):  # type: ignore[no-redef]
     getreply = send
 
     def login(self, user: str, password: str, *, initial_response_ok: bool = True) -> Answer:
-        """Log in, over a new connection. Raises ``SMTPAuthenticationError``, and ``SMTPNotSupportedError`` where the
-        password would go over an unencrypted connection that leaves this machine."""
-        return self._start(settings_of(self._open()) | {"username": user, "password": password})
+        """Log in, over a new connection. Raises ``SMTPAuthenticationError``; ``SMTPNotSupportedError`` without TLS."""
+        return self._start(username=user, password=password)
 
     def starttls(self, keyfile: Any = None, certfile: Any = None, context: Any = None) -> Answer:
         """Secure the session, over a new connection. Without ``context`` the server's certificate is verified, which
         ``smtplib`` does not do. Raises ``SMTPNotSupportedError``, or ``ssl.SSLError``."""
-        self._start(settings_of(self._open()) | {"security": "tls", **tls_settings(context, certfile, keyfile)})
+        self._start(security="tls", tls=_tls(context, certfile, keyfile))
         self.ehlo_resp, self.esmtp_features, self.does_esmtp = None, {}, False
         return 220, b""
 
@@ -139,15 +140,14 @@ class SMTP(smtplib.SMTP):  # type: ignore[no-redef]
                  mail_options: Sequence[str] = (), rcpt_options: Sequence[str] = ()) -> dict[str, Answer]:  # fmt: skip
         """Send octets; see ``smtplib``. BODY, SIZE and SMTPUTF8 are for the session to choose, and any other option is
         an ``SMTPNotSupportedError``. Bcc is taken out."""
-        asked = {option.partition("=")[0].upper() for option in (*mail_options, *rcpt_options)} - _CHOSEN_BY_SESSION
+        asked = {one.partition("=")[0].upper() for one in (*mail_options, *rcpt_options)} - {"BODY", "SIZE", "SMTPUTF8"}
         if asked:
             raise smtplib.SMTPNotSupportedError(f"Use DeliveryOptions of wlsmtp for {', '.join(sorted(asked))}")
         content = msg.encode("ascii") if isinstance(msg, str) else msg
         try:
-            recipients = to_addrs if to_addrs is None or isinstance(to_addrs, str) else [*to_addrs]
-            return _smtplib.refusals(self._open().send(content, sender=from_addr, recipients=recipients).recipients)
+            return refusals(self._open().send(content, sender=from_addr, recipients=to_addrs).recipients)
         except errors.SMTPError as error:
-            raise translated(error, from_addr or "") from error
+            raise exception(error, from_addr or "") from error
 
     def send_message(self, msg: Any, from_addr: Any = None, to_addrs: Any = None, mail_options: Sequence[str] = (),
                      rcpt_options: Sequence[str] = ()) -> dict[str, Answer]:  # fmt: skip
@@ -163,7 +163,7 @@ class SMTP(smtplib.SMTP):  # type: ignore[no-redef]
 
     def close(self) -> None:
         """Close the session, if one is open."""
-        session, self._session = self._session, None
+        session, self._session, self._given = self._session, None, {}
         if session is not None:
             session.close()
 
@@ -180,7 +180,7 @@ class SMTP_SSL(SMTP):  # type: ignore[no-redef] # noqa: N801 - its name there
                  certfile: Any = None, timeout: Any = None, source_address: Any = None,
                  context: Any = None) -> None:  # fmt: skip
         """The parameters are those of ``SMTP`` and ``SMTP.starttls``."""
-        self._own = {"security": "ssl", **tls_settings(context, certfile, keyfile)}
+        self._own = {"security": "ssl", "tls": _tls(context, certfile, keyfile)}
         super().__init__(host, port, local_hostname, timeout, source_address)
 
 

@@ -38,7 +38,6 @@ ready-made providers."""
 WITHOUT_SECRET = frozenset({"EXTERNAL", "GSSAPI", "ANONYMOUS"})
 """Mechanisms that require neither password nor token; they are used only when ``mechanisms`` names them."""
 
-
 Hook = Callable[..., Any]
 """A function of the user's, see ``before_send`` and ``after_send`` of ``SessionKeywords``."""
 
@@ -253,6 +252,9 @@ class SessionKeywords(TypedDict, total=False):
     dkim: DKIM | Iterable[DKIM] | None
     """The key that signs each message for a domain (RFC 6376), or several; see docs/guides/dkim.md. A ``Message`` may
     have keys of its own, or ``dkim=None``, which leaves it unsigned."""
+    local_names: bool | None
+    """True sends recipients and senders without a domain, such as ``root``, to an SMTP server, which adds its own
+    (``myorigin`` of Postfix) or refuses them. LMTP servers and unix sockets always get them."""
     local_hostname: str | None
     """The name sent with EHLO: a domain, or an address literal such as ``[192.0.2.1]``. Default: the address literal of
     the connection (RFC 5321 §4.1.4)."""
@@ -318,6 +320,7 @@ class SessionConfig(Settings):
     reply_to: str | list[str] | None = None
     headers: Mapping[str, str | list[str]] | None = None
     dkim: DKIM | tuple[DKIM, ...] | None = None
+    local_names: bool = False
     local_hostname: str | None = None
     listeners: tuple[Listener, ...] = Field(default=(), repr=False)
     before_send: tuple[Hook, ...] = Field(default=(), repr=False)
@@ -396,9 +399,7 @@ class SessionConfig(Settings):
         if self.password is not None and self.token is not None:
             raise ValueError("token: cannot be combined with a password; give one of them")
         if self.is_lmtp and self.partial == "abort":
-            raise ValueError(
-                "partial: 'abort' cannot be combined with LMTP, where each recipient is answered after the content"
-            )
+            raise ValueError("partial: 'abort' cannot be combined with LMTP: it answers for each recipient at the end")
         if self.is_lmtp and self.port == 25 and not self.is_unix:
             raise ValueError("port: 25 is for SMTP only (RFC 2033 §5)")
         if self.mode is Mode.SYNC and "outbox" in self.model_fields_set:

@@ -43,8 +43,9 @@ class SMTPTransport(Transport):
 
     @property
     def serves_local_names(self) -> bool:
-        """True for LMTP and unix sockets: only then does a name belong to a user of the server's machine."""
-        return self.config.is_lmtp or self.config.is_unix
+        """True for LMTP and unix sockets, where a name belongs to a user of the server's machine, and if the settings
+        say so."""
+        return self.config.is_lmtp or self.config.is_unix or self.config.local_names
 
     @property
     def capabilities(self) -> Capabilities | None:

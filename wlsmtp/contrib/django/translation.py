@@ -18,7 +18,6 @@ from django.core.mail import EmailMessage
 from django.core.mail.backends.smtp import EmailBackend as DjangoBackend
 from django.db import connections
 
-from wlsmtp.contrib._smtplib import answer
 from wlsmtp.errors import (
     AuthenticationFailed,
     CommandRefused,
@@ -34,6 +33,7 @@ from wlsmtp.errors import (
     TLSError,
 )
 from wlsmtp.receipt import Receipt
+from wlsmtp.results.as_smtplib import answer, refusals
 from wlsmtp.results.reply import Reply
 from wlsmtp.settings.config import TLS, SessionConfig
 
@@ -83,8 +83,7 @@ class _Both:
     @property
     def recipients(self) -> dict[str, tuple[int, bytes]]:
         """Code and words for each refused recipient."""
-        refused = self.receipt.refused if self.receipt is not None else ()
-        return {result.address: answer(result.reply) for result in refused}
+        return refusals(self.receipt.refused if self.receipt is not None else ())
 
     def __reduce__(self) -> tuple[Any, ...]:  # another process reads the plain error
         return type(self).__bases__[1], self.args, vars(self)  # type: ignore[attr-defined]
@@ -142,7 +141,7 @@ class Fields(dict[str, Any]):
 
 def session_settings(django: Mapping[str, Any], ours: Mapping[str, Any]) -> Fields:
     """Return the settings of a session: Django's, and ours over them."""
-    fields = Fields()
+    fields = Fields(local_names=True)  # as Django would leave them to the server
     fields |= {"server": django.get("host"), "port": django.get("port"), "timeout": django.get("timeout")}
     if django.get("use_ssl") or django.get("use_tls"):
         fields["security"] = "ssl" if django.get("use_ssl") else "tls"
