@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from wlsmtp.errors import SMTPError, Stage
 from wlsmtp.smtp import judge
+from wlsmtp.smtp.probes import ChunkProbe
 from wlsmtp.smtp.quirks import Trust
-from wlsmtp.smtp.transaction import ChunkProbe
 from wlsmtp.wire import command
 
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from wlsmtp.errors import ConnectionFailed, Stage
 from wlsmtp.io.order import Rank
 from wlsmtp.smtp import learning
+from wlsmtp.smtp.probes import Trial
 from wlsmtp.smtp.quirks import PROVEN, UNPROVEN
 from wlsmtp.smtp.run import Run
-from wlsmtp.smtp.transaction import Transaction, Trial
+from wlsmtp.smtp.transaction import Transaction
 from wlsmtp.smtp.wording import Wording
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ from wlsmtp.errors import DeadlineExceeded, ProtocolError, Stage
 from wlsmtp.results.reply import are_positive
 from wlsmtp.smtp import judge
 from wlsmtp.smtp.plan import Flow
+from wlsmtp.smtp.probes import Trial
 from wlsmtp.smtp.quirks import Trust
-from wlsmtp.smtp.transaction import Misunderstood, OutOfStep, Shifted, Trial
+from wlsmtp.smtp.transaction import Misunderstood, OutOfStep, Shifted
 from wlsmtp.smtp.wording import words_of
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
     from wlsmtp.errors import SMTPError
     from wlsmtp.results.reply import Reply
+    from wlsmtp.smtp.probes import ChunkProbe
     from wlsmtp.smtp.quirks import ServerQuirks
-    from wlsmtp.smtp.transaction import ChunkProbe, Transaction
+    from wlsmtp.smtp.transaction import Transaction
     from wlsmtp.smtp.wording import Wording
 
 
@@ -206,6 +208,18 @@ def from_lost_probe(quirks: ServerQuirks, transaction: Transaction, probe: Chunk
     if quirks.swallows_chunk is Trust.UNPROVEN:
         quirks.swallows_chunk = Trust.BROKEN
     _misunderstood(transaction, Misunderstood.about(transaction.plan.server, "BDAT", probe.last_reply))
+
+
+def from_end_after(quirks: ServerQuirks, reply: Reply, messages: int) -> None:
+    """Take 421 to MAIL or RSET after some messages, without a pause, for the server's limit, unless its words name
+    another reason. If they speak of time, two connections must have ended at the same count."""
+    is_limit = reply.code == 421 or judge.names_messages(reply)
+    if not is_limit or judge.names_rate(reply) or judge.names_connections(reply):
+        return
+    if judge.names_idleness(reply):
+        quirks.ended_after(messages)
+    else:
+        quirks.limit_messages(messages)
 
 
 def from_loss(

@@ -15,7 +15,7 @@ from wlsmtp.results.accepted import accepted_outcome
 from wlsmtp.results.reply import reply_of
 from wlsmtp.smtp.expectation import Expectation
 from wlsmtp.smtp.plan import PIPELINED_BDAT, Flow, Plan, stages_of
-from wlsmtp.smtp.transaction import ChunkProbe, Transaction
+from wlsmtp.smtp.transaction import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from wlsmtp.receipt import Outcome
     from wlsmtp.results.secured import TLSInfo
     from wlsmtp.smtp.deadlines import Deadlines
+    from wlsmtp.smtp.probes import ChunkProbe
     from wlsmtp.smtp.wording import Wording
 
 _CONTENT = Stage.CONTENT

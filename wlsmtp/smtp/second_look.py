@@ -12,7 +12,7 @@ import math
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import Stage
-from wlsmtp.smtp.transaction import OutOfStep, Transaction, Trial
+from wlsmtp.smtp.transaction import OutOfStep, Transaction
 from wlsmtp.smtp.wording import words_of
 from wlsmtp.wire import command
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wlsmtp.results.reply import Reply
     from wlsmtp.smtp.expectation import Expectation
     from wlsmtp.smtp.link import Link
+    from wlsmtp.smtp.probes import Trial
     from wlsmtp.smtp.quirks import ServerQuirks
 
 PATIENCE = 3.0

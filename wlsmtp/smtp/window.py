@@ -22,10 +22,11 @@ from wlsmtp.smtp import delivery, judge, learning, second_look
 from wlsmtp.smtp.blocks import blocks
 from wlsmtp.smtp.flight import Flight, interrupted
 from wlsmtp.smtp.plan import PIPELINED_BDAT
+from wlsmtp.smtp.probes import TRIAL_TIMEOUT, Trial
 from wlsmtp.smtp.quirks import BROKEN, PROVEN, UNPROVEN
 from wlsmtp.smtp.run import Run
 from wlsmtp.smtp.second_look import SecondLook
-from wlsmtp.smtp.transaction import TRIAL_TIMEOUT, Bystander, Misunderstood, NotStarted, OutOfStep, Transaction, Trial
+from wlsmtp.smtp.transaction import Bystander, Misunderstood, NotStarted, OutOfStep, Transaction
 from wlsmtp.smtp.wording import Wording
 
 if TYPE_CHECKING:
@@ -419,17 +420,8 @@ class Window(Flight):
                 self._learn_limit_locked(reply, self.settled - 1)
 
     def _learn_limit_locked(self, reply: Reply, messages: int) -> None:
-        """Take 421 to MAIL or RSET after some messages for the server's limit, unless there was a pause or its words
-        name another reason. If they speak of time, two connections must have ended at the same count."""
-        is_limit = reply.code == 421 or judge.names_messages(reply)
-        if not is_limit or not self.has_delivered or messages == self.settled_when_idle:
-            return
-        if judge.names_rate(reply) or judge.names_connections(reply):
-            return
-        if judge.names_idleness(reply):
-            self._quirks.ended_after(messages)
-        else:
-            self._quirks.limit_messages(messages)
+        if self.has_delivered and messages != self.settled_when_idle:
+            learning.from_end_after(self._quirks, reply, messages)
 
     def _connection_failed_locked(self, error: SMTPError) -> None:
         """Settle everything after the connection failed by itself, and keep what that shows about the server."""
