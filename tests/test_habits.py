@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import importlib
 import pickle
 import re
 import smtplib
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from email.message import EmailMessage
 from typing import Any
 
 import pytest
 
 import wlsmtp
-from wlsmtp import AsyncSMTPSession, ConfigError, Message, SMTPSession
+from wlsmtp import AsyncSMTPSession, Attachment, ConfigError, Message, SMTPSession
 from wlsmtp.habits import (
+    OF_ATTACHMENT,
     OF_ENVELOPE,
     OF_ERROR,
     OF_FIELDS,
@@ -70,6 +73,31 @@ def test_what_a_message_is_asked_to_do_elsewhere_is_told() -> None:
             getattr(LETTER, name)
     usual = {"attach", "set_content", "add_attachment", "add_alternative", "set_payload", "add_header", "as_string"}
     assert usual <= OF_MESSAGE.keys() & set(dir(EmailMessage))
+
+
+def test_what_an_attachment_is_asked_to_be_elsewhere_is_told() -> None:
+    for name, advice in OF_ATTACHMENT.items():
+        assert name not in Attachment.model_fields
+        with pytest.raises(TypeError, match=f"^Attachment.*'{name}'; {re.escape(advice)}$"):
+            Attachment(b"x", "x.txt", **{name: "y"})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="'nme'; there are content, path, filename"):
+        Attachment(b"x", nme="x.txt")  # type: ignore[arg-type]
+
+
+def test_the_wrong_kind_of_with_is_told() -> None:
+    async def blocking() -> None:
+        async with SMTPSession("smtp.example.com"):  # type: ignore[attr-defined]
+            pass
+
+    with pytest.raises(AttributeError, match=r"^SMTPSession: write 'with', or use AsyncSMTPSession"):
+        asyncio.run(blocking())
+    told = pytest.raises(AttributeError, match=r"^AsyncSMTPSession: write 'async with'")
+    with told, AsyncSMTPSession("smtp.example.com"):  # type: ignore[attr-defined]
+        pass
+    # Frameworks ask for the kind in one of these ways.
+    assert not hasattr(SMTPSession("x"), "__aenter__") and not hasattr(AsyncSMTPSession("x"), "__enter__")
+    assert not isinstance(SMTPSession("x"), AbstractAsyncContextManager)
+    assert not isinstance(AsyncSMTPSession("x"), AbstractContextManager)
 
 
 def test_what_a_receipt_and_an_error_are_asked_elsewhere_is_told() -> None:
@@ -128,7 +156,7 @@ def test_advice_about_names_of_the_package_leads_to_them() -> None:
 
 def test_advice_names_what_there_is() -> None:
     for advice in OF_SESSION.values():
-        for name in re.findall(r"(\w+)\(", advice):
+        for name in re.findall(r"(?<!receipt\.)\b(\w+)\(", advice):
             assert callable(getattr(SMTPSession, name)), advice
         for name in re.findall(r"(\w+)=", advice):
             assert name in SessionConfig.model_fields or name in (*FIELDS, "recipients"), advice

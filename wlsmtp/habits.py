@@ -6,7 +6,7 @@ They are used in errors only: nothing here is an alias.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 
 def _words(rows: Mapping[str, str]) -> dict[str, str]:
@@ -28,6 +28,7 @@ OF_SESSION = _words({
     "send_async asend delay queue enqueue add_task": "give the session mode='async', and use send(message)",
     "outbox": "use pending(), receipts() or outbox_statistics()",
     "resend": "use retry(id)",
+    "wait wait_for join result follow": "use receipt.wait(), with asyncio 'await receipt'; flush() waits for all mail",
     "stats": "use statistics()",
     "quit disconnect aclose shutdown stop": "use close(), or a with block",
     "rset": "the session resets the connection when it must",
@@ -60,6 +61,23 @@ OF_MESSAGE = _words({
     "from_email from_addr": "use sender",
 })  # fmt: skip
 """The same for a ``Message``."""
+
+OF_ATTACHMENT = _words({
+    "data bytes body payload file_content contents buffer": "use content=",
+    "name file_name": "use filename=",
+    "mimetype mime_type mime type media_type ctype": "use content_type=",
+    "subtype maintype": 'use content_type=, as "image/png"',
+    "cid contentid": "use content_id=",
+    "inline is_inline embed content_disposition": 'use disposition="inline", or Attachment.inline(data, content_id)',
+    "file filepath file_path": "use path=, or Attachment.from_stream(file, filename) for an open file",
+    "text": "use Attachment.from_text(text, filename)",
+    "stream fileobj fp": "use Attachment.from_stream(file, filename)",
+    "url href uri": "nothing is fetched: give the octets as content=",
+    "encoding cte transfer_encoding": "the transfer encoding is chosen when the message is written",
+    "charset": """text has it in its type: content_type='text/plain; charset="iso-8859-1"'""",
+    "headers": "a part has the fields that its type, name and content_id make",
+})  # fmt: skip
+"""The same for the keywords of an ``Attachment``."""
 
 OF_RECEIPT = _words({
     "success successful ok is_ok is_success is_successful sent is_sent delivered": (
@@ -185,6 +203,16 @@ def missing(name: str, known: Iterable[str]) -> str | None:
     in_small = {each.lower(): each for each in known}
     near = get_close_matches(name.lower().replace("_", ""), in_small, 1, cutoff=0.8)
     return f"did you mean {in_small[near[0]]}?" if near else None
+
+
+def wrong_block(words: str) -> property:
+    """Return what stands for ``__enter__`` or ``__aenter__`` where the other kind of ``with`` is meant. It is an
+    ``AttributeError``, so that ``hasattr`` says that there is none."""
+
+    def missing_here(self: object) -> NoReturn:
+        raise AttributeError(f"{type(self).__name__}: {words}", obj=self)
+
+    return property(missing_here)
 
 
 class Habits:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
 from contextlib import aclosing
-from typing import Any, Self, Unpack, overload
+from typing import TYPE_CHECKING, Any, Self, Unpack, overload
 
 from wlsmtp.errors import ConfigError, Stage
-from wlsmtp.habits import OF_SESSION, Habits
+from wlsmtp.habits import OF_SESSION, Habits, wrong_block
 from wlsmtp.intake import FieldsAndOptions, Item, SendOptions
 from wlsmtp.io.base import IO
 from wlsmtp.io.blocking import BlockingIO, advance, run
@@ -33,6 +33,9 @@ class _Session(Habits):
     settings, including secrets, and nothing else: no connections, no counts, no mail of an outbox in memory."""
 
     _elsewhere = OF_SESSION
+    if not TYPE_CHECKING:
+        __enter__ = wrong_block("write 'async with', inside an async function; 'with' is for SMTPSession")
+        __aenter__ = wrong_block("write 'with', or use AsyncSMTPSession with 'async with' and 'await'")
 
     @spells_out(SessionConfig, SessionKeywords)
     def __init__(

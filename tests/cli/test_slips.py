@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from tests.cli.test_cli import SECRET, WRITTEN, run, url_of
+from wlsmtp import SMTPSession
 from wlsmtp.testing import SMTPServer
 
 
@@ -48,6 +49,31 @@ def test_it_is_told_in_options(arguments: list[str], words: str) -> None:
     assert result.exit_code == 2 and words in result.output, result.output
 
 
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (["send", "--from", "ann@example.com", "--from", "eve@example.com"], "--from"),
+        (["send", "--subject", "a", "--to", "b@example.org", "--subject=b"], "--subject"),
+        (["send", "--text", "a", "--text", f"{SECRET}"], "--text"),
+        (["check", "--port", "25", "--port", "587", "localhost"], "--port"),
+        (["merge", "--server", "a", "--server", "b", "t", "r"], "--server"),
+        (["outbox", "list", "-o", "a.db", "--outbox", "b.db"], "--outbox"),
+        (["dkim", "keygen", "a.org", "s1", "-o", "a", "--output", "b"], "--output"),
+    ],
+    ids=" ".join,
+)
+def test_an_option_with_one_value_is_not_given_twice(arguments: list[str], option: str) -> None:
+    result = run(*arguments, stdin=b"")
+    assert result.exit_code == 2 and option in result.stderr, result.output
+    assert "is given twice, and takes one value" in result.stderr and SECRET not in result.output
+
+
+def test_flags_and_lists_may_be_given_again(server: SMTPServer) -> None:
+    more = ["--to", "b@example.org", "--to", "c@example.org", "--json", "--json"]
+    assert run("send", "--url", url_of(server), *WRITTEN, *more).exit_code == 0
+    assert {"b@example.org", "c@example.org"} <= {*server.messages[-1].recipients}
+
+
 def test_help_is_short_too_and_a_word_that_finds_no_provider_is_told() -> None:
     assert run("-h").exit_code == run("send", "-h").exit_code == 0
     result = run("presets", "zzz")
@@ -81,3 +107,28 @@ def test_a_message_that_was_sent_was_sent_whoever_reads_of_it(server: SMTPServer
         assert "Traceback" not in done.stderr and "internal" not in done.stderr and SECRET not in done.stderr
     full = shell(f"{COMMAND} presets >/dev/full")
     assert (full.returncode, full.stderr) == (1, "wlsmtp: No space left on device\n")
+
+
+TEMPLATE = "{% block subject %}Hi{% endblock %}{% block text %}Hello {{ name }}{% endblock %}"
+
+
+@pytest.mark.parametrize("to", [">/dev/full", ">&-", "| true"])
+def test_a_mailing_goes_on_when_its_output_is_lost(server: SMTPServer, tmp_path: Path, to: str) -> None:
+    (tmp_path / "letter.txt").write_text(TEMPLATE)
+    (tmp_path / "rows.csv").write_text("to,name\nbob@example.org,Bob\nnobody,Nobody\ncy@example.org,Cy\n")
+    before = len(server.messages)
+    files = f"{tmp_path}/letter.txt {tmp_path}/rows.csv"
+    done = shell(f"{COMMAND} merge {files} --from a@x.org --send --url {url_of(server)} {to}; exit ${{PIPESTATUS[0]}}")
+    assert (done.returncode, len(server.messages) - before) == (3, 2), done.stderr
+    assert done.stderr == ("wlsmtp: the output cannot be written (No space left on device)\n" if "full" in to else "")
+
+
+@pytest.mark.parametrize("to", [">/dev/full", "--json | true"])
+def test_a_worker_of_an_outbox_goes_on_when_its_output_is_lost(server: SMTPServer, tmp_path: Path, to: str) -> None:
+    outbox = f"sqlite:///{tmp_path}/outbox.db"
+    with SMTPSession("127.0.0.1", mode="async", outbox=outbox, outbox_worker=False) as session:
+        for name in ("bob", "cy"):
+            session.send(sender="ann@example.com", to=f"{name}@example.org", text="Hello")
+        done = shell(f"{COMMAND} outbox run -o {outbox} --once --url {url_of(server)} {to}; exit ${{PIPESTATUS[0]}}")
+        assert (done.returncode, session.outbox_statistics().sent) == (0, 2), done.stderr
+    assert done.stderr == ("wlsmtp: the output cannot be written (No space left on device)\n" if "full" in to else "")

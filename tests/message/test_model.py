@@ -124,7 +124,7 @@ def test_a_wrong_field_is_a_message_error_with_its_name(fields: dict[str, Any], 
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"content": "text"}, "content: .*binary"),
+        ({"content": "text"}, "content: .*path= for a file, .*from_text"),
         ({}, "content or a path"),
         ({"content": b"", "filename": "a\r\nb"}, "filename: .*control"),
         ({"content": b"", "content_type": "image/png\r\nX: y"}, "content_type: "),

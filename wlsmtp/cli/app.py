@@ -16,6 +16,7 @@ from wlsmtp.cli import settings as opt
 from wlsmtp.cli.compose import Draft
 from wlsmtp.cli.dkim import dkim_app
 from wlsmtp.cli.merge import merge
+from wlsmtp.cli.once import App
 from wlsmtp.cli.outbox import outbox_app
 from wlsmtp.cli.report import FAILED, INTERRUPTED, exit_code, receipt_as_json, show_error, show_receipt, write_json
 from wlsmtp.cli.screen import Screen, despite_lost_output, masked
@@ -72,7 +73,7 @@ def _without_secrets(error: Any) -> Any:
 
 
 # Locals would show passwords, hence no pretty exceptions; no markup, so that \b keeps the lists in the help.
-app: typer.Typer = typer.Typer(
+app: App = App(
     name="wlsmtp",
     cls=_DiscreetGroup,
     no_args_is_help=True,

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from wlsmtp.cli.once import App
 from wlsmtp.cli.report import FAILED, TEMPORARY, USAGE, show_error, write_json
 from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.message.sign.dkim import load_key
@@ -32,7 +33,7 @@ class Kind(StrEnum):
     ED25519 = "ed25519"
 
 
-dkim_app: typer.Typer = typer.Typer(
+dkim_app: App = App(
     no_args_is_help=True,
     rich_markup_mode=None,
     help="Make a key to sign messages with, and check what the DNS says of it.",

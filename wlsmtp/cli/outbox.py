@@ -19,8 +19,9 @@ from rich.live import Live
 from rich.text import Text
 
 from wlsmtp.cli import settings as opt
+from wlsmtp.cli.once import App
 from wlsmtp.cli.report import FAILED, USAGE, receipt_as_json, show_error, show_receipt, write_json
-from wlsmtp.cli.screen import Screen
+from wlsmtp.cli.screen import Screen, despite_lost_output
 from wlsmtp.cli.settings import ServerOptions, wrong
 from wlsmtp.cli.workers import run_workers
 from wlsmtp.errors import ConfigError, NotInOutbox, SMTPError
@@ -49,7 +50,7 @@ Statuses = Annotated[list[Status] | None, typer.Option("--status", help="Those i
 POLL_INTERVAL = 1.0
 """Seconds between two reads of the counts."""
 
-outbox_app: typer.Typer = typer.Typer(
+outbox_app: App = App(
     no_args_is_help=True,
     rich_markup_mode=None,
     help="Send and inspect the messages in an outbox.",
@@ -107,7 +108,7 @@ def run(
         fingerprint=fingerprint or (), insecure=insecure, local_hostname=local_hostname, proxy=proxy, timeout=timeout,
     )  # fmt: skip
     reach = _Reach()
-    listeners: list[Listener] = [_told_as_json if as_json else _Teller(Screen()), reach]
+    listeners: list[Listener] = [_told_as_json if as_json else _Teller(Screen(lasting=True)), reach]
     if verbose:
         listeners.append(Screen(err=True).conversation)
     with _errors_shown():
@@ -187,7 +188,8 @@ class _Teller:
 
 def _told_as_json(event: Event) -> None:
     if isinstance(event, Sent | Failed):
-        write_json(receipt_as_json(event.receipt))
+        with despite_lost_output():
+            write_json(receipt_as_json(event.receipt))
 
 
 @outbox_app.command("list", short_help="List the messages in an outbox.")

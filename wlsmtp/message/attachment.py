@@ -6,11 +6,12 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, Self, TypeAlias, cast
+from typing import Any, BinaryIO, Literal, Never, Self, TypeAlias, cast
 
 from pydantic import Field, PrivateAttr, field_validator
 
 from wlsmtp.errors import MessageError, Stage
+from wlsmtp.habits import OF_ATTACHMENT
 from wlsmtp.message.source import FileSource, OctetsSource, Source, readable_file, stream_source
 from wlsmtp.message.values import exactly_str, identifier, without_controls
 from wlsmtp.settings.validation import Validated
@@ -55,8 +56,11 @@ class Attachment(Validated):
         content_id: str | None = None,
         *,
         path: str | os.PathLike[str] | None = None,
+        **other: Never,
     ) -> None:
         """Give ``content`` or ``path``. Raises ``MessageError``, also when the path is not a readable file."""
+        for keyword in other:
+            raise _unknown(keyword)
         if (content is None) == (path is None):
             raise MessageError("An attachment has either content or a path", stage=Stage.MESSAGE)
         file = readable_file(path) if path is not None else None
@@ -169,7 +173,10 @@ class Attachment(Validated):
     @classmethod
     def _octets(cls, value: object) -> object:
         if value is not None and not isinstance(value, bytes):
-            raise ValueError(f"must be bytes, not {type(value).__name__}; open a file in binary mode, encode text")
+            hint = (
+                "use path= for a file, Attachment.from_text for text" if isinstance(value, str) else "see from_stream"
+            )
+            raise ValueError(f"must be bytes, not {type(value).__name__}; {hint}")
         return value
 
     @field_validator("filename")
@@ -256,6 +263,11 @@ def _name_of_file(file: object) -> str:
 
 def _kind(value: object) -> str:
     return type(value).__name__
+
+
+def _unknown(keyword: str) -> TypeError:
+    near = OF_ATTACHMENT.get(keyword, f"there are {', '.join(Attachment.model_fields)}")
+    return TypeError(f"Attachment() got an unexpected keyword argument {keyword!r}; {near}")
 
 
 _TEXT = re.compile(r"text/.*|.*[+/](?:json|xml|yaml|toml|javascript|sql|rtf|x-sh|x-csh|x-tex|x-latex|x-httpd-php)")
