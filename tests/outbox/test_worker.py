@@ -314,6 +314,57 @@ class TestInterruptions:
         assert len(transport.messages) == 1
 
 
+class TestAWorkerThatFails:
+    """As by a fault in it, or in what it uses."""
+
+    def test_is_followed_by_another_one_after_a_pause(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(spooler, "FAILURE_PAUSE", 0.01)
+        monkeypatch.setattr(worker.Worker, "_has_clock_jumped", raising(lambda _: False, ZeroDivisionError(), 3))
+        transport = MemoryTransport()
+        with world.session("localhost", mode="async", transport=transport) as session:
+            assert session.wait(session.send(message())).status is Status.SENT
+        words = [record.getMessage() for record in caplog.records if "failed" in record.message]
+        assert [line[-6:] for line in words] == ["0.01 s", "0.02 s", "0.04 s"]
+        assert [bool(record.exc_info) for record in caplog.records if "failed" in record.message] == [
+            True,
+            False,
+            False,
+        ]
+
+    def test_is_not_followed_at_once_while_flush_waits(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        runs: list[object] = []
+
+        def fails(worker: object) -> bool:
+            runs.append(worker)
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(worker.Worker, "_has_clock_jumped", fails)
+        session = world.session("localhost", mode="async", transport=MemoryTransport())
+        pending = session.send(message())
+        assert session.flush(1.0) == 1
+        assert len(runs) <= 3  # after 0, 0.25 and 0.75 s
+        assert session.cancel(pending.id)
+        session.close()
+
+    def test_delays_no_close_by_its_pause(
+        self, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(spooler, "FAILURE_PAUSE", 3600)
+        monkeypatch.setattr(spooler, "LONGEST_FAILURE_PAUSE", 3600)
+        monkeypatch.setattr(worker.Worker, "_has_clock_jumped", raising(lambda _: False, ZeroDivisionError(), 1))
+        transport, outbox = MemoryTransport(), f"sqlite:///{tmp_path}/outbox.db"
+        session = world.session("localhost", mode="async", outbox=outbox, transport=transport)
+        pending = session.send(message())
+        assert session.flush(0.05) == 1
+        session.close(timeout=20)
+        assert "not sent in time" not in caplog.text
+        session.open()
+        assert session.wait(session.receipt(pending.id)).status is Status.SENT
+        session.close()
+
+
 def test_in_an_event_loop_a_clerk_that_was_interrupted_is_followed_by_another_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ from wlsmtp.errors import ConfigError, NotInOutbox, OutboxError, SMTPError, Stag
 from wlsmtp.events import log
 from wlsmtp.io.order import Rank
 from wlsmtp.outbox.base import OutboxNotEmpty
+from wlsmtp.outbox.left import PAGE, report_at_exit, report_left
 from wlsmtp.outbox.lifecycle import Phase, State
 from wlsmtp.outbox.schedule import Schedule
 from wlsmtp.outbox.verdict import again, cancelled
@@ -37,13 +38,11 @@ if TYPE_CHECKING:
     from wlsmtp.smtp.deadlines import Deadlines
     from wlsmtp.transports.base import Transport
 
-PAGE = 500
-"""Records read from an outbox at once."""
 CALLBACK = 60.0
 """Maximum seconds for an async callback."""
+FAILURE_PAUSE, LONGEST_FAILURE_PAUSE = 0.25, 60.0
+"""Seconds between a worker that failed and the next one: at first, and at most. Each pause is twice the last one."""
 A_DAY = 86400.0
-NAMED = 20
-"""Maximum number of ids in an error or a log line."""
 
 
 class Spooler:
@@ -81,6 +80,8 @@ class Spooler:
         """The worker that is not ``ENDED``, if any."""
         self._task: Task[None] | None = None
         """Stored so that it is not garbage-collected."""
+        self._failures = 0
+        """How many workers have failed, one after the other."""
         self._phase = Phase.CLOSED if is_closed else Phase.ON_CALL
         self._is_exiting = False
         """True if the exit work has begun."""
@@ -210,7 +211,7 @@ class Spooler:
             except OutboxError as error:  # what is left is reported below
                 log.error("the outbox could not be emptied: %s", error)
         await self._dismiss(deadlines.end)
-        await self._report_left(is_late=self._io.now() >= deadlines.end)
+        await report_left(self._outbox, is_late=self._io.now() >= deadlines.end)
 
     async def _let_go(self, deadlines: Deadlines) -> None:
         """Close the outbox and the connections, which no worker uses any more."""
@@ -277,26 +278,6 @@ class Spooler:
         if self._phase is Phase.CLOSED and not (self._is_closed_by_exit and self._io.is_over):
             raise closed_error()
 
-    async def _report_left(self, *, is_late: bool) -> None:
-        """Raise ``OutboxNotEmpty`` if mail would be lost with the program; else log what was not waited for."""
-        if not self._outbox.is_durable:
-            if left := await self._outbox.left():
-                words = f"{len(left)} messages in the outbox were not sent, and would be lost with the program"
-                hint = (
-                    "They are in the error's left; open() continues with them; close(timeout=…) waits longer; "
-                    "outbox='sqlite:///path' keeps them"
-                )
-                error = OutboxNotEmpty(f"{words}: {_named(left)}", stage=Stage.SETTINGS, hint=hint)
-                error.left = tuple(left)
-                raise error
-        elif is_late:
-            late = [entry for entry in await self._outbox.page((Status.PENDING,), None, PAGE) if self._is_late(entry)]
-            if late:
-                log.warning("%d messages were not sent in time, and stay in the outbox: %s", len(late), _named(late))
-
-    def _is_late(self, entry: Entry) -> bool:
-        return entry.owner is not None or (entry.due is not None and entry.due <= self._outbox.unix_time())
-
     async def _at_exit(self) -> None:
         """Close a session at program exit that nobody has closed."""
         self._is_exiting = True  # whoever is hired from now on has no exit work: this is it
@@ -310,13 +291,7 @@ class Spooler:
             with suppress(OutboxError):  # no thread may be available now; the remaining mail is reported below
                 await self._drain(deadline)
         await self._dismiss(deadline)
-        if self._outbox.is_durable:
-            await self._report_left(is_late=self._io.now() >= deadline)
-        elif left := await self._outbox.left():
-            why = next((entry.receipt.error for entry in left if entry.receipt.error is not None), None)
-            words = f"The program has ended with {len(left)} messages unsent, which are lost"
-            words += (f" ({why.message})" if why else "") + f": {_named(left)}"
-            raise OutboxNotEmpty(words, stage=Stage.SETTINGS, hint=self._outbox.exit_hint)
+        await report_at_exit(self._outbox, is_late=self._io.now() >= deadline)
 
     async def ready(self) -> None:
         """Open the outbox."""
@@ -392,33 +367,44 @@ class Spooler:
             raise
 
     async def _run(self, worker: Worker, forget: Callable[[], None], *, once: bool = False) -> None:
-        is_succeeded = False
         try:
-            if self._is_transport_closed and worker.state is State.NEW:
-                self._is_transport_closed = False
-                with suppress(SMTPError):  # a failure shows later
-                    await self._transport.open(self._deadlines(None))
-            await worker.run(once=once)
-            is_succeeded = True
-        except Exception:
-            log.exception("the worker of the outbox failed; the next message starts another one")
+            await self._let_work(worker, once=once)
         except BaseException:  # the event loop is ending, and nobody has closed the session
             try:
-                await self._report_left(is_late=False)
+                await report_left(self._outbox, is_late=False)
             except OutboxNotEmpty as error:
                 log.error("the event loop has ended, and nobody has closed the session: %s", error)
             raise
         finally:
             forget()
             if worker.lifecycle.move(State.ENDED):
-                await self._after(worker, is_succeeded=is_succeeded)
+                await self._after(worker)
 
-    async def _after(self, worker: Worker, *, is_succeeded: bool) -> None:
+    async def _let_work(self, worker: Worker, *, once: bool) -> None:
+        """Let it work to its end. After a failure it stays for a pause, so that the next one does not fail at once."""
+        began = self._io.now()
+        try:
+            if self._is_transport_closed and worker.state is State.NEW:
+                self._is_transport_closed = False
+                with suppress(SMTPError):  # a failure shows later
+                    await self._transport.open(self._deadlines(None))
+            await worker.run(once=once)
+            self._failures = 0
+        except Exception as failure:
+            self._failures = 1 if self._io.now() - began > LONGEST_FAILURE_PAUSE else self._failures + 1
+            pause = min(FAILURE_PAUSE * 2.0 ** min(self._failures - 1, 100), LONGEST_FAILURE_PAUSE)
+            words = "the worker of the outbox failed (%s); the next one begins after %g s"
+            log.error(words, type(failure).__name__, pause, exc_info=self._failures == 1)
+            if not once:
+                with suppress(Exception):  # of a signal handler
+                    await worker.sit_out(pause)
+
+    async def _after(self, worker: Worker) -> None:
         """Handle the end of a worker: notify those who wait for it, and continue with what it did not do."""
         async with self._progress:
             self._progress.notify_all()
         if self._phase is not Phase.CLOSED:
-            if is_succeeded and worker.has_missed_calls:
+            if worker.has_missed_calls:
                 await self._call_worker_if_any()
         elif self._is_closed_by_worker:
             await self._let_go(self._deadlines(self._close_timeout))
@@ -492,9 +478,3 @@ class Spooler:
 
     def _shown(self, entry: Entry) -> Receipt:
         return entry.receipt.followed_by(self._follower)
-
-
-def _named(entries: Sequence[Entry]) -> str:
-    """Return the ids of some mail, and how many more there are."""
-    shown = ", ".join(entry.receipt.id for entry in entries[:NAMED])
-    return shown if len(entries) <= NAMED else f"{shown} and {len(entries) - NAMED} more"

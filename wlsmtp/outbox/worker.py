@@ -110,6 +110,8 @@ class Worker:
         self._answered = 0
         """Number of notifications after which the outbox was checked."""
         self._is_in_round = False
+        self._is_stopped = False
+        """True if ``stop`` was called."""
         self.caller: Hashable = None
         """The thread or task in which it runs."""
 
@@ -149,8 +151,20 @@ class Worker:
     async def stop(self) -> None:
         """Let it end once everything that it is sending has an outcome."""
         async with self._changed:
+            self._is_stopped = True
             self.lifecycle.move(State.STOPPING)
             self._changed.notify_all()
+
+    async def sit_out(self, seconds: float) -> None:
+        """Do nothing for a pause after ``run`` has failed; ``stop`` ends it. Another worker goes on after it."""
+        self.lifecycle.move(State.STOPPING)
+        self._paused_until = self._io.now() + seconds
+        self._is_in_round = False
+        async with self._changed:
+            self._calls += 1
+            while not self._is_stopped and self.is_paused:
+                with suppress(TimeoutError):
+                    await self._changed.wait(self._paused_until)
 
     async def run(self, *, once: bool = False) -> None:
         """Work until nothing is left to do or it was stopped; with ``once``, on what is due now. The caller ends it."""
