@@ -430,3 +430,23 @@ def test_lazy_texts_are_taken_everywhere() -> None:
 )
 def test_text_has_its_charset_also_with_a_type_of_its_own(given: str | None, written: str) -> None:
     assert Attachment.from_text("Köln", "cities.csv", content_type=given).content_type == written
+
+
+@pytest.mark.parametrize("text", ["Hello Bob", "", None, "Grüße, 📬\n" * 30, "a \rb\nc\r\nd\t", "x" * 2000])
+def test_a_message_of_few_fields_is_made_and_written_like_any_other(text: str | None) -> None:
+    few = message(subject="Größe", text=text)
+    own = {"cc": [], "bcc": [], "headers": {}, "date": few.date, "message_id": few.message_id}
+    given = message(subject="Größe", text=text, **own)
+    assert few == given and list(vars(few)) == list(vars(given))
+    assert bytes(few) == bytes(given) and few.envelope() == given.envelope()
+    assert few.envelope().rcpt_lines == given.envelope().rcpt_lines == (b"RCPT TO:<bob@example.org>\r\n",)
+
+
+def test_each_message_names_its_own_sender_and_date() -> None:
+    times = [datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2)]
+    for name, date in [("ann", times[0]), ("bea", times[0]), ("bea", times[1]), ("ann", times[1])]:
+        written = parsed(bytes(message(sender=f"{name}@example.com", date=date)))
+        assert (written["From"], written["Date"].datetime) == (f"{name}@example.com", date)
+        assert (
+            message(sender=f"{name}@example.com").envelope().mail_line == f"MAIL FROM:<{name}@example.com>\r\n".encode()
+        )

@@ -188,10 +188,11 @@ class ComposedContent:
         to_binary: Callable[[], Content] | None = None,
         to_7bit: Callable[[], Content] | None = None,
         is_binary: bool = False,
+        whole: bytes | None = None,
     ) -> None:
-        """The first piece holds the header section. ``to_binary`` rewrites the message for ``as_binary``, and
-        ``to_7bit`` for ``as_7bit``."""
-        self._pieces = _joined(pieces)
+        """The first piece holds the header section; ``whole`` are all octets in place of pieces. ``to_binary`` rewrites
+        the message for ``as_binary``, and ``to_7bit`` for ``as_7bit``."""
+        self._pieces: list[bytes | Body] = _joined(pieces) if whole is None else [whole]
         self.size: int = 0
         """Size in octets, as ``Content.size``."""
         self.is_streamed: bool = False
@@ -202,6 +203,9 @@ class ComposedContent:
         self.is_binary: bool = is_binary
         """As ``Content.is_8bit`` and ``Content.is_binary``."""
         self._to_binary, self._to_7bit = to_binary, to_7bit
+        if whole is not None:
+            self.size, self.is_8bit = len(whole), not whole.isascii()
+            return
         for piece in self._pieces:
             if isinstance(piece, Body):
                 self.size += piece.size

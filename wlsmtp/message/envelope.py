@@ -89,8 +89,13 @@ class Envelope:
         if len(recipients) == 1 and sender is not None and sender.domain and sender.local.isascii():
             to = recipients[0]
             text = f"{to.local}@{to.domain}"
-            if to.domain and text.isascii():  # the usual case
-                line, lines = mail(sender.wire), (rcpt(text),)
+            if to.domain and text.isascii() and text.isprintable():  # the usual case
+                global _latest_path
+                latest, line = _latest_path
+                if latest is not sender:
+                    line = mail(sender.wire)
+                    _latest_path = sender, line
+                lines = (f"RCPT TO:<{text}>\r\n".encode(),)  # as ``rcpt``
                 own = {
                     "sender": sender,
                     "recipients": (to,),
@@ -176,6 +181,8 @@ class _LaterRecipients:
 
 
 Envelope.recipients = _LaterRecipients()  # type: ignore[assignment]
+_latest_path: tuple[Address | None, bytes] = None, b""
+"""The latest sender and its MAIL command: many messages have the same sender, which is the same object."""
 _set_fields = vars(Envelope)["__dict__"].__set__
 
 

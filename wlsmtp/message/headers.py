@@ -50,7 +50,6 @@ _GAP = re.compile(r" (?! )")
 
 _FRAME = len("=?utf-8?q?") + len("?=")
 _SHORTEST = 24
-_PRINTABLE = re.compile(r"[!-~]+(?: [!-~]+)*")
 _ENCODED_WORD = re.compile(r"=\?[^?\s]*\?[A-Za-z]\?")
 _PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _SIMPLE_VALUE = re.compile(r"[A-Za-z0-9!#$&()+,.;=@\[\]^_`{}~-]+(?: [A-Za-z0-9!#$&()+,.;=@\[\]^_`{}~-]+)*")
@@ -98,25 +97,41 @@ def _structured_field(name: str, value: str) -> str:
     return _folded_words(name, words)
 
 
-def identifier_field(name: str, value: str) -> str:
-    """Write a field that is never folded or encoded, such as Message-ID, which is compared octet by octet."""
-    return f"{name}: {value}\r\n"
-
-
 def date_field(name: str, value: datetime) -> str:
     """Write a date with its zone (RFC 5322 §3.3)."""
-    return f"{name}: {_date(value, value.utcoffset())}\r\n"
+    global _latest_date
+    latest, text = _latest_date
+    if latest is not value:
+        text = _date(value, value.utcoffset())
+        _latest_date = value, text
+    return f"{name}: {text}\r\n"
 
 
-@lru_cache(maxsize=64)
+_latest_date: tuple[datetime | None, str] = None, ""
+"""The latest date and its text: many messages are made within a second, and have the same object."""
+
+
 def _date(value: datetime, offset: timedelta | None) -> str:
-    """Cached, as many messages are made within a second; also by offset, as times in two zones may be equal."""
     if offset is not None and offset.total_seconds() % 60:
         # The format has whole minutes; until 1937 Amsterdam's zone had seconds.
         value = value.astimezone(timezone(timedelta(minutes=int(offset.total_seconds() / 60))))
     iso = value.isoformat(" ", "seconds")
     day = f"{_DAYS[value.weekday()]}, {iso[8:10]} {_MONTHS[value.month]} {iso[:4]}"
     return f"{day} {iso[11:19]} {iso[19:22]}{iso[23:25]}"
+
+
+def from_field(sender: Mailbox) -> str:
+    """Write the field From. Many messages have the same sender, which is the same object."""
+    global _latest_sender
+    latest, text = _latest_sender
+    if latest is not sender:
+        text = address_field("From", (sender,))
+        _latest_sender = sender, text
+    return text
+
+
+_latest_sender: tuple[Mailbox | None, str] = None, ""
+"""The latest sender, and the field that names it."""
 
 
 def address_field(name: str, items: Sequence[Mailbox | Group]) -> str:
@@ -201,7 +216,8 @@ def _b(octets: bytes) -> str:
 
 def _is_plain(value: str) -> bool:
     short = len(value) <= MAX_WORD or max(map(len, value.split(" "))) <= MAX_WORD
-    return short and _PRINTABLE.fullmatch(value) is not None
+    is_printable = short and value != "" and value.isascii() and value.isprintable()
+    return is_printable and "  " not in value and value[0] != " " != value[-1]
 
 
 def _encoded_field(name: str, value: str) -> str:

@@ -34,6 +34,12 @@ Entity = list[bytes | Body]
 def write(message: Message) -> Content:
     """Write the whole message. Raises ``MessageError`` when an attachment cannot be read any more."""
     shared: SharedBody | None = message.__dict__.get(BODY)
+    if message.html is None and not message.attachments and message.calendar is None:  # the usual case
+        encoding, body = encode_text(_octets(message.text or ""), but=b"")
+        octets = b"".join((_head(message).encode(), _text_head("plain", encoding), body))
+        content = ComposedContent((), message.message_id, whole=octets)
+        content.shared = shared
+        return content
     writer = _Writer(message.message_id if shared is None else shared.mark)
     pieces = [_head(message).encode(), *writer.body(message)]
     to_binary = (lambda: _write_in_binary(message)) if writer.has_base64 else None
@@ -56,18 +62,14 @@ def _write_in_7bit(message: Message) -> Content:
 
 
 def _head(message: Message) -> str:
-    fields = [headers.address_field("From", (message.sender,))]
-    for name, mailboxes in (("To", message.to), ("Cc", message.cc), ("Reply-To", message.reply_to)):
-        if mailboxes:
-            fields.append(headers.address_field(name, mailboxes))
-    fields += [
-        headers.text_field("Subject", message.subject),
-        headers.date_field("Date", message.date),
-        headers.identifier_field("Message-ID", message.message_id),
-        *(_extra_fields(message) if message.headers else ()),
-        "MIME-Version: 1.0\r\n",
-    ]
-    return "".join(fields)
+    address_field, to, cc, reply_to = headers.address_field, message.to, message.cc, message.reply_to
+    return (
+        f"{headers.from_field(message.sender)}{address_field('To', to) if to else ''}"
+        f"{address_field('Cc', cc) if cc else ''}{address_field('Reply-To', reply_to) if reply_to else ''}"
+        f"{headers.text_field('Subject', message.subject)}{headers.date_field('Date', message.date)}"
+        f"Message-ID: {message.message_id}\r\n"  # never folded or encoded, as it is compared octet by octet
+        f"{''.join(_extra_fields(message)) if message.headers else ''}MIME-Version: 1.0\r\n"
+    )
 
 
 def _extra_fields(message: Message) -> Iterator[str]:
@@ -91,11 +93,8 @@ class _Writer:
 
     def body(self, message: Message) -> Entity:
         """Write the message's own entity."""
-        if not message.attachments and message.calendar is None:
-            if message.html is None:
-                return self._text("plain", message.text or "", is_alone=True)
-            if message.text is None:
-                return self._text("html", message.html, is_alone=True)
+        if not message.attachments and message.calendar is None and message.text is None and message.html is not None:
+            return self._text("html", message.html, is_alone=True)
         related = [part for part in message.attachments if part.is_inline and message.html is not None]
         others = [part for part in message.attachments if not part.is_inline or message.html is None]
         if message.calendar is not None:
@@ -143,10 +142,7 @@ class _Writer:
         return hashlib.sha256(self._mark.encode()).hexdigest()[:32]
 
     def _text(self, subtype: str, text: str, *, is_alone: bool = False) -> Entity:
-        octets = with_clean_line_ends(text.encode())
-        if octets and not octets.endswith(b"\r\n"):
-            octets += b"\r\n"
-        encoding, body = encode_text(octets, but=b"" if is_alone else self._boundary.encode())
+        encoding, body = encode_text(_octets(text), but=b"" if is_alone else self._boundary.encode())
         return [_text_head(subtype, encoding), body]
 
     def _attachment(self, attachment: Attachment) -> Entity:
@@ -191,6 +187,12 @@ class _Writer:
                 return "8bit", octets
             octets = message_in_7bit(octets)
         return ("7bit", octets) if octets is not None and is_7bit(octets) and boundary not in octets else None
+
+
+def _octets(text: str) -> bytes:
+    """Return a text in lines, all of which end in CRLF."""
+    octets = with_clean_line_ends(text.encode())
+    return octets if octets[-2:] == b"\r\n" or not octets else octets + b"\r\n"
 
 
 def _body(source: Source, size: int, chunks: Callable[[], Iterator[bytes]], *, is_8bit: bool = False) -> Body:

@@ -36,7 +36,7 @@ from wlsmtp.message.values import (
     new_identifier,
     text_or_none,
 )
-from wlsmtp.wire.address import Address, Mailbox
+from wlsmtp.wire.address import Address, Mailbox, parse_mailbox
 from wlsmtp.wire.mailboxes import Group, mailboxes_in
 
 if TYPE_CHECKING:
@@ -142,6 +142,15 @@ class Message(Habits):
         invitation (``calendar``) and S/MIME (``sign_with``, ``encrypt_for``). See ``HeaderFields``, ``PartFields``,
         ``CalendarField`` and ``ProtectionFields``.
         """
+        has_few = html is None and headers is None and date is None and message_id is None
+        if (
+            has_few
+            and cc is bcc is reply_to is attachments is _NO
+            and dkim is _OF_SESSION
+            and not more
+            and self._fill_usual(sender, to, subject, text)
+        ):
+            return
         given = (sender, to, cc, bcc, reply_to, subject, text, html, attachments, headers, date, message_id, dkim)
         checked = self.__dict__  # bypasses the __setattr__ that refuses changes
         faults: list[tuple[str, ValueError]] = []
@@ -155,7 +164,21 @@ class Message(Habits):
         if faults:
             raise _refusal(faults)
         if message_id is None:
-            checked["message_id"] = new_identifier(self.sender.address.wire_domain or self._no_domain)
+            checked["message_id"] = new_identifier(self.sender.address.wire_domain or _no_domain(self.sender))
+
+    def _fill_usual(self, sender: AddressLike | None, to: AddressesLike, subject: str, text: str | None) -> bool:
+        """Set all fields of a message with these four, as most are; return False if one of them is invalid."""
+        try:
+            box = _sender(sender)
+            own = {
+                "sender": box, "to": mailboxes(to), "cc": _NO, "bcc": _NO, "reply_to": _NO, "subject": line(subject),
+                "text": text_or_none(text), "html": None, "attachments": _NO, "headers": {}, "date": moment(None),
+                "message_id": new_identifier(box.address.wire_domain or _no_domain(box)), "dkim": _OF_SESSION,
+            }  # fmt: skip
+        except ValueError:
+            return False
+        self.__dict__.update(own)
+        return True
 
     @classmethod
     def from_eml(cls, source: str | os.PathLike[str] | bytes | BinaryIO, *, leave_out: Iterable[str] = ()) -> Self:
@@ -230,14 +253,9 @@ class Message(Habits):
         message = type(self).__new__(type(self))
         message.__dict__.update(self.__dict__, **changes)
         if self.message_id.endswith(_UNSENT):
-            domain = message.sender.address.wire_domain or message._no_domain
+            domain = message.sender.address.wire_domain or _no_domain(message.sender)
             message.__dict__["message_id"] = f"{self.message_id.removesuffix(_UNSENT)}@{domain}>"
         return message
-
-    @property
-    def _no_domain(self) -> str:
-        """The right side of the Message-ID without a sender, or with one on this machine."""
-        return _THIS_MACHINE if self.has_sender else _NO_DOMAIN
 
     @property
     def has_sender(self) -> bool:
@@ -286,6 +304,9 @@ class Message(Habits):
     def envelope(self) -> Envelope:
         """Return the envelope, from the sender to all of to, cc and bcc. Raises ``MessageError`` without recipients or
         sender."""
+        sender, to = self.sender.address, self.to
+        if len(to) == 1 and not self.cc and not self.bcc and sender.domain and type(to[0]) is Mailbox:
+            return Envelope.of_checked(sender, (to[0].address,))
         return Envelope.of_checked(self.sender_address(), self.recipients())
 
     def recipients(self) -> list[Address]:
@@ -342,6 +363,8 @@ def checked_headers(value: object) -> dict[str, tuple[str, ...]]:
 
 
 def _sender(value: object) -> Mailbox:
+    if type(value) is str and "@" in value:  # the usual case
+        return parse_mailbox(value)
     is_nobody = value is None or (isinstance(value, Mailbox) and value == NOBODY)
     if isinstance(value, str) and value.strip() == "<>":
         raise ValueError("From needs an address; the null one is for the envelope: send(message, sender='<>')")
@@ -364,11 +387,18 @@ def _refusal(faults: list[tuple[str, ValueError]]) -> MessageError:
     return MessageError("; ".join(words), stage=Stage.MESSAGE, hint=hint)
 
 
+def _no_domain(sender: Mailbox) -> str:
+    """Return the right side of the Message-ID without a sender, or with one on this machine."""
+    return _THIS_MACHINE if sender.address.local else _NO_DOMAIN
+
+
 NOBODY = Mailbox("", Address("", ""))
 """The sender of a message that leaves it to the session."""
 _NO_DOMAIN = "unsent.invalid"
 _THIS_MACHINE = "localhost"
 _UNSENT = f"@{_NO_DOMAIN}>"
+_NO: tuple[()] = ()
+_OF_SESSION: Literal["session"] = "session"
 _MADE = object()
 """Marks a default that is created for each message."""
 _CHECKS: tuple[tuple[str, Callable[[Any], Any], object], ...] = (

@@ -28,7 +28,9 @@ _SPACE_TOO_FAR = re.compile(rb"=(?:09|20)$(?<=[^\n]{77})", re.MULTILINE)
 # Cutting a block into lines in one call takes a third of the time of slicing each.
 _cut = Struct(f"{_LINE}s" * _LINES).unpack
 
-_SAFE = bytes([*b"\t\r\n", *range(0x20, 0x7F)])
+_SAFE = bytes([octet if octet in b"\t\r\n" or 0x20 <= octet < 0x7F else 0x20 for octet in range(256)])
+"""A table that changes all but printable ASCII, tabs and line ends. A translation without deletions takes half the
+time, and gives the same object if it changes nothing."""
 _FOREIGN = bytes(range(128, 256))
 _ASCII_BUT_NUL = bytes(range(1, 128))
 
@@ -70,7 +72,7 @@ def quoted_printable(octets: bytes) -> bytes:
 def is_safe_text(octets: bytes) -> bool:
     """Return whether every relay leaves a text with CRLF line ends unchanged: printable, short lines, no trailing white
     space."""
-    if octets.translate(None, _SAFE) or octets.endswith((b" ", b"\t")) or octets.find(b" \r\n") >= 0:
+    if octets.translate(_SAFE) != octets or octets.endswith((b" ", b"\t")) or octets.find(b" \r\n") >= 0:
         return False
     # The search for a single octet takes a fraction of the time.
     if octets.find(b"\t") >= 0 and octets.find(b"\t\r\n") >= 0:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from functools import lru_cache
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wlsmtp.errors import MessageError
@@ -231,8 +230,15 @@ def line(value: object) -> str:
 
 def moment(value: object) -> datetime:
     """Return a time with its zone. Default: now; without a zone: that of this machine."""
+    global _latest_second
     if value is None:
-        return _local(int(datetime.now(UTC).timestamp()))
+        now = datetime.now(UTC)
+        second, following, local = _latest_second
+        if not second <= now < following:
+            second = now.replace(microsecond=0)
+            local = second.astimezone()
+            _latest_second = second, second + _SECOND, local
+        return local
     if not isinstance(value, datetime):
         raise ValueError(f"must be a datetime, not {type(value).__name__}")
     if value.year < 100:
@@ -240,10 +246,11 @@ def moment(value: object) -> datetime:
     return value if value.utcoffset() is not None else value.astimezone()
 
 
-@lru_cache(maxsize=2)
-def _local(second: int) -> datetime:
-    """Return a time with this machine's zone, computed once for all messages of that second."""
-    return datetime.fromtimestamp(second).astimezone()
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
+_latest_second: tuple[datetime, datetime, datetime] = _EPOCH, _EPOCH, _EPOCH
+"""The second of the latest message, the next one, and the first in this machine's zone: one object for all messages of
+that second."""
 
 
 def without_controls(value: str) -> str:

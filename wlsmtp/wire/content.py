@@ -22,6 +22,8 @@ def has_clean_line_ends(data: bytes) -> bool:
 
 def with_clean_line_ends(data: bytes) -> bytes:
     """Return ``data`` with CRLF for every bare CR and bare LF; ``data`` itself if there is none."""
+    if data.find(b"\r") < 0:  # as texts are in memory
+        return data.replace(b"\n", CRLF)
     if len(data) <= _SMALL and data.replace(b"\r", b"").replace(b"\n", CRLF) == data:  # the usual case, without a call
         return data
     if has_clean_line_ends(data):
