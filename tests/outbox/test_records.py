@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -97,6 +98,30 @@ def test_a_receipt_comes_back_as_it_was(receipt: OutboxReceipt) -> None:
     assert back.error is None or back.error.receipt is back
     positive = receipt.reply is not None and receipt.reply.is_positive
     assert back.queue_id == (receipt.reply.queue_id if positive and receipt.reply else None)
+
+
+UNUSUAL = (
+    {}, {"attempts": 3}, {"elapsed": 2.5}, {"interruptions": 1}, {"error": SMTPError("no")}, {"message_id": None},
+    {"reply": Reply(451, ("4.3.0 später",))}, {"tls": TLSInfo("TLSv1.3", "AES", None, True, False)},
+    {"carried": {"traceparent": "00-1"}},
+    {"recipients": (RecipientResult("ä@x.example", RecipientStatus.REFUSED, Reply(550, ("no",))),)},
+    {"recipients": (RecipientResult("a@x.example", RecipientStatus.REFUSED, None, SMTPError("no")),)},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("fields", UNUSUAL, ids=str)
+def test_the_record_of_what_is_put_leaves_nothing_out(fields: dict[str, Any]) -> None:
+    """Most records that are put have a recipient and an id alone; each of these has something else beside."""
+    to = RecipientResult('"ä\\"b"@x.example', RecipientStatus.NOT_SENT)
+    receipt = OutboxReceipt("1", Status.PENDING, (to,), message_id="<1@x.example>", attempts=0)
+    receipt = receipt.changed(**fields)
+    back = records.load("1", Status.PENDING, records.dump(receipt))
+    for name in ("message_id", "attempts", "elapsed", "interruptions", "reply", "tls", "carried"):
+        assert getattr(back, name) == getattr(receipt, name), name
+    for was, found in zip(receipt.recipients, back.recipients, strict=True):
+        assert (found.address, found.status, found.reply) == (was.address, was.status, was.reply)
+        assert answers(found.error) == answers(was.error)
+    assert answers(back.error) == answers(receipt.error)
 
 
 def test_an_error_of_somebody_elses_class_comes_back_as_the_root() -> None:

@@ -39,6 +39,11 @@ _PLAIN = tuple(name for name in _FIELDS if name not in _CONVERTED)
 def dump(receipt: OutboxReceipt, waits: tuple[float, float] | None = None) -> str:
     """Return a receipt as text, without its id, status and next attempt. ``waits`` are the time of that and the seconds
     until then, for ``Outbox.reclaim``."""
+    if not waits and receipt.message_id and len(receipt.recipients) == 1 and not any(_unusual_of(receipt)):
+        [to] = receipt.recipients
+        if to.reply is None and to.error is None:  # the usual case of what is put
+            row = f"[{_quoted(to.address)}{_UNTRIED[to.status]}"
+            return f'{{"message_id":{_quoted(receipt.message_id)},"recipients":[{row}]}}'
     errors, unread = _Errors(), receipt.unread
     fields = {name: _text(value) for name, value in zip(_PLAIN, _plain_of(receipt), strict=True) if value}
     for name, value in zip(_CONVERTED, _converted_of(receipt), strict=True):
@@ -55,6 +60,9 @@ def dump(receipt: OutboxReceipt, waits: tuple[float, float] | None = None) -> st
     return f"{{{','.join([f'{_quoted(name)}:{text}' for name, text in fields.items()])}}}"
 
 
+_unusual_of = attrgetter(
+    "attempts", "elapsed", "interruptions", "reply", "error", "tls", "carried", "unread.fields", "unread.recipients"
+)
 _plain_of, _converted_of = attrgetter(*_PLAIN), attrgetter(*_CONVERTED)
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 """The same as ``json.dumps``, which makes an encoder each time."""

@@ -383,25 +383,29 @@ def _rows(names: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> dict[str, 
     """Return rows as one text, an object each. ``json.dumps`` would need a dictionary for each, and take three times as
     long."""
     form = "{" + ",".join(f'"{name}":%s' for name in names) + ',"place":%d}'
-    are_text = [name not in say.TYPES for name in names]
-    texts = [form % (*_as_json(row, are_text), place) for place, row in enumerate(rows)]
+    texts = [form % (*row, place) for place, row in enumerate(_as_json(names, rows))]
     return {"rows": f"[{','.join(texts)}]"}
 
 
 def _by_id(entries: Sequence[Entry]) -> dict[str, Any]:
     """Return the changes of entries, as one object of objects, and their ids."""
     form = "%s:{" + ",".join(f'"{name}":%s' for name in SETTLED[1:]) + "}"
-    are_text = [name not in say.TYPES for name in SETTLED]
-    rows = {row[0]: form % (*_as_json(row, are_text),) for row in map(changes_of, entries)}
-    return {"rows": f"{{{','.join(rows.values())}}}", "ids": list(rows)}
+    changes = {entry.receipt.id: changes_of(entry) for entry in entries}
+    rows = [form % row for row in _as_json(SETTLED, changes.values())]
+    return {"rows": f"{{{','.join(rows)}}}", "ids": list(changes)}
 
 
-def _as_json(row: tuple[Any, ...], are_text: list[bool]) -> list[Any]:
-    """Return what ``%s`` makes JSON of. Text keeps its letters: a database in SQL_ASCII has no other way."""
-    return [
-        "null" if value is None else json.encoder.encode_basestring(value) if is_text else value
-        for value, is_text in zip(row, are_text, strict=True)
-    ]
+def _as_json(names: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """Return what ``%s`` makes JSON of, a column at a time, which takes half as long. Text keeps its letters: a
+    database in SQL_ASCII has no other way."""
+    columns: list[Iterable[Any]] = []
+    for name, column in zip(names, zip(*rows, strict=True), strict=False):
+        write = str if name in say.TYPES else json.encoder.encode_basestring
+        if None in column:
+            columns.append(["null" if value is None else write(value) for value in column])
+        else:
+            columns.append(map(write, column))
+    return zip(*columns, strict=True)
 
 
 def _parts(entry: Entry) -> Iterator[bytes]:
