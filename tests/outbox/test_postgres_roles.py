@@ -3,11 +3,13 @@ databases than those in UTF-8 that take writes."""
 
 from __future__ import annotations
 
+import gettext
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -16,9 +18,12 @@ from psycopg_pool import ConnectionPool
 
 from tests.outbox.stores import Store
 from tests.postgres import Postgres
+from tests.real import poll
 from tests.worlds import World
 from wlsmtp import MemoryOutbox, MemoryTransport, Message, OutboxError, PostgresOutbox, SMTPSession, Status
+from wlsmtp.outbox.postgres import schema as migrations
 from wlsmtp.outbox.postgres.database import Put, Text, putting
+from wlsmtp.outbox.postgres.failures import Unreachable
 from wlsmtp.outbox.postgres.schema import LOCK_CLASS, lock_of
 
 
@@ -98,6 +103,73 @@ def test_a_lock_timeout_is_a_temporary_error_that_names_it(postgres: Postgres, s
         with locked(postgres, migrating), pytest.raises(OutboxError, match="lock_timeout") as caught:
             keeping(role.url.replace(schema, other)).send(message())
         assert caught.value.temporary
+
+
+def test_tables_are_made_and_migrated_whatever_time_the_role_gives_a_statement(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema, before = postgres.schema(), migrations.MIGRATIONS
+    slow = (*before[:2], "SELECT pg_sleep(0.15); LOCK {schema}.mails; " + before[2])
+    role = Role(postgres, schema, "statement_timeout = 100", "lock_timeout = 10")
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "MIGRATIONS", before[:2])
+        postgres.query(migrations.script(schema))
+    monkeypatch.setattr(migrations, "MIGRATIONS", slow)
+    with ThreadPoolExecutor(1) as thread:
+        with locked(postgres, f"LOCK {schema}.mails IN ACCESS SHARE MODE"):
+            sending = thread.submit(lambda: keeping(role.url).send(message()).status)
+            waiting = f"SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = '{schema}.mails'::regclass"
+            assert poll(lambda: postgres.query(waiting) == [(1,)], 30)
+            time.sleep(0.02)  # more than the lock_timeout of the role
+        assert sending.result() is Status.PENDING
+    assert postgres.query(f"SELECT number FROM {schema}.version") == [(len(slow),)]
+
+
+class TestPasswords:
+    """A server that wants the password of a role."""
+
+    @pytest.fixture
+    def role(self, postgres: Postgres, schema: str) -> Iterator[Role]:
+        role = Role(postgres, schema, is_superuser=False)
+        role.alter("PASSWORD 'right'")
+        path = Path(postgres.query("SHOW hba_file")[0][0])
+        before = path.read_text()
+        path.write_text(f"host all {role.name} 127.0.0.1/32 scram-sha-256\n{before}")
+        postgres.query("SELECT pg_reload_conf()")
+
+        def asks() -> bool:
+            try:
+                psycopg.connect(role.database).close()
+            except psycopg.OperationalError:
+                return True
+            return False
+
+        assert poll(asks, 10)
+        yield role
+        path.write_text(before)
+        postgres.query("SELECT pg_reload_conf()")
+
+    @pytest.mark.parametrize("password", ["", ":wrong"], ids=["none", "wrong"])
+    def test_a_wrong_password_is_a_permanent_error(self, world: World, role: Role, password: str) -> None:
+        url = role.url.replace("@", f"{password}@")
+        with world.session("localhost", mode="async", outbox=url, outbox_worker=False) as session:
+            with pytest.raises(OutboxError, match=r"password.*PGPASSWORD") as caught:
+                session.send(message())
+            assert not caught.value.temporary and "wrong" not in str(caught.value)
+        right = role.url.replace("@", ":right@")
+        with world.session("localhost", mode="async", outbox=right, outbox_worker=False) as session:
+            session.send(message())
+
+    def test_it_is_known_in_each_language_of_the_server(self) -> None:
+        catalogs = sorted(Path("/usr/share/locale").glob("*/LC_MESSAGES/postgres-[0-9]*.mo"))
+        if not catalogs:
+            pytest.skip("no translations of PostgreSQL are installed")
+        for path in catalogs:
+            with path.open("rb") as file:
+                texts = gettext.GNUTranslations(file)
+            for is_it, words in ((True, 'password authentication failed for user "%s"'), (False, "out of memory")):
+                said = Unreachable.of(psycopg.OperationalError(f"connection failed: FATAL: {texts.gettext(words)}"))
+                assert said.wants_password is is_it, path
 
 
 def test_a_content_that_comes_too_slowly_is_a_temporary_error(
@@ -259,7 +331,7 @@ def test_a_server_that_takes_no_writes_for_a_while_is_a_temporary_error(postgres
     """As while a standby is promoted: a connection to the one that became read-only is not used again."""
     role = Role(postgres, schema, "default_transaction_read_only = on")
     with keeping(role.url) as session:
-        with pytest.raises(OutboxError, match="read-only") as caught:
+        with pytest.raises(OutboxError, match=r"read-only.*default_transaction_read_only") as caught:
             session.send(message())
         assert caught.value.temporary
         role.alter("RESET default_transaction_read_only")

@@ -100,7 +100,7 @@ def test_a_receipt_comes_back_as_it_was(receipt: OutboxReceipt) -> None:
     assert back.queue_id == (receipt.reply.queue_id if positive and receipt.reply else None)
 
 
-UNUSUAL = (
+UNUSUAL: tuple[dict[str, Any], ...] = (
     {}, {"attempts": 3}, {"elapsed": 2.5}, {"interruptions": 1}, {"error": SMTPError("no")}, {"message_id": None},
     {"reply": Reply(451, ("4.3.0 später",))}, {"tls": TLSInfo("TLSv1.3", "AES", None, True, False)},
     {"carried": {"traceparent": "00-1"}},

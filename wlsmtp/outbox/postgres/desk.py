@@ -188,5 +188,9 @@ def pending_script(source: Source) -> str:
             version = look(connection, source.schema).version
     except psycopg.Error as error:
         why = " ".join(str(error).split())
-        raise _passing(f"The outbox {source.name!r} cannot be used: {why}", "Is the database there?") from error
+        failure = _passing(
+            f"The outbox {source.name!r} cannot be used: {why}", hint_of(error) or "Is the database there?"
+        )
+        failure.is_passing = is_passing(error)
+        raise failure from error
     return script(source.schema, version) if version < len(MIGRATIONS) else ""

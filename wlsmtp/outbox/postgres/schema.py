@@ -81,6 +81,13 @@ _MIGRATE = (
     "s a role that may CREATE, run 'wlsmtp outbox migrate --outbox …'; 'wlsmtp outbox migrate --sql' shows its "
     "statements"
 )
+_PATIENTLY = """
+SET LOCAL statement_timeout = 0;
+SET LOCAL idle_in_transaction_session_timeout = 0;
+SET LOCAL lock_timeout = '5s'
+"""
+"""A large table takes longer than a role may give a statement. Everybody waits behind a migration that waits for a
+lock, such as that of a nightly dump."""
 GRANT = "GRANT this role USAGE on the schema and SELECT, INSERT, UPDATE, DELETE on its tables"
 
 
@@ -163,6 +170,7 @@ def migrate(connection: Connection[Any], schema: str) -> Found:
             connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", (LOCK_CLASS, lock_of(schema)))
             version = look(connection, schema).version
             if version < len(MIGRATIONS):
+                connection.execute(_PATIENTLY.encode())
                 connection.execute(script(schema, version).removeprefix("BEGIN;").removesuffix("COMMIT;\n").encode())
     except errors.InsufficientPrivilege as error:
         failure = _unusable(schema, f"has not the tables of this version, and this role may not make them ({error})")

@@ -100,7 +100,7 @@ class Source:
         try:
             connection = psycopg.connect(self.conninfo, autocommit=True, prepare_threshold=None)
         except psycopg.OperationalError as error:
-            raise Unreachable(str(error)) from error
+            raise Unreachable.of(error) from error
         connection.isolation_level = ISOLATION
         return connection
 
