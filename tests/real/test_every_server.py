@@ -17,7 +17,7 @@ from tests.real import poll
 from tests.real.registry import ENDPOINTS, RunningServers, endpoint_of
 from tests.real.server import DOMAIN, RECIPIENT, SENDER, Endpoint, RealServer
 from tests.worlds import Session, World
-from wlsmtp import Envelope, Receipt, RecipientStatus, RetryPolicy, Status
+from wlsmtp import Envelope, Pipelining, Receipt, RecipientStatus, RetryPolicy, Status
 
 AT_RCPT = ("nouser", "tempfail", "full")
 CODES = {"nouser": 550, "tempfail": 451, "full": 452, "deferdot": 451}
@@ -51,9 +51,9 @@ class Real:
     endpoint: Endpoint
     world: World
 
-    def session(self) -> Session:
+    def session(self, **settings: Any) -> Session:
         """A session that tries each message once."""
-        options = {"retry": RetryPolicy(attempts=1), "timeout": 10, **self.endpoint.options}
+        options = {"retry": RetryPolicy(attempts=1), "timeout": 10, **self.endpoint.options, **settings}
         if self.endpoint.is_lmtp:
             return self.world.from_url(f"lmtp://{self.endpoint.host}:{self.endpoint.port}", **options)
         return self.world.session(self.endpoint.host, self.endpoint.port, **options)
@@ -190,21 +190,31 @@ def test_the_body_of_a_refused_message_gives_no_commands(real: Real, warm: bool)
     assert real.stored().keys().isdisjoint(map(marker_of, forged))
 
 
-@pytest.mark.parametrize("connections", [None, 4], ids=["window", "4 connections"])
-def test_fifty_messages_with_refusals_among_them(real: Real, connections: int | None) -> None:
+@pytest.mark.parametrize(
+    ("pipelining", "connections", "count"),
+    [
+        pytest.param(Pipelining(), {}, 50, id="window"),
+        pytest.param(Pipelining(), {"connections": 4}, 50, id="4 connections"),
+        pytest.param(Pipelining(chunking=False), {}, 20, id="pipelining alone"),
+        pytest.param(Pipelining(enabled=False), {}, 20, id="one by one"),
+    ],
+)
+def test_refusals_in_the_middle_of_many_touch_no_other_message(
+    real: Real, pipelining: Pipelining, connections: dict[str, int], count: int
+) -> None:
     refusals = real.refusals()
     # Two in a row, and one of each kind.
-    names = ["bob"] * 50
-    names[0] = names[20] = names[21] = refusals[0]
+    names = ["bob"] * count
+    names[0] = names[2] = names[3] = refusals[0]
     for number, refusal in enumerate(refusals):
-        names[9 + 5 * number] = refusal
+        names[count // 5 + count // 10 * number] = refusal
     messages = [
         new_message(b"%d\r\n" % number, "sent" if name == "bob" else "refused") for number, name in enumerate(names)
     ]
     items = [(message, Envelope(SENDER, [f"{name}@{DOMAIN}"])) for message, name in zip(messages, names, strict=True)]
-    with real.session() as session:
-        receipts = list(session.send_many(items, **({} if connections is None else {"connections": connections})))
-    assert len(receipts) == 50
+    with real.session(pipelining=pipelining) as session:
+        receipts = list(session.send_many(items, **connections))
+    assert len(receipts) == count
     for receipt, name in zip(receipts, names, strict=True):
         if name == "bob":
             assert receipt.status is Status.SENT, receipt

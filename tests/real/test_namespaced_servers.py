@@ -14,14 +14,14 @@ import pytest
 
 import wlsmtp
 from tests.worlds import Session, World
-from wlsmtp import Envelope, Pipelining, RecipientStatus, RetryPolicy, Status
+from wlsmtp import Envelope, RecipientStatus, RetryPolicy, Status
 from wlsmtp.settings.options import DeliverBy, DeliveryOptions
 
 from . import poll
 from .dovecot_submission_24 import DovecotSubmission24
 from .exim import MAIL_LIMIT, RECIPIENT_LIMIT, EximServer
 from .namespace import HOST
-from .namespaced_servers import SERVERS, what_is_missing
+from .namespaced_servers import what_is_missing
 from .registry import RunningServers, endpoint_of
 from .sendmail import MECHANISMS, SendmailServer
 from .server import DOMAIN, Endpoint, RealServer
@@ -29,12 +29,6 @@ from .server import DOMAIN, Endpoint, RealServer
 NO_RETRY = RetryPolicy(attempts=1)
 SENDER = f"ann@{DOMAIN}"
 BOB = f"bob@{DOMAIN}"
-
-MODES = {
-    "whole messages": Pipelining(),
-    "pipelining alone": Pipelining(chunking=False),
-    "one by one": Pipelining(enabled=False),
-}
 
 
 class Reached:
@@ -83,43 +77,11 @@ def marked(mark: str | None = None) -> tuple[str, bytes]:
     return mark, "\r\n".join(lines).encode()
 
 
-ENDPOINTS = [(make, endpoint) for make in SERVERS for endpoint in make().endpoints]
-EVERY_SERVER = pytest.mark.parametrize(
-    "reached",
-    [pytest.param((make, e.name), id=e.name) for make, e in ENDPOINTS if "TLS" not in e.name],
-    indirect=True,
-)
-
-
 @pytest.fixture
 def reached(request: pytest.FixtureRequest, world: World, real_servers: RunningServers) -> Iterator[Reached]:
     make, name = request.param
     server = real_servers.get(make, what_is_missing)
     yield Reached(server, endpoint_of(server, name), world)
-
-
-@EVERY_SERVER
-@pytest.mark.parametrize("mode", MODES)
-def test_refusals_in_the_middle_of_a_window_touch_no_other_message(mode: str, reached: Reached) -> None:
-    middle = {
-        7: "nouser",
-        8: "rejectdot",
-        20: "rejectdata",
-        21: "tempfail",
-        30: "deferdot",
-        31: "nouser",
-        49: "rejectdot",
-    }
-    refused = {n: f"{part}@{DOMAIN}" for n, part in middle.items() if part in reached.endpoint.refusals}
-    messages = [marked() for _ in range(50)]
-    items = [(text, Envelope(SENDER, [refused.get(n, BOB)])) for n, (_, text) in enumerate(messages)]
-    with reached.session(pipelining=MODES[mode]) as session:
-        receipts = list(session.send_many(items))
-    expected = [Status.ERROR if n in refused else Status.SENT for n in range(50)]
-    wrong = [(n, str(r), str(r.error)) for n, r in enumerate(receipts) if r.status is not expected[n]]
-    assert not wrong
-    reached.expect(mark for n, (mark, _) in enumerate(messages) if n not in refused)
-    assert not reached.copies(mark for n, (mark, _) in enumerate(messages) if n in refused)
 
 
 def exim(title: str) -> pytest.MarkDecorator:
