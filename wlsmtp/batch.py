@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from wlsmtp.errors import ExtensionMissing, MessageError, SMTPError
 from wlsmtp.events import Streamed, log
+from wlsmtp.io.nested import nested
 from wlsmtp.message.mail import Mail
 from wlsmtp.message.merge import MergeRow
 from wlsmtp.receipt import Status
@@ -161,7 +162,7 @@ class Batch:
         deadlines = partial(Deadlines, io, self._config.timeout)
         stream = self._transport.deliver_many(Feed(self), deadlines, self._connections)
         try:
-            async for outcomes in stream:
+            async for outcomes in nested(stream):
                 self._take(outcomes)
                 if ready := self._ready():
                     left_at = io.now()

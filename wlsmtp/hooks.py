@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from wlsmtp.errors import ConfigError, ExtensionMissing, MessageError, Stage
 from wlsmtp.events import log
+from wlsmtp.io.nested import nested
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.merge import MergeRow
 from wlsmtp.message.render import is_one_message
@@ -127,7 +128,7 @@ class Hooks:
     async def after_each(self, stream: AsyncGenerator[list[Receipt], None]) -> AsyncGenerator[list[Receipt], None]:
         """Yield the receipts of a stream, each after ``after_send`` was called with it."""
         async with aclosing(stream):
-            async for receipts in stream:
+            async for receipts in nested(stream):
                 for receipt in receipts:
                     await self.after(receipt)
                 yield receipts

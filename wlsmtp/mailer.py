@@ -14,6 +14,7 @@ from wlsmtp.errors import ConfigError, MessageError, Stage
 from wlsmtp.events import Announcer, opened_for
 from wlsmtp.hooks import HookedItems, Hooks
 from wlsmtp.intake import Intake, Item
+from wlsmtp.io.nested import nested
 from wlsmtp.io.place import Kept
 from wlsmtp.message.defaults import composed
 from wlsmtp.message.envelope import Envelope
@@ -106,7 +107,7 @@ class Mailer:
 
         async def receipts() -> AsyncGenerator[list[Receipt], None]:
             async with aclosing(self.spooler.receipts(*statuses)) as pages:
-                async for page in pages:
+                async for page in nested(pages):
                     yield page
 
         return receipts()

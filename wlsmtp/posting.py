@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ExtensionMissing, MessageError
+from wlsmtp.io.nested import nested
 from wlsmtp.message.mail import Mail
 from wlsmtp.message.merge import Merge
 
@@ -61,7 +62,7 @@ class Posting:
         rest, is_at_hand = iter(items), isinstance(items.rows if isinstance(items, Merge) else items, Collection)
         if is_at_hand and self._within is None:
             async with aclosing(self._ahead(rest)) as lists:
-                async for receipts in lists:
+                async for receipts in nested(lists):
                     yield receipts
         else:
             while together := list(islice(rest, TOGETHER if is_at_hand else 1)):

@@ -12,6 +12,7 @@ from wlsmtp.habits import OF_SESSION, Habits, wrong_block
 from wlsmtp.intake import FieldsAndOptions, Item, SendOptions
 from wlsmtp.io.base import IO
 from wlsmtp.io.blocking import BlockingIO, advance, run
+from wlsmtp.io.nested import nested
 from wlsmtp.mailer import Mailer
 from wlsmtp.message.model import Fields
 from wlsmtp.message.render import Sendable
@@ -481,7 +482,7 @@ class AsyncSMTPSession(_Session):
             reminder.done()
         hold(batches, self._mailer.io.here())
         try:
-            async for receipts in batches:
+            async for receipts in nested(batches):
                 for receipt in receipts:
                     yield receipt
         finally:

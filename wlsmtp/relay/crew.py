@@ -8,6 +8,7 @@ from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
 from wlsmtp.events import nobody_called
+from wlsmtp.io.nested import nested
 from wlsmtp.io.order import Rank
 from wlsmtp.relay.pipeline import Pipeline
 
@@ -49,7 +50,7 @@ class Crew:
         workers = await self._hire()
         if not workers:
             async with aclosing(Pipeline(self._relay, self._mails, self._deadlines).outcomes()) as outcomes:
-                async for ready in outcomes:
+                async for ready in nested(outcomes):
                     yield ready
             return
         most = len(workers) * self._relay.config.pipelining.max_in_flight * 2

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wlsmtp.errors import ConfigError, OutcomeUnknown, SMTPError, Stage
 from wlsmtp.events import log
+from wlsmtp.io.nested import nested
 from wlsmtp.receipt import Outcome, RecipientResult, RecipientStatus
 from wlsmtp.results.reply import Reply
 from wlsmtp.transports.base import Transport, failure, raised
@@ -101,7 +102,7 @@ class _Audited:
                 words = f"{self._transport.name}.deliver_many must be an async generator"
                 raise ConfigError(words, stage=Stage.SETTINGS, hint="Write 'async def' and 'yield [outcome]'")
             try:
-                async for outcomes in stream:
+                async for outcomes in nested(stream):
                     try:
                         together = source.matched(outcomes, self._transport.name)
                     except _Unusable as fault:

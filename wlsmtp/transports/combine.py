@@ -12,6 +12,7 @@ from typing import Self
 
 from wlsmtp.errors import ConfigError, SMTPError, Stage
 from wlsmtp.events import Attempted
+from wlsmtp.io.nested import nested
 from wlsmtp.message.content import Content
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.mail import Mail
@@ -95,7 +96,7 @@ class FailoverTransport(Transport):
             source.was_read = False
             stream = first.transport.deliver_many(source.until_suspected(first), deadlines, connections)
             try:
-                async for outcomes in stream:
+                async for outcomes in nested(stream):
                     mails_done = [source.on_their_way.popleft() for _ in outcomes]
                     for mail, outcome in zip(mails_done, outcomes, strict=True):
                         mail.known = outcome  # if the others are not asked to the end
