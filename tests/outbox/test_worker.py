@@ -364,6 +364,23 @@ class TestAWorkerThatFails:
         assert session.wait(session.receipt(pending.id)).status is Status.SENT
         session.close()
 
+    def test_as_its_event_loop_ends_is_not_followed_by_another_one(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        from wlsmtp import AsyncSMTPSession
+
+        runs: list[object] = []
+
+        async def fails(one: worker.Worker) -> None:
+            runs.append(one)
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(worker.Worker, "_end", fails)
+        transport, outbox = MemoryTransport(), f"sqlite:///{tmp_path}/outbox.db"
+        session = AsyncSMTPSession("localhost", mode="async", outbox=outbox, transport=transport)
+        asyncio.run(session.send(message(), send_at=3600))
+        assert len(runs) == 1 and "begins after" not in caplog.text
+
 
 def test_in_an_event_loop_a_clerk_that_was_interrupted_is_followed_by_another_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -367,8 +367,9 @@ class Spooler:
             raise
 
     async def _run(self, worker: Worker, forget: Callable[[], None], *, once: bool = False) -> None:
+        goes_on = False
         try:
-            await self._let_work(worker, once=once)
+            goes_on = await self._let_work(worker, once=once)
         except BaseException:  # the event loop is ending, and nobody has closed the session
             try:
                 await report_left(self._outbox, is_late=False)
@@ -378,10 +379,11 @@ class Spooler:
         finally:
             forget()
             if worker.lifecycle.move(State.ENDED):
-                await self._after(worker)
+                await self._after(worker, goes_on=goes_on)
 
-    async def _let_work(self, worker: Worker, *, once: bool) -> None:
-        """Let it work to its end. After a failure it stays for a pause, so that the next one does not fail at once."""
+    async def _let_work(self, worker: Worker, *, once: bool) -> bool:
+        """Let it work to its end; return whether another one may follow. After a failure it stays for a pause, so that
+        the next one does not fail at once."""
         began = self._io.now()
         try:
             if self._is_transport_closed and worker.state is State.NEW:
@@ -391,20 +393,23 @@ class Spooler:
             await worker.run(once=once)
             self._failures = 0
         except Exception as failure:
+            if once or worker.is_dismissed:
+                log.exception("the worker of the outbox failed; the next message starts another one")
+                return False
             self._failures = 1 if self._io.now() - began > LONGEST_FAILURE_PAUSE else self._failures + 1
             pause = min(FAILURE_PAUSE * 2.0 ** min(self._failures - 1, 100), LONGEST_FAILURE_PAUSE)
             words = "the worker of the outbox failed (%s); the next one begins after %g s"
             log.error(words, type(failure).__name__, pause, exc_info=self._failures == 1)
-            if not once:
-                with suppress(Exception):  # of a signal handler
-                    await worker.sit_out(pause)
+            with suppress(Exception):  # of a signal handler
+                await worker.sit_out(pause)
+        return True
 
-    async def _after(self, worker: Worker) -> None:
+    async def _after(self, worker: Worker, *, goes_on: bool) -> None:
         """Handle the end of a worker: notify those who wait for it, and continue with what it did not do."""
         async with self._progress:
             self._progress.notify_all()
         if self._phase is not Phase.CLOSED:
-            if worker.has_missed_calls:
+            if goes_on and worker.has_missed_calls:
                 await self._call_worker_if_any()
         elif self._is_closed_by_worker:
             await self._let_go(self._deadlines(self._close_timeout))

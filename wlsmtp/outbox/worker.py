@@ -110,8 +110,8 @@ class Worker:
         self._answered = 0
         """Number of notifications after which the outbox was checked."""
         self._is_in_round = False
-        self._is_stopped = False
-        """True if ``stop`` was called."""
+        self.is_dismissed = False
+        """True if ``stop`` was called, or its event loop is ending."""
         self.caller: Hashable = None
         """The thread or task in which it runs."""
 
@@ -151,7 +151,7 @@ class Worker:
     async def stop(self) -> None:
         """Let it end once everything that it is sending has an outcome."""
         async with self._changed:
-            self._is_stopped = True
+            self.is_dismissed = True
             self.lifecycle.move(State.STOPPING)
             self._changed.notify_all()
 
@@ -162,7 +162,7 @@ class Worker:
         self._is_in_round = False
         async with self._changed:
             self._calls += 1
-            while not self._is_stopped and self.is_paused:
+            while not self.is_dismissed and self.is_paused:
                 with suppress(TimeoutError):
                     await self._changed.wait(self._paused_until)
 
@@ -178,6 +178,9 @@ class Worker:
             await self._run_round()
             while not once and await self._has_more_to_do():
                 await self._run_round()
+        except BaseException as failure:  # what fails below may hide it
+            self.is_dismissed = self.is_dismissed or not isinstance(failure, Exception)
+            raise
         finally:
             try:
                 self._owe()
@@ -479,8 +482,7 @@ class Worker:
 
     async def _give_back(self) -> None:
         """Return what was claimed and never tried, unchanged."""
-        claimed = self._leased.claimed
-        if claimed:
+        if claimed := self._leased.claimed:
             untried = [entry.waits_until(entry.due or 0.0, entry.receipt, entry.waiting, 0.0) for entry in claimed]
             await self._outbox.settle(self._owner, untried)
             claimed.clear()
