@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from typing import Any
 
 import pytest
 
 from tests.worlds import World
+from wlsmtp import MemoryTransport, Message, OutboxError, SMTPSession
 from wlsmtp.io.aio import AsyncioIO
 from wlsmtp.io.base import IO
 from wlsmtp.io.blocking import BlockingIO, run
+from wlsmtp.io.exit_hooks import _Works
 from wlsmtp.io.order import Rank
+from wlsmtp.io.place import Kept, this_process
 
 
 def play(world: World, function: Any) -> Any:
@@ -162,3 +166,29 @@ class TestOffload:
             assert ended.is_set()
 
         asyncio.run(core())
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="these versions end no thread before its first step")
+def test_a_thread_that_is_ended_before_its_first_step_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by ``PyThreadState_SetAsyncExc`` for the thread that starts it."""
+    left = ["wlsmtp-exit", "wlsmtp-outbox", "wlsmtp-outbox-leases"]
+    bootstrap: Any = threading.Thread._bootstrap  # type: ignore[attr-defined]
+
+    def ended(thread: threading.Thread) -> None:
+        if thread.name in left:
+            left.remove(thread.name)
+        else:
+            bootstrap(thread)
+
+    monkeypatch.setattr("wlsmtp.io.thread.START_TIMEOUT", 0.05)
+    monkeypatch.setattr("wlsmtp.io.exit_hooks.exit_hooks._kept", Kept(this_process, lambda _: _Works()))
+    monkeypatch.setattr(threading.Thread, "_bootstrap", ended)
+    transport = MemoryTransport()
+    session = SMTPSession("localhost", mode="async", transport=transport)
+    message = Message("ann@example.com", "bob@example.org", text="Hello")
+    for _ in ("the exit thread", "the worker"):
+        with pytest.raises(OutboxError, match="No thread can be started"):
+            session.send(message)
+    session.send(message)
+    session.close()
+    assert len(transport.messages) == 1 and not left

@@ -14,7 +14,7 @@ from errno import EAGAIN
 from functools import partial
 from typing import TypeVar
 
-from wlsmtp.io.thread import check_threads
+from wlsmtp.io.thread import start_thread
 
 T = TypeVar("T")
 
@@ -39,8 +39,7 @@ def start_aside(function: Callable[[], T]) -> Future[T]:
     future: Future[T] = Future()
     work = partial(_work, partial(copy_context().run, function), future)
     try:
-        check_threads()
-        threading.Thread(target=work, name="wlsmtp-aside", daemon=True).start()
+        start_thread(threading.Thread(target=work, name="wlsmtp-aside", daemon=True))
     except RuntimeError as error:  # too many threads, or the interpreter is shutting down
         raise OSError(EAGAIN, str(error)) from error
     return future

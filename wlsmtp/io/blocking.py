@@ -26,7 +26,7 @@ from wlsmtp.io.order import CheckedMutex, Rank, order
 from wlsmtp.io.place import Place
 from wlsmtp.io.readiness import Readable, wait_until_ready, yield_processor
 from wlsmtp.io.sockets import Connecting, check_injected, tune
-from wlsmtp.io.thread import check_threads
+from wlsmtp.io.thread import start_thread
 from wlsmtp.io.tls import keep_session, secure
 from wlsmtp.results.secured import TLSInfo
 from wlsmtp.settings.network import Network, Proxy
@@ -346,8 +346,7 @@ class BlockingTask(Generic[T]):
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._play, name=name, daemon=True)
         try:
-            check_threads()
-            self._thread.start()
+            start_thread(self._thread)
         except (RuntimeError, KeyError) as error:
             if error.__context__ is not None:  # threading's own, which fails on what an interrupt left half done
                 raise error.__context__ from None

@@ -16,7 +16,7 @@ from contextlib import suppress
 
 from wlsmtp.errors import SMTPError
 from wlsmtp.io.place import Kept, this_process
-from wlsmtp.io.thread import check_threads
+from wlsmtp.io.thread import start_thread
 
 
 class ExitHooks:
@@ -48,8 +48,7 @@ class _Works:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = _ExitThread(target=self._wait, name="wlsmtp-exit", daemon=False)
                 try:
-                    check_threads()
-                    self._thread.start()
+                    start_thread(self._thread)
                 except RuntimeError as error:
                     if not threading.main_thread().is_alive():  # the program is ending, and starts no thread any more
                         if not self._is_registered:

@@ -13,11 +13,28 @@ from wlsmtp.io.place import Kept, this_process
 ThreadLocal = local
 
 
-def check_threads() -> None:
-    """Raise ``RuntimeError`` if the interpreter is being torn down, as by ``__del__`` at its end: the start of a thread
-    would wait for ever, as no other thread runs any more. Newer versions say so themselves."""
+START_TIMEOUT = 10.0
+"""Seconds to wait for the first step of a thread."""
+
+
+class _Started(threading.Event):
+    """What ``Thread.start`` waits for, with a time limit: in Python 3.11 an exception that was set for a thread, as the
+    time limits of Dramatiq are, may end the thread that it is just starting, and ``start`` would wait for ever."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return super().wait(START_TIMEOUT if timeout is None else timeout)
+
+
+def start_thread(thread: threading.Thread) -> None:
+    """Start a thread. Raises ``RuntimeError`` if that is impossible, also while the interpreter is being torn down, as
+    by ``__del__`` at its end: no other thread runs then, and older versions would wait for it for ever."""
     if sys.is_finalizing():
         raise RuntimeError("can't start a new thread at the end of the interpreter")
+    if sys.version_info < (3, 12):
+        thread._started = _Started()  # type: ignore[attr-defined]
+    thread.start()
+    if thread.ident is None:
+        raise RuntimeError("the new thread was ended before its first step")
 
 
 class Lock:
@@ -49,4 +66,4 @@ class Lock:
             order.leave(threading.get_ident(), self._rank)
 
 
-__all__ = ["Lock", "ThreadLocal", "check_threads"]
+__all__ = ["Lock", "ThreadLocal", "start_thread"]
