@@ -21,12 +21,16 @@ from wlsmtp.habits import (
     OF_ENVELOPE,
     OF_ERROR,
     OF_FIELDS,
+    OF_INBOX,
+    OF_INBOX_MAIL,
     OF_MESSAGE,
     OF_OTHER_FIELDS,
     OF_PACKAGE,
     OF_RECEIPT,
     OF_SESSION,
 )
+from wlsmtp.inbox import Inbox
+from wlsmtp.inbox.store import Store
 from wlsmtp.message.model import ALL_FIELDS, FIELDS
 from wlsmtp.settings.config import SessionConfig
 from wlsmtp.transports import MemoryTransport
@@ -82,6 +86,17 @@ def test_what_an_attachment_is_asked_to_be_elsewhere_is_told() -> None:
             Attachment(b"x", "x.txt", **{name: "y"})  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="'nme'; there are content, path, filename"):
         Attachment(b"x", nme="x.txt")  # type: ignore[arg-type]
+
+
+def test_what_an_inbox_and_its_mail_are_asked_elsewhere_is_told() -> None:
+    inbox = Inbox(store=Store())
+    with SMTPSession(transport=inbox.transport) as session:
+        session.send(LETTER)
+    for thing, table in ((inbox, OF_INBOX), (inbox.messages[0], OF_INBOX_MAIL)):
+        for name, advice in table.items():
+            assert not hasattr(thing, name), name
+            with pytest.raises(AttributeError, match=f"'{type(thing).__name__}'.*{name}.*: {re.escape(advice)}"):
+                getattr(thing, name)
 
 
 def test_the_wrong_kind_of_with_is_told() -> None:

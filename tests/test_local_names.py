@@ -114,6 +114,16 @@ def test_over_smtp_it_is_refused_before_a_server_is_asked(world: World, mode: An
         assert session.wait(receipts[0]) and [receipt.status for receipt in receipts[1:]] == ["error", "error"]
 
 
+@pytest.mark.parametrize("reply_to", ["zoe", ("Zoë", "zoe"), ["ann@example.com", "zoe"]])
+def test_a_reply_to_a_name_reaches_nobody_elsewhere(world: World, reply_to: Any) -> None:
+    with SMTPServer() as server, world.session(server.host, server.port) as session:
+        letter = Message("ann@example.com", "bob@example.org", reply_to=reply_to, text="x")
+        with pytest.raises(MessageError, match=r"^reply_to: 'zoe' is not an email address"):
+            session.send(letter)
+    with world.session(transport=MemoryTransport()) as session:
+        assert session.send(letter)
+
+
 def test_a_name_is_refused_where_only_a_whole_address_makes_sense(world: World) -> None:
     with pytest.raises(ConfigError, match="sender: 'root' is not an email address"):
         world.session("smtp.example.com", sender="root")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 import socket
 import threading
@@ -328,6 +329,11 @@ class TestSecurity:
             with session_to(world, server, security=security, tls=tls, **login) as session:
                 info = session.verify()
                 assert info.username == "ann" and info.tls.protocol.startswith("TLSv1.")
+                plain = json.loads(json.dumps(info.as_dict()))
+                assert (
+                    plain["extensions"]["AUTH"] == [mechanism] and plain["tls"]["fingerprint"] == info.tls.fingerprint
+                )
+                assert copy.deepcopy(info) == pickle.loads(pickle.dumps(info)) == info
                 session.send(message())
         assert server.messages[0].username == "ann" and server.messages[0].tls
 

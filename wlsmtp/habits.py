@@ -186,6 +186,29 @@ OF_OTHER_FIELDS = _words({
 })  # fmt: skip
 """The same for what is not a field here, with what to do."""
 
+OF_INBOX = _words({
+    "port host hostname address server smtp_url smtp_port": "use url, as in SMTPSession.from_url(inbox.url)",
+    "last latest last_message newest first get_latest": "use messages[-1], or wait_for(to=…)",
+    "wait wait_for_message wait_for_messages wait_for_mail expect get": "use wait_for(to=…, subject=…, timeout=…)",
+    "mails emails mail mailbox received outbox count": "use messages",
+    "reset flush delete delete_all purge empty": "use clear()",
+    "page web http_url": "use web_url",
+    "start run": "use listen() for SMTP, serve() for the page",
+    "stop quit shutdown": "use close(), or a with block",
+})  # fmt: skip
+"""The same for an ``Inbox``."""
+
+OF_INBOX_MAIL = _words({
+    "headers cc bcc date message_id reply_to from_ from_email to_addrs": "use header('Cc'), email or recipients",
+    "body content plain payload text_content": "use text or html",
+    "as_bytes source data as_string": "use raw",
+    "code otp": "use codes",
+    "link urls": "use links",
+    "message": "use email",
+    "files": "use attachments",
+})  # fmt: skip
+"""The same for a ``Mail`` of an inbox."""
+
 OF_ENVELOPE = _words({
     "to_addrs to_addr to_emails recipient_list recipient receivers": "recipients",
     "from_addr from_address from_email mail_from": "sender",

@@ -16,6 +16,7 @@ from wlsmtp.message.model import Fields, Message
 from wlsmtp.message.read import raw_content
 from wlsmtp.message.render import Sendable, content_of, envelope_of
 from wlsmtp.message.sign import signed, signers_of, to_be_stored
+from wlsmtp.message.values import with_domains
 from wlsmtp.settings.config import Mode
 from wlsmtp.settings.options import DeliveryOptions, When
 from wlsmtp.wire.extensions import Capabilities
@@ -89,6 +90,8 @@ class Intake:
                 raise item.refusal(error) from error
         message, envelope = self.in_two(item)
         envelope = self.asking(envelope, options)
+        if isinstance(message, Message) and message.reply_to and not self._transport.serves_local_names:
+            _check_reply_to(message)
         content = content_of(message)
         if self._signers or content.is_sealed:
             content = self.signed(content) if not self._is_stored else to_be_stored(content, self._signers)
@@ -139,6 +142,14 @@ class Intake:
             hint = "Add one, as in root@example.com, or give the session local_names=True if the server adds its own"
             raise MessageError(words, stage=Stage.MESSAGE, hint=hint)
         return envelope
+
+
+def _check_reply_to(message: Message) -> None:
+    """Refuse a reply address without a domain, which means somebody else to each recipient."""
+    try:
+        with_domains(message.reply_to)
+    except MessageError as error:
+        raise MessageError(f"reply_to: {error.message}", stage=Stage.MESSAGE, hint=error.hint) from None
 
 
 def _not_a_pair() -> MessageError:

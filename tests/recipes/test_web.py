@@ -49,6 +49,53 @@ def test_starlette_answers_with_the_receipt(mail_server: MailServer, tmp_path: P
     assert mail_server.messages[0].email.get_content().rstrip() == "Hello"
 
 
+def test_fastapi_sends_in_a_task_and_says_whether_the_server_is_there(mail_server: MailServer, tmp_path: Path) -> None:
+    with started(unpack("fastapi", tmp_path), *UVICORN, "tasks:app", port=mail_server.port, **ONCE) as web:
+        at = lines_until(AT, output(web))[1]
+        code, text = ask(f"{at}/health")
+        assert code == 200 and "PIPELINING" in json.loads(text)["extensions"]
+        assert ask(f"{at}/users/bob@", b"")[0] == 422
+        assert ask(f"{at}/users/bob@example.org", b"")[0] == 202
+        assert mail_server.wait_for_messages(1)[0].recipients == ("bob@example.org",)
+        mail_server.close()
+        assert ask(f"{at}/users/bob@example.org", b"")[0] == 202
+        lines_until("not sent: .* could not be reached", output(web))
+        assert ask(f"{at}/health")[0] == 503
+
+
+CONTACT_FORM = """
+import app
+client = app.app.test_client()
+def post(name, email):
+    return client.post("/contact", data={"name": name, "email": email, "text": "Hello"}).status_code
+good = "Zoë", "Doe, Zoë", 'Z. "O" E.', "eve@example.net", "Zoë <eve@example.net>, x", ""
+print([post(name, "zoe@example.org") for name in good])
+evil = [("Z\\r\\nBcc: eve@example.net", "zoe@example.org"), ("Z\\nBcc: eve@example.net", "zoe@example.org")]
+more = "\\r\\nBcc: eve@example.net", ", eve@example.net", "\\0", ">,<eve@example.net"
+evil += [("Z", f"zoe@example.org{each}") for each in more]
+evil += [("Z", "Eve <eve@example.net>, Zoe <zoe@example.org>"), ("Z", ""), ("Z", "zoe")]
+print([post(*each) for each in evil])
+input()
+print(post("Zoë", "zoe@example.org"))
+"""
+
+
+def test_a_contact_form_mails_its_owner_and_nobody_else(mail_server: MailServer, tmp_path: Path) -> None:
+    with started(unpack("contact-form", tmp_path), "-c", CONTACT_FORM, port=mail_server.port, **ONCE) as web:
+        lines_until(re.escape(str([200] * 6)), output(web))
+        lines_until(re.escape(str([422] * 9)), output(web))
+        mail_server.close()
+        assert web.stdin is not None
+        web.stdin.write("\n")
+        web.stdin.flush()
+        lines_until("503", output(web))
+    found = mail_server.messages
+    assert {message.recipients for message in found} == {("office@example.com",)} and len(found) == 6
+    replies = [message.email["Reply-To"].addresses for message in found]
+    assert {box.addr_spec for boxes in replies for box in boxes} == {"zoe@example.org"}
+    assert [boxes[0].display_name for boxes in replies][1] == "Doe, Zoë"
+
+
 FLASK = """
 import app
 client = app.app.test_client()
@@ -57,6 +104,9 @@ for _ in "up", "down":
     print([(answer.status_code, answer.get_json().get("status") or answer.get_json()["error"]) for answer in answers])
     input()
 """
+FACTORY = "import factory, os\n" + FLASK.replace(
+    "import app\nclient = app.app", "client = factory.create_app(os.environ['WLSMTP_URL'] + '?retry.attempts=1')"
+)
 QUART = """
 import asyncio, quart_app
 async def main():
@@ -95,8 +145,8 @@ urlpatterns = [path("async", views.contact), path("blocking", views.blocking_con
 
 @pytest.mark.parametrize(
     ("page", "program", "requests", "connections"),
-    [("flask", FLASK, 2, 1), ("flask", QUART, 2, 1), ("django-views", DJANGO, 3, 2)],
-    ids=["flask", "quart", "django"],
+    [("flask", FLASK, 2, 1), ("flask", FACTORY, 2, 1), ("flask", QUART, 2, 1), ("django-views", DJANGO, 3, 2)],
+    ids=["flask", "factory", "quart", "django"],
 )
 def test_an_application_of_one_process(
     page: str, program: str, requests: int, connections: int, mail_server: MailServer, tmp_path: Path

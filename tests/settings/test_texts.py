@@ -350,6 +350,11 @@ def test_a_setting_stands_once_in_a_url(url: str, name: str) -> None:
 
 def test_a_dkim_key_without_the_lines_of_pem_is_not_shown() -> None:
     key = "MIICXQIBAAKBgQDwIRP/UC3SBsEmGqZ9ZJW3/DkMoGeLnQg1fWn7/zYt" * 4
-    with pytest.raises(ConfigError, match="it is not PEM") as caught:
-        SMTPSession("smtp.example.com", dkim=DKIM("example.com", "s1", key=key))
-    assert key not in str(caught.value) and key not in repr(caught.value)
+    for text in (key, f"{key[:60]}\n{key[60:]}", "example.com\n" + key):
+        with pytest.raises(ConfigError, match=r"key: is neither a (whole key|path) nor PEM") as caught:
+            DKIM("example.com", "s1", key=text)
+        assert "MIIC" not in str(caught.value) and "MIIC" not in repr(caught.value)
+    with pytest.raises(ConfigError, match=r"'MAIL/.*' cannot be read \(No such file"):
+        SMTPSession("smtp.example.com", dkim=DKIM("example.com", "s1", key="./MAIL/keys/example/com/selector/one/x"))
+    with pytest.raises(TypeError, match="the key is a keyword"):
+        DKIM("example.com", "s1", "key.pem")  # type: ignore[arg-type]

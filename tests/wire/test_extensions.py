@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import pickle
+from dataclasses import asdict
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wlsmtp import Reply
-from wlsmtp.wire.extensions import parse_ehlo
+from wlsmtp.wire.extensions import Capabilities, parse_ehlo
 
 POSTFIX = ("mail.example.com", "PIPELINING", "SIZE 10240000", "VRFY", "ETRN", "STARTTLS", "AUTH PLAIN LOGIN",
            "AUTH=PLAIN LOGIN", "ENHANCEDSTATUSCODES", "8BITMIME", "DSN", "SMTPUTF8", "CHUNKING")  # fmt: skip
@@ -59,6 +64,17 @@ def test_an_answer_of_one_line_offers_nothing(lines: tuple[str, ...]) -> None:
 def test_what_a_server_offers_cannot_be_changed() -> None:
     with pytest.raises(TypeError):
         parse_ehlo(Reply(250, POSTFIX)).extensions["AUTH"] = ()  # type: ignore[index]
+    with pytest.raises(TypeError):
+        Capabilities().extensions.update({})  # type: ignore[attr-defined]
+
+
+def test_what_a_server_offers_can_be_copied_and_written() -> None:
+    found = parse_ehlo(Reply(250, POSTFIX))
+    for other in (copy.deepcopy(found), pickle.loads(pickle.dumps(found)), Capabilities(**asdict(found))):
+        assert other == found
+        with pytest.raises(TypeError):
+            del other.extensions["SIZE"]  # type: ignore[union-attr]
+    assert json.loads(json.dumps(asdict(found)))["extensions"]["SIZE"] == [str(found.size_limit)]
 
 
 def test_both_forms_of_auth_count_once() -> None:

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from wlsmtp.errors import ConfigError, MessageError, Stage
+from wlsmtp.habits import OF_INBOX, Habits
 from wlsmtp.inbox.events import Events
 from wlsmtp.inbox.faults import Faults
 from wlsmtp.inbox.mail import Mail
@@ -30,7 +31,7 @@ LOOK = 0.05
 _EXTRA = 'the web page needs: pip install "wlsmtp[inbox]"'
 
 
-class Inbox:
+class Inbox(Habits):
     """Receives mail while you develop, and shows it in a browser. A context manager.
 
     ``path`` is an SQLite file that outlives the program and may be shared by processes. Without it the mail is in
@@ -44,6 +45,8 @@ class Inbox:
 
     Raises ``ConfigError`` for settings that cannot work.
     """
+
+    _elsewhere = OF_INBOX
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ from functools import cached_property
 from html import escape
 from pathlib import Path
 
+from wlsmtp.habits import OF_INBOX_MAIL, Habits
 from wlsmtp.inbox import html as showing
 from wlsmtp.inbox.fields import Reading, read
 from wlsmtp.inbox.mime import Part
@@ -38,8 +39,10 @@ class Attachment:
     content_id: str = ""
 
 
-class Mail:
+class Mail(Habits):
     """A message that the inbox has received. What it says is read when it is asked for."""
+
+    _elsewhere = OF_INBOX_MAIL
 
     def __init__(self, store: Store, entry: Entry) -> None:
         self._store = store

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypedDict, Unpack
+from typing import Annotated, Any, Never, TypedDict, Unpack
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -14,8 +15,8 @@ from wlsmtp.settings.validation import Settings
 from wlsmtp.wire.address import parse_address
 
 _PEM = "-----BEGIN "
-_BARE_KEY = re.compile(r"[A-Za-z0-9+/=\s]{40,}")
-"""A key without the first and the last line of PEM, which is a secret."""
+_BARE_KEY = re.compile(r"\s*M[A-P][A-Za-z0-9+/=\s]{40,}")
+"""Base64 of a SEQUENCE: a key without the first and the last line of PEM, which is a secret."""
 _SELECTOR = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?)*")
 _FIELD_NAME = re.compile(r"[!-9<-~]{1,76}")  # RFC 5322 without the semicolon, which ends a tag
 _NEVER = frozenset({"return-path", "received", "bcc", "dkim-signature", "authentication-results"})
@@ -26,7 +27,8 @@ class DKIMKeywords(TypedDict, total=False):
     """The keywords of ``DKIM`` after domain and selector."""
 
     key: str | Path | bytes | SecretStr
-    """The private key, RSA or Ed25519, not encrypted: the path of a PEM file, or the PEM itself."""
+    """The private key, RSA or Ed25519, not encrypted: the path of a PEM file, or the PEM itself, also without its first
+    and last line."""
     headers: Iterable[str]
     """Names of further header fields to sign, beside those that are always signed."""
     expires_after: int | None
@@ -54,11 +56,15 @@ class DKIM(Settings):
     _keywords = (DKIMKeywords,)
 
     def __init__(
-        self, domain: str | None = None, selector: str | None = None, **settings: Unpack[DKIMKeywords]
+        self, domain: str | None = None, selector: str | None = None, *more: Never, **settings: Unpack[DKIMKeywords]
     ) -> None:
+        if more:
+            raise TypeError("DKIM(domain, selector, key=…): the key is a keyword")
         given: dict[str, Any] = {"domain": domain, "selector": selector, **settings}
-        if "key" in given:
-            given["key"] = _pem_or_path(given["key"])
+        if isinstance(key := given.get("key"), SecretStr):
+            given["key"] = SecretStr(key.get_secret_value().strip())
+        elif isinstance(key, str | bytes):
+            given["key"] = key.strip()  # a line end at the end of PEM means nothing
         super().__init__(**{name: value for name, value in given.items() if value is not None})
 
     @field_validator("domain")
@@ -98,9 +104,7 @@ class DKIM(Settings):
         try:
             return self.key.read_bytes()
         except OSError as error:
-            path = str(self.key)
-            shown = "it is not PEM (-----BEGIN …), and" if _BARE_KEY.fullmatch(path) else repr(path)
-            words = f"dkim.key: {shown} cannot be read ({error.strerror or type(error).__name__})"
+            words = f"dkim.key: {str(self.key)!r} cannot be read ({error.strerror or type(error).__name__})"
             raise ConfigError(words, stage=Stage.SETTINGS) from None
 
 
@@ -124,4 +128,24 @@ def _pem_or_path(value: object) -> object:
         value = value.decode("ascii", "replace")
     if not isinstance(value, str):
         return value
-    return SecretStr(value.strip()) if _PEM in value else Path(value)
+    if _PEM in value:  # in a variable of the environment, line ends are often written as \n
+        return SecretStr(value.replace("\\r", "").replace("\\n", "\n").strip())
+    if _BARE_KEY.fullmatch(value):
+        return SecretStr(_with_pem_lines(value))
+    if "\n" in value.strip():
+        raise ValueError("is neither a path nor PEM, which begins with -----BEGIN PRIVATE KEY-----")
+    return Path(value)
+
+
+def _with_pem_lines(text: str) -> str:
+    """Return a private key in base64 with its first and last line. Raises ``ValueError`` if it is not whole."""
+    try:
+        der = b64decode("".join(text.split()), validate=True)
+    except ValueError:
+        der = b""
+    size = int.from_bytes(der[2:4], "big") + 4 if der[1:2] == b"\x82" else sum(der[1:2]) + 2  # X.690 §8.1.3
+    body = der[4:8] if der[1:2] == b"\x82" else der[2:6]
+    if size != len(der) or not body.startswith(b"\x02\x01"):
+        raise ValueError("is neither a whole key nor PEM (-----BEGIN …); if it is a path, write ./ before it")
+    kind = "RSA PRIVATE KEY" if body[3:] == b"\x02" else "PRIVATE KEY"  # RFC 8017 §A.1.2, RFC 5958 §2
+    return f"{_PEM}{kind}-----\n{b64encode(der).decode()}\n-----END {kind}-----"

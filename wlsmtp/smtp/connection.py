@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from enum import auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wlsmtp.errors import CommandRefused, ProtocolError, SMTPError, Stage
 from wlsmtp.lifecycle import Lifecycle, QuickEnum
@@ -52,6 +52,17 @@ class ServerInfo:
     capabilities: Capabilities
     mechanism: str | None = None
     """The SASL mechanism that authenticated the user; None without authentication."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all of it as plain values for JSON, as ``Receipt.as_dict`` does; the octets of the certificate are
+        left out."""
+        from wlsmtp.results.plain import tls_as_dict
+
+        extensions = {keyword: list(words) for keyword, words in self.capabilities.extensions.items()}
+        return {
+            "server": self.server, "name": self.name, "tls": tls_as_dict(self.tls), "username": self.username,
+            "mechanism": self.mechanism, "extensions": extensions,
+        }  # fmt: skip
 
 
 class ConnectionState(QuickEnum):

@@ -8,8 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from wlsmtp.results.reply import Reply
@@ -17,6 +16,21 @@ if TYPE_CHECKING:
 
 _DECLARED = re.compile(r"[1-9][0-9]{0,5}")
 """The value of a limit (RFC 9422 §3)."""
+
+
+class _Fixed(dict[str, tuple[str, ...]]):
+    """A mapping that cannot be changed, and that ``pickle``, ``copy``, ``asdict`` and ``json`` take, unlike a
+    ``MappingProxyType``."""
+
+    if not TYPE_CHECKING:
+
+        def _refuse(self, *_: object, **__: object) -> NoReturn:
+            raise TypeError("what a server offers cannot be changed")
+
+        __setitem__ = __delitem__ = __ior__ = update = setdefault = pop = popitem = clear = _refuse
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Fixed, (dict(self),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +42,7 @@ class Capabilities:
 
     name: str = ""
     """The name by which the server introduced itself."""
-    extensions: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    extensions: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _Fixed())
 
     def __contains__(self, keyword: object) -> bool:
         return isinstance(keyword, str) and keyword.upper() in self.extensions
@@ -41,7 +55,7 @@ class Capabilities:
         if keyword not in self:
             return self
         rest = {name: words for name, words in self.extensions.items() if name != keyword}
-        return Capabilities(self.name, MappingProxyType(rest))
+        return Capabilities(self.name, _Fixed(rest))
 
     @property
     def size_limit(self) -> int | None:
@@ -81,4 +95,4 @@ def parse_ehlo(reply: Reply) -> Capabilities:
             words = list(dict.fromkeys([*known, *(word.upper() for word in words if word)]))
         if keyword:
             extensions[keyword] = tuple(words)
-    return Capabilities(name=(reply.lines[0].split() or [""])[0], extensions=MappingProxyType(extensions))
+    return Capabilities(name=(reply.lines[0].split() or [""])[0], extensions=_Fixed(extensions))

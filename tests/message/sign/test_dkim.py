@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from pydantic import SecretStr
 
 from tests.message.sign.keys import DOMAIN, both, key, pem, tags, verified
@@ -54,6 +55,19 @@ def test_a_session_signs_all_that_it_sends(world: World, message: object) -> Non
         assert session.send(message)
         assert [receipt.status.value for receipt in session.send_all([message, message])] == ["sent", "sent"]
     assert [verified(one.content) for one in server.messages] == [["rsa"]] * 3
+
+
+@pytest.mark.parametrize("kind", ["rsa", "ed", "openssl genrsa"])
+def test_a_key_may_come_from_a_variable_that_has_it_in_one_line(kind: str) -> None:
+    text = pem(kind.partition(" ")[0] if kind != "openssl genrsa" else "rsa")
+    if kind == "openssl genrsa":  # RFC 8017, as old keys of RSA are
+        private = load_pem_private_key(text.encode(), None)
+        text = private.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+    bare = "".join(text.strip().splitlines()[1:-1])
+    for written in (text.replace("\n", "\\n"), text.replace("\n", "\\r\\n"), bare, f" {bare}\n"):
+        made = DKIM(DOMAIN, "ed" if kind == "ed" else "rsa", key=written)
+        assert bare[:20] not in repr(made)
+        assert verified(LETTER.but(dkim=made).as_bytes()) == [made.selector]
 
 
 def test_two_keys_sign_in_one_pass(world: World) -> None:
