@@ -13,12 +13,13 @@ from wlsmtp.results.accepted import accepted_receipt
 from wlsmtp.results.statistics import Statistics
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from wlsmtp.message.content import Content
     from wlsmtp.receipt import Outcome
     from wlsmtp.transports.base import Context, Transport
 
 _COUNTED = {
-    Status.SENT: "sent",
     Status.PARTIAL: "partial",
     Status.ERROR: "failed",
     Status.UNKNOWN: "unknown",
@@ -32,20 +33,17 @@ class Accounts:
     def __init__(self, context: Context, transport: Transport) -> None:
         self._announce = context.announce
         self._transport = transport
-        self._session = uuid.uuid4().hex[:16]
-        self._numbers = itertools.count(1)
-        self._counts: dict[str, int] = dict.fromkeys(("sent", "partial", "failed", "unknown", "retries"), 0)
+        self.session: str = uuid.uuid4().hex[:16]
+        """With this each receipt's ``id`` begins; one of ``numbers`` follows."""
+        self.numbers: Iterator[int] = itertools.count(1)
+        self.sent: int = 0
+        """Number of messages that all their recipients got."""
+        self._counts: dict[str, int] = dict.fromkeys(("partial", "failed", "unknown", "retries"), 0)
 
     @property
     def is_silent(self) -> bool:
         """True if nobody listens to what is reported about a message that was sent."""
         return not self._announce.wants_successes
-
-    def receipt_of_accepted(self, outcome: Outcome, content: Content, elapsed: float) -> Receipt:
-        """Return the receipt for a message that was accepted at the first attempt, after counting it. The caller has
-        asked ``is_silent``."""
-        self._counts["sent"] += 1
-        return accepted_receipt(outcome, self._session, next(self._numbers), content.message_id, elapsed)
 
     def receipt_for(
         self, outcome: Outcome, content: Content, attempts: int, elapsed: float, *, is_streamed: bool = False
@@ -53,12 +51,13 @@ class Accounts:
         """Return the receipt for a message that was sent at once, after counting and reporting it. ``elapsed`` is the
         time in seconds that it took."""
         if attempts == 1 and outcome.error is None and self.is_silent:
-            return self.receipt_of_accepted(outcome, content, elapsed)
+            self.sent += 1
+            return accepted_receipt(outcome, self.session, next(self.numbers), content.message_id, elapsed)
         error, status = outcome.error, _SENT
         if error is not None:
             status = overall_status(outcome.recipients)
         receipt = Receipt(
-            f"{self._session}{next(self._numbers):08x}",
+            f"{self.session}{next(self.numbers):08x}",
             status,
             outcome.recipients,
             outcome.reply,
@@ -77,7 +76,7 @@ class Accounts:
 
     def not_a_message(self, error: SMTPError, *, is_streamed: bool = False) -> Receipt:
         """Return the receipt for an item that is not a valid message, after counting and reporting it."""
-        id = f"{self._session}{next(self._numbers):08x}"
+        id = f"{self.session}{next(self.numbers):08x}"
         error.receipt = receipt = Receipt(id, Status.ERROR, (), error=error)
         self._report(receipt, 0.0, is_streamed)
         return receipt
@@ -91,8 +90,9 @@ class Accounts:
         """Return the current counts."""
         pool = self._transport.statistics
         if pool is None:
-            return Statistics(**self._counts)
+            return Statistics(sent=self.sent, **self._counts)
         return Statistics(
+            sent=self.sent,
             **self._counts,
             connections_opened=pool.opened,
             connections_resumed=pool.resumed,
@@ -103,7 +103,10 @@ class Accounts:
         )
 
     def _report(self, receipt: Receipt, seconds: float, is_streamed: bool = False) -> None:
-        self._counts[_COUNTED[receipt.status]] += 1
+        if receipt.status is _SENT:
+            self.sent += 1
+        else:
+            self._counts[_COUNTED[receipt.status]] += 1
         if receipt.error is not None and receipt.status is not Status.PARTIAL:
             self._announce(Failed(receipt, receipt.error, self._transport.name, seconds, is_streamed))
         elif self._announce.wants_successes:

@@ -138,3 +138,15 @@ def test_recipients_that_are_stored_are_no_pair() -> None:
     with session:
         receipt = session.send(b"Subject: x\r\n\r\nx", sender="a@x.org", recipients=["b@x.org", "c@x.org"])
         assert len(receipt.wait(20).accepted) == 2
+
+
+@pytest.mark.parametrize(
+    "to", ["bob@example.org", "bob.lee+x@mail.example.org", '"b b"@x.org', "bob@[192.0.2.1]", "bob@bücher.example"]
+)
+def test_an_address_in_a_text_and_one_that_was_parsed_make_the_same_envelope(to: str) -> None:
+    one, other = Envelope("ann@example.com", [to]), Envelope("ann@example.com", [parse_address(to)])
+    of_checked = Envelope.of_checked(parse_address("ann@example.com"), [parse_address(to)])
+    for envelope in (one, other, of_checked):
+        assert envelope.rcpt_lines == (f"RCPT TO:<{parse_address(to).wire}>\r\n".encode(),)
+        assert (envelope.addresses, envelope.recipients) == (other.addresses, (parse_address(to),))
+        assert pickle.loads(pickle.dumps(envelope)) == envelope == one

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wlsmtp import ProtocolError, Reply
+from wlsmtp.results.reply import reply_of
 from wlsmtp.wire.reply import MAX_LINE, MAX_LINES, ReplyParser, printable
 
 texts = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60)
@@ -37,6 +38,39 @@ def test_any_chunking_gives_the_same_replies(said: list[Reply], cuts: list[int],
     data = b"".join(octets(reply, end) for reply in said)
     heard = [reply for piece in pieces(data, cuts) for reply in parser.feed(piece)]
     assert heard == said and parser.is_empty
+
+
+_PIECES = [
+    b"250 ",
+    b"\r\n",
+    b"\r\n250 ",
+    b"2.0.0 Ok",
+    b"250-",
+    b"251 ",
+    b"450 ",
+    b"\r",
+    b"\n",
+    b"\x80",
+    b"\t",
+    b"x" * 600,
+]
+
+
+@given(st.lists(st.sampled_from(_PIECES) | st.just(b"250 2.0.0 Ok\r\n"), max_size=12))
+def test_replies_that_are_taken_together_are_those_that_come_octet_by_octet(said: list[bytes]) -> None:
+    together, one_by_one = ReplyParser(), ReplyParser()
+    data = b"".join(said)
+    taken = together.take_accepted(data)
+    if taken is not None:
+        with suppress(ProtocolError):  # in a line whose end has not come
+            assert [reply for octet in data for reply in one_by_one.feed(bytes([octet]))] == [*map(reply_of, taken)]
+            assert together.pending == one_by_one.pending
+
+
+def test_a_line_that_is_too_long_is_not_taken_with_others() -> None:
+    short = b"250 2.0.0 Ok\r\n" * 500
+    assert len(ReplyParser().take_accepted(short) or ()) == 500
+    assert ReplyParser().take_accepted(short + b"250 " + b"x" * MAX_LINE + b"\r\n" + short) is None
 
 
 @given(st.lists(st.binary(max_size=300), max_size=20))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from wlsmtp.errors import ExtensionMissing, MessageError, Stage
-from wlsmtp.wire.content import with_clean_line_ends
+from wlsmtp.wire.content import SMALL, with_clean_line_ends
 
 if TYPE_CHECKING:
     from wlsmtp.message.shared import SharedBody
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 CHUNK = 64 * 1024
 """Octets per chunk: few system calls, little memory."""
 
+_LF = 10
 _SERVER = "the server"
 _MESSAGE_ID = re.compile(rb"^Message-ID[ \t]*:(?:\r\n[ \t]|[ \t])*(<[^<>\r\n]{1,990}>)", re.IGNORECASE | re.MULTILINE)
 
@@ -87,6 +88,8 @@ class Content(Protocol):
 class BytesContent:
     """A message made elsewhere, in memory."""
 
+    __slots__ = ("_to_7bit", "data", "head", "is_8bit", "lowered_head", "message_id", "plain", "size")
+
     is_binary = False
     is_streamed = False
     is_sealed = awaits_signature = False
@@ -95,8 +98,11 @@ class BytesContent:
     def __init__(self, data: bytes, *, to_7bit: Callable[[str], bytes] | None = None) -> None:
         """Line ends are normalized. ``to_7bit`` rewrites the message for ``as_7bit``, given the server's name for an
         error."""
-        clean = with_clean_line_ends(data)
-        if clean[-2:] != b"\r\n" and clean:
+        clean = data
+        # The usual case of ``with_clean_line_ends``, without a call.
+        if len(data) > SMALL or data.replace(b"\r", b"").replace(b"\n", b"\r\n") != data:
+            clean = with_clean_line_ends(data)
+        if clean and clean[-1] != _LF:
             clean += b"\r\n"
         self.data: bytes = clean
         """All octets."""
@@ -109,9 +115,10 @@ class BytesContent:
         self.head: bytes = head_of(clean)
         """The header section with its last CRLF, without the blank line."""
         # A text, as "in" tries to take octets for a number first.
-        self.lowered_head: str = str(self.head, "latin-1").lower()
+        lowered = (self.head.decode("latin-1") if self.is_8bit else self.head.decode()).lower()
+        self.lowered_head: str = lowered
         """The header section in lower case; each octet is a character."""
-        found = _MESSAGE_ID.search(self.head) if "message-id" in self.lowered_head else None
+        found = _MESSAGE_ID.search(self.head) if "message-id" in lowered else None
         self.message_id: str | None = found[1].decode("utf-8", "replace") if found else None
         """The Message-ID, as ``Content.message_id``."""
         self._to_7bit = to_7bit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
@@ -56,6 +56,9 @@ class Envelope:
     """True if every address has a domain; see ``local_names``."""
     is_usual: bool = field(default=True, init=False, repr=False, compare=False)
     """True if it needs neither SMTPUTF8 nor options, and every address has a domain."""
+    plain_to: str | None = field(default=None, init=False, repr=False, compare=False)
+    """The only recipient, in ASCII, as most envelopes have it. The other fields of recipients are then made when they
+    are read."""
     options: DeliveryOptions | None = None
     """Requests to the server beyond delivery. None: those of the session's settings."""
 
@@ -73,9 +76,7 @@ class Envelope:
             if type(text) is str and is_plain_address(text):  # the usual case
                 path, line, is_usual = _reverse_path(sender)
                 if is_usual:
-                    to = f"RCPT TO:<{text}>\r\n".encode()  # as ``rcpt``, of a text that is known to be plain
-                    own = {"sender": path, "addresses": (text,), "mail_line": line, "rcpt_lines": (to,)}
-                    _set_fields(self, own)
+                    _set_fields(self, {"sender": path, "plain_to": text, "mail_line": line})
                     return
         self._fill(_sender(sender), _addresses(recipients))
         if options is not None:
@@ -95,14 +96,7 @@ class Envelope:
                 if latest is not sender:
                     line = mail(sender.wire)
                     _latest_path = sender, line
-                lines = (f"RCPT TO:<{text}>\r\n".encode(),)  # as ``rcpt``
-                own = {
-                    "sender": sender,
-                    "recipients": (to,),
-                    "addresses": (text,),
-                    "mail_line": line,
-                    "rcpt_lines": lines,
-                }
+                own = {"sender": sender, "recipients": (to,), "plain_to": text, "mail_line": line}
                 _set_fields(envelope, own)
                 return envelope
         envelope._fill(sender, recipients)
@@ -169,18 +163,23 @@ class Envelope:
         return envelope
 
 
-class _LaterRecipients:
-    """The recipients of an envelope of plain texts: made when they are read, which is seldom."""
+class _Later:
+    """A field of an envelope with ``plain_to``, made when it is read, which is seldom."""
 
-    def __get__(self, envelope: Envelope | None, _: object = None) -> tuple[Address, ...]:
+    def __init__(self, name: str, make: Callable[[str], object]) -> None:
+        self._name, self._make = name, make
+
+    def __get__(self, envelope: Envelope | None, _: object = None) -> tuple[Any, ...]:
         if envelope is None:
-            raise AttributeError("recipients")
-        recipients = tuple(map(parse_address, envelope.addresses))
-        envelope.__dict__["recipients"] = recipients
-        return recipients
+            raise AttributeError(self._name)
+        assert envelope.plain_to is not None
+        made = envelope.__dict__[self._name] = (self._make(envelope.plain_to),)
+        return made
 
 
-Envelope.recipients = _LaterRecipients()  # type: ignore[assignment]
+Envelope.recipients = _Later("recipients", parse_address)  # type: ignore[assignment]
+Envelope.addresses = _Later("addresses", str)  # type: ignore[assignment]
+Envelope.rcpt_lines = _Later("rcpt_lines", rcpt)  # type: ignore[assignment]
 _latest_path: tuple[Address | None, bytes] = None, b""
 """The latest sender and its MAIL command: many messages have the same sender, which is the same object."""
 _set_fields = vars(Envelope)["__dict__"].__set__

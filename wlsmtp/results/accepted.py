@@ -19,9 +19,9 @@ _FIELDS = ("id", "status", "recipients", "reply", "message_id", "attempts", "err
 _new = object.__new__
 
 
-def accepted_outcome(addresses: tuple[str, ...], line: bytes, tls: TLSInfo | None = None) -> Outcome:
-    """Return the outcome. ``line`` is the reply, of one line in ASCII, without its line end; ``tls`` the security of
-    the connection."""
+def accepted_outcome(addresses: str | tuple[str, ...], line: bytes, tls: TLSInfo | None = None) -> Outcome:
+    """Return the outcome for one address or several. ``line`` is the reply, of one line in ASCII, without its line end;
+    ``tls`` the security of the connection."""
     outcome = _new(_AcceptedOutcome)
     outcome._addresses, outcome._line, outcome._made = addresses, line, None
     outcome.error, outcome.tls = None, tls
@@ -45,7 +45,7 @@ def accepted_receipt(outcome: Outcome, session: str, number: int, message_id: st
 class _AcceptedOutcome(Outcome):
     __slots__ = ("_addresses", "_line", "_made")
 
-    _addresses: tuple[str, ...]
+    _addresses: str | tuple[str, ...]
     _line: bytes
     _made: tuple[tuple[RecipientResult, ...], Reply] | None
 
@@ -57,7 +57,8 @@ class _AcceptedOutcome(Outcome):
         made = self._made
         if made is None:
             reply = reply_of(self._line)
-            made = tuple([RecipientResult(address, _ACCEPTED, reply) for address in self._addresses]), reply
+            addresses = (self._addresses,) if isinstance(self._addresses, str) else self._addresses
+            made = tuple([RecipientResult(address, _ACCEPTED, reply) for address in addresses]), reply
             self._made = made
         return made
 

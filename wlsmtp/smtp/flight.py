@@ -133,24 +133,21 @@ class Flight:
         another number of recipients than the first; and that number."""
         most, takes_size = self._planner.most_whole, self._planner.takes_size
         pieces: list[bytes] = []
-        recipients = len(mails[0].envelope.rcpt_lines)
-        mail_line = start = b""
+        recipients, mail_line, start = len(mails[0].envelope.addresses), b"", ""
         for mail in mails:
             envelope, content = mail.envelope, mail.content.plain
             if content is None or not envelope.is_usual or mail.is_suspect:
                 break
-            size, rcpts = len(content), envelope.rcpt_lines
-            if size > most or len(rcpts) != recipients:
+            size, to = len(content), envelope.plain_to
+            if size > most or (1 if to is not None else len(envelope.rcpt_lines)) != recipients:
                 break
             if envelope.mail_line is not mail_line:
                 mail_line = envelope.mail_line
-                start = b"RSET\r\n" + (mail_line[:-2] + b" SIZE=" if takes_size else mail_line)
-            to = rcpts[0] if recipients == 1 else b"".join(rcpts)
-            if takes_size:
-                commands = b"%b%d\r\n%bBDAT %d LAST\r\n" % (start, size, to, size)
-            else:
-                commands = b"%b%bBDAT %d LAST\r\n" % (start, to, size)
-            pieces += (commands, content)
+                start = f"RSET\r\n{str(mail_line[:-2], 'ascii')}{' SIZE=' if takes_size else ''}"
+            octets = str(size)
+            begin = start + octets if takes_size else start
+            rcpts = f"RCPT TO:<{to}>" if to is not None else str(b"".join(envelope.rcpt_lines)[:-2], "ascii")
+            pieces += (f"{begin}\r\n{rcpts}\r\nBDAT {octets} LAST\r\n".encode(), content)
         return pieces, recipients
 
     def fail(self, error: SMTPError) -> None:

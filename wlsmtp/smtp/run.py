@@ -134,7 +134,8 @@ class Run(Expectation):
             return False
         tls, mails = self.tls, self.mails[done:]
         self.outcomes += [
-            accepted_outcome(mail.envelope.addresses, line, tls) for mail, line in zip(mails, finals, strict=False)
+            accepted_outcome(mail.envelope.plain_to or mail.envelope.addresses, line, tls)
+            for mail, line in zip(mails, finals, strict=False)
         ]
         return True
 
