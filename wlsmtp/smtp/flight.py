@@ -145,9 +145,10 @@ class Flight:
                 mail_line = envelope.mail_line
                 start = f"RSET\r\n{str(mail_line[:-2], 'ascii')}{' SIZE=' if takes_size else ''}"
             octets = str(size)
-            begin = start + octets if takes_size else start
-            rcpts = f"RCPT TO:<{to}>" if to is not None else str(b"".join(envelope.rcpt_lines)[:-2], "ascii")
-            pieces += (f"{begin}\r\n{rcpts}\r\nBDAT {octets} LAST\r\n".encode(), content)
+            paths = to or str(b"".join(envelope.rcpt_lines), "ascii")[len("RCPT TO:<") : -len(">\r\n")]
+            declared = octets if takes_size else ""
+            commands = f"{start}{declared}\r\nRCPT TO:<{paths}>\r\nBDAT {octets} LAST\r\n"
+            pieces += (commands.encode(), content)
         return pieces, recipients
 
     def fail(self, error: SMTPError) -> None:

@@ -30,6 +30,9 @@ _PLAIN = re.compile(rf"([{_ATEXT}]+(?:\.[{_ATEXT}]+)*)@({LDH_DOMAIN.pattern})")
 _USUAL = re.compile(r"[A-Za-z0-9]++(?:[._+-][A-Za-z0-9]++)*+@(?:[a-z0-9]++\.)++[a-z]++")
 """Most addresses, matched in half the time. What it matches within ``MAX_LOCAL`` octets in all, ``_PLAIN`` matches too,
 with labels and local part within their limits."""
+_usual_domains: set[str] = set()
+"""Domains of addresses that it has matched, at most ``_MOST_DOMAINS``."""
+_MOST_DOMAINS = 1024
 _NAMED = re.compile(rf'(?:"([^"\\]*)" *|([^"(),:;<>@\[\]\\]*))<{_PLAIN.pattern}>')
 """The two usual ways to put a printable name before an address; the tokenizer below handles other forms."""
 _LOCAL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+=-]*(?:\.[A-Za-z0-9_+=-]+)*")
@@ -187,7 +190,14 @@ def parse_mailbox(text: str) -> Mailbox:
 
 def is_plain_address(text: str) -> bool:
     """Return whether ``text`` is just an address in ASCII, which ``plain_address`` would return."""
+    local, _, domain = text.partition("@")
+    # Letters and digits before a domain that is known: in two thirds of the pattern's time.
+    if domain in _usual_domains and local.isalnum() and local.isascii() and len(text) <= MAX_LOCAL:
+        return True
     if len(text) <= MAX_LOCAL and _USUAL.fullmatch(text) is not None:
+        if len(_usual_domains) >= _MOST_DOMAINS:
+            _usual_domains.clear()
+        _usual_domains.add(domain)
         return True
     plain = _PLAIN.fullmatch(text)
     return plain is not None and len(text) <= MAX_ADDRESS and plain.end(1) <= MAX_LOCAL and text.find("=?") < 0
