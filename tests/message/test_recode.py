@@ -310,3 +310,51 @@ def test_headers_in_another_charset_do_not_claim_to_be_utf8(world: World) -> Non
     assert [mail.content for mail in server.messages[:2]] == [raw, raw]
     with pytest.raises(ExtensionMissing, match="8BITMIME"):
         content_of(raw).as_7bit()
+
+
+OLD = """From: "J\xf6rg" <a@example.com>
+To: M\xfcller <b@example.org>
+Subject: Gr\xfc\xdfe aus K\xf6ln
+X-Name: B\xfcro
+Content-Type: text/plain; charset={}; name="\xdcber.txt"
+Content-Transfer-Encoding: 8bit
+
+Gr\xfc\xdfe
+"""
+
+
+@pytest.mark.parametrize("policy", [policy.compat32, policy.default], ids=["Message", "EmailMessage"])
+def test_fields_in_the_charset_of_the_text_are_encoded_for_a_server_without_8bitmime(world: World, policy: Any) -> None:
+    with (
+        SMTPServer(extensions=["PIPELINING"], strict=True) as server,
+        world.session(server.host, server.port) as session,
+    ):
+        for charset in ("iso-8859-1", '"Windows-1252"'):
+            session.send(message_from_bytes(OLD.format(charset).encode("latin-1"), policy=policy))
+            found = server.messages[-1].email
+            assert server.messages[-1].content.isascii() and found.get_content().rstrip() == "Gr\xfc\xdfe"
+            shown = [found[name] for name in ("From", "To", "Subject", "X-Name")]
+            assert shown == [
+                "J\xf6rg <a@example.com>",
+                "M\xfcller <b@example.org>",
+                "Gr\xfc\xdfe aus K\xf6ln",
+                "B\xfcro",
+            ]
+            assert found.get_filename() or found["Content-Type"].params["name"] == "\xdcber.txt"
+        for charset in ("us-ascii", "iso-8859-99", "utf-8"):  # which nobody knows: octets are not guessed
+            text = OLD.format(charset).replace("\n\nGr\xfc\xdfe", "\n\nHello")
+            with pytest.raises(ExtensionMissing, match="8BITMIME"):
+                session.send(message_from_bytes(text.encode("latin-1"), policy=policy))
+
+
+def test_an_address_in_an_old_charset_stays_what_it_is(world: World) -> None:
+    text = OLD.format("iso-8859-1").replace("X-Name: B\xfcro", "Reply-To: b\xf6b@example.com")
+    email = message_from_bytes(text.encode("latin-1"))
+    missing = pytest.raises(ExtensionMissing)
+    with (
+        SMTPServer(extensions=["PIPELINING"]) as server,
+        world.session(server.host, server.port) as session,
+        missing,
+    ):
+        session.send(email)
+    assert not server.messages

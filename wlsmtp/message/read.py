@@ -25,7 +25,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wlsmtp.errors import MessageError, Stage
-from wlsmtp.message import headers, recode
+from wlsmtp.message import boundaries, headers, recode
 from wlsmtp.message.again import LARGEST, made_of
 from wlsmtp.message.content import BytesContent, head_of
 from wlsmtp.message.envelope import Envelope
@@ -107,45 +107,39 @@ def email_content(message: AnyEmail) -> BytesContent:
 
 
 def _in_lines(message: AnyEmail) -> AnyEmail:
-    _check_parts(message)
-    return recode.in_lines(_prepared(message, _NEVER_SENT, is_signed=False))
-
-
-def _check_parts(message: AnyEmail) -> None:
-    """Refuse what was attached and is no message; the standard library fails on it."""
-    for part in message.get_payload() if message.is_multipart() else ():
-        if not isinstance(part, email.message.Message):
-            words = f"A multipart holds messages, and here it has {type(part).__name__} among them"
-            raise MessageError(words, stage=Stage.MESSAGE, hint="Attach MIMEText(text), or use add_attachment")
-        _check_parts(part)
+    recode.check_parts(message)
+    prepared = _prepared(message, _NEVER_SENT, is_signed=False)
+    boundaries.keep_apart(prepared)
+    return recode.in_lines(prepared)
 
 
 def _in_7bit(prepared: AnyEmail, server: str) -> bytes:
-    return recode.write(recode.in_7bit(_with_ascii_fields(prepared), server))
+    return recode.write(recode.in_7bit(_with_ascii_fields(prepared, recode.charset_of(prepared)), server))
 
 
-def _with_ascii_fields(part: AnyEmail) -> AnyEmail:
-    """Return a prepared message whose fields in raw UTF-8 are encoded, also in its parts, but in none that is signed.
-    Fields in another charset, which nobody names, stay as they are."""
+def _with_ascii_fields(part: AnyEmail, charset: str | None) -> AnyEmail:
+    """Return a prepared message whose fields in raw UTF-8, or in the charset of its text, are encoded, also in its
+    parts, but in none that is signed. Fields in another charset, which nobody names, stay as they are."""
     if recode.is_signed(part):
         return part
     clone: Any = copy.copy(part)
-    clone._headers = [(name, _in_ascii(name, str(value))) for name, value in part.raw_items()]
+    clone._headers = [(name, _in_ascii(name, str(value), charset)) for name, value in part.raw_items()]
     if isinstance(clone._payload, list):
-        clone._payload = [_with_ascii_fields(child) for child in clone._payload]
+        clone._payload = [_with_ascii_fields(child, charset) for child in clone._payload]
     return clone  # type: ignore[no-any-return]
 
 
-def _in_ascii(name: str, value: str) -> str:
+def _in_ascii(name: str, value: str, charset: str | None) -> str:
     if value.isascii():
         return value
     try:
-        text = _with_utf8(_UNFOLDED.sub("", value))
+        text = recode.decoded(_UNFOLDED.sub("", value), charset)
         if name.lower() in _WITH_PARAMETERS:
             return _RAW_PARAMETER.sub(_parameter_in_ascii, text)
-        return _rewritten(name, text, text)
-    except (UnicodeDecodeError, MessageError):
+        written = _rewritten(name, text, text)
+    except (UnicodeError, LookupError, MessageError):
         return value
+    return written if written.isascii() else value
 
 
 def _parameter_in_ascii(found: re.Match[str]) -> str:

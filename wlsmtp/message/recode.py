@@ -29,6 +29,10 @@ _POLICY: Any = policy.SMTPUTF8.clone(refold_source="none", cte_type="8bit")
 _CTE = "Content-Transfer-Encoding"
 SIGNATURE_FIELDS = frozenset({"dkim-signature", "domainkey-signature", "arc-message-signature", "arc-seal"})
 _AS_IT_IS = ("", "7bit", "8bit", "binary")
+_OLD_CHARSET = re.compile(
+    r"iso-?8859-\d+|(windows-|cp)\d+|latin-?1|koi8-[ru]|big5|gb2312|gbk|gb18030|euc-\w+|shift_jis", re.IGNORECASE
+)
+"""Charsets in which ASCII means ASCII, and octets above 127 something else."""
 _BEYOND_OCTETS = re.compile(r"[^\x00-\x7f\udc80-\udcff]")
 """A character that represents no octet."""
 
@@ -42,6 +46,37 @@ def write(message: AnyEmail) -> bytes:
     except (EmailError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise MessageError(f"The message cannot be written: {error}", stage=Stage.MESSAGE) from error
     return buffer.getvalue()
+
+
+def check_parts(message: AnyEmail) -> None:
+    """Refuse what was attached and is not a message; the standard library fails on it."""
+    for part in message.get_payload() if message.is_multipart() else ():
+        if not isinstance(part, email.message.Message):
+            words = f"A multipart holds messages, and here it has {type(part).__name__} among them"
+            raise MessageError(words, stage=Stage.MESSAGE, hint="Attach MIMEText(text), or use add_attachment")
+        check_parts(part)
+
+
+def charset_of(message: AnyEmail) -> str | None:
+    """Return the charset of the first text that names one which is neither ASCII nor Unicode. Programs that write raw
+    octets into header fields write them in that one."""
+    for part in message.walk():
+        name = part.get_param("charset") if part.get_content_maintype() == "text" else None
+        if isinstance(name, str) and _OLD_CHARSET.fullmatch(name):
+            return name
+    return None
+
+
+def decoded(text: str, charset: str | None) -> str:
+    """Return a field with its octets, which the parser keeps as surrogates, read as UTF-8 (RFC 6532), else in this
+    charset. Raises ``UnicodeError``."""
+    octets = text.encode("utf-8", "surrogateescape")
+    try:
+        return octets.decode("utf-8")
+    except UnicodeDecodeError:
+        if charset is None:
+            raise
+        return octets.decode(charset)
 
 
 def is_signed(part: AnyEmail) -> bool:

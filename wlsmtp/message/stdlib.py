@@ -114,6 +114,8 @@ def _parts(part: AnyEmail, children: list[Any], field: FieldWriter) -> tuple[lis
     elif not boundary.isascii() or not boundary.isprintable():
         raise _Unusual
     line = f"--{boundary}\r\n".encode("ascii")
+    if not is_new and any(line[:-2] in piece for pieces in written for piece in pieces):
+        raise _Unusual  # its parts would be taken for those of another
     body: list[bytes] = []
     for pieces in written:
         body += (b"\r\n" + line if body else line, *pieces)
