@@ -88,7 +88,8 @@ class Content(Protocol):
 class BytesContent:
     """A message made elsewhere, in memory."""
 
-    __slots__ = ("_to_7bit", "data", "head", "is_8bit", "lowered_head", "message_id", "plain", "size")
+    # __dict__ is for the two marks below, which few contents have.
+    __slots__ = ("__dict__", "_to_7bit", "data", "head", "is_8bit", "lowered_head", "message_id", "plain", "size")
 
     is_binary = False
     is_streamed = False
