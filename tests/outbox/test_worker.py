@@ -35,7 +35,7 @@ from wlsmtp import (
 from wlsmtp.errors import Stage
 from wlsmtp.events import Event, Retrying
 from wlsmtp.outbox import leased, spooler, worker
-from wlsmtp.outbox.base import Entry, Outbox
+from wlsmtp.outbox.base import Agenda, Entry, Outbox
 from wlsmtp.outbox.clerk import Clerk
 from wlsmtp.outbox.lifecycle import WorkerLife
 from wlsmtp.outbox.sqlite import SQLiteOutbox
@@ -312,6 +312,38 @@ class TestInterruptions:
         with world.session("localhost", mode="async", transport=transport, retry=QUICK) as session:
             assert session.wait(session.send(message(), send_at=0.05), 20).status is Status.SENT
         assert len(transport.messages) == 1
+
+
+class Forgetful(SQLiteOutbox):
+    """Forgets what it was told, as a database whose standby did not have it when it became the primary."""
+
+    forgets = 1
+    fails = False
+
+    async def settle(self, owner: str, entries: Sequence[Entry]) -> list[str]:
+        if self.forgets:
+            self.forgets -= 1
+            return []
+        return await super().settle(owner, entries)
+
+    async def agenda(self) -> Agenda:
+        if self.fails and not self.forgets:
+            self.fails = False
+            raise OutboxError("no connection", stage=Stage.SETTINGS)
+        return await super().agenda()
+
+
+@pytest.mark.parametrize("is_noticed", [True, False], ids=["with an error", "without an error"])
+def test_mail_whose_outcome_a_database_forgets_is_sent_again_while_its_worker_lives(
+    world: World, is_noticed: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It counts as interrupted after the end of a lease."""
+    monkeypatch.setattr(leased, "NAMED_FOR", 1e9 if is_noticed else 1)
+    outbox, transport = Forgetful(tmp_path / "outbox.db", lease=0.2), MemoryTransport()
+    outbox.fails = is_noticed
+    with world.session("localhost", mode="async", outbox=outbox, transport=transport) as session:
+        final = session.wait(session.send(message()), 20)
+    assert (final.status, final.interruptions, len(transport.messages)) == (Status.SENT, 1, 2)
 
 
 class TestAWorkerThatFails:

@@ -6,6 +6,7 @@ of its lease.
 
 from __future__ import annotations
 
+import uuid
 from collections import deque
 from contextlib import suppress
 from functools import partial
@@ -30,6 +31,8 @@ CLAIMED = 100
 """Mails leased at once: few, so that a death leaves few in doubt, and urgent mail need not wait long."""
 FIRST_CLAIM = 10
 """Mails leased by a worker that has not delivered any yet."""
+NAMED_FOR = 10
+"""Leases for which a worker keeps its name."""
 RECENT = 1.0
 """Seconds that count for how many mails are leased at once."""
 
@@ -98,14 +101,29 @@ class Leased:
 class Renewal:
     """Renews the leases of a worker, whatever its transport waits for."""
 
-    def __init__(self, outbox: AuditedOutbox, owner: str, io: IO) -> None:
+    def __init__(self, outbox: AuditedOutbox, io: IO) -> None:
         self._outbox = outbox
-        self._owner = owner
         self._io = io
+        self.owner: str = uuid.uuid4().hex
+        """The name by which the worker leases mail."""
+        self._named_at = io.now()
         self._ending = io.condition(Rank.WORKER_CHANGED)
         self._has_ended = False
         """True if everything that was leased is settled or returned."""
         self._task: Task[None] | None = None
+
+    @property
+    def is_old(self) -> bool:
+        """True once the worker has had its name for long."""
+        limit: float = NAMED_FOR * self._outbox.lease
+        return self._io.now() - self._named_at > limit
+
+    def rename(self, *, at_once: bool) -> None:
+        """Give the worker, which holds no mail, a new name if it has had its own for long, or ``at_once``. After a
+        failover, a database may lease mail to a worker that knows nothing of it. The leases by an old name end, and the
+        mail is sent again."""
+        if at_once or self.is_old:
+            self.owner, self._named_at = uuid.uuid4().hex, self._io.now()
 
     def start(self) -> None:
         """Begin, in a thread or task, if that has not begun. Raises ``OSError`` if there is none, unless the program is
@@ -135,7 +153,7 @@ class Renewal:
                         with suppress(TimeoutError):
                             await self._ending.wait(self._io.now() + self._outbox.lease / 3)
             with suppress(Exception):
-                await self._outbox.renew(self._owner)
+                await self._outbox.renew(self.owner)
 
 
 class Share:

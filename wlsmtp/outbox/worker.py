@@ -6,7 +6,6 @@ leaves a doubt only in that time.
 
 from __future__ import annotations
 
-import uuid
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
@@ -78,8 +77,7 @@ class Worker:
         self._sign = sign
         self._finish = finish
         self._stays = stays
-        self._owner = uuid.uuid4().hex
-        self._renewal = Renewal(outbox, self._owner, io)
+        self._renewal = Renewal(outbox, io)
         self._changed = io.condition(Rank.WORKER_CHANGED)
         self._leased = Leased()
         self._owed: list[Entry] = []
@@ -238,8 +236,9 @@ class Worker:
             await self._record([entry for entry in self._owed if await self._has(entry)])
             self._owed = []
         if self._leased.is_claiming:
-            await self._leased.find_claims(self._outbox, self._owner)
+            await self._leased.find_claims(self._outbox, self._renewal.owner)
         await self._give_back()
+        self._renewal.rename(at_once=self._reclaims)
 
     async def _wait_for_work(self) -> bool:
         """Return True once there may be work; False when it is time to end."""
@@ -288,12 +287,13 @@ class Worker:
             due = (await self._outbox.agenda()).next
         except OutboxError as error:
             log.error("the outbox cannot be read: %s", error)
+            self._reclaims = True
             return POLL_INTERVAL
         now = self._io.now()
         rest = self.rest
-        if self._has_clock_jumped():
+        if has_jumped := self._has_clock_jumped():
             log.warning("the system's clock was changed")
-            self._reclaims = True
+        self._reclaims = self._reclaims or has_jumped or self._renewal.is_old
         pause = None if due is None else max(due - self._outbox.unix_time(), rest)
         if self._reclaims:
             pause = rest
@@ -370,13 +370,13 @@ class Worker:
         reported, doubts = self._conclude(failure)
         await self._settle([(entry, outcome) for entry, outcome in reported if await self._has(entry)])
         if self._leased.is_claiming:
-            await self._leased.find_claims(self._outbox, self._owner)
+            await self._leased.find_claims(self._outbox, self._renewal.owner)
         self._leased.conclude([], doubts)
 
     async def _has(self, entry: Entry) -> bool:
         """Return whether a mail is still leased to this worker."""
         known = await self._outbox.get(entry.receipt.id)
-        return known is not None and known.owner == self._owner
+        return known is not None and known.owner == self._renewal.owner
 
     async def _feed(self) -> AsyncGenerator[Mail, None]:
         """Yield due mail, claimed as the transport takes it. It ends rather than wait, and when the outbox fails: so
@@ -419,7 +419,7 @@ class Worker:
 
     async def _claim(self, limit: int) -> bool:
         self._leased.is_claiming = True
-        claimed = await self._outbox.claim(self._owner, limit)
+        claimed = await self._outbox.claim(self._renewal.owner, limit)
         self._leased.add(claimed)
         if claimed:
             self._empty_rounds = 0
@@ -454,7 +454,7 @@ class Worker:
         lost: set[str] = set()
         for tries in range(WRITE_TRIES, -1, -1):
             try:
-                lost = set(await self._outbox.settle(self._owner, entries))
+                lost = set(await self._outbox.settle(self._renewal.owner, entries))
                 break
             except OutboxError as error:
                 log.error("the results of %d messages could not be stored: %s", len(entries), error)
@@ -484,14 +484,14 @@ class Worker:
         """Return what was claimed and never tried, unchanged."""
         if claimed := self._leased.claimed:
             untried = [entry.waits_until(entry.due or 0.0, entry.receipt, entry.waiting, 0.0) for entry in claimed]
-            await self._outbox.settle(self._owner, untried)
+            await self._outbox.settle(self._renewal.owner, untried)
             claimed.clear()
 
     async def _housekeeping(self) -> None:
         lease = (await self._outbox.agenda()).lease
         if self._reclaims or (lease is not None and lease <= self._outbox.unix_time()):
             self._reclaims = False
-            for entry in await self._outbox.reclaim(self._owner):
+            for entry in await self._outbox.reclaim(self._renewal.owner):
                 self._announce(Interrupted(entry.receipt))
         if self._outbox.keep is not None and self._io.now() >= self._purges_at:
             self._purges_at = self._io.now() + PURGE_INTERVAL
