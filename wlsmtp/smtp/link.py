@@ -26,26 +26,22 @@ from wlsmtp.events import Disconnected, Line
 from wlsmtp.io.alerts import client_certificate_error
 from wlsmtp.results.reply import Reply, reply_of
 from wlsmtp.smtp.expectation import Expectation
-from wlsmtp.wire.masking import Masking
+from wlsmtp.smtp.masked import MaskedReplies
 from wlsmtp.wire.reply import ReplyParser, printable
 
 if TYPE_CHECKING:
     from wlsmtp.events import Announcer, Event, Muted
     from wlsmtp.io.base import Stream
     from wlsmtp.settings.config import TLS
-    from wlsmtp.wire.masking import Notations
 
 T = TypeVar("T")
 
-_MOST_CLEAN = 32
-_BEFORE_MAIL = (Stage.EHLO, Stage.AUTH)
-"""The stages whose replies are masked in ways of their own."""
 
-
-class Link:
+class Link(MaskedReplies):
     """Queues commands and pairs replies over one stream."""
 
     def __init__(self, stream: Stream, server: str, name: str, announce: Announcer) -> None:
+        super().__init__()
         self.stream = stream
         self.server = server
         self.name = name
@@ -59,10 +55,6 @@ class Link:
         """Replies paired so far."""
         self.early: Reply | None = None
         """A reply that came with the greeting, before anything was asked."""
-        self.masking: Masking | None = None
-        """Masks secrets that were sent in the server's replies."""
-        self._clean: dict[int, Reply] = {}
-        """Replies without a secret, by their ``id``: most are the same few objects."""
         self._announce = announce
         self._is_shown = announce.wants_lines
         """True if the latest command was shown to listeners; its content and replies are then shown too."""
@@ -343,7 +335,8 @@ class Link:
 
     def _pair(self, data: bytes) -> None:
         accepted = self._parser.take_accepted(data)
-        if accepted is not None and not (self._is_shown or self.closing_reply or self._may_hold_secret(accepted)):
+        is_quiet = not (self._is_shown or self.closing_reply)
+        if accepted is not None and is_quiet and not self.may_hold_secret(accepted, self.stage):
             accepted = self._pair_accepted(accepted)
             if not accepted:
                 return
@@ -354,11 +347,7 @@ class Link:
                 self._show_reply(reply)
         self.replies_read += len(replies)
         if self.masking is not None:
-            stage, clean = self.stage, self._clean
-            replies = [
-                reply if clean.get(id(reply)) is reply else self._without_secrets(reply, stage, self.masking)
-                for reply in replies
-            ]
+            replies = self.without_secrets(replies, self.stage)
         if error is None and self.closing_reply is None:
             replies = self._pair_runs(replies)
         for reply in replies:
@@ -384,6 +373,20 @@ class Link:
             error.stage = self.stage
             self.end(str(error))
             raise error
+
+    def accepts_all(self, data: bytes) -> list[bytes] | None:
+        """Return the lines of ``data`` if they are positive replies of one line each to the only thing that is
+        expected, and to be neither shown nor masked. Nothing is changed; ``pair_all`` pairs them."""
+        if data[-2:] != b"\r\n" or not self._parser.is_empty or self._is_shown or self.closing_reply is not None:
+            return None
+        lines = self._parser.take_accepted(data)
+        if lines is None or len(self._expected) != 1 or len(lines) != self._expected[0].left:
+            return None
+        return None if self.masking is not None and self.may_hold_secret(lines, self.stage) else lines
+
+    def pair_all(self, lines: list[bytes]) -> None:
+        """Pair what ``accepts_all`` has returned."""
+        self._pair_accepted(lines)
 
     def _pair_accepted(self, lines: list[bytes]) -> list[bytes]:
         """Pair the lines of positive replies with the expectations that take them so, the usual case. Return the rest,
@@ -413,37 +416,6 @@ class Link:
             self._answered = expectation.stages[-1]
             place = end
         return replies[place:]
-
-    def _may_hold_secret(self, lines: list[bytes]) -> bool:
-        """Return whether some of these replies may be changed by ``_without_secrets``."""
-        if self.masking is None:
-            return False
-        text = str(b"\n".join(lines), "ascii")
-        return self.stage in _BEFORE_MAIL or self.masking.hide(text) != text
-
-    def _without_secrets(self, reply: Reply, stage: Stage, masking: Masking) -> Reply:
-        """Return the reply as errors and receipts may show it. A challenge is left unchanged, since it is computed
-        with. EHLO and AUTH are never sent with other commands, so all replies have one stage."""
-        if stage is Stage.AUTH and reply.is_intermediate:
-            return reply
-        hidden = masking.offer(reply) if stage is Stage.EHLO and reply.is_positive else masking.reply(reply)
-        if hidden is reply:
-            if len(self._clean) >= _MOST_CLEAN:
-                self._clean.clear()
-            self._clean[id(reply)] = reply
-        return hidden
-
-    def mask(self, secret: Notations) -> None:
-        """Mask a secret that is about to be sent in the server's replies from now on."""
-        if self.masking is None:
-            self.masking = Masking()
-        if self.masking.add(secret):
-            self._clean.clear()
-
-    def mask_error(self, error: SMTPError) -> None:
-        """Remove secrets that were sent from an error."""
-        if self.masking is not None:
-            self.masking.error(error)
 
     def _note_closing(self, reply: Reply) -> None:
         """Track whether the server has announced that it closes, and whether it executes anything after that."""

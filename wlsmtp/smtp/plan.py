@@ -156,7 +156,7 @@ class Planner:
         # Until the words of its replies are known, only a reply behind the content shows that all are in their places.
         may_be_whole = quirks.wording is not None and (quirks.rset is PROVEN or not (behind or reset))
         if is_trusted and may_be_whole and not plan.waits and not plan.may_be_dead:
-            return _WHOLE
+            return WHOLE
         if is_trusted:
             waits = plan.waits or plan.content.is_binary or not may_be_whole
             return (ENVELOPE_FIRST, True, False) if waits else _GROUP
@@ -239,7 +239,8 @@ def _groups(recipients: tuple[Address, ...], most: int, domains: int | None) -> 
     yield tuple(group)
 
 
-_WHOLE = (PIPELINED_BDAT, True, False)
+WHOLE = (PIPELINED_BDAT, True, False)
+"""The result of ``flow`` for a whole message at once."""
 _GROUP = (PIPELINED, False, False)
 _ENVELOPE = (ENVELOPE_FIRST, False, False)
 _ONE_BY_ONE = (STEP_BY_STEP, False, False)

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 from wlsmtp.errors import DeadlineExceeded, ProtocolError, SMTPError, Stage
 from wlsmtp.io.order import Rank
 from wlsmtp.smtp import delivery, judge, learning, second_look
+from wlsmtp.smtp.alone import Alone
 from wlsmtp.smtp.blocks import blocks
-from wlsmtp.smtp.flight import Flight, interrupted
+from wlsmtp.smtp.flight import interrupted
 from wlsmtp.smtp.plan import PIPELINED_BDAT
 from wlsmtp.smtp.probes import TRIAL_TIMEOUT, Trial
 from wlsmtp.smtp.quirks import BROKEN, PROVEN, UNPROVEN
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from wlsmtp.smtp.quirks import ServerQuirks
 
 
-class Window(Flight):
+class Window(Alone):
     """Sends transactions over a link, and settles them."""
 
     def __init__(self, link: Link, planner: Planner, limits: Pipelining, quirks: ServerQuirks, io: IO) -> None:
@@ -47,16 +48,12 @@ class Window(Flight):
         self.settled_when_idle = -1
         """The value of ``settled`` when the connection was used again after idling. A refusal at that count may be
         about the pause."""
-        self._must_reset = False
-        """True if the server may still keep an envelope, so that RSET must come first (RFC 5321 §4.1.1.5)."""
         self._last_refused = -1  # the value of ``settled`` after the last refusal
         self._second_look: SecondLook | None = None
         self._io = io
         self._changed = io.condition(Rank.WINDOW_CHANGED)
         self._waiters = 0
         self._is_reading = self._is_writing = self._is_broken = False
-        self._due: float | None = None
-        """The time by which the next reply must have come."""
         self._replies_read = 0
 
     def add(self, plan: Plan) -> Transaction:
@@ -72,7 +69,7 @@ class Window(Flight):
                 self._octets += plan.content.size
                 if self._queued or (self._open and self._must_wait_locked()):
                     self._queued.append(transaction)
-                else:
+                elif not self._begin_alone_locked(transaction):
                     self._begin_locked(transaction, is_followed=False)
         except BaseException:
             self.fail(interrupted(Stage.MAIL))
@@ -182,6 +179,8 @@ class Window(Flight):
         failure: SMTPError | None = None
         with self._mutex:
             self.allowance = 0
+            if self._settle_alone_locked(data):
+                return
             try:
                 self.link.feed(data, cause)
             except SMTPError as error:
@@ -221,7 +220,8 @@ class Window(Flight):
         """Return the time by which the next reply must be complete, however many pieces it comes in."""
         if self._due is None or self._replies_read != self.link.replies_read:
             self._replies_read = self.link.replies_read
-            self._due = deadlines.uncut(_TIMEOUTS.get(self.link.stage, "command"))
+            stage = self.link.stage
+            self._due = deadlines.uncut(_TIMEOUTS.get(stage, "command") if stage is not _MAIL else "command")
             if next((one.is_trial for one in self._open if not one.is_answered), False):
                 self._due = min(self._due, self._io.now() + TRIAL_TIMEOUT)
             if self._second_look is not None:
@@ -481,6 +481,7 @@ class Window(Flight):
 
 _FINAL_READ_TIME = 1.0
 """Seconds to read what a server sent before it closed: it has already arrived."""
+_MAIL = Stage.MAIL
 _TIMEOUTS: dict[Stage, StageName] = {Stage.DATA: "data", Stage.CONTENT: "content"}
 
 

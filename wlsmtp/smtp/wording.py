@@ -65,6 +65,11 @@ class Wording:
         return bool(self._envelope)
 
     @property
+    def has_own(self) -> bool:
+        """True if messages of this connection itself were accepted, so that one without RSET teaches nothing more."""
+        return self._mail is not None
+
+    @property
     def is_known(self) -> bool:
         """True if there is nothing left to learn from replies in known words."""
         return self._mail is not None and self._rset is not None
