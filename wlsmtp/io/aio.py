@@ -19,6 +19,7 @@ from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.io.aio_aside import await_aside
 from wlsmtp.io.aio_dialing import dial, dial_through
 from wlsmtp.io.aio_end import close_with_loop
+from wlsmtp.io.aio_prompt import Prompt
 from wlsmtp.io.aio_wire import Wire, wake, within
 from wlsmtp.io.base import Ended
 from wlsmtp.io.order import CheckedMutex, Rank, order
@@ -53,6 +54,7 @@ class AsyncioStream:
         self.sent: int = 0
         self._socket = sock
         self._readable = Readable(sock)
+        self._prompt = Prompt(transport, wire, sock, self._readable)
         self._transport = transport
         self._wire = wire
         self._place = _here()
@@ -77,8 +79,12 @@ class AsyncioStream:
         self._check_place()
         wire = self._wire
         while not wire.received and not wire.ended:
+            began = time.monotonic()
+            if self._prompt.take(began):
+                continue
             try:
                 await wire.until_received(deadline)
+                self._prompt.waited(began)
             except TimeoutError:
                 # After the deadline, check once more: what has arrived may say that a message was delivered.
                 if not self.has_input():
