@@ -66,6 +66,8 @@ class Intake:
             transport.says_options and config.options is None and not self._has_defaults and not self._signers
         )
         """True if nothing is done to octets with an envelope without options."""
+        self._asks_nothing = transport.says_options and config.options is None
+        """True if ``asking`` changes nothing in an envelope that is usual."""
         self._unsigned: str | None = None
         """The first message with one-click unsubscribe that was not signed; empty once that was logged."""
         self._is_stored = config.mode is Mode.ASYNC
@@ -88,8 +90,14 @@ class Intake:
                 return self.parts_of(made, options)
             except (MessageError, ExtensionMissing) as error:
                 raise item.refusal(error) from error
-        message, envelope = self.in_two(item)
-        envelope = self.asking(envelope, options)
+        return self.parts(*self.in_two(item), options)
+
+    def parts(
+        self, message: Sendable, envelope: Envelope, options: DeliveryOptions | None = None
+    ) -> tuple[Envelope, Content]:
+        """Return the same for a message that has the session's defaults, and its envelope."""
+        if not (self._asks_nothing and envelope.is_usual and options is None):
+            envelope = self.asking(envelope, options)
         if isinstance(message, Message) and message.reply_to and not self._transport.serves_local_names:
             _check_reply_to(message)
         content = content_of(message)

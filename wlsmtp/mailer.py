@@ -32,6 +32,7 @@ from wlsmtp.wire.extensions import Capabilities
 
 if TYPE_CHECKING:
     from wlsmtp.io.base import IO
+    from wlsmtp.message.content import Content
     from wlsmtp.outbox.spooler import Spooler
     from wlsmtp.receipt import Outcome, Receipt, Status
     from wlsmtp.settings.options import DeliveryOptions
@@ -179,25 +180,25 @@ class Mailer:
         envelope = envelope_of(message, sender=sender, recipients=recipients)
         if self._hooks.has_before:
             message, envelope = await self._hooks.before(message, envelope)
-        mail = self._intake.mail_of((message, envelope), options=options)
+            message = self._intake.filled(message)
+        envelope, content = self._intake.parts(message, envelope, options)
         self._intake.warn()
         if self._spoolers is not None:
-            carried = self.announce.carried()
+            carried, mail = self.announce.carried(), Mail(envelope, content)
             [kept] = await self.spooler.post_all([mail], timeout, within, carried=carried, **schedule)
             return kept
-        if any(schedule.values()) or within is not None:
+        if within is not None or any(schedule.values()):
             raise _needs_outbox({**schedule, "within": within is not None})
-        receipt = await self._delivered(mail, timeout)
+        deliver = self._deliver_noting_connections if self.announce.wants_connections else self._deliver
+        receipt = await deliver(envelope, content, self.deadlines(timeout))
         if self._hooks.has_after:
             await self._hooks.after(receipt)
         return receipt.raise_for_status()
 
-    async def _delivered(self, mail: Mail, timeout: float | None) -> Receipt:
-        if not self.announce.wants_connections:
-            return await self._deliver(mail, timeout)
+    async def _deliver_noting_connections(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Receipt:
         token = opened_for.set([])
         try:
-            return await self._deliver(mail, timeout)
+            return await self._deliver(envelope, content, deadlines)
         finally:
             opened_for.reset(token)
 
@@ -227,11 +228,10 @@ class Mailer:
         receipts = Batch(self._context, self._transport, self._intake, self.accounts, items, connections).receipts()
         return self._hooks.after_each(receipts) if self._hooks.has_after else receipts
 
-    async def _deliver(self, mail: Mail, timeout: float | None) -> Receipt:
-        deadlines, content = self.deadlines(timeout), mail.content
-        outcome, attempts = await self._transport.deliver(mail.envelope, content, deadlines), 1
+    async def _deliver(self, envelope: Envelope, content: Content, deadlines: Deadlines) -> Receipt:
+        outcome, attempts = await self._transport.deliver(envelope, content, deadlines), 1
         if outcome.error is not None:
-            state = RetryState(mail.envelope, self.config, self.announce, content.message_id)
+            state = RetryState(envelope, self.config, self.announce, content.message_id)
 
             async def attempt(to: Envelope) -> Outcome:
                 return await self._transport.deliver(to, content, deadlines)

@@ -320,7 +320,8 @@ class Message(Habits):
     def render(self) -> Content:
         """Write the message. Raises ``MessageError`` when it has no sender, or an attachment cannot be read any
         more."""
-        self.sender_address()
+        if not self.has_sender:
+            self.sender_address()  # raises
         content = write(self) if self.protection is None else self.protection.applied(write(self))
         return content if self.dkim == "session" else self_signed(content, self.dkim)
 

@@ -31,11 +31,9 @@ def is_one_message(value: object) -> bool:
 
 def content_of(message: Sendable) -> Content:
     """Return the content of the message."""
-    if type(message) is bytes:
-        return raw_content(message)
+    if isinstance(message, Message):
+        return message.render()
     match message:
-        case Message():
-            return message.render()
         case bytes() | bytearray() | memoryview():
             return raw_content(bytes(message))
         case email.message.Message():

@@ -115,7 +115,19 @@ class Relay:
                     dispatch.fail(DeadlineExceeded(words, stage=Stage.MAIL))
                     break
                 await self.io.sleep(pause)
-            await self._deliver_part(dispatch)
+            pool = self.pool
+            caller = pool.hold()
+            try:
+                outcome = await self._deliver_over_one(pool, dispatch)
+            except SMTPError as error:
+                dispatch.fail(error)
+            else:
+                if outcome is not None:
+                    if outcome.error is None:
+                        pool.succeeded()
+                    dispatch.apply(outcome, self.quirks, all_or_nothing=self.all_or_nothing)
+            finally:
+                pool.end_hold(caller)
         assert dispatch.outcome is not None
         return dispatch.outcome
 
@@ -151,21 +163,6 @@ class Relay:
             outcome, connection, had_free_retry=dispatch.had_free_retry, has_others=self.pool.has_others
         )
         return dispatch.is_resent_at_once(outcome, again, self.io.now(), all_or_nothing=self.all_or_nothing)
-
-    async def _deliver_part(self, dispatch: Dispatch) -> None:
-        pool = self.pool
-        caller = pool.hold()
-        try:
-            outcome = await self._deliver_over_one(pool, dispatch)
-        except SMTPError as error:
-            dispatch.fail(error)
-        else:
-            if outcome is not None:
-                if outcome.error is None:
-                    pool.succeeded()
-                dispatch.apply(outcome, self.quirks, all_or_nothing=self.all_or_nothing)
-        finally:
-            pool.end_hold(caller)
 
     async def _deliver_over_one(self, pool: Pool, dispatch: Dispatch) -> Outcome | None:
         """Return the result of one transaction; None if another one must follow at once, over another connection. The
