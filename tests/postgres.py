@@ -57,7 +57,8 @@ def free_port() -> int:
 class Postgres:
     """A server with one database."""
 
-    def __init__(self, settings: Sequence[str] = NOT_DURABLE) -> None:
+    def __init__(self, settings: Sequence[str] = NOT_DURABLE, *, primary: Postgres | None = None) -> None:
+        """``primary`` is the server, which is running, that this one is a standby of."""
         self.directory = Path(tempfile.mkdtemp(prefix="wlsmtp-pg-"))
         self.port = free_port()
         self._settings = settings
@@ -67,6 +68,9 @@ class Postgres:
         self._data = self.directory / "data"
         initdb = [program("initdb"), "-D", self._data, "-U", "tester", "-A", "trust", "-E", "UTF8", "--no-sync"]
         command = [*map(str, initdb), "--locale=C.UTF-8"]
+        if primary is not None:
+            copy = [program("pg_basebackup"), "-D", self._data, "-d", primary.url, "-R", "-c", "fast", "--no-sync"]
+            command = [*map(str, copy)]
         subprocess.run(command, check=True, capture_output=True, cwd="/", timeout=120, **as_user())
 
     @property

@@ -39,12 +39,18 @@ def test_an_outbox_is_taken_as_it_is() -> None:
     assert make_outbox(outbox) is outbox
 
 
+def test_a_database_may_have_several_hosts() -> None:
+    pytest.importorskip("psycopg")
+    outbox = make_outbox("postgresql://user:secret@one:1,[::1]:2,three/db?target_session_attrs=read-write")
+    assert repr(outbox) == "PostgresOutbox('postgresql://one,::1,three/db', schema='wlsmtp')"
+
+
 @pytest.mark.parametrize(
     "setting",
     [
         "sqlite://", "sqlite:///", "sqlite:///x?lease=soon", "sqlite:///x?synchronous=off", "sqlite:///x?lease=0",
         "sqlite:///x?keep=-1", "sqlite:///x?lease=nan", "sqlite:///x?colour=red", "memory:x", "memory:?lease=1",
-        "sqlite:///a#b.db", "sqlite:///a?keep=1@2", "sqlite:///a\nb", "redis://h", 7, None,
+        "sqlite:///a#b.db", "sqlite:///a?keep=1@2", "sqlite:///a\nb", "redis://h", "postgresql://h:x/db", 7, None,
     ],
 )  # fmt: skip
 def test_what_makes_no_outbox_is_refused(setting: Any) -> None:

@@ -98,7 +98,7 @@ class URL:
             raise wrong(f"{setting}: what is percent-encoded must be UTF-8")
         if _has_bare_characters(text):
             raise wrong(f"{setting}: {_BARE}")
-        parts, port, problem = _taken_apart(text)
+        parts, port, problem = _taken_apart(text, has_hosts=setting == "outbox")
         if parts is None:
             raise wrong(f"{setting}: {problem}" + (f"; {_BARE}" if "@" in text else ""))
         if parts.fragment or "@" in (parts.hostname or ""):
@@ -236,12 +236,13 @@ def _member(piece: str, depth: int) -> Member:
     return Member(label[1] or label[2], parse_transport(piece[label.end() :], depth=depth))
 
 
-def _taken_apart(text: str) -> tuple[SplitResult | None, int | None, str]:
-    """Return the parts and the port, or what is wrong. Nothing is raised: urllib's errors repeat what they refuse."""
+def _taken_apart(text: str, *, has_hosts: bool = False) -> tuple[SplitResult | None, int | None, str]:
+    """Return the parts and the port, or what is wrong. Nothing is raised: urllib's errors repeat what they refuse. A
+    URL that may have several hosts, each with its port, has no port of its own then: libpq reads them."""
     parts = None
     try:
         parts = urlsplit(text)
-        return parts, parts.port, ""
+        return parts, None if has_hosts and "," in parts.netloc.rpartition("@")[2] else parts.port, ""
     except ValueError:
         return None, None, "is malformed" if parts is None else "the port must be a number from 1 to 65535"
 
