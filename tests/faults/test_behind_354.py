@@ -1,5 +1,6 @@
-"""A server that sends a reply too many right behind 354, reads the content nonetheless, and stores it. That reply looks
-like the one to the content: the refusal would be reported, or the message sent again, although it is stored."""
+"""A server that sends a reply too many right behind 354, and reads the content nonetheless. That reply looks like the
+one to the content: a refusal would be reported, or the message sent again, although it is stored; or it would be
+reported as sent, although it is refused."""
 
 from __future__ import annotations
 
@@ -180,3 +181,94 @@ def test_a_reply_in_the_words_of_rset_does_not_answer_the_content(world: World) 
         first, second, third = session.send_many([(content(number), Envelope(SENDER, [BOB])) for number in range(3)])
         assert [first.status, second.status, third.status] == [Status.SENT, Status.ERROR, Status.SENT]
         assert [copies(server, number)[BOB] for number in range(3)] == [1, 0, 1]
+
+
+class AcceptsAndRefuses(ServerSide):
+    """Sends ``surplus`` to one content, and refuses it once the client has sent something else, or after a moment."""
+
+    def _finish(self, content: bytes, via: str) -> None:
+        server = self._server
+        assert isinstance(server, Accepting)
+        server.messages_before -= 1
+        if server.messages_before != -1:
+            super()._finish(content, via)
+            return
+        self._forget_transaction()
+        self._say(server.surplus)
+        if server.sends_both:
+            self._say(server.final)
+            return
+        self._flush()
+        with suppress(Ended, OSError):
+            self._peek(1)
+        self._say(server.final)
+
+
+class Accepting(SMTPServer):
+    side = AcceptsAndRefuses
+    surplus = ""
+    final = ""
+    messages_before = 0
+    sends_both = False
+
+
+USUAL, OF_RCPT, OF_NONE = "250 2.0.0 Ok: queued as 7", "250 2.1.5 Recipient ok", "250 2.3.4 Hello"
+
+
+@pytest.mark.parametrize("final", ["554 5.6.0 No", "451 4.3.0 Later"])
+@pytest.mark.parametrize(
+    ("how", "extensions", "at", "surplus"),
+    [
+        ("send", [], 0, OF_RCPT),
+        ("send", [], 1, OF_NONE),
+        ("send", ["PIPELINING"], COUNT - 1, OF_RCPT),
+        ("send_many", [], 0, OF_NONE),
+        ("send_many", [], COUNT - 1, OF_RCPT),
+        ("send_many", ["PIPELINING"], 0, USUAL),
+        ("send_many", ["PIPELINING"], 2, USUAL),
+        ("send_many", ["PIPELINING"], COUNT - 1, OF_NONE),
+        ("outbox", [], 1, OF_RCPT),
+    ],
+)
+def test_what_a_server_refused_is_not_reported_sent(
+    world: World, tmp_path: Path, final: str, how: str, extensions: list[str], at: int, surplus: str
+) -> None:
+    with Accepting(extensions=extensions) as server:
+        server.surplus, server.final, server.messages_before = surplus, final, at
+        receipts = outcome_of(world, server, how, tmp_path)
+        assert receipts[at].status is Status.UNKNOWN
+        for number, receipt in enumerate(receipts):
+            check_account(receipt, copies(server, number))
+        assert [receipt.status for receipt in receipts].count(Status.SENT) >= COUNT - 2
+
+
+def test_a_reply_that_was_there_before_the_end_of_the_content_does_not_answer_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for stream in ("wlsmtp.io.blocking.BlockingStream", "wlsmtp.io.aio.AsyncioStream"):
+        monkeypatch.setattr(f"{stream}.has_input", lambda _: True)
+    with Accepting(extensions=[]) as server, world.session(server.host, server.port) as session:
+        server.surplus, server.final = USUAL, "554 5.6.0 No"
+        assert sent(session, 0).status is Status.UNKNOWN
+
+
+def test_a_refusal_right_behind_an_acceptance_leaves_doubt(world: World) -> None:
+    with Accepting(extensions=[]) as server, world.session(server.host, server.port) as session:
+        server.surplus, server.final, server.sends_both = USUAL, "554 5.6.0 No", True
+        assert sent(session, 0).status is Status.UNKNOWN
+        assert sent(session, 1)
+
+
+@pytest.mark.parametrize(
+    "texts", [("OK", "OK", "OK", "OK"), ("2.1.0 Ok", "2.1.5 Ok", "2.0.0 Ok: queued as", "2.0.0 Ok")]
+)
+@pytest.mark.parametrize("extensions", [[], ["PIPELINING"]], ids=str)
+def test_usual_words_cost_no_other_command(world: World, texts: tuple[str, ...], extensions: list[str]) -> None:
+    with SMTPServer(extensions=extensions) as server, world.session(server.host, server.port) as session:
+        mail, rcpt, stored, _ = texts
+        server.reply_to("MAIL", f"250 {mail}")
+        server.reply_to("STORED", f"250 {stored}")
+        server.reply_to(f"RCPT <{BOB}>".upper(), f"250 {rcpt}")
+        for number in range(3):
+            assert sent(session, number)
+        assert "RSET" not in [line.decode() for _, who, line in server.transcript if who == "C"]

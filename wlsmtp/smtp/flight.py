@@ -17,6 +17,7 @@ from wlsmtp.smtp import learning
 from wlsmtp.smtp.probes import Trial
 from wlsmtp.smtp.quirks import PROVEN, UNPROVEN
 from wlsmtp.smtp.run import Run
+from wlsmtp.smtp.second_look import is_beyond_doubt
 from wlsmtp.smtp.transaction import Transaction
 from wlsmtp.smtp.wording import Wording
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from wlsmtp.smtp.link import Link
     from wlsmtp.smtp.plan import Planner
     from wlsmtp.smtp.quirks import ServerQuirks
+    from wlsmtp.smtp.second_look import SecondLook
 
 
 class Flight:
@@ -59,6 +61,8 @@ class Flight:
         self.must_end: bool = False
         """True if the connection must not carry another message: it exceeds the server's limit, or the server may keep
         an envelope and has no RSET."""
+        self._second_look: SecondLook | None = None
+        """What the reply to the oldest waits for."""
         self._wording = Wording(quirks.wording, planner.offered)
         self._mutex = io.mutex(Rank.WINDOW)
 
@@ -188,7 +192,7 @@ class Flight:
                     if head.open:
                         break
                     transactions.popleft()
-                elif head.settle_if_accepted(wording):
+                elif self._counts_locked(head) and head.settle_if_accepted(wording):
                     transactions.popleft()
                     count, octets = count + 1, octets + head.size
                     if learns and isinstance(head, Transaction):
@@ -198,6 +202,12 @@ class Flight:
         finally:
             self.has_delivered = self.has_delivered or count > 0
             self._count_settled_locked(count, octets)
+
+    def _counts_locked(self, head: Transaction | Trial) -> bool:
+        """Return whether the acceptance of the oldest counts at once."""
+        if head.by_bdat or isinstance(head, Trial):
+            return True
+        return self._second_look is None and is_beyond_doubt(head, self._open, self._quirks)
 
     def _count_settled_locked(self, count: int, octets: int) -> None:
         self.settled += count

@@ -17,7 +17,7 @@ from wlsmtp.smtp.plan import Flow
 from wlsmtp.smtp.probes import Trial
 from wlsmtp.smtp.quirks import Trust
 from wlsmtp.smtp.transaction import Misunderstood, OutOfStep, Shifted
-from wlsmtp.smtp.wording import words_of
+from wlsmtp.smtp.wording import common_start, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -132,8 +132,9 @@ def from_trial(quirks: ServerQuirks, trial: Trial) -> None:
 def out_of_step_if_shifted(error: SMTPError, in_flight: Iterable[Transaction | Trial]) -> SMTPError:
     """Return ``OutOfStep`` instead of ``error`` if a reply that answers nothing makes it uncertain which replies answer
     a message. Where content waits for 354, that reply shows it, and only a refusal is uncertain that an acceptance or
-    another message follows. Where nothing waits, or each recipient has a reply of its own (LMTP), one too many may have
-    come at any place, which makes no difference only if all are positive."""
+    another message follows, and an acceptance that a refusal follows. Where nothing waits, or each recipient has a
+    reply of its own (LMTP), one too many may have come at any place, which makes no difference only if all are
+    positive."""
     surplus = error.reply
     if not isinstance(error, ProtocolError) or surplus is None:
         return error
@@ -142,11 +143,14 @@ def out_of_step_if_shifted(error: SMTPError, in_flight: Iterable[Transaction | T
         if isinstance(one, Trial) or not one.is_answered:
             continue
         is_whole = one.flow is Flow.PIPELINED_BDAT
-        are_good = are_positive(one.replies if is_whole else one.content_replies)
+        finals = one.replies if is_whole else one.content_replies
+        are_good = are_positive(finals)
         if is_whole or one.plan.is_lmtp:
             matters = not (surplus.is_positive and are_good)
+        elif are_good:
+            matters = bool(finals) and not surplus.is_positive
         else:
-            matters = (surplus.is_positive or bool(in_order[place:])) > are_good
+            matters = surplus.is_positive or bool(in_order[place:])
         if matters and is_whole:
             return Shifted(error.message, stage=error.stage, reply=surplus)
         if matters:
@@ -172,6 +176,8 @@ def from_delivery(
         quirks.delivered(window_limit)
     if not transaction.by_bdat:
         quirks.content_words = words_of(transaction.last, -1)
+        if not (transaction.plan.is_lmtp or transaction.has_surplus):
+            quirks.content_start = common_start(quirks.content_start, transaction.last)
         if next_rset is not None and next_rset.is_positive:
             quirks.rset_words = words_of(next_rset)
         return

@@ -134,6 +134,8 @@ class ServerQuirks(Logins):
     """The first words of the latest reply to an RSET behind content."""
     content_words: str | None = None
     """The first words of the latest reply to a content that was accepted by DATA."""
+    content_start: bytes | None = None
+    """The octets with which all such replies begin. None until one is known."""
     _group_losses: int = 0
     """Consecutive connections that failed at a group before any group was answered."""
     lost_after: int | None = None

@@ -178,6 +178,7 @@ class PlainTransaction(Transaction):
     follows: bool | None = True
     is_suspect: bool = False
     wants_writer: bool = False
+    has_surplus: bool = False
     _was_all_accepted = False
     probe: ChunkProbe | None = None
     chunks: list[Expectation] = []  # noqa: RUF012 - stays empty, as the content is sent with its envelope

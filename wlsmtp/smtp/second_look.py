@@ -1,9 +1,14 @@
-"""A second look at a message that was refused after its content was sent by DATA.
+"""A second look at the reply to content that was sent by DATA.
 
-Some servers send a reply too many right behind 354, read the content nonetheless, and accept it. The client cannot tell
-such a reply from the one to the content, and would report a refusal, or send the message again. So the refusal counts
-once something behind the content was answered as well: what follows it already, or RSET, which has to come anyway, or
-QUIT after 421. The true reply to the content comes before that, and shows itself as one too many.
+Some servers send a reply too many right behind 354, and read the content nonetheless. The client cannot tell such a
+reply from the one to the content. If it is a refusal, the message would be reported as refused, or sent again, although
+the server accepts it. If it is positive, the message would be reported as sent, although the server refuses it. The
+true reply comes next, in the place of the reply to whatever follows the content, and shows itself so.
+
+A refusal counts once something behind the content was answered as well: what follows it already, or RSET, which has to
+come anyway, or QUIT after 421. So does an acceptance that something follows already, which takes no time. One that
+nothing follows counts at once if it has the words of earlier ones. So does the first of all, unless it has the words of
+replies to commands, or another message waits for it. Otherwise RSET asks.
 """
 
 from __future__ import annotations
@@ -12,23 +17,29 @@ import math
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import Stage
+from wlsmtp.smtp import judge
+from wlsmtp.smtp.probes import Trial
+from wlsmtp.smtp.quirks import BROKEN
+from wlsmtp.smtp.run import Run
 from wlsmtp.smtp.transaction import OutOfStep, Transaction
-from wlsmtp.smtp.wording import words_of
+from wlsmtp.smtp.wording import starts_with, words_of
 from wlsmtp.wire import command
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wlsmtp.results.reply import Reply
     from wlsmtp.smtp.expectation import Expectation
     from wlsmtp.smtp.link import Link
-    from wlsmtp.smtp.probes import Trial
     from wlsmtp.smtp.quirks import ServerQuirks
 
 PATIENCE = 3.0
 """Seconds to wait for the reply to RSET or QUIT. A server that has refused the content answers at once."""
 GRACE = 0.05
 """Seconds in which another reply may come behind the one to RSET."""
-_BYE = 221
-_REFUSED = 400
+REFUSED_GRACE = 0.5
+"""The same where RSET was refused behind an accepted content, which happens once a server."""
+_BYE, _START_MAIL_INPUT, _REFUSED, _CLOSING = 221, 354, 400, 421
 
 
 class SecondLook:
@@ -54,7 +65,16 @@ class SecondLook:
         """Seconds to wait for the next reply."""
         if self._is_over or self._is_group:
             return math.inf
-        return GRACE if self.is_answered else PATIENCE
+        return self._grace if self.is_answered else PATIENCE
+
+    @property
+    def _grace(self) -> float:
+        return GRACE
+
+    @property
+    def may_end(self) -> bool:
+        """True if nothing is awaited but another reply, which need not come."""
+        return self.is_answered and self.timeout < math.inf
 
     @property
     def is_answered(self) -> bool:
@@ -92,11 +112,118 @@ class SecondLook:
         return not self.is_unsure
 
 
-def is_needed(transaction: Transaction) -> bool:
-    """Return whether a message was refused after its content was sent to its end by DATA. LMTP has a reply for each
-    recipient, so that one too many shows itself."""
-    if transaction.plan.is_lmtp:
+class LookAtAcceptance(SecondLook):
+    """Waits for what shows that the acceptance of a content was the reply to that content: any positive reply behind
+    it, which either answers what follows or is the true one."""
+
+    def __init__(
+        self, head: Transaction, link: Link, behind: Transaction | Trial | None, quirks: ServerQuirks, *, is_odd: bool
+    ) -> None:
+        """``is_odd``: the reply to ``head`` seems to answer something else."""
+        super().__init__(link, behind, quirks)
+        self._head = head
+        self._is_odd = is_odd
+        self._is_trial = isinstance(behind, Trial)
+
+    @property
+    def _grace(self) -> float:
+        return REFUSED_GRACE
+
+    @property
+    def is_unsure(self) -> bool:
+        if self._is_over:
+            return False
+        replies = self._expectation.replies
+        return self._is_refused(replies[0]) if replies else self._is_odd
+
+    @property
+    def is_over(self) -> bool:
+        replies = self._expectation.replies
+        if not replies:
+            return False
+        if self._is_over or not self._is_refused(replies[0]):
+            self._head.has_surplus = self._head.has_surplus or self._is_for_content(replies[0])
+            return True
+        if self._is_group and replies[-1].code == _START_MAIL_INPUT:
+            return True  # all replies are in their places
+        if self._is_group:
+            awaits_more = not self.is_answered and self._expectation.stages[-1] is Stage.DATA
+        else:
+            awaits_more = self._is_trial or judge.is_misunderstanding(replies[0])
+        if awaits_more:
+            return False
+        if self._is_group:
+            self._quirks.behind_data = BROKEN
+        words = f"{self._server} accepted the content, and then sent a reply as if it had refused it"
+        raise OutOfStep(words, stage=Stage.CONTENT, reply=replies[0])
+
+    def _is_for_content(self, reply: Reply) -> bool:
+        """Return whether a reply behind the one to the content has its usual words instead."""
+        is_usual = self._quirks.content_start is not None and _is_usual(reply, self._quirks)
+        return is_usual and not _is_usual(self._head.last, self._quirks) and words_of(reply) != self._quirks.rset_words
+
+    @staticmethod
+    def _is_refused(reply: Reply) -> bool:
+        return not reply.is_positive and reply.code != _CLOSING
+
+
+def look_at(
+    head: Transaction,
+    link: Link,
+    behind: Transaction | Trial | None,
+    quirks: ServerQuirks,
+    *,
+    is_followed: bool,
+) -> SecondLook | None:
+    """Return the second look that the replies to a message need, if any. ``is_followed``: others wait for it. LMTP has
+    a reply for each recipient, so that one too many shows itself."""
+    if head.by_bdat or not head.chunks or head.end_at is None or head.plan.is_lmtp or quirks.rset is BROKEN:
+        return None
+    if behind is None and link.ended:
+        return None
+    if head.last.code >= _REFUSED:
+        return SecondLook(link, behind, quirks)
+    is_odd = head.has_surplus or _is_of_command(head, quirks)
+    is_first = quirks.content_start is None and is_followed
+    if head.last.is_positive and (behind is not None or is_odd or is_first or not _is_usual(head.last, quirks)):
+        return LookAtAcceptance(head, link, behind, quirks, is_odd=is_odd)
+    return None
+
+
+def is_beyond_doubt(head: Transaction, in_flight: Sequence[Transaction | Trial | Run], quirks: ServerQuirks) -> bool:
+    """Return whether the acceptance of ``head``, the oldest, by DATA needs no second look, the usual case."""
+    final = head.chunks[-1] if head.chunks else head
+    if final.left:
         return False
-    if transaction.by_bdat or not transaction.chunks or transaction.end_at is None:
+    if len(in_flight) > 1:
+        behind = in_flight[1]
+        reply = None if isinstance(behind, Run) else behind.rset_reply
+        return reply is not None and reply.is_positive
+    if head.has_surplus or quirks.content_start is None:
         return False
-    return any(reply.code >= _REFUSED for reply in transaction.content_replies)
+    return final.lines[-1].startswith(quirks.content_start) if final.lines else _is_usual(head.last, quirks)
+
+
+def _is_usual(reply: Reply, quirks: ServerQuirks) -> bool:
+    """Return whether a positive reply has the words of those to accepted content, as far as they are known."""
+    return quirks.content_start is None or starts_with(reply, quirks.content_start)
+
+
+def _is_of_command(head: Transaction, quirks: ServerQuirks) -> bool:
+    """Return whether the reply to a content has the words of one to a command, at a server that answers commands in
+    different ones, while no words of replies to content are known."""
+    if quirks.content_start is not None:
+        return False
+    envelope = {words_of(reply) for reply in (head.mail, *head.rcpts)}
+    words = words_of(head.last)
+    return words in envelope if len(envelope) > 1 else words == quirks.rset_words and words not in envelope
+
+
+def is_accepted(head: Transaction, look: SecondLook | None) -> bool:
+    """Return whether the content of a message was accepted by DATA, and nothing speaks against it."""
+    return (
+        bool(head.chunks)
+        and head.end_at is not None
+        and head.last.is_positive
+        and not (look is not None and look.is_unsure)
+    )

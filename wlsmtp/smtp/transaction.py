@@ -67,8 +67,8 @@ class Transaction(Expectation):
     content. The replies to content that was sent on its own are in ``content_replies``."""
 
     __slots__ = (
-        "_was_all_accepted", "by_bdat", "chunks", "end_at", "flow", "follows", "is_fully_queued", "is_suspect",
-        "outcome", "plan", "probe", "wants_writer", "with_reset",
+        "_was_all_accepted", "by_bdat", "chunks", "end_at", "flow", "follows", "has_surplus", "is_fully_queued",
+        "is_suspect", "outcome", "plan", "probe", "wants_writer", "with_reset",
     )  # fmt: skip
 
     is_trial = False
@@ -98,6 +98,8 @@ class Transaction(Expectation):
         self.outcome: Outcome | None = None
         self.chunks: list[Expectation] = []
         """The places of the replies to content that was sent on its own: one for DATA, one per chunk for BDAT."""
+        self.has_surplus: bool = False
+        """True if the server seems to have sent a reply too many before the one to the content."""
         self._was_all_accepted = False
         """``is_all_accepted``, once the content was sent."""
 
@@ -230,6 +232,7 @@ class Transaction(Expectation):
             octets = b"".join([bdat(content.size, True), *content.chunks()])
         else:
             octets = dot_stuffed(content.chunks())
+            self.has_surplus = link.stream.has_input()  # nothing that has come answers the end
         self._expect_content(link, octets)
         self.is_fully_queued, self.end_at = True, link.octets_queued
         link.show_content(content.size)

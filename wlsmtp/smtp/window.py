@@ -26,7 +26,6 @@ from wlsmtp.smtp.plan import PIPELINED_BDAT
 from wlsmtp.smtp.probes import TRIAL_TIMEOUT, Trial
 from wlsmtp.smtp.quirks import BROKEN, PROVEN, UNPROVEN
 from wlsmtp.smtp.run import Run
-from wlsmtp.smtp.second_look import SecondLook
 from wlsmtp.smtp.transaction import Bystander, Misunderstood, NotStarted, OutOfStep, Transaction
 from wlsmtp.smtp.wording import Wording
 
@@ -49,7 +48,6 @@ class Window(Alone):
         """The value of ``settled`` when the connection was used again after idling. A refusal at that count may be
         about the pause."""
         self._last_refused = -1  # the value of ``settled`` after the last refusal
-        self._second_look: SecondLook | None = None
         self._io = io
         self._changed = io.condition(Rank.WINDOW_CHANGED)
         self._waiters = 0
@@ -140,7 +138,7 @@ class Window(Alone):
         with self._mutex:
             try:
                 self.link.end(error.message)
-                self._settle_waiting_locked()
+                self._settle_waiting_locked(error)
             finally:
                 self._settle_all_locked(error)
 
@@ -230,7 +228,7 @@ class Window(Alone):
 
     def _reading_took_too_long(self, transaction: Transaction | Run, cause: TimeoutError, *, by_server: bool) -> None:
         look = self._second_look
-        if by_server and look is not None and look.timeout == second_look.GRACE:
+        if by_server and look is not None and look.may_end:
             with self._mutex:
                 look.end()
                 self._due = self._due if self._is_broken else None  # of those behind it
@@ -252,7 +250,7 @@ class Window(Alone):
                 self._spread_locked()
                 transaction = transaction.transactions[0]
             if self._open and self._open[0] is transaction:
-                self._settle_waiting_locked()
+                self._settle_waiting_locked(error)
             if transaction.outcome is None:
                 is_queued = self._drop_if_queued_locked(transaction)
                 transaction.interrupt(error, 0, is_going_out=not is_queued)
@@ -384,13 +382,13 @@ class Window(Alone):
         return True
 
     def _looks_again_locked(self, head: Transaction, behind: Transaction | Trial | None) -> bool:
-        """Return whether more must come before the refusal of a content counts."""
-        if not second_look.is_needed(head) or self._quirks.rset is BROKEN:
-            return False
+        """Return whether more must come before the reply to a content counts."""
         if self._second_look is None:
-            if behind is None and self.link.ended:
+            is_followed = bool(self._queued)
+            look = second_look.look_at(head, self.link, behind, self._quirks, is_followed=is_followed)
+            if look is None:
                 return False
-            self._second_look, self._due = SecondLook(self.link, behind, self._quirks), None
+            self._second_look, self._due = look, None
         return not self._second_look.is_over
 
     def _conclude_locked(self, transaction: Transaction, following: Transaction | Trial | None) -> None:
@@ -404,6 +402,7 @@ class Window(Alone):
             self.has_delivered = True
             next_rset = following.rset_reply if following is not None else None
             learning.from_delivery(self._quirks, self._wording, transaction, self._max_in_flight, next_rset)
+            self.must_end = self.must_end or transaction.has_surplus
         else:
             self._refused_locked(transaction, outcome.error)
 
@@ -426,15 +425,21 @@ class Window(Alone):
     def _connection_failed_locked(self, error: SMTPError) -> None:
         """Settle everything after the connection failed by itself, and keep what that shows about the server."""
         self.link.end(error.message)
-        if not isinstance(error, ProtocolError):
-            self._settle_waiting_locked()
+        if not isinstance(error, OutOfStep):
+            self._settle_waiting_locked(error)
         self._learn_from_loss_locked(error)
         self._settle_all_locked(error)
 
-    def _settle_waiting_locked(self) -> None:
+    def _settle_waiting_locked(self, error: SMTPError) -> None:
         """Settle the oldest if it is answered, and waits only for the reply to the RSET behind it."""
         head, following, *_ = (*self._spread_locked(), None, None)
-        if isinstance(head, Transaction) and head.is_answered and head.depends_on(following, self._wording):
+        if not isinstance(head, Transaction) or not head.is_answered:
+            return
+        if head.by_bdat:
+            counts = not isinstance(error, ProtocolError) and head.depends_on(following, self._wording)
+        else:
+            counts = second_look.is_accepted(head, self._second_look)
+        if counts:
             with suppress(SMTPError):
                 self._conclude_locked(head, None)
 

@@ -11,6 +11,7 @@ it, if one was sent: a refusal there, or other words, show that both answer some
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from wlsmtp.results.reply import are_positive
@@ -29,6 +30,27 @@ _TOO_MANY, _LOST = "sent a reply too many", "lost some commands"
 def words_of(reply: Reply, line: int = 0) -> str:
     """Return the beginning of a reply's text, up to an address that it repeats."""
     return reply.lines[line][:_COMPARED].partition("<")[0]
+
+
+_BEFORE_IDENTIFIER = re.compile(r"(?:\d\.\d{1,3}\.\d{1,3} )?[^\d<]*")
+
+
+def common_start(known: bytes | None, reply: Reply) -> bytes:
+    """Return the beginning of a reply to accepted content, up to the first digit that may belong to an identifier, as
+    far as it is also that of ``known``."""
+    if known is not None and starts_with(reply, known):
+        return known
+    found = _BEFORE_IDENTIFIER.match(reply.lines[-1][:_COMPARED])
+    words = b"250 " + (found[0] if found else "").encode()
+    start = words if known is None else known
+    while not words.startswith(start):
+        start = start[:-1]
+    return start
+
+
+def starts_with(reply: Reply, start: bytes) -> bool:
+    """Return whether the code and the last line of a reply begin with ``start``."""
+    return f"{reply.code} {reply.lines[-1]}".encode().startswith(start)
 
 
 class Wording:
