@@ -147,7 +147,7 @@ class Intake:
             envelope.asked_of(Capabilities(self._transport.name))
         if not envelope.has_domains and (names := envelope.local_names) and not self._transport.serves_local_names:
             words = f"{names[0]!r} has no domain: over SMTP only Postmaster needs none (RFC 5321 §4.1.1.3)"
-            hint = "Add one, as in root@example.com, or give the session local_names=True if the server adds its own"
+            hint = "Add one, as in root@example.com; the setting local_names is for a server that adds its own"
             raise MessageError(words, stage=Stage.MESSAGE, hint=hint)
         return envelope
 
