@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -105,7 +105,7 @@ postgres: Postgres | None = None
 
 
 def outbox_of(mode: str, directory: str) -> str:
-    """An empty outbox of one round."""
+    """An empty outbox of one round. That of ``shared`` is the file of two sessions."""
     if mode == "postgres":
         assert postgres is not None
         return postgres.outbox()
@@ -114,13 +114,20 @@ def outbox_of(mode: str, directory: str) -> str:
 
 def play(server: SMTPServer, mode: str, victim: str, interrupt: Interrupt, numbers: Iterator[int]) -> None:
     """One round; raises ``AssertionError`` for what must not be."""
-    with tempfile.TemporaryDirectory() as directory:
+    with ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory())
         options: dict[str, Any] = {"pool": PoolLimits(max_connections=1), "timeout": PATIENCE}
         if mode != "sync":
             options |= {"mode": "async", "outbox": outbox_of(mode, directory)}
         session = SMTPSession(server.host, server.port, **options)
         one = Round(server, session, numbers, interrupt)
         before = len(server.messages)
+        others = stack.enter_context(ExitStack())
+        if mode == "shared":
+            other = SMTPSession(server.host, server.port, **options)
+            others.callback(other.close, timeout=PATIENCE)
+            other.open()
+            other.send(one.message())
         if victim == "close" or interrupt.number % 2:
             one.send()
         with interrupt.armed():
@@ -137,6 +144,7 @@ def play(server: SMTPServer, mode: str, victim: str, interrupt: Interrupt, numbe
             check_outbox(session, counts)
             assert session.status(following.id) is Status.SENT
         one.close()
+        others.close()
         assert session.statistics().connections_open == 0, "a connection was waited for in vain"
         assert not Announcer().muted, "a listener stays muted"
 
@@ -161,6 +169,7 @@ def check_outbox(session: SMTPSession, counts: Counter[str | None]) -> None:
 
 
 CASES = [("memory", "send"), ("memory", "close"), ("sqlite", "send"), ("sqlite", "close"),
+         ("shared", "send"), ("shared", "send_many"), ("shared", "close"),
          ("postgres", "send"), ("postgres", "send_many"), ("postgres", "close"),
          ("sync", "send"), ("sync", "send_many"), ("sync", "close")]  # fmt: skip
 

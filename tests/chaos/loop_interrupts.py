@@ -47,26 +47,29 @@ def message(numbers: Iterator[int]) -> Message:
     return Message("ann@example.com", "bob@example.org", text="x", message_id=f"<{next(numbers)}@loops.example>")
 
 
-async def send_some(session: AsyncSMTPSession, interrupt: Interrupt, numbers: Iterator[int]) -> list[Receipt]:
-    """Three senders at once, one of which the interrupt may hit; gives what the others were told."""
+async def send_some(sessions: list[AsyncSMTPSession], interrupt: Interrupt, numbers: Iterator[int]) -> list[Receipt]:
+    """Three senders of each session at once, one of which the interrupt may hit; gives what the others were told."""
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     kept: list[Receipt] = []
 
-    async def send() -> None:
+    async def send(session: AsyncSMTPSession) -> None:
         receipt = await session.send(message(numbers))
         kept.append(receipt)
         await receipt.wait(0.2)
 
     with interrupt.armed():
-        await asyncio.gather(*(send() for _ in range(3)), return_exceptions=True)
+        await asyncio.gather(*(send(one) for one in 3 * sessions), return_exceptions=True)
     return kept
 
 
-async def go_on(session: AsyncSMTPSession, numbers: Iterator[int]) -> dict[str | None, Receipt]:
-    await session.send(message(numbers), timeout=PATIENCE)
-    assert await session.flush(PATIENCE) == 0, "mail is left over"
-    known = {receipt.message_id: receipt async for receipt in session.receipts()}
-    await session.close(timeout=PATIENCE)
+async def go_on(sessions: list[AsyncSMTPSession], numbers: Iterator[int]) -> dict[str | None, Receipt]:
+    for session in sessions:
+        await session.send(message(numbers), timeout=PATIENCE)
+    for session in sessions:
+        assert await session.flush(PATIENCE) == 0, "mail is left over"
+    known = {receipt.message_id: receipt async for receipt in sessions[0].receipts()}
+    for session in sessions:
+        await session.close(timeout=PATIENCE)
     return known
 
 
@@ -74,14 +77,16 @@ def play(server: SMTPServer, mode: str, interrupt: Interrupt, numbers: Iterator[
     """One round; raises ``AssertionError`` for what must not be."""
     with tempfile.TemporaryDirectory() as directory:
         options: dict[str, Any] = {"mode": "async", "outbox": outbox_of(mode, directory), "retry": QUICK}
-        session = AsyncSMTPSession(server.host, server.port, pool=PoolLimits(max_connections=1), **options)
+        options |= {"pool": PoolLimits(max_connections=1)}
+        width = 2 if mode == "shared" else 1
+        sessions = [AsyncSMTPSession(server.host, server.port, **options) for _ in range(width)]
         before = len(server.messages)
         kept: list[Receipt] = []
         try:
-            kept = asyncio.run(send_some(session, interrupt, numbers))
+            kept = asyncio.run(send_some(sessions, interrupt, numbers))
         except interrupt.kind:  # it came as the loop ended
             assert interrupt.place
-        known = asyncio.run(go_on(session, numbers))
+        known = asyncio.run(go_on(sessions, numbers))
     counts = Counter(mail.header("Message-ID") for mail in server.messages[before:])
     assert {receipt.message_id for receipt in kept} | set(counts) <= set(known)
     for id, receipt in known.items():
@@ -107,7 +112,7 @@ def play_many(mode: str, seed: int, rounds: int) -> list[str]:
 
 
 if __name__ == "__main__":
-    for kind in ("memory", "sqlite"):
+    for kind in ("memory", "sqlite", "shared"):
         seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.randrange(1 << 30)
         found = play_many(kind, seed, int(sys.argv[1]))
         sys.stdout.write(f"{kind}: seed {seed}, {len(found)} failures\n" + "".join(f"  {one}\n" for one in found))
