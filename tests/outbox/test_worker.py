@@ -599,6 +599,28 @@ def test_an_event_loop_that_ends_with_mail_in_memory_says_so(caplog: pytest.LogC
     assert "1 messages in the outbox were not sent" in caplog.text and "Traceback" not in caplog.text
 
 
+def test_close_in_another_event_loop_sends_what_the_first_one_left_in_memory() -> None:
+    from wlsmtp import AsyncSMTPSession
+
+    transport = MemoryTransport()
+    session = AsyncSMTPSession("localhost", mode="async", outbox="memory:", transport=transport)
+    asyncio.run(session.send(message(), send_at=0.05))
+    assert transport.messages == []
+    asyncio.run(session.close())
+    assert len(transport.messages) == 1
+
+
+def test_close_in_another_event_loop_names_what_it_cannot_send() -> None:
+    from wlsmtp import AsyncSMTPSession
+    from wlsmtp.outbox.base import OutboxNotEmpty
+
+    session = AsyncSMTPSession("localhost", mode="async", outbox="memory:", transport=MemoryTransport())
+    pending = asyncio.run(session.send(message(), send_at=0.05))
+    with pytest.raises(OutboxNotEmpty) as caught:
+        asyncio.run(session.close(drain=False))
+    assert [entry.receipt.id for entry in caught.value.left] == [pending.id]
+
+
 def test_an_event_loop_that_ends_keeps_the_mail_in_the_file(tmp_path: Path) -> None:
     from wlsmtp import AsyncSMTPSession
 

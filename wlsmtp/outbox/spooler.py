@@ -197,12 +197,23 @@ class Spooler:
         """Close; see ``SMTPSession.close``."""
         self._phase = Phase.CLOSED
         try:
-            if self._is_outbox_open:
+            if self._is_outbox_open or await self._has_inherited():
                 await self._finish_work(deadlines, drain=drain)
         finally:
             self._is_closed_by_worker = True
             if self._has_no_worker:
                 await self._let_go(deadlines)
+
+    async def _has_inherited(self) -> bool:
+        """Return whether an event loop that has ended left mail that would be lost with the program."""
+        if self._outbox.is_durable:
+            return False
+        try:
+            await self.ready()
+            return bool(await self._outbox.left())
+        except OutboxError as error:
+            log.error("the outbox cannot be read: %s", error)
+            return False
 
     async def _finish_work(self, deadlines: Deadlines, *, drain: bool) -> None:
         if drain and self._works and not self._is_in_callback:
