@@ -118,6 +118,36 @@ def test_lost_commands_falsify_no_receipt(world: World, loses: int, refused: str
         assert session.send(content(COUNT), sender=SENDER, recipients=[BOB])
 
 
+class AlikeAndSilent(LosesCommands):
+    """Answers RSET as it does accepted content, and says nothing more once it has answered the RSET behind its loss."""
+
+    said = 0
+
+    def _say_text(self, reply: str) -> None:
+        server = self._server
+        assert isinstance(server, Lossy)
+        if len(server.loses_after) <= 500 - 6:
+            self.said += 1
+        if self.said < 2:
+            super()._say_text("250 2.0.0 Ok" if reply.startswith("250 2.0.0") else reply)
+
+
+class Falling(Lossy):
+    side = AlikeAndSilent
+
+
+def test_a_lost_content_whose_rset_is_answered_in_its_words_is_in_doubt(world: World) -> None:
+    with (
+        Falling(extensions=Mode.CHUNKING.extensions) as server,
+        world.session(server.host, server.port, retry=ONCE, timeout=1) as session,
+    ):
+        server.loses_after = [number == 5 for number in range(500)]
+        receipts = list(session.send_many([(message, Envelope(SENDER, [BOB])) for message, _ in items()]))
+        for number, receipt in enumerate(receipts):
+            check_account(receipt, copies(server, number))
+        assert receipts[5].unknown
+
+
 def test_a_reply_too_many_before_the_first_message_of_a_connection(world: World) -> None:
     """The words of an earlier connection show it."""
     with (

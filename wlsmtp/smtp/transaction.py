@@ -15,6 +15,7 @@ from wlsmtp.smtp import judge
 from wlsmtp.smtp.expectation import Expectation
 from wlsmtp.smtp.plan import PIPELINED, PIPELINED_BDAT, STEP_BY_STEP, stages_of
 from wlsmtp.smtp.probes import ChunkProbe, Trial
+from wlsmtp.smtp.wording import words_of
 from wlsmtp.wire import command
 from wlsmtp.wire.content import bdat, dot_stuffed
 
@@ -321,6 +322,13 @@ class Transaction(Expectation):
         if following is None or not self.by_bdat or not self.is_wanted or not following.with_reset:
             return False
         return following.rset_reply is None and (self.last.code >= _REFUSED or not wording.is_for_content(self.last))
+
+    @property
+    def may_be_lost(self) -> bool:
+        """True if the reply to the content has the words of those to RSET: the server may have lost the content with
+        what came behind it, up to an RSET, and say nothing more."""
+        rset, last = self.rset_reply, self.last
+        return rset is not None and last.is_positive and words_of(rset) == words_of(last)
 
     def conclude(self, wording: Wording, following: Transaction | Trial | None = None) -> Outcome:
         """Set and return the outcome once everything is answered; ``following`` was sent behind it. Raises

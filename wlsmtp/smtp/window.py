@@ -436,7 +436,8 @@ class Window(Alone):
         if not isinstance(head, Transaction) or not head.is_answered:
             return
         if head.by_bdat:
-            counts = not isinstance(error, ProtocolError) and head.depends_on(following, self._wording)
+            is_odd = isinstance(error, ProtocolError) or (isinstance(error, DeadlineExceeded) and head.may_be_lost)
+            counts = not is_odd and head.depends_on(following, self._wording)
         else:
             counts = second_look.is_accepted(head, self._second_look)
         if counts:
