@@ -24,7 +24,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # The names at the top of the package stand above all rooms.
 LADDER = [
-    {"results", "lifecycle", "presets", "habits"},
+    {"results", "lifecycle", "presets", "habits", "patterns"},
     {"errors", "receipt"},
     {"wire", "sasl"},
     {"events"},
@@ -35,6 +35,7 @@ LADDER = [
     {"relay"},
     {"transports"},
     {"outbox"},
+    {"items"},
     {"accounts", "intake", "reading", "reminder", "hooks"},
     {"batch", "posting"},
     {"mailer"},
@@ -286,3 +287,12 @@ def test_what_the_package_needs_is_code() -> None:
 
 def test_the_page_of_the_inbox_is_small() -> None:
     assert sum(path.stat().st_size for path in (PACKAGE / "inbox" / "page").iterdir()) < 60_000
+
+
+def test_importing_a_session_loads_nothing_that_sends() -> None:
+    loaded = loaded_by(
+        "from wlsmtp import SMTPSession, AsyncSMTPSession, Message; Message('a@x.org', 'b@x.org', text='x')"
+    )
+    assert loaded & {"ssl", "asyncio", "email.policy", "email.generator"} == set()
+    rooms = {name.split(".")[1] for name in loaded if name.startswith("wlsmtp.")}
+    assert rooms & {"smtp", "relay", "transports", "outbox", "mailer", "batch", "intake"} == set()

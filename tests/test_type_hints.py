@@ -31,7 +31,7 @@ def public(module: ModuleType) -> Iterator[Any]:
 
 
 def methods(cls: type) -> Iterator[Any]:
-    for name, value in ((name, value) for base in cls.__mro__ for name, value in vars(base).items()):
+    for name, value in ((name, value) for base in cls.__mro__ for name, value in list(vars(base).items())):
         function = getattr(value, "__func__", None) or getattr(value, "fget", None) or getattr(value, "func", value)
         is_ours = inspect.isfunction(function) and function.__module__.startswith("wlsmtp")
         if is_ours and (name in SPECIAL or not name.startswith("_")):

@@ -27,8 +27,9 @@ from wlsmtp.smtp.deadlines import Deadlines
 
 if TYPE_CHECKING:
     from wlsmtp.accounts import Accounts
-    from wlsmtp.intake import Intake, Item
+    from wlsmtp.intake import Intake
     from wlsmtp.io.base import IO
+    from wlsmtp.items import Item
     from wlsmtp.message.content import Content
     from wlsmtp.message.envelope import Envelope
     from wlsmtp.receipt import Outcome, Receipt

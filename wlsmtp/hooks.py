@@ -17,8 +17,9 @@ from wlsmtp.message.merge import MergeRow
 from wlsmtp.message.render import is_one_message
 
 if TYPE_CHECKING:
-    from wlsmtp.intake import Intake, Item
+    from wlsmtp.intake import Intake
     from wlsmtp.io.base import IO
+    from wlsmtp.items import Item
     from wlsmtp.message.render import Sendable
     from wlsmtp.receipt import Receipt
     from wlsmtp.settings.config import SessionConfig

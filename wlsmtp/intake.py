@@ -3,51 +3,30 @@ that does."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ExtensionMissing, MessageError, Stage
 from wlsmtp.events import log
+from wlsmtp.items import Item
 from wlsmtp.message.defaults import Defaults
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.mail import Mail
 from wlsmtp.message.merge import MergeRow
-from wlsmtp.message.model import Fields, Message
+from wlsmtp.message.model import Message
 from wlsmtp.message.read import raw_content
 from wlsmtp.message.render import Sendable, content_of, envelope_of
 from wlsmtp.message.sign import signed, signers_of, to_be_stored
 from wlsmtp.message.values import with_domains
 from wlsmtp.settings.config import Mode
-from wlsmtp.settings.options import DeliveryOptions, When
+from wlsmtp.settings.options import DeliveryOptions
 from wlsmtp.wire.extensions import Capabilities
 
 if TYPE_CHECKING:
     from wlsmtp.message.content import Content
     from wlsmtp.transports.base import Context, Transport
 
-Item = Sendable | MergeRow | tuple[Sendable, Envelope]
-"""The items of ``send_many``: a message, a row of a mail merge, or a message with its envelope."""
-
 _ONE_CLICK = "List-Unsubscribe-Post"
 _UNSIGNED = "nothing signs it here: RFC 8058 §4 wants DKIM. Sign with dkim=…, unless your server does"
-
-
-class SendOptions(TypedDict, total=False):
-    """The options of ``SMTPSession.send``."""
-
-    recipients: str | Iterable[str] | None
-    options: DeliveryOptions | None
-    timeout: float | None
-    send_at: When | None
-    priority: int
-    expires: When | None
-    idempotency_key: str | None
-    lane: str | None
-    within: object
-
-
-class FieldsAndOptions(Fields, SendOptions, total=False):
-    """The options and the fields of a message."""
 
 
 class Intake:

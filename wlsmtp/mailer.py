@@ -13,9 +13,10 @@ from wlsmtp.batch import Batch, close_abandoned
 from wlsmtp.errors import ConfigError, MessageError, Stage
 from wlsmtp.events import Announcer, opened_for
 from wlsmtp.hooks import HookedItems, Hooks
-from wlsmtp.intake import Intake, Item
+from wlsmtp.intake import Intake
 from wlsmtp.io.nested import nested
 from wlsmtp.io.place import Kept
+from wlsmtp.items import Item
 from wlsmtp.message.defaults import composed
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.mail import Mail

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from wlsmtp.accounts import Accounts
     from wlsmtp.events import Announcer
     from wlsmtp.hooks import Hooks
-    from wlsmtp.intake import Intake, Item
+    from wlsmtp.intake import Intake
+    from wlsmtp.items import Item
     from wlsmtp.outbox.base import Entry
     from wlsmtp.outbox.spooler import Spooler
     from wlsmtp.receipt import Receipt

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, Self, Unpack, overload
 
 from wlsmtp.errors import ConfigError, Stage
 from wlsmtp.habits import OF_SESSION, Habits, wrong_block
-from wlsmtp.intake import FieldsAndOptions, Item, SendOptions
 from wlsmtp.io.base import IO
-from wlsmtp.io.blocking import BlockingIO, advance, run
 from wlsmtp.io.nested import nested
-from wlsmtp.mailer import Mailer
+from wlsmtp.io.steps import advance, run
+from wlsmtp.items import FieldsAndOptions, Item, SendOptions, ServerInfo, Transport
 from wlsmtp.message.model import Fields
 from wlsmtp.message.render import Sendable
 from wlsmtp.message.values import AddressLike
@@ -24,8 +23,6 @@ from wlsmtp.results.statistics import OutboxStatistics, Statistics
 from wlsmtp.settings.config import ConfigKeywords, SessionConfig, SessionKeywords
 from wlsmtp.settings.help import documents, spells_out
 from wlsmtp.settings.options import DeliveryOptions, When
-from wlsmtp.smtp.connection import ServerInfo
-from wlsmtp.transports.base import Transport
 from wlsmtp.wire.extensions import Capabilities
 
 
@@ -56,8 +53,7 @@ class _Session(Habits):
             given = {name: getattr(server, name) for name in server.model_fields_set} | given
         elif server is not None:
             given["server"] = server
-        self.config: SessionConfig = SessionConfig(**given)
-        self._mailer = Mailer(self.config, self._io())
+        self.__setstate__(SessionConfig(**given))
 
     @staticmethod
     def _io() -> IO:
@@ -120,7 +116,9 @@ class _Session(Habits):
         return self.config
 
     def __setstate__(self, config: SessionConfig) -> None:
-        self.config = config
+        from wlsmtp.mailer import Mailer  # and with it all that sends, which takes long
+
+        self.config: SessionConfig = config
         self._mailer = Mailer(config, self._io())
 
     def __repr__(self) -> str:
@@ -141,6 +139,8 @@ class SMTPSession(_Session):
 
     @staticmethod
     def _io() -> IO:
+        from wlsmtp.io.blocking import BlockingIO
+
         return BlockingIO()
 
     @overload

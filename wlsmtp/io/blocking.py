@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import sys
 import threading
 import time
 from collections import deque
@@ -26,6 +25,8 @@ from wlsmtp.io.order import CheckedMutex, Rank, order
 from wlsmtp.io.place import Place
 from wlsmtp.io.readiness import Readable, wait_until_ready, yield_processor
 from wlsmtp.io.sockets import Connecting, check_injected, tune
+from wlsmtp.io.steps import held
+from wlsmtp.io.steps import run as run
 from wlsmtp.io.thread import start_thread
 from wlsmtp.io.tls import keep_session, secure
 from wlsmtp.results.secured import TLSInfo
@@ -42,54 +43,6 @@ MOMENT = 100e-6
 """Seconds within which an answer counts as prompt: less than it takes to block and wake up twice."""
 PATIENCE = 0.5
 """Seconds after which a blocked write checks again whether anybody reads."""
-
-
-class _Held(threading.local):
-    """The conditions that this thread holds, or was about to acquire or release when it was interrupted."""
-
-    def __init__(self) -> None:
-        self.locks: list[BlockingCondition] = []
-
-
-_held = _Held()
-
-
-def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a core coroutine to its end: over blocking I/O it never suspends, so one step does it.
-
-    A signal handler may raise anywhere in the main thread, even right after a lock was taken or before it is released.
-    Conditions that are still held at the end are released here, or all other threads would wait for them for ever.
-    """
-    before = len(_held.locks)
-    try:
-        coroutine.send(None)
-    except StopIteration as end:
-        value: T = end.value
-        return value
-    except BaseException:
-        while len(_held.locks) > before:
-            _held.locks.pop().release()
-        raise
-    coroutine.close()
-    raise RuntimeError("a coroutine suspended over blocking I/O")
-
-
-def advance(generator: AsyncGenerator[T, None], abandoned: deque[AsyncGenerator[Any, None]]) -> T:
-    """Return the next value of ``generator``. Raises ``StopAsyncIteration`` at its end.
-
-    The garbage collector may run in any thread, under any lock. The generator, and those first used inside it, are
-    therefore not closed by it. They are kept in ``abandoned`` for the next caller of the session.
-    """
-    hooks = sys.get_asyncgen_hooks()
-    sys.set_asyncgen_hooks(None, abandoned.append)
-    try:
-        return run(_next(generator))
-    finally:
-        sys.set_asyncgen_hooks(*hooks)
-
-
-async def _next(generator: AsyncGenerator[T, None]) -> T:
-    return await anext(generator)
 
 
 class BlockingStream:
@@ -297,12 +250,12 @@ class BlockingCondition:
     async def __aenter__(self) -> None:
         if order.is_checked:
             order.take(threading.get_ident(), self._rank)
-        _held.locks.append(self)
+        held.locks.append(self)
         self._condition.acquire()
 
     async def __aexit__(self, *_: object) -> None:
         self._condition.release()
-        _held.locks.pop()
+        held.locks.pop()
         order.leave(threading.get_ident(), self._rank)
 
     def release(self) -> None:

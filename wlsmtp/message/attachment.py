@@ -14,12 +14,13 @@ from wlsmtp.errors import MessageError, Stage
 from wlsmtp.habits import OF_ATTACHMENT
 from wlsmtp.message.source import FileSource, OctetsSource, Source, readable_file, stream_source
 from wlsmtp.message.values import exactly_str, identifier, without_controls
+from wlsmtp.patterns import later
 from wlsmtp.settings.validation import Validated
 
 _TOKEN = r"[\w!#$&^.+-]+"
 # Quoted strings, too, contain printable ASCII only: a line end would begin another header field.
 _PARAMETER = r" *; *[\w-]+=(?:[\w!#$&^.+'-]+|\"[ !#-\[\]-~]*\")"
-_CONTENT_TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}(?:{_PARAMETER})*", re.ASCII)
+_CONTENT_TYPE = later(rf"{_TOKEN}/{_TOKEN}(?:{_PARAMETER})*", re.ASCII)
 
 
 class Attachment(Validated):
@@ -270,7 +271,7 @@ def _unknown(keyword: str) -> TypeError:
     return TypeError(f"Attachment() got an unexpected keyword argument {keyword!r}; {near}")
 
 
-_TEXT = re.compile(r"text/.*|.*[+/](?:json|xml|yaml|toml|javascript|sql|rtf|x-sh|x-csh|x-tex|x-latex|x-httpd-php)")
+_TEXT = later(r"text/.*|.*[+/](?:json|xml|yaml|toml|javascript|sql|rtf|x-sh|x-csh|x-tex|x-latex|x-httpd-php)")
 
 
 def _type_of_text(filename: str | None) -> str:

@@ -6,13 +6,13 @@ has put encoded words into addresses and lost the quotes around a comma, which m
 
 from __future__ import annotations
 
-import re
 from binascii import b2a_base64
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from urllib.parse import quote
 
+from wlsmtp.patterns import later
 from wlsmtp.wire.address import Mailbox
 from wlsmtp.wire.mailboxes import Group, parse_address_list
 
@@ -45,14 +45,14 @@ _STRUCTURED = IDENTIFIER_FIELDS | URL_FIELDS | {
     "archived-at", "message-context", "tls-required", "require-recipient-valid-since", "accept-language", "openpgp",
     "original-recipient", "jabber-id", "bimi-selector",
 }  # fmt: skip
-_LIST_ID = re.compile(r'"?([^"<>]*+)"? *+(<[!-;=?-~]+>)')
-_GAP = re.compile(r" (?! )")
+_LIST_ID = later(r'"?([^"<>]*+)"? *+(<[!-;=?-~]+>)')
+_GAP = later(r" (?! )")
 
 _FRAME = len("=?utf-8?q?") + len("?=")
 _SHORTEST = 24
-_ENCODED_WORD = re.compile(r"=\?[^?\s]*\?[A-Za-z]\?")
-_PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-_SIMPLE_VALUE = re.compile(r"[A-Za-z0-9!#$&()+,.;=@\[\]^_`{}~-]+(?: [A-Za-z0-9!#$&()+,.;=@\[\]^_`{}~-]+)*")
+_ENCODED_WORD = later(r"=\?[^?\s]*\?[A-Za-z]\?")
+_PHRASE = later(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_SIMPLE_VALUE = later(r"[A-Za-z0-9!#$&()+,.;=@\[\]^_`{}~-]+(?: [A-Za-z0-9!#$&()+,.;=@\[\]^_`{}~-]+)*")
 _Q_SAFE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-"
 # "_" stands for a space, so a literal "_" is encoded.
 _Q = ["_" if octet == 0x20 else chr(octet) if octet in _Q_SAFE else f"={octet:02X}" for octet in range(256)]

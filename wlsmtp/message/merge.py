@@ -22,13 +22,14 @@ from wlsmtp.errors import ExtensionMissing, MessageError, Stage
 from wlsmtp.habits import OF_FIELDS
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.more import MORE
-from wlsmtp.message.read import AnyEmail
 
 if TYPE_CHECKING:
     from wlsmtp.message.model import Message
+    from wlsmtp.message.read import AnyEmail
     from wlsmtp.message.render import Sendable
 else:
     Message = Sendable = Any  # their modules import this one
+    AnyEmail = Email  # its module takes long to import
 
 Made: TypeAlias = Message | AnyEmail | bytes | Mapping[str, Any] | tuple[Sendable, Envelope]
 Row: TypeAlias = Mapping[str, Any] | Callable[[Message], Made] | Callable[[], Made]

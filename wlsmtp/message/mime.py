@@ -7,7 +7,6 @@ unless they must be. The same message gives the same octets. On demand attachmen
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 from collections.abc import Callable, Iterator
 from functools import cached_property, lru_cache
@@ -15,17 +14,17 @@ from typing import TYPE_CHECKING
 
 from wlsmtp.message import headers
 from wlsmtp.message.content import Body, ComposedContent, Content
-from wlsmtp.message.recode import message_in_7bit
 from wlsmtp.message.shared import BODY, SharedBody
 from wlsmtp.message.source import Source
 from wlsmtp.message.transfer import base64_lines, base64_size, encode_text, is_7bit, is_8bit, measure_7bit, measure_8bit
+from wlsmtp.patterns import later
 from wlsmtp.wire.content import normalise, with_clean_line_ends
 
 if TYPE_CHECKING:
     from wlsmtp.message.attachment import Attachment
     from wlsmtp.message.model import Message
 
-_PARAMETER = re.compile(r'(?:[^;"]|"[^"]*")+')
+_PARAMETER = later(r'(?:[^;"]|"[^"]*")+')
 
 Entity = list[bytes | Body]
 """A part, header and body, in pieces."""
@@ -185,6 +184,8 @@ class _Writer:
             if not self._in_7bit and boundary not in octets:
                 self.has_8bit = True
                 return "8bit", octets
+            from wlsmtp.message.recode import message_in_7bit
+
             octets = message_in_7bit(octets)
         return ("7bit", octets) if octets is not None and is_7bit(octets) and boundary not in octets else None
 

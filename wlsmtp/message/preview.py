@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import MessageError
+from wlsmtp.patterns import later
 from wlsmtp.wire.address import Mailbox
 from wlsmtp.wire.mailboxes import Group
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from wlsmtp.message.attachment import Attachment
     from wlsmtp.message.model import Message
 
-_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+_UNSEEN = later(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 """Characters that a terminal would act on, or that change the visible order."""
 _LONGEST = 200
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import email.message
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.message.content import Content
 from wlsmtp.message.envelope import Envelope
 from wlsmtp.message.merge import AsyncMerge, Merge, MergeRow
 from wlsmtp.message.model import Message
-from wlsmtp.message.read import (
-    AnyEmail,
-    email_content,
-    email_envelope,
-    raw_content,
-    raw_fields,
-    recipients_in,
-    sender_in,
-)
+
+if TYPE_CHECKING:
+    from wlsmtp.message.read import AnyEmail
+else:
+    AnyEmail = email.message.Message  # that module takes long to import, and a Message does without
 
 Sendable = Message | AnyEmail | bytes | bytearray | memoryview
 """A message to send: composed here, made with the standard library, or octets."""
@@ -33,6 +30,8 @@ def content_of(message: Sendable) -> Content:
     """Return the content of the message."""
     if isinstance(message, Message):
         return message.render()
+    from wlsmtp.message.read import email_content, raw_content
+
     match message:
         case bytes() | bytearray() | memoryview():
             return raw_content(bytes(message))
@@ -56,6 +55,8 @@ def envelope_of(
             return message.envelope()
         from_whom = message.sender_address() if sender is None else sender
         return Envelope(from_whom, message.recipients() if recipients is None else recipients)
+    from wlsmtp.message.read import email_envelope, raw_fields, recipients_in, sender_in
+
     match message:
         case email.message.Message():
             return email_envelope(message, sender, recipients)

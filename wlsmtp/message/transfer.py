@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from struct import Struct
 
+from wlsmtp.patterns import later
 from wlsmtp.wire.content import has_clean_line_ends
 
 MAX_LINE = 998
@@ -23,7 +24,7 @@ BLOCK = _LINES * _OCTETS_IN_LINE
 """Octets read at a time: whole lines of base64, about 64 KiB of them."""
 
 # b2a_qp makes lines of 77 characters, or 78 if one ends with white space.
-_SPACE_TOO_FAR = re.compile(rb"=(?:09|20)$(?<=[^\n]{77})", re.MULTILINE)
+_SPACE_TOO_FAR = later(rb"=(?:09|20)$(?<=[^\n]{77})", re.MULTILINE)
 
 # Cutting a block into lines in one call takes a third of the time of slicing each.
 _cut = Struct(f"{_LINE}s" * _LINES).unpack

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wlsmtp.errors import MessageError
 from wlsmtp.message.headers import ADDRESS_FIELDS, IDENTIFIER_FIELDS, MAX_WORD, ONE_FIELD, URL_FIELDS, field
+from wlsmtp.patterns import later
 from wlsmtp.wire.address import (
     Address,
     Mailbox,
@@ -38,10 +38,10 @@ address types of the standard library and pydantic."""
 AddressesLike: TypeAlias = AddressLike | Group | HeaderGroup | Iterable[AddressLike | Group | HeaderGroup]
 """One address or several. A group is a ``Group``, or text if it is empty: ``"undisclosed-recipients:;"``."""
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
-_FIELD_NAME = re.compile(r"[!-9;-~]{1,76}")
-_IDENTIFIER = re.compile(r"<?([!-;=?-~]{1,900})>?")
+_CONTROL = later(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_SURROGATE = later(r"[\ud800-\udfff]")
+_FIELD_NAME = later(r"[!-9;-~]{1,76}")
+_IDENTIFIER = later(r"<?([!-;=?-~]{1,900})>?")
 _OWN_FIELD = {
     "from": "sender=", "to": "to=", "cc": "cc=", "bcc": "bcc=", "reply-to": "reply_to=", "subject": "subject=",
     "date": "date=", "message-id": "message_id=", "mime-version": "nothing: it is always there",

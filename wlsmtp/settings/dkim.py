@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,14 +10,15 @@ from typing import Annotated, Any, Never, TypedDict, Unpack
 from pydantic import Field, SecretStr, field_validator
 
 from wlsmtp.errors import ConfigError, SMTPError, Stage
+from wlsmtp.patterns import later
 from wlsmtp.settings.validation import Settings
 from wlsmtp.wire.address import parse_address
 
 _PEM = "-----BEGIN "
-_BARE_KEY = re.compile(r"\s*M[A-P][A-Za-z0-9+/=\s]{40,}")
+_BARE_KEY = later(r"\s*M[A-P][A-Za-z0-9+/=\s]{40,}")
 """Base64 of a SEQUENCE: a key without the first and the last line of PEM, which is a secret."""
-_SELECTOR = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?)*")
-_FIELD_NAME = re.compile(r"[!-9<-~]{1,76}")  # RFC 5322 without the semicolon, which ends a tag
+_SELECTOR = later(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?)*")
+_FIELD_NAME = later(r"[!-9<-~]{1,76}")  # RFC 5322 without the semicolon, which ends a tag
 _NEVER = frozenset({"return-path", "received", "bcc", "dkim-signature", "authentication-results"})
 """Fields that others change or add on the way, and those of signatures (RFC 6376 §5.4)."""
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from wlsmtp.patterns import later
 from wlsmtp.wire.domains import DomainError, checked_domain
 
 _MAX_NAME = 253
 """Maximum characters of a name, so that it has no more than 255 octets in the DNS (RFC 1035 §2.3.4)."""
 _MAX_PATH = 107
 """Maximum octets of the path of a unix socket (``sun_path`` in unix(7))."""
-_BRACKETED = re.compile(r"\[([^\[\]]*)\]")
-_WITH_PORT = re.compile(r"([^\s:/@?#\[\]]+|\[[\da-fA-F:.]+\]):(\d{1,5})")
-_ZONE = re.compile(r"[\w.~-]{1,64}", re.ASCII)
+_BRACKETED = later(r"\[([^\[\]]*)\]")
+_WITH_PORT = later(r"([^\s:/@?#\[\]]+|\[[\da-fA-F:.]+\]):(\d{1,5})")
+_ZONE = later(r"[\w.~-]{1,64}", re.ASCII)
 _NO_HOST = "must be a host name or an IP address, without port (port=…), or the path of a unix socket"
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from wlsmtp.errors import ConfigError, Stage
+from wlsmtp.patterns import later
 from wlsmtp.settings.validation import Seconds, Settings
 
 
@@ -84,7 +85,7 @@ def rate_of(text: str) -> tuple[int, float]:
     return int(found[1]), {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}[found[2]]
 
 
-LANE = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}")
+LANE = later(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}")
 """The name of a lane: what every outbox can store."""
 
 

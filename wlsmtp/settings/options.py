@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Required, Self, Typed
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from wlsmtp.errors import ExtensionMissing, MessageError, Stage
+from wlsmtp.patterns import later
 from wlsmtp.settings.validation import Validated
 from wlsmtp.wire.command import xtext
 
@@ -283,7 +284,7 @@ def orcpt(address: str) -> str:
     return f"ORCPT={written}"
 
 
-_UNSAFE = re.compile(r"[^!-*,-<>-\[\]-~]")  # everything except QCHAR of RFC 6533 §3: printable ASCII without + = \
+_UNSAFE = later(r"[^!-*,-<>-\[\]-~]")  # everything except QCHAR of RFC 6533 §3: printable ASCII without + = \
 
 
 def _escaped(match: re.Match[str]) -> str:

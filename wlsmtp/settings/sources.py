@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from wlsmtp.patterns import later
 from wlsmtp.presets import LIMITS, PRESETS
 from wlsmtp.settings import texts
 from wlsmtp.settings.limits import PoolLimits
 from wlsmtp.settings.urls import SMTP_SCHEMES, URL, home_of, parse_transport, wrong
 from wlsmtp.settings.validation import Settings
 
-_SES = re.compile(r"ses-([a-z]{2}(?:-[a-z]+){1,3}-\d)")
+_SES = later(r"ses-([a-z]{2}(?:-[a-z]+){1,3}-\d)")
 DEFAULT_PREFIX = "WLSMTP_"
 
 

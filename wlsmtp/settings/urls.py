@@ -14,6 +14,7 @@ from typing import Self
 from urllib.parse import SplitResult, parse_qsl, unquote, unquote_to_bytes, urlsplit
 
 from wlsmtp.errors import ConfigError, Stage
+from wlsmtp.patterns import later
 
 SMTP_SCHEMES = {
     "smtp": "default",
@@ -63,8 +64,8 @@ _BUILT_IN = {
 MAX_DEPTH = 10
 """Maximum nesting depth of combinations."""
 
-_NAME = re.compile(r"[a-z][a-z0-9+._-]*", re.IGNORECASE)
-_LABEL = re.compile(r"(\d+)\*|([^\s:=()@,/]+)=")
+_NAME = later(r"[a-z][a-z0-9+._-]*", re.IGNORECASE)
+_LABEL = later(r"(\d+)\*|([^\s:=()@,/]+)=")
 _BARE = (
     "in the user name, the password or the query, '/' must be percent-encoded as %2F, '?' as %3F, '#' as %23, '@' as "
     "%40, '[' as %5B and '%' as %25; urllib.parse.quote(password, safe='') does that"

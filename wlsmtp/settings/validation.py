@@ -20,7 +20,7 @@ class Validated(BaseModel):
     values, secrets among them."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True
+        frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True, defer_build=True
     )
 
     _error: ClassVar[type[SMTPError]]

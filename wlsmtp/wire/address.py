@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import NoReturn
 
 from wlsmtp.errors import MessageError, Stage
+from wlsmtp.patterns import later
 from wlsmtp.wire.domains import JOINERS, LDH_DOMAIN, MAX_DOMAIN, DomainError, a_labels, checked_domain
 from wlsmtp.wire.encoded_words import decode_words, has_encoded_word
 
@@ -33,22 +34,22 @@ with labels and local part within their limits."""
 _usual_domains: set[str] = set()
 """Domains of addresses that it has matched, at most ``_MOST_DOMAINS``."""
 _MOST_DOMAINS = 1024
-_NAMED = re.compile(rf'(?:"([^"\\]*)" *|([^"(),:;<>@\[\]\\]*))<{_PLAIN.pattern}>')
+_NAMED = later(rf'(?:"([^"\\]*)" *|([^"(),:;<>@\[\]\\]*))<{_PLAIN.pattern}>')
 """The two usual ways to put a printable name before an address; the tokenizer below handles other forms."""
-_LOCAL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+=-]*(?:\.[A-Za-z0-9_+=-]+)*")
+_LOCAL_NAME = later(r"[A-Za-z0-9_][A-Za-z0-9_+=-]*(?:\.[A-Za-z0-9_+=-]+)*")
 """Excludes names that a mail system could take for a program, a file or a route: those begin with | or /, or have ! or
 %."""
 _UTF8_ATOM = r'[^\x00-\x20\x7f"(),.:;<>@\[\]\\]+'
-_DOT_ATOM = re.compile(rf"{_UTF8_ATOM}(?:\.{_UTF8_ATOM})*")
-_QUOTED = re.compile(r'"(?:[^"\\]|\\[ -~])*"')
-_ENCODED_WORD = re.compile(r"=\?\S{1,40}\?[qQbB]\?\S*\?=(?: =\?\S*\?=)*")
-_SPLIT = re.compile(r'("(?:[^"\\]|\\.)*"|[^"@]*)@(.*)', re.DOTALL)
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\[[^][\\]*\]|\s+|[^\s"(),:;<>@\[\]\\]+|.', re.DOTALL)
+_DOT_ATOM = later(rf"{_UTF8_ATOM}(?:\.{_UTF8_ATOM})*")
+_QUOTED = later(r'"(?:[^"\\]|\\[ -~])*"')
+_ENCODED_WORD = later(r"=\?\S{1,40}\?[qQbB]\?\S*\?=(?: =\?\S*\?=)*")
+_SPLIT = later(r'("(?:[^"\\]|\\.)*"|[^"@]*)@(.*)', re.DOTALL)
+_TOKEN = later(r'"(?:[^"\\]|\\.)*"|\[[^][\\]*\]|\s+|[^\s"(),:;<>@\[\]\\]+|.', re.DOTALL)
 
 _NO_PLACEHOLDERS = (
     "Nothing is filled in here; letter.merge(rows) takes a dict of fields for each row: {'to': row['email']}"
 )
-_FOLD = re.compile(r"\r?\n[ \t]+")
+_FOLD = later(r"\r?\n[ \t]+")
 
 _NEVER_IN_ADDRESS = {"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"}
 _NEVER_IN_NAME = {"Cc", "Cs", "Zl", "Zp"}

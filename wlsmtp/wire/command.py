@@ -7,11 +7,11 @@ another (command injection, such as CVE-2021-3733, which every SMTP client has h
 from __future__ import annotations
 
 import base64
-import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import MessageError, Stage
+from wlsmtp.patterns import later
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,8 +20,8 @@ MAX_AUTH_LINE = 12288
 """Maximum octets in an AUTH line with its CRLF (RFC 4954 §4.1); a longer initial response is sent after the first
 334."""
 
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
-_XTEXT_QUOTED = re.compile(rb"[^!-*,-<>-~]")
+_FORBIDDEN = later(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+_XTEXT_QUOTED = later(rb"[^!-*,-<>-~]")
 
 
 def line(*words: str) -> bytes:

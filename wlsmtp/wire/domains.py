@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from wlsmtp.patterns import later
+
 MAX_DOMAIN = 255
 """Maximum octets of a domain (RFC 5321 §4.5.3.1.2)."""
 
 # RFC 5321 does not allow the underscore, but the names of many internal hosts have it.
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-LDH_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+LDH_DOMAIN = later(rf"{_LABEL}(?:\.{_LABEL})*")
 JOINERS = "\u200c\u200d"
 _DEVIATIONS = frozenset("ßẞς" + JOINERS)
 """Characters for which IDNA 2003 gives another domain than IDNA 2008 (UTS 46 §7)."""

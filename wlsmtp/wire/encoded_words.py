@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from binascii import Error, a2b_base64, a2b_qp
 
+from wlsmtp.patterns import later
+
 _WORD = r"=\?([!-)+->@-~]+)(?:\*[!->@-~]*)?\?([BbQq])\?([!->@-~]*)\?="
-_ONE = re.compile(_WORD)
-_RUN = re.compile(rf"(?<![^ \t]){_WORD}(?:[ \t]+{_WORD})*(?![^ \t])")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_ONE = later(_WORD)
+_RUN = later(rf"(?<![^ \t]){_WORD}(?:[ \t]+{_WORD})*(?![^ \t])")
+_CONTROL = later(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def decode_words(text: str) -> str:

@@ -5,16 +5,17 @@ The set is open: an unknown extension is kept by its keyword with its parameters
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from wlsmtp.patterns import later
 
 if TYPE_CHECKING:
     from wlsmtp.results.reply import Reply
 
 
-_DECLARED = re.compile(r"[1-9][0-9]{0,5}")
+_DECLARED = later(r"[1-9][0-9]{0,5}")
 """The value of a limit (RFC 9422 §3)."""
 
 

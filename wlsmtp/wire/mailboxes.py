@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from wlsmtp.patterns import later
 from wlsmtp.wire.address import Address, Mailbox, address_within, check_name, local_name, phrase, plain_address, refuse
 from wlsmtp.wire.encoded_words import decode_words
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\[[^][\\]*\]|\s+|[^\s"(),.:;<>@\[\]\\]+|.', re.DOTALL)
-_COMMENT_PIECE = re.compile(r"\\.|[()]", re.DOTALL)
-_FOLD = re.compile(r"\r?\n(?=[ \t])")
+_TOKEN = later(r'"(?:[^"\\]|\\.)*"|\[[^][\\]*\]|\s+|[^\s"(),.:;<>@\[\]\\]+|.', re.DOTALL)
+_COMMENT_PIECE = later(r"\\.|[()]", re.DOTALL)
+_FOLD = later(r"\r?\n(?=[ \t])")
 _LIST_HINT = 'A comma is between two addresses; a name with one needs double quotes: "Example, Ann" <ann@…>'
 _END = ""
 
