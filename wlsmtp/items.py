@@ -1,4 +1,4 @@
-"""What the session's methods are given, and return: messages, the options of ``send``, and types for annotations."""
+"""Types of what the session's methods are given and return: messages, and the options of ``send``."""
 
 from __future__ import annotations
 
