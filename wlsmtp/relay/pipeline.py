@@ -166,7 +166,7 @@ class Pipeline:
             return False
         self._in_flight.append(run)
         self._at_hand = self._at_hand[count:]
-        self._unflushed += run.octets_of(0, count)
+        self._unflushed += run.octets
         return True
 
     def _record_known(self, latest: Any) -> None:

@@ -109,18 +109,17 @@ class Flight:
     def follow(self, run: Run, mails: list[Mail]) -> int:
         """Let messages of the usual kind follow those in flight as a run, as many as ``allow`` has said, up to the
         first other one in ``mails``. Return how many."""
-        pieces, recipients = self._written(mails)
+        pieces, recipients, size = self._written(mails)
         link, count = self.link, len(pieces) // 2
         try:
             with self._mutex:
-                size = sum(map(len, pieces[1::2]))
                 while count and (count > self.allowance or self._octets + size > self._max_bytes):
                     count -= 1
                     size -= len(pieces[2 * count + 1])
                 if not count:
                     return 0
                 del pieces[2 * count :]
-                run.begin(mails[:count], pieces, recipients, link.server, link.octets_queued)
+                run.begin(mails[:count], pieces, recipients, size, link.server, link.octets_queued)
                 self.allowance -= count
                 self.begun += count
                 self._octets += size
@@ -132,12 +131,13 @@ class Flight:
             raise
         return count
 
-    def _written(self, mails: Sequence[Mail]) -> tuple[list[bytes], int]:
+    def _written(self, mails: Sequence[Mail]) -> tuple[list[bytes], int, int]:
         """Return the commands and the content of each message, up to the first that is not of the usual kind, or has
-        another number of recipients than the first; and that number."""
+        another number of recipients than the first; that number; and the octets of all contents."""
         most, takes_size = self._planner.most_whole, self._planner.takes_size
         pieces: list[bytes] = []
-        recipients, mail_line, start = len(mails[0].envelope.addresses), b"", ""
+        recipients, total = len(mails[0].envelope.addresses), 0
+        mail_line, start = b"", ""
         for mail in mails:
             envelope, content = mail.envelope, mail.content.plain
             if content is None or not envelope.is_usual or mail.is_suspect:
@@ -153,7 +153,8 @@ class Flight:
             declared = octets if takes_size else ""
             commands = f"{start}{declared}\r\nRCPT TO:<{paths}>\r\nBDAT {octets} LAST\r\n"
             pieces += (commands.encode(), content)
-        return pieces, recipients
+            total += size
+        return pieces, recipients, total
 
     def fail(self, error: SMTPError) -> None:
         """Fail the connection: everything in flight is not sent, or in doubt."""
@@ -184,11 +185,10 @@ class Flight:
             while transactions:
                 head = transactions[0]
                 if isinstance(head, Run):
-                    before = len(head.outcomes)
+                    before, unsettled = len(head.outcomes), head.octets
                     if not head.settle(wording):
                         break
-                    done = len(head.outcomes)
-                    count, octets = count + done - before, octets + head.octets_of(before, done)
+                    count, octets = count + len(head.outcomes) - before, octets + unsettled - head.octets
                     if head.open:
                         break
                     transactions.popleft()

@@ -46,6 +46,7 @@ class Run(Expectation):
         "deadlines",
         "given",
         "mails",
+        "octets",
         "outcomes",
         "pieces",
         "seen",
@@ -68,15 +69,19 @@ class Run(Expectation):
         """The outcomes of the first messages, all accepted. It only grows."""
         self.transactions: list[PlainTransaction] = []
         """Those of the messages behind them, once it was spread. It has no more outcomes then."""
+        self.octets: int = 0
+        """Octets of content of the messages without an outcome."""
         self.seen: int = 0
         """Number of outcomes that its owner has counted."""
         self.given: int = 0
         """Number of outcomes that its owner has returned."""
 
-    def begin(self, mails: list[Mail], pieces: list[bytes], recipients: int, server: str, begins_at: int) -> None:
-        """Note that these messages, each with so many ``recipients``, are queued on a link from octet ``begins_at``
-        on."""
-        self._server, self._begins_at = server, begins_at
+    def begin(
+        self, mails: list[Mail], pieces: list[bytes], recipients: int, octets: int, server: str, begins_at: int
+    ) -> None:
+        """Note that these messages, each with so many ``recipients``, and ``octets`` of content in all, are queued on a
+        link from octet ``begins_at`` on."""
+        self._server, self._begins_at, self.octets = server, begins_at, octets
         self.stages = stages_of(recipients, _CONTENT, True)
         self.left = len(mails) * len(self.stages)
         self.mails, self.pieces = mails, pieces
@@ -129,24 +134,24 @@ class Run(Expectation):
             return False
         done, replies = len(self.outcomes), len(self.stages)
         finals = self.lines[(done + 1) * replies - 1 :: replies]
-        compared, start = wording.compared, wording.content_start
-        if not all([line[compared] == start for line in finals]):
-            return False
+        if finals:
+            # If the least and the greatest begin with the same octets, all others do.
+            compared, start = wording.compared, wording.content_start
+            if min(finals)[compared] != start or max(finals)[compared] != start:
+                return False
         tls, mails = self.tls, self.mails[done:]
         self.outcomes += [
             accepted_outcome(mail.envelope.plain_to or mail.envelope.addresses, line, tls)
             for mail, line in zip(mails, finals, strict=False)
         ]
+        settled = self.pieces[2 * done + 1 : 2 * len(self.outcomes) : 2]
+        self.octets = self.octets - sum(map(len, settled)) if self.open else 0  # seldom in parts
         return True
 
     def record_known(self) -> None:
         """Store the outcomes that were not returned in the mails."""
         for mail, outcome in zip(self.mails[self.given :], self.outcomes[self.given :], strict=False):
             mail.known = outcome
-
-    def octets_of(self, start: int, end: int) -> int:
-        """Return the octets of content of the messages from ``start`` to ``end``."""
-        return sum(map(len, self.pieces[2 * start + 1 : 2 * end : 2]))
 
     def spread(self) -> list[PlainTransaction]:
         """Return a transaction for each message without an outcome, always the same ones."""
