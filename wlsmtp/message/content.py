@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 CHUNK = 64 * 1024
 """Octets per chunk: few system calls, little memory."""
 
-_LF = 10
+_CR, _LF = 13, 10
 _SERVER = "the server"
 _MESSAGE_ID = re.compile(rb"^Message-ID[ \t]*:(?:\r\n[ \t]|[ \t])*(<[^<>\r\n]{1,990}>)", re.IGNORECASE | re.MULTILINE)
 
@@ -109,17 +109,18 @@ class BytesContent:
         """All octets."""
         self.size: int = len(clean)
         """Size in octets, as ``Content.size``."""
-        self.is_8bit: bool = not clean.isascii()
+        is_8bit, head = not clean.isascii(), head_of(clean)
+        self.is_8bit: bool = is_8bit
         """True if any octet is above 127, as ``Content.is_8bit``."""
-        self.plain: bytes | None = None if self.is_8bit else clean
+        self.plain: bytes | None = None if is_8bit else clean
         """All octets, as ``Content.plain``."""
-        self.head: bytes = head_of(clean)
+        self.head: bytes = head
         """The header section with its last CRLF, without the blank line."""
         # A text, as "in" tries to take octets for a number first.
-        lowered = (self.head.decode("latin-1") if self.is_8bit else self.head.decode()).lower()
+        lowered = (head.decode("latin-1") if is_8bit else head.decode()).lower()
         self.lowered_head: str = lowered
         """The header section in lower case; each octet is a character."""
-        found = _MESSAGE_ID.search(self.head) if "message-id" in lowered else None
+        found = _MESSAGE_ID.search(head) if "message-id" in lowered else None
         self.message_id: str | None = found[1].decode("utf-8", "replace") if found else None
         """The Message-ID, as ``Content.message_id``."""
         self._to_7bit = to_7bit
@@ -271,7 +272,7 @@ class ComposedContent:
 
 def head_of(data: bytes) -> bytes:
     """Return the header section of a message with its last CRLF, without the blank line."""
-    if data[:2] == b"\r\n":
+    if data and data[0] == _CR and data[1:2] == b"\n":
         return b""
     end = data.find(b"\r\n\r\n")
     return data if end < 0 else data[: end + 2]

@@ -49,8 +49,8 @@ _HINT = "Pass sender= and recipients="
 _NO_CHARSET = "has octets that are neither ASCII nor UTF-8 (RFC 6532)"
 # The standard library also ends a line at VT, FF, FS, GS and RS: what follows would be a field of its own.
 _BROKEN_LINE = re.compile(r"(?>\r\n|[\r\n\v\f\x1c-\x1e])(?![ \t])|\x00")
-_MAILBOX_LINES = ("from ", ">from ")
-"""How the line that begins a message in a mailbox file begins, in lower case."""
+_MAILBOX_STARTS = ("from ", ">from")
+"""The first five characters of the line that begins a message in a mailbox file, in lower case."""
 _FIELD_NAME = re.compile(r"[!-9;-~]+")
 _PLAIN_VALUE = re.compile(
     r"(?:[A-Za-z0-9._-]+ )*+[A-Za-z0-9._-]+"
@@ -260,7 +260,7 @@ def raw_content(data: bytes) -> BytesContent:
     # Line ends come first: a field may also follow a bare CR.
     content = BytesContent(data)
     lowered = content.lowered_head
-    if lowered < "!" or len(lowered) > MAX_LINE or lowered.startswith(_MAILBOX_LINES):
+    if lowered < "!" or len(lowered) > MAX_LINE or lowered[:5] in _MAILBOX_STARTS:
         return _amended(content)
     if "bcc" in lowered or " :" in lowered or "\t:" in lowered or "multipart/" in lowered or "message/" in lowered:
         return _amended(content)
