@@ -346,6 +346,20 @@ def test_mail_whose_outcome_a_database_forgets_is_sent_again_while_its_worker_li
     assert (final.status, final.interruptions, len(transport.messages)) == (Status.SENT, 1, 2)
 
 
+def let_workers_fail(monkeypatch: pytest.MonkeyPatch, outbox: Outbox, times: float) -> list[object]:
+    """The workers of this outbox, and no other one that is still there, fail so many times. Return those that did."""
+    sound, failed = worker.Worker._has_clock_jumped, list[object]()
+
+    def fails(one: worker.Worker) -> bool:
+        if one._outbox._outbox is outbox and len(failed) < times:
+            failed.append(one)
+            raise ZeroDivisionError
+        return sound(one)
+
+    monkeypatch.setattr(worker.Worker, "_has_clock_jumped", fails)
+    return failed
+
+
 class TestAWorkerThatFails:
     """As by a fault in it, or in what it uses."""
 
@@ -353,9 +367,9 @@ class TestAWorkerThatFails:
         self, world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         monkeypatch.setattr(spooler, "FAILURE_PAUSE", 0.01)
-        monkeypatch.setattr(worker.Worker, "_has_clock_jumped", raising(lambda _: False, ZeroDivisionError(), 3))
-        transport = MemoryTransport()
-        with world.session("localhost", mode="async", transport=transport) as session:
+        outbox = MemoryOutbox()
+        let_workers_fail(monkeypatch, outbox, 3)
+        with world.session("localhost", mode="async", outbox=outbox, transport=MemoryTransport()) as session:
             assert session.wait(session.send(message())).status is Status.SENT
         words = [record.getMessage() for record in caplog.records if "failed" in record.message]
         assert [line[-6:] for line in words] == ["0.01 s", "0.02 s", "0.04 s"]
@@ -366,14 +380,9 @@ class TestAWorkerThatFails:
         ]
 
     def test_is_not_followed_at_once_while_flush_waits(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        runs: list[object] = []
-
-        def fails(worker: object) -> bool:
-            runs.append(worker)
-            raise ZeroDivisionError
-
-        monkeypatch.setattr(worker.Worker, "_has_clock_jumped", fails)
-        session = world.session("localhost", mode="async", transport=MemoryTransport())
+        outbox = MemoryOutbox()
+        runs = let_workers_fail(monkeypatch, outbox, float("inf"))
+        session = world.session("localhost", mode="async", outbox=outbox, transport=MemoryTransport())
         pending = session.send(message())
         assert session.flush(1.0) == 1
         assert len(runs) <= 3  # after 0, 0.25 and 0.75 s
@@ -385,9 +394,9 @@ class TestAWorkerThatFails:
     ) -> None:
         monkeypatch.setattr(spooler, "FAILURE_PAUSE", 3600)
         monkeypatch.setattr(spooler, "LONGEST_FAILURE_PAUSE", 3600)
-        monkeypatch.setattr(worker.Worker, "_has_clock_jumped", raising(lambda _: False, ZeroDivisionError(), 1))
-        transport, outbox = MemoryTransport(), f"sqlite:///{tmp_path}/outbox.db"
-        session = world.session("localhost", mode="async", outbox=outbox, transport=transport)
+        outbox = SQLiteOutbox(tmp_path / "outbox.db")
+        let_workers_fail(monkeypatch, outbox, 1)
+        session = world.session("localhost", mode="async", outbox=outbox, transport=MemoryTransport())
         pending = session.send(message())
         assert session.flush(0.05) == 1
         session.close(timeout=20)
