@@ -27,8 +27,13 @@ from wlsmtp import (
 )
 from wlsmtp.io.blocking import BlockingIO
 from wlsmtp.io.order import Rank
+from wlsmtp.io.steps import run
 from wlsmtp.outbox.lifecycle import ALLOWED, State, WorkerLife
+from wlsmtp.outbox.resources import Resources
+from wlsmtp.outbox.sqlite import SQLiteOutbox
 from wlsmtp.receipt import Outcome
+from wlsmtp.settings.limits import Timeouts
+from wlsmtp.smtp.deadlines import Deadlines
 from wlsmtp.testing import SMTPServer
 
 
@@ -135,6 +140,51 @@ class TestClose:
         with world.session("localhost", transport=transport, close_timeout=7):
             pass
         assert 0 < transport.closing_time <= 7
+
+
+class TestOpeningWhileItCloses:
+    """As by another thread or task, or a listener that is called when a connection ends."""
+
+    def test_leaves_a_session_that_works(self, world: World, outbox: str) -> None:
+        reopen: list[Callable[[], Any]] = []
+        used: list[bool] = []
+
+        class Closing(MemoryTransport):
+            is_closed = True
+
+            async def open(self, deadlines: Any) -> None:
+                self.is_closed = False
+
+            async def close(self, deadlines: Any) -> None:
+                while reopen:
+                    if inspect.isawaitable(opening := reopen.pop()()):
+                        await opening
+                self.is_closed = True
+
+            async def carry(self, *arguments: Any) -> None:
+                used.append(not self.is_closed)
+                await super().carry(*arguments)
+
+        transport = Closing()
+        session = world.session("localhost", mode="async", outbox=outbox, transport=transport)
+        session.open()
+        assert session.wait(session.send(message())).status is Status.SENT
+        reopen.append(session.face.open)
+        session.close()
+        assert session.wait(session.send(message())).status is Status.SENT
+        assert session.flush() == 0 and used[1:] == [True]
+        session.close()
+        assert transport.is_closed
+
+    @pytest.mark.parametrize("is_unused", [True, False], ids=["closed", "used again"])
+    def test_keeps_what_is_used_again(self, tmp_path: Path, is_unused: bool) -> None:
+        io, transport, outbox = BlockingIO(), Held(), SQLiteOutbox(tmp_path / "outbox.db")
+        outbox.io = io
+        resources = Resources(outbox, transport, io, is_closed=False)
+        run(resources.open_outbox())
+        run(resources.close(Deadlines(io, Timeouts(), 5.0), lambda: is_unused))
+        assert resources.is_outbox_open is not is_unused
+        assert ("close" in transport.told) is is_unused
 
 
 class TestCallbacks:

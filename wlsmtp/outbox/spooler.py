@@ -19,6 +19,7 @@ from wlsmtp.io.order import Rank
 from wlsmtp.outbox.base import OutboxNotEmpty
 from wlsmtp.outbox.left import PAGE, report_at_exit, report_left
 from wlsmtp.outbox.lifecycle import Phase, State
+from wlsmtp.outbox.resources import Resources
 from wlsmtp.outbox.schedule import Schedule
 from wlsmtp.outbox.verdict import again, cancelled
 from wlsmtp.outbox.within import within_of
@@ -60,7 +61,7 @@ class Spooler:
         self._outbox = outbox
         self._outbox.io = io
         self._outbox.pace = pace
-        self._transport = transport
+        self._resources = Resources(outbox, transport, io, is_closed=is_closed)
         self._io = io
         self._deadlines = deadlines
         self._hire = hire
@@ -72,7 +73,6 @@ class Spooler:
         self._close_timeout = config.close_timeout
         self._mutex = io.mutex(Rank.SPOOLER)
         """Guards the worker and the rooms."""
-        self._opening = io.condition(Rank.OPENING)
         self._progress = io.condition(Rank.PROGRESS)
         self._rooms: WeakValueDictionary[str, Condition] = WeakValueDictionary()
         """The callers that wait for one message, by its id."""
@@ -89,24 +89,22 @@ class Spooler:
         """True if the end of the program closed it. What ``atexit`` runs after that may still send."""
         self._has_exit_work = False
         """True if the program is ending, and what is left at its end will be sent or reported."""
-        self._is_outbox_open = False
-        self._is_transport_closed = is_closed
         self._is_closed_by_worker = False
         """True if ``close`` gave up waiting for the worker, so that the rest of closing is done when it has ended."""
 
     @property
     def is_at_work(self) -> bool:
         """True if it is using the outbox, or may do so at any moment."""
-        return self._is_outbox_open and not (self._phase is Phase.CLOSED and self._has_no_worker)
+        return self._resources.is_outbox_open and not (self._phase is Phase.CLOSED and self._has_no_worker)
 
     def reopen(self) -> None:
         """Accept messages again after ``close``."""
         if self._phase is Phase.CLOSED:
-            self._phase = Phase.ON_CALL
+            self._phase, self._is_closed_by_worker = Phase.ON_CALL, False
 
     async def open(self) -> None:
         """Begin to work, also on what other programs put, until ``close``."""
-        self._phase = Phase.OPEN
+        self._phase, self._is_closed_by_worker = Phase.OPEN, False
         await self._call_worker()
 
     async def post_all(
@@ -195,9 +193,9 @@ class Spooler:
 
     async def close(self, deadlines: Deadlines, *, drain: bool) -> None:
         """Close; see ``SMTPSession.close``."""
-        self._phase = Phase.CLOSED
+        self._phase, self._is_closed_by_worker = Phase.CLOSED, False
         try:
-            if self._is_outbox_open or await self._has_inherited():
+            if self._resources.is_outbox_open or await self._has_inherited():
                 await self._finish_work(deadlines, drain=drain)
         finally:
             self._is_closed_by_worker = True
@@ -225,15 +223,8 @@ class Spooler:
         await report_left(self._outbox, is_late=self._io.now() >= deadlines.end)
 
     async def _let_go(self, deadlines: Deadlines) -> None:
-        """Close the outbox and the connections, which no worker uses any more."""
-        self._is_closed_by_worker = False
-        self._is_transport_closed = True
-        try:
-            if self._is_outbox_open and (self._outbox.is_durable or not await self._outbox.left()):
-                self._is_outbox_open = False
-                await self._outbox.close()
-        finally:
-            await self._transport.close(deadlines)
+        """Close the outbox and the connections, which no worker uses any more, unless the session is opened again."""
+        await self._resources.close(deadlines, lambda: self._phase is Phase.CLOSED and self._has_no_worker)
 
     async def _drain(self, deadline: float, *, patient: bool = True) -> None:
         """Wait for due mail, and if ``patient`` also for mail that becomes due before the deadline."""
@@ -306,12 +297,7 @@ class Spooler:
 
     async def ready(self) -> None:
         """Open the outbox."""
-        if self._is_outbox_open:
-            return
-        async with self._opening:
-            if not self._is_outbox_open:
-                await self._outbox.open()
-                self._is_outbox_open = True
+        await self._resources.open_outbox()
 
     async def _call_worker(self) -> None:
         """Ensure that a worker checks the outbox. Raises ``OutboxError`` if none can be started."""
@@ -397,10 +383,8 @@ class Spooler:
         the next one does not fail at once."""
         began = self._io.now()
         try:
-            if self._is_transport_closed and worker.state is State.NEW:
-                self._is_transport_closed = False
-                with suppress(SMTPError):  # a failure shows later
-                    await self._transport.open(self._deadlines(None))
+            if worker.state is State.NEW:
+                await self._resources.open_transport(self._deadlines(None))
             await worker.run(once=once)
             self._failures = 0
         except Exception as failure:
