@@ -15,7 +15,7 @@ from wlsmtp.testing import SMTPServer
 from . import find_program
 
 PAGE = Path(__file__).parents[2] / "docs" / "recipes" / "pgp.md"
-[EXAMPLE] = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(autouse=True)
@@ -25,8 +25,9 @@ def program() -> None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
 
 
-def test_the_example_encrypts_and_decrypts() -> None:
-    exec(compile(EXAMPLE, str(PAGE), "exec"), {})
+@pytest.mark.parametrize("example", EXAMPLES, ids=["encryption", "signature"])
+def test_each_example_sends_what_gpg_reads(example: str) -> None:
+    exec(compile(example, str(PAGE), "exec"), {})
 
 
 async def _send(server: SMTPServer, hook: Any, message: Message) -> None:
@@ -40,7 +41,7 @@ def test_a_recipient_without_a_key_gets_nothing(tmp_path: Path) -> None:
     import gnupg
 
     namespace: dict[str, Any] = {}
-    exec(compile(EXAMPLE.partition("\nwith TemporaryDirectory")[0], str(PAGE), "exec"), namespace)
+    exec(compile(EXAMPLES[0].partition("\nwith TemporaryDirectory")[0], str(PAGE), "exec"), namespace)
     hook = namespace["PGP"](gnupg.GPG(gnupghome=str(tmp_path)))
     message = Message("ann@example.com", "nobody@example.org", text="For your eyes only")
     with SMTPServer() as server:
