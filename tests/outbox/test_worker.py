@@ -489,6 +489,15 @@ class TestPauses:
                 assert session.flush() == 0
             assert len(server.messages) == 20
 
+    def test_a_reply_that_is_not_smtp_stops_it_for_a_short_pause(self, world: World) -> None:
+        policy = RetryPolicy(attempts=1000, backoff=0.01, max_backoff=3600, jitter=0)
+        with SMTPServer() as server:
+            server.reply_to("EHLO", b"\0\xff\x01\r\n", times=2)
+            with world.session(server.host, server.port, mode="async", retry=policy) as session:
+                session.send_all([message() for _ in range(20)])
+                assert session.flush() == 0
+            assert len(server.messages) == 20
+
     def test_a_wrong_password_is_not_tried_until_the_account_is_locked(self, world: World) -> None:
         policy = RetryPolicy(attempts=1000, backoff=0.01, max_backoff=3600, jitter=0)
         with SMTPServer(users={"ann": "right"}, require_auth=True) as server:

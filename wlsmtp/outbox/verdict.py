@@ -75,6 +75,12 @@ def was_raised(error: SMTPError | None) -> bool:
     return error is not None and MUST_NOT_RAISE in getattr(error.__cause__, "__notes__", ())
 
 
+def may_pass(error: SMTPError) -> bool:
+    """Return whether a failure that affects all mail may pass by itself. A reply that is not SMTP may, as of a proxy
+    whose server is being started, and asking again locks no account."""
+    return error.temporary or was_raised(error) or isinstance(error, ProtocolError)
+
+
 def expired(entry: Entry, now: float) -> Entry:
     """Return the entry as expired; the last failure remains the reason."""
     before = entry.receipt

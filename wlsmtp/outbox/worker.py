@@ -15,7 +15,7 @@ from wlsmtp.io.order import Rank
 from wlsmtp.outbox.clock import Clock
 from wlsmtp.outbox.leased import CLAIMED, Given, Leased, Renewal, Share, Tried, prepared
 from wlsmtp.outbox.lifecycle import State, WorkerLife
-from wlsmtp.outbox.verdict import abandoned, after_try, concerns_all, expired, interrupted, was_raised
+from wlsmtp.outbox.verdict import abandoned, after_try, concerns_all, expired, interrupted, may_pass, was_raised
 from wlsmtp.receipt import Outcome
 from wlsmtp.retry import pause_between
 
@@ -436,7 +436,7 @@ class Worker:
             if not (concerns_all(outcome.error) or was_raised(outcome.error)):
                 self._failures = 0
             elif outcome.error is not None and self._may_go_on:
-                self._pause(outcome.error, is_passing=outcome.error.temporary or was_raised(outcome.error))
+                self._pause(outcome.error, is_passing=may_pass(outcome.error))
         ahead = self._clock_is_ahead_by(now) if any(outcome.error is not None for _, outcome in tried) else 0.0
         await self._record([after_try(entry, outcome, self._rules, now, ahead) for entry, outcome in tried])
 
