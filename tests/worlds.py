@@ -65,10 +65,10 @@ class Session:
 
         return self._run(final())  # type: ignore[no-any-return]
 
-    def status(self, id: str) -> Status:
+    def status(self, id: str | Receipt) -> Status:
         return self._run(self.face.status(id))  # type: ignore[no-any-return]
 
-    def receipt(self, id: str) -> Receipt:
+    def receipt(self, id: str | Receipt) -> Receipt:
         return self._run(self.face.receipt(id))  # type: ignore[no-any-return]
 
     def receipts(self, *statuses: Status) -> list[Receipt]:
@@ -77,10 +77,10 @@ class Session:
     def pending(self) -> list[Receipt]:
         return list(self._each(self.face.pending()))
 
-    def cancel(self, id: str) -> bool:
+    def cancel(self, id: str | Receipt) -> bool:
         return self._run(self.face.cancel(id))  # type: ignore[no-any-return]
 
-    def retry(self, id: str) -> bool:
+    def retry(self, id: str | Receipt) -> bool:
         return self._run(self.face.retry(id))  # type: ignore[no-any-return]
 
     def flush(self, timeout: float = 10.0) -> int:

@@ -252,12 +252,12 @@ class SMTPSession(_Session):
         detected."""
         return run(self._mailer.examine(timeout))
 
-    def status(self, id: str) -> Status:
-        """Return the state of a message in the outbox, by its receipt's ``id``. Raises ``NotInOutbox``, like the
-        methods below that take an id; all of them raise ``ConfigError`` in mode ``sync``."""
+    def status(self, id: str | Receipt) -> Status:
+        """Return the state of a message in the outbox, by its receipt or the ``id`` of that. Raises ``NotInOutbox``,
+        like the methods below that take an id; all of them raise ``ConfigError`` in mode ``sync``."""
         return self.receipt(id).status
 
-    def receipt(self, id: str) -> Receipt:
+    def receipt(self, id: str | Receipt) -> Receipt:
         """Return the receipt of a message in the outbox. While it is pending, ``error`` is the last failure and
         ``next_attempt`` the time of the next attempt."""
         return run(self._mailer.spooler.receipt(id))
@@ -270,11 +270,11 @@ class SMTPSession(_Session):
         """Yield the messages that are still to be sent, the oldest first."""
         return self.receipts(Status.PENDING)
 
-    def cancel(self, id: str) -> bool:
+    def cancel(self, id: str | Receipt) -> bool:
         """Cancel a pending message; return False if it is already being sent or finished."""
         return run(self._mailer.spooler.cancel(id))
 
-    def retry(self, id: str) -> bool:
+    def retry(self, id: str | Receipt) -> bool:
         """Try a message now that waits for its next attempt, or that is finished and did not reach all recipients (the
         refused and unknown ones, who may get it twice). Returns False if no recipient is left, or it is being sent."""
         return run(self._mailer.spooler.retry(id))
@@ -434,11 +434,11 @@ class AsyncSMTPSession(_Session):
         """Probe the server without mail, as ``SMTPSession.examine``."""
         return await self._mailer.examine(timeout)
 
-    async def status(self, id: str) -> Status:
+    async def status(self, id: str | Receipt) -> Status:
         """Return the state of a message in the outbox, as ``SMTPSession.status``."""
         return (await self.receipt(id)).status
 
-    async def receipt(self, id: str) -> Receipt:
+    async def receipt(self, id: str | Receipt) -> Receipt:
         """Return the receipt of a message in the outbox, as ``SMTPSession.receipt``."""
         return await self._mailer.spooler.receipt(id)
 
@@ -450,11 +450,11 @@ class AsyncSMTPSession(_Session):
         """Yield the messages that are still to be sent, as ``SMTPSession.pending``."""
         return self.receipts(Status.PENDING)
 
-    async def cancel(self, id: str) -> bool:
+    async def cancel(self, id: str | Receipt) -> bool:
         """Cancel a pending message, as ``SMTPSession.cancel``."""
         return await self._mailer.spooler.cancel(id)
 
-    async def retry(self, id: str) -> bool:
+    async def retry(self, id: str | Receipt) -> bool:
         """Try a message now, as ``SMTPSession.retry``."""
         return await self._mailer.spooler.retry(id)
 

@@ -430,6 +430,15 @@ class TestSchedule:
             assert session.retry(receipt.id)
             assert session.wait(receipt)
 
+    def test_a_receipt_stands_for_its_id(self, session_to: Any, server: SMTPServer) -> None:
+        with session_to(server) as session:
+            later = session.send(message(), send_at=3600)
+            assert session.status(later) is session.receipt(later).status is Status.PENDING
+            assert session.retry(later) and session.wait(later)
+            assert not session.cancel(later)
+            with pytest.raises(wlsmtp.ConfigError, match="the id of a receipt"):
+                session.status(7)
+
     def test_an_unknown_id_is_an_error(self, session_to: Any, server: SMTPServer) -> None:
         with session_to(server) as session:
             for ask in (session.status, session.receipt, session.cancel, session.retry):

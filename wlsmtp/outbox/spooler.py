@@ -145,7 +145,7 @@ class Spooler:
             await self._finish_at_exit(self._deadlines(self._close_timeout).end)
         return [self._shown(entry) for entry in kept]
 
-    async def receipt(self, id: str) -> Receipt:
+    async def receipt(self, id: str | Receipt) -> Receipt:
         """Return the receipt of a message. Raises ``NotInOutbox``."""
         return self._shown(await self._get(id))
 
@@ -158,7 +158,7 @@ class Spooler:
             yield [self._shown(entry) for entry in page]
             page = await self._outbox.page(statuses, page[-1], PAGE)
 
-    async def cancel(self, id: str) -> bool:
+    async def cancel(self, id: str | Receipt) -> bool:
         """Cancel a message that is not being sent."""
         entry = await self._get(id)
         if entry.is_finished:
@@ -169,7 +169,7 @@ class Spooler:
         await self._finish([gone])
         return True
 
-    async def retry(self, id: str) -> bool:
+    async def retry(self, id: str | Receipt) -> bool:
         """Try a message again that is finished and did not reach all recipients, or that waits for its next attempt."""
         self._refuse_when_closed()
         entry = await self._get(id)
@@ -465,7 +465,10 @@ class Spooler:
             if self._has_no_worker and self._io.is_ending:
                 await self._call_worker_if_any()
 
-    async def _get(self, id: str) -> Entry:
+    async def _get(self, message: str | Receipt) -> Entry:
+        id = message if isinstance(message, str) else getattr(message, "id", None)
+        if not isinstance(id, str):
+            raise ConfigError("id: give the id of a receipt, or the receipt", stage=Stage.SETTINGS)
         await self.ready()
         return await self._known(id)
 
