@@ -12,7 +12,8 @@ import pytest
 
 import wlsmtp
 import wlsmtp.events
-from tests.recipes import DOCS, blocks
+import wlsmtp.retry
+from tests.recipes import DOCS, blocks, closed_port
 from tests.recipes.postfix import MailServer
 from wlsmtp.message.more import MORE
 from wlsmtp.testing.server import ReceivedMessage
@@ -60,24 +61,43 @@ def without_wrapping(mail: Any) -> Any:
     return recipients, sender, fields[0], "<p>Hello</p>" in html, files
 
 
-def execute(page: str, when: str, subject: str, server: MailServer) -> list[Any]:
+def execute(page: str, when: str, subject: str, port: int) -> None:
     text = PROGRAMS[page, when, subject].replace('"smtp.example.com"', '"localhost"')
-    text = re.sub(r"\b587\b", str(server.port), text)
-    server.forget()
+    text = re.sub(r"\b587\b", str(port), text)
     exec(compile(text, f"{page}: {when}: {subject}", "exec"), {"__name__": "__main__", "print": lambda *_: None})
+
+
+def sent(page: str, when: str, subject: str, server: MailServer) -> list[Any]:
+    server.forget()
+    execute(page, when, subject, server.port)
     return [parts(message) for message in server.messages]
 
 
 @pytest.mark.filterwarnings("ignore")  # those of the other libraries
 @pytest.mark.parametrize(("page", "subject"), SUBJECTS, ids=lambda value: value.replace(" ", "-"))
 def test_the_mail_is_the_same(page: str, subject: str, server: MailServer) -> None:
-    after = execute(page, "after", subject, server)
+    after = sent(page, "after", subject, server)
     assert after
     if (page, "before", subject) in PROGRAMS:
-        before = execute(page, "before", subject, server)
+        before = sent(page, "before", subject, server)
         if page == "yagmail":
             before, after = [*map(without_wrapping, before)], [*map(without_wrapping, after)]
         assert before == after
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_ends_with_what_happens_when_the_server_is_down(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wlsmtp.retry, "_wait", lambda *_: 0.0)
+    *_, end = re.split(r"^## ", (DOCS / "migration" / f"{page}.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    raised = re.search(r"\AWhen the server is down\n\n\S.* tries once, and raises `(\w+)`", end)
+    subject, port = next(subject for one, subject in SUBJECTS if one == page), closed_port()
+    with pytest.raises(Exception) as before:
+        execute(page, "before", subject, port)
+    assert raised is not None and type(before.value).__name__ == raised[1]
+    with pytest.raises(wlsmtp.ConnectionFailed) as after:
+        execute(page, "after", subject, port)
+    assert after.value.temporary and after.value.receipt is not None and after.value.receipt.attempts == 3
 
 
 def test_there_is_a_page_for_each_of_them() -> None:
