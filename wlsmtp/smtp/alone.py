@@ -62,6 +62,8 @@ class Alone(Flight):
         head = self._open[0]
         if type(head) is not Transaction or head.flow is not PIPELINED_BDAT or head.with_reset or not wording.has_own:
             return False
+        if head.left != len(head.stages):  # an earlier reply may be a refusal
+            return False
         lines = self.link.accepts_all(data)
         if lines is None or lines[-1][wording.compared] != wording.content_start or quirks.bdat is not PROVEN:
             return False
