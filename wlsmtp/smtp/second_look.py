@@ -134,7 +134,9 @@ class LookAtAcceptance(SecondLook):
         if self._is_over:
             return False
         replies = self._expectation.replies
-        return self._is_refused(replies[0]) if replies else self._is_odd
+        if not replies or (not self._is_group and judge.is_misunderstanding(replies[0])):  # it may not know RSET
+            return self._is_odd
+        return self._is_refused(replies[0])
 
     @property
     def is_over(self) -> bool:
