@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import socket
 from collections.abc import Iterator
@@ -22,6 +23,14 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],  # how fast examples are drawn says how busy the machine is
 )
 settings.load_profile("wlsmtp")
+
+# pytest parses each module of a plugin that is imported, and two threads that parse at once fail in Python 3.11
+# (gh-106905): what sessions import when they need it is imported here.
+for name in (
+    "io.aio", "io.aio_dialing", "io.aio_prompt", "io.blocking", "mailer", "message.read", "outbox.audit", "outbox.choice",
+    "outbox.memory", "outbox.spooler", "outbox.sqlite",
+):  # fmt: skip
+    importlib.import_module(f"wlsmtp.{name}")
 
 order.is_checked = True  # locks that are taken in another order than theirs are found wherever that happens
 

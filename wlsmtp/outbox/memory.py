@@ -162,9 +162,9 @@ class MemoryOutbox(Outbox):
     def _claim(self, owner: str, key: tuple[int, str], limit: int) -> Iterator[Entry]:
         now = self.io.unix_time()
         while limit > 0 and (place := self._first(key)) is not None and place[0] <= now:
-            heapq.heappop(self._queues[key])
             self._in_flight.add(place[1])
             self._entries[place[1]] = entry = replace(self._entries[place[1]], owner=owner)
+            heapq.heappop(self._queues[key])  # last: a mail with neither a place nor an owner would stay for ever
             yield entry
             limit -= 1
 

@@ -214,10 +214,10 @@ def _is_usual(reply: Reply, quirks: ServerQuirks) -> bool:
 def _is_of_command(head: Transaction, quirks: ServerQuirks) -> bool:
     """Return whether the reply to a content has the words of one to a command, at a server that answers commands in
     different ones, while no words of replies to content are known."""
-    if quirks.content_start is not None:
+    words = words_of(head.last)
+    if not words or quirks.content_start is not None:
         return False
     envelope = {words_of(reply) for reply in (head.mail, *head.rcpts)}
-    words = words_of(head.last)
     return words in envelope if len(envelope) > 1 else words == quirks.rset_words and words not in envelope
 
 

@@ -322,7 +322,7 @@ class OutboxContract:
             shown = store.get(deferred.receipt.id)
             assert shown.due == pytest.approx(store.now + 90, abs=0.1)
             assert shown.receipt.next_attempt.timestamp() == pytest.approx(shown.due, abs=0.1)
-        store.now += 61
+        store.now += 75
         assert ids(store.claim("me", 10)) == [new.receipt.id]
         store.now += 30
         assert ids(store.claim("me", 10)) == [deferred.receipt.id]
