@@ -27,8 +27,8 @@ settings.load_profile("wlsmtp")
 # pytest parses each module of a plugin that is imported, and two threads that parse at once fail in Python 3.11
 # (gh-106905): what sessions import when they need it is imported here.
 for name in (
-    "io.aio", "io.aio_dialing", "io.aio_prompt", "io.blocking", "mailer", "message.read", "outbox.audit", "outbox.choice",
-    "outbox.memory", "outbox.spooler", "outbox.sqlite",
+    "io.aio", "io.aio_dialing", "io.aio_prompt", "io.blocking", "mailer", "message.read",
+    "outbox.audit", "outbox.choice", "outbox.memory", "outbox.spooler", "outbox.sqlite",
 ):  # fmt: skip
     importlib.import_module(f"wlsmtp.{name}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain, product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.chaos.fate import Decision, Destiny, Fate
@@ -80,6 +80,10 @@ class ToldServer(ChaosServer):
 
 @settings(deadline=None, max_examples=300)
 @given(runs, st.lists(faults, max_size=6))
+@example(  # a transient refusal of the probe's chunk is not that of one without recipients
+    Run(0, 4, "pipelining, chunking", "send_many", quirks=frozenset({Quirk.KEEPS_ENVELOPE, Quirk.UNREAD_CHUNK})),
+    [(3, Fate.LATER, 0.0)],
+)
 def test_no_course_of_events_breaks_a_promise(run: Run, course: list[tuple[int, Fate, float]]) -> None:
     server = ToldServer(run, course)
     world = VirtualWorld(server)

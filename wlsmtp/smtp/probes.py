@@ -43,8 +43,9 @@ class ChunkProbe(Expectation):
 
     @property
     def is_swallowed(self) -> bool:
-        """True if the server discards the octets of a refused chunk."""
-        return len(self.replies) == 3 and not self.replies[1].is_positive
+        """True if the server discards the octets of a refused chunk. A transient refusal may be about something else
+        than the missing transaction, and says nothing of the chunks that are refused for that."""
+        return len(self.replies) == 3 and self.replies[1].is_permanent
 
     def grow(self) -> bool:
         _, chunk, third, *more = self.replies
