@@ -9,6 +9,7 @@ from tests.worlds import World
 from wlsmtp import OutcomeUnknown, RecipientStatus, SMTPError, Status
 from wlsmtp.smtp.alone import Alone
 from wlsmtp.smtp.transaction import Transaction
+from wlsmtp.smtp.window import Window
 from wlsmtp.testing import CLOSE, SMTPServer
 
 COUNT = 8
@@ -146,3 +147,29 @@ def test_messages_go_alone_behind_a_login(world: World, begun: list[Transaction]
         server.reply_to(".", "250 2.0.0 Queued s3cret-word", times=1)
         receipt = session.send(message(9), sender="ann@example.com", recipients=to(9).addresses)
     assert "s3cret-word" not in str(receipt.reply) and len(begun) == COUNT - 2 and sum(settled) == COUNT - 3
+
+
+@pytest.mark.parametrize("is_refused", [False, True], ids=["all accepted", "one refused"])
+def test_replies_that_come_one_by_one_count_each(
+    world: World, begun: list[Transaction], monkeypatch: pytest.MonkeyPatch, is_refused: bool
+) -> None:
+    feed = Window._feed
+
+    def feed_lines(self: Window, data: bytes, cause: OSError | None) -> None:
+        for line in data.splitlines(keepends=True):
+            feed(self, line, cause)
+
+    with SMTPServer() as server, world.session(server.host, server.port) as session:
+        for number in range(4):
+            session.send(message(number), sender="ann@example.com", recipients=to(number).addresses)
+        monkeypatch.setattr(Window, "_feed", feed_lines)
+        if is_refused:
+            server.reply_to("RCPT", "550 5.1.1 Nobody here", times=1)
+        alone = len(begun)
+        receipt = session.send(message(4), sender="ann@example.com", recipients=["a@example.org", "b@example.org"])
+        after = session.send(message(5), sender="ann@example.com", recipients=to(5).addresses)
+    assert len(begun) > alone and after
+    assert receipt.status is (Status.PARTIAL if is_refused else Status.SENT)
+    assert [list(one.recipients) for one in server.messages[4:]] == [
+        ["b@example.org"] if is_refused else ["a@example.org", "b@example.org"], ["n5@example.org"],
+    ]  # fmt: skip

@@ -62,7 +62,7 @@ class Alone(Flight):
         head = self._open[0]
         if type(head) is not Transaction or head.flow is not PIPELINED_BDAT or head.with_reset or not wording.has_own:
             return False
-        if head.left != len(head.stages):  # an earlier reply may be a refusal
+        if head.left != len(head.stages):  # an earlier one may be a refusal; and only all together are paired
             return False
         lines = self.link.accepts_all(data)
         if lines is None or lines[-1][wording.compared] != wording.content_start or quirks.bdat is not PROVEN:
