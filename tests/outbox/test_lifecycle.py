@@ -141,6 +141,28 @@ class TestClose:
             pass
         assert 0 < transport.closing_time <= 7
 
+    def test_that_was_interrupted_can_be_repeated(
+        self, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file = SQLiteOutbox(tmp_path / "o.db")
+        session = world.session("localhost", mode="async", outbox=file, transport=MemoryTransport())
+        session.send(message())
+        assert session.flush() == 0
+        with monkeypatch.context() as patch, pytest.raises(Interrupt):
+            patch.setattr(SQLiteOutbox, "close", interrupt)
+            session.close()
+        assert file._database is not None
+        session.close()
+        assert file._database is None
+
+
+class Interrupt(Exception):
+    """Of a signal handler."""
+
+
+async def interrupt(outbox: SQLiteOutbox) -> None:
+    raise Interrupt
+
 
 class TestOpeningWhileItCloses:
     """As by another thread or task, or a listener that is called when a connection ends."""

@@ -8,9 +8,11 @@ import itertools
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
+import anyio
 import pytest
 
 import wlsmtp
@@ -261,6 +263,12 @@ def test_a_connection_comes_back_once_however_often_it_is_released() -> None:
         run(pool.close(deadlines))
 
 
+async def leave_idle(transport: Any, count: int) -> None:
+    deadlines = Deadlines(transport.io, transport.config.timeout)
+    for lease in [await transport.relay.pool.acquire(deadlines) for _ in range(count)]:
+        await transport.relay.pool.release(lease, deadlines)
+
+
 class TestTheEndOfAConnection:
     """It does not concern the messages."""
 
@@ -304,11 +312,6 @@ class TestTheEndOfAConnection:
         def hear(event: Event) -> None:
             if isinstance(event, Disconnected) or (isinstance(event, Line) and event.text == "QUIT"):
                 order.append(type(event).__name__)
-
-        async def leave_idle(transport: Any, count: int) -> None:
-            deadlines = Deadlines(transport.io, transport.config.timeout)
-            for lease in [await transport.relay.pool.acquire(deadlines) for _ in range(count)]:
-                await transport.relay.pool.release(lease, deadlines)
 
         with SMTPServer() as server:
             timeout = wlsmtp.Timeouts(quit=0.05)
@@ -413,3 +416,35 @@ class TestClosing:
             is_over.set()
             reader.join(10)
             assert not closer.is_alive() and session.statistics().connections_open == 0
+
+    @pytest.mark.parametrize("repeatedly", [False, True], ids=["once", "again and again"])
+    @pytest.mark.parametrize("members", [1, 2])
+    def test_that_is_cancelled_leaves_no_connection_open(self, members: int, repeatedly: bool) -> None:
+        """The servers do not answer QUIT. A scope of AnyIO cancels each wait, also those of the cleaning up."""
+
+        async def close(session: AsyncSMTPSession, scope: anyio.CancelScope) -> None:
+            with scope:
+                await session.close(timeout=600)
+
+        async def main(servers: Sequence[SMTPServer]) -> None:
+            urls = ", ".join(server.url for server in servers)
+            session = AsyncSMTPSession(transport=f"failover({urls})", timeout=wlsmtp.Timeouts(quit=600.0))
+            await session.open()
+            if members == 1:
+                await leave_idle(cast(Any, session.transport)._members[0].transport, 3)
+            scope = anyio.CancelScope()
+            task = asyncio.create_task(close(session, scope))
+            while not any(line == b"QUIT" for _, _, line in servers[0].transcript):  # noqa: ASYNC110 - the server is in threads
+                await asyncio.sleep(0.001)
+            scope.cancel() if repeatedly else task.cancel()
+            await asyncio.wait([task], timeout=20)
+            assert task.done() and session.statistics().connections_open == 0
+            async with asyncio.timeout(20):
+                while any(server.open_connections for server in servers):  # noqa: ASYNC110
+                    await asyncio.sleep(0.001)
+
+        with ExitStack() as stack:
+            servers = [stack.enter_context(SMTPServer()) for _ in range(members)]
+            for server in servers:
+                server.reply_to("QUIT", server.SILENCE)
+            asyncio.run(main(servers))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import types
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from tests.transports.test_stream import AT_ONCE, CHUNKING, MODES
@@ -15,15 +16,25 @@ from wlsmtp import AsyncSMTPSession, Attachment, Message, Pipelining, PoolLimits
 from wlsmtp.testing import SMTPServer
 
 SENDERS = 4
+HOW = pytest.mark.parametrize("repeatedly", [False, True], ids=["once", "again and again"])
 
 
-async def cancelled_at(coroutine: Coroutine[Any, Any, Any], number: int) -> Any:
-    """Play ``coroutine``, and cancel its task at its suspension ``number``."""
-    return await _cancelled_at(coroutine, number)
+async def cancelled_at(coroutine: Coroutine[Any, Any, Any], number: int, *, repeatedly: bool = False) -> Any:
+    """Play ``coroutine``, and cancel its task at its suspension ``number``: once, or ``repeatedly`` at each wait from
+    there on, as a scope of AnyIO does."""
+    task = asyncio.current_task()
+    assert task is not None
+    if not repeatedly:
+        return await _cancelled_at(coroutine, number, task.cancel)
+    with anyio.CancelScope() as scope:
+        return await _cancelled_at(coroutine, number, scope.cancel)
+    raise asyncio.CancelledError
 
 
 @types.coroutine
-def _cancelled_at(coroutine: Coroutine[Any, Any, Any], number: int) -> Generator[Any, Any, Any]:
+def _cancelled_at(
+    coroutine: Coroutine[Any, Any, Any], number: int, cancel: Callable[[], Any]
+) -> Generator[Any, Any, Any]:
     count, sent, failure = 0, None, None
     while True:
         try:
@@ -31,9 +42,7 @@ def _cancelled_at(coroutine: Coroutine[Any, Any, Any], number: int) -> Generator
         except StopIteration as end:
             return end.value
         if count == number:
-            task = asyncio.current_task()
-            assert task is not None
-            task.cancel()
+            cancel()
         count += 1
         sent = failure = None
         try:
@@ -67,12 +76,12 @@ def judge(server: SMTPServer, receipts: dict[int, Receipt]) -> None:
         assert (copies == 1) if receipt else (copies <= 1 and receipt.status is Status.UNKNOWN), (number, receipt)
 
 
-async def one_is_cancelled(server: SMTPServer, warm: bool, number: int) -> bool:
+async def one_is_cancelled(server: SMTPServer, warm: bool, number: int, repeatedly: bool) -> bool:
     """Whether the victim was still under way at suspension ``number``."""
     async with session_to(server) as session:
         if warm:
             assert await send(session, 99)
-        victim = asyncio.create_task(cancelled_at(send(session, 0), number))
+        victim = asyncio.create_task(cancelled_at(send(session, 0), number, repeatedly=repeatedly))
         others = [asyncio.create_task(send(session, other)) for other in range(1, SENDERS)]
         await asyncio.wait([victim])
         receipts = {other: await task for other, task in enumerate(others, start=1)}
@@ -85,19 +94,21 @@ async def one_is_cancelled(server: SMTPServer, warm: bool, number: int) -> bool:
     return victim.cancelled()
 
 
+@HOW
 @MODES
 @pytest.mark.parametrize("warm", [False, True], ids=["first", "shared"])
-def test_at_any_await_of_a_send_among_others(extensions: list[str], warm: bool) -> None:
+def test_at_any_await_of_a_send_among_others(extensions: list[str], warm: bool, repeatedly: bool) -> None:
     for number in range(100):
         with SMTPServer(extensions=extensions) as server:
-            if not asyncio.run(one_is_cancelled(server, warm, number)):
+            if not asyncio.run(one_is_cancelled(server, warm, number, repeatedly)):
                 break
     assert 0 < number < 99
 
 
+@HOW
 @MODES
 @pytest.mark.parametrize("width", [1, 2])
-def test_at_any_await_of_a_stream_beside_a_send(extensions: list[str], width: int) -> None:
+def test_at_any_await_of_a_stream_beside_a_send(extensions: list[str], width: int, repeatedly: bool) -> None:
     async def stream(session: AsyncSMTPSession, receipts: dict[int, Receipt]) -> None:
         items = [(content(number), f"n{number}@example.org") for number in range(20)]
         given = session.send_many(
@@ -117,7 +128,7 @@ def test_at_any_await_of_a_stream_beside_a_send(extensions: list[str], width: in
             server.host, server.port, pool=options, retry=AT_ONCE, pipelining=Pipelining(max_in_flight=4)
         ) as session:
             receipts: dict[int, Receipt] = {}
-            victim = asyncio.create_task(cancelled_at(stream(session, receipts), number))
+            victim = asyncio.create_task(cancelled_at(stream(session, receipts), number, repeatedly=repeatedly))
             other = asyncio.create_task(send(session, 50))
             await asyncio.wait([victim], timeout=20)
             receipts[50] = await other

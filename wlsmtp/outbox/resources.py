@@ -65,10 +65,13 @@ class Resources:
         async with self._changed:
             if self.is_outbox_open and (self._outbox.is_durable or not await self._outbox.left()):
                 self.is_outbox_open = False  # before it asks: who opens a session again does both the other way round
-                if is_unused():
-                    await self._outbox.close()
-                else:
-                    self.is_outbox_open = True
+                is_closed = False
+                try:
+                    if is_unused():
+                        await self._outbox.close()
+                        is_closed = True
+                finally:  # after an interrupt, the next call of close closes it
+                    self.is_outbox_open = not is_closed
 
     async def _close_transport(self, deadlines: Deadlines, is_unused: Callable[[], bool]) -> None:
         self._is_closing = True  # likewise

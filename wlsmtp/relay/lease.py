@@ -50,6 +50,15 @@ class Lease:
             pass
 
 
+def _count_by_a_name() -> int:
+    alone = object()
+    return getrefcount(alone)
+
+
+_BY_A_NAME = _count_by_a_name()
+"""What ``getrefcount`` says of an object that one local name has: since Python 3.14 the argument does not count."""
+
+
 def take_back(lost: deque[Lease], to_close: list[Connection], idle: list[Connection], shared: list[Connection]) -> int:
     """Take back leases that were lost, as a caller without memory could not release them. Their connections, which
     nobody else uses, go ``to_close``. Return how many connections less are open."""
@@ -58,8 +67,8 @@ def take_back(lost: deque[Lease], to_close: list[Connection], idle: list[Connect
         lease = lost.popleft()
         if not lease.is_taken and not lease.owes_slot:
             continue
-        # By the name and the argument; one more if a generator has it that the garbage collector has found.
-        if not lease.is_lost and getrefcount(lease) > 2:
+        # One more than by this name, if a generator has it that the garbage collector has found.
+        if not lease.is_lost and getrefcount(lease) > _BY_A_NAME:
             lost.append(lease)
             continue
         connection = lease.connection
@@ -76,6 +85,24 @@ def take_back(lost: deque[Lease], to_close: list[Connection], idle: list[Connect
         freed += lease.is_taken or lease.owes_slot
         lease.is_taken = lease.owes_slot = False
     return freed
+
+
+async def end_all(quitting: deque[Connection], others: list[Connection], end: float) -> None:
+    """Wait for the replies to QUIT until ``end``, and close all connections: those after an interrupt at once."""
+    try:
+        while quitting:
+            await quitting.popleft().end_quit(end)
+    finally:
+        await cut_off([*others, *quitting])
+
+
+async def cut_off(connections: list[Connection]) -> None:
+    """Close connections at once, as their caller was interrupted. A cancelled task may not be able to wait for the end
+    of the first one: so all are aborted before that."""
+    for connection in connections:
+        connection.link.end("interrupted")
+    for connection in connections:
+        await connection.link.close()
 
 
 def waits_for_itself() -> ConnectionFailed:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from wlsmtp.errors import DeadlineExceeded, SMTPError, Stage
 from wlsmtp.io.order import Rank
-from wlsmtp.relay.lease import Lease, closed_error, take_back, waits_for_itself
+from wlsmtp.relay.lease import Lease, closed_error, cut_off, end_all, take_back, waits_for_itself
 from wlsmtp.results.statistics import PoolStatistics
 from wlsmtp.smtp.connection import ConnectionState
 from wlsmtp.smtp.judge import names_connections
@@ -110,12 +110,11 @@ class Pool:
                     await self._wake()
         except BaseException:
             try:
-                for old in expired:
-                    await old.link.close()
                 if lease.connection is not None:
                     await self.release(lease, deadlines, reason="interrupted")
                 elif lease.is_taken:
                     await self._free_slot(lease)
+                await cut_off(expired)
             finally:
                 lease.drop()
             raise
@@ -209,7 +208,7 @@ class Pool:
         """Accept no more callers, close idle connections, and wait for those in use, so that mail in flight is
         finished. Connections that the caller itself holds, as in a listener, are not waited for."""
         idle: list[Connection] = []
-        is_counted = False
+        is_counted, end = False, 0.0  # an interrupted caller waits for no reply to QUIT
         try:
             with self._mutex:
                 self._is_closed = is_counted = True
@@ -224,14 +223,12 @@ class Pool:
             await self._wake()
             await self._quit(idle, deadlines)
             await self._wait_until_returned(deadlines)
+            end = deadlines.end
         finally:
-            while idle:  # interrupted
-                await idle.pop().link.close()
             with self._mutex:
                 self._closers -= is_counted
                 quitting, self._quitting = self._quitting, deque()
-            while quitting:
-                await quitting.popleft().end_quit(deadlines.end)
+            await end_all(quitting, idle, end)
 
     async def _wait_until_returned(self, deadlines: Deadlines) -> None:
         """Wait until all connections have returned. A stream with a connection may be parked at any time, so room is

@@ -103,13 +103,16 @@ def spread(weights: Sequence[int]) -> list[int]:
 
 
 async def close_all(transports: Iterable[Transport], deadlines: Deadlines) -> None:
-    """Close each of them; then raise the first error, if there is one."""
-    errors = list[SMTPError]()
+    """Close each of them, whatever is raised; then raise the first error, if there is one."""
+    errors = list[BaseException]()
     for transport in transports:
         try:
             await transport.close(deadlines)
         except SMTPError as error:
             errors.append(error)
+        except BaseException as error:  # the caller is interrupted: the others do not wait for anything
+            errors.insert(0, error)
+            deadlines.extend(-deadlines.remaining)
     if errors:
         raise errors[0]
 
