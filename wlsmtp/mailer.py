@@ -129,7 +129,8 @@ class Mailer:
         self._is_closed = False
 
     async def enter(self) -> None:
-        """Open again what was closed."""
+        """Open again what was closed. Raises ``ConfigError`` where no event loop runs."""
+        self.io.now()
         if self._is_closed and self._spoolers is not None:
             self.spooler.reopen()
             self._is_closed = False

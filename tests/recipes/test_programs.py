@@ -100,6 +100,17 @@ def test_greenlets_wait_as_greenlets(mail_server: MailServer, tmp_path: Path) ->
     assert down.returncode == 1 and down.stderr.splitlines()[-1].startswith("wlsmtp.errors.ConnectionFailed: ")
 
 
+@pytest.mark.parametrize("program", ["program.py", "anyio_program.py"])
+def test_trio_and_anyio_run_beside_the_mail(mail_server: MailServer, tmp_path: Path, program: str) -> None:
+    directory = unpack("trio", tmp_path)
+    done = run(directory, program, port=mail_server.port)
+    assert sorted(done.stdout.splitlines()) == [f"user{number}@example.org sent" for number in range(5)], done.stderr
+    assert len(mail_server.messages) == 5
+    mail_server.close()
+    down = run(directory, program, port=mail_server.port, **ONCE)
+    assert down.returncode == 1 and "ExceptionGroup" in down.stderr and "ConnectionFailed: " in down.stderr
+
+
 CELERY = """
 from celery.contrib.testing.worker import start_worker
 import tasks

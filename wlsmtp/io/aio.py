@@ -273,6 +273,15 @@ def _here() -> Place:
     return here
 
 
+def _no_loop() -> ConfigError:
+    words = "An AsyncSMTPSession needs an event loop of asyncio, and none is running here"
+    hint = (
+        "Call it inside asyncio.run(…). Under trio use an SMTPSession, in a thread: "
+        "await trio.to_thread.run_sync(session.send, message)"
+    )
+    return ConfigError(words, stage=Stage.SETTINGS, hint=hint)
+
+
 _NONE: deque[AsyncGenerator[Any, None]] = deque()
 
 
@@ -289,8 +298,12 @@ class AsyncioIO:
         return _NONE
 
     def now(self) -> float:
-        """Return the loop's time, which need not be the system's (uvloop, test loops)."""
-        return asyncio.get_running_loop().time()
+        """Return the loop's time, which need not be the system's (uvloop, test loops). Raises ``ConfigError`` where no
+        loop runs, as under trio."""
+        loop = asyncio._get_running_loop()
+        if loop is None:
+            raise _no_loop()
+        return loop.time()
 
     def unix_time(self) -> float:
         return time.time()
