@@ -168,7 +168,8 @@ def check_outbox(session: SMTPSession, counts: Counter[str | None]) -> None:
         assert 1 <= counts[id] <= 1 + receipt.interruptions, f"{counts[id]} copies of {receipt.id}"
 
 
-CASES = [("memory", "send"), ("memory", "close"), ("sqlite", "send"), ("sqlite", "close"),
+CASES = [("memory", "send"), ("memory", "send_many"), ("memory", "close"),
+         ("sqlite", "send"), ("sqlite", "send_many"), ("sqlite", "close"),
          ("shared", "send"), ("shared", "send_many"), ("shared", "close"),
          ("postgres", "send"), ("postgres", "send_many"), ("postgres", "close"),
          ("sync", "send"), ("sync", "send_many"), ("sync", "close")]  # fmt: skip
