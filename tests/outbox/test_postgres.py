@@ -24,7 +24,7 @@ from wlsmtp import ConfigError, MemoryTransport, Message, MessageError, OutboxEr
 from wlsmtp.outbox.base import Entry
 from wlsmtp.outbox.choice import make_outbox
 from wlsmtp.outbox.postgres import statements
-from wlsmtp.outbox.postgres.schema import MIGRATIONS, script
+from wlsmtp.outbox.postgres.schema import COMPATIBLE, MIGRATIONS, script
 from wlsmtp.testing import SMTPServer
 
 Connect = Callable[..., psycopg.Connection[Any]]
@@ -156,8 +156,44 @@ class TestSchema:
         with keeping(postgres.outbox(schema)) as session:
             session.send(message())
         postgres.query(f"UPDATE {schema}.version SET number = {len(MIGRATIONS) + 1}")
-        with pytest.raises(OutboxError, match="newer version"):
+        with pytest.raises(OutboxError, match=r"newer version.*Upgrade wlsmtp here too"):
             keeping(postgres.outbox(schema)).send(message())
+
+    def test_machines_are_upgraded_one_after_the_other(
+        self, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A program of the version before goes on, and another one may start, after a compatible migration."""
+        schema = postgres.schema()
+        url = postgres.outbox(schema)
+        version = f"SELECT number, applied FROM {schema}.version"
+        with monkeypatch.context() as patch, keeping(url) as old:
+            patch.setattr("wlsmtp.outbox.postgres.schema.MIGRATIONS", MIGRATIONS[:3])
+            old.send(message())
+            patch.undo()
+            with keeping(url) as new:
+                new.send(message())
+            assert postgres.query(version) == [(3, 4)] and 4 in COMPATIBLE
+            patch.setattr("wlsmtp.outbox.postgres.schema.MIGRATIONS", MIGRATIONS[:3])
+            old.send(message())
+            with keeping(url) as late:
+                late.send(message())
+            assert postgres.query(version) == [(3, 4)]
+        transport = MemoryTransport()
+        with SMTPSession(transport=transport, mode="async", outbox=url) as session:
+            session.open()
+            assert session.flush(30) == 0
+        assert len(transport.messages) == 4
+
+    def test_a_publication_of_all_tables_is_in_the_way_of_nothing(self, postgres: Postgres) -> None:
+        """For logical replication PostgreSQL wants to know which row an update means."""
+        name, transport = postgres.schema(), MemoryTransport()
+        postgres.query(f"CREATE DATABASE {name}")
+        url = postgres.url.removesuffix("postgres") + name
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("CREATE PUBLICATION everything FOR ALL TABLES")
+        with SMTPSession(transport=transport, mode="async", outbox=url, pace={"*": "50/second"}) as session:
+            assert session.send(message(text="x" * 300_000)).wait(30)
+            assert session.outbox_statistics().sent == 1
 
 
 class TestShared:

@@ -252,15 +252,15 @@ class Database:
 
     def statistics(self) -> OutboxStatistics:
         """Return the counts, as ``Outbox.statistics``."""
-        rows = self.all(say.COUNTS)
+        counts = self.all(say.COUNTS)
         agreed = self.agenda({})
         due, _ = agreed.found
-        in_flight, oldest = self.one(say.IN_FLIGHT)
+        in_flight, deferred, interruptions, oldest = self.one(say.IN_FLIGHT)
         return OutboxStatistics(
-            **{status: count for status, count, _, _ in rows},
+            **dict(counts),
             in_flight=in_flight,
-            deferred=sum(row[2] for row in rows),
-            interruptions=sum(row[3] for row in rows),
+            deferred=deferred,
+            interruptions=interruptions,
             next_due=None if due is None else datetime.fromtimestamp(due, UTC),
             oldest=None if oldest is None else datetime.fromtimestamp(oldest, UTC),
         ).as_of(agreed.now)

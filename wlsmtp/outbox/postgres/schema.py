@@ -69,10 +69,35 @@ MIGRATIONS = (
     DROP INDEX {schema}.mails_by_status;
     CREATE INDEX mails_by_status ON {schema}.mails (status, id COLLATE "POSIX");
     """,
+    """
+    DROP INDEX {schema}.mails_lanes;
+    DO $$ BEGIN
+        ALTER TABLE {schema}.mails
+            ALTER COLUMN priority TYPE smallint, ALTER COLUMN due TYPE double precision,
+            ALTER COLUMN owner TYPE text COLLATE "C", ALTER COLUMN lane TYPE text COLLATE "C";
+    EXCEPTION WHEN feature_not_supported THEN
+        RAISE NOTICE 'a view or trigger uses the mails: old statistics of their columns stay';
+    END $$;
+    ALTER TABLE {schema}.mails
+        ALTER COLUMN priority SET STATISTICS 0, ALTER COLUMN due SET STATISTICS 0,
+        ALTER COLUMN owner SET STATISTICS 0, ALTER COLUMN lane SET STATISTICS 0;
+    CREATE INDEX mails_lanes ON {schema}.mails (priority, lane, due) WHERE due IS NOT NULL AND coalesce(owner, '') = '';
+    CREATE INDEX mails_deferred ON {schema}.mails (attempts) WHERE due IS NOT NULL AND attempts > 0;
+    CREATE INDEX mails_interrupted ON {schema}.mails (interruptions) WHERE interruptions > 0;
+    ALTER TABLE {schema}.version REPLICA IDENTITY FULL, ADD COLUMN applied integer;
+    """,
 )
 """The statements that make each version of the schema from the previous one; the first makes it from nothing. Append
-only. Times are seconds since 1970. The collation of ``mails_by_status`` keeps PostgreSQL from it when it searches by id
-alone: after an ANALYZE that found no live row, it looked as good as the primary key."""
+only. Times are seconds since 1970.
+
+The collation of ``mails_by_status`` keeps PostgreSQL from it when it searches by id alone: after an ANALYZE that found
+no live row, it looked as good as the primary key. For the same reason there are no statistics of the columns by which
+mail is claimed: after such an ANALYZE, the order of the rows (their correlation) made an index scan look dearer than a
+bitmap scan, which reads and sorts all waiting mail. To give a column its own type changes nothing but to remove the
+statistics that it has. The condition of ``mails_lanes`` has the reason that is told in ``statements.py``."""
+COMPATIBLE = frozenset({4})
+"""Migrations after which programs that know only the version before go on, and may start: so machines can be upgraded
+one after the other."""
 
 LOCK_CLASS = 0x776C
 """The first half of our advisory locks for a whole schema; those of idempotency keys have that of the schema."""
@@ -115,7 +140,10 @@ def script(schema: str, version: int = 0) -> str:
         statements.append(migration.replace("{schema}", name).strip())
         if number == 1:
             statements.append(f"CREATE TABLE {name}.version (number integer NOT NULL);")
+            statements.append(f"ALTER TABLE {name}.version REPLICA IDENTITY FULL;")  # or a publication forbids updates
             statements.append(f"INSERT INTO {name}.version VALUES (1);")
+        elif number in COMPATIBLE:
+            statements.append(f"UPDATE {name}.version SET applied = {number};")
         else:
             statements.append(f"UPDATE {name}.version SET number = {number};")
     lines = (line.removeprefix("    ") for line in "\n".join(statements).splitlines())
@@ -128,6 +156,8 @@ class Found:
 
     version: int
     """That of the tables; 0 if there are none."""
+    needed: int
+    """The version that a program must know to use them."""
     isolation: str
     """That of transactions, unless they begin with one of their own."""
     filtered: str | None
@@ -146,9 +176,10 @@ def look(connection: Connection[Any], schema: str) -> Found:
     # Not to_regclass, which remembers for a whole transaction that there was no such table.
     isolation, exists, filtered = connection.execute(_LOOK, (schema,)).fetchall()[0]
     if not exists or filtered is not None:
-        return Found(0, isolation, filtered)
-    row = connection.execute(f"SELECT number FROM {quoted(schema)}.version".replace("%%", "%").encode()).fetchone()
-    return Found(int(row[0]) if row is not None else 0, isolation, None)
+        return Found(0, 0, isolation, filtered)
+    found = connection.execute(f"SELECT * FROM {quoted(schema)}.version".replace("%%", "%").encode()).fetchone()
+    needed, *applied = (0,) if found is None else found
+    return Found(max(needed, *(number or 0 for number in applied), 0), needed, isolation, None)
 
 
 def migrate(connection: Connection[Any], schema: str) -> Found:
@@ -161,9 +192,11 @@ def migrate(connection: Connection[Any], schema: str) -> Found:
             "The outbox must see them all: ALTER ROLE … BYPASSRLS, or ALTER TABLE … DISABLE ROW LEVEL SECURITY"
         )
         raise failure
-    if found.version > len(MIGRATIONS):
-        raise _unusable(schema, "was made by a newer version of wlsmtp")
-    if found.version == len(MIGRATIONS):
+    if found.needed > len(MIGRATIONS):
+        failure = _unusable(schema, "was made by a newer version of wlsmtp")
+        failure.hint = "Upgrade wlsmtp here too: this version does not know these tables. Nothing was changed"
+        raise failure
+    if found.version >= len(MIGRATIONS):
         return found
     try:
         with connection.transaction():

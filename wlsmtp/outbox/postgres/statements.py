@@ -38,7 +38,9 @@ def _given(columns: tuple[str, ...]) -> str:
     return f"SELECT * FROM json_to_recordset(%(rows)s::json) AS given({_typed((*columns, 'place'))})"
 
 
-_WAITS = "due IS NOT NULL AND owner IS NULL"
+_WAITS = "due IS NOT NULL AND coalesce(owner, '') = ''"
+"""The condition of ``mails_lanes``. It means the same as that of ``mails_waiting`` (``owner IS NULL``), and PostgreSQL
+does not know that: each statement has one of these indexes to choose from, whatever the statistics say."""
 _MAIL = ", ".join(f"mail.{name}" for name in COLUMNS.split(", "))
 
 GIVEN = (*PUT, "start", "length")
@@ -164,7 +166,7 @@ _ALLOWED = f"""{_RATES}, wanted AS MATERIALIZED (
                 WHERE NOT EXISTS (SELECT FROM made) ORDER BY live.priority DESC, live.due
             ) AS way, LATERAL (
                 SELECT id, priority, lane, due, size FROM {{schema}}.mails
-                WHERE priority = way.priority AND lane = way.lane AND due <= clock.now AND owner IS NULL
+                WHERE priority = way.priority AND lane = way.lane AND due <= clock.now AND {_WAITS}
                 ORDER BY due LIMIT way.count FOR UPDATE SKIP LOCKED
             ) AS mail
             LIMIT %(limit)s
@@ -317,12 +319,12 @@ SELECT {_MAIL} FROM unnest(%(statuses)s::text[]) AS wanted, LATERAL (
 ORDER BY mail.id LIMIT %(limit)s
 """
 NEWEST = "SELECT {now}, (SELECT created FROM {schema}.mails ORDER BY id DESC LIMIT 1)"
-COUNTS = """
-SELECT status, count(*), count(*) FILTER (WHERE due IS NOT NULL AND attempts > 0), sum(interruptions)
-FROM {schema}.mails GROUP BY status
-"""
+COUNTS = "SELECT status, count(*) FROM {schema}.mails GROUP BY status"
+"""By the index alone: finished mail is kept for days, and there may be millions."""
 IN_FLIGHT = f"""
 SELECT (SELECT coalesce(sum(lent), 0)::bigint FROM {{schema}}.workers),
+       (SELECT count(*) FROM {{schema}}.mails WHERE due IS NOT NULL AND attempts > 0),
+       (SELECT coalesce(sum(interruptions), 0)::bigint FROM {{schema}}.mails WHERE interruptions > 0),
        (SELECT created FROM {{schema}}.mails WHERE status >= 'pending' AND status <= 'pending'
         ORDER BY status, {_ID} LIMIT 1)
 """
