@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from tests.postgres import Postgres
+from tests.postgres import Postgres, missing, what_is_missing
 from tests.real import poll
 from wlsmtp import Message, SMTPSession, SQLiteOutbox, Status
 from wlsmtp.cli.app import app
@@ -101,8 +101,8 @@ class TestRun:
         with SMTPServer() as gone:
             pass
         process = worker(path, gone, "--once")
-        process.communicate(timeout=30)
-        assert process.returncode == 0
+        _, errors = process.communicate(timeout=30)
+        assert process.returncode == 0 and "wlsmtp: not sent, and tried again in" in errors
         [receipt] = producer.pending()
         assert receipt.attempts >= 1 and receipt.error is not None
 
@@ -199,6 +199,16 @@ class TestLook:
         assert not (tmp_path / "missing.db").exists()
         assert run("retry", path).exit_code == 2
 
+    def test_stats_says_whether_the_workers_keep_up(self, path: Path, producer: SMTPSession) -> None:
+        producer.send(message(), send_at=3600)
+        assert run("stats", path, "--max-age", "0").exit_code == 0
+        producer.send(message())
+        assert poll(lambda: producer.outbox_statistics().oldest_due_age > 0, 30)
+        behind = run("stats", path, "--max-age", "0", "--json")
+        assert behind.exit_code == 1 and json.loads(behind.stdout)["pending"] == 2
+        assert run("stats", path, "--max-age", "600").exit_code == 0
+        assert run("stats", path, "--max-age", "600", "--watch").exit_code == 2
+
 
 def test_the_variables_of_an_outbox_are_for_its_commands_only(monkeypatch: pytest.MonkeyPatch) -> None:
     with SMTPServer() as server:
@@ -243,6 +253,26 @@ class TestPostgres:
             _, errors = process.communicate(timeout=60)
         assert "has died" in errors
         assert all(not Path(f"/proc/{child}").exists() for child in children)
+
+    def test_a_worker_says_that_the_database_is_away_and_comes_back(self, server: SMTPServer) -> None:
+        if (reason := what_is_missing()) is not None:
+            missing(reason)
+        database = Postgres()
+        try:
+            database.start()
+            url: Any = database.outbox("mail")
+            process = worker(url, server)
+            with SMTPSession("localhost", mode="async", outbox=url, outbox_worker=False) as producer:
+                assert producer.send(message()).wait(30).status is Status.SENT
+                database.stop(signal.SIGQUIT)
+                assert process.stderr is not None and "cannot be" in (line := process.stderr.readline()), line
+                database.start()
+                assert producer.send(message()).wait(60).status is Status.SENT
+            process.terminate()
+            _, errors = process.communicate(timeout=60)
+        finally:
+            database.remove()
+        assert process.returncode == 0 and "s3cret" not in errors
 
     def test_stats_watch_counts_until_it_is_told_to_stop(self, path: Path, producer: SMTPSession) -> None:
         producer.send(message())

@@ -19,6 +19,7 @@ from rich.live import Live
 from rich.text import Text
 
 from wlsmtp.cli import settings as opt
+from wlsmtp.cli.journal import Journal
 from wlsmtp.cli.once import App
 from wlsmtp.cli.report import FAILED, USAGE, receipt_as_json, show_error, show_receipt, write_json
 from wlsmtp.cli.screen import Screen, despite_lost_output
@@ -90,7 +91,8 @@ def run(
     """Send the messages in an outbox, and those that programs put there. Any number of workers may share one outbox.
 
     SIGTERM and Ctrl-C let it finish the messages in flight; the rest stays for the next worker. With --workers a
-    process that dies is replaced.
+    process that dies is replaced. What it cannot do for a while, such as reach the server or the outbox, is told on
+    standard error, once a minute.
 
     \b
     Exit codes:
@@ -108,10 +110,11 @@ def run(
         fingerprint=fingerprint or (), insecure=insecure, local_hostname=local_hostname, proxy=proxy, timeout=timeout,
     )  # fmt: skip
     reach = _Reach()
-    listeners: list[Listener] = [_told_as_json if as_json else _Teller(Screen(lasting=True)), reach]
+    journal = Journal()
+    listeners: list[Listener] = [_told_as_json if as_json else _Teller(Screen(lasting=True)), reach, journal]
     if verbose:
         listeners.append(Screen(err=True).conversation)
-    with _errors_shown():
+    with _errors_shown(), journal.kept():
         config = options.config(listeners=listeners, attempts=attempts)
         rates = ", ".join(pace or ()) or os.environ.get("WLSMTP_PACE")
         paced: dict[str, Any] = {"pace": rates} if rates else {}  # the URL of the server may have some
@@ -244,19 +247,32 @@ def stats(
     outbox: Where,
     as_json: opt.Json = False,
     watch: Annotated[bool, typer.Option("--watch", help="Count again each second, until Ctrl-C.")] = False,
+    max_age: Annotated[
+        float | None,
+        typer.Option(
+            "--max-age", metavar="SECONDS", min=0, help="Exit with 1 if a message that is due waits for longer."
+        ),
+    ] = None,
 ) -> None:
     """Count the messages in an outbox by state.
 
     With --watch the counts and what changes in a second are updated in place; with --json each count is one line.
+    --max-age is for monitoring: the exit code says whether the workers keep up.
     """
     with _looking_into(outbox) as session:
+        if watch and max_age is not None:
+            raise wrong("--max-age: is for one count, and --watch has no end")
         if watch:
             _watch(session, as_json=as_json)
-        elif as_json:
-            write_json(_as_json(session.outbox_statistics()))
-        else:
-            counts = _as_json(session.outbox_statistics())
-            Screen().table(("what", "number"), [(name.replace("_", " "), str(value)) for name, value in counts.items()])
+            return
+        counts = session.outbox_statistics()
+    shown = _as_json(counts)
+    if as_json:
+        write_json(shown)
+    else:
+        Screen().table(("what", "number"), [(name.replace("_", " "), str(value)) for name, value in shown.items()])
+    if max_age is not None and counts.oldest_due_age > max_age:
+        raise typer.Exit(FAILED)
 
 
 def _as_json(counts: OutboxStatistics) -> dict[str, Any]:
