@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the servers that tests/real talks to: Postfix (SMTP), Dovecot (SASL for Postfix, with Kerberos, its own
 # submission service, and LMTP), an MIT Kerberos KDC, Cyrus SASL and GNU SASL, the proxies microsocks, Dante, tinyproxy and
-# OpenSSH; PostgreSQL and pgbouncer; RabbitMQ; the verifiers of DKIM signatures OpenDKIM and Mail::DKIM; GnuPG; Chromium and SpamAssassin, for
+# OpenSSH; PostgreSQL, pgbouncer and faketime; RabbitMQ; the verifiers of DKIM signatures OpenDKIM and Mail::DKIM; GnuPG; Chromium and SpamAssassin, for
 # the inbox; the shells zsh and fish, for the completion of the command; what Python's binding to
 # Kerberos is built with; and, by install-go-servers.sh, servers written in Go.
 #
@@ -27,6 +27,7 @@ have_all() {
         have postfix dovecot krb5kdc kadmin.local kinit krb5-config cc saslpasswd2 go opendkim gpg openssl &&
         have microsocks danted tinyproxy sshd ssh pgbouncer &&
         have_files /usr/lib/postgresql/*/bin/initdb /usr/lib/rabbitmq/bin/rabbitmq-server &&
+        have_files /usr/lib/*/faketime/libfaketime.so.1 &&
         have_headers &&
         have_files /usr/lib/dovecot/modules/auth/libmech_gssapi.so /usr/lib/dovecot/submission-login \
             /usr/lib/dovecot/lmtp /usr/lib/*/libgsasl.so.18 /usr/lib/*/sasl2/libscram.so \
@@ -66,7 +67,7 @@ DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
     dovecot-gssapi dovecot-submissiond krb5-kdc krb5-admin-server krb5-user libkrb5-dev gcc libc6-dev \
     libsasl2-modules sasl2-bin libgsasl18 \
     microsocks dante-server tinyproxy openssh-server openssh-client golang-go \
-    opendkim libmail-dkim-perl gnupg openssl postgresql pgbouncer rabbitmq-server \
+    opendkim libmail-dkim-perl gnupg openssl postgresql pgbouncer faketime rabbitmq-server \
     chromium chromium-driver fonts-dejavu-core spamassassin zsh fish $headers
 
 have_all

@@ -62,6 +62,8 @@ class Postgres:
         self.directory = Path(tempfile.mkdtemp(prefix="wlsmtp-pg-"))
         self.port = free_port()
         self._settings = settings
+        self.environment: dict[str, str] = {}
+        """More variables of its environment."""
         self._process: subprocess.Popen[bytes] | None = None
         if os.getuid() == 0:
             os.chown(self.directory, pwd.getpwnam(USER).pw_uid, -1)
@@ -99,7 +101,8 @@ class Postgres:
         for option in options:
             command += ["-c", option]
         with (self.directory / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **as_user())
+            environment = {**os.environ, **self.environment}
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", env=environment, **as_user())
         self._watcher = Watcher(self._process.pid, signal.SIGQUIT, self.directory)
         if not poll(self._answers, 60):
             raise RuntimeError((self.directory / "log").read_text())
