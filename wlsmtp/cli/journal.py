@@ -1,4 +1,4 @@
-"""What a worker that runs for months tells its administrator: on standard error, and nothing twice a minute."""
+"""Reports to the administrator of a worker, on standard error, and nothing twice a minute."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Journal(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, unless the same words were written in the last minute. Never raises."""
         if record.funcName == log_event.__name__ and str(record.msg).startswith("message "):
-            return  # each message is told on standard output
+            return  # each message is reported on standard output
         words, now = self.format(record), record.created
         self._said = {known: when for known, when in self._said.items() if 0 <= now - when < REPEAT_AFTER}
         if words not in self._said:

@@ -91,7 +91,7 @@ def run(
     """Send the messages in an outbox, and those that programs put there. Any number of workers may share one outbox.
 
     SIGTERM and Ctrl-C let it finish the messages in flight; the rest stays for the next worker. With --workers a
-    process that dies is replaced. What it cannot do for a while, such as reach the server or the outbox, is told on
+    process that dies is replaced. What it cannot do for a while, such as reach the server or the outbox, is reported on
     standard error, once a minute.
 
     \b

@@ -91,10 +91,12 @@ MIGRATIONS = (
 only. Times are seconds since 1970.
 
 The collation of ``mails_by_status`` keeps PostgreSQL from it when it searches by id alone: after an ANALYZE that found
-no live row, it looked as good as the primary key. For the same reason there are no statistics of the columns by which
-mail is claimed: after such an ANALYZE, the order of the rows (their correlation) made an index scan look dearer than a
-bitmap scan, which reads and sorts all waiting mail. To give a column its own type changes nothing but to remove the
-statistics that it has. The condition of ``mails_lanes`` has the reason that is told in ``statements.py``."""
+no live row, it looked as good as the primary key.
+
+There are no statistics of the columns by which mail is claimed, for a similar reason. After such an ANALYZE, the order
+of the rows (their correlation) made an index scan look dearer than a bitmap scan, which reads and sorts all waiting
+mail. To give a column its own type changes nothing but to remove the statistics that it has. ``statements.py`` explains
+the condition of ``mails_lanes``."""
 COMPATIBLE = frozenset({4})
 """Migrations after which programs that know only the version before go on, and may start: so machines can be upgraded
 one after the other."""
