@@ -18,6 +18,7 @@ import wlsmtp
 from wlsmtp import AsyncSMTPSession, Attachment, ConfigError, Message, SMTPSession
 from wlsmtp.habits import (
     OF_ATTACHMENT,
+    OF_ATTACHMENT_MAKERS,
     OF_ENVELOPE,
     OF_ERROR,
     OF_FIELDS,
@@ -86,6 +87,16 @@ def test_what_an_attachment_is_asked_to_be_elsewhere_is_told() -> None:
             Attachment(b"x", "x.txt", **{name: "y"})  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="'nme'; there are content, path, filename"):
         Attachment(b"x", nme="x.txt")  # type: ignore[arg-type]
+
+
+def test_what_makes_an_attachment_elsewhere_is_told() -> None:
+    for name, advice in OF_ATTACHMENT_MAKERS.items():
+        assert not hasattr(Attachment, name)
+        with pytest.raises(AttributeError, match=f"^type object 'Attachment'.*{name}': {re.escape(advice)}$"):
+            getattr(Attachment, name)
+        assert callable(getattr(Attachment, re.findall(r"(?:use |: use )(\w+)\(", advice)[0]))
+    with pytest.raises(AttributeError, match=r"^type object 'Attachment' has no attribute 'from_nothing'$"):
+        Attachment.from_nothing  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_what_an_inbox_and_its_mail_are_asked_elsewhere_is_told() -> None:

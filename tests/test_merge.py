@@ -236,6 +236,16 @@ def test_one_row_is_no_rows(rows: Any) -> None:
         LETTER.merge(rows)
 
 
+def test_a_table_is_asked_for_its_rows() -> None:
+    import pandas as pd  # takes long to import
+
+    frame: Any = pd.DataFrame([fields(0)])
+    with pytest.raises(MessageError, match="A DataFrame gives its columns, not its rows") as caught:
+        LETTER.merge(frame)
+    assert caught.value.hint == "Use its to_dict('records')"
+    assert len(list(LETTER.merge(frame.to_dict("records")))) == 1
+
+
 def test_a_row_is_seen_before_it_is_sent(world: World) -> None:
     rows = list(LETTER.merge([fields(0), {"to": "nonsense@"}]))
     message = rows[0].message()

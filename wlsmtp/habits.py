@@ -79,6 +79,19 @@ OF_ATTACHMENT = _words({
 })  # fmt: skip
 """The same for the keywords of an ``Attachment``."""
 
+OF_ATTACHMENT_MAKERS = _words({
+    "from_file from_filename from_disk from_filepath open load": (
+        "use from_path(path), or from_stream(file, filename) for an open file"
+    ),
+    "from_fileobj from_file_object from_io from_buffer from_fp from_handle": "use from_stream(file, filename)",
+    "from_data from_content from_octets from_memory from_raw from_blob": "use from_bytes(data, filename)",
+    "from_string from_str": "use from_text(text, filename)",
+    "from_base64": "use from_bytes(base64.b64decode(data), filename)",
+    "from_url": "nothing is fetched: use from_bytes(data, filename)",
+    "from_inline from_image embed image": "use inline(path_or_bytes, content_id)",
+})  # fmt: skip
+"""The same for the class methods that make an ``Attachment``."""
+
 OF_RECEIPT = _words({
     "success successful ok is_ok is_success is_successful sent is_sent delivered": (
         "a receipt is true when every recipient was accepted; status says more"

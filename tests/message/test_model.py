@@ -16,6 +16,8 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from starlette.datastructures import UploadFile
+from werkzeug.datastructures import FileStorage
 
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.message.model import Attachment, Message
@@ -195,6 +197,23 @@ def test_an_attachment_may_be_an_open_file_or_a_pair(tmp_path: Path) -> None:
     assert message(attachments=("a.pdf", b"octets")).attachments[0].filename == "a.pdf"
     with tempfile.TemporaryFile() as file, pytest.raises(MessageError, match="no name"):
         message(attachments=[file])
+
+
+def test_an_upload_is_attached_under_the_name_of_its_file() -> None:
+    """Not under that of its form field, which is its ``name``."""
+    upload = FileStorage(io.BytesIO(b"octets"), filename="report.pdf", name="upload")
+    [made] = message(attachments=[upload]).attachments
+    assert (made.filename, made.content_type, made.read()) == ("report.pdf", "application/pdf", b"octets")
+
+
+def test_an_upload_that_is_read_asynchronously_is_awaited_first() -> None:
+    upload = UploadFile(io.BytesIO(b"octets"), filename="report.pdf")
+    with pytest.raises(MessageError, match=r"read\(\) is asynchronous") as caught:
+        message(attachments=[upload])
+    assert caught.value.hint == "Give a pair: (name, await file.read())"
+    with pytest.raises(MessageError, match="not coroutine; await it first"):
+        message(attachments=[("report.pdf", upload.read())])
+    assert message(attachments=[("report.pdf", upload.file)]).attachments[0].read() == b"octets"
 
 
 @pytest.mark.parametrize(

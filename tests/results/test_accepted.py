@@ -1,6 +1,7 @@
 """The outcome and the receipt of an accepted message: made when they are read, and the same as all others."""
 
 import copy
+import json
 import pickle
 from dataclasses import replace
 from typing import Any
@@ -44,6 +45,12 @@ def test_the_receipt_is_that_of_the_outcome() -> None:
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
 def test_copies_are_the_same(copied: Any) -> None:
     assert copied(outcome()) == outcome() and copied(receipt()).as_dict() == receipt().as_dict()
+
+
+def test_errors_of_others_show_the_public_name() -> None:
+    with pytest.raises(TypeError, match="type Receipt is not JSON serializable"):
+        json.dumps(receipt())
+    assert repr(outcome()).startswith("Outcome(")
 
 
 def test_a_field_can_be_replaced() -> None:

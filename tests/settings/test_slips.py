@@ -4,6 +4,7 @@ none."""
 from __future__ import annotations
 
 import ast
+import re
 import ssl
 from collections.abc import Iterator
 from datetime import timedelta
@@ -34,6 +35,22 @@ def test_a_name_of_another_library_is_answered_with_ours(row: Name, name: str) -
         with pytest.raises(ConfigError) as caught:
             made(row.model, **{given: SECRET})
         assert f"{given}: is not known; use {row.write}" in str(caught.value) and SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "words"),
+    [
+        (TLS, "ca.pem", 'TLS takes its values by name, such as TLS(ca_file="ca.pem")'),
+        (wlsmtp.RetryPolicy, 3, "RetryPolicy takes its values by name, such as RetryPolicy(attempts=…)"),
+        (wlsmtp.Timeouts, 30, "such as Timeouts.of(30)"),
+        (wlsmtp.Proxy, "socks5://p", 'such as Proxy.from_url("socks5://proxy.example.com:1080")'),
+        (SessionConfig, "smtp.example.com", "such as SessionConfig(server=…)"),
+        (DSN, "failure", "DSN takes its values by name, such as DSN(notify=…)"),
+    ],
+)  # fmt: skip
+def test_a_value_without_its_name_is_answered(kind: type[Any], given: Any, words: str) -> None:
+    with pytest.raises((ConfigError, wlsmtp.MessageError), match=re.escape(words)):
+        kind(given)
 
 
 def test_no_name_is_in_two_rows_or_known() -> None:

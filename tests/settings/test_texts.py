@@ -356,5 +356,10 @@ def test_a_dkim_key_without_the_lines_of_pem_is_not_shown() -> None:
         assert "MIIC" not in str(caught.value) and "MIIC" not in repr(caught.value)
     with pytest.raises(ConfigError, match=r"'MAIL/.*' cannot be read \(No such file"):
         SMTPSession("smtp.example.com", dkim=DKIM("example.com", "s1", key="./MAIL/keys/example/com/selector/one/x"))
-    with pytest.raises(TypeError, match="the key is a keyword"):
-        DKIM("example.com", "s1", "key.pem")  # type: ignore[arg-type]
+
+
+def test_a_dkim_key_may_come_third() -> None:
+    assert DKIM("example.com", "s1", "key.pem") == DKIM("example.com", "s1", key="key.pem")
+    for more, settings in ((("key.pem", "x"), {}), (("key.pem",), {"key": "key.pem"})):
+        with pytest.raises(ConfigError, match=r"^dkim: is DKIM\(domain, selector, key\)"):
+            DKIM("example.com", "s1", *more, **settings)  # type: ignore[arg-type]

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, Never, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Never, Self, TypeAlias, cast
 
 from pydantic import Field, PrivateAttr, field_validator
 
 from wlsmtp.errors import MessageError, Stage
-from wlsmtp.habits import OF_ATTACHMENT
+from wlsmtp.habits import OF_ATTACHMENT, OF_ATTACHMENT_MAKERS
 from wlsmtp.message.source import FileSource, OctetsSource, Source, readable_file, stream_source
 from wlsmtp.message.values import exactly_str, identifier, without_controls
 from wlsmtp.patterns import later
 from wlsmtp.settings.validation import Validated
+
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(Validated)
 
 _TOKEN = r"[\w!#$&^.+-]+"
 # Quoted strings, too, contain printable ASCII only: a line end would begin another header field.
@@ -23,7 +28,21 @@ _PARAMETER = r" *; *[\w-]+=(?:[\w!#$&^.+'-]+|\"[ !#-\[\]-~]*\")"
 _CONTENT_TYPE = later(rf"{_TOKEN}/{_TOKEN}(?:{_PARAMETER})*", re.ASCII)
 
 
-class Attachment(Validated):
+class _Makers(ModelMetaclass):
+    """Explains a missing class method of another library: what to write instead."""
+
+    if not TYPE_CHECKING:  # so that type checkers still report a misspelt name
+
+        def __getattr__(cls, name: str) -> Any:  # noqa: N805
+            try:
+                return super().__getattr__(name)
+            except AttributeError:
+                words = f"type object {cls.__name__!r} has no attribute {name!r}"
+            advice = OF_ATTACHMENT_MAKERS.get(name)
+            raise AttributeError(f"{words}: {advice}" if advice else words, name=name, obj=cls)
+
+
+class Attachment(Validated, metaclass=_Makers):
     """A file sent with a message: from memory, a path, or a stream.
 
     A path is checked when the attachment is made and read when the message is sent, a block at a time if it is large.
@@ -33,6 +52,7 @@ class Attachment(Validated):
 
     _error = MessageError
     _stage = Stage.MESSAGE
+    _takes_positions = True
     _source: Source | None = PrivateAttr(default=None)
 
     content: bytes | None = Field(default=None, repr=False)
@@ -249,11 +269,16 @@ def _named_attachment(item: tuple[object, ...]) -> Attachment:
         return Attachment.from_path(content, filename=name, content_type=kind)
     if callable(getattr(content, "read", None)):
         return Attachment.from_stream(content, name, kind)  # type: ignore[arg-type]
-    raise ValueError(f"the content of {name!r} must be bytes, str, a Path or an open file, not {_kind(content)}")
+    hint = ""
+    if isinstance(content, Coroutine):
+        content.close()
+        hint = "; await it first"
+    raise ValueError(f"the content of {name!r} must be bytes, str, a Path or an open file, not {_kind(content)}{hint}")
 
 
 def _name_of_file(file: object) -> str:
-    name = getattr(file, "name", None)
+    # The name of an upload is that of its form field, as with werkzeug's FileStorage.
+    name = getattr(file, "filename", None) or getattr(file, "name", None)
     if isinstance(name, bytes):
         name = os.fsdecode(name)
     # The name of a descriptor is its number; that of a standard stream is in angle brackets.

@@ -37,6 +37,8 @@ Row: TypeAlias = Mapping[str, Any] | Callable[[Message], Made] | Callable[[], Ma
 argument, that returns such fields, a message, or a message with its envelope."""
 
 _LONGEST = 300
+_ROWS_OF_TABLES = {"iterrows": "to_dict('records')", "to_dicts": "iter_rows(named=True)"}
+"""A method that only tables of pandas and Polars have, and what gives their rows."""
 _ROW_HINT = "A row is a dict of the fields of Message that change, or a function that is given the letter"
 
 
@@ -156,6 +158,10 @@ def merged(letter: Message, rows: object, kind: type[MergeRow] = MergeRow) -> Me
     if isinstance(rows, Mapping | Email | str | bytes | type(letter)) or not isinstance(rows, Iterable):
         words = f"merge takes an iterable of rows, not one {type(rows).__name__}"
         raise MessageError(words, stage=Stage.MESSAGE, hint=_ROW_HINT)
+    for method, rest in _ROWS_OF_TABLES.items():
+        if callable(getattr(rows, method, None)):
+            words, hint = f"A {type(rows).__name__} gives its columns, not its rows", f"Use its {rest}"
+            raise MessageError(words, stage=Stage.MESSAGE, hint=hint)
     return Merge(letter, rows, kind)
 
 

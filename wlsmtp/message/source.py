@@ -13,7 +13,7 @@ import stat
 import sys
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -291,6 +291,9 @@ def _read(stream: BinaryIO, count: int, name: str) -> bytes:
             raise unreadable(name, OSError("it is not open for reading"), hint) from error
         except Exception as error:  # zlib.error, EOFError, BadZipFile, errors of HTTP clients, …
             raise unreadable(name, error) from error
+        if isinstance(piece, Coroutine):  # as that of Starlette's and FastAPI's UploadFile
+            piece.close()
+            raise unreadable(name, OSError("its read() is asynchronous"), "Give a pair: (name, await file.read())")
         if not isinstance(piece, bytes):
             words = f"it gives {type(piece).__name__} and not bytes; open it in binary mode, and so that it waits"
             raise unreadable(name, OSError(words))

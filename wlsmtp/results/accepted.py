@@ -102,3 +102,8 @@ class _AcceptedReceipt(Receipt):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Receipt, tuple(getattr(self, name) for name in _FIELDS)
+
+
+# Errors of others name the class of what they were given, such as those of json.
+_AcceptedOutcome.__name__ = _AcceptedOutcome.__qualname__ = Outcome.__name__
+_AcceptedReceipt.__name__ = _AcceptedReceipt.__qualname__ = Receipt.__name__

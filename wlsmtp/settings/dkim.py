@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Never, TypedDict, Unpack
+from typing import Annotated, Any, TypedDict, Unpack
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -54,13 +54,21 @@ class DKIM(Settings):
     expires_after: Annotated[int, Field(ge=60)] | None = None
 
     _keywords = (DKIMKeywords,)
+    _takes_positions = True
 
     def __init__(
-        self, domain: str | None = None, selector: str | None = None, *more: Never, **settings: Unpack[DKIMKeywords]
+        self,
+        domain: str | None = None,
+        selector: str | None = None,
+        *more: str | Path | bytes | SecretStr,
+        **settings: Unpack[DKIMKeywords],
     ) -> None:
-        if more:
-            raise TypeError("DKIM(domain, selector, key=…): the key is a keyword")
+        """The key may come third, or by its name. Raises ``ConfigError`` with the name of the invalid field."""
+        if len(more) > 1 or (more and "key" in settings):
+            raise ConfigError("dkim: is DKIM(domain, selector, key); the rest has names", stage=Stage.SETTINGS)
         given: dict[str, Any] = {"domain": domain, "selector": selector, **settings}
+        if more:
+            given["key"] = more[0]
         if isinstance(key := given.get("key"), SecretStr):
             given["key"] = SecretStr(key.get_secret_value().strip())
         elif isinstance(key, str | bytes):

@@ -28,6 +28,18 @@ class Validated(BaseModel):
     _keywords: ClassVar[tuple[type, ...]] = ()
     """Set if the constructor accepts more types than the fields have: the ``TypedDict`` of its keywords. It then
     documents the fields, after those that it extends."""
+    _takes_positions: ClassVar[bool] = False
+    """True if the first fields may be given without their names."""
+
+    if not TYPE_CHECKING:  # its signature is that of the constructor
+
+        def __new__(cls, *positions, **_):
+            """Say what to write instead of Python's own error about the number of arguments."""
+            if positions and not cls._takes_positions:
+                name = cls.__name__
+                example = _EXAMPLES.get(name) or f"{name}({next(iter(cls.model_fields))}=…)"
+                raise cls._error(f"{name} takes its values by name, such as {example}", stage=cls._stage)
+            return super().__new__(cls)
 
     def __init__(self, **fields: Any) -> None:
         """Each field is a keyword. Raises ``ConfigError``, or ``MessageError`` if it is about a message, with the name
@@ -130,6 +142,12 @@ _PLAIN = {
 """pydantic's messages in plain words."""
 
 
+_EXAMPLES = {
+    "Timeouts": "Timeouts.of(30)",
+    "Proxy": 'Proxy.from_url("socks5://proxy.example.com:1080")',
+    "TLS": 'TLS(ca_file="ca.pem")',
+}
+"""Where another way than the first field is what is most often meant."""
 _BRANCHES = frozenset({"str", "callable", "bool", "int", "float"})
 
 
