@@ -41,6 +41,51 @@ def recipients(mail: Any) -> list[str]:
     return [str(address) for address in envelope_of(mail).recipients]
 
 
+def headed(value: str) -> MIMEText:
+    """As old programs write it: the whole field in one ``Header``, addresses and all."""
+    mail = MIMEText("x")
+    mail["From"], mail["To"] = Header("Jörg, Köln <joerg@example.com>", "utf-8"), Header(value, "utf-8")
+    return mail
+
+
+@pytest.mark.parametrize(
+    ("value", "to"),
+    [
+        ("Änne <anne@example.org>", [("Änne", "anne@example.org")]),
+        ("Bob, Ö <bob@example.org>", [("Bob, Ö", "bob@example.org")]),
+        ("bob@example.org", [("", "bob@example.org")]),
+        ("bob@example.org, cleo@example.org", [("", "bob@example.org"), ("", "cleo@example.org")]),
+    ],
+)
+def test_addresses_that_were_encoded_with_their_names_are_seen_by_readers(
+    value: str, to: list[tuple[str, str]]
+) -> None:
+    sent = octets(headed(value))
+    found: Any = message_from_bytes(sent, policy=policy.default)
+    assert [(box.display_name, box.addr_spec) for box in found["To"].addresses] == to
+    assert [(box.display_name, box.addr_spec) for box in found["From"].addresses] == [
+        ("Jörg, Köln", "joerg@example.com")
+    ]
+    assert recipients(headed(value)) == [address for _, address in to]
+    assert str(envelope_of(headed(value)).sender) == "joerg@example.com"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Ä, eve@example.net, <b@x.org>",
+        "eve@example.net Ä <b@x.org>",
+        "Ä <a@x.org>, Ö <b@x.org>",
+        "Änne",
+        "Ä <a@x.org> b",
+    ],
+)
+def test_what_was_encoded_whole_and_could_be_several_is_nobody(value: str) -> None:
+    with pytest.raises(MessageError, match="an encoded word is no address"):
+        recipients(headed(value))
+    assert b"\r\nTo: =?utf-8?" in octets(headed(value))  # as it is, beside an envelope that is given
+
+
 class TestEmailMessage:
     @pytest.mark.parametrize(
         "to", ['"a..b"@docomo.example', 'N <"a..b"@docomo.example>', Address("N", "a..b", "docomo.example")]

@@ -55,6 +55,12 @@ SIGNED = (
 DKIM = b"DKIM-Signature: v=1; b=abc\r\n" + HEAD + b"Content-Transfer-Encoding: 8bit\r\n\r\n\xc3\xbc\r\n"
 
 
+@pytest.mark.parametrize("form", [policy.compat32, policy.default])
+def test_a_multipart_without_its_boundary_keeps_its_octets(form: Any) -> None:
+    raw = HEAD + b'Content-Type: multipart/mixed; boundary="b"; charset=utf-8\r\n\r\nGr\xc3\xbc\xc3\x9fe\r\n--c\r\n'
+    assert octets(content_of(message_from_bytes(raw, policy=form))) == raw
+
+
 @pytest.mark.parametrize("raw", [SIGNED, DKIM])
 def test_a_signed_part_arrives_as_it_is_or_the_extension_is_missing(world: World, raw: bytes) -> None:
     for extensions in (("8BITMIME",), ()):

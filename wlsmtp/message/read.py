@@ -33,7 +33,7 @@ from wlsmtp.message.folding import fold, fold_head, has_long_line, has_signature
 from wlsmtp.message.headers import MAX_LINE
 from wlsmtp.message.raw_parts import fold_parts
 from wlsmtp.message.section import read_fields, start_of, without_bcc
-from wlsmtp.message.shown import commented, decoded, has_comment, lone_mailbox
+from wlsmtp.message.shown import commented, decoded, has_comment, hidden_mailboxes, lone_mailbox
 from wlsmtp.message.stdlib import is_unset, write_plain
 from wlsmtp.wire.address import Address, Mailbox, is_plain_address, local_name, parse_address, plain_address, refuse
 from wlsmtp.wire.content import has_clean_line_ends, with_clean_line_ends
@@ -361,6 +361,8 @@ def _parsed(name: str, value: Any, hint: str = _HINT) -> list[Mailbox | Group]:
         if hasattr(value, "groups"):
             _check_defects(value)
             return commented(value, _items(value.groups))
+        if isinstance(value, Header) and (hidden := hidden_mailboxes(value)):
+            return [*hidden]
         text = _with_utf8(value.encode() if isinstance(value, Header) else str(value))
         if hasattr(value, "fold") and (lone := lone_mailbox(text)):
             return [lone]
@@ -466,6 +468,8 @@ def _final(name: str, value: Any) -> str:
         words = f"The header {name[:80]!r} contains a line end or NUL"
         raise MessageError(words, stage=Stage.MESSAGE, hint="Nobody may add header lines through a value")
     fold_value = getattr(value, "fold", None)
+    if isinstance(value, Header) and name.lower() in headers.ADDRESS_FIELDS and hidden_mailboxes(value):
+        return _rewritten(name, value, text)
     if fold_value is None and (text.isascii() or _SURROGATE.search(text)):
         return text
     if fold_value is not None and name.lower().startswith("content-"):

@@ -37,12 +37,24 @@ _BEYOND_OCTETS = re.compile(r"[^\x00-\x7f\udc80-\udcff]")
 """A character that represents no octet."""
 
 
+class _Generator(BytesGenerator):
+    """Writes the text of a multipart that was never split, as its boundary occurs nowhere, in its octets. The standard
+    library decodes it, and fails on what is not ASCII."""
+
+    def _handle_multipart(self, msg: AnyEmail) -> None:
+        text = msg._payload  # type: ignore[attr-defined]
+        if isinstance(text, str) and not text.isascii():
+            self._write_lines(text)  # type: ignore[attr-defined]
+        else:
+            super()._handle_multipart(msg)  # type: ignore[misc]
+
+
 def write(message: AnyEmail) -> bytes:
     """Return the message in octets, with fields and parts unchanged. Raises ``MessageError`` when it cannot be
     written."""
     buffer = BytesIO()
     try:
-        BytesGenerator(buffer, mangle_from_=False, policy=_POLICY).flatten(message)
+        _Generator(buffer, mangle_from_=False, policy=_POLICY).flatten(message)
     except (EmailError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise MessageError(f"The message cannot be written: {error}", stage=Stage.MESSAGE) from error
     return buffer.getvalue()

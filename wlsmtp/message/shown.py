@@ -6,13 +6,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from email.header import Header
 from typing import Any
 
 from wlsmtp.errors import MessageError
-from wlsmtp.wire.address import Mailbox, parse_address
+from wlsmtp.wire.address import Mailbox, parse_address, plain_address
 from wlsmtp.wire.encoded_words import decode_words, is_encoded
 from wlsmtp.wire.mailboxes import Group, mailboxes_in
 
+_ENCODED_WORD = re.compile(r"=\?[^?\s]+\?[bBqQ]\?[^?\s]*\?=")
 _LONE = re.compile(r'([^"@<>]+)<([^"<>\s]+)>\s*')
 
 
@@ -62,6 +64,18 @@ def _named(items: Iterable[Mailbox | Group], comments: Iterator[str]) -> Iterato
         boxes = (item,) if isinstance(item, Mailbox) else item.members
         named = tuple(replace(box, name=box.name or comment) for box, comment in zip(boxes, comments, strict=False))
         yield named[0] if isinstance(item, Mailbox) else replace(item, members=named)
+
+
+def hidden_mailboxes(value: Header) -> list[Mailbox]:
+    """Return what a ``Header`` encodes together with its addresses, as ``Header("Jörg <joerg@…>", "utf-8")`` does:
+    one mailbox, or several addresses without names. Empty if it shows its addresses, or could mean something else."""
+    if "@" in _ENCODED_WORD.sub("", value.encode()):
+        return []
+    text = str(value)
+    if (lone := lone_mailbox(text)) is not None:
+        return [lone]
+    addresses = [plain_address(piece.strip()) for piece in text.split(",")]
+    return [Mailbox("", address) for address in addresses if address is not None] if all(addresses) else []
 
 
 def lone_mailbox(text: str) -> Mailbox | None:
