@@ -163,3 +163,8 @@ def test_a_database_that_cannot_have_an_outbox_is_told(smtp_server: SMTPServer) 
         pytest.raises(ImproperlyConfigured, match="not PostgreSQL"),
     ):
         send_mail(*TO_BOB)
+    with (
+        mail_settings(host=smtp_server.host, outbox="database:elsewhere"),
+        pytest.raises(ImproperlyConfigured, match=r"DATABASES has no 'elsewhere'. There are: default"),
+    ):
+        send_mail(*TO_BOB)

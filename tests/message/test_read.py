@@ -41,9 +41,9 @@ def recipients(mail: Any) -> list[str]:
     return [str(address) for address in envelope_of(mail).recipients]
 
 
-def headed(value: str) -> MIMEText:
+def headed(value: str) -> Any:
     """As old programs write it: the whole field in one ``Header``, addresses and all."""
-    mail = MIMEText("x")
+    mail: Any = MIMEText("x")
     mail["From"], mail["To"] = Header("Jörg, Köln <joerg@example.com>", "utf-8"), Header(value, "utf-8")
     return mail
 

@@ -53,3 +53,19 @@ def test_a_recipient_without_a_key_gets_nothing(tmp_path: Path) -> None:
         with pytest.raises(MessageError, match="gpg"):
             asyncio.run(_send(server, hook, message))
     assert not server.messages
+
+
+def test_a_sender_without_a_key_is_not_signed_for_by_another(tmp_path: Path) -> None:
+    import gnupg
+
+    namespace: dict[str, Any] = {}
+    exec(compile(EXAMPLES[1].partition("\nwith TemporaryDirectory")[0], str(PAGE), "exec"), namespace)
+    gpg = gnupg.GPG(gnupghome=str(tmp_path))
+    made = gpg.gen_key_input(name_email="ann@example.com", key_type="EDDSA", key_curve="ed25519", no_protection=True)
+    assert gpg.gen_key(made)
+    hook = namespace["PGPSignature"](gpg)
+    with SMTPServer() as server, SMTPSession(server.host, server.port, before_send=hook) as session:
+        assert session.send(Message("ann@example.com", "bob@example.org", text="Hello"))
+        with pytest.raises(MessageError, match="gpg did not sign"):
+            session.send(Message("eve@example.com", "bob@example.org", text="Hello"))
+    assert [message.sender for message in server.messages] == ["ann@example.com"]

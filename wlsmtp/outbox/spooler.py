@@ -475,7 +475,9 @@ class Spooler:
     async def _known(self, id: str) -> Entry:
         entry = await self._outbox.get(id)
         if entry is None:
-            hint = None if self._outbox.is_durable else "In memory there is only what this process has sent"
+            hint = "In memory there is only what this process has sent"
+            if self._outbox.is_durable:
+                hint = "What was put into an open transaction is there after its commit"
             raise NotInOutbox(f"The outbox knows no message {id!r}", stage=Stage.MESSAGE, hint=hint)
         return entry
 

@@ -152,19 +152,22 @@ class EmailBackend(DjangoBackend):
         return accepted
 
     def _receipts(self, messages: Sequence[EmailMessage]) -> Iterator[Receipt]:
+        if not messages:
+            return
+        session = self.session  # first, as it says what is wrong with the settings
         within = connections[self._database] if self._database is not None else None
         if len(messages) > 1:
-            yield from self.session.send_many(map(self._written, messages), within=within)
-        elif messages:
+            yield from session.send_many(map(self._written, messages), within=within)
+        else:
             octets, envelope = self._written(messages[0])
             sender, recipients = str(envelope.sender), [*envelope.addresses]
             try:
-                yield self.session.send(octets, sender=sender, recipients=recipients, within=within)
+                yield session.send(octets, sender=sender, recipients=recipients, within=within)
             except SMTPError as error:
                 if error.receipt is None:
                     raise
                 yield error.receipt
-        if messages and "outbox" in self._given:
+        if "outbox" in self._given:
             kept.close_at_exit()
 
     def _written(self, message: EmailMessage) -> tuple[bytes, Envelope]:

@@ -114,7 +114,11 @@ def address_of_django_5(address: str) -> str:
 
 
 def outbox_in(alias: str) -> Any:
-    """Return the outbox in a database of the site. Raises ``ConfigError`` for another one than PostgreSQL."""
+    """Return the outbox in a database of the site. Raises ``ConfigError`` for one that is not PostgreSQL or not
+    there."""
+    if alias not in connections:
+        hint = f"There are: {', '.join(connections)}"
+        raise ConfigError(f"outbox: DATABASES has no {alias[:80]!r}", stage=Stage.SETTINGS, hint=hint)
     database = connections[alias]
     if database.vendor != "postgresql":
         hint = 'Use a file, "outbox": "sqlite:////var/lib/site/outbox.db", and transaction.on_commit'
