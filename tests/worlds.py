@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
@@ -23,13 +23,13 @@ class Session:
     def send(self, *message: Any, **options: Any) -> Receipt:
         return self._run(self.face.send(*message, **options))  # type: ignore[no-any-return]
 
-    def send_many(self, items: Any, **options: Any) -> Iterator[Receipt]:
+    def send_many(self, items: Any, **options: Any) -> Generator[Receipt, None, None]:
         return self._each(self.face.send_many(items, **options))
 
     def send_all(self, items: Any, **options: Any) -> list[Receipt]:
         return self._run(self.face.send_all(items, **options))  # type: ignore[no-any-return]
 
-    def _each(self, receipts: Any) -> Iterator[Receipt]:
+    def _each(self, receipts: Any) -> Generator[Receipt, None, None]:
         if isinstance(receipts, Iterator):
             yield from receipts
             return

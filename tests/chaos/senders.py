@@ -54,7 +54,7 @@ def in_broken_streams(world: World, session: Session, letters: Iterable[Letter],
         except SMTPError:
             pass
         finally:
-            receipts.close()  # type: ignore[attr-defined]
+            receipts.close()
         for letter in taken:
             account.told(letter, None)
 

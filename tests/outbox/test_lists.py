@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from email.message import EmailMessage
 from itertools import islice
 from typing import Any
@@ -70,8 +71,7 @@ def test_receipts_come_in_the_order_of_the_list(keeping: Keeping, outbox: Outbox
 
 
 def test_nothing_is_stored_before_its_receipt_is_asked_for(keeping: Keeping, outbox: Outbox) -> None:
-    with keeping(outbox) as session:
-        receipts = session.send_many(Letters(3 * TOGETHER))
+    with keeping(outbox) as session, closing(session.send_many(Letters(3 * TOGETHER))) as receipts:
         first = [*islice(receipts, TOGETHER)]
         assert [receipt.id for receipt in session.pending()] == [receipt.id for receipt in first]
 
