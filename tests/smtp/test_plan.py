@@ -70,7 +70,7 @@ def test_a_message_over_the_limit_is_refused(limit: str, fits: bool) -> None:
 
 
 BOTH = ("PIPELINING", "CHUNKING")
-PROVEN = {"groups": Trust.PROVEN, "rset": Trust.PROVEN, "swallows_chunk": Trust.PROVEN, "wording": Wording()}
+PROVEN = {"groups": Trust.PROVEN, "rset": Trust.PROVEN, "swallows": frozenset({BOTH}), "wording": Wording()}
 DATA, BDAT, PROBE = (False, False), (True, False), (True, True)
 """Whether the content goes by BDAT, and whether a refused chunk is probed first."""
 
@@ -81,8 +81,8 @@ def flow_of(
 ) -> tuple[Flow, tuple[bool, bool]]:  # fmt: skip
     made = planner(*offers, quirks=ServerQuirks(**knows), **options)
     plan = made.plan(ANN_TO_BOB, PLAIN, may_be_dead=may_be_dead, expects_more=expects_more)
-    flow, by_bdat, probes = made.flow(plan, behind=behind, reset=reset)
-    return flow, (by_bdat, probes)
+    flow, by_bdat, probe = made.flow(plan, behind=behind, reset=reset)
+    return flow, (by_bdat, probe is not None)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +118,8 @@ def test_as_much_goes_at_once_as_server_and_settings_allow(
         (PROVEN | {"rset": Trust.UNPROVEN}, {"reset": True}, Flow.ENVELOPE_FIRST, BDAT),
         (PROVEN | {"bdat": Trust.BROKEN}, {}, Flow.PIPELINED, DATA),
         (PROVEN | {"swallows_chunk": Trust.BROKEN}, {"expects_more": True}, Flow.PIPELINED, DATA),
+        (PROVEN | {"swallows": frozenset({BOTH[:1]})}, {}, Flow.PIPELINED, DATA),
+        (PROVEN | {"swallows": frozenset({BOTH[:1]})}, {"expects_more": True}, Flow.ENVELOPE_FIRST, PROBE),
         (PROVEN | {"groups": Trust.BROKEN}, {}, Flow.STEP_BY_STEP, DATA),
     ],
 )

@@ -61,7 +61,6 @@ async def examine(relay: Relay, deadlines: Deadlines) -> Mapping[str, str]:
             await _examine(relay, pool, found, deadlines)
     finally:
         pool.end_hold(caller)
-    examination.keep(relay.quirks, found)
     return {**relay.quirks.findings(), **{behaviour: trust.value for behaviour, trust in found.items()}}
 
 
@@ -82,7 +81,8 @@ async def _examine(relay: Relay, pool: Pool, found: dict[str, Trust], deadlines:
                 # A kept connection may have been dead before the probe.
                 losses += answer is None and not connection.may_be_stale
                 if answer is not None or (losses == question.losses and not connection.is_closing):
-                    found[question.behaviour] = answer or Trust.BROKEN
+                    found[question.behaviour] = trust = answer or Trust.BROKEN
+                    examination.keep(relay.quirks, question.behaviour, trust, connection.planner.offered)
                 if not connection.is_reusable:
                     await pool.release(lease, deadlines)
                     lease = None

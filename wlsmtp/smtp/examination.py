@@ -111,9 +111,11 @@ def known(quirks: ServerQuirks) -> dict[str, Trust]:
     return {question.behaviour: getattr(quirks, question.behaviour) for question in QUESTIONS}
 
 
-def keep(quirks: ServerQuirks, found: dict[str, Trust]) -> None:
-    """Store the results in the session. An answered group of RSETs does not prove that a group with an envelope works:
-    only a message shows that."""
-    for behaviour, trust in found.items():
-        if behaviour != "groups" or trust is Trust.BROKEN:
-            setattr(quirks, behaviour, trust)
+def keep(quirks: ServerQuirks, behaviour: str, trust: Trust, offered: tuple[str, ...]) -> None:
+    """Store a result in the session; it was found over a connection that ``offered`` these extensions. An answered
+    group of RSETs does not prove that a group with an envelope works: only a message shows that."""
+    if behaviour == "swallows_chunk":
+        if trust is not Trust.UNPROVEN:
+            quirks.chunk_answered(trust, offered)
+    elif behaviour != "groups" or trust is Trust.BROKEN:
+        setattr(quirks, behaviour, trust)

@@ -78,9 +78,9 @@ def _from_probe(quirks: ServerQuirks, transaction: Transaction, probe: ChunkProb
     from_reset(quirks, probe.replies[0], transaction)
     if any(reply.code == 421 for reply in probe.replies):
         transaction.by_bdat = False
-    elif quirks.swallows_chunk is Trust.UNPROVEN:
-        quirks.swallows_chunk = Trust.PROVEN if probe.is_swallowed else Trust.BROKEN
-    if quirks.swallows_chunk is not Trust.PROVEN:
+    else:
+        quirks.chunk_answered(Trust.PROVEN if probe.is_swallowed else Trust.BROKEN, probe.offered)
+    if probe.offered not in quirks.swallows:
         transaction.by_bdat = False
         if transaction.plan.content.is_binary:
             raise _misunderstood(transaction, Misunderstood.about(transaction.plan.server, "BDAT", probe.replies[1]))
@@ -211,8 +211,7 @@ def from_refusal(quirks: ServerQuirks, transaction: Transaction, *, is_second: b
 def from_lost_probe(quirks: ServerQuirks, transaction: Transaction, probe: ChunkProbe) -> None:
     """Learn from a connection that ended at the BDAT commands of a probe. The server does not tolerate errors, like
     Postfix while all its processes are busy."""
-    if quirks.swallows_chunk is Trust.UNPROVEN:
-        quirks.swallows_chunk = Trust.BROKEN
+    quirks.chunk_answered(Trust.BROKEN, probe.offered)
     _misunderstood(transaction, Misunderstood.about(transaction.plan.server, "BDAT", probe.last_reply))
 
 
@@ -251,7 +250,7 @@ def from_loss(
         quirks.groups = Trust.BROKEN
         _misunderstood(head, Misunderstood.about(head.plan.server, "a group of commands", answered[-1]))
         return
-    if head.probe is not None and not head.probe.is_complete and quirks.swallows_chunk is Trust.UNPROVEN:
+    if head.probe is not None and not head.probe.is_complete and head.probe.offered not in quirks.swallows:
         from_lost_probe(quirks, head, head.probe)
         return
     if quirks.groups is Trust.UNPROVEN and head.flow is not Flow.STEP_BY_STEP:

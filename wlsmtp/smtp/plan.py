@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from wlsmtp.errors import ExtensionMissing, MessageError, Stage
+from wlsmtp.smtp.probes import ChunkProbe
 from wlsmtp.smtp.quirks import BROKEN, PROVEN, UNPROVEN
 
 if TYPE_CHECKING:
@@ -85,8 +86,9 @@ class Planner:
         is_lmtp: bool = False,
     ) -> None:
         offered = capabilities.extensions
-        self.offered: frozenset[str] = frozenset(offered)
-        """The names of the extensions that the server offers."""
+        self.offered: tuple[str, ...] = tuple(offered)
+        """The names of the extensions that the server offers, in its order. They tell servers of several makers apart
+        that share a name."""
         # Errors name host and port: the greeting may claim any name.
         self._capabilities = replace(capabilities, name=server)
         self._early_content = pipelining.early_content
@@ -143,33 +145,33 @@ class Planner:
             self._capabilities.name,
         )  # fmt: skip
 
-    def flow(self, plan: Plan, *, behind: bool, reset: bool) -> tuple[Flow, bool, bool]:
-        """Return how to send a plan now: the flow, whether the content goes by BDAT, and whether to probe a refused
-        chunk first. ``behind``: other messages are in flight; ``reset``: RSET comes first."""
+    def flow(self, plan: Plan, *, behind: bool, reset: bool) -> tuple[Flow, bool, ChunkProbe | None]:
+        """Return how to send a plan now: the flow, whether the content goes by BDAT, and the probe of a refused chunk
+        that goes first, if any. ``behind``: other messages are in flight; ``reset``: RSET comes first."""
         quirks = self._quirks
         # Nearly all messages end at the first two conditions, which therefore avoid calls.
         if not self._takes_groups or quirks.groups is BROKEN:
             return _ONE_BY_ONE
         if not self._takes_bdat or quirks.swallows_chunk is BROKEN or quirks.bdat is BROKEN:
             return _ENVELOPE if plan.waits else _GROUP
-        is_trusted = quirks.swallows_chunk is PROVEN and quirks.groups is PROVEN
+        is_trusted = quirks.groups is PROVEN and self.offered in quirks.swallows
         # Until the words of its replies are known, only a reply behind the content shows that all are in their places.
         may_be_whole = quirks.wording is not None and (quirks.rset is PROVEN or not (behind or reset))
         if is_trusted and may_be_whole and not plan.waits and not plan.may_be_dead:
             return WHOLE
         if is_trusted:
             waits = plan.waits or plan.content.is_binary or not may_be_whole
-            return (ENVELOPE_FIRST, True, False) if waits else _GROUP
+            return (ENVELOPE_FIRST, True, None) if waits else _GROUP
         is_worth_asking = plan.waits or plan.expects_more or plan.content.is_binary
         if is_worth_asking and not behind and quirks.rset is not BROKEN:
-            return ENVELOPE_FIRST, True, True
+            return ENVELOPE_FIRST, True, ChunkProbe(self.offered)
         return _ENVELOPE if plan.waits else _GROUP
 
     @property
     def sends_whole(self) -> bool:
         """True if messages of the usual kind are sent whole behind others, without a plan for each."""
         quirks = self._quirks
-        is_trusted = quirks.swallows_chunk is PROVEN and quirks.groups is PROVEN and quirks.rset is PROVEN
+        is_trusted = self.offered in quirks.swallows and quirks.groups is PROVEN and quirks.rset is PROVEN
         is_trusted = is_trusted and quirks.behind_bdat is PROVEN and quirks.bdat is PROVEN
         is_trusted = is_trusted and quirks.wording is not None
         return is_trusted and self._may_send_whole and not self.may_split()
@@ -177,10 +179,9 @@ class Planner:
     def window_trust(self) -> Trust:
         """Return the trust in sending messages one after another without waiting."""
         quirks = self._quirks
-        swallows = quirks.swallows_chunk
-        if not self._takes_bdat or swallows is BROKEN or quirks.bdat is BROKEN:
+        if not self._takes_bdat or quirks.swallows_chunk is BROKEN or quirks.bdat is BROKEN:
             return quirks.behind_data
-        return quirks.behind_bdat if swallows is PROVEN else UNPROVEN
+        return quirks.behind_bdat if self.offered in quirks.swallows else UNPROVEN
 
     @property
     def _may_use_bdat(self) -> bool:
@@ -239,11 +240,11 @@ def _groups(recipients: tuple[Address, ...], most: int, domains: int | None) -> 
     yield tuple(group)
 
 
-WHOLE = (PIPELINED_BDAT, True, False)
+WHOLE = (PIPELINED_BDAT, True, None)
 """The result of ``flow`` for a whole message at once."""
-_GROUP = (PIPELINED, False, False)
-_ENVELOPE = (ENVELOPE_FIRST, False, False)
-_ONE_BY_ONE = (STEP_BY_STEP, False, False)
+_GROUP = (PIPELINED, False, None)
+_ENVELOPE = (ENVELOPE_FIRST, False, None)
+_ONE_BY_ONE = (STEP_BY_STEP, False, None)
 """The result of ``flow`` for commands sent one at a time."""
 
 

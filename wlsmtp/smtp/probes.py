@@ -23,13 +23,15 @@ class ChunkProbe(Expectation):
     the server has read content as commands, and a fourth reply will follow.
     """
 
-    __slots__ = ()
+    __slots__ = ("offered",)
 
     OCTETS = command.RSET + bdat(len(command.RSET), True) + command.RSET + bdat(0, True)
 
-    def __init__(self) -> None:
+    def __init__(self, offered: tuple[str, ...] = ()) -> None:
+        """``offered`` is what the connection offers: see ``ServerQuirks.swallows``."""
         super().__init__((Stage.RSET,) * 3)
         self.may_grow = True
+        self.offered: tuple[str, ...] = offered
 
     @property
     def was_begun(self) -> bool:

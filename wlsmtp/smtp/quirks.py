@@ -46,6 +46,8 @@ class Behaviour:
     """True if only a mail transaction shows it."""
 
 
+_NOWHERE = frozenset[tuple[str, ...]]()
+
 BEHAVIOURS = (
     Behaviour(
         "groups", "several commands in one group (PIPELINING, RFC 2920)",
@@ -71,7 +73,7 @@ BEHAVIOURS = (
     Behaviour(
         "swallows_chunk", "a refused BDAT takes its octets with it (CHUNKING, RFC 3030)",
         "RSET, BDAT with six octets, BDAT with none, in one group, get three replies: the octets, themselves an RSET, "
-        "were not read as a command",
+        "were not read as a command. Once more where a new connection offers other extensions",
         "four replies, a BDAT without a transaction that is accepted, or the end of the connection",
         "DATA",
         ("PIPELINING", "CHUNKING"),
@@ -111,6 +113,9 @@ class ServerQuirks(Logins):
     rset: Trust = Trust.UNPROVEN
     noop: Trust = Trust.UNPROVEN
     swallows_chunk: Trust = Trust.UNPROVEN
+    swallows: frozenset[tuple[str, ...]] = _NOWHERE
+    """What the connections have offered over which ``swallows_chunk`` was proven. Behind one name there may be servers
+    of several makers, and a wrong guess would turn a content into commands."""
     bdat: Trust = Trust.UNPROVEN
     behind_data: Trust = Trust.UNPROVEN
     behind_bdat: Trust = Trust.UNPROVEN
@@ -141,6 +146,14 @@ class ServerQuirks(Logins):
     lost_after: int | None = None
     """Number of messages after which the last connection ended without a reply, or with one about time. The next
     message at that count sends no content before a reply has come."""
+
+    def chunk_answered(self, trust: Trust, offered: tuple[str, ...]) -> None:
+        """Record the result of a probe of a refused chunk over a connection that ``offered`` these extensions. Once it
+        is proven there, it stays so; where it is broken, no other server behind the name gets BDAT either."""
+        if offered in self.swallows or self.swallows_chunk is Trust.BROKEN:
+            return
+        self.swallows_chunk = trust
+        self.swallows = self.swallows | {offered} if trust is Trust.PROVEN else _NOWHERE
 
     @property
     def uses_bdat(self) -> bool:

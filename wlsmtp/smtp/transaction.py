@@ -14,7 +14,7 @@ from wlsmtp.results.reply import are_positive
 from wlsmtp.smtp import judge
 from wlsmtp.smtp.expectation import Expectation
 from wlsmtp.smtp.plan import PIPELINED, PIPELINED_BDAT, STEP_BY_STEP, stages_of
-from wlsmtp.smtp.probes import ChunkProbe, Trial
+from wlsmtp.smtp.probes import Trial
 from wlsmtp.smtp.wording import words_of
 from wlsmtp.wire import command
 from wlsmtp.wire.content import bdat, dot_stuffed
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from wlsmtp.results.reply import Reply
     from wlsmtp.smtp.link import Link
     from wlsmtp.smtp.plan import Flow, Plan
+    from wlsmtp.smtp.probes import ChunkProbe
     from wlsmtp.smtp.wording import Wording
 
 
@@ -129,14 +130,14 @@ class Transaction(Expectation):
 
     # Sending
 
-    def begin(self, link: Link, flow: Flow, *, reset: bool, by_bdat: bool, probes: bool = False) -> None:
-        """Queue the first step."""
+    def begin(self, link: Link, flow: Flow, *, reset: bool, by_bdat: bool, probe: ChunkProbe | None = None) -> None:
+        """Queue the first step, behind a probe if there is one."""
         self.flow, self.with_reset, self.by_bdat = flow, reset, by_bdat
         plan = self.plan
-        if probes:
+        if probe is not None:
             if link.wants_lines():
-                link.show("RSET, BDAT 6 LAST, BDAT 0 LAST (is the octets of a refused chunk read as a command?)")
-            link.queue_expecting(ChunkProbe.OCTETS, probe := ChunkProbe())
+                link.show("RSET, BDAT 6 LAST, BDAT 0 LAST (are the octets of a refused chunk read as a command?)")
+            link.queue_expecting(probe.OCTETS, probe)
             self.probe, self.with_reset, reset = probe, True, True
         if flow is STEP_BY_STEP:
             first = (Stage.RSET, command.RSET) if reset else (Stage.MAIL, plan.mail)

@@ -297,13 +297,13 @@ class Window(Alone):
             # Another connection has learned it meanwhile.
             self._wording = Wording(self._quirks.wording, self._planner.offered)
         reset = behind or self._must_reset
-        flow, by_bdat, probes = self._planner.flow(transaction.plan, behind=behind, reset=reset)
+        flow, by_bdat, probe = self._planner.flow(transaction.plan, behind=behind, reset=reset)
         reset = reset or (by_bdat and not self._wording.is_learned and self._quirks.rset is PROVEN)
         if not by_bdat and transaction.plan.content.is_binary:
             transaction.interrupt(NotStarted("The message was planned for BDAT, which the server does not support"), 0)
             self._octets -= transaction.size
             return
-        transaction.begin(self.link, flow, reset=reset, by_bdat=by_bdat, probes=probes)
+        transaction.begin(self.link, flow, reset=reset, by_bdat=by_bdat, probe=probe)
         self._must_reset = False
         self._open.append(transaction)
         if transaction.is_fully_queued and self._wants_trial_locked(transaction, is_followed=is_followed):

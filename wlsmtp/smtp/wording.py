@@ -58,11 +58,11 @@ class Wording:
 
     __slots__ = ("_commands", "_content", "_envelope", "_mail", "_rset", "compared", "content_start", "offered")
 
-    def __init__(self, other: Wording | None = None, offered: frozenset[str] = frozenset()) -> None:
+    def __init__(self, other: Wording | None = None, offered: tuple[str, ...] = ()) -> None:
         """``other`` is that of another connection to the same server. Its words count until this one has learned its
         own: a reply too many may come before the first message. They do not if other extensions were ``offered`` there:
         behind one name there may be servers of several makers."""
-        self.offered: frozenset[str] = offered
+        self.offered: tuple[str, ...] = offered
         """The extensions that are offered on this connection."""
         if other is not None and other.offered != offered:
             other = None
