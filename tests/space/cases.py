@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import cycle, product
 
-from tests.space.server import GARBAGE, NONE, SILENT, Quirks, Rule, Stage, Then
+from tests.space.server import GARBAGE, NONE, ODD, SILENT, Quirks, Rule, Stage, Then
 
 ATTEMPTS = 2
 WINDOW = 4
@@ -65,6 +66,11 @@ class Case:
     def messages(self) -> range:
         """The numbers of the run."""
         return range(1, self.count + 1)
+
+    @property
+    def loses_replies(self) -> bool:
+        """Whether the client reads fewer replies than commands were answered."""
+        return any(rule.then is Then.BARE for rule in self.rules)
 
     @property
     def all_rules(self) -> tuple[Rule, ...]:
@@ -148,6 +154,30 @@ def answers(stage: Stage, message: int) -> Iterator[Rule]:
         yield Rule(stage, message, "354 go ahead", stores=True)
 
 
+def odd_answers(stage: Stage, message: int) -> Iterator[Rule]:
+    """Answers out of order, or with the line end of no reply; and half of a connection that is closed. Once each."""
+    replies = ("250 2.0.0 fine", "450 4.2.0 greylisted", "550 5.7.1 rejected", "354 go ahead")
+    for reply, then in product(replies, ODD):
+        if reply.startswith("354") is (stage is Stage.DATA):
+            yield Rule(stage, message, reply, then)
+    for then in (Then.MUTE, Then.DEAF):
+        yield Rule(stage, message, SILENT, then)
+
+
+MANNERS = (
+    Quirks(piece=1),
+    Quirks(piece=7),
+    Quirks(cut=1),
+    Quirks(lines=200),
+    Quirks(lines=20, width=3000),
+    Quirks(mark="\rand more"),
+    Quirks(ending="\n"),
+    Quirks(ending="\r\r\n"),
+    Quirks(offers_less=True, max_messages=2),
+)
+"""In which form replies may come. None of it does any harm."""
+
+
 PLACES: tuple[tuple[Sending, int, bool, int], ...] = (
     (Sending.SEND, 1, False, 1),
     (Sending.SEND, 1, True, 1),
@@ -172,3 +202,18 @@ def cases(flow: Flow, stage: Stage, sending: Sending, share: int = 1) -> Iterato
         rules = [replace(rule, times=times) for rule in answers(stage, at) for times in (1, None)]
         for rule in rules[place % share :: share]:
             yield Case(flow, sending, count, is_kept, (rule,), unwanted)
+
+
+def odd_cases(flow: Flow, stage: Stage, sending: Sending, share: int = 1) -> Iterator[Case]:
+    """The same with answers that no server should give."""
+    for place, (how, count, is_kept, at) in enumerate(PLACES):
+        if how is sending:
+            unwanted = frozenset({at}) if stage is Stage.RSET else frozenset[int]()
+            for rule in list(odd_answers(stage, at))[place % share :: share]:
+                yield Case(flow, sending, count, is_kept, (rule,), unwanted)
+
+
+def in_all_manners(cases: Iterable[Case]) -> Iterator[Case]:
+    """Each case, with one form of replies after the other."""
+    for case, quirks in zip(cases, cycle(MANNERS), strict=False):
+        yield replace(case, quirks=quirks)

@@ -15,6 +15,8 @@ PATIENCE = Timeouts(**dict.fromkeys(("connect", "greeting", "command", "data", "
 """A safety net: this server always answers or closes, so nothing ever waits as long."""
 IMPATIENCE = Timeouts(command=0.3, data=0.3, total=12.0)
 """For a server that loses commands: it never answers them."""
+NO_PATIENCE = Timeouts(command=0.3, data=0.3, content=0.3, total=12.0)
+"""For one that sends a reply too few."""
 
 
 def content(number: int) -> bytes:
@@ -39,7 +41,7 @@ def run(world: World, case: Case) -> tuple[list[str], ScriptedServer]:
     session = world.session(
         server.host,
         server.port,
-        timeout=IMPATIENCE if case.quirks.discards else PATIENCE,
+        timeout=NO_PATIENCE if case.loses_replies else IMPATIENCE if case.quirks.discards else PATIENCE,
         retry=RetryPolicy(attempts=ATTEMPTS, backoff=0, jitter=0),
         pool=PoolLimits(max_connections=1),
         pipelining=Pipelining(max_in_flight=WINDOW),

@@ -22,6 +22,8 @@ leave room:
 - 452, 451 4.5.3 and 552 to RCPT may mean too many recipients (RFC 5321 §4.5.3.1.10): one transaction more is fine.
 - 500 to 504 and 555 without an enhanced code of policy (x.7.x), or words about pipelining, may mean that an advertised
   extension does not work: another try in another manner is fine, and so is to take it as the refusal that it says.
+- Two replies in the wrong order, or two that are read as one: whatever the words show, nobody is told that a message
+  was sent or refused if it was not. Which reply a receipt has, and whether the message goes again, is left open.
 """
 
 from __future__ import annotations
@@ -76,6 +78,8 @@ class _Oracle:
             yield f"{len(in_doubt)} messages are in doubt, and the windows of the connections lost hold {most}"
         if record.is_runaway:
             yield "one message was offered without end"
+        if record.improper:
+            yield f"sent what was not offered: {record.improper[:2]}"
         if record.connections > record.mails.total() + 2:
             yield f"{record.connections} connections for {record.mails.total()} MAILs"
         commands = [line for line in record.transcript if line.endswith("unknown command'")]
@@ -99,9 +103,15 @@ class _Oracle:
         if len(rules) == len(self.case.all_rules) == 1 and rules[0].stage is not Stage.RSET:
             if not strikes:
                 yield "the rule never struck"
-            yield from self._expected(receipt, rules[0], mails)
-        elif not [rule for rule in rules if rule.stage is not Stage.RSET]:
+            if not _is_out_of_order(rules[0]):
+                yield from self._expected(receipt, rules[0], mails)
+        elif not self._is_shaken and not [rule for rule in rules if rule.stage is not Stage.RSET]:
             yield from self._unharmed(number, receipt)
+
+    @property
+    def _is_shaken(self) -> bool:
+        """Whether the server has sent replies out of order, so that little can be said of what was in flight then."""
+        return bool(self.record.out_of_step) and any(map(_is_out_of_order, self.case.rules))
 
     def _consistency(self, number: int, receipt: Receipt) -> Iterator[str]:
         states = {result.status for result in receipt.recipients}
@@ -115,7 +125,8 @@ class _Oracle:
             yield f"{sorted(states)} and {type(receipt.error).__name__}.ambiguous is {receipt.error.ambiguous}"
         error: BaseException | None = receipt.error
         for _ in range(8):
-            if isinstance(error, DeadlineExceeded | TimeoutError) and not self.case.quirks.discards:
+            may_wait = self.case.quirks.discards or self.case.loses_replies
+            if isinstance(error, DeadlineExceeded | TimeoutError) and not may_wait:
                 yield f"waited in vain: {error}"
             error = error.__cause__ if error is not None else None
 
@@ -129,14 +140,24 @@ class _Oracle:
             yield "accepted, and not stored"
         if status in (REFUSED, NOT_SENT) and copies:
             yield f"{status}, and stored"
-        if status is UNKNOWN and not self._may_be_in_doubt(number, address):
+        if status is UNKNOWN and not (self._is_shaken or self._may_be_in_doubt(number, address)):
             yield "unknown, and " + ("stored and acknowledged" if copies else "certainly not stored")
-        if status is ACCEPTED and copies and text not in [stored.reply for stored in copies]:
+        if any(map(_is_out_of_order, self.case.rules)):
+            return
+        if status is ACCEPTED and copies and not any(self._is(text, stored.reply) for stored in copies):
             yield f"accepted with the reply {text!r}, stored with {copies[0].reply!r}"
         if status is REFUSED and text is None:
             yield "refused without a reply"
-        if status is not ACCEPTED and text is not None and text not in self._replies(number, address):
+        said = self._replies(number, address)
+        if status is not ACCEPTED and text is not None and not any(self._is(text, one) for one in said):
             yield f"{status} with a reply that was not given to it: {text!r}"
+
+    def _is(self, text: str | None, said: str) -> bool:
+        """Whether a reply of a receipt is that of the server, with what belongs to its form."""
+        quirks = self.case.quirks
+        if text is None or not (quirks.lines or quirks.mark):
+            return text == said
+        return text[:3] == said[:3] and said[4:] in text
 
     def _replies(self, number: int, address: str) -> set[str]:
         """All that was said to the message and, on the same connections, to RSET."""
@@ -205,13 +226,17 @@ class _Oracle:
             codes = {result.reply.code if result.reply is not None else None for result in struck}
             if states != {REFUSED} or codes != {rule.code}:
                 yield f"{sorted(states)} with {codes}, and it was refused with {rule.code}"
-            if mails > 1 and rule.then is Then.STAY:
+            if mails > 1 and rule.then is Then.STAY and self.case.quirks.max_messages is None:
                 yield f"MAIL was said {mails} times after a refusal for good"
         elif rule.times == 1 and not (rule.is_refusal and rule.code // 100 == 5) and not _is_puzzle(rule):
             if states - {ACCEPTED, UNKNOWN}:
                 yield f"{sorted(states)}, and another try would have delivered it: {receipt.error}"
         elif rule.times is None and rule.code // 100 == 4 and mails < ATTEMPTS and UNKNOWN not in states:
             yield f"was offered {mails} times, and the policy has {ATTEMPTS} attempts"
+
+
+def _is_out_of_order(rule: Rule) -> bool:
+    return rule.then in (Then.LATE, Then.BARE)
 
 
 def _is_puzzle(rule: Rule) -> bool:

@@ -7,13 +7,16 @@ envelope after a refused DATA and after refused recipients, as most servers do, 
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import re
+import select
 import selectors
 import socket
 import struct
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -44,6 +47,17 @@ class Then(StrEnum):
     CLOSE = "closes"
     RESET = "resets"
     REFUSE = "stays, and says the same to every MAIL from then on"
+    LATE = "stays, and says that behind the next reply"
+    """Where a reply follows; else it is as STAY."""
+    BARE = "stays, and ends that reply with CR alone"
+    """So that the client reads one reply less."""
+    MUTE = "says nothing more, and goes on reading"
+    """It shuts its side of the connection."""
+    DEAF = "reads nothing more, and closes later"
+
+
+ODD = (Then.LATE, Then.BARE, Then.MUTE, Then.DEAF)
+"""What no server should do. ``cases.odd_cases`` has them."""
 
 
 SILENT, GARBAGE = "", "\0\xff\x01"
@@ -84,6 +98,8 @@ class Rule:
     def breaks_step(self) -> bool:
         """True if nobody can pair replies with commands from then on, or trust what follows: bytes that are not a
         reply, 3xx where nothing was asked, RSET that was not done, or a 421 of a server that continues."""
+        if self.then is Then.LATE or self.then is Then.BARE:
+            return True
         if self.then is not Then.STAY and self.then is not Then.REFUSE:
             return False
         if not self.is_positive and not self.is_refusal:
@@ -120,10 +136,25 @@ class Quirks:
     """The reply to whatever comes behind another command in one group, although PIPELINING is offered."""
     bdat: str | None = None
     """The reply to BDAT, although CHUNKING is offered; the chunk is read."""
+    piece: int | None = None
+    """How many octets of its replies a segment has."""
+    cut: int | None = None
+    """Where all that it says at once is cut into two segments."""
+    lines: int = 0
+    """How many lines come before the last one of each reply."""
+    width: int = 30
+    """The octets of each of these lines."""
+    mark: str = ""
+    """What stands at the end of each reply."""
+    ending: str = "\r\n"
+    """What ends each line."""
+    offers_less: bool = False
+    """Whether every other connection offers neither PIPELINING nor CHUNKING, as with servers of two makers."""
 
     def __str__(self) -> str:
-        told = (f"{name}={value}" for name, value in vars(self).items() if value != getattr(NONE, name))
-        return ", ".join([*told, ""])
+        told = {name: value for name, value in vars(self).items() if value != getattr(NONE, name)}
+        shown = (f"{name}={value if str(value).isprintable() else repr(value)}" for name, value in told.items())
+        return ", ".join([*shown, ""])
 
 
 NONE = Quirks()
@@ -170,6 +201,8 @@ class Record:
     """Connections that the server has closed or reset before the client did."""
     out_of_step: set[int] = field(default_factory=set)
     struck: Counter[Rule] = field(default_factory=Counter)
+    improper: list[str] = field(default_factory=list)
+    """Commands that came behind another one, or BDAT, and the connection had not offered that."""
     is_runaway: bool = False
     """Whether a message came again and again, until the server refused it for good."""
     transcript: list[str] = field(default_factory=list)
@@ -177,6 +210,10 @@ class Record:
 
 PAUSE = 0.001
 """Seconds between the reply of a rule and what follows it, so that the client sees them apart, as over a network."""
+APART = 0.0003
+"""Seconds between two segments."""
+DEAF_FOR = 0.02
+"""Seconds for which a server that reads nothing more stays."""
 RUNAWAY = 40
 """MAIL for one message so often is a client without measure."""
 _NUMBER = re.compile(rb"m(\d+)")
@@ -252,6 +289,10 @@ class _Peer:
     def __init__(self, sock: socket.socket, server: ScriptedServer, number: int) -> None:
         self._sock, self._server, self._record, self._number = sock, server, server.record, number
         self._quirks = server.quirks
+        has_less = self._quirks.offers_less and number % 2 == 0
+        self._keywords = [word for word in server.keywords if not (has_less and word in ("PIPELINING", "CHUNKING"))]
+        self._held: str | None = None
+        self._is_mute = False
         self._messages = 0
         self._is_in_group = False
         sock.setblocking(False)
@@ -275,6 +316,8 @@ class _Peer:
         self._chunks = b""
 
     def _receive(self) -> None:
+        if self._has_ended:
+            return
         try:
             data = self._sock.recv(262144)
         except BlockingIOError:
@@ -302,6 +345,8 @@ class _Peer:
                     LOOP.later(self._after_pause)
                     return
             self._is_paused = False
+            held, self._held = self._held, None
+            self._say(held or "")
             self._flush()
         except _Cut as cut:
             self._flush()
@@ -315,14 +360,35 @@ class _Peer:
         self._has_ended = True
         if then is Then.RESET:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if then is Then.DEAF:
+            LOOP.ignore(self._sock)
+            LOOP.later(lambda: self._end(Then.CLOSE), DEAF_FOR)
+            return
         LOOP.forget(self._sock)
         self._server.gone()
 
     def _flush(self) -> None:
-        if self._output:
-            with suppress(OSError):
-                self._sock.send(self._output)
-            self._output.clear()
+        octets, self._output = bytes(self._output), bytearray()
+        piece, cut = self._quirks.piece, self._quirks.cut
+        if piece is not None:
+            parts = [octets[place : place + piece] for place in range(0, len(octets), piece)]
+        elif cut is not None and len(octets) > cut:
+            parts = [octets[:cut], octets[cut:]]
+        else:
+            parts = [octets] if octets else []
+        with suppress(OSError):
+            for place, part in enumerate(parts):
+                if place and cut is not None:
+                    time.sleep(APART)
+                self._send(part)
+
+    def _send(self, octets: bytes) -> None:
+        while octets:
+            try:
+                octets = octets[self._sock.send(octets) :]
+            except BlockingIOError:
+                if not select.select([], [self._sock], [], 1.0)[1]:
+                    return
 
     def _step(self) -> bool:
         """Deal with the next command, chunk or content; False when it is not there yet."""
@@ -365,6 +431,9 @@ class _Peer:
     def _command(self, line: bytes) -> None:
         self._record.transcript.append(f"{self._number} C {line.decode('latin-1')[:100]}")
         verb, _, rest = line.partition(b" ")
+        needed = "CHUNKING" if verb.upper() == b"BDAT" else "PIPELINING"
+        if needed not in self._keywords and (self._is_in_group or needed == "CHUNKING"):
+            self._record.improper.append(self._record.transcript[-1])
         if self._is_in_group and self._quirks.groups is not None and verb.upper() != b"BDAT":
             if verb.upper() == b"MAIL":
                 self._offered(rest)
@@ -374,7 +443,7 @@ class _Peer:
         match verb.upper():
             case b"EHLO":
                 self._forget()
-                self._say("\r\n".join(["250-space", *(f"250-{word}" for word in self._server.keywords), "250 HELP"]))
+                self._say("\r\n".join(["250-space", *(f"250-{word}" for word in self._keywords), "250 HELP"]))
             case b"RSET":
                 self._rset()
             case b"MAIL":
@@ -513,10 +582,16 @@ class _Peer:
         text = _tagged(reply, message, stage, recipient) if reply not in (SILENT, GARBAGE) else reply
         if message is not None:
             is_late = self._number in self._record.out_of_step
-            answer = Answer(self._number, message, stage, recipient, text, is_late)
+            answer = Answer(self._number, message, stage, recipient, "" if self._is_mute else text, is_late)
             self._record.answers.append(answer)
-        self._say(text)
+        if rule is not None and rule.then is Then.LATE and self._held is None:
+            self._held = text
+            return
+        self._say(text, ending="\r" if rule is not None and rule.then is Then.BARE else None)
         if rule is None:
+            return
+        if rule.then is Then.BARE:
+            self._record.out_of_step.add(self._number)
             return
         self._is_paused = True
         if rule.breaks_step:
@@ -526,14 +601,29 @@ class _Peer:
         if rule.then is Then.REFUSE:
             self._mail_refusal = rule.reply
             self._forget()
-        if rule.then in (Then.CLOSE, Then.RESET):
+        if rule.then is Then.MUTE:
+            self._record.cut.add(self._number)
+            self._flush()
+            self._is_mute = True
+            with suppress(OSError):
+                self._sock.shutdown(socket.SHUT_WR)
+        if rule.then in (Then.CLOSE, Then.RESET, Then.DEAF):
             self._record.cut.add(self._number)
             raise _Cut(rule.then)
 
-    def _say(self, text: str) -> None:
-        if text:
-            self._record.transcript += [f"{self._number} S {line!r}"[:110] for line in text.split("\r\n")]
-            self._output += text.encode("latin-1") + b"\r\n"
+    def _say(self, text: str, ending: str | None = None) -> None:
+        if not text or self._is_mute:
+            return
+        lines, quirks = text.split("\r\n"), self._quirks
+        self._record.transcript += [f"{self._number} S {line!r}"[:110] for line in lines]
+        if len(lines) == 1 and text != GARBAGE:
+            lines = [f"{text[:3]}-{'=' * quirks.width}"] * quirks.lines + [text + quirks.mark]
+        ending = ending or quirks.ending
+        self._output += "".join(line + ending for line in lines).encode("latin-1")
+        held, self._held = self._held, None
+        if held is not None:
+            self._record.out_of_step.add(self._number)
+            self._say(held)
 
 
 def _tagged(reply: str, message: int | None, stage: Stage, recipient: str | None = None) -> str:
@@ -548,7 +638,8 @@ class _Loop:
         self._selector = selectors.DefaultSelector()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._calls: deque[tuple[float, Callable[[], None]]] = deque()
+        self._calls: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = itertools.count()
 
     def serve(self, sock: socket.socket, ready: object) -> None:
         """Call ``ready`` whenever there is something to read."""
@@ -564,16 +655,21 @@ class _Loop:
             self._selector.unregister(sock)
         sock.close()
 
-    def later(self, call: Callable[[], None]) -> None:
+    def ignore(self, sock: socket.socket) -> None:
+        """Do not look at a socket any more, and keep it open."""
+        with self._lock, suppress(KeyError, ValueError):
+            self._selector.unregister(sock)
+
+    def later(self, call: Callable[[], None], pause: float = PAUSE) -> None:
         """Call it after a pause. For callers in the loop."""
-        self._calls.append((time.monotonic() + PAUSE, call))
+        heapq.heappush(self._calls, (time.monotonic() + pause, next(self._numbers), call))
 
     def _run(self) -> None:
         while True:
             due = self._calls[0][0] - time.monotonic() if self._calls else None
             ready = self._selector.select(due)
             while self._calls and self._calls[0][0] <= time.monotonic():
-                self._calls.popleft()[1]()
+                heapq.heappop(self._calls)[2]()
             for key, _ in ready:
                 if key.fileobj.fileno() >= 0:  # type: ignore[union-attr]
                     key.data()

@@ -114,7 +114,7 @@ class ServerQuirks(Logins):
     noop: Trust = Trust.UNPROVEN
     swallows_chunk: Trust = Trust.UNPROVEN
     swallows: frozenset[tuple[str, ...]] = _NOWHERE
-    """What the connections have offered over which ``swallows_chunk`` was proven. Behind one name there may be servers
+    """The offers of the connections over which ``swallows_chunk`` was proven. Behind one name there may be servers
     of several makers, and a wrong guess would turn a content into commands."""
     bdat: Trust = Trust.UNPROVEN
     behind_data: Trust = Trust.UNPROVEN

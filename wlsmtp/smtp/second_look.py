@@ -123,7 +123,6 @@ class LookAtAcceptance(SecondLook):
         super().__init__(link, behind, quirks)
         self._head = head
         self._is_odd = is_odd
-        self._is_trial = isinstance(behind, Trial)
 
     @property
     def _grace(self) -> float:
@@ -146,12 +145,13 @@ class LookAtAcceptance(SecondLook):
         if self._is_over or not self._is_refused(replies[0]):
             self._head.has_surplus = self._head.has_surplus or self._is_for_content(replies[0])
             return True
-        if self._is_group and replies[-1].code == _START_MAIL_INPUT:
+        is_about_rset = judge.is_misunderstanding(replies[0]) or judge.names_groups(replies[:1])
+        if is_about_rset and self._is_group and replies[-1].code == _START_MAIL_INPUT:
             return True  # all replies are in their places
         if self._is_group:
-            awaits_more = not self.is_answered and self._expectation.stages[-1] is Stage.DATA
+            awaits_more = is_about_rset and not self.is_answered and self._expectation.stages[-1] is Stage.DATA
         else:
-            awaits_more = self._is_trial or judge.is_misunderstanding(replies[0])
+            awaits_more = is_about_rset
         if awaits_more:
             return False
         if self._is_group:

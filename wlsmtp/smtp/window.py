@@ -284,7 +284,7 @@ class Window(Alone):
         last, quirks = self._open[-1], self._quirks
         if not last.is_fully_queued or last.is_suspect:
             return True
-        return (quirks.behind_bdat if last.by_bdat else quirks.behind_data) is not PROVEN
+        return quirks.behind(by_bdat=last.by_bdat) is not PROVEN or not self._planner.may_group
 
     def _begin_locked(self, transaction: Transaction, *, is_followed: bool) -> None:
         """Send the first step. Other messages in flight may leave an envelope behind, so RSET separates them."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _COMPARED = 12
 """Number of characters that are compared: the enhanced code and the first word. Identifiers come later."""
 
-_TOO_MANY, _LOST = "sent a reply too many", "lost some commands"
+_TOO_MANY, _LOST, _OUT_OF_ORDER = "sent a reply too many", "lost some commands", "sent replies out of order"
 
 
 def words_of(reply: Reply, line: int = 0) -> str:
@@ -149,6 +149,8 @@ class Wording:
             next_rset = None
         known = self._rset if self._rset is not None or rset is None else words_of(rset)
         if not content.is_positive:
+            if any(map(self.is_for_content, (mail, *rcpts))):
+                return _OUT_OF_ORDER
             return _TOO_MANY if self._is_shifted(known, mail, next_rset) else ""
         words = words_of(content)
         if words in self._envelope:
