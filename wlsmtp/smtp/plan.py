@@ -180,7 +180,7 @@ class Planner:
         """Return the trust in sending messages one after another without waiting."""
         quirks = self._quirks
         if not self._takes_groups:
-            return BROKEN  # whatever other servers of that name take
+            return UNPROVEN  # whatever other servers of that name take
         if not self._takes_bdat or quirks.swallows_chunk is BROKEN or quirks.bdat is BROKEN:
             return quirks.behind_data
         return quirks.behind_bdat if self.offered in quirks.swallows else UNPROVEN
