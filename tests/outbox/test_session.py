@@ -244,10 +244,10 @@ class TestSendMany:
 
 
 def test_the_oldest_comes_first_also_when_the_clock_is_set_back() -> None:
-    from wlsmtp.outbox.schedule import _new_id
+    from wlsmtp.outbox.schedule import _new_ids
 
-    ids = [_new_id(now) for now in (2000.0, 1000.0, 1000.0, 2000.0)]
-    assert ids == sorted(ids) and len(set(ids)) == 4
+    ids = [id for now in (2000.0, 1000.0, 1000.0, 2000.0) for id in _new_ids(now, 2)]
+    assert ids == sorted(ids) and len(set(ids)) == 8
 
 
 class TestTries:

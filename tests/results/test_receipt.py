@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.worlds import World
 from wlsmtp import ConnectionFailed, Message, OutcomeUnknown, RecipientStatus, Reply, SMTPError, Status
-from wlsmtp.receipt import Outcome, RecipientResult, refusal
+from wlsmtp.receipt import OutboxReceipt, Outcome, Receipt, RecipientResult, refusal
 from wlsmtp.testing import SMTPServer
 
 ADDRESSES = ("a@example.com", "b@example.com", "c@example.com")
@@ -102,3 +103,16 @@ def test_a_pickled_receipt_says_the_same_and_nothing_of_its_session(world: World
     restored = [pickle.loads(each) for each in octets]
     assert [receipt.as_dict() for receipt in restored] == [receipt.as_dict() for receipt in (pending, *finished)]
     assert restored[0].wait(0) is restored[0] and not any(b"s3cret" in each for each in octets)
+
+
+def test_a_receipt_of_an_outbox_has_all_fields_however_it_is_made() -> None:
+    when, to = datetime.now(UTC), (RecipientResult("bob@example.org", RecipientStatus.NOT_SENT),)
+    called = OutboxReceipt(
+        "1", Status.PENDING, to, None, "<1@example.com>", 0, next_attempt=when, carried={"trace": "1"}
+    )
+    made = OutboxReceipt.pending("1", to, "<1@example.com>", when, {"trace": "1"})
+    names = (*Receipt.__slots__, *OutboxReceipt.__slots__)
+    assert [getattr(made, name) for name in names] == [getattr(called, name) for name in names]
+    marks = {name: object() for name in names}
+    copied = copy.copy(called.changed(**marks))
+    assert {name: getattr(copied, name) for name in names} == marks

@@ -49,6 +49,7 @@ PARTS = 1 << 20
 """The row of part 3 of the content of mail 7 is 7 * PARTS + 3: one tree, read in its order."""
 
 _COLUMNS = f"number, {COLUMNS}"
+_PUT = f"INSERT INTO mails ({', '.join(PUT)}) VALUES ({', '.join('?' * len(PUT))})"
 _WAITS = "due IS NOT NULL AND owner IS NULL"
 _SHORTEN_WAITS = f"""
     WITH waits AS (
@@ -152,9 +153,7 @@ class Database:
         if entry.key is not None and (known := self._row("key = ?", entry.key)) is not None:
             return self._read(known)
         assert entry.content is not None
-        places = ", ".join("?" * len(PUT))
-        question = f"INSERT INTO mails ({', '.join(PUT)}) VALUES ({places})"
-        number = self._connection.execute(question, row_of(entry)).lastrowid
+        number = self._connection.execute(_PUT, row_of(entry)).lastrowid
         assert number is not None
         parts = enumerate(entry.content.chunks(), number * PARTS)
         self._connection.executemany("INSERT INTO contents VALUES (?, ?)", parts)

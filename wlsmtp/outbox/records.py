@@ -16,7 +16,7 @@ from typing import Any
 from wlsmtp.errors import SMTPError, Stage
 from wlsmtp.receipt import OutboxReceipt, RecipientResult, RecipientStatus, Status, Unread
 from wlsmtp.results import errors
-from wlsmtp.results.receipt import DERIVED, FIELDS, Kind
+from wlsmtp.results.receipt import DERIVED, FIELDS, NOTHING_UNREAD, Kind
 from wlsmtp.results.reply import Reply
 from wlsmtp.results.secured import Certificate, TLSInfo
 from wlsmtp.settings.options import DeliveryOptions
@@ -39,10 +39,10 @@ _PLAIN = tuple(name for name in _FIELDS if name not in _CONVERTED)
 def dump(receipt: OutboxReceipt, waits: tuple[float, float] | None = None) -> str:
     """Return a receipt as text, without its id, status and next attempt. ``waits`` are the time of that and the seconds
     until then, for ``Outbox.reclaim``."""
-    if not waits and receipt.message_id and len(receipt.recipients) == 1 and not any(_unusual_of(receipt)):
+    if not waits and receipt.message_id and len(receipt.recipients) == 1 and _is_usual(receipt):
         [to] = receipt.recipients
-        if to.reply is None and to.error is None:  # the usual case of what is put
-            row = f"[{_quoted(to.address)}{_UNTRIED[to.status]}"
+        if to.status is _NOT_SENT and to.reply is None and to.error is None:  # the usual case of what is put
+            row = f"[{_quoted(to.address)}{_NEVER_TRIED}"
             return f'{{"message_id":{_quoted(receipt.message_id)},"recipients":[{row}]}}'
     errors, unread = _Errors(), receipt.unread
     fields = {name: _text(value) for name, value in zip(_PLAIN, _plain_of(receipt), strict=True) if value}
@@ -60,9 +60,13 @@ def dump(receipt: OutboxReceipt, waits: tuple[float, float] | None = None) -> st
     return f"{{{','.join([f'{_quoted(name)}:{text}' for name, text in fields.items()])}}}"
 
 
-_unusual_of = attrgetter(
-    "attempts", "elapsed", "interruptions", "reply", "error", "tls", "carried", "unread.fields", "unread.recipients"
-)
+def _is_usual(receipt: OutboxReceipt) -> bool:
+    """Return whether a receipt has nothing beside its recipients and its Message-ID."""
+    if receipt.attempts or receipt.interruptions or receipt.carried or receipt.unread is not NOTHING_UNREAD:
+        return False
+    return receipt.reply is None and receipt.error is None and receipt.tls is None and not receipt.elapsed
+
+
 _plain_of, _converted_of = attrgetter(*_PLAIN), attrgetter(*_CONVERTED)
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 """The same as ``json.dumps``, which makes an encoder each time."""
@@ -147,6 +151,8 @@ def _row_of(result: RecipientResult, errors: _Errors, unread: Unread) -> str:
 
 
 _UNTRIED = {status: f",{_quoted(status.value)},[],0]" for status in RecipientStatus}
+_NOT_SENT = RecipientStatus.NOT_SENT  # a member is slow to read from its class in Python 3.11
+_NEVER_TRIED = _UNTRIED[_NOT_SENT]
 
 
 def _row(result: RecipientResult, errors: _Errors, unread: Unread) -> list[Any]:

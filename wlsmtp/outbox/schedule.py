@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from os import urandom
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 from wlsmtp.errors import MessageError, Stage
 from wlsmtp.outbox.base import PRIORITIES, Entry
 from wlsmtp.outbox.pace import lane_of
-from wlsmtp.receipt import OutboxReceipt, RecipientResult, RecipientStatus, Status
+from wlsmtp.receipt import OutboxReceipt, RecipientResult, RecipientStatus
 from wlsmtp.settings.limits import LANE
 from wlsmtp.settings.options import When
 
 if TYPE_CHECKING:
     from wlsmtp.message.mail import Mail
+
+_NOT_SENT = RecipientStatus.NOT_SENT  # a member is slow to read from its class in Python 3.11
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +34,48 @@ class Schedule:
 
     def entry(self, mail: Mail, now: float) -> Entry:
         """Return the entry for a message. Raises ``MessageError``."""
-        due = now if self.send_at is None else _moment("send_at", self.send_at, now)
-        expires = None if self.expires is None else _moment("expires", self.expires, now)
-        if expires is not None and expires <= max(due, now):
-            raise _wrong("expires: must be later than now, and than send_at")
+        return self.entries([mail], now)[0]
+
+    def entries(self, mails: Sequence[Mail], now: float) -> list[Entry]:
+        """Return the entries for messages, a microsecond apart: ids and turns follow the time. Raises
+        ``MessageError``."""
+        self._check(now)
+        pause, priority, own_lane = _pause(self.send_at), int(self.priority), self.lane and self.lane.lower()
+        latest_sender, sender = None, ""
+        entries = []
+        for place, (id, mail) in enumerate(zip(_new_ids(now, len(mails)), mails, strict=True)):
+            envelope, content, created = mail.envelope, mail.content, now + place * 1e-6
+            due, expires = self._times(created)
+            if envelope.sender is not latest_sender:  # most have the same
+                latest_sender, sender = envelope.sender, str(envelope.sender or "")
+            addresses = envelope.addresses if envelope.plain_to is None else (envelope.plain_to,)
+            receipt = OutboxReceipt.pending(
+                id,
+                tuple([RecipientResult(address, _NOT_SENT) for address in addresses]),
+                content.message_id,
+                datetime.fromtimestamp(due, UTC),
+                self.carried,
+            )
+            entry = Entry(
+                receipt=receipt,
+                sender=sender,
+                options=envelope.options,
+                waiting=addresses,
+                size=content.size,
+                created=created,
+                due=due,
+                expires=expires,
+                pause=pause,
+                priority=priority,
+                lane=own_lane or lane_of(addresses),
+                key=self.idempotency_key,
+                content=content,
+            )
+            entries.append(entry)
+        return entries
+
+    def _check(self, now: float) -> None:
+        self._times(now)
         if self.priority not in PRIORITIES:
             raise _wrong(f"priority: must be a whole number from {PRIORITIES[0]} to {PRIORITIES[-1]}")
         key = self.idempotency_key
@@ -43,31 +83,14 @@ class Schedule:
             raise _wrong("idempotency_key: must have 1 to 255 characters")
         if self.lane is not None and not (isinstance(self.lane, str) and LANE.fullmatch(self.lane)):
             raise _wrong("lane: must have 1 to 255 printable characters")
-        addresses = mail.envelope.addresses
-        receipt = OutboxReceipt(
-            id=_new_id(now),
-            status=Status.PENDING,
-            recipients=tuple(RecipientResult(address, RecipientStatus.NOT_SENT) for address in addresses),
-            message_id=mail.content.message_id,
-            attempts=0,
-            next_attempt=datetime.fromtimestamp(due, UTC),
-            carried=self.carried,
-        )
-        return Entry(
-            receipt=receipt,
-            sender=str(mail.envelope.sender or ""),
-            options=mail.envelope.options,
-            waiting=addresses,
-            size=mail.content.size,
-            created=now,
-            due=due,
-            expires=expires,
-            pause=_pause(self.send_at),
-            priority=int(self.priority),
-            lane=lane_of(addresses) if self.lane is None else self.lane.lower(),
-            key=key,
-            content=mail.content,
-        )
+
+    def _times(self, now: float) -> tuple[float, float | None]:
+        """Return when a message is due, and when it expires."""
+        due = now if self.send_at is None else _moment("send_at", self.send_at, now)
+        expires = None if self.expires is None else _moment("expires", self.expires, now)
+        if expires is not None and expires <= max(due, now):
+            raise _wrong("expires: must be later than now, and than send_at")
+        return due, expires
 
 
 def _pause(send_at: When | None) -> float | None:
@@ -108,9 +131,11 @@ _latest = 0
 """Microseconds of the newest id."""
 
 
-def _new_id(now: float) -> str:
-    """Return a random id that increases with time, so that an index grows at its end. Within a program the order also
+def _new_ids(now: float, count: int) -> list[str]:
+    """Return random ids that increase with time, so that an index grows at its end. Within a program the order also
     holds when the system's clock is set back."""
     global _latest
-    _latest = max(int(now * 1e6), _latest + 1)
-    return f"{_latest:014x}{urandom(9).hex()}"
+    first = max(int(now * 1e6), _latest + 1)
+    _latest = first + count - 1
+    chance = urandom(9 * count).hex()
+    return [f"{first + place:014x}{chance[18 * place : 18 * place + 18]}" for place in range(count)]
