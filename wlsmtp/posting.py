@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import aclosing, suppress
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -31,10 +31,12 @@ Refusal = MessageError | ExtensionMissing
 class _List:
     """Messages that are stored together."""
 
-    def __init__(self, mails: list[Mail | Refusal], entries: list[Entry] | None = None) -> None:
-        """``entries`` are those of the valid messages; None if they are to be made when they are stored."""
-        self.mails = mails
-        self.entries = entries
+    def __init__(self, results: list[Mail | Refusal]) -> None:
+        self.results = results
+        """Each message, or why it is none."""
+        self.mails: list[Mail] = [one for one in results if isinstance(one, Mail)]
+        self.entries: Sequence[Entry] | None = None
+        """Those of ``mails``; None if they are to be made when they are stored."""
 
 
 class Posting:
@@ -81,7 +83,7 @@ class Posting:
                 following.append(error)
 
         while not isinstance(made := following.pop(), Exception):
-            if not made.mails:
+            if not made.results:
                 return
             receipts = await self._post(made, make)
             if not following:
@@ -91,10 +93,9 @@ class Posting:
 
     def _scheduled(self, rest: Iterator[Item]) -> _List:
         made = self._made(list(islice(rest, TOGETHER)))
-        if len(made.mails) == TOGETHER:  # a shorter one is the last, and nothing is made meanwhile
-            mails = [one for one in made.mails if isinstance(one, Mail)]
+        if len(made.results) == TOGETHER:  # a shorter one is the last, and nothing is made meanwhile
             with suppress(MessageError, ExtensionMissing):
-                made.entries = self._spooler().entries(mails, carried=self._announce.carried())
+                made.entries = self._spooler().packed(made.mails, carried=self._announce.carried())
         return made
 
     def _made(self, items: list[Item]) -> _List:
@@ -109,15 +110,17 @@ class Posting:
     async def _post(self, made: _List, meanwhile: Callable[[], None] = lambda: None) -> list[Receipt]:
         """Put messages into the outbox, together if all of them can be stored. ``meanwhile`` is called once at most."""
         self._intake.warn()
-        mails = [one for one in made.mails if isinstance(one, Mail)]
         try:
-            kept = (
-                await self._spooler().post_while(made.entries, meanwhile) if made.entries else await self._keep(mails)
-            )
+            if made.entries:
+                kept = await self._spooler().post_while(made.entries, meanwhile)
+            else:
+                kept = await self._keep(made.mails)
         except (MessageError, ExtensionMissing):  # a content that cannot be read: nothing was stored
-            kept = await self._keep(mails)
+            kept = await self._keep(made.mails)
+        if len(kept) == len(made.results):
+            return kept
         rest = iter(kept)
-        return [next(rest) if isinstance(one, Mail) else await self._refused(one) for one in made.mails]
+        return [next(rest) if isinstance(one, Mail) else await self._refused(one) for one in made.results]
 
     async def _keep(self, mails: list[Mail]) -> list[Receipt]:
         try:

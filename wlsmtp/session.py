@@ -211,7 +211,7 @@ class SMTPSession(_Session):
         stream. Each message that was read gets its receipt, and then the error is raised.
 
         With ``mode="async"`` the receipts are ``PENDING``, and each message is in the outbox before its receipt is
-        yielded: those of a list or another collection a hundred at a time, all others one by one. ``within`` is as in
+        yielded: those of a list or another collection two hundred at a time, all others one by one. ``within`` is as in
         ``send``.
 
         >>> for receipt in session.send_many(messages):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from email.message import EmailMessage
@@ -14,8 +14,8 @@ import pytest
 from tests.postgres import Postgres
 from tests.real import poll
 from tests.worlds import Session, World
-from wlsmtp import Message, PostgresOutbox, SQLiteOutbox, Status
-from wlsmtp.outbox.base import Outbox
+from wlsmtp import MemoryOutbox, Message, PostgresOutbox, SQLiteOutbox, Status
+from wlsmtp.outbox.base import Entry, Outbox
 from wlsmtp.posting import TOGETHER
 
 
@@ -98,6 +98,31 @@ def test_a_content_that_cannot_be_read_stops_no_other(keeping: Keeping, outbox: 
         assert receipts[7].status is Status.ERROR
         assert len(stored) == 2 * TOGETHER - 1
         assert session.outbox_statistics().pending == len(stored)
+
+
+def test_each_list_is_packed_before_the_one_before_it_is_reported(keeping: Keeping) -> None:
+    done: list[str] = []
+
+    class Packing(MemoryOutbox):
+        is_durable = True  # so that nobody minds what is left
+
+        def packed(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+            done.append(f"pack {len(entries)}")
+            return tuple(entries)
+
+        async def put(self, entries: Sequence[Entry], deadline: float | None = None) -> list[Entry]:
+            done.append(f"put {type(entries).__name__} of {len(entries)}")
+            return await super().put(entries, deadline)
+
+    with keeping(Packing()) as session:
+        for number, _ in enumerate(session.send_many([message() for _ in range(2 * TOGETHER + 1)])):
+            if number == 0:
+                done.append("first receipt")
+        assert session.outbox_statistics().pending == 2 * TOGETHER + 1
+    assert done == [
+        f"pack {TOGETHER}", f"put tuple of {TOGETHER}", f"pack {TOGETHER}", "first receipt",
+        f"put tuple of {TOGETHER}", "put list of 1",
+    ]  # fmt: skip
 
 
 def test_the_next_list_is_made_while_postgresql_stores_one(keeping: Keeping, postgres: Postgres) -> None:

@@ -22,7 +22,9 @@ MAILS = 20_000
 COPIED = "priority, created, sender, options, waiting, size, traits, attempts, interruptions, receipt"
 IDS = [f"{number:032x}" for number in range(100)]
 VALUES = {
-    "rows": json.dumps([{"id": id, "status": "sent", "start": 1, "length": 1} for id in IDS]),
+    "rows": json.dumps([{"id": id, "status": "sent"} for id in IDS]),
+    **{f"given_{name}": [None] * len(IDS) if name in statements.OWN else None for name in statements.GIVEN},
+    "given_id": IDS,
     "ids": IDS,
     "levels": [*LEVELS], "starts": [0.0] * len(LEVELS), "limit": 100, "owner": "me", "lease": 60.0, "id": IDS[0],
     "rates": '[{"lane": "*", "step": 0.1, "tolerance": 1}]', "prefix": "", "statuses": ["pending", "sent"],
@@ -31,7 +33,7 @@ VALUES = {
 }  # fmt: skip
 """Values of all parameters."""
 INDEXES = {
-    "PUT_MAILS": {"mails_waiting"},
+    "put_mails": {"mails_waiting"},
     "CLAIM": {"mails_waiting", "mails_pkey", "contents_pkey"},
     "CLAIM_IN_LANES": {"mails_lanes", "mails_pkey", "contents_pkey"},
     "CLAIM_IN_FIRST_LANES": {"mails_waiting", "mails_lanes", "mails_pkey", "contents_pkey"},
@@ -80,7 +82,8 @@ class Plans:
         """The statements whose plans use anything else."""
         found = {}
         for name, indexes in INDEXES.items():
-            explain = b"EXPLAIN " + self._text.of(getattr(statements, name))
+            statement = getattr(statements, name)
+            explain = b"EXPLAIN " + self._text.of(statement() if callable(statement) else statement)
             plan = "\n".join(line for (line,) in self._connection.execute(explain, VALUES))
             used = set(re.findall(r"(?:Index (?:Only )?Scan (?:Backward )?(?:using|on)|Seq Scan on) (\w+)", plan))
             used = {one for one in used if one.startswith(("mails", "contents"))}

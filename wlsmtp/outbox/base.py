@@ -29,7 +29,7 @@ PRIORITIES = range(-10, 11)
 nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # not frozen, as that would make creating one three times slower
 class Entry:
     """One mail in an outbox; an immutable value, replaced when the state of the mail changes."""
 
@@ -168,6 +168,12 @@ class Outbox(ABC):
         kept = await self.put(entries)
         meanwhile()
         return kept
+
+    def packed(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Return the entries, with what can be made of them before they are put. Called in
+        ``meanwhile`` of ``put_while`` with what is put next. Raises ``MessageError`` for a content that cannot be
+        read."""
+        return entries
 
     async def put_within(self, entries: Sequence[Entry], within: Within) -> list[Entry]:
         """Store entries as ``put`` does, on a connection of the program and in its transaction: they exist once that is

@@ -27,9 +27,9 @@ PATIENCE = 30.0
 LOOK_AGAIN = 1.0
 """Seconds after which a waiting caller checks that there is a clerk."""
 
-HEAD_START = 0.0005
-"""Seconds for a clerk to begin, before its caller does something else: Python runs one of them at a time, and changes
-between them every 5 ms."""
+HEAD_START, LOOK_INTERVAL = 0.05, 0.0002
+"""Seconds for a clerk to hand over a job to another process, before its caller does something else; and between two
+looks whether it has. Python runs one of them at a time, and changes between them every 5 ms."""
 
 
 class Job:
@@ -40,6 +40,8 @@ class Job:
         self.what, self.bell = what, bell
         self.result: Any = None
         self.failure: Exception | None = None
+        self.is_sent = False
+        """True once another process does it, and the clerk waits for that."""
         self.is_done = False
         self.is_late = False
         """True if its caller would not have waited so long, had it not begun."""
@@ -94,13 +96,13 @@ class Clerk:
         """True if it waits for more work; not while the event loop is ending, which nobody would wait for."""
 
     async def ask(self, queue: Queue, what: Any, deadline: float, meanwhile: Callable[[], None] | None = None) -> Any:
-        """Do ``what``, together with other queued jobs. The caller calls ``meanwhile`` once the clerk has begun."""
+        """Do ``what``, together with other queued jobs. The caller calls ``meanwhile`` once the job was sent."""
         job = Job(what, self._io.bell())
         queue.append(job)
         try:
             await self._call()
             if meanwhile is not None:
-                await self._io.sleep(HEAD_START)
+                await self._give_way(job)
                 meanwhile()
             while not job.is_done:
                 try:
@@ -121,6 +123,12 @@ class Clerk:
         if job.failure is not None:
             raise job.failure
         return job.result
+
+    async def _give_way(self, job: Job) -> None:
+        """Let the clerk send a job."""
+        latest = self._io.now() + HEAD_START
+        while not job.is_sent and not job.is_done and self._io.now() < latest:
+            await self._io.sleep(LOOK_INTERVAL)
 
     async def _call(self) -> None:
         """Ensure that the jobs are done. Raises ``OutboxError`` if there is no thread for them, unless the program is

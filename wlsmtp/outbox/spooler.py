@@ -123,9 +123,12 @@ class Spooler:
         return await self._keep(partial(self._outbox.put_within, entries, await within_of(within)))
 
     def entries(self, mails: Sequence[Mail], **schedule: Any) -> list[Entry]:
-        """Return entries of messages, a microsecond apart: ids and turns follow the time. Raises ``MessageError``."""
-        now, entry = self._outbox.unix_time(), Schedule(**schedule).entry
-        return [entry(mail, now + place * 1e-6) for place, mail in enumerate(mails)]
+        """Return entries of messages. Raises ``MessageError``."""
+        return Schedule(**schedule).entries(mails, self._outbox.unix_time())
+
+    def packed(self, mails: Sequence[Mail], **schedule: Any) -> Sequence[Entry]:
+        """Return the entries that are to be stored by ``post_while``. Raises ``MessageError``."""
+        return self._outbox.packed(self.entries(mails, **schedule))
 
     async def post_while(self, entries: Sequence[Entry], meanwhile: Callable[[], None]) -> list[Receipt]:
         """Store entries as ``post_all`` does, and call ``meanwhile`` once, at the same time if the outbox can."""

@@ -8,21 +8,24 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
+from itertools import accumulate
 from typing import Any, NoReturn
 
 import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
-from wlsmtp.errors import OutboxError, Stage
+from wlsmtp.errors import MessageError, OutboxError, Stage
 from wlsmtp.events import log
 from wlsmtp.outbox.base import PRIORITIES, Entry, OutboxStatistics
 from wlsmtp.outbox.content import StoredContent
 from wlsmtp.outbox.pace import Pace
 from wlsmtp.outbox.postgres import statements as say
+from wlsmtp.outbox.postgres.arrays import array, let_take_arrays
 from wlsmtp.outbox.postgres.schema import channel_of, lock_of, quoted
+from wlsmtp.outbox.postgres.sent import telling
 from wlsmtp.outbox.postgres.source import Connection, Source
-from wlsmtp.outbox.rows import SETTLED, changes_of, entry_of, row_of
+from wlsmtp.outbox.rows import PUT, SETTLED, changes_of, entry_of, row_of
 from wlsmtp.outbox.verdict import interrupted
 from wlsmtp.receipt import Status
 
@@ -33,11 +36,21 @@ LOCK_PATIENCE = "500ms"
 """Maximum wait of a put for an idempotency key that another transaction holds, before others go first."""
 
 
+class Packed(list[Entry]):
+    """Entries, and the statement that stores them."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        """Raises ``MessageError`` for a content that cannot be read."""
+        super().__init__(entries)
+        self.statement, self.values = _put_mails(entries)
+
+
 @dataclass(frozen=True, slots=True)
 class Put:
     """Mail to be stored."""
 
     entries: Sequence[Entry]
+    """``Packed``, or packed when they are stored."""
     notifies: bool = False
     """True to notify the workers of other programs, unless mail is waiting already."""
 
@@ -73,15 +86,21 @@ class Text:
 class Database:
     """Statements over one connection. Not for two threads at once."""
 
-    def __init__(self, connection: Connection, text: Text, source: Source) -> None:
+    def __init__(
+        self, connection: Connection, text: Text, source: Source, tell: Callable[[], None] = lambda: None
+    ) -> None:
+        """``tell`` is called when a statement was sent, and PostgreSQL executes it."""
         self.connection: Connection = connection
         self._text = text
         self._source = source
+        self._tell = tell
 
     def all(self, statement: str, **values: Any) -> list[Any]:
         """Return the rows of a statement."""
         with self._transaction(), self.connection.cursor(binary=True, row_factory=tuple_row) as cursor:
-            cursor.execute(self._text.of(statement), values)
+            let_take_arrays(cursor)
+            with telling(self.connection, self._tell):
+                cursor.execute(self._text.of(statement), values)
             return cursor.fetchall() if cursor.description is not None else []
 
     def one(self, statement: str, **values: Any) -> Any:
@@ -304,15 +323,16 @@ def putting(put: Put, text: Text, *, waits: bool = False) -> Steps:
         keys = [entry.key for entry in entries if entry.key is not None]
         yield say.LOCK_KEYS, {"lock": text.lock, "keys": keys}
     are_small = _are_small(entries)
-    values = _with_contents(entries) if are_small else _without(entries)
-    values |= {
+    packed = entries if isinstance(entries, Packed) else Packed(entries)
+    values = {
+        **packed.values,
         "lock": text.lock,
         "channel": text.channel,
         "notifies": put.notifies,
         "levels": list(LEVELS),
         "count": len(entries),
     }
-    [(now, locked, kept, _)] = yield say.PUT_MAILS, values
+    [(now, locked, kept, _)] = yield packed.statement, values
     if locked:
         raise KeyInUse
     if kept is None and are_small:
@@ -363,28 +383,30 @@ def _rates(pace: Pace) -> dict[str, Any]:
     return {"rates": json.dumps(rates), "prefix": pace.prefix}
 
 
-def _with_contents(entries: Sequence[Entry]) -> dict[str, Any]:
-    """Return the rows of mails, and their small contents as one value."""
-    rows, octets = [], bytearray()
-    for entry in entries:
-        assert entry.content is not None
-        start = len(octets) + 1
-        for chunk in entry.content.chunks():
-            octets += chunk
-        rows.append((*row_of(entry), start, len(octets) + 1 - start))
-    return {**_rows(say.GIVEN, rows), "octets": bytes(octets)}
+def _put_mails(entries: Sequence[Entry]) -> tuple[str, dict[str, Any]]:
+    """Return the statement that stores entries, with their contents if these are small, and its values."""
+    columns: dict[str, Sequence[Any]] = dict(zip(PUT, zip(*map(row_of, entries), strict=True), strict=True))
+    columns["start"] = [None] * len(entries)
+    octets: list[bytes] = []
+    if _are_small(entries):
+        octets = [*map(_octets_of, entries)]
+        columns["start"] = [*accumulate(map(len, octets[:-1]), initial=1)]
+    own = say.OWN.union([name for name, column in columns.items() if column.count(column[0]) < len(column)])
+    values: dict[str, Any] = {
+        f"given_{name}": array(say.TYPES.get(name, "text"), column) if name in own else column[0]
+        for name, column in columns.items()
+    }
+    return say.put_mails(own), values | {"octets": b"".join(octets)}
 
 
-def _without(entries: Sequence[Entry]) -> dict[str, Any]:
-    return {**_rows(say.GIVEN, [(*row_of(entry), None, None) for entry in entries]), "octets": b""}
-
-
-def _rows(names: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> dict[str, Any]:
-    """Return rows as one text, an object each. ``json.dumps`` would need a dictionary for each, and take three times as
-    long."""
-    form = "{" + ",".join(f'"{name}":%s' for name in names) + ',"place":%d}'
-    texts = [form % (*row, place) for place, row in enumerate(_as_json(names, rows))]
-    return {"rows": f"[{','.join(texts)}]"}
+def _octets_of(entry: Entry) -> bytes:
+    """Return a content. Raises ``MessageError`` if it is not of the size that it says."""
+    assert entry.content is not None
+    octets = b"".join(entry.content.chunks())
+    if len(octets) != entry.size:
+        words = f"The content has {len(octets)} octets, and says that it has {entry.size}"
+        raise MessageError(words, stage=Stage.MESSAGE)
+    return octets
 
 
 def _by_id(entries: Sequence[Entry]) -> dict[str, Any]:

@@ -99,7 +99,7 @@ class Desk:
         together = self._together
         if together is not None and len(left) > 1:
             with suppress(Exception):  # one by one it shows which of them fails
-                self._with_database(lambda database: together(database, left))
+                self._with_database(lambda database: together(database, left), left)
             left[:] = [job for job in left if not job.is_done]
         while left:
             self._do(left[0], may_repeat=may_repeat)
@@ -123,7 +123,7 @@ class Desk:
         and the connection was lost."""
         for tries in range(ROLLED_BACK_TRIES, -1, -1):
             try:
-                return self._with_database(lambda database: self._do_one(database, job.what))
+                return self._with_database(lambda database: self._do_one(database, job.what), [job])
             except psycopg.OperationalError as failure:
                 if is_lost(failure) and may_repeat:
                     may_repeat = False
@@ -131,9 +131,13 @@ class Desk:
                     raise
         raise AssertionError("the last try raises")
 
-    def _with_database(self, function: Callable[[Database], Any]) -> Any:
+    def _with_database(self, function: Callable[[Database], Any], jobs: list[Job]) -> Any:
+        def tell() -> None:
+            for job in jobs:
+                job.is_sent = True
+
         with self.source.connection() as connection:
-            return function(Database(connection, self._text, self.source))
+            return function(Database(connection, self._text, self.source, tell))
 
     def _too_late(self) -> OutboxError:
         words = f"The outbox {self.source.name!r} is busy, or another transaction has the idempotency key"

@@ -196,6 +196,12 @@ class PostgresOutbox(StoredOutbox):
         come."""
         return await self._put(entries, self.io.now() + PATIENCE if deadline is None else deadline)
 
+    def packed(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Return the entries as parameters of the statement, as ``Outbox.packed``."""
+        from wlsmtp.outbox.postgres.database import Packed
+
+        return Packed(entries)
+
     async def put_while(self, entries: Sequence[Entry], meanwhile: Callable[[], None]) -> list[Entry]:
         """Store entries, as ``Outbox.put_while``."""
         return await self._put(entries, self.io.now() + PATIENCE, meanwhile)
@@ -205,6 +211,8 @@ class PostgresOutbox(StoredOutbox):
     ) -> list[Entry]:
         for entry in entries:
             check_key(entry.key)
+        if not entries:
+            return []
         puts, _ = self._at_hand
         agreed: Agreed = await puts.repeat(self._put_of(entries), until, meanwhile)
         self._hear(agreed.now)

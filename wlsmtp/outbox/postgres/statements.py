@@ -9,6 +9,8 @@ LIMIT: any other plan would have to sort.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from wlsmtp.outbox.pace import CLOCK_TOLERANCE
 from wlsmtp.outbox.rows import COLUMNS, PUT, SETTLED
 
@@ -25,7 +27,7 @@ RECENT = 5
 TYPES = {
     "priority": "smallint", "due": "double precision", "created": "double precision", "expires": "double precision",
     "finished": "double precision", "size": "bigint", "traits": "smallint", "attempts": "integer",
-    "interruptions": "integer", "place": "integer", "start": "integer", "length": "integer",
+    "interruptions": "integer", "start": "integer",
 }  # fmt: skip
 
 
@@ -33,22 +35,33 @@ def _typed(columns: tuple[str, ...]) -> str:
     return ", ".join(f"{name} {TYPES.get(name, 'text')}" for name in columns)
 
 
-def _given(columns: tuple[str, ...]) -> str:
-    """Rows as one text: that is read in C at both ends, unlike a list of values for each column."""
-    return f"SELECT * FROM json_to_recordset(%(rows)s::json) AS given({_typed((*columns, 'place'))})"
-
-
 _WAITS = "due IS NOT NULL AND coalesce(owner, '') = ''"
 """The condition of ``mails_lanes``. It means the same as that of ``mails_waiting`` (``owner IS NULL``), and PostgreSQL
 does not know that: each statement has one of these indexes to choose from, whatever the statistics say."""
 _MAIL = ", ".join(f"mail.{name}" for name in COLUMNS.split(", "))
 
-GIVEN = (*PUT, "start", "length")
-"""The columns of ``PUT_MAILS``: where the content begins in ``octets`` (from 1) and how long it is, unless it has its
-own statements."""
-PUT_MAILS = f"""
+GIVEN = (*PUT, "start")
+"""The columns of ``put_mails``, each with the prefix ``given_``. ``start`` is where a small content begins in
+``octets``, from 1; a large one has its own statements."""
+OWN = frozenset({"id", "due", "created", "waiting", "size", "receipt", "start"})
+"""Those in which each mail has its own value."""
+
+
+@lru_cache(maxsize=64)
+def put_mails(own: frozenset[str] = OWN) -> str:
+    """Return the statement that stores mails. The columns ``own`` are arrays, each other column is one value for all
+    mails: an array takes time for each mail, whatever it holds."""
+    types = {name: TYPES.get(name, "text") for name in GIVEN}
+    arrays = ", ".join(f"%(given_{name})b::{types[name]}[]" for name in GIVEN if name in own)
+    names = ", ".join(name for name in GIVEN if name in own)
+    values = "".join(f", %(given_{name})b::{types[name]} AS {name}" for name in GIVEN if name not in own)
+    given = f"SELECT given.*{values} FROM unnest({arrays}) WITH ORDINALITY AS given({names}, place)"
+    return _PUT_MAILS.replace("{given}", given)
+
+
+_PUT_MAILS = f"""
 WITH given AS (
-    {_given(GIVEN)}
+    {{given}}
 ), locks AS MATERIALIZED (
     SELECT pg_try_advisory_xact_lock(%(lock)s, hashtext(key)) AS is_ours
     FROM (SELECT DISTINCT key FROM given WHERE key IS NOT NULL) AS keys
@@ -59,7 +72,8 @@ WITH given AS (
     ON CONFLICT DO NOTHING RETURNING id
 ), parts AS (
     INSERT INTO {{schema}}.contents (mail, part, octets)
-    SELECT id, 0, substring(%(octets)b::bytea FROM start FOR length) FROM given JOIN kept USING (id) WHERE length > 0
+    SELECT id, 0, substring(%(octets)b::bytea FROM start FOR size::integer) FROM given JOIN kept USING (id)
+    WHERE start IS NOT NULL AND size > 0
 )
 SELECT {{now}}, (SELECT count(*) FROM locks WHERE NOT is_ours), (
     SELECT CASE WHEN count(*) < %(count)s THEN coalesce(array_agg(id), '{{}}') END FROM kept

@@ -9,6 +9,7 @@ from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.rows import tuple_row
 
 from wlsmtp.errors import ConfigError, OutboxError, Stage
+from wlsmtp.outbox.postgres.arrays import let_take_arrays
 from wlsmtp.outbox.postgres.database import Agreed, KeyInUse, Put, Text, putting
 from wlsmtp.outbox.postgres.failures import hint_of, is_passing
 from wlsmtp.outbox.within import Within, not_begun, refused
@@ -99,11 +100,13 @@ class Guest:
     async def _say(self, statement: bytes, values: dict[str, Any]) -> list[Any]:
         if self._is_async:
             async with psycopg.AsyncCursor(self._connection, row_factory=tuple_row) as cursor:
+                let_take_arrays(cursor)
                 await cursor.execute(statement, values, prepare=False, binary=True)
                 return await cursor.fetchall() if cursor.description is not None else []
 
         def say() -> list[Any]:
             with psycopg.Cursor(self._connection, row_factory=tuple_row) as cursor:
+                let_take_arrays(cursor)
                 cursor.execute(statement, values, prepare=False, binary=True)
                 return cursor.fetchall() if cursor.description is not None else []
 
