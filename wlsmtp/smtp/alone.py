@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from wlsmtp.errors import Stage
 from wlsmtp.results.accepted import accepted_outcome
 from wlsmtp.smtp.flight import Flight
-from wlsmtp.smtp.plan import PIPELINED_BDAT, WHOLE, stages_of
+from wlsmtp.smtp.plan import PIPELINED_BDAT, stages_of
 from wlsmtp.smtp.quirks import PROVEN
 from wlsmtp.smtp.transaction import Transaction
 
@@ -33,21 +33,16 @@ class Alone(Flight):
         """The time by which the next reply must have come."""
 
     def _begin_alone_locked(self, transaction: Transaction) -> bool:
-        """Queue the whole message, if nothing else is in flight, and server and message are as usual. Return whether it
-        was."""
-        if self._open or self._must_reset or not self._wording.is_learned:
-            return False
-        link, plan = self.link, transaction.plan
-        if link.wants_lines() or self._planner.flow(plan, behind=False, reset=False) is not WHOLE:
-            return False
-        if (content := plan.content.plain) is None:
+        """Queue the whole message at once, if its octets are as usual and nobody listens to lines. Nothing else is in
+        flight, and its flow is ``WHOLE``. Return whether it was queued."""
+        link, plan, content = self.link, transaction.plan, transaction.plan.content.plain
+        if content is None or not self._wording.is_learned or link.wants_lines():
             return False
         lines = plan.envelope.rcpt_lines
         to = lines[0] if len(lines) == 1 else b"".join(lines)
         transaction.flow, transaction.by_bdat = PIPELINED_BDAT, True
         transaction.stages = stages = stages_of(len(lines), _CONTENT, False)
         transaction.left = len(stages)
-        self._due = None
         link.queue_expecting(b"%b%bBDAT %d LAST\r\n%b" % (plan.mail, to, len(content), content), transaction)
         transaction.is_fully_queued, transaction.end_at = True, link.octets_queued
         self._open.append(transaction)

@@ -149,10 +149,13 @@ class Flight:
                 mail_line = envelope.mail_line
                 start = f"RSET\r\n{str(mail_line[:-2], 'ascii')}{' SIZE=' if takes_size else ''}"
             octets = str(size)
-            paths = to or str(b"".join(envelope.rcpt_lines), "ascii")[len("RCPT TO:<") : -len(">\r\n")]
             declared = octets if takes_size else ""
-            commands = f"{start}{declared}\r\nRCPT TO:<{paths}>\r\nBDAT {octets} LAST\r\n"
-            pieces += (commands.encode(), content)
+            if to is not None:  # in one step, as most have one recipient
+                commands = f"{start}{declared}\r\nRCPT TO:<{to}>\r\nBDAT {octets} LAST\r\n".encode()
+            else:
+                rcpts = b"".join(envelope.rcpt_lines)
+                commands = f"{start}{declared}\r\n".encode() + rcpts + b"BDAT %d LAST\r\n" % size
+            pieces += (commands, content)
             total += size
         return pieces, recipients, total
 

@@ -22,7 +22,7 @@ from wlsmtp.smtp import delivery, judge, learning, second_look
 from wlsmtp.smtp.alone import Alone
 from wlsmtp.smtp.blocks import blocks
 from wlsmtp.smtp.flight import interrupted
-from wlsmtp.smtp.plan import PIPELINED_BDAT
+from wlsmtp.smtp.plan import PIPELINED_BDAT, WHOLE
 from wlsmtp.smtp.probes import TRIAL_TIMEOUT, Trial
 from wlsmtp.smtp.quirks import BROKEN, PROVEN, UNPROVEN
 from wlsmtp.smtp.run import Run
@@ -67,7 +67,7 @@ class Window(Alone):
                 self._octets += plan.content.size
                 if self._queued or (self._open and self._must_wait_locked()):
                     self._queued.append(transaction)
-                elif not self._begin_alone_locked(transaction):
+                else:
                     self._begin_locked(transaction, is_followed=False)
         except BaseException:
             self.fail(interrupted(Stage.MAIL))
@@ -297,7 +297,10 @@ class Window(Alone):
             # Another connection has learned it meanwhile.
             self._wording = Wording(self._quirks.wording, self._planner.offered)
         reset = behind or self._must_reset
-        flow, by_bdat, probe = self._planner.flow(transaction.plan, behind=behind, reset=reset)
+        way = self._planner.flow(transaction.plan, behind=behind, reset=reset)
+        if way is WHOLE and not (reset or is_followed) and self._begin_alone_locked(transaction):
+            return
+        flow, by_bdat, probe = way
         reset = reset or (by_bdat and not self._wording.is_learned and self._quirks.rset is PROVEN)
         if not by_bdat and transaction.plan.content.is_binary:
             transaction.interrupt(NotStarted("The message was planned for BDAT, which the server does not support"), 0)
