@@ -219,7 +219,7 @@ class Batch:
         if self._later is not None or self._waiting or self._session_error is not None or self._is_slow:
             return taken
         most = 0 if self._is_over else max(0, min(count, self._most - len(self._entries)))
-        before, now, in_flight = len(self._entries), self._io.now, self._in_flight
+        before, now, in_flight = len(self._entries), self._io.clock(), self._in_flight
         asked = now()
         try:
             for item in islice(self._at_hand, most):

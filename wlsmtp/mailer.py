@@ -239,7 +239,7 @@ class Mailer:
                 return await self._transport.deliver(to, content, deadlines)
 
             outcome, attempts = await keep_trying(outcome, attempt, state, self.io, deadlines)
-        return self.accounts.receipt_for(outcome, content, attempts, self.io.now() - deadlines.began)
+        return self.accounts.receipt_for(outcome, content, attempts, deadlines.elapsed)
 
     def deadlines(self, total: float | None = None) -> Deadlines:
         if total is not None and not (isinstance(total, int | float) and total > 0):

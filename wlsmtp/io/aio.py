@@ -305,6 +305,10 @@ class AsyncioIO:
             raise _no_loop()
         return loop.time()
 
+    def clock(self) -> Callable[[], float]:
+        """Return the clock of the running loop."""
+        return asyncio.get_running_loop().time
+
     def unix_time(self) -> float:
         return time.time()
 

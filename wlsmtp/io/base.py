@@ -173,6 +173,11 @@ class IO(Protocol):
         """Return seconds on a monotonic clock."""
         ...
 
+    def clock(self) -> Callable[[], float]:
+        """Return the function behind ``now``, for what reads the clock several times in one place: finding the running
+        event loop takes longer than reading its clock."""
+        ...
+
     def unix_time(self) -> float:
         """Return seconds since 1970, the same for all programs of a machine."""
         ...

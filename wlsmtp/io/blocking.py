@@ -353,6 +353,10 @@ class BlockingIO:
         self.abandoned: deque[AsyncGenerator[Any, None]] = deque()
         """Unfinished generators; see ``IO.abandoned``."""
 
+    def clock(self) -> Callable[[], float]:
+        """Return the monotonic clock."""
+        return self.now
+
     def unix_time(self) -> float:
         return time.time()
 

@@ -59,7 +59,7 @@ class Pipeline:
     """Sends its input over one connection at a time, which others may share when there are no more."""
 
     def __init__(self, relay: Relay, mails: AsyncIterator[Mail | None], deadlines: Callable[[], Deadlines]) -> None:
-        self._relay = relay
+        self._relay, self._now = relay, relay.io.clock()
         self._mails = mails
         self._take: Callable[[int, int], list[Mail]] | None = getattr(mails, "take", None)
         """Returns messages that need not be waited for, at most so many, until they have so many octets."""
@@ -207,7 +207,7 @@ class Pipeline:
             with self._mutex:
                 has_ended = self._life.is_in(PipelineState.ENDED)
                 if not has_ended:
-                    self._parked_at = self._relay.io.now()
+                    self._parked_at = self._now()
                     self._life.to(PipelineState.PARKED)
             try:
                 if has_ended:
@@ -229,7 +229,7 @@ class Pipeline:
         """Mark the stream parked while the reader uses the outcomes."""
         self._end_hold()
         with self._mutex:
-            self._parked_at = self._relay.io.now()
+            self._parked_at = self._now()
             self._life.to(PipelineState.PARKED)
         # After parking: a sender that comes to wait checks in the opposite order, so that one of the two sees the
         # other.
@@ -247,7 +247,7 @@ class Pipeline:
                     with suppress(TimeoutError):
                         await self._turn.wait(self._deadlines().end)
         self._holder = self._pool.hold()
-        parked_at, now = self._parked_at, self._relay.io.now()
+        parked_at, now = self._parked_at, self._now()
         if now - parked_at > ABSENT_AFTER:
             self._extend_deadlines()
         if now - parked_at > LONG_IDLE:
@@ -262,7 +262,7 @@ class Pipeline:
 
     async def _refresh(self, left_at: float) -> None:
         """Treat the connection as idle since ``left_at``, a long time ago."""
-        now = self._relay.io.now()
+        now = self._now()
         while self._in_flight:
             await self._settle_some()
         if self._connection is not None:
@@ -271,7 +271,7 @@ class Pipeline:
 
     def _extend_deadlines(self) -> None:
         """Extend the deadlines of the messages in flight by the time in which nobody took the outcomes."""
-        away = self._relay.io.now() - self._parked_at
+        away = self._now() - self._parked_at
         if away > ABSENT_AFTER:
             for deadlines in {id(dispatch.deadlines): dispatch.deadlines for dispatch in self._all}.values():
                 deadlines.extend(away)
@@ -310,7 +310,7 @@ class Pipeline:
 
     def _deadlines_for(self, mail: Mail) -> Deadlines:
         # Messages that arrive together share the start of their deadline.
-        now = self._relay.io.now() if mail.entered_at is None else mail.entered_at
+        now = self._now() if mail.entered_at is None else mail.entered_at
         if now - self._entered_at > DEADLINE_GROUPING or not self._all:
             self._latest, self._entered_at = self._deadlines(), now
         return self._latest
@@ -355,10 +355,10 @@ class Pipeline:
             # Waiting for the pace does not use up the time of this message or of those before it.
             while self._in_flight:
                 await self._settle_some()
-            left_at = self._relay.io.now()
+            left_at = self._now()
             await self._relay.io.sleep(pause)
             dispatch.deadlines = self._latest = self._deadlines()
-            if self._relay.io.now() - left_at > LONG_IDLE:
+            if self._now() - left_at > LONG_IDLE:
                 await self._refresh(left_at)
             return await self._send(dispatch)
         if self._add(connection, dispatch):
@@ -433,7 +433,7 @@ class Pipeline:
             self._to_send.extendleft(reversed(again))
         if connection.link.ended:
             await self._release()
-        elif self._pool.is_expired(connection, self._relay.io.now()):
+        elif self._pool.is_expired(connection, self._now()):
             self._pool.retire(connection)
 
     def _apply(self, dispatch: Dispatch, outcome: Outcome, connection: Connection, again: list[Dispatch]) -> None:

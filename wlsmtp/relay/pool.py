@@ -45,7 +45,7 @@ class Pool:
         is_closed: bool = False,
     ) -> None:
         """``make_room`` is awaited before a caller waits. A pool belongs to the process and event loop that made it."""
-        self._io = io
+        self._io, self._now = io, io.clock()
         # Read for each message, which takes long from a model of settings.
         self._max_connections, self._max_age = limits.max_connections, limits.max_age
         self._idle_timeout = limits.idle_timeout
@@ -93,7 +93,7 @@ class Pool:
         expired: list[Connection] = []
         lease = Lease(size, opened_after, lost=self._lost)
         if is_picky and self._holders.get(self._io.caller(), 0) <= 1:
-            lease.picky_until = self._io.now() + OPEN_TIMEOUT
+            lease.picky_until = self._now() + OPEN_TIMEOUT
         try:
             self._try_acquire(lease, expired)
             if expired or self._quitting:
@@ -169,7 +169,7 @@ class Pool:
         """Keep a connection that nobody uses any more; return whether it must be closed instead."""
         if connection in self._shared:
             self._shared.remove(connection)
-        now = self._io.now()
+        now = self._now()
         if self._is_closed or self._has_too_many or not connection.is_reusable or self.is_expired(connection, now):
             connection.life.to(ConnectionState.ENDED)
             return True
@@ -322,14 +322,14 @@ class Pool:
         """Open a new connection. Returns None, and frees the slot, if the server refuses it, or sends no greeting,
         while others are open: one of those will do. Raises the error if there is none to wait for."""
         await self._close_quitting()
-        began, is_another = self._io.now(), self.has_others  # the first connection has the full time
+        began, is_another = self._now(), self.has_others  # the first connection has the full time
         try:
             hurried = deadlines.within(max(OPEN_TIMEOUT, 3 * self._slowest)) if is_another else deadlines
             connection = await self._connect(hurried)
         except SMTPError as error:
             with self._mutex:
                 has_others = self.has_others
-                is_late = isinstance(error, DeadlineExceeded) and deadlines("connect") > self._io.now()
+                is_late = isinstance(error, DeadlineExceeded) and deadlines("connect") > self._now()
                 is_stuck = is_late and (is_another or has_others)
                 # Whatever the reply, a server that serves other connections has nothing but their number against this.
                 is_one_too_many = error.stage is Stage.GREETING and bool(self._idle or self._shared)
@@ -341,7 +341,7 @@ class Pool:
                 raise
             await self._free_slot(lease)
             return None
-        self._slowest = max(self._slowest, self._io.now() - began)
+        self._slowest = max(self._slowest, self._now() - began)
         connection.users = 1
         self.statistics.opened += 1
         self.statistics.resumed += connection.info.tls is not None and connection.info.tls.resumed
@@ -355,7 +355,7 @@ class Pool:
                 raise closed_error()
             if self._lost:
                 self.statistics.open -= take_back(self._lost, expired, self._idle, self._shared)
-            size, now = lease.size, self._io.now()
+            size, now = lease.size, self._now()
             only_proven = now < lease.picky_until and self._may_prove_locked(now)
             if not only_proven and (kept := self._next_idle_locked(expired, lease.opened_after, now)) is not None:
                 lease.connection, kept.users, lease.is_taken = kept, 1, True
@@ -403,7 +403,7 @@ class Pool:
 
     async def _wait_a_while(self, deadlines: Deadlines) -> None:
         """Wait until something has changed or it is time to check again. Raises ``TimeoutError`` at the deadline."""
-        soon = self._io.now() + POLL_INTERVAL
+        soon = self._now() + POLL_INTERVAL
         try:
             await self._changed.wait(min(soon, deadlines.end))
         except TimeoutError:
@@ -463,7 +463,7 @@ class Pool:
                 if not has_closed:
                     self._quitting.append(connection)
             if has_closed:
-                await connection.end_quit(self._io.now())
+                await connection.end_quit(self._now())
         for _ in range(len(self._quitting)):
             with self._mutex:
                 quitting = self._quitting.popleft() if self._quitting else None
@@ -471,7 +471,7 @@ class Pool:
                     self._quitting.append(quitting)
                     quitting = None
             if quitting is not None:
-                await quitting.end_quit(self._io.now())
+                await quitting.end_quit(self._now())
 
     async def _close_quitting(self) -> None:
         """Before another connection is opened, close those whose reply to QUIT is missing instead of waiting for it."""
@@ -481,7 +481,7 @@ class Pool:
                 quitting = self._quitting.popleft() if is_full and self._quitting else None
             if quitting is None:
                 return
-            await quitting.end_quit(self._io.now())
+            await quitting.end_quit(self._now())
 
     async def _free_slot(self, lease: Lease) -> None:
         with self._mutex:

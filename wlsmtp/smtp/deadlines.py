@@ -19,9 +19,9 @@ class Deadlines:
     """The deadlines of one send."""
 
     def __init__(self, io: IO, timeouts: Timeouts, total: float | None = None) -> None:
-        self._io = io
+        self._now = io.clock()
         self._timeouts = timeouts
-        self.began: float = io.now()
+        self.began: float = self._now()
         """The time when the send began."""
         self.end: float = self.began + (timeouts.total if total is None else total)
         """The time by which the whole send must be over."""
@@ -40,7 +40,7 @@ class Deadlines:
         """Return the end of a wait that begins now."""
         seconds: float = getattr(self._timeouts, stage)
         end = self.end if stage in _CONTENT else self._before_content
-        return min(self._io.now() + seconds, end)
+        return min(self._now() + seconds, end)
 
     def share(self, parts: int) -> Deadlines:
         """Return deadlines under which no wait before the content takes more than ``1/parts`` of the time left, so that
@@ -50,7 +50,7 @@ class Deadlines:
     def within(self, seconds: float) -> Deadlines:
         """Return deadlines under which everything before the content must be over within ``seconds``."""
         hurried = copy(self)
-        hurried._before_content = min(self._before_content, self._io.now() + seconds)
+        hurried._before_content = min(self._before_content, self._now() + seconds)
         return hurried
 
     def extend(self, seconds: float) -> None:
@@ -61,14 +61,19 @@ class Deadlines:
     def uncut(self, stage: StageName) -> float:
         """Return the end of a wait that begins now, not capped by the end of the send: other sends share this wait."""
         seconds: float = getattr(self._timeouts, stage)
-        return self._io.now() + seconds
+        return self._now() + seconds
 
     @property
     def soon(self) -> float:
         """The end of a wait for something that has already arrived."""
-        return self._io.now() + 0.05
+        return self._now() + 0.05
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the send began."""
+        return self._now() - self.began
 
     @property
     def remaining(self) -> float:
         """Seconds until the end of the send."""
-        return max(0.0, self.end - self._io.now())
+        return max(0.0, self.end - self._now())
