@@ -24,7 +24,7 @@ PACKAGE = Path(wlsmtp.__file__).parent
 OF_PYTHON_ONLY = re.compile(
     r"client_(?:id|auth)|token_url|listener|open\(\)|close\(\)|encode\(\)|dict\(|from_text|seek\(|send\(|set_content|"
     r"model_copy|session\.config|send_many|DeliveryOptions|outbox=|error's left|replace\(|dkim=|except|"
-    r"MIMEText|textwrap"
+    r"MIMEText|textwrap|asyncio\.run"
 )
 """Advice about calls that the command line does not make."""
 
