@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from tests.clock import Clock
 from tests.transports.test_stream import MODES, numbered, session_to, stored
 from tests.worlds import Session, World
@@ -35,10 +33,9 @@ def read_slowly(session: Session, clock: Clock, count: int, **options: Any) -> I
 
 
 @MODES
-@pytest.mark.parametrize("width", [1, 2])
-def test_what_was_delivered_meanwhile_is_sent(world: World, clock: Clock, extensions: list[str], width: int) -> None:
+def test_what_was_delivered_meanwhile_is_sent(world: World, clock: Clock, extensions: list[str]) -> None:
     with SMTPServer(extensions=extensions) as server, proven(world, server) as session:
-        receipts = read_slowly(session, clock, 40, connections=width)
+        receipts = read_slowly(session, clock, 40)
         assert [str(receipt.error) for receipt in receipts if not receipt] == []
         assert sorted(stored(server)) == list(range(40))
 

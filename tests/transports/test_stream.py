@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 import wlsmtp
 from tests.worlds import Session, World
 from wlsmtp import Attachment, Envelope, Message, Pipelining, PoolLimits, RetryPolicy, SMTPSession, Status
-from wlsmtp.testing import ScriptedPeer, SMTPServer
+from wlsmtp.testing import ReceivedMessage, ScriptedPeer, SMTPServer
 
 AT_ONCE = RetryPolicy(backoff=0, jitter=0)
 PIPELINING, CHUNKING = ["PIPELINING"], ["PIPELINING", "CHUNKING"]
@@ -243,6 +244,49 @@ def test_several_connections_side_by_side_keep_the_order_of_the_receipts(
     ]
     assert all(receipts) and sorted(stored(server)) == list(range(300))
     assert 1 <= server.connections <= width and counts.sent == 300 and counts.connections_opened == server.connections
+
+
+class StoresTogether(SMTPServer):
+    """Takes no message before it has four."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._all_there = threading.Barrier(4)
+
+    def store(self, message: ReceivedMessage) -> int:
+        with suppress(threading.BrokenBarrierError):
+            self._all_there.wait(10)
+        return super().store(message)
+
+
+class StoresTheLastLate(SMTPServer):
+    """Takes the last of twenty messages when somebody has a receipt of another one."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.has_a_receipt = threading.Event()
+
+    def store(self, message: ReceivedMessage) -> int:
+        if message.header("Subject") == "19":
+            self.has_a_receipt.wait(10)
+        return super().store(message)
+
+
+@MODES
+class TestSeveralConnections:
+    def test_a_few_messages_are_shared_by_all_connections(self, world: World, extensions: list[str]) -> None:
+        with StoresTogether(extensions=extensions) as server, session_to(world, server) as session:
+            receipts = list(session.send_many(numbered(4), connections=4))
+            assert all(receipts) and server.connections == 4
+
+    def test_receipts_come_while_the_last_messages_are_on_their_way(self, world: World, extensions: list[str]) -> None:
+        stored_by_then = []
+        with StoresTheLastLate(extensions=extensions) as server, session_to(world, server) as session:
+            for receipt in session.send_many(numbered(20), connections=2):
+                assert receipt
+                stored_by_then.append(len(server.messages))
+                server.has_a_receipt.set()
+        assert stored_by_then[0] < 20 == len(stored_by_then)
 
 
 def test_more_connections_than_allowed_are_a_wrong_setting(world: World) -> None:

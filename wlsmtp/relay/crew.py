@@ -5,26 +5,32 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wlsmtp.events import nobody_called
 from wlsmtp.io.nested import nested
 from wlsmtp.io.order import Rank
-from wlsmtp.relay.pipeline import Pipeline
+from wlsmtp.relay.pipeline import FLUSH, Pipeline
 
 if TYPE_CHECKING:
-    from wlsmtp.io.base import Task
+    from wlsmtp.io.base import Bell, Task
     from wlsmtp.message.mail import Mail
     from wlsmtp.receipt import Outcome
     from wlsmtp.relay.relay import Relay
     from wlsmtp.smtp.deadlines import Deadlines
 
 AT_ONCE = 16
-"""Number of messages handed to one of several connections at a time."""
+"""Number of messages that are read, or taken by one of several connections, at a time."""
+_END: Any = object()
 
 
 class Crew:
-    """Several pipelines in parallel."""
+    """Several pipelines in parallel.
+
+    The caller's thread or task reads the input into a queue and returns the outcomes. Each pipeline has one of its own,
+    which takes messages from the queue. Each waits for a bell of its own when it has nothing to do: the caller is woken
+    for outcomes that it can return, and only as many pipelines as there is work for.
+    """
 
     def __init__(
         self,
@@ -35,13 +41,24 @@ class Crew:
     ) -> None:
         self._relay = relay
         self._mails = mails
+        self._take: Callable[[int, int], list[Mail]] | None = getattr(mails, "take", None)
+        """As that of ``Pipeline``."""
         self._deadlines = deadlines
         self._width = width
         self._pool = relay.pool
-        self._changed = relay.io.condition(Rank.CREW)
-        self._queue: deque[tuple[int, Mail]] = deque()
+        self._mutex = relay.io.mutex(Rank.CREW)
+        self._queue: deque[Mail] = deque()
+        """The last of the messages that were read."""
         self._outcomes: dict[int, Outcome] = {}
-        self._given = self._taken = 0
+        """Those that were not returned, by the number of the message."""
+        self._given = self._read = 0
+        """How many outcomes were returned, and how many messages were read."""
+        self._at_most = 0
+        """The caller waits until no more messages than these have no outcome."""
+        self._caller = relay.io.bell()
+        self._shares: list[Share] = []
+        self._idle: list[Bell] = []
+        """Of the pipelines that wait for messages."""
         self._is_over = False
         self._failure: BaseException | None = None
 
@@ -54,24 +71,22 @@ class Crew:
                     yield ready
             return
         most = len(workers) * self._relay.config.pipelining.max_in_flight * 2
-        waiting: list[Mail] = []
+        is_over = False
         try:
-            async for mail in self._mails:
-                if mail is not None:
-                    waiting.append(mail)
-                if mail is None or len(waiting) >= AT_ONCE:
-                    await self._hand_out(waiting)
-                    ready = await self._ready(at_most=0 if mail is None else most)
-                    if ready or mail is None:
+            while not is_over:
+                mails, last = await self._next()
+                is_over = last is _END
+                self._hand_out(mails)
+                is_done = False
+                while not is_done:
+                    is_done, ready = await self._ready(at_most=0 if last is None or is_over else most)
+                    if ready or (is_done and last is None):
                         yield ready
                         self._pool.check_place("The stream of messages")
-            await self._hand_out(waiting)
-            if ready := await self._ready(at_most=0):
-                yield ready
         except GeneratorExit:  # nobody waits for the messages in flight: their connections return when they are settled
             if not self._pool.is_foreign:
                 self._cancel(workers)
-                await self._stop()
+                self._stop()
             raise
         except BaseException:
             if not self._pool.is_foreign:
@@ -85,11 +100,12 @@ class Crew:
         workers: list[Task[None]] = []
         try:
             for number in range(self._width):
-                workers.append(self._relay.io.spawn(self._work(), f"wlsmtp-stream-{number}"))  # noqa: PERF401
+                self._shares.append(share := Share(self, self._relay.io.bell(), must_record=self._take is None))
+                workers.append(self._relay.io.spawn(self._work(share), f"wlsmtp-stream-{number}"))
         except OSError:
             pass
         except BaseException:
-            await self._stop()
+            self._stop()
             raise
         return workers
 
@@ -98,73 +114,137 @@ class Crew:
         for worker in workers:
             worker.cancel()
 
-    async def _hand_out(self, mails: list[Mail]) -> None:
-        async with self._changed:
-            for mail in mails:
-                self._queue.append((self._taken, mail))
-                self._taken += 1
-            mails.clear()
-            self._changed.notify_all()
+    async def _next(self) -> tuple[list[Mail], Any]:
+        """Return the next messages, and what ended them, if anything did: None, which asks for the outcomes of all, or
+        ``_END``."""
+        mails = [] if self._take is None else self._take(AT_ONCE, FLUSH)
+        while not mails or (self._take is None and len(mails) < AT_ONCE):
+            mail = await anext(self._mails, _END)
+            if mail is None or mail is _END:
+                return mails, mail
+            mails.append(mail)
+        return mails, mails[-1]
 
-    async def _ready(self, *, at_most: int) -> list[Outcome]:
-        """Return the outcomes that are ready in order, once at most ``at_most`` messages are in flight."""
-        async with self._changed:
-            while self._taken - self._given - len(self._outcomes) > at_most and not self._is_over:
-                await self._wait()
-            ready: list[Outcome] = []
-            while (outcome := self._outcomes.pop(self._given, None)) is not None:
-                ready.append(outcome)
-                self._given += 1
-        if self._failure is not None:
-            raise self._failure
-        return ready
+    def _hand_out(self, mails: list[Mail]) -> None:
+        with self._mutex:
+            self._queue.extend(mails)
+            self._read += len(mails)
+            wanted = -(-len(self._queue) // self._at_once) if self._queue else 0
+            called, self._idle[:wanted] = self._idle[:wanted], []
+        for bell in called:
+            bell.ring()
 
-    async def _wait(self) -> None:
+    @property
+    def _at_once(self) -> int:
+        """How many messages of the queue one pipeline takes, so that all of them share a few."""
+        return min(AT_ONCE, -(-len(self._queue) // len(self._shares)))
+
+    async def _ready(self, *, at_most: int) -> tuple[bool, list[Outcome]]:
+        """Return the outcomes that are ready in order, once there are any, or at most ``at_most`` messages have none.
+        Return as well whether that is so."""
+        ready: list[Outcome] = []
+        while True:
+            with self._mutex:
+                self._at_most = at_most
+                while (outcome := self._outcomes.pop(self._given, None)) is not None:
+                    ready.append(outcome)
+                    self._given += 1
+                is_done = self._is_over or self._is_below()
+            if self._failure is not None:
+                raise self._failure
+            if ready or is_done:
+                return is_done, ready
+            await self._wait(self._caller)
+
+    def _is_below(self) -> bool:
+        return self._read - self._given - len(self._outcomes) <= self._at_most
+
+    async def _wait(self, bell: Bell) -> None:
         """Wait until something has changed. The messages and the input decide how long that may take."""
         with suppress(TimeoutError):
-            await self._changed.wait(self._deadlines().end)
+            await bell.wait(self._deadlines().end)
 
-    async def _stop(self) -> None:
-        async with self._changed:
+    def _stop(self) -> None:
+        with self._mutex:
             self._is_over = True
             self._queue.clear()
-            self._changed.notify_all()
+        for share in self._shares:
+            share.bell.ring()
 
     async def _finish(self, workers: Sequence[Task[None]]) -> None:
-        await self._stop()
+        self._stop()
         for worker in workers:
             while not worker.is_done:
                 with suppress(TimeoutError):
                     await worker.join(self._deadlines().end)
 
-    async def _work(self) -> None:
+    async def _work(self, share: Share) -> None:
         nobody_called.set(False)  # what a listener raises ends the call
-        taken: deque[int] = deque()
-        outcomes = Pipeline(self._relay, self._source(taken), self._deadlines).outcomes()
+        outcomes = Pipeline(self._relay, share, self._deadlines).outcomes()
         try:
             async for batch in outcomes:
-                async with self._changed:
+                with self._mutex:
                     for outcome in batch:
-                        self._outcomes[taken.popleft()] = outcome
-                    self._changed.notify_all()
+                        self._outcomes[share.numbers.popleft()] = outcome
+                    is_awaited = self._given in self._outcomes or self._is_below()
+                if is_awaited:
+                    self._caller.ring()
         except BaseException as failure:
-            async with self._changed:
-                self._failure, self._is_over = self._failure or failure, True
-                self._changed.notify_all()
+            with self._mutex:
+                self._failure = self._failure or failure
+            self._stop()
+            self._caller.ring()
         finally:
             await outcomes.aclose()
 
-    async def _source(self, taken: deque[int]) -> AsyncIterator[Mail | None]:
-        """Yield what one of the pipelines is to send; None when it must settle what it has before it waits for more."""
+    def take(self, share: Share, count: int, octets: int) -> list[Mail]:
+        """Return messages for one of the pipelines, at most ``count``, until they have so many ``octets``."""
+        taken: list[Mail] = []
+        with self._mutex:
+            queue = self._queue
+            count = min(count, self._at_once)
+            first = self._read - len(queue)
+            while len(taken) < count and octets > 0:
+                taken.append(mail := queue.popleft())
+                octets -= mail.content.size
+            share.numbers.extend(range(first, first + len(taken)))
+        return taken
+
+    async def has_more(self, share: Share) -> bool:
+        """Wait until there are messages in the queue. Return False at the end."""
         while True:
-            async with self._changed:
-                while not self._queue and not taken and not self._is_over:
-                    await self._wait()
-                if self._is_over:
-                    return
-                batch = [self._queue.popleft() for _ in range(min(AT_ONCE, len(self._queue)))]
-                taken.extend(number for number, _ in batch)
-            if not batch:
-                yield None
-            for _, mail in batch:
-                yield mail
+            with self._mutex:
+                if self._queue or self._is_over:
+                    return not self._is_over
+                if share.bell not in self._idle:
+                    self._idle.append(share.bell)
+            await self._wait(share.bell)
+
+
+class Share:
+    """The input of one of the pipelines."""
+
+    def __init__(self, crew: Crew, bell: Bell, *, must_record: bool) -> None:
+        self._crew = crew
+        self.must_record = must_record
+        """As ``Pipeline`` asks for."""
+        self.bell = bell
+        """Wakes it."""
+        self.numbers: deque[int] = deque()
+        """Of the messages whose outcomes it has not returned yet."""
+
+    def take(self, count: int, octets: int) -> list[Mail]:
+        """As ``Crew.take``."""
+        return self._crew.take(self, count, octets)
+
+    def __aiter__(self) -> Share:
+        return self
+
+    async def __anext__(self) -> Mail | None:
+        """Return the next message, or None when it must settle what it has before it waits for more."""
+        while not (mails := self.take(1, 1)):
+            if self.numbers:
+                return None
+            if not await self._crew.has_more(self):
+                raise StopAsyncIteration
+        return mails[0]

@@ -63,6 +63,8 @@ class Pipeline:
         self._mails = mails
         self._take: Callable[[int, int], list[Mail]] | None = getattr(mails, "take", None)
         """Returns messages that need not be waited for, at most so many, until they have so many octets."""
+        self._must_record: bool = getattr(mails, "must_record", self._take is None)
+        """True if the mails get their outcomes as well, for a reader that may be interrupted."""
         self._at_hand: list[Mail] = []
         """Messages that were read and not accepted yet."""
         self._deadlines = deadlines
@@ -476,7 +478,7 @@ class Pipeline:
             if isinstance(one, Run):
                 count = len(one.outcomes)
                 ready += one.outcomes[one.given : count]
-                if self._take is None:
+                if self._must_record:
                     one.record_known()
                 one.given = count
                 if count < len(one.mails):
