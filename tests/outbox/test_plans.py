@@ -56,6 +56,9 @@ INDEXES = {
 WHOLE_KEY = re.compile(r"Scan (?:using|on) (?:mails|contents)_pkey.*\n(?!\s+Index Cond:)")
 """An index of ids that is read from one end to the other."""
 
+SORTED = re.compile(r"Bitmap Index Scan on mails_(?:waiting|lanes)")
+"""All waiting mail is read, and sorted, for the sake of its first."""
+
 
 class Plans:
     """An outbox whose mail is changed behind its back."""
@@ -87,7 +90,7 @@ class Plans:
             plan = "\n".join(line for (line,) in self._connection.execute(explain, VALUES))
             used = set(re.findall(r"(?:Index (?:Only )?Scan (?:Backward )?(?:using|on)|Seq Scan on) (\w+)", plan))
             used = {one for one in used if one.startswith(("mails", "contents"))}
-            if used - indexes or (name != "NEWEST" and WHOLE_KEY.search(plan)):
+            if used - indexes or SORTED.search(plan) or (name != "NEWEST" and WHOLE_KEY.search(plan)):
                 found[name] = plan
         return found
 
