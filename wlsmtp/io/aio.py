@@ -306,7 +306,8 @@ class AsyncioIO:
         return loop.time()
 
     def clock(self) -> Callable[[], float]:
-        """Return the clock of the running loop."""
+        """Return the clock of the running loop. Raises ``ConfigError``, as ``now`` does."""
+        self.now()
         return asyncio.get_running_loop().time
 
     def unix_time(self) -> float:
