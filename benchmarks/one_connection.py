@@ -16,7 +16,7 @@ from report import Claim, Question, Section, at_least, cpu_ratio, rates, show
 
 SIZE = {"size": 2048}
 SLOW, FAST, WARMUP, COMPILED = 2000, 20_000, 200, 3000
-ROUNDS, ROUNDS_BUSY = 7, 3
+ROUNDS = 7
 
 
 def contenders(bench: Bench) -> list[Contender]:
@@ -41,7 +41,7 @@ def ask(bench: Bench) -> Section:
     with bench.sink() as sink:
         outcomes = bench.compete("one connection", contenders(bench), sink, bench.rounds(ROUNDS))
         with no_idle_states():
-            busy = bench.compete("no idle states", contenders(bench), sink, bench.rounds(ROUNDS_BUSY))
+            busy = bench.compete("no idle states", contenders(bench), sink, bench.rounds(ROUNDS))
     section = Section("One connection, messages rendered beforehand", (__doc__ or "").strip())
     section.tables = [
         rates("2 KB, no delay", outcomes, "smtplib"),

@@ -152,9 +152,6 @@ def receipt_of(result: Any) -> Receipt:
     return result
 
 
-"""What fails today, and how: test, quirk, flow."""
-
-
 @pytest.mark.parametrize("quirk", ["unread-chunk", "bdat-unknown", "250-without-recipients"])
 def test_a_body_never_becomes_commands(world: World, quirk: str) -> None:
     forged = b"Subject: n1\r\n\r\nwire the money\r\n"
