@@ -13,7 +13,8 @@ import wlsmtp
 from tests.transports.test_stream import MODES, numbered, session_to, stored
 from tests.worlds import Session, World
 from wlsmtp import AsyncSMTPSession, Pipelining, PoolLimits, RetryPolicy, SMTPSession, Status, Timeouts
-from wlsmtp.testing import SMTPServer
+from wlsmtp.smtp.window import Window
+from wlsmtp.testing import ReceivedMessage, SMTPServer
 
 ONE = PoolLimits(max_connections=1)
 
@@ -197,3 +198,51 @@ def test_a_cancelled_stream_does_not_wait_for_a_silent_server(width: int) -> Non
     with SMTPServer() as server:
         server.reply_to(".", server.SILENCE)
         asyncio.run(main(server))
+
+
+class StoresOneLate(SMTPServer):
+    """Takes the message with the subject "first" when it may."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.has_it, self.may_store = threading.Event(), threading.Event()
+
+    def store(self, message: ReceivedMessage) -> int:
+        if message.header("Subject") == "first":
+            self.has_it.set()
+            self.may_store.wait(10)
+        return super().store(message)
+
+
+def test_a_content_that_another_thread_has_queued_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread writes what is queued, and is about to read. Another one reads the 354 for its message just then,
+    queues the content, and leaves with the receipt of its own."""
+    ask, is_first_over = Window._is_first_to_read, threading.Event()
+    names: list[str] = []
+
+    def ask_late(self: Window, transaction: Any) -> bool:
+        if threading.current_thread().name == "second" and not names:
+            names.append("second")
+            server.may_store.set()
+            assert is_first_over.wait(10)
+        return ask(self, transaction)
+
+    with StoresOneLate(extensions=["PIPELINING"]) as server:
+        session = SMTPSession(server.host, server.port, pool=ONE, retry=RetryPolicy(attempts=1), timeout=5)
+        receipts: dict[str, Any] = {}
+
+        def deliver(name: str) -> None:
+            text = f"Subject: {name}\r\n\r\n".encode()
+            receipts[name] = session.send(text, sender="a@example.com", recipients="b@example.org")
+
+        with session:
+            session.send_all(numbered(4))  # until the server is known to read what follows content
+            monkeypatch.setattr(Window, "_is_first_to_read", ask_late)
+            threads = {name: threading.Thread(target=deliver, args=[name], name=name) for name in ("first", "second")}
+            threads["first"].start()
+            assert server.has_it.wait(10)
+            threads["second"].start()
+            threads["first"].join(10)
+            is_first_over.set()
+            threads["second"].join(10)
+        assert names and receipts["first"] and receipts["second"]

@@ -11,7 +11,7 @@ from collections import deque
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from wlsmtp.errors import ConnectionFailed, Stage
+from wlsmtp.errors import ConnectionFailed, DeadlineExceeded, Stage
 from wlsmtp.io.order import Rank
 from wlsmtp.smtp import learning
 from wlsmtp.smtp.probes import Trial
@@ -220,3 +220,10 @@ class Flight:
 def interrupted(stage: Stage) -> ConnectionFailed:
     """Return the error for a sender that was cancelled mid-operation."""
     return ConnectionFailed("The sender of a message was interrupted", stage=stage)
+
+
+def out_of_time(cause: BaseException, server: str) -> DeadlineExceeded:
+    """Return the error for a message whose time is over. The server may be fine."""
+    error = DeadlineExceeded(f"The time for this message ended before {server} answered", stage=Stage.CONTENT)
+    error.__cause__ = cause
+    return error

@@ -21,7 +21,7 @@ from wlsmtp.io.order import Rank
 from wlsmtp.smtp import delivery, judge, learning, second_look
 from wlsmtp.smtp.alone import Alone
 from wlsmtp.smtp.blocks import blocks
-from wlsmtp.smtp.flight import interrupted
+from wlsmtp.smtp.flight import interrupted, out_of_time
 from wlsmtp.smtp.plan import PIPELINED_BDAT, WHOLE
 from wlsmtp.smtp.probes import TRIAL_TIMEOUT, Trial
 from wlsmtp.smtp.quirks import BROKEN, PROVEN, UNPROVEN
@@ -79,10 +79,9 @@ class Window(Alone):
         the server may have said why."""
         if self.link.pending_events:
             self.link.emit_events()
-        # A sender that queues something while another one writes need not wait: the writer checks again after writing.
-        while self.link.unsent and not self._is_writing and not self._is_broken:
+        while self._must_write:
             with self._mutex:
-                if self._is_writing or self._is_broken or not self.link.unsent:
+                if not self._must_write:
                     return
                 self._is_writing = True
                 self.allowance = 0
@@ -98,6 +97,11 @@ class Window(Alone):
                 raise
             finally:
                 self._is_writing = False
+
+    @property
+    def _must_write(self) -> bool:
+        """True if something is queued that nobody writes: a writer checks again after writing."""
+        return bool(self.link.unsent) and not self._is_writing and not self._is_broken
 
     async def settle(self, transaction: Transaction | Run, deadlines: Deadlines) -> None:
         """Wait until the result of ``transaction`` is known, or for news of a run."""
@@ -144,7 +148,8 @@ class Window(Alone):
 
     def _is_first_to_read(self, transaction: Transaction | Run) -> bool:
         with self._mutex:
-            if self._is_reading or transaction.is_settled:  # another sender may have read it meanwhile
+            # Another sender may have read it meanwhile, or what makes something follow.
+            if self._is_reading or transaction.is_settled or self._must_write:
                 return False
             self._is_reading = True
             return True
@@ -200,10 +205,10 @@ class Window(Alone):
         async with self._changed:
             self._waiters += 1
             try:
-                if not transaction.is_settled and self._is_reading:
+                if not transaction.is_settled and self._is_reading and not self._must_write:
                     await self._changed.wait(deadlines.end)
             except TimeoutError as error:
-                self._stop_waiting(transaction, _out_of_time(error, self.link.server))
+                self._stop_waiting(transaction, out_of_time(error, self.link.server))
             except BaseException:
                 self._sender_cancelled(transaction, loses_input=False)
                 raise
@@ -239,7 +244,7 @@ class Window(Alone):
             with self._mutex:
                 self._connection_failed_locked(error)
         else:
-            self._stop_waiting(transaction, _out_of_time(cause, self.link.server))
+            self._stop_waiting(transaction, out_of_time(cause, self.link.server))
 
     def _stop_waiting(self, transaction: Transaction | Run, error: SMTPError) -> None:
         """Stop one sender from waiting; the others continue. What was queued is sent all the same."""
@@ -492,9 +497,3 @@ _FINAL_READ_TIME = 1.0
 """Seconds to read what a server sent before it closed: it has already arrived."""
 _MAIL = Stage.MAIL
 _TIMEOUTS: dict[Stage, StageName] = {Stage.DATA: "data", Stage.CONTENT: "content"}
-
-
-def _out_of_time(cause: BaseException, server: str) -> DeadlineExceeded:
-    error = DeadlineExceeded(f"The time for this message ended before {server} answered", stage=Stage.CONTENT)
-    error.__cause__ = cause
-    return error
