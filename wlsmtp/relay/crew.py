@@ -103,7 +103,7 @@ class Crew:
                 self._shares.append(share := Share(self, self._relay.io.bell(), must_record=self._take is None))
                 workers.append(self._relay.io.spawn(self._work(share), f"wlsmtp-stream-{number}"))
         except OSError:
-            pass
+            del self._shares[len(workers) :]
         except BaseException:
             self._stop()
             raise
@@ -203,6 +203,8 @@ class Crew:
         with self._mutex:
             queue = self._queue
             count = min(count, self._at_once)
+            if share.numbers:  # one for each that has nothing to do
+                count = min(count, len(queue) - sum(not other.numbers for other in self._shares))
             first = self._read - len(queue)
             while len(taken) < count and octets > 0:
                 taken.append(mail := queue.popleft())
