@@ -100,14 +100,15 @@ def test_what_makes_an_attachment_elsewhere_is_told() -> None:
 
 
 def test_what_an_inbox_and_its_mail_are_asked_elsewhere_is_told() -> None:
-    inbox = Inbox(store=Store())
-    with SMTPSession(transport=inbox.transport) as session:
-        session.send(LETTER)
-    for thing, table in ((inbox, OF_INBOX), (inbox.messages[0], OF_INBOX_MAIL)):
-        for name, advice in table.items():
-            assert not hasattr(thing, name), name
-            with pytest.raises(AttributeError, match=f"'{type(thing).__name__}'.*{name}.*: {re.escape(advice)}"):
-                getattr(thing, name)
+    with Store() as store:
+        inbox = Inbox(store=store)
+        with SMTPSession(transport=inbox.transport) as session:
+            session.send(LETTER)
+        for thing, table in ((inbox, OF_INBOX), (inbox.messages[0], OF_INBOX_MAIL)):
+            for name, advice in table.items():
+                assert not hasattr(thing, name), name
+                with pytest.raises(AttributeError, match=f"'{type(thing).__name__}'.*{name}.*: {re.escape(advice)}"):
+                    getattr(thing, name)
 
 
 def test_the_wrong_kind_of_with_is_told() -> None:

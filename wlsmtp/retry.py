@@ -75,6 +75,11 @@ class Circumstances(Protocol):
         """True if the server has announced that it ends the connection."""
         ...
 
+    @property
+    def exceeds_limit(self) -> bool:
+        """True if it is one connection too many."""
+        ...
+
 
 def again_after(
     outcome: Outcome, connection: Circumstances, *, had_free_retry: bool = False, has_others: bool = False
@@ -86,7 +91,7 @@ def again_after(
     if error is None or not outcome.is_certainly_not_sent:
         return Again.NEVER
     if isinstance(error, NotStarted):
-        return Again.AT_ONCE
+        return Again.ELSEWHERE if connection.exceeds_limit else Again.AT_ONCE  # a new one might be too many again
     if has_others and not had_free_retry and error.reply is not None and names_connections(error.reply):
         return Again.ELSEWHERE
     if not had_free_retry and _is_none_of_the_message(error, outcome, connection):
