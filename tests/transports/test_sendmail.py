@@ -20,8 +20,9 @@ READ = "import sys; sys.stdin.buffer.read(); "
 
 def failure(world: World, code: str, message: Message = MESSAGE, **options: Any) -> wlsmtp.SMTPError:
     transport = SendmailTransport(sys.executable, ["-c", code], **options)
+    timeout = Timeouts(content=1 if "sleep" in code else 20)
     with (
-        world.session(transport=transport, timeout=Timeouts(content=1), retry=RetryPolicy(attempts=1)) as session,
+        world.session(transport=transport, timeout=timeout, retry=RetryPolicy(attempts=1)) as session,
         pytest.raises(wlsmtp.SMTPError) as caught,
     ):
         session.send(message)
@@ -95,7 +96,7 @@ def test_it_is_tried_again_when_it_says_later(world: World, tmp_path: Path) -> N
 
 
 def test_arguments_of_the_url_come_first_each_one_word(world: World, tmp_path: Path) -> None:
-    code = f"import sys,pathlib;pathlib.Path({str(tmp_path / 'words')!r}).write_text(repr(sys.argv[1:]))"
+    code = f"{READ}import pathlib;pathlib.Path({str(tmp_path / 'words')!r}).write_text(repr(sys.argv[1:]))"
     (tmp_path / "program.py").write_text(code)
     url = f"sendmail://{sys.executable}?argument={tmp_path}/program.py&argument=-C&argument=a%20b"
     with world.from_url(url) as session:
@@ -106,7 +107,7 @@ def test_arguments_of_the_url_come_first_each_one_word(world: World, tmp_path: P
 
 
 def test_octets_above_127_are_announced(world: World, tmp_path: Path) -> None:
-    code = f"import sys,pathlib;pathlib.Path({str(tmp_path / 'words')!r}).write_text(repr(sys.argv[1:]))"
+    code = f"{READ}import pathlib;pathlib.Path({str(tmp_path / 'words')!r}).write_text(repr(sys.argv[1:]))"
     with world.session(transport=SendmailTransport(sys.executable, ["-c", code])) as session:
         assert session.send("Subject: x\r\n\r\nä".encode(), sender="", recipients="bob@example.org")
     words = ["-i", "-B8BITMIME", "-f", "<>", "--", "bob@example.org"]
@@ -119,9 +120,7 @@ def test_the_null_sender_is_written_as_the_program_reads_it(
 ) -> None:
     """Whatever the name by which it is called."""
     real, link = tmp_path / program, tmp_path / "bin"
-    real.write_text(
-        f"#!{sys.executable}\nimport sys\nprint(sys.argv[1:], file=open({str(tmp_path / 'words')!r}, 'w'))\n"
-    )
+    real.write_text(f"#!{sys.executable}\n{READ}\nprint(sys.argv[1:], file=open({str(tmp_path / 'words')!r}, 'w'))\n")
     real.chmod(0o755)
     link.symlink_to(real)
     with world.session(transport=SendmailTransport(str(link))) as session:
