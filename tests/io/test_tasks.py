@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.worlds import World
-from wlsmtp import MemoryTransport, Message, OutboxError, SMTPSession
+from wlsmtp import MemoryTransport, Message, OutboxError, RetryPolicy, SMTPSession
 from wlsmtp.io.aio import AsyncioIO
 from wlsmtp.io.base import IO
 from wlsmtp.io.blocking import BlockingIO, run
@@ -180,11 +180,12 @@ def test_a_thread_that_is_ended_before_its_first_step_is_not_waited_for(monkeypa
         else:
             bootstrap(thread)
 
-    monkeypatch.setattr("wlsmtp.io.thread.START_TIMEOUT", 0.05)
+    monkeypatch.setattr("wlsmtp.io.thread.START_TIMEOUT", 0.5)
     monkeypatch.setattr("wlsmtp.io.exit_hooks.exit_hooks._kept", Kept(this_process, lambda _: _Works()))
     monkeypatch.setattr(threading.Thread, "_bootstrap", ended)
     transport = MemoryTransport()
-    session = SMTPSession("localhost", mode="async", transport=transport)
+    at_once = RetryPolicy(backoff=0, jitter=0)
+    session = SMTPSession("localhost", mode="async", transport=transport, retry=at_once)
     message = Message("ann@example.com", "bob@example.org", text="Hello")
     for _ in ("the exit thread", "the worker"):
         with pytest.raises(OutboxError, match="No thread can be started"):
