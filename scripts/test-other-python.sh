@@ -20,7 +20,7 @@ if ! cmp -s scripts/test-other-python.sh "$venv/.installed"; then
     "$python" -m venv "$venv"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
         -e ".[idna,testing,certifi,scram,ntlm,smime,tls,postgres,calendar,html,templates]" hypothesis pytest-timeout \
-        "django>=5.2,<6" "flask-mail>=0.10" aiosmtpd anyio dkimpy pynacl python-gnupg trio
+        "django>=5.2,<6" "flask-mail>=0.10" aiosmtpd anyio dkimpy pynacl python-gnupg python-multipart starlette trio
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --target "$venv/django-6" "django>=6.1,<7"
     cp scripts/test-other-python.sh "$venv/.installed"
 fi
