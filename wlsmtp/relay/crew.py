@@ -115,7 +115,7 @@ class Crew:
             worker.cancel()
 
     async def _next(self) -> tuple[list[Mail], Any]:
-        """Return the next messages, and what ended them, if anything did: None, which asks for the outcomes of all, or
+        """Return the next messages, and what was read last: a message, None, which asks for the outcomes of all, or
         ``_END``."""
         mails = [] if self._take is None else self._take(AT_ONCE, FLUSH)
         while not mails or (self._take is None and len(mails) < AT_ONCE):
@@ -141,7 +141,7 @@ class Crew:
 
     async def _ready(self, *, at_most: int) -> tuple[bool, list[Outcome]]:
         """Return the outcomes that are ready in order, once there are any, or at most ``at_most`` messages have none.
-        Return as well whether that is so."""
+        Return as well whether that is so. Raises what has failed once all that were ready are returned."""
         ready: list[Outcome] = []
         while True:
             with self._mutex:
@@ -150,10 +150,12 @@ class Crew:
                     ready.append(outcome)
                     self._given += 1
                 is_done = self._is_over or self._is_below()
+            if ready:
+                return is_done and self._failure is None, ready
             if self._failure is not None:
                 raise self._failure
-            if ready or is_done:
-                return is_done, ready
+            if is_done:
+                return True, ready
             await self._wait(self._caller)
 
     def _is_below(self) -> bool:
