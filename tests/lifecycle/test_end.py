@@ -3,7 +3,6 @@ thread has ended; the programs here behave like that in every version."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,12 +31,6 @@ BEGIN = """
     def ended():
         threading.main_thread().join()
 """
-
-
-@pytest.fixture
-def server() -> Iterator[SMTPServer]:
-    with SMTPServer() as server:
-        yield server
 
 
 @pytest.fixture(params=["memory:", "sqlite"])

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.faults.gates import Gate
+from tests.lifecycle import message
 from tests.lifecycle.child import failure_of, here, in_child
 from tests.outbox.programs import copies, start
 from tests.outbox.stores import url_of
@@ -24,16 +25,6 @@ from wlsmtp.io.thread import Lock
 from wlsmtp.testing import SMTPServer
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-
-
-def message(subject: str) -> Message:
-    return Message(sender="ann@example.com", to=f"{subject}@example.org", subject=subject, text="x")
-
-
-@pytest.fixture
-def server() -> Iterator[SMTPServer]:
-    with SMTPServer() as server:
-        yield server
 
 
 def commands_of(server: SMTPServer, connection: int) -> list[bytes]:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,22 +13,13 @@ from typing import Any
 import pytest
 
 from tests.faults.gates import Gate, Reached
+from tests.lifecycle import message
 from tests.lifecycle.child import failure_of
 from tests.outbox.programs import copies
 from tests.outbox.stores import KINDS, url_of
-from wlsmtp import TLS, AsyncSMTPSession, Message, PoolLimits, Receipt, Status
+from wlsmtp import TLS, AsyncSMTPSession, PoolLimits, Receipt, Status
 from wlsmtp.relay.crew import Crew
 from wlsmtp.testing import SMTPServer
-
-
-def message(subject: str) -> Message:
-    return Message(sender="ann@example.com", to=f"{subject}@example.org", subject=subject, text="x")
-
-
-@pytest.fixture
-def server() -> Iterator[SMTPServer]:
-    with SMTPServer() as server:
-        yield server
 
 
 class TestOneAfterTheOther:

@@ -4,7 +4,7 @@ cancels each wait of its tasks, also those of the cleaning up."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,10 @@ import anyio.to_thread
 import pytest
 import trio
 
+from tests.lifecycle import message
 from tests.outbox.programs import copies
-from wlsmtp import AsyncSMTPSession, ConfigError, Message, SMTPSession, Status
+from wlsmtp import AsyncSMTPSession, ConfigError, SMTPSession, Status
 from wlsmtp.testing import SMTPServer
-
-
-def message(subject: str) -> Message:
-    return Message(sender="ann@example.com", to=f"{subject}@example.org", subject=subject, text="x")
-
-
-@pytest.fixture
-def server() -> Iterator[SMTPServer]:
-    with SMTPServer() as server:
-        yield server
 
 
 async def _stream(session: AsyncSMTPSession) -> None:

@@ -22,7 +22,7 @@ leave room:
 - 452, 451 4.5.3 and 552 to RCPT may mean too many recipients (RFC 5321 §4.5.3.1.10): one transaction more is fine.
 - 500 to 504 and 555 without an enhanced code of policy (x.7.x), or words about pipelining, may mean that an advertised
   extension does not work: another try in another manner is fine, and so is to take it as the refusal that it says.
-- Two replies in the wrong order, or two that are read as one: whatever the words show, nobody is told that a message
+- Two replies in the wrong order, or two that are read as one: whatever the words show, no receipt says that a message
   was sent or refused if it was not. Which reply a receipt has, and whether the message goes again, is left open.
 """
 
